@@ -1,0 +1,44 @@
+namespace Mystique.Diagnostics;
+
+/// <summary>The exit codes of the command <c>mystique</c>; documented in <c>docs/errors.md</c>.</summary>
+public enum ExitCode
+{
+    /// <summary>Done.</summary>
+    Done = 0,
+
+    /// <summary>The replay failed: a worker crashed, ran out of time, or nothing could be measured.</summary>
+    ReplayFailed = 1,
+
+    /// <summary>The command line or an input file is bad; nothing was written.</summary>
+    BadInput = 2,
+}
+
+/// <summary>
+/// A failure that the user can do something about: it says what is wrong, where, and how to get out of it.
+/// All of them are made in <see cref="Problems"/>.
+/// </summary>
+/// <param name="id">The stable id, <c>MYS</c> and three digits; never reused.</param>
+/// <param name="what">What is wrong, a sentence without its full stop.</param>
+/// <param name="where">The file, and the place in it where there is one.</param>
+/// <param name="wayOut">What the user can do.</param>
+/// <param name="exitCode">The exit code of the command that meets it.</param>
+/// <param name="inner">The cause, if another exception is.</param>
+public sealed class MystiqueException(
+    string id, string what, string where, string wayOut, ExitCode exitCode = ExitCode.BadInput, Exception? inner = null)
+    : Exception($"{id}: {what}\n  where: {where}\n  way out: {wayOut}", inner)
+{
+    /// <summary>The stable id, for example <c>MYS101</c>.</summary>
+    public string Id { get; } = id;
+
+    /// <summary>What is wrong.</summary>
+    public string What { get; } = what;
+
+    /// <summary>The file, and the place in it.</summary>
+    public string Where { get; } = where;
+
+    /// <summary>What the user can do about it.</summary>
+    public string WayOut { get; } = wayOut;
+
+    /// <summary>The exit code of the command that meets it.</summary>
+    public ExitCode ExitCode { get; } = exitCode;
+}

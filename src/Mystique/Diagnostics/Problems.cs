@@ -1,0 +1,110 @@
+using System.Globalization;
+using Mystique.Planning;
+
+namespace Mystique.Diagnostics;
+
+/// <summary>Every failure that a user can meet, in one place: ids are stable and never used again.</summary>
+internal static class Problems
+{
+    private const string NewestSchema = "1.1.1-chakra.0.0.4";
+    private const string CaptureHint =
+        "capture one with torch.profiler.ExecutionTraceObserver, or try `mystique demo`, which makes its own";
+
+    // MYS1xx: traces.
+
+    public static MystiqueException TraceNotFound(string path) =>
+        new("MYS101", "there is no such file", path, "check the path; `-` reads standard input");
+
+    public static MystiqueException TraceIsDirectory(string path) =>
+        new("MYS102", "this is a directory, not an execution trace", path, "name the trace's file in it, for example rank-0.et.json.gz");
+
+    public static MystiqueException TraceUnreadable(string path, Exception cause) =>
+        new("MYS103", $"the file cannot be read: {cause.Message}", path, "check that it may be read and that its disk is well", inner: cause);
+
+    public static MystiqueException TraceEmpty(string source) =>
+        new("MYS104", "the file is empty", source, CaptureHint);
+
+    public static MystiqueException TraceNotJson(string source, long offset, Exception cause) =>
+        new("MYS105", $"the file is not JSON: {FirstSentence(cause)}", At(source, offset), CaptureHint, inner: cause);
+
+    public static MystiqueException TraceNotAnExecutionTrace(string source, string why) =>
+        new("MYS106", $"the file is no execution trace: {why}", source, CaptureHint);
+
+    public static MystiqueException TraceIsKinetoProfile(string source) =>
+        new("MYS107", "the file is a Kineto profile (it has traceEvents), not an execution trace", source,
+            "give the execution trace that was captured with it (usually *.et.json)");
+
+    public static MystiqueException TraceSchemaUnknown(string source, string version) =>
+        new("MYS108", $"the trace's schema version \"{version}\" is not known: 1.0.1 to {NewestSchema} are", source,
+            "use a newer mystique, or check that the file is an execution trace");
+
+    public static MystiqueException TraceGzipDamaged(string source, Exception cause) =>
+        new("MYS109", $"the gzip stream is damaged or cut short: {FirstSentence(cause)}", source,
+            "copy the file again; or unpack what is left (`zcat FILE > trace.json`) and give that: damaged JSON is read as far as it makes sense", inner: cause);
+
+    public static MystiqueException TraceDamaged(string source, long offset, string what, int nodes) =>
+        new("MYS110", string.Create(CultureInfo.InvariantCulture, $"the file is damaged: {what} ({nodes:N0} nodes can be read)"), At(source, offset),
+            "leave --strict away to use what can be read, or capture the trace again");
+
+    public static MystiqueException TraceHasNoNodes(string source) =>
+        new("MYS111", "the trace has no nodes", source, "check that the observer was started before, and stopped after, some work");
+
+    public static MystiqueException TraceNodeInvalid(string source, long id, long offset, Exception cause) =>
+        new("MYS112", $"{(id < 0 ? "a node" : $"node {id}")} makes no sense: {cause.Message}", At(source, offset),
+            "capture the trace again; if PyTorch wrote it like this, report it with the node's text", inner: cause);
+
+    public static MystiqueException TraceDuplicateId(string source, long id, string first, string second) =>
+        new("MYS113", $"two nodes have the id {id}: {first} and {second}", source, "capture the trace again, or take one of the two out");
+
+    public static MystiqueException TraceParentMissing(string source, long id, string name, long parent) =>
+        new("MYS114", $"the parent {parent} of node {id} ({name}) is missing", source, "capture the trace again, or take the node out");
+
+    public static MystiqueException TraceCycle(string source, long id) =>
+        new("MYS115", $"the parents of node {id} run in a circle", source, "capture the trace again");
+
+    // MYS2xx: selection and planning.
+
+    public static MystiqueException IterationMissing(string source, long number, IEnumerable<long> known)
+    {
+        string list = string.Join(", ", known);
+        return new("MYS201", $"the trace has no iteration {number}", source,
+            list.Length == 0 ? "leave --iteration away: the trace marks no iterations (ProfilerStep#)" : $"take one of {list}, or all");
+    }
+
+    public static MystiqueException NothingSelected(string source) =>
+        new("MYS202", "the selection has no operators", source, "take another iteration, or check that the observer was on while the job worked");
+
+    public static MystiqueException NothingToReplay(string source, IReadOnlyList<SkippedOperator> skipped) =>
+        new("MYS203", "none of the selected operators can be replayed" + (skipped.Count == 0 ? "" : $"; the first is {skipped[0].Name}: {skipped[0].Reason}"),
+            source, "select another part of the trace; `mystique inspect` lists the reasons");
+
+    // MYS3xx: packages and output.
+
+    public static MystiqueException ManifestInvalid(string path, Exception cause) =>
+        new("MYS301", $"the manifest makes no sense: {FirstSentence(cause)}", path, "generate the package again", inner: cause);
+
+    public static MystiqueException PackageVersionUnknown(string path, int version, int known) =>
+        new("MYS302", $"the package's format version {version} is not known: {known} is", path, "use the mystique that wrote it, or generate it again");
+
+    public static MystiqueException PackageDisagrees(string path, string why) =>
+        new("MYS303", $"the package's manifest and program disagree: {why}", path, "generate the package again, or copy it again as a whole");
+
+    public static MystiqueException OutputNotEmpty(string directory) =>
+        new("MYS304", "the output folder holds something that is no package", directory, "name an empty or a new folder");
+
+    public static MystiqueException OutputUnwritable(string path, Exception cause) =>
+        new("MYS305", $"the output cannot be written: {cause.Message}", path, "check that the place is writable and has room", inner: cause);
+
+    public static MystiqueException PackageUnreadable(string path, Exception cause) =>
+        new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the package again as a whole", inner: cause);
+
+    private static string At(string source, long offset) =>
+        string.Create(CultureInfo.InvariantCulture, $"{source}, byte {offset:N0} of its text");
+
+    private static string FirstSentence(Exception cause)
+    {
+        string text = cause.Message;
+        int end = text.IndexOf(". ", StringComparison.Ordinal);
+        return (end < 0 ? text : text[..end]).TrimEnd('.');
+    }
+}

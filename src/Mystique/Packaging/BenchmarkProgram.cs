@@ -1,0 +1,28 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Packaging;
+
+/// <summary>A run of operators that is one function of the program.</summary>
+/// <param name="Function">The function's name, <c>f</c> and a number.</param>
+/// <param name="First">Place of its first operator in the plan.</param>
+/// <param name="Count">How many operators it has.</param>
+public sealed record ScheduledCall(string Function, int First, int Count);
+
+/// <summary>A generated program: the text of <c>program.pt</c>, and the order in which its functions are called.</summary>
+/// <param name="Code">The TorchScript code of the class <c>Benchmark</c>.</param>
+/// <param name="Schedule">The calls that make one iteration.</param>
+/// <param name="OperatorLines">For each operator of the plan, the line of <paramref name="Code"/> that calls it, from 1.</param>
+public sealed record BenchmarkProgram(string Code, ImmutableArray<ScheduledCall> Schedule, ImmutableArray<int> OperatorLines)
+{
+    /// <summary>Operators to a function: enough that a call's cost (about 1 µs) does not show, few enough that memory held by a call's start is not.</summary>
+    public const int DefaultOperatorsPerFunction = 32;
+
+    /// <summary>Slots of the program's list that come before those of the plan.</summary>
+    internal const int ReservedSlots = 2;
+
+    /// <summary>The slot of an empty tensor: what it holds replaces what is freed.</summary>
+    internal const int EmptySlot = 0;
+
+    /// <summary>The slot that takes a result nobody uses, for an instant: it keeps the operator from being removed as dead code.</summary>
+    internal const int DiscardSlot = 1;
+}

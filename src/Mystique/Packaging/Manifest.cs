@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using System.Text.Json.Serialization;
+
+namespace Mystique.Packaging;
+
+/// <summary>The file <c>benchmark.json</c> as it is on disk; <c>docs/package-format.md</c> says what each field means.</summary>
+internal sealed record Manifest
+{
+    public const string FormatName = "mystique-benchmark";
+    public const int CurrentVersion = 1;
+
+    public required string Format { get; init; }
+
+    public required int FormatVersion { get; init; }
+
+    public required ManifestSource Source { get; init; }
+
+    public required ManifestCoverage Coverage { get; init; }
+
+    public required ManifestMemory Memory { get; init; }
+
+    public required ManifestProgram Program { get; init; }
+
+    public required ImmutableArray<string> Devices { get; init; }
+
+    public required ImmutableArray<string> Schemas { get; init; }
+
+    public required ImmutableArray<ManifestCall> Schedule { get; init; }
+
+    public required ImmutableArray<ManifestSkipped> Skipped { get; init; }
+
+    public required ImmutableArray<ManifestStorage> Storages { get; init; }
+
+    public required ImmutableArray<ManifestTensor> Tensors { get; init; }
+
+    public required ImmutableArray<ManifestOperator> Operators { get; init; }
+}
+
+internal sealed record ManifestSource(
+    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides);
+
+internal sealed record ManifestCoverage(int SelectedOperators, int ReplayedOperators, int AddedViews);
+
+internal sealed record ManifestMemory(long ExternalBytes, long PeakBytes);
+
+internal sealed record ManifestProgram(string File, string Sha256);
+
+internal sealed record ManifestCall(string Call, int First, int Count);
+
+internal sealed record ManifestSkipped(long Node, string Operator, string Reason);
+
+internal sealed record ManifestInitializer(string Kind, string Dtype, double Low, double High);
+
+internal sealed record ManifestStorage(
+    long Bytes,
+    int Device,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestInitializer? Init,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Mutated);
+
+internal sealed record ManifestTensor(
+    int Storage,
+    string Dtype,
+    ImmutableArray<long> Shape,
+    ImmutableArray<long> Strides,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long Offset,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool External);
+
+internal sealed record ManifestOperator(
+    long Node,
+    int Schema,
+    ImmutableArray<ManifestArgument> Args,
+    ImmutableArray<ImmutableArray<int>> Outs,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool View);
+
+/// <summary>An argument: <c>t</c> with the slots of tensors, or <c>v</c> with a literal.</summary>
+internal sealed record ManifestArgument(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<int>? T,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestLiteral? V);

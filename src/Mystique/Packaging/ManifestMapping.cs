@@ -1,0 +1,132 @@
+using System.Collections.Immutable;
+using Mystique.Planning;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Packaging;
+
+/// <summary>From a plan to its manifest and back. What comes back is checked: a package is untrusted input.</summary>
+internal static class ManifestMapping
+{
+    private const string UniformName = "uniform";
+    private const string ConstantName = "constant";
+
+    public static Manifest ToManifest(ReplayPlan plan, BenchmarkProgram program, string programDigest)
+    {
+        var schemas = new Dictionary<string, int>();
+        var operators = ImmutableArray.CreateBuilder<ManifestOperator>(plan.Operators.Length);
+        foreach (var op in plan.Operators)
+        {
+            if (!schemas.TryGetValue(op.Schema.Text, out int schema))
+                schemas.Add(op.Schema.Text, schema = schemas.Count);
+            operators.Add(new ManifestOperator(op.NodeId, schema,
+                [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null) : new ManifestArgument(null, new ManifestLiteral(a.Literal)))],
+                [.. op.Results.Select(r => r.Slots)], op.IsAddedView));
+        }
+        var memory = PlanMemory.Of(plan);
+        var source = plan.Source;
+        return new Manifest
+        {
+            Format = Manifest.FormatName,
+            FormatVersion = Manifest.CurrentVersion,
+            Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount, source.OpenedCount, source.HasStrides),
+            Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.Operators.Length - plan.ReplayedCount),
+            Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
+            Program = new ManifestProgram(BenchmarkPackage.ProgramFile, programDigest),
+            Devices = plan.Devices,
+            Schemas = [.. schemas.Keys],
+            Schedule = [.. program.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count))],
+            Skipped = [.. plan.Skipped.Select(s => new ManifestSkipped(s.NodeId, s.Name, s.Reason))],
+            Storages = [.. plan.Storages.Select(ToManifest)],
+            Tensors = [.. plan.Tensors.Select(t => new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal))],
+            Operators = operators.MoveToImmutable(),
+        };
+    }
+
+    private static ManifestStorage ToManifest(PlannedStorage storage) => new(storage.SizeBytes, storage.Device,
+        storage.Initializer is { } init
+            ? new ManifestInitializer(init.Kind == InitializerKind.Uniform ? UniformName : ConstantName, init.Type.TorchName(), init.Low, init.High)
+            : null,
+        storage.IsMutated);
+
+    /// <summary>Makes the plan of a manifest.</summary>
+    /// <exception cref="FormatException">The manifest makes no sense.</exception>
+    public static ReplayPlan ToPlan(Manifest manifest)
+    {
+        var schemas = manifest.Schemas.Select(SchemaParser.Parse).ToArray();
+        var storages = manifest.Storages.Select((s, i) => ToStorage(s, i, manifest.Devices.Length)).ToImmutableArray();
+        var tensors = manifest.Tensors.Select((t, i) => ToTensor(t, i, storages)).ToImmutableArray();
+        var operators = manifest.Operators.Select((o, i) => ToOperator(o, i, schemas, tensors.Length)).ToImmutableArray();
+        var source = manifest.Source;
+        return new ReplayPlan(
+            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides),
+            manifest.Devices, storages, tensors, operators,
+            [.. manifest.Skipped.Select(s => new SkippedOperator(s.Node, s.Operator, s.Reason))]);
+    }
+
+    private static PlannedStorage ToStorage(ManifestStorage storage, int index, int deviceCount)
+    {
+        Check(storage.Bytes >= 0 && storage.Device >= 0 && storage.Device < deviceCount, $"storages[{index}]");
+        Initializer? initializer = null;
+        if (storage.Init is { } init)
+        {
+            Check(init.Kind is UniformName or ConstantName, $"storages[{index}].init.kind");
+            initializer = new Initializer(init.Kind == UniformName ? InitializerKind.Uniform : InitializerKind.Constant,
+                ToType(init.Dtype, $"storages[{index}].init.dtype"), init.Low, init.High);
+        }
+        return new PlannedStorage(storage.Bytes, storage.Device, initializer, storage.Mutated);
+    }
+
+    private static PlannedTensor ToTensor(ManifestTensor tensor, int index, ImmutableArray<PlannedStorage> storages)
+    {
+        string place = $"tensors[{index}]";
+        Check(tensor.Storage >= -1 && tensor.Storage < storages.Length, place + ".storage");
+        if (tensor.Storage < 0)
+            return PlannedTensor.Undefined;
+        var type = ToType(tensor.Dtype, place + ".dtype");
+        Check(!tensor.Shape.IsDefault && !tensor.Strides.IsDefault && tensor.Shape.Length == tensor.Strides.Length
+            && tensor.Shape.All(s => s >= 0) && tensor.Offset >= 0, place);
+        long bytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, type.SizeBytes());
+        Check(bytes <= storages[tensor.Storage].SizeBytes, $"{place}, which reaches beyond its storage,");
+        return new PlannedTensor(tensor.Storage, type, tensor.Shape, tensor.Strides, tensor.Offset, tensor.External);
+    }
+
+    private static PlannedOperator ToOperator(ManifestOperator op, int index, OperatorSchema[] schemas, int tensorCount)
+    {
+        string place = $"operators[{index}]";
+        Check(op.Schema >= 0 && op.Schema < schemas.Length, place + ".schema");
+        var schema = schemas[op.Schema];
+        Check(op.Args.Length == schema.Arguments.Length && op.Outs.Length == schema.Returns.Length, place);
+        var arguments = op.Args.Select((a, i) =>
+        {
+            Check(a.T is null != a.V is null, $"{place}.args[{i}]");
+            if (a.V is { } literal)
+            {
+                Check(OperatorSupport.IsFit(schema.Arguments[i].Type, literal.Value), $"{place}.args[{i}]");
+                return new PlannedArgument([], literal.Value);
+            }
+            bool isList = schema.Arguments[i].Type.AsList is not null;
+            Check(schema.Arguments[i].Type.BaseName == "Tensor" && (isList || a.T!.Value.Length == 1), $"{place}.args[{i}]");
+            Check(a.T!.Value.All(s => s >= (isList ? -1 : 0) && s < tensorCount), $"{place}.args[{i}]");
+            return new PlannedArgument(a.T.Value, null);
+        });
+        var results = op.Outs.Select((o, i) =>
+        {
+            Check(!o.IsDefault && o.All(s => s >= -1 && s < tensorCount), $"{place}.outs[{i}]");
+            return new PlannedResult(o);
+        });
+        return new PlannedOperator(op.Node, schema, [.. arguments], [.. results], op.View);
+    }
+
+    private static ScalarType ToType(string name, string place)
+    {
+        Check(ScalarTypes.TryFromTorchName(name, out var type), place);
+        return type;
+    }
+
+    private static void Check(bool isRight, string place)
+    {
+        if (!isRight)
+            throw new FormatException($"{place} makes no sense");
+    }
+}

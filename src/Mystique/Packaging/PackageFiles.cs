@@ -1,0 +1,157 @@
+using System.Text.Json;
+using Mystique.Diagnostics;
+
+namespace Mystique.Packaging;
+
+/// <summary>A package on disk.</summary>
+internal static class PackageFiles
+{
+    /// <summary>A program of 100,000 operators is 40 MB.</summary>
+    private const long MaxProgramBytes = 1L << 30;
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        RespectRequiredConstructorParameters = false,
+    };
+
+    public static BenchmarkPackage Read(string manifestPath)
+    {
+        string directory = Path.GetDirectoryName(Path.GetFullPath(manifestPath))!;
+        Manifest? manifest;
+        try
+        {
+            using var stream = File.OpenRead(manifestPath);
+            manifest = JsonSerializer.Deserialize<Manifest>(stream, Json);
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException)
+        {
+            throw Problems.ManifestInvalid(manifestPath, exception);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Problems.PackageUnreadable(manifestPath, exception);
+        }
+        if (manifest?.Format != Manifest.FormatName)
+            throw Problems.ManifestInvalid(manifestPath, new FormatException($"its format is not \"{Manifest.FormatName}\""));
+        if (manifest.FormatVersion != Manifest.CurrentVersion)
+            throw Problems.PackageVersionUnknown(manifestPath, manifest.FormatVersion, Manifest.CurrentVersion);
+        return ReadProgram(manifest, manifestPath, directory);
+    }
+
+    public static void Write(BenchmarkPackage package, string directory)
+    {
+        string target = Path.GetFullPath(directory);
+        if (File.Exists(target))
+            throw Problems.OutputNotEmpty(directory);
+        if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any() && !BenchmarkPackage.IsPackage(target))
+            throw Problems.OutputNotEmpty(directory);
+        string staging = $"{target}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            Directory.CreateDirectory(staging);
+            File.WriteAllBytes(Path.Combine(staging, BenchmarkPackage.ProgramFile), [.. package.ProgramBytes]);
+            using (var stream = File.Create(Path.Combine(staging, BenchmarkPackage.ManifestFile)))
+                WriteManifest(package, stream);
+            Directory.CreateDirectory(target);
+            // The manifest goes last: with it the package is there.
+            foreach (string file in (string[])[BenchmarkPackage.ProgramFile, BenchmarkPackage.ManifestFile])
+                File.Move(Path.Combine(staging, file), Path.Combine(target, file), overwrite: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Problems.OutputUnwritable(directory, exception);
+        }
+        finally
+        {
+            if (Directory.Exists(staging))
+                Directory.Delete(staging, recursive: true);
+        }
+    }
+
+    /// <summary>Writes the manifest, an element of a list to a line: so that two of them can be compared by eye and by diff.</summary>
+    internal static void WriteManifest(BenchmarkPackage package, Stream stream)
+    {
+        var program = new BenchmarkProgram("", package.Schedule, []);
+        var manifest = ManifestMapping.ToManifest(package.Plan, program, package.ProgramDigest);
+        using var document = JsonSerializer.SerializeToDocument(manifest, Json);
+        using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
+        writer.WriteLine('{');
+        string separator = "";
+        foreach (var property in document.RootElement.EnumerateObject())
+        {
+            writer.Write($"{separator}\"{property.Name}\": ");
+            if (property.Value.ValueKind == JsonValueKind.Array && property.Value.GetArrayLength() > 0)
+            {
+                writer.Write('[');
+                string itemSeparator = "\n";
+                foreach (var item in property.Value.EnumerateArray())
+                {
+                    writer.Write(itemSeparator);
+                    writer.Write(item.GetRawText());
+                    itemSeparator = ",\n";
+                }
+                writer.Write("\n]");
+            }
+            else
+            {
+                writer.Write(property.Value.GetRawText());
+            }
+            separator = ",\n";
+        }
+        writer.WriteLine("\n}");
+    }
+
+    private static BenchmarkPackage ReadProgram(Manifest manifest, string manifestPath, string directory)
+    {
+        // The program's name is fixed: a manifest cannot point out of its folder.
+        string programPath = Path.Combine(directory, BenchmarkPackage.ProgramFile);
+        byte[] archive;
+        string code;
+        try
+        {
+            if (new FileInfo(programPath) is { Exists: true, Length: > MaxProgramBytes })
+                throw Problems.PackageDisagrees(programPath, "the program is too large to be one");
+            archive = File.ReadAllBytes(programPath);
+            code = TorchScriptArchive.ReadCode(archive);
+        }
+        catch (InvalidDataException exception)
+        {
+            throw Problems.PackageDisagrees(programPath, $"the program is no TorchScript archive of this tool ({exception.Message})");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Problems.PackageUnreadable(programPath, exception);
+        }
+        string digest = BenchmarkPackage.DigestOf(archive);
+        if (digest != manifest.Program?.Sha256)
+            throw Problems.PackageDisagrees(programPath, "the program is not the one that the manifest was written with (its SHA-256 differs)");
+        try
+        {
+            var plan = ManifestMapping.ToPlan(manifest);
+            CheckSchedule(manifest, code, plan.Operators.Length);
+            return new BenchmarkPackage(plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count))], [.. archive], digest);
+        }
+        catch (Exception exception) when (exception is FormatException or ArgumentException or NullReferenceException or InvalidOperationException)
+        {
+            throw Problems.ManifestInvalid(manifestPath, exception);
+        }
+    }
+
+    private static void CheckSchedule(Manifest manifest, string code, int operatorCount)
+    {
+        int next = 0;
+        for (int i = 0; i < manifest.Schedule.Length; i++)
+        {
+            var call = manifest.Schedule[i];
+            if (call.First != next || call.Count < 1)
+                throw new FormatException($"schedule[{i}] does not go on where the call before it ended");
+            if (!code.Contains($"  def {call.Call}(self", StringComparison.Ordinal))
+                throw new FormatException($"schedule[{i}] calls {call.Call}, which the program does not have");
+            next += call.Count;
+        }
+        if (next != operatorCount)
+            throw new FormatException($"the schedule has {next} operators where the manifest lists {operatorCount}");
+    }
+}

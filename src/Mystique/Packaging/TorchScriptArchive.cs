@@ -1,0 +1,85 @@
+using System.IO.Compression;
+using System.Text;
+
+namespace Mystique.Packaging;
+
+/// <summary>
+/// Writes and reads the TorchScript archive that holds a program: a zip file, stored without compression, as
+/// <c>torch.jit.load</c> reads it from PyTorch 1.13 on (<c>torch/csrc/jit/serialization/import.cpp</c>).
+/// </summary>
+internal static class TorchScriptArchive
+{
+    private const string Root = "benchmark";
+    private const string CodePath = "code/__torch__.py";
+
+    /// <summary>The largest program text that is read back; 10,000 operators take about 3 MB.</summary>
+    private const long MaxCodeBytes = 1L << 30;
+
+    /// <summary>An empty tuple, pickled.</summary>
+    private static readonly byte[] Constants = [0x80, 2, (byte)')', (byte)'.'];
+
+    /// <summary>The first time that a zip file can name, so that equal programs are equal files.</summary>
+    private static readonly DateTimeOffset Epoch = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    public static byte[] Write(string code)
+    {
+        using var bytes = new MemoryStream();
+        using (var zip = new ZipArchive(bytes, ZipArchiveMode.Create, leaveOpen: true))
+        {
+            Add(zip, "data.pkl", PickleState());
+            Add(zip, CodePath, Encoding.UTF8.GetBytes(code));
+            Add(zip, "constants.pkl", Constants);
+            Add(zip, "version", "3\n"u8.ToArray());
+        }
+        return bytes.ToArray();
+    }
+
+    /// <summary>The program's text.</summary>
+    /// <exception cref="InvalidDataException">The archive is damaged, or is not one that <see cref="Write"/> made.</exception>
+    public static string ReadCode(byte[] archive)
+    {
+        using var zip = new ZipArchive(new MemoryStream(archive), ZipArchiveMode.Read);
+        var entry = zip.GetEntry($"{Root}/{CodePath}");
+        if (entry is null || entry.Length > MaxCodeBytes)
+            throw new InvalidDataException($"it has no {Root}/{CodePath}");
+        using var reader = new StreamReader(entry.Open(), Encoding.UTF8);
+        return reader.ReadToEnd();
+    }
+
+    private static void Add(ZipArchive zip, string name, byte[] content)
+    {
+        var entry = zip.CreateEntry($"{Root}/{name}", CompressionLevel.NoCompression);
+        entry.LastWriteTime = Epoch;
+        using var stream = entry.Open();
+        stream.Write(content);
+    }
+
+    /// <summary>A <c>__torch__.Benchmark</c> whose four attributes are empty lists (pickle protocol 2).</summary>
+    private static byte[] PickleState()
+    {
+        var pickle = new MemoryStream();
+        void Text(string text) => pickle.Write(Encoding.ASCII.GetBytes(text));
+        void Name(string name)
+        {
+            pickle.WriteByte((byte)'X'); // BINUNICODE
+            pickle.Write(BitConverter.GetBytes(name.Length));
+            Text(name);
+        }
+
+        pickle.Write([0x80, 2]);
+        Text("c__torch__\nBenchmark\n)"); // GLOBAL, EMPTY_TUPLE
+        pickle.WriteByte(0x81); // NEWOBJ
+        Text("}("); // EMPTY_DICT, MARK
+        Name("slots");
+        Text("ctorch.jit._pickle\nbuild_tensorlist\n]"); // GLOBAL, EMPTY_LIST
+        pickle.WriteByte(0x85); // TUPLE1
+        Text("R"); // REDUCE
+        foreach (string name in (string[])["devices", "holds", "kept"])
+        {
+            Name(name);
+            Text("]"); // EMPTY_LIST
+        }
+        Text("ub."); // SETITEMS, BUILD, STOP
+        return pickle.ToArray();
+    }
+}

@@ -1,0 +1,90 @@
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Planning;
+
+/// <summary>Says why an operator cannot be replayed, as far as the trace alone tells.</summary>
+internal static class OperatorSupport
+{
+    /// <summary>The reason, or null where nothing stands against it.</summary>
+    public static string? WhyNot(TraceNode node)
+    {
+        if (SliceSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal))
+            return "a collective: communication is not replayed yet";
+        if (node.KernelBackend.Length > 0)
+            return $"a kernel that {node.KernelBackend} compiled: its source is not in the trace";
+        if (node.Schema is not { } schema)
+            return "it has no operator schema";
+        if (node.Inputs.Length != schema.Arguments.Length)
+            return $"{node.Inputs.Length} arguments are recorded where its schema has {schema.Arguments.Length}";
+        for (int i = 0; i < node.Inputs.Length; i++)
+            if (WhyNot(schema.Arguments[i].Type, node.Inputs[i]) is { } reason)
+                return $"its argument '{schema.Arguments[i].Name}' is {reason}";
+        if (schema.Returns.Length > 0 && node.Outputs.Length != schema.Returns.Length)
+            return $"{node.Outputs.Length} results are recorded where its schema has {schema.Returns.Length}";
+        foreach (var (type, value) in schema.Returns.Zip(node.Outputs, (r, o) => (r.Type, o)))
+            if (WhyNotResult(type, value) is { } reason)
+                return reason;
+        return null;
+    }
+
+    private static string? WhyNot(SchemaType type, ArgumentValue value)
+    {
+        switch (value)
+        {
+            case NoneValue:
+                return null;
+            case OpaqueValue { TypeName: "Generator" } when type.BaseName == "Generator":
+                return null; // The default generator stands for any other.
+            case OpaqueValue opaque:
+                return $"a {opaque.TypeName}, whose contents are not in the trace";
+            case TensorValue tensor:
+                return WhyNot(tensor);
+        }
+        return type.BaseName switch
+        {
+            "Tensor" => value is ListValue list && list.Items.All(i => i is TensorValue or NoneValue)
+                ? list.Items.OfType<TensorValue>().Select(WhyNot).FirstOrDefault(r => r is not null)
+                : "no tensor though its schema says so",
+            "int" or "ScalarType" or "Layout" or "MemoryFormat" or "float" or "bool" or "str" or "Device" or "Scalar" or "number" =>
+                IsFit(type, value) ? null : "recorded as something else than its schema says",
+            string other => $"of the type {other}, which generated programs cannot write",
+        };
+    }
+
+    /// <summary>Whether a literal is of the type that the schema asks for; a list's place may be taken by its only element.</summary>
+    public static bool IsFit(SchemaType type, ArgumentValue value)
+    {
+        if (type.Kind == SchemaTypeKind.Optional)
+            return value is NoneValue || IsFit(type.Element!, value);
+        if (type.Kind == SchemaTypeKind.List)
+        {
+            return value switch
+            {
+                IntListValue => type.Element!.BaseName is "int" or "Scalar" or "number" or "float",
+                ListValue list => list.Items.All(i => IsFit(type.Element!, i)),
+                _ => IsFit(type.Element!, value),
+            };
+        }
+        return (type.Name, value) switch
+        {
+            ("int" or "ScalarType" or "Layout" or "MemoryFormat", IntValue or BoolValue) => true,
+            ("float", IntValue or DoubleValue) => true,
+            ("Scalar" or "number", IntValue or DoubleValue or BoolValue) => true,
+            ("bool", BoolValue or IntValue) => true,
+            ("str", StringValue) => true,
+            ("Device", DeviceValue) => true,
+            _ => false,
+        };
+    }
+
+    private static string? WhyNot(TensorValue tensor) => tensor.IsUndefined || tensor.Type != ScalarType.Undefined
+        ? null : "a tensor of an element type that this version does not know";
+
+    private static string? WhyNotResult(SchemaType type, ArgumentValue value) => type.BaseName switch
+    {
+        "Tensor" => value.Tensors.Select(WhyNot).FirstOrDefault(r => r is not null) is { } reason ? $"it returns {reason}" : null,
+        "int" or "float" or "bool" or "Scalar" or "number" when type.Kind == SchemaTypeKind.Named => null,
+        string other => $"it returns the type {other}, which generated programs cannot keep",
+    };
+}

@@ -1,0 +1,53 @@
+using Mystique.Selection;
+
+namespace Mystique.Planning;
+
+/// <summary>The memory that a plan needs, by the lifetimes of its storages.</summary>
+/// <param name="ExternalBytes">Bytes of all external storages: they live as long as the replay does.</param>
+/// <param name="PeakBytes">The most bytes that external and intermediate storages have at one time, in an iteration.</param>
+/// <param name="LargestBytes">Bytes of the largest storage.</param>
+public sealed record PlanMemory(long ExternalBytes, long PeakBytes, long LargestBytes)
+{
+    /// <summary>Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it.</summary>
+    /// <param name="plan">The plan.</param>
+    public static PlanMemory Of(ReplayPlan plan)
+    {
+        long external = 0;
+        long largest = 0;
+        foreach (var storage in plan.Storages)
+        {
+            largest = Math.Max(largest, storage.SizeBytes);
+            if (storage.IsExternal)
+                external = TensorLayout.SaturatingAdd(external, storage.SizeBytes);
+        }
+        var lastUse = new int[plan.Storages.Length];
+        for (int i = 0; i < plan.Operators.Length; i++)
+            foreach (int storage in StoragesOf(plan, plan.Operators[i]))
+                lastUse[storage] = i;
+        var isLive = new bool[plan.Storages.Length];
+        long live = external;
+        long peak = external;
+        for (int i = 0; i < plan.Operators.Length; i++)
+        {
+            foreach (int storage in StoragesOf(plan, plan.Operators[i]))
+            {
+                if (isLive[storage] || plan.Storages[storage].IsExternal)
+                    continue;
+                isLive[storage] = true;
+                live = TensorLayout.SaturatingAdd(live, plan.Storages[storage].SizeBytes);
+            }
+            peak = Math.Max(peak, live);
+            foreach (int storage in StoragesOf(plan, plan.Operators[i]))
+            {
+                if (!isLive[storage] || lastUse[storage] != i)
+                    continue;
+                isLive[storage] = false;
+                live -= plan.Storages[storage].SizeBytes;
+            }
+        }
+        return new PlanMemory(external, peak, largest);
+    }
+
+    private static IEnumerable<int> StoragesOf(ReplayPlan plan, PlannedOperator op) =>
+        op.InputSlots.Concat(op.OutputSlots).Where(s => s >= 0).Select(s => plan.Tensors[s].Storage).Where(s => s >= 0);
+}

@@ -1,0 +1,86 @@
+using System.Collections.Immutable;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Planning;
+
+/// <summary>Turns the selected operators into a plan.</summary>
+public static class ReplayPlanner
+{
+    /// <summary>
+    /// Plans the replay of a selection: which tensors exist before it, which are made by it, what shares memory with
+    /// what, and which operators cannot run.
+    /// </summary>
+    /// <param name="slice">The selection.</param>
+    public static ReplayPlan Plan(TraceSlice slice)
+    {
+        var table = new TensorTable(slice.Trace);
+        var operators = ImmutableArray.CreateBuilder<PlannedOperator>(slice.Operators.Length);
+        var skipped = ImmutableArray.CreateBuilder<SkippedOperator>();
+        foreach (var node in slice.Operators)
+        {
+            if (OperatorSupport.WhyNot(node) is { } reason)
+                skipped.Add(new SkippedOperator(node.Id, node.Schema?.FullName ?? node.Name, reason));
+            else
+                PlanOperator(node, slice.Timeline, table, operators);
+        }
+        var trace = slice.Trace;
+        var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
+            trace.SchemaVersion, slice.Iteration?.Number, slice.OutermostCount, slice.Opened.Length, trace.HasStrides);
+        return new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), skipped.ToImmutable());
+    }
+
+    private static void PlanOperator(TraceNode node, StorageTimeline timeline, TensorTable table, ImmutableArray<PlannedOperator>.Builder operators)
+    {
+        var schema = node.Schema!;
+        var storages = timeline.InputsOf(node);
+        int next = 0;
+        var arguments = ImmutableArray.CreateBuilder<PlannedArgument>(node.Inputs.Length);
+        for (int i = 0; i < node.Inputs.Length; i++)
+        {
+            bool isWritten = schema.Arguments[i].Type.Alias is { IsWrite: true } || IsRunningStatistic(schema.Arguments[i].Name);
+            switch (node.Inputs[i])
+            {
+                case TensorValue tensor:
+                    arguments.Add(PlannedArgument.OfTensor(table.Use(storages[next++], tensor, node.Id, isWritten, operators)));
+                    break;
+                case ListValue list when schema.Arguments[i].Type.BaseName == "Tensor":
+                    var slots = ImmutableArray.CreateBuilder<int>(list.Items.Length);
+                    foreach (var item in list.Items)
+                        slots.Add(item is TensorValue element ? table.Use(storages[next++], element, node.Id, isWritten, operators) : -1);
+                    arguments.Add(new PlannedArgument(slots.MoveToImmutable(), null));
+                    break;
+                case OpaqueValue:
+                    arguments.Add(new PlannedArgument([], NoneValue.Instance));
+                    break;
+                case ArgumentValue literal:
+                    table.SeeDevices(literal);
+                    arguments.Add(new PlannedArgument([], literal));
+                    break;
+            }
+        }
+        var results = PlanResults(node, timeline, table);
+        operators.Add(new PlannedOperator(node.Id, schema, arguments.MoveToImmutable(), results));
+    }
+
+    private static ImmutableArray<PlannedResult> PlanResults(TraceNode node, StorageTimeline timeline, TensorTable table)
+    {
+        var storages = timeline.OutputsOf(node);
+        int next = 0;
+        var results = ImmutableArray.CreateBuilder<PlannedResult>(node.Schema!.Returns.Length);
+        foreach (var output in node.Schema.Returns.IsEmpty ? [] : node.Outputs)
+        {
+            var slots = ImmutableArray.CreateBuilder<int>();
+            foreach (var tensor in TensorLayout.TensorsOf([output]))
+                slots.Add(table.Make(storages[next++], tensor));
+            results.Add(new PlannedResult(slots.ToImmutable()));
+        }
+        return results.MoveToImmutable();
+    }
+
+    /// <summary>
+    /// Batch normalisation in training writes to its running statistics, though their schemas do not say so
+    /// (<c>native_functions.yaml</c>: <c>batch_norm</c>, <c>native_batch_norm</c>, <c>cudnn_batch_norm</c>).
+    /// </summary>
+    private static bool IsRunningStatistic(string argument) => argument is "running_mean" or "running_var";
+}

@@ -1,0 +1,112 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Traces;
+
+/// <summary>A recorded argument or result of an operator.</summary>
+public abstract record ArgumentValue
+{
+    private protected ArgumentValue()
+    {
+    }
+
+    /// <summary>The tensors in this value, those inside lists too, in order.</summary>
+    public virtual IEnumerable<TensorValue> Tensors => [];
+}
+
+/// <summary>
+/// A tensor as the observer saw it: identity, not contents. Format: the 6-tuple (5 in old traces, without the
+/// device) of <c>execution_trace_observer.cpp</c>, with the shape, type and strides recorded beside it.
+/// </summary>
+/// <param name="TensorId">The number of the <c>TensorImpl</c>; an address in disguise, never retired. 0 where undefined.</param>
+/// <param name="StorageId">The number of the storage; as unreliable as <paramref name="TensorId"/>.</param>
+/// <param name="Offset">The first element's place in the storage, in <b>elements</b>.</param>
+/// <param name="ElementCount">Number of elements.</param>
+/// <param name="ItemSizeBytes">Bytes of an element.</param>
+/// <param name="Device">For example <c>cpu</c> or <c>cuda:0</c>; empty where the trace does not say.</param>
+/// <param name="Type">Element type.</param>
+/// <param name="Shape">Sizes; empty for a 0-dim tensor.</param>
+/// <param name="Strides">Strides in elements; default where the trace has none (before schema 1.1.1).</param>
+public sealed record TensorValue(
+    long TensorId,
+    long StorageId,
+    long Offset,
+    long ElementCount,
+    int ItemSizeBytes,
+    string Device,
+    ScalarType Type,
+    ImmutableArray<long> Shape,
+    ImmutableArray<long> Strides) : ArgumentValue
+{
+    /// <summary>Whether it is a tensor without an implementation (<c>at::Tensor()</c>).</summary>
+    public bool IsUndefined => Type == ScalarType.Undefined && StorageId == 0 && ItemSizeBytes == 0;
+
+    /// <inheritdoc/>
+    public override IEnumerable<TensorValue> Tensors => [this];
+
+    /// <inheritdoc/>
+    public bool Equals(TensorValue? other) => other is not null && TensorId == other.TensorId
+        && StorageId == other.StorageId && Offset == other.Offset && ElementCount == other.ElementCount
+        && ItemSizeBytes == other.ItemSizeBytes && Device == other.Device && Type == other.Type
+        && Shape.AsSpan().SequenceEqual(other.Shape.AsSpan())
+        && Strides.AsSpan().SequenceEqual(other.Strides.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(TensorId, StorageId, Offset, ElementCount, Type, Shape.Length);
+}
+
+/// <summary>A list or tuple of values that are not all integers.</summary>
+/// <param name="Items">The elements.</param>
+/// <param name="TypeName">The recorded type, for example <c>GenericList[Tensor(float),Tensor(float)]</c>.</param>
+public sealed record ListValue(ImmutableArray<ArgumentValue> Items, string TypeName) : ArgumentValue
+{
+    /// <inheritdoc/>
+    public override IEnumerable<TensorValue> Tensors => Items.SelectMany(i => i.Tensors);
+
+    /// <inheritdoc/>
+    public bool Equals(ListValue? other) => other is not null && Items.AsSpan().SequenceEqual(other.Items.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Items.Length;
+}
+
+/// <summary>A list of integers: sizes, strides, dimensions.</summary>
+/// <param name="Items">The elements.</param>
+public sealed record IntListValue(ImmutableArray<long> Items) : ArgumentValue
+{
+    /// <inheritdoc/>
+    public bool Equals(IntListValue? other) => other is not null && Items.AsSpan().SequenceEqual(other.Items.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Items.Length;
+}
+
+/// <summary>An integer; also a dtype, layout or memory format, which the observer records as their numbers.</summary>
+/// <param name="Value">The value.</param>
+public sealed record IntValue(long Value) : ArgumentValue;
+
+/// <summary>A double. The observer prints six decimals, so a small value may have become 0.</summary>
+/// <param name="Value">The value; infinities and NaN are possible.</param>
+public sealed record DoubleValue(double Value) : ArgumentValue;
+
+/// <summary>A boolean.</summary>
+/// <param name="Value">The value.</param>
+public sealed record BoolValue(bool Value) : ArgumentValue;
+
+/// <summary>A string.</summary>
+/// <param name="Value">The value.</param>
+public sealed record StringValue(string Value) : ArgumentValue;
+
+/// <summary>A device.</summary>
+/// <param name="Name">For example <c>cuda:0</c>.</param>
+public sealed record DeviceValue(string Name) : ArgumentValue;
+
+/// <summary>No value.</summary>
+public sealed record NoneValue : ArgumentValue
+{
+    /// <summary>The one instance.</summary>
+    public static NoneValue Instance { get; } = new();
+}
+
+/// <summary>A value that the observer names but does not record: a generator, storage, stream or object.</summary>
+/// <param name="TypeName">The recorded type, for example <c>Storage</c>.</param>
+public sealed record OpaqueValue(string TypeName) : ArgumentValue;

@@ -1,0 +1,23 @@
+using System.Globalization;
+
+namespace Mystique.Traces;
+
+/// <summary>What was wrong with a file's text, and what it cost.</summary>
+internal sealed class TraceDamage
+{
+    private int _places;
+    private int _lost;
+
+    /// <summary>The first damage.</summary>
+    public (long Offset, string What)? First { get; private set; }
+
+    public void Add(long offset, string what, int lost = 0)
+    {
+        First ??= (offset, what);
+        _places++;
+        _lost += lost;
+    }
+
+    public string Describe(int kept) => string.Create(CultureInfo.InvariantCulture,
+        $"the file is damaged from byte {First!.Value.Offset:N0} on ({First.Value.What}): {kept:N0} nodes kept, {_lost:N0} lost, {_places:N0} damaged place{(_places == 1 ? "" : "s")}");
+}

@@ -1,0 +1,117 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Traces;
+
+/// <summary>Where a node was recorded (<c>at::RecordScope</c>, <c>aten/src/ATen/record_function.h</c>).</summary>
+public enum RecordScope : byte
+{
+    /// <summary>An operator or the body of one.</summary>
+    Function = 0,
+
+    /// <summary>A node of the autograd graph, run backwards.</summary>
+    BackwardFunction = 1,
+
+    /// <summary>A TorchScript function.</summary>
+    TorchScriptFunction = 2,
+
+    /// <summary>A kernel function's dtype dispatch.</summary>
+    KernelFunctionDtype = 3,
+
+    /// <summary>A custom class.</summary>
+    CustomClass = 4,
+
+    /// <summary>A build feature.</summary>
+    BuildFeature = 5,
+
+    /// <summary>A lite interpreter's scope.</summary>
+    LiteInterpreter = 6,
+
+    /// <summary>A label of the user's, for example <c>ProfilerStep#2</c>; also the roots of threads.</summary>
+    UserScope = 7,
+
+    /// <summary>A static runtime's operator.</summary>
+    StaticRuntimeOp = 8,
+
+    /// <summary>A static runtime's model.</summary>
+    StaticRuntimeModel = 9,
+
+    /// <summary>A scope that this version does not know.</summary>
+    Unknown = 255,
+}
+
+/// <summary>What a collective's node records besides its arguments (schema 1.1.0 and later).</summary>
+/// <param name="Name">For example <c>allreduce</c>.</param>
+/// <param name="ElementType">The dtype's name as recorded.</param>
+/// <param name="InputElements">Elements that a rank puts in.</param>
+/// <param name="OutputElements">Elements that a rank gets out.</param>
+/// <param name="GroupName">The process group's name.</param>
+/// <param name="GroupSize">The process group's number of ranks.</param>
+public sealed record CollectiveInfo(
+    string Name, string ElementType, long InputElements, long OutputElements, string GroupName, long GroupSize);
+
+/// <summary>A node of the trace: an operator, a label, or the root of a process or thread. Immutable once read.</summary>
+public sealed class TraceNode
+{
+    internal TraceNode(long id, string name)
+    {
+        Id = id;
+        Name = name;
+    }
+
+    /// <summary>The node's number. Numbers rise in the order in which nodes start.</summary>
+    public long Id { get; }
+
+    /// <summary>The name, for example <c>aten::addmm</c> or <c>ProfilerStep#2</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>The node that was running when this one started; null for the root.</summary>
+    public TraceNode? Parent { get; internal set; }
+
+    /// <summary>The nodes started by this one, by rising id.</summary>
+    public ImmutableArray<TraceNode> Children { get; internal set; } = [];
+
+    /// <summary>The operator's schema; null for labels, roots and what has no schema (<c>record_param_comms</c>).</summary>
+    public OperatorSchema? Schema { get; internal init; }
+
+    /// <summary>The arguments, one for each of the schema's.</summary>
+    public ImmutableArray<ArgumentValue> Inputs { get; internal init; } = [];
+
+    /// <summary>The results.</summary>
+    public ImmutableArray<ArgumentValue> Outputs { get; internal init; } = [];
+
+    /// <summary>The record function's number: the join with a Kineto profile's <c>Record function id</c>.</summary>
+    public long RecordFunctionId { get; internal init; }
+
+    /// <summary>The forward node of a backward node; 0 where there is none.</summary>
+    public long ForwardParentId { get; internal init; }
+
+    /// <summary>Autograd's sequence number; -1 where there is none.</summary>
+    public long SequenceId { get; internal init; }
+
+    /// <summary>The thread's number in the trace, from 1; 0 for the process.</summary>
+    public long ThreadId { get; internal init; }
+
+    /// <summary>The thread that ran the forward node; 0 where there is none.</summary>
+    public long ForwardThreadId { get; internal init; }
+
+    /// <summary>Where it was recorded.</summary>
+    public RecordScope Scope { get; internal init; }
+
+    /// <summary>For example <c>triton</c>; empty where the node is no such kernel.</summary>
+    public string KernelBackend { get; internal init; } = "";
+
+    /// <summary>The file with the kernel's source, as recorded: untrusted, relative to nothing.</summary>
+    public string KernelFile { get; internal init; } = "";
+
+    /// <summary>The recorded ranges of integral inputs, as JSON text; empty where there is none.</summary>
+    public string TensorRange { get; internal init; } = "";
+
+    /// <summary>A collective's own attributes; null for everything else.</summary>
+    public CollectiveInfo? Collective { get; internal init; }
+
+    /// <summary>The node's parent as recorded; equal to <see cref="Id"/> for the root.</summary>
+    internal long ParentId { get; init; }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"node {Id} ({Name})";
+}

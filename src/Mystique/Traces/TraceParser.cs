@@ -1,0 +1,222 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Mystique.Diagnostics;
+
+namespace Mystique.Traces;
+
+/// <summary>
+/// Walks over a trace's text: the header up to <c>nodes</c>, node by node, the rest. Where the text is damaged it
+/// goes on at the next place that looks like the start of a node.
+/// </summary>
+internal sealed class TraceParser(Stream stream, string source, TraceReadOptions options)
+{
+    private readonly TraceWindow _window = new(stream);
+    private readonly NodeParser _parser = new();
+    private readonly List<TraceNode> _nodes = [];
+    private readonly TraceDamage _damage = new();
+    private string? _schema;
+    private long _processId;
+    private string _time = "";
+
+    public ExecutionTrace Parse()
+    {
+        ReadHeader();
+        CheckSchema();
+        ReadNodes();
+        if (options.Strict && _damage.First is { } first)
+            throw Problems.TraceDamaged(source, first.Offset, first.What, _nodes.Count);
+        string digest = _window.Finish();
+        var warnings = ImmutableArray.CreateBuilder<string>();
+        if (_damage.First is not null)
+            warnings.Add(_damage.Describe(_nodes.Count));
+        if (_nodes.Count == 0)
+            throw Problems.TraceHasNoNodes(source);
+        var root = TraceLinker.Link(_nodes, source, isDamaged: _damage.First is not null, warnings);
+        return new ExecutionTrace(source, _schema!, _processId, _time, [.. _nodes], root, digest, _window.TotalBytes,
+            _parser.UnknownAttributes.ToImmutableSortedDictionary(StringComparer.Ordinal), warnings.ToImmutable())
+        {
+            HasStrides = _parser.HasStrides,
+        };
+    }
+
+    /// <summary>Reads the fields before <c>nodes</c>, and leaves the window at the first node.</summary>
+    private void ReadHeader()
+    {
+        while (true)
+        {
+            var reader = new Utf8JsonReader(_window.Data, _window.IsFinal, default);
+            try
+            {
+                if (TryReadHeader(ref reader))
+                {
+                    _window.Advance((int)reader.BytesConsumed);
+                    return;
+                }
+            }
+            catch (NodeParser.SuspendException)
+            {
+            }
+            catch (JsonException exception)
+            {
+                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(source)
+                    : Problems.TraceNotJson(source, reader.BytesConsumed, exception);
+            }
+            if (!_window.Fill())
+                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(source) : Problems.TraceNotAnExecutionTrace(source, "it has no list of nodes");
+        }
+    }
+
+    private bool TryReadHeader(ref Utf8JsonReader reader)
+    {
+        NodeParser.ReadOrSuspend(ref reader);
+        if (reader.TokenType != JsonTokenType.StartObject)
+            throw Problems.TraceNotAnExecutionTrace(source, "its JSON is no object");
+        while (true)
+        {
+            NodeParser.ReadOrSuspend(ref reader);
+            if (reader.TokenType == JsonTokenType.EndObject)
+                throw Problems.TraceNotAnExecutionTrace(source, "it has no list of nodes");
+            string name = reader.GetString() ?? "";
+            if (name == "traceEvents")
+                throw Problems.TraceIsKinetoProfile(source);
+            NodeParser.ReadOrSuspend(ref reader);
+            switch (name)
+            {
+                case "schema" when reader.TokenType == JsonTokenType.String: _schema = reader.GetString(); break;
+                case "pid" when reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long pid): _processId = pid; break;
+                case "time" when reader.TokenType == JsonTokenType.String: _time = reader.GetString() ?? ""; break;
+                case "nodes" when reader.TokenType == JsonTokenType.StartArray: return true;
+                default:
+                    if (!reader.TrySkip())
+                        return false;
+                    break;
+            }
+        }
+    }
+
+    private void CheckSchema()
+    {
+        if (_schema is null)
+            throw Problems.TraceNotAnExecutionTrace(source, "it has no \"schema\" before its nodes");
+        // The layout is told by each node's fields; the version only says whether they can be expected to mean the same.
+        string major = _schema.Split('.')[0];
+        if (!int.TryParse(major, out int number) || number != 1)
+            throw Problems.TraceSchemaUnknown(source, _schema);
+    }
+
+    private void ReadNodes()
+    {
+        bool expectsComma = false;
+        while (true)
+        {
+            _window.SkipWhiteSpace();
+            if (!_window.HasData)
+            {
+                _damage.Add(_window.Position, "the file ends before its list of nodes does");
+                return;
+            }
+            byte next = _window.Data[0];
+            if (next == (byte)',')
+            {
+                expectsComma = false;
+                _window.Advance(1);
+            }
+            else if (next == (byte)']')
+            {
+                // What follows (finish_ts) says nothing that is used; the bytes still count for the digest.
+                return;
+            }
+            else if (next == (byte)'{')
+            {
+                if (expectsComma)
+                    _damage.Add(_window.Position, "a comma is missing between two nodes");
+                ReadNode();
+                expectsComma = true;
+            }
+            else
+            {
+                _damage.Add(_window.Position, "something that is no node stands between nodes");
+                _window.Advance(1);
+                SkipToNextNode();
+                expectsComma = false;
+            }
+        }
+    }
+
+    private void ReadNode()
+    {
+        while (true)
+        {
+            var reader = new Utf8JsonReader(_window.Data, _window.IsFinal, default);
+            try
+            {
+                _nodes.Add(_parser.Parse(ref reader));
+                _window.Advance((int)reader.BytesConsumed);
+                return;
+            }
+            catch (NodeParser.SuspendException)
+            {
+                if (_window.Fill())
+                    continue;
+                LoseNode("the file ends within a node");
+                return;
+            }
+            catch (FormatException exception)
+            {
+                throw Problems.TraceNodeInvalid(source, _parser.LastId, _window.Position, exception);
+            }
+            catch (JsonException)
+            {
+                if (!TryReadRepaired())
+                    LoseNode("a node is not well-formed");
+                return;
+            }
+        }
+    }
+
+    /// <summary>Reads a node whose name has quotes that the observer did not escape.</summary>
+    private bool TryReadRepaired()
+    {
+        if (!NodeNameRepair.TryRepair(_window.Data, out byte[] repaired, out int originalLength))
+            return false;
+        var reader = new Utf8JsonReader(repaired, isFinalBlock: false, default);
+        try
+        {
+            var node = _parser.Parse(ref reader);
+            _damage.Add(_window.Position, "a name has quotes that are not escaped", lost: 0);
+            _nodes.Add(node);
+            _window.Advance((int)reader.BytesConsumed - (repaired.Length - originalLength));
+            return true;
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or NodeParser.SuspendException)
+        {
+            return false;
+        }
+    }
+
+    private void LoseNode(string what)
+    {
+        _damage.Add(_window.Position, what, lost: 1);
+        _window.Advance(1);
+        SkipToNextNode();
+    }
+
+    private void SkipToNextNode()
+    {
+        while (true)
+        {
+            int start = NodeNameRepair.FindNodeStart(_window.Data, _window.IsFinal, out int examined);
+            if (start >= 0)
+            {
+                _window.Advance(start);
+                return;
+            }
+            _window.Advance(examined);
+            if (!_window.Fill())
+            {
+                _window.Advance(_window.Data.Length);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+using System.IO.Compression;
+using Mystique.Diagnostics;
+
+namespace Mystique.Traces;
+
+/// <summary>
+/// Reads PyTorch execution traces, schemas 1.0.1 to 1.1.1-chakra.0.0.4, from JSON or gzip. Node by node, so that
+/// the file's text is never in memory as a whole. See <c>docs/trace-format.md</c>.
+/// </summary>
+public static class TraceReader
+{
+    /// <summary>The name that means standard input.</summary>
+    public const string StandardInput = "-";
+
+    /// <summary>Reads a trace.</summary>
+    /// <param name="path">A <c>.json</c> or <c>.json.gz</c> file, told apart by its first bytes, or <c>-</c> for standard input.</param>
+    /// <param name="options">How to read; the default repairs what it can.</param>
+    /// <exception cref="MystiqueException">The file is not there, or is no execution trace (MYS100 to MYS199).</exception>
+    public static ExecutionTrace Read(string path, TraceReadOptions? options = null)
+    {
+        if (path == StandardInput)
+        {
+            using var input = Console.OpenStandardInput();
+            return Read(input, "standard input", options);
+        }
+        if (Directory.Exists(path))
+            throw Problems.TraceIsDirectory(path);
+        if (!File.Exists(path))
+            throw Problems.TraceNotFound(path);
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
+            return Read(file, path, options);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Problems.TraceUnreadable(path, exception);
+        }
+    }
+
+    /// <summary>Reads a trace from a stream of JSON or gzip.</summary>
+    /// <param name="stream">The bytes; not disposed.</param>
+    /// <param name="source">What to call it in messages.</param>
+    /// <param name="options">How to read; the default repairs what it can.</param>
+    /// <exception cref="MystiqueException">It is no execution trace (MYS100 to MYS199).</exception>
+    public static ExecutionTrace Read(Stream stream, string source, TraceReadOptions? options = null)
+    {
+        Span<byte> magic = stackalloc byte[2];
+        int got = stream.ReadAtLeast(magic, 2, throwOnEndOfStream: false);
+        var head = new PrefixedStream(magic[..got].ToArray(), stream);
+        if (got < 2 || magic[0] != 0x1F || magic[1] != 0x8B)
+            return new TraceParser(head, source, options ?? new TraceReadOptions()).Parse();
+        try
+        {
+            using var gzip = new GZipStream(head, CompressionMode.Decompress, leaveOpen: true);
+            return new TraceParser(gzip, source, options ?? new TraceReadOptions()).Parse();
+        }
+        catch (InvalidDataException exception)
+        {
+            throw Problems.TraceGzipDamaged(source, exception);
+        }
+    }
+
+    /// <summary>A stream whose first bytes were read already.</summary>
+    private sealed class PrefixedStream(byte[] prefix, Stream rest) : Stream
+    {
+        private int _used;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override int Read(Span<byte> buffer)
+        {
+            if (_used == prefix.Length)
+                return rest.Read(buffer);
+            int count = Math.Min(buffer.Length, prefix.Length - _used);
+            prefix.AsSpan(_used, count).CopyTo(buffer);
+            _used += count;
+            return count;
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}
