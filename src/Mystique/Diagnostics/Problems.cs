@@ -98,6 +98,42 @@ internal static class Problems
     public static MystiqueException PackageUnreadable(string path, Exception cause) =>
         new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the package again as a whole", inner: cause);
 
+    // MYS4xx: engines and workers.
+
+    public static MystiqueException NativeLibraryMissing(string path, Exception? cause) =>
+        new("MYS401", "libtorch cannot be loaded" + (cause is null ? ": TorchSharp's library is not there" : $": {FirstSentence(cause)}"), path,
+            "build again (`dotnet build`) on this machine: the host's libtorch comes with the build", ExitCode.ReplayFailed, cause);
+
+    public static MystiqueException NativeLibraryNotMended(string path, Exception cause) =>
+        new("MYS402", $"TorchSharp's library needs a newer libstdc++ than this machine's, and could not be mended: {FirstSentence(cause)}", path,
+            "run once as a user who may write to that folder, or install GCC 13's libstdc++", ExitCode.ReplayFailed, cause);
+
+    public static MystiqueException TooLarge(string source, long needed, long largest, long available) =>
+        new("MYS403", $"the replay needs {Gigabytes(needed)} of memory (the largest tensor {Gigabytes(largest)}), and {Gigabytes(available)} can be had",
+            source, "run it on a larger machine, or select a smaller part of the trace (--iteration)");
+
+    public static MystiqueException OperatorCannotRun(string source, long node, string name, string reason, int count) =>
+        new("MYS404", $"{count} operator{(count == 1 ? "" : "s")} cannot be replayed; the first is {name}: {reason}", $"{source}, node {node}",
+            "leave --strict away to replay the rest; `mystique inspect` lists all reasons");
+
+    public static MystiqueException WorkerDied(string source, string stage, string how, string standardError) =>
+        new("MYS405", $"the worker process ended while {stage}: {how}{LastLines(standardError)}", source,
+            "if it was killed, free memory or select a smaller part of the trace; else report it with this message", ExitCode.ReplayFailed);
+
+    public static MystiqueException WorkerTimedOut(string source, string stage, string how) =>
+        new("MYS406", $"the worker process was stopped while {stage}: {how}", source, "give it more time with --timeout SECONDS", ExitCode.ReplayFailed);
+
+    public static MystiqueException WorkerFailed(string source, string stage, string why) =>
+        new("MYS407", $"the replay failed while {stage}: {why}", source, "report it with this message and the trace", ExitCode.ReplayFailed);
+
+    private static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:N1} GB");
+
+    private static string LastLines(string text)
+    {
+        string[] lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return lines.Length == 0 ? "" : "\n    " + string.Join("\n    ", lines.TakeLast(5));
+    }
+
     private static string At(string source, long offset) =>
         string.Create(CultureInfo.InvariantCulture, $"{source}, byte {offset:N0} of its text");
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mystique.Traces;
 
 namespace Mystique.Planning;
@@ -11,14 +12,14 @@ internal static class Initializers
     /// which is safe for scales, variances and divisors. Integers and booleans are 0: an index that is always there,
     /// an offset that any bag may have.
     /// </summary>
-    public static Initializer For(TensorValue tensor)
+    public static Initializer For(ScalarType type, ImmutableArray<long> shape)
     {
-        if (!tensor.Type.IsFloating())
-            return new Initializer(InitializerKind.Constant, tensor.Type, 0, 0);
-        if (tensor.Shape.Length < 2 || tensor.ElementCount == 0)
-            return new Initializer(InitializerKind.Uniform, tensor.Type, 0.5, 1.5);
-        double fanIn = Math.Max(1, (double)tensor.ElementCount / Math.Max(1, tensor.Shape[0]));
+        if (!type.IsFloating())
+            return new Initializer(InitializerKind.Constant, type, 0, 0);
+        if (shape.Length < 2 || shape.Contains(0))
+            return new Initializer(InitializerKind.Uniform, type, 0.5, 1.5);
+        double fanIn = shape.Skip(1).Aggregate(1.0, (product, size) => product * size);
         double bound = Math.Sqrt(3 / fanIn);
-        return new Initializer(InitializerKind.Uniform, tensor.Type, -bound, bound);
+        return new Initializer(InitializerKind.Uniform, type, -bound, bound);
     }
 }

@@ -10,9 +10,6 @@ namespace Mystique.Planning;
 /// </summary>
 internal sealed class TensorTable(ExecutionTrace trace)
 {
-    private static readonly OperatorSchema AsStrided = SchemaParser.Parse(
-        "aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)");
-
     private readonly StrideInference _strides = StrideInference.Of(trace);
     private readonly Dictionary<StorageGeneration, StorageState> _states = [];
     private readonly List<StorageState> _storages = [];
@@ -39,22 +36,23 @@ internal sealed class TensorTable(ExecutionTrace trace)
         if (generation is null)
             return Undefined();
         if (!_states.TryGetValue(generation, out var state))
-            state = AddStorage(generation, Initializers.For(tensor));
+            _states.Add(generation, state = AddStorage(generation.Device, Initializers.For(tensor.Type, tensor.Shape)));
         state.IsMutated |= isWritten;
         int slot = Find(state, tensor);
         if (slot >= 0)
             return slot;
         if (state.IsExternal)
             return AddTensor(state, tensor, isExternal: true);
-        int source = state.Slots.Find(s => _tensors[s].Type == tensor.Type);
+        int source = state.Slots.FindIndex(s => _tensors[s].Type == tensor.Type);
+        if (source < 0)
+        {
+            // Bytes that no operator of the selection has seen as this type: they are made up.
+            var made = AddStorage(generation.Device, Initializers.For(tensor.Type, tensor.Shape));
+            made.IsMutated = isWritten;
+            return AddTensor(made, tensor, isExternal: true);
+        }
         slot = AddTensor(state, tensor, isExternal: false);
-        operators.Add(new PlannedOperator(nodeId, AsStrided,
-        [
-            PlannedArgument.OfTensor(source),
-            new PlannedArgument([], new IntListValue(_tensors[slot].Shape)),
-            new PlannedArgument([], new IntListValue(_tensors[slot].Strides)),
-            new PlannedArgument([], new IntValue(_tensors[slot].Offset)),
-        ], [new PlannedResult([slot])], IsAddedView: true));
+        operators.Add(AddedViews.Of(nodeId, state.Slots[source], slot, _tensors[slot]));
         return slot;
     }
 
@@ -64,7 +62,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
         if (generation is null)
             return -1;
         if (!_states.TryGetValue(generation, out var state))
-            state = AddStorage(generation, initializer: null);
+            _states.Add(generation, state = AddStorage(generation.Device, initializer: null));
         int slot = Find(state, tensor);
         return slot >= 0 ? slot : AddTensor(state, tensor, isExternal: false);
     }
@@ -105,10 +103,9 @@ internal sealed class TensorTable(ExecutionTrace trace)
         return true;
     }
 
-    private StorageState AddStorage(StorageGeneration generation, Initializer? initializer)
+    private StorageState AddStorage(string device, Initializer? initializer)
     {
-        var state = new StorageState { Index = _storages.Count, Device = DeviceIndex(generation.Device), Initializer = initializer };
-        _states.Add(generation, state);
+        var state = new StorageState { Index = _storages.Count, Device = DeviceIndex(device), Initializer = initializer };
         _storages.Add(state);
         return state;
     }

@@ -1,0 +1,49 @@
+using System.CommandLine;
+using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Selection;
+using Mystique.Traces;
+using Spectre.Console;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary><c>mystique generate</c>: from a trace to a package.</summary>
+internal static class GenerateCommand
+{
+    public static Command Create()
+    {
+        var trace = new Argument<string>("TRACE") { Description = "An execution trace (.json or .json.gz); - is standard input" };
+        var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
+        var iteration = SharedOptions.Iteration();
+        var strict = SharedOptions.StrictTrace();
+        var command = new Command("generate",
+            """
+            Generates a benchmark package from an execution trace. The same trace gives the same bytes.
+
+            Example:
+              mystique generate trace.et.json.gz -o resnet.bench
+            """)
+        { trace, output, iteration, strict };
+        command.SetAction(result =>
+        {
+            var plan = Plan(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict));
+            var package = BenchmarkPackage.Create(plan);
+            string folder = result.GetValue(output)!;
+            package.Write(folder);
+            PlanTables.WriteCoverage(plan);
+            Terminal.Out.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), {BenchmarkPackage.ManifestFile}");
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>Reads, selects and plans; says what was odd about the trace.</summary>
+    internal static ReplayPlan Plan(string trace, string? iteration, bool strict)
+    {
+        var read = TraceReader.Read(trace, SharedOptions.ReadOptions(strict));
+        Terminal.Warn(read);
+        return ReplayPlanner.Plan(SliceSelector.Select(read, SharedOptions.SelectionOf(iteration)));
+    }
+}

@@ -1,0 +1,3 @@
+using System.CommandLine;
+namespace Mystique.Cli.Commands;
+internal static class InspectCommand { public static Command Create() => new("inspect"); }

@@ -1,0 +1,42 @@
+using System.CommandLine;
+using Mystique.Diagnostics;
+using Mystique.Examples;
+using Mystique.Packaging;
+using Mystique.Replay;
+using Mystique.TorchSharp;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary>The process in which replays and originals run, and how this program starts itself as one.</summary>
+internal static class WorkerProcess
+{
+    private const string Name = "worker";
+
+    public static WorkerCommand StartCommand
+    {
+        get
+        {
+            string process = Environment.ProcessPath ?? "dotnet";
+            // Started as `dotnet mystique.dll`, the process is dotnet, and wants the assembly first.
+            return Path.GetFileNameWithoutExtension(process) == "dotnet"
+                ? new WorkerCommand(process, [Path.Combine(AppContext.BaseDirectory, "Mystique.Cli.dll"), Name])
+                : new WorkerCommand(process, [Name]);
+        }
+    }
+
+    public static Command CreateCommand()
+    {
+        var command = new Command(Name, "Runs replays for another mystique process; not for people.") { Hidden = true };
+        command.SetAction(_ =>
+        {
+            using var output = new StreamWriter(Console.OpenStandardOutput()) { NewLine = "\n" };
+            new WorkerHost(Console.In, output, Open).Run();
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static IIterationRunner Open(WorkerRequest request) => request.Workload is { } workload
+        ? new ExampleRunner(workload, request.Threads)
+        : new TorchSharpEngine(BenchmarkPackage.Read(request.Package!), request.Threads, request.Seed);
+}

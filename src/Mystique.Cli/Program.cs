@@ -1,0 +1,49 @@
+using System.CommandLine;
+using Mystique.Cli.Commands;
+using Mystique.Diagnostics;
+
+namespace Mystique.Cli;
+
+internal static class Program
+{
+    public static int Main(string[] args)
+    {
+        var root = new RootCommand(
+            """
+            Mystique turns a PyTorch execution trace into a benchmark that anyone can run.
+
+            Example:
+              mystique demo
+              mystique run trace.et.json.gz
+            """)
+        {
+            InspectCommand.Create(),
+            GenerateCommand.Create(),
+            RunCommand.Create(),
+            DemoCommand.Create(),
+            WorkerProcess.CreateCommand(),
+        };
+        var parsed = root.Parse(args);
+        try
+        {
+            // A line that does not parse prints what is wrong and the help: that is System.CommandLine's own error action.
+            int code = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;
+        }
+        catch (MystiqueException exception)
+        {
+            Console.Error.WriteLine(exception.Message);
+            return (int)exception.ExitCode;
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            // A bug: the text is all a user can act on, the rest helps whoever mends it.
+            Console.Error.WriteLine($"MYS999: {exception.GetType().Name}: {exception.Message}");
+            Console.Error.WriteLine("  where: in mystique itself");
+            Console.Error.WriteLine("  way out: report it with the command line; MYSTIQUE_DEBUG=1 prints the stack");
+            if (Environment.GetEnvironmentVariable("MYSTIQUE_DEBUG") == "1")
+                Console.Error.WriteLine(exception);
+            return (int)ExitCode.ReplayFailed;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using Mystique.Fidelity;
+using Mystique.Replay;
+using Spectre.Console;
+
+namespace Mystique.Cli.Reporting;
+
+/// <summary>The result of a run, for people.</summary>
+internal static class RunTables
+{
+    private const int MaxKinds = 12;
+    private const int MaxDifferences = 10;
+
+    public static void Write(ReplayResult result)
+    {
+        var plan = result.Plan;
+        var times = result.Iterations;
+        string iteration = plan.Source.Iteration is { } number ? $", iteration {number}" : "";
+        var table = Terminal.Table($"replay of {plan.Source.Name}{iteration}", "measure", "value");
+        table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs));
+        table.Row("5th to 95th percentile", $"{Terminal.Milliseconds(times.P5Ns)} to {Terminal.Milliseconds(times.P95Ns)}");
+        table.Row("iterations (warm-up apart)", $"{times.SamplesNs.Length} (+ {result.Options.Warmup})");
+        table.Row("operators replayed", $"{Terminal.Number(plan.ReplayedCount)} of {Terminal.Number(plan.SelectedCount)} ({Terminal.Percent(plan.Coverage)})");
+        table.Row("verification", DescribeVerification(result.Verification));
+        table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs));
+        table.Row("peak memory over the start", Terminal.Megabytes(result.Memory.UsedBytes));
+        table.Row("peak of the plan's tensors", Terminal.Megabytes(result.Memory.PlannedPeakBytes));
+        table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
+        table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");
+        table.Row("host", $"{result.Host.Processor}, {result.Host.Processors} processors");
+        Terminal.Out.Write(table);
+        WriteKinds(result);
+        PlanTables.WriteCoverage(plan);
+        WriteDifferences(result.Verification);
+    }
+
+    public static string DescribeVerification(VerificationResult? verification) => verification switch
+    {
+        null => "not asked for",
+        { IsExact: true } => $"exact: {Terminal.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? "" : " (strides not recorded)"),
+        _ => $"{Terminal.Number(verification.ExactCount)} of {Terminal.Number(verification.ExpectedCount)} exact, {Terminal.Number(verification.Differences.Length)} differences",
+    };
+
+    private static void WriteKinds(ReplayResult result)
+    {
+        if (result.OperatorKinds.IsEmpty)
+            return;
+        double total = result.OperatorKinds.Sum(k => k.TimeNs);
+        var table = Terminal.Table("time by kind of operator (a pass of its own)", "operator", "count", "time", "share");
+        foreach (var kind in result.OperatorKinds.Take(MaxKinds))
+            table.Row(kind.Name, Terminal.Number(kind.Count), Terminal.Milliseconds(kind.TimeNs), Terminal.Percent(kind.TimeNs / total));
+        if (result.OperatorKinds.Length > MaxKinds)
+        {
+            var rest = result.OperatorKinds.Skip(MaxKinds).ToArray();
+            table.Row($"{rest.Length} kinds more", Terminal.Number(rest.Sum(k => k.Count)), Terminal.Milliseconds(rest.Sum(k => k.TimeNs)), Terminal.Percent(rest.Sum(k => k.TimeNs) / total));
+        }
+        Terminal.Out.Write(table);
+    }
+
+    private static void WriteDifferences(VerificationResult? verification)
+    {
+        if (verification is null or { IsExact: true })
+            return;
+        var table = Terminal.Table("differences from the trace", "node", "operator").AddColumn("what differs");
+        foreach (var difference in verification.Differences.Take(MaxDifferences))
+            table.Row(difference.NodeId == 0 ? "" : Terminal.Number(difference.NodeId), difference.Operator, difference.What);
+        if (verification.Differences.Length > MaxDifferences)
+            table.Row("", $"and {verification.Differences.Length - MaxDifferences} more", "");
+        Terminal.Out.Write(table);
+    }
+}

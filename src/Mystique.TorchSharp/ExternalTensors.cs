@@ -1,0 +1,99 @@
+using System.Runtime.InteropServices;
+using Mystique.Planning;
+using Mystique.Replay;
+using Mystique.TorchSharp.Native;
+using Mystique.Traces;
+using static TorchSharp.torch;
+using TorchScalarType = TorchSharp.torch.ScalarType;
+
+namespace Mystique.TorchSharp;
+
+/// <summary>The external storages of a plan and the views on them; lives as long as the replay.</summary>
+internal sealed class ExternalTensors : IDisposable
+{
+    private readonly ReplayPlan _plan;
+    private readonly uint _seed;
+    private readonly int _threads;
+    private readonly Tensor?[] _storages;
+    private readonly List<Tensor> _views = [];
+
+    /// <summary>Allocates and fills the storages.</summary>
+    public ExternalTensors(ReplayPlan plan, uint seed, int threads, Action<int, int>? progress = null)
+    {
+        _plan = plan;
+        _seed = seed;
+        _threads = threads;
+        _storages = new Tensor?[plan.Storages.Length];
+        for (int i = 0; i < plan.Storages.Length; i++)
+        {
+            if (plan.Storages[i].Initializer is not { } initializer)
+                continue;
+            long elements = plan.Storages[i].SizeBytes / Math.Max(1, initializer.Type.SizeBytes());
+            _storages[i] = empty([elements], (TorchScalarType)(sbyte)initializer.Type, CPU);
+            Fill(i);
+            progress?.Invoke(i + 1, plan.Storages.Length);
+        }
+    }
+
+    /// <summary>Puts all external tensors into a program's slots.</summary>
+    public void PutInto(ScriptProgram program)
+    {
+        for (int slot = 0; slot < _plan.Tensors.Length; slot++)
+        {
+            var tensor = _plan.Tensors[slot];
+            if (tensor.IsUndefined)
+                program.PutUndefined(slot);
+            else if (tensor.IsExternal && _storages[tensor.Storage]!.dtype == (TorchScalarType)(sbyte)tensor.Type)
+                program.Put(slot, ViewOf(tensor));
+            else if (tensor.IsExternal)
+                PutBlob(program, slot, tensor);
+        }
+    }
+
+    /// <summary>A tensor of the plan's shape on memory of its own, all zero: for what an operator that failed did not make.</summary>
+    public static Tensor MakeStandIn(PlannedTensor tensor)
+    {
+        long bytes = Selection.TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
+        using var storage = zeros([bytes / Math.Max(1, tensor.Type.SizeBytes())], (TorchScalarType)(sbyte)tensor.Type, CPU);
+        return storage.as_strided([.. tensor.Shape], [.. tensor.Strides], 0);
+    }
+
+    /// <summary>Fills what the iteration writes to again, so that each iteration starts from the same state.</summary>
+    public void Restore()
+    {
+        for (int i = 0; i < _storages.Length; i++)
+            if (_plan.Storages[i].IsMutated)
+                Fill(i);
+    }
+
+    public void Dispose()
+    {
+        foreach (var view in _views)
+            view.Dispose();
+        foreach (var storage in _storages)
+            storage?.Dispose();
+    }
+
+    private Tensor ViewOf(PlannedTensor tensor)
+    {
+        var view = _storages[tensor.Storage]!.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset);
+        _views.Add(view);
+        return view;
+    }
+
+    /// <summary>A view with another element type than its storage was filled with.</summary>
+    private unsafe void PutBlob(ScriptProgram program, int slot, PlannedTensor tensor)
+    {
+        fixed (long* sizes = tensor.Shape.AsSpan(), strides = tensor.Strides.AsSpan())
+        {
+            if (LibTorch.NewTensorFromBlob(LibTorch.TensorData(_storages[tensor.Storage]!.Handle), tensor.Shape.Length,
+                sizes, strides, tensor.Offset, (int)tensor.Type, 0, 0, out nint view) != 0)
+                throw new ExternalException($"libtorch cannot make a tensor of {tensor.Type.TorchName()}");
+            program.Put(slot, view);
+            LibTorch.DisposeTensor(view);
+        }
+    }
+
+    private void Fill(int index) => SyntheticData.Fill(LibTorch.TensorData(_storages[index]!.Handle),
+        _plan.Storages[index].SizeBytes, _plan.Storages[index].Initializer!, index, _seed, _threads);
+}

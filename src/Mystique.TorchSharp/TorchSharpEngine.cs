@@ -1,0 +1,167 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Replay;
+using Mystique.TorchSharp.Native;
+using static TorchSharp.torch;
+
+namespace Mystique.TorchSharp;
+
+/// <summary>
+/// Replays in this process with libtorch: an iteration is a loop over the schedule's functions, each called by its
+/// name, without a managed object per tensor or operator.
+/// </summary>
+public sealed partial class TorchSharpEngine : IReplayEngine
+{
+    private readonly BenchmarkPackage _package;
+    private readonly uint _seed;
+    private readonly int _threads;
+    private readonly IDisposable _noGrad;
+    private ScriptProgram? _program;
+    private ExternalTensors? _externals;
+
+    /// <summary>Opens a package; nothing is allocated yet.</summary>
+    /// <param name="package">The package.</param>
+    /// <param name="threads">Threads within operators; 0 takes as many as there are processors.</param>
+    /// <param name="seed">What the contents of external tensors are drawn from.</param>
+    /// <exception cref="Diagnostics.MystiqueException">libtorch cannot be loaded (MYS401, MYS402).</exception>
+    public TorchSharpEngine(BenchmarkPackage package, int threads, uint seed)
+    {
+        LibTorch.Load();
+        _package = package;
+        _seed = seed;
+        _threads = threads > 0 ? threads : Environment.ProcessorCount;
+        set_num_threads(_threads);
+        _noGrad = no_grad();
+    }
+
+    /// <inheritdoc/>
+    public EngineInfo Info => TorchSharpInfo.Of(_threads);
+
+    /// <inheritdoc/>
+    public ImmutableArray<OperatorFailure> FindUnknownOperators()
+    {
+        var known = LibTorch.OperatorNames();
+        return [.. _package.Plan.Operators.Select((op, i) => (op.Schema.FullName, i)).Where(o => !known.Contains(o.FullName))
+            .Select(o => new OperatorFailure(o.i, $"libtorch {LibTorch.Version} does not have this operator"))];
+    }
+
+    /// <inheritdoc/>
+    public void Start(Action<int, int> progress)
+    {
+        _program = Load([.. _package.ProgramBytes], _package.Schedule);
+        _externals = new ExternalTensors(_package.Plan, _seed, _threads, progress);
+        _externals.PutInto(_program);
+    }
+
+    /// <inheritdoc/>
+    public long RunIteration()
+    {
+        var program = Program;
+        _externals!.Restore();
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; i < program.Count; i++)
+            program.Call(i);
+        return (long)((Stopwatch.GetTimestamp() - start) * (1e9 / Stopwatch.Frequency));
+    }
+
+    /// <inheritdoc/>
+    public void Observe(string tracePath)
+    {
+        var program = Program;
+        _externals!.Restore();
+        TraceObserver.Record(tracePath, () =>
+        {
+            for (int i = 0; i < program.Count; i++)
+                program.Call(i);
+        });
+    }
+
+    /// <inheritdoc/>
+    public ImmutableArray<OperatorFailure> Probe(Action<int> before)
+    {
+        using var program = LoadSingly(_package.Plan);
+        _externals!.Restore();
+        var failures = ImmutableArray.CreateBuilder<OperatorFailure>();
+        for (int i = 0; i < program.Count; i++)
+        {
+            before(i);
+            try
+            {
+                program.Call(i);
+            }
+            catch (ExternalException exception)
+            {
+                failures.Add(new OperatorFailure(i, ReasonOf(exception.Message)));
+                foreach (int slot in _package.Plan.Operators[i].OutputSlots.Where(s => s >= 0 && !_package.Plan.Tensors[s].IsExternal))
+                {
+                    using var standIn = ExternalTensors.MakeStandIn(_package.Plan.Tensors[slot]);
+                    program.Put(slot, standIn);
+                }
+            }
+        }
+        return failures.ToImmutable();
+    }
+
+    /// <inheritdoc/>
+    public ImmutableArray<double> Profile(int iterations)
+    {
+        using var program = LoadSingly(_package.Plan);
+        var ticks = new long[program.Count];
+        for (int iteration = 0; iteration <= iterations; iteration++)
+        {
+            _externals!.Restore();
+            for (int i = 0; i < program.Count; i++)
+            {
+                long start = Stopwatch.GetTimestamp();
+                program.Call(i);
+                if (iteration > 0) // The first one compiles.
+                    ticks[i] += Stopwatch.GetTimestamp() - start;
+            }
+        }
+        return [.. ticks.Select(t => t * 1e9 / Stopwatch.Frequency / iterations)];
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _program?.Dispose();
+        _externals?.Dispose();
+        _noGrad.Dispose();
+    }
+
+    private ScriptProgram Program => _program ?? throw new InvalidOperationException("the engine was not started");
+
+    private ScriptProgram LoadSingly(ReplayPlan plan)
+    {
+        var program = ProgramGenerator.Generate(plan, operatorsPerFunction: 1);
+        var loaded = Load(TorchScriptArchive.Write(program.Code), program.Schedule);
+        _externals!.PutInto(loaded);
+        return loaded;
+    }
+
+    private ScriptProgram Load(byte[] archive, ImmutableArray<ScheduledCall> schedule)
+    {
+        var program = new ScriptProgram(archive, schedule);
+        program.Resize(_package.Plan.Tensors.Length + BenchmarkProgram.ReservedSlots);
+        using var device = empty(0, device: CPU);
+        foreach (string _ in _package.Plan.Devices)
+            program.UseDevice(device); // All of the trace's devices are the processor here.
+        return program;
+    }
+
+    /// <summary>libtorch's message without the interpreter's traceback.</summary>
+    private static string ReasonOf(string message)
+    {
+        var match = ErrorLine().Match(message);
+        string text = match.Success ? match.Groups[1].Value : message.Split('\n')[0];
+        int end = text.IndexOf(". ", StringComparison.Ordinal);
+        return "it failed: " + (end < 0 ? text : text[..end]).TrimEnd('.', ' ');
+    }
+
+    [GeneratedRegex("""^\w*(?:Error|Exception): (.+)$""", RegexOptions.Multiline)]
+    private static partial Regex ErrorLine();
+}

@@ -1,0 +1,51 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Replay;
+
+/// <summary>Something that runs iterations in a worker process: an original workload, or the replay of one. Not thread-safe.</summary>
+public interface IIterationRunner : IDisposable
+{
+    /// <summary>Makes ready to run: allocates, fills, loads.</summary>
+    /// <param name="progress">Told how far it is: parts done, parts in all.</param>
+    void Start(Action<int, int> progress);
+
+    /// <summary>Runs one iteration.</summary>
+    /// <returns>Its time in nanoseconds, without what had to be restored before it.</returns>
+    long RunIteration();
+
+    /// <summary>Runs one iteration and records its execution trace.</summary>
+    /// <param name="tracePath">The trace's file; overwritten.</param>
+    void Observe(string tracePath);
+
+    /// <summary>What it runs on, for reports.</summary>
+    EngineInfo Info { get; }
+}
+
+/// <summary>Carries out packages.</summary>
+public interface IReplayEngine : IIterationRunner
+{
+    /// <summary>The operators of the plan that this engine does not know; asked before <see cref="IIterationRunner.Start"/>.</summary>
+    ImmutableArray<OperatorFailure> FindUnknownOperators();
+
+    /// <summary>Runs each operator on its own, and goes on after one that fails.</summary>
+    /// <param name="before">Told the place of each operator before it runs, so that one that ends the process is known.</param>
+    /// <returns>The operators that failed.</returns>
+    ImmutableArray<OperatorFailure> Probe(Action<int> before);
+
+    /// <summary>Runs iterations with a clock around each operator.</summary>
+    /// <param name="iterations">How many; the times are averages over them.</param>
+    /// <returns>For each operator of the plan, its time in nanoseconds.</returns>
+    ImmutableArray<double> Profile(int iterations);
+}
+
+/// <summary>What a replay ran on.</summary>
+/// <param name="Name">The engine's name.</param>
+/// <param name="Versions">Its parts and their versions.</param>
+/// <param name="Device">The device.</param>
+/// <param name="Threads">Threads within operators.</param>
+public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, string> Versions, string Device, int Threads);
+
+/// <summary>An operator of a plan that did not run.</summary>
+/// <param name="Operator">Its place in the plan.</param>
+/// <param name="Reason">Why.</param>
+public sealed record OperatorFailure(int Operator, string Reason);

@@ -1,0 +1,70 @@
+using System.Collections.Immutable;
+using Mystique.Fidelity;
+using Mystique.Planning;
+
+namespace Mystique.Replay;
+
+/// <summary>How a replay is run.</summary>
+public sealed record ReplayOptions
+{
+    /// <summary>Iterations that are measured. The default is 20.</summary>
+    public int Iterations { get; init; } = 20;
+
+    /// <summary>Iterations before that, which are not. The default is 3.</summary>
+    public int Warmup { get; init; } = 3;
+
+    /// <summary>Threads within operators; 0, the default, takes as many as there are processors.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>The longest that a worker may take for one request (loading, all iterations, …). The default is 30 minutes.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Iterations of the pass that times each operator; 0 leaves it out. The default is 3.</summary>
+    public int ProfileIterations { get; init; } = 3;
+
+    /// <summary>Whether one iteration is observed and compared with the plan. The default is yes.</summary>
+    public bool Verify { get; init; } = true;
+
+    /// <summary>Whether to refuse a replay that leaves an operator out.</summary>
+    public bool Strict { get; init; }
+
+    /// <summary>What the contents of external tensors are drawn from.</summary>
+    public uint Seed { get; init; } = 1;
+}
+
+/// <summary>The outcome of a replay.</summary>
+/// <param name="Plan">What was run, without what turned out not to run.</param>
+/// <param name="Options">How.</param>
+/// <param name="Engine">On what.</param>
+/// <param name="Host">Where.</param>
+/// <param name="Iterations">The times of the measured iterations.</param>
+/// <param name="OperatorKinds">Time by kind of operator, from a separate pass; the longest first.</param>
+/// <param name="Memory">Memory.</param>
+/// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds; restoring state is in it.</param>
+/// <param name="Verification">What the observer saw; null where nobody looked.</param>
+public sealed record ReplayResult(
+    ReplayPlan Plan,
+    ReplayOptions Options,
+    EngineInfo Engine,
+    HostInfo Host,
+    SampleStatistics Iterations,
+    ImmutableArray<OperatorKindTime> OperatorKinds,
+    MemoryUse Memory,
+    double CpuTimeNs,
+    VerificationResult? Verification);
+
+/// <summary>Time of all operators of a kind in one iteration.</summary>
+/// <param name="Name">The full name, for example <c>aten::add.Tensor</c>.</param>
+/// <param name="Count">How many there are.</param>
+/// <param name="TimeNs">Their time, in nanoseconds.</param>
+public sealed record OperatorKindTime(string Name, int Count, double TimeNs);
+
+/// <summary>Memory of the worker's process.</summary>
+/// <param name="BaselineBytes">Resident before anything was allocated for the replay.</param>
+/// <param name="PeakBytes">The most that was resident while iterations were measured.</param>
+/// <param name="PlannedPeakBytes">The most that the plan's tensors have at one time.</param>
+public sealed record MemoryUse(long BaselineBytes, long PeakBytes, long PlannedPeakBytes)
+{
+    /// <summary>The peak without the baseline.</summary>
+    public long UsedBytes => Math.Max(0, PeakBytes - BaselineBytes);
+}

@@ -1,0 +1,212 @@
+using System.Collections.Immutable;
+using System.Text.RegularExpressions;
+using Mystique.Diagnostics;
+using Mystique.Fidelity;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Traces;
+
+namespace Mystique.Replay;
+
+/// <summary>
+/// A package that is ready to run, in a worker process. Making one finds the operators that do not run here, takes
+/// them out of the plan, with the reason, and starts again, until the rest runs.
+/// </summary>
+internal sealed partial class ReplaySession : IDisposable
+{
+    /// <summary>Each round takes out all operators of some kind, or all that a probe found; more rounds than this mean something else is wrong.</summary>
+    private const int MaxRounds = 20;
+
+    private readonly WorkerCommand _command;
+    private readonly ReplayOptions _options;
+    private readonly Action<string, int, int> _progress;
+    private readonly string _workFolder;
+    private WorkerClient? _worker;
+
+    private ReplaySession(BenchmarkPackage package, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
+    {
+        Package = package;
+        _command = command;
+        _options = options;
+        _progress = progress;
+        _workFolder = Directory.CreateTempSubdirectory("mystique-").FullName;
+    }
+
+    /// <summary>The package that runs: the one given, or what is left of it.</summary>
+    public BenchmarkPackage Package { get; private set; }
+
+    public EngineInfo Engine { get; private set; } = null!;
+
+    /// <summary>Starts a worker with a package.</summary>
+    /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
+    public static ReplaySession Start(BenchmarkPackage package, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
+    {
+        var session = new ReplaySession(package, command, options, progress);
+        try
+        {
+            session.CheckMemory();
+            session.Prepare();
+            return session;
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs iterations.</summary>
+    public WorkerResponse Iterate(int count, string stage) =>
+        Call(new WorkerRequest(WorkerRequest.Iterate) { Count = count }, stage);
+
+    /// <summary>Runs an iteration under the observer and compares it with the plan.</summary>
+    public VerificationResult Verify()
+    {
+        string path = Path.Combine(_workFolder, "observed.et.json");
+        Call(new WorkerRequest(WorkerRequest.Observe) { Path = path }, "verifying");
+        return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path));
+    }
+
+    /// <summary>Times the operators, by kind, the longest first.</summary>
+    public ImmutableArray<OperatorKindTime> Profile(int iterations)
+    {
+        var times = Call(new WorkerRequest(WorkerRequest.Profile) { Count = iterations }, "profiling").OperatorTimesNs!.Value;
+        return [.. Package.Plan.Operators.Zip(times, (op, time) => (op.Schema.FullName, Time: time))
+            .GroupBy(o => o.FullName, (name, group) => new OperatorKindTime(name, group.Count(), group.Sum(o => o.Time)))
+            .OrderByDescending(k => k.TimeNs)];
+    }
+
+    public void Dispose()
+    {
+        _worker?.Dispose();
+        Directory.Delete(_workFolder, recursive: true);
+    }
+
+    private void CheckMemory()
+    {
+        var memory = PlanMemory.Of(Package.Plan);
+        if (MemoryProbe.AvailableBytes() is { } available && memory.PeakBytes > available)
+            throw Problems.TooLarge(Package.Plan.Source.Name, memory.PeakBytes, memory.LargestBytes, available);
+    }
+
+    private void Prepare()
+    {
+        for (int round = 0; round < MaxRounds; round++)
+        {
+            var failures = TryStart();
+            if (failures.IsEmpty)
+            {
+                CheckStrict();
+                return;
+            }
+            Package = BenchmarkPackage.Create(PlanEditor.Exclude(Package.Plan,
+                failures.GroupBy(f => f.Operator).ToDictionary(g => g.Key, g => g.First().Reason)));
+        }
+        throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.Skipped);
+    }
+
+    /// <summary>Starts a worker and runs a first iteration. Returns what stands in the way.</summary>
+    private ImmutableArray<OperatorFailure> TryStart()
+    {
+        _worker?.Dispose();
+        _worker = new WorkerClient(_command, _options.Timeout);
+        string folder = Path.Combine(_workFolder, "package");
+        Package.Write(folder);
+        var opened = Call(new WorkerRequest(WorkerRequest.Open) { Package = folder, Threads = _options.Threads, Seed = _options.Seed }, "opening");
+        Engine = opened.Info!;
+        if (opened.Failures is { IsEmpty: false } unknown)
+            return unknown;
+        try
+        {
+            _worker.Call(new WorkerRequest(WorkerRequest.Start), (done, total) => _progress("preparing", done, total));
+        }
+        catch (WorkerException exception) when (FindCompileError(exception) is { IsEmpty: false } failures)
+        {
+            return failures;
+        }
+        catch (WorkerException exception)
+        {
+            throw ToProblem(exception, "preparing");
+        }
+        try
+        {
+            _worker.Call(new WorkerRequest(WorkerRequest.Iterate) { Count = 1 });
+            return [];
+        }
+        catch (WorkerException exception) when (exception.Kind == WorkerFailureKind.Refused)
+        {
+            return Probe(exception);
+        }
+        catch (WorkerException exception)
+        {
+            throw ToProblem(exception, "the first iteration");
+        }
+    }
+
+    /// <summary>Finds the operators that fail, each run on its own. One that ends the worker is taken out alone.</summary>
+    private ImmutableArray<OperatorFailure> Probe(WorkerException cause)
+    {
+        try
+        {
+            var failures = _worker!.Call(new WorkerRequest(WorkerRequest.Probe),
+                (done, _) => _progress("probing", done, Package.Plan.Operators.Length)).Failures!.Value;
+            return failures.IsEmpty ? throw Problems.WorkerFailed(Package.Plan.Source.Name, "an iteration", cause.Message) : failures;
+        }
+        catch (WorkerException exception) when (exception is { Kind: WorkerFailureKind.Died, LastProgress: > 0 })
+        {
+            return [new OperatorFailure(exception.LastProgress - 1, $"it ends the process: {exception.Message}")];
+        }
+        catch (WorkerException exception)
+        {
+            throw ToProblem(exception, "probing");
+        }
+    }
+
+    /// <summary>
+    /// A program that does not compile ends the worker (see <c>docs/design.md</c>); libtorch's last words name the line.
+    /// All operators with the same schema go.
+    /// </summary>
+    private ImmutableArray<OperatorFailure> FindCompileError(WorkerException exception)
+    {
+        var match = CompileErrorLine().Match(exception.StandardError);
+        if (exception.Kind != WorkerFailureKind.Died || !match.Success)
+            return [];
+        int line = int.Parse(match.Groups[1].ValueSpan, System.Globalization.CultureInfo.InvariantCulture);
+        int culprit = ProgramGenerator.Generate(Package.Plan).OperatorLines.IndexOf(line);
+        if (culprit < 0)
+            return [];
+        string what = exception.StandardError.Split('\n').SkipWhile(l => !l.Contains("what():", StringComparison.Ordinal))
+            .Select(l => l.Replace("what():", "", StringComparison.Ordinal).Trim()).FirstOrDefault(l => l.Length > 0) ?? "it does not compile";
+        string schema = Package.Plan.Operators[culprit].Schema.Text;
+        return [.. Package.Plan.Operators.Select((op, i) => (op, i)).Where(o => o.op.Schema.Text == schema)
+            .Select(o => new OperatorFailure(o.i, $"this libtorch has it with other arguments: {what.TrimEnd(':', '.')}"))];
+    }
+
+    private void CheckStrict()
+    {
+        if (_options.Strict && Package.Plan.Skipped is [var first, ..] skipped)
+            throw Problems.OperatorCannotRun(Package.Plan.Source.Name, first.NodeId, first.Name, first.Reason, skipped.Length);
+    }
+
+    private WorkerResponse Call(WorkerRequest request, string stage)
+    {
+        try
+        {
+            return _worker!.Call(request, (done, total) => _progress(stage, done, total));
+        }
+        catch (WorkerException exception)
+        {
+            throw ToProblem(exception, stage);
+        }
+    }
+
+    private MystiqueException ToProblem(WorkerException exception, string stage) => exception.Kind switch
+    {
+        WorkerFailureKind.TimedOut => Problems.WorkerTimedOut(Package.Plan.Source.Name, stage, exception.Message),
+        WorkerFailureKind.Died => Problems.WorkerDied(Package.Plan.Source.Name, stage, exception.Message, exception.StandardError),
+        _ => Problems.WorkerFailed(Package.Plan.Source.Name, stage, exception.Message),
+    };
+
+    [GeneratedRegex("""code/__torch__\.py", line (\d+)""")]
+    private static partial Regex CompileErrorLine();
+}

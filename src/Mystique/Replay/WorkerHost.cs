@@ -1,0 +1,100 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Mystique.Replay;
+
+/// <summary>The worker's side: answers requests until its input ends.</summary>
+internal sealed class WorkerHost(TextReader input, TextWriter output, Func<WorkerRequest, IIterationRunner> open)
+{
+    private const int ProgressIntervalMs = 100;
+
+    private IIterationRunner? _runner;
+    private long _baselineBytes;
+    private long _lastProgress;
+
+    public void Run()
+    {
+        while (input.ReadLine() is { } line)
+        {
+            WorkerResponse response;
+            try
+            {
+                response = Answer(WorkerJson.Read<WorkerRequest>(line));
+            }
+            catch (Exception exception) when (exception is ExternalException or IOException or InvalidOperationException or ArgumentException)
+            {
+                response = new WorkerResponse(WorkerResponse.Failure) { Error = exception.Message };
+            }
+            Send(response);
+        }
+        _runner?.Dispose();
+    }
+
+    private WorkerResponse Answer(WorkerRequest request)
+    {
+        switch (request.Command)
+        {
+            case WorkerRequest.Open:
+                _runner = open(request);
+                return Result() with { Info = _runner.Info, Failures = (_runner as IReplayEngine)?.FindUnknownOperators() };
+            case WorkerRequest.Start:
+                _baselineBytes = MemoryProbe.ResidentBytes();
+                Runner.Start(Report);
+                return Result() with { BaselineBytes = _baselineBytes };
+            case WorkerRequest.Iterate:
+                return Iterate(request.Count);
+            case WorkerRequest.Observe:
+                Runner.Observe(request.Path!);
+                return Result();
+            case WorkerRequest.Probe:
+                // Each operator is named before it runs: it may be the last thing this process does.
+                return Result() with { Failures = Engine.Probe(i => Send(new WorkerResponse(WorkerResponse.Progress) { Done = i + 1 })) };
+            case WorkerRequest.Profile:
+                return Result() with { OperatorTimesNs = Engine.Profile(request.Count) };
+            default:
+                throw new InvalidOperationException($"there is no command {request.Command}");
+        }
+    }
+
+    private IIterationRunner Runner => _runner ?? throw new InvalidOperationException("nothing is open");
+
+    private IReplayEngine Engine => Runner as IReplayEngine ?? throw new InvalidOperationException("this is no replay");
+
+    private static WorkerResponse Result() => new(WorkerResponse.Result);
+
+    private WorkerResponse Iterate(int count)
+    {
+        var samples = new long[count];
+        using var process = Process.GetCurrentProcess();
+        var cpuBefore = process.TotalProcessorTime;
+        MemoryProbe.ResetPeak();
+        for (int i = 0; i < count; i++)
+        {
+            samples[i] = Runner.RunIteration();
+            Report(i + 1, count);
+        }
+        process.Refresh();
+        return Result() with
+        {
+            SamplesNs = [.. samples],
+            BaselineBytes = _baselineBytes,
+            PeakBytes = MemoryProbe.PeakResidentBytes(),
+            CpuTimeNs = (process.TotalProcessorTime - cpuBefore).Ticks * 100,
+        };
+    }
+
+    private void Report(int done, int total)
+    {
+        long now = Environment.TickCount64;
+        if (now - _lastProgress < ProgressIntervalMs)
+            return;
+        _lastProgress = now;
+        Send(new WorkerResponse(WorkerResponse.Progress) { Done = done, Total = total });
+    }
+
+    private void Send(WorkerResponse response)
+    {
+        output.WriteLine(WorkerJson.Write(response));
+        output.Flush();
+    }
+}

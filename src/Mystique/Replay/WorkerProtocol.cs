@@ -1,0 +1,87 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Mystique.Replay;
+
+/// <summary>What a worker is asked. The commands and their answers are lines of JSON on its standard input and output.</summary>
+/// <param name="Command">One of the constants of this class.</param>
+internal sealed record WorkerRequest(string Command)
+{
+    /// <summary>Opens <see cref="Package"/> or <see cref="Workload"/>; the answer has Info and, of a package, Failures.</summary>
+    public const string Open = "open";
+
+    /// <summary>Makes ready; the answer has Memory.</summary>
+    public const string Start = "start";
+
+    /// <summary>Runs <see cref="Count"/> iterations; the answer has SamplesNs, Memory and CpuTimeNs.</summary>
+    public const string Iterate = "iterate";
+
+    /// <summary>Records one iteration into <see cref="Path"/>.</summary>
+    public const string Observe = "observe";
+
+    /// <summary>Runs each operator on its own; the answer has Failures.</summary>
+    public const string Probe = "probe";
+
+    /// <summary>Times each operator over <see cref="Count"/> iterations; the answer has OperatorTimesNs.</summary>
+    public const string Profile = "profile";
+
+    public string? Package { get; init; }
+
+    public string? Workload { get; init; }
+
+    public int Threads { get; init; }
+
+    public uint Seed { get; init; }
+
+    public int Count { get; init; }
+
+    public string? Path { get; init; }
+}
+
+/// <summary>A line from a worker.</summary>
+/// <param name="Kind">One of the constants of this class.</param>
+internal sealed record WorkerResponse(string Kind)
+{
+    /// <summary>How far it is: Done of Total.</summary>
+    public const string Progress = "progress";
+
+    /// <summary>The answer.</summary>
+    public const string Result = "result";
+
+    /// <summary>It failed: Error says why. The worker lives on.</summary>
+    public const string Failure = "failure";
+
+    public int Done { get; init; }
+
+    public int Total { get; init; }
+
+    public string? Error { get; init; }
+
+    public EngineInfo? Info { get; init; }
+
+    public ImmutableArray<OperatorFailure>? Failures { get; init; }
+
+    public ImmutableArray<long>? SamplesNs { get; init; }
+
+    public ImmutableArray<double>? OperatorTimesNs { get; init; }
+
+    public long BaselineBytes { get; init; }
+
+    public long PeakBytes { get; init; }
+
+    public long CpuTimeNs { get; init; }
+}
+
+internal static class WorkerJson
+{
+    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
+    };
+
+    public static string Write<T>(T message) => JsonSerializer.Serialize(message, Options);
+
+    /// <exception cref="JsonException">The line is no message.</exception>
+    public static T Read<T>(string line) => JsonSerializer.Deserialize<T>(line, Options) ?? throw new JsonException("null is no message");
+}

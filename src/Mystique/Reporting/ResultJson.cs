@@ -1,0 +1,158 @@
+using System.Collections.Immutable;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Mystique.Fidelity;
+using Mystique.Planning;
+using Mystique.Replay;
+
+namespace Mystique.Reporting;
+
+/// <summary>Writes results for machines; the schema is in <c>docs/result-format.md</c>.</summary>
+public static class ResultJson
+{
+    /// <summary>The version of the format: raised when a field changes its meaning or goes.</summary>
+    public const int FormatVersion = 1;
+
+    internal static readonly JsonWriterOptions WriterOptions = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes the result of a replay.</summary>
+    /// <param name="result">The result.</param>
+    /// <param name="stream">Where to.</param>
+    public static void Write(ReplayResult result, Stream stream)
+    {
+        using var json = new Utf8JsonWriter(stream, WriterOptions);
+        json.WriteStartObject();
+        json.WriteString("format", "mystique-run");
+        json.WriteNumber("format_version", FormatVersion);
+        WriteSource(json, result.Plan.Source);
+        WriteEngine(json, result.Engine);
+        WriteHost(json, result.Host);
+        json.WriteStartObject("options");
+        json.WriteNumber("iterations", result.Options.Iterations);
+        json.WriteNumber("warmup", result.Options.Warmup);
+        json.WriteNumber("seed", result.Options.Seed);
+        json.WriteEndObject();
+        WriteCoverage(json, result.Plan);
+        WriteSamples(json, "iterations", result.Iterations);
+        json.WriteNumber("cpu_time_ns", Math.Round(result.CpuTimeNs));
+        WriteMemory(json, result.Memory);
+        json.WriteStartArray("operators");
+        foreach (var kind in result.OperatorKinds)
+        {
+            json.WriteStartObject();
+            json.WriteString("name", kind.Name);
+            json.WriteNumber("count", kind.Count);
+            json.WriteNumber("time_ns", Math.Round(kind.TimeNs));
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        WriteVerification(json, result.Verification);
+        json.WriteEndObject();
+        json.Flush();
+        stream.WriteByte((byte)'\n');
+    }
+
+    internal static void WriteSource(Utf8JsonWriter json, PlanSource source)
+    {
+        json.WriteStartObject("source");
+        json.WriteString("trace", source.Name);
+        json.WriteString("sha256", source.Digest);
+        json.WriteString("schema", source.SchemaVersion);
+        if (source.Iteration is { } iteration)
+            json.WriteNumber("iteration", iteration);
+        else
+            json.WriteNull("iteration");
+        json.WriteEndObject();
+    }
+
+    internal static void WriteEngine(Utf8JsonWriter json, EngineInfo engine)
+    {
+        json.WriteStartObject("engine");
+        json.WriteString("name", engine.Name);
+        json.WriteString("device", engine.Device);
+        json.WriteNumber("threads", engine.Threads);
+        json.WriteStartObject("versions");
+        foreach (var (name, version) in engine.Versions)
+            json.WriteString(name, version);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    internal static void WriteHost(Utf8JsonWriter json, HostInfo host)
+    {
+        json.WriteStartObject("host");
+        json.WriteString("os", host.OperatingSystem);
+        json.WriteString("processor", host.Processor);
+        json.WriteNumber("processors", host.Processors);
+        json.WriteNumber("memory_bytes", host.MemoryBytes);
+        json.WriteString("runtime", host.Runtime);
+        json.WriteEndObject();
+    }
+
+    internal static void WriteCoverage(Utf8JsonWriter json, ReplayPlan plan)
+    {
+        json.WriteStartObject("coverage");
+        json.WriteNumber("outermost_operators", plan.Source.OutermostCount);
+        json.WriteNumber("opened_operators", plan.Source.OpenedCount);
+        json.WriteNumber("selected_operators", plan.SelectedCount);
+        json.WriteNumber("replayed_operators", plan.ReplayedCount);
+        json.WriteNumber("added_views", plan.Operators.Length - plan.ReplayedCount);
+        json.WriteNumber("share", Math.Round(plan.Coverage, 6));
+        json.WriteStartArray("skipped");
+        foreach (var kind in SkippedKind.Of(plan))
+        {
+            json.WriteStartObject();
+            json.WriteString("operator", kind.Name);
+            json.WriteNumber("count", kind.Count);
+            json.WriteString("reason", kind.Reason);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    internal static void WriteSamples(Utf8JsonWriter json, string name, SampleStatistics statistics)
+    {
+        json.WriteStartObject(name);
+        json.WriteNumber("count", statistics.SamplesNs.Length);
+        json.WriteNumber("median_ns", Math.Round(statistics.MedianNs));
+        json.WriteNumber("mean_ns", Math.Round(statistics.MeanNs));
+        json.WriteNumber("p5_ns", Math.Round(statistics.P5Ns));
+        json.WriteNumber("p95_ns", Math.Round(statistics.P95Ns));
+        json.WriteStartArray("samples_ns");
+        foreach (long sample in statistics.SamplesNs)
+            json.WriteNumberValue(sample);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    internal static void WriteMemory(Utf8JsonWriter json, MemoryUse memory)
+    {
+        json.WriteStartObject("memory");
+        json.WriteNumber("baseline_bytes", memory.BaselineBytes);
+        json.WriteNumber("peak_bytes", memory.PeakBytes);
+        json.WriteNumber("used_bytes", memory.UsedBytes);
+        json.WriteNumber("planned_peak_bytes", memory.PlannedPeakBytes);
+        json.WriteEndObject();
+    }
+
+    internal static void WriteVerification(Utf8JsonWriter json, VerificationResult? verification)
+    {
+        json.WriteStartObject("verification");
+        json.WriteString("status", verification switch { null => "not_run", { IsExact: true } => "exact", _ => "different" });
+        json.WriteNumber("expected_operators", verification?.ExpectedCount ?? 0);
+        json.WriteNumber("exact_operators", verification?.ExactCount ?? 0);
+        json.WriteBoolean("strides_compared", verification?.StridesCompared ?? false);
+        json.WriteStartArray("differences");
+        foreach (var difference in verification?.Differences ?? ImmutableArray<OperatorDifference>.Empty)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("node", difference.NodeId);
+            json.WriteString("operator", difference.Operator);
+            json.WriteString("what", difference.What);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+}
