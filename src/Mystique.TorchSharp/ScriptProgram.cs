@@ -34,6 +34,12 @@ internal sealed unsafe class ScriptProgram : IDisposable
         LibTorch.ThrowIfFailed();
     }
 
+    /// <summary>Calls the program's first method, which does nothing.</summary>
+    public void CallFirst() => Invoke("first"u8);
+
+    /// <summary>Calls the program's last method, which does nothing. Methods are looked up one after the other, so it costs more than the first.</summary>
+    public void CallLast() => Invoke("last"u8);
+
     /// <summary>Makes the list of slots, all empty.</summary>
     public void Resize(int slots) => Invoke("resize"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = slots });
 

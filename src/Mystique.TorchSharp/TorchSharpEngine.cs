@@ -19,7 +19,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     private readonly BenchmarkPackage _package;
     private readonly uint _seed;
     private readonly int _threads;
-    private readonly IDisposable _noGrad;
+    private readonly IDisposable _gradMode;
     private ScriptProgram? _program;
     private ExternalTensors? _externals;
 
@@ -35,7 +35,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
         _seed = seed;
         _threads = threads > 0 ? threads : Environment.ProcessorCount;
         set_num_threads(_threads);
-        _noGrad = no_grad();
+        _gradMode = set_grad_enabled(package.Plan.Source.HasBackward);
     }
 
     /// <inheritdoc/>
@@ -122,7 +122,23 @@ public sealed partial class TorchSharpEngine : IReplayEngine
                     ticks[i] += Stopwatch.GetTimestamp() - start;
             }
         }
-        return [.. ticks.Select(t => t * 1e9 / Stopwatch.Frequency / iterations)];
+        double first = TimeOf(program.CallFirst);
+        double last = TimeOf(program.CallLast);
+        return [.. ticks.Select((t, i) => Math.Max(0, t * 1e9 / Stopwatch.Frequency / iterations - (first + (last - first) * i / program.Count)))];
+    }
+
+    /// <summary>The median time of a call in nanoseconds: what a function costs beside its operators.</summary>
+    private static double TimeOf(Action call)
+    {
+        const int Calls = 1001;
+        var samples = new long[Calls];
+        for (int i = 0; i < Calls; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            call();
+            samples[i] = Stopwatch.GetTimestamp() - start;
+        }
+        return new SampleStatistics([.. samples]).MedianNs * 1e9 / Stopwatch.Frequency;
     }
 
     /// <inheritdoc/>
@@ -130,7 +146,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     {
         _program?.Dispose();
         _externals?.Dispose();
-        _noGrad.Dispose();
+        _gradMode.Dispose();
     }
 
     private ScriptProgram Program => _program ?? throw new InvalidOperationException("the engine was not started");

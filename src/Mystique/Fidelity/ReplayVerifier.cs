@@ -19,6 +19,7 @@ public static class ReplayVerifier
         var ran = new List<TraceNode>();
         SliceSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran);
         ran.Sort((a, b) => a.Id.CompareTo(b.Id));
+        HelperThreads.Drop(ran, observed);
         var differences = ImmutableArray.CreateBuilder<OperatorDifference>();
         int exact = 0;
         int at = 0;

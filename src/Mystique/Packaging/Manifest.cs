@@ -37,7 +37,7 @@ internal sealed record Manifest
 }
 
 internal sealed record ManifestSource(
-    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides);
+    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides, bool HasBackward);
 
 internal sealed record ManifestCoverage(int SelectedOperators, int ReplayedOperators, int AddedViews);
 

@@ -29,7 +29,7 @@ internal static class ManifestMapping
         {
             Format = Manifest.FormatName,
             FormatVersion = Manifest.CurrentVersion,
-            Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount, source.OpenedCount, source.HasStrides),
+            Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount, source.OpenedCount, source.HasStrides, source.HasBackward),
             Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.Operators.Length - plan.ReplayedCount),
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
             Program = new ManifestProgram(BenchmarkPackage.ProgramFile, programDigest),
@@ -59,7 +59,7 @@ internal static class ManifestMapping
         var operators = manifest.Operators.Select((o, i) => ToOperator(o, i, schemas, tensors.Length)).ToImmutableArray();
         var source = manifest.Source;
         return new ReplayPlan(
-            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides),
+            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides, source.HasBackward),
             manifest.Devices, storages, tensors, operators,
             [.. manifest.Skipped.Select(s => new SkippedOperator(s.Node, s.Operator, s.Reason))]);
     }

@@ -22,6 +22,8 @@ internal sealed class ProgramGenerator
           devices : List[Device]
           holds : List[List[Tensor]]
           kept : List[number]
+          def first(self: __torch__.Benchmark) -> NoneType:
+            return None
           def resize(self: __torch__.Benchmark, n: int) -> NoneType:
             s = annotate(List[Tensor], [])
             e = torch.empty([0])
@@ -78,6 +80,8 @@ internal sealed class ProgramGenerator
             generator.WriteFunction(call);
             schedule.Add(call);
         }
+        generator.Line("  def last(self: __torch__.Benchmark) -> NoneType:");
+        generator.Line("    return None");
         return new BenchmarkProgram(generator._text.ToString(), schedule.ToImmutable(), generator._lines.ToImmutable());
     }
 

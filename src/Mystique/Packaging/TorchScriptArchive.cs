@@ -15,6 +15,12 @@ internal static class TorchScriptArchive
     /// <summary>The largest program text that is read back; 10,000 operators take about 3 MB.</summary>
     private const long MaxCodeBytes = 1L << 30;
 
+    /// <summary>
+    /// The newest version that PyTorch 1.13 reads (<c>caffe2/serialize/versions.h</c>). An older one would do, but makes
+    /// libtorch put operators' former meanings in their places: <c>aten::div</c> before version 4, for one.
+    /// </summary>
+    private static readonly byte[] FormatVersion = "10\n"u8.ToArray();
+
     /// <summary>An empty tuple, pickled.</summary>
     private static readonly byte[] Constants = [0x80, 2, (byte)')', (byte)'.'];
 
@@ -29,7 +35,7 @@ internal static class TorchScriptArchive
             Add(zip, "data.pkl", PickleState());
             Add(zip, CodePath, Encoding.UTF8.GetBytes(code));
             Add(zip, "constants.pkl", Constants);
-            Add(zip, "version", "3\n"u8.ToArray());
+            Add(zip, "version", FormatVersion);
         }
         return bytes.ToArray();
     }

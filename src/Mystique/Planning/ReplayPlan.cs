@@ -36,8 +36,12 @@ public sealed record ReplayPlan(
 /// <param name="OutermostCount">Outermost operators of the selection.</param>
 /// <param name="OpenedCount">Of these and what is in them, operators that were replaced by their children.</param>
 /// <param name="HasStrides">Whether the trace records strides; else they are inferred, and not verified.</param>
+/// <param name="HasBackward">
+/// Whether autograd ran. Some operators look at the grad mode (<c>mkldnn_rnn_layer</c> keeps a workspace for the
+/// backward pass only then), so the replay has it on too; no tensor of it requires a gradient, so nothing is recorded.
+/// </param>
 public sealed record PlanSource(
-    string Name, string Digest, string SchemaVersion, long? Iteration, int OutermostCount, int OpenedCount, bool HasStrides);
+    string Name, string Digest, string SchemaVersion, long? Iteration, int OutermostCount, int OpenedCount, bool HasStrides, bool HasBackward);
 
 /// <summary>How the contents of an external storage are made.</summary>
 public enum InitializerKind

@@ -21,6 +21,8 @@ internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timel
 
     public void Run()
     {
+        foreach (var node in _selected.Where(n => OperatorAliases.Contains(n.Name)).ToArray())
+            Open(node);
         while (true)
         {
             var toOpen = FindEscapes();
@@ -45,20 +47,30 @@ internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timel
         _opened.Add(node);
     }
 
-    /// <summary>Whether all results of an operator are results or arguments of its children or arguments of its own.</summary>
+    /// <summary>
+    /// Whether the children do all that the operator does, as far as the trace tells: each of its results must be an
+    /// argument of its own, or what a child computed. Memory that a child only allocated, and no other child was given,
+    /// is filled by the operator itself: such an operator is a kernel, not a composite.
+    /// </summary>
     private bool Explain(TraceNode node, List<TraceNode> children)
     {
-        var known = new HashSet<StorageGeneration?> { null };
-        foreach (var storage in timeline.InputsOf(node))
-            known.Add(storage);
+        var computed = new HashSet<StorageGeneration?> { null };
+        computed.UnionWith(timeline.InputsOf(node).ToArray());
         foreach (var child in children)
-            foreach (var storage in timeline.OutputsOf(child))
-                known.Add(storage);
+        {
+            computed.UnionWith(timeline.InputsOf(child).ToArray());
+            if (!IsAllocation(child))
+                computed.UnionWith(timeline.OutputsOf(child).ToArray());
+        }
         foreach (var storage in timeline.OutputsOf(node))
-            if (!known.Contains(storage))
+            if (!computed.Contains(storage))
                 return false;
         return children.Count > 0;
     }
+
+    /// <summary>Whether an operator returns memory without writing to it.</summary>
+    internal static bool IsAllocation(TraceNode node) => node.Name is "aten::empty" or "aten::empty_like" or "aten::empty_strided"
+        or "aten::new_empty" or "aten::new_empty_strided" or "aten::resize_" or "aten::_empty_affine_quantized";
 
     /// <summary>The selected operators that hide a tensor that a later selected operator uses.</summary>
     private HashSet<TraceNode> FindEscapes()
@@ -105,7 +117,8 @@ internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timel
         {
             var storage = storages[i++];
             // A storage from before the selection is there from the start, and so is each view of it.
-            if (storage?.Birth is null || !owners.TryGetValue(storage.Birth, out var birthOwner))
+            // A tensor without elements has no memory to tell it by: all such have the null address for their storage.
+            if (storage?.Birth is null || tensor.ElementCount == 0 || !owners.TryGetValue(storage.Birth, out var birthOwner))
                 continue;
             var key = LayoutKey.Of(storage, tensor);
             if (!visibleStorages.Contains(storage))

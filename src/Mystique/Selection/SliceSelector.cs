@@ -41,6 +41,7 @@ public static class SliceSelector
                 : iterations.FirstOrDefault();
         var outermost = new List<TraceNode>();
         CollectOutermost(trace.Root, iteration?.FirstId ?? 0, iteration?.EndId ?? long.MaxValue, outermost);
+        HelperThreads.Drop(outermost, trace);
         if (outermost.Count == 0)
             throw Problems.NothingSelected(trace.Source);
         outermost.Sort((a, b) => a.Id.CompareTo(b.Id));

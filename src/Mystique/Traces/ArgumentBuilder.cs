@@ -38,9 +38,14 @@ internal sealed class ArgumentBuilder
     }
 
     /// <summary>Makes the arguments.</summary>
+    /// <param name="isOperator">
+    /// Whether the node has an operator's schema. Of compiled kernels, PyTorch 2.7 and before record fewer strides than
+    /// values (the stream has none): what has no strides then counts as not recorded.
+    /// </param>
     /// <exception cref="FormatException">The four arrays do not fit each other.</exception>
-    public ImmutableArray<ArgumentValue> Build()
+    public ImmutableArray<ArgumentValue> Build(bool isOperator)
     {
+        HasStrides &= isOperator || Strides.Length == Values.Length;
         if (Values.Length != Types.Length || Values.Length != Shapes.Length)
             throw new FormatException($"{Values.Length} values, {Types.Length} types and {Shapes.Length} shapes where there must be as many of each");
         if (HasStrides && Strides.Length != Values.Length)

@@ -61,7 +61,8 @@ internal sealed class NodeParser
         if (_fields.Id < 0 || _fields.Name is null || _fields.Parent < 0)
             throw new FormatException("a node without an id, a name or a parent (ctrl_deps)");
         HasStrides |= _inputs.HasStrides || _outputs.HasStrides;
-        return _fields.ToNode(Build(_inputs, "inputs"), Build(_outputs, "outputs"), ParseSchema(_fields.Schema));
+        bool isOperator = _fields.Schema.Length > 0;
+        return _fields.ToNode(Build(_inputs, "inputs", isOperator), Build(_outputs, "outputs", isOperator), ParseSchema(_fields.Schema));
     }
 
     /// <summary>Reads the next token, or says that the buffer has no more.</summary>
@@ -88,11 +89,11 @@ internal sealed class NodeParser
         }
     }
 
-    private static ImmutableArray<ArgumentValue> Build(ArgumentBuilder builder, string what)
+    private static ImmutableArray<ArgumentValue> Build(ArgumentBuilder builder, string what, bool isOperator)
     {
         try
         {
-            return builder.Build();
+            return builder.Build(isOperator);
         }
         catch (FormatException exception)
         {
