@@ -1,10 +1,50 @@
+using System.Diagnostics;
 using Mystique.Replay;
+using Mystique.TorchSharp;
+using TorchSharp;
+
 namespace Mystique.Examples;
-public sealed class ExampleRunner(string name, int threads) : IIterationRunner
+
+/// <summary>Runs an example workload step by step: the original that a demo compares a replay with.</summary>
+public sealed class ExampleRunner : IIterationRunner
 {
-    public EngineInfo Info => throw new InvalidOperationException(name + threads);
-    public void Start(Action<int, int> progress) { }
-    public long RunIteration() => 0;
-    public void Observe(string tracePath) { }
-    public void Dispose() { }
+    private readonly string _name;
+    private readonly int _threads;
+    private IWorkload? _workload;
+
+    /// <summary>Names the workload; it is made by <see cref="Start"/>.</summary>
+    /// <param name="name">One of <see cref="Workloads.All"/>.</param>
+    /// <param name="threads">Threads within operators; 0 takes as many as there are processors.</param>
+    public ExampleRunner(string name, int threads)
+    {
+        TorchSharpRuntime.Load();
+        _name = name;
+        _threads = threads > 0 ? threads : Environment.ProcessorCount;
+        torch.set_num_threads(_threads);
+    }
+
+    public EngineInfo Info => TorchSharpRuntime.Describe(_threads);
+
+    public void Start(Action<int, int> progress)
+    {
+        torch.manual_seed(1);
+        _workload = Workloads.Create(_name);
+        progress(1, 1);
+    }
+
+    public void Restore()
+    {
+        // The original goes on from where it is.
+    }
+
+    public long RunIteration()
+    {
+        long start = Stopwatch.GetTimestamp();
+        _workload!.Step();
+        return (long)((Stopwatch.GetTimestamp() - start) * (1e9 / Stopwatch.Frequency));
+    }
+
+    public void Observe(string tracePath) => TorchSharpRuntime.RecordTrace(tracePath, _workload!.Step);
+
+    public void Dispose() => _workload?.Dispose();
 }

@@ -13,7 +13,6 @@ internal sealed class ExternalTensors : IDisposable
 {
     private readonly ReplayPlan _plan;
     private readonly uint _seed;
-    private readonly int _threads;
     private readonly Tensor?[] _storages;
     private readonly List<Tensor> _views = [];
 
@@ -22,7 +21,6 @@ internal sealed class ExternalTensors : IDisposable
     {
         _plan = plan;
         _seed = seed;
-        _threads = threads;
         _storages = new Tensor?[plan.Storages.Length];
         for (int i = 0; i < plan.Storages.Length; i++)
         {
@@ -30,7 +28,7 @@ internal sealed class ExternalTensors : IDisposable
                 continue;
             long elements = plan.Storages[i].SizeBytes / Math.Max(1, initializer.Type.SizeBytes());
             _storages[i] = empty([elements], (TorchScalarType)(sbyte)initializer.Type, CPU);
-            Fill(i);
+            Fill(i, threads);
             progress?.Invoke(i + 1, plan.Storages.Length);
         }
     }
@@ -58,12 +56,15 @@ internal sealed class ExternalTensors : IDisposable
         return storage.as_strided([.. tensor.Shape], [.. tensor.Strides], 0);
     }
 
-    /// <summary>Fills what the iteration writes to again, so that each iteration starts from the same state.</summary>
+    /// <summary>
+    /// Fills what the iteration writes to again, so that each iteration starts from the same state. On this thread
+    /// alone: pool threads that look for more work would take processor time from the iteration that follows.
+    /// </summary>
     public void Restore()
     {
         for (int i = 0; i < _storages.Length; i++)
             if (_plan.Storages[i].IsMutated)
-                Fill(i);
+                Fill(i, threads: 1);
     }
 
     public void Dispose()
@@ -94,6 +95,6 @@ internal sealed class ExternalTensors : IDisposable
         }
     }
 
-    private void Fill(int index) => SyntheticData.Fill(LibTorch.TensorData(_storages[index]!.Handle),
-        _plan.Storages[index].SizeBytes, _plan.Storages[index].Initializer!, index, _seed, _threads);
+    private void Fill(int index, int threads) => SyntheticData.Fill(LibTorch.TensorData(_storages[index]!.Handle),
+        _plan.Storages[index].SizeBytes, _plan.Storages[index].Initializer!, index, _seed, threads);
 }

@@ -39,7 +39,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
-    public EngineInfo Info => TorchSharpInfo.Of(_threads);
+    public EngineInfo Info => TorchSharpRuntime.Describe(_threads);
 
     /// <inheritdoc/>
     public ImmutableArray<OperatorFailure> FindUnknownOperators()
@@ -58,10 +58,12 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
+    public void Restore() => _externals!.Restore();
+
+    /// <inheritdoc/>
     public long RunIteration()
     {
         var program = Program;
-        _externals!.Restore();
         long start = Stopwatch.GetTimestamp();
         for (int i = 0; i < program.Count; i++)
             program.Call(i);
@@ -72,7 +74,6 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     public void Observe(string tracePath)
     {
         var program = Program;
-        _externals!.Restore();
         TraceObserver.Record(tracePath, () =>
         {
             for (int i = 0; i < program.Count; i++)

@@ -1,3 +1,71 @@
 using System.CommandLine;
+using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
+using Mystique.Examples;
+using Mystique.Fidelity;
+using Mystique.Reporting;
+using Spectre.Console;
+
 namespace Mystique.Cli.Commands;
-internal static class DemoCommand { public static Command Create() => new("demo"); }
+
+/// <summary><c>mystique demo</c>: the proof, on this machine, with a workload that comes along.</summary>
+internal static class DemoCommand
+{
+    public static Command Create()
+    {
+        string names = string.Join("\n", Workloads.All.Select(w => $"  {w.Name,-10} {w.Description}"));
+        var workload = new Argument<string>("WORKLOAD")
+        {
+            Description = $"The original to run: {string.Join(", ", Workloads.All.Select(w => w.Name))}",
+            DefaultValueFactory = _ => Workloads.Default,
+        };
+        workload.Validators.Add(result =>
+        {
+            if (result.Tokens is [var token] && !Workloads.Contains(token.Value))
+                result.AddError($"There is no workload '{token.Value}'; there are {string.Join(", ", Workloads.All.Select(w => w.Name))}.");
+        });
+        var rounds = SharedOptions.Count("--rounds", 4, 1, "Turns that original and replay have each");
+        var iterations = SharedOptions.Count("--iterations", 6, 1, "Iterations to measure in each turn");
+        var warmup = SharedOptions.Count("--warmup", 3, 0, "Iterations before that, which are not measured");
+        var threads = SharedOptions.Threads();
+        var timeout = SharedOptions.Timeout();
+        var output = new Option<string?>("--output", "-o") { Description = "Keep the trace and the package in DIR", HelpName = "DIR" };
+        var json = SharedOptions.Json();
+        var command = new Command("demo",
+            $"""
+            Runs a workload, records its execution trace, generates the benchmark, and measures original and replay in turn.
+
+            Workloads:
+            {names}
+
+            Example:
+              mystique demo gpt --rounds 8
+            """)
+        { workload, rounds, iterations, warmup, threads, timeout, output, json };
+        command.SetAction(result =>
+        {
+            var replay = new SharedOptions.Replay(iterations, warmup, threads, timeout);
+            string name = result.GetValue(workload)!;
+            string? kept = result.GetValue(output);
+            string folder = kept ?? Directory.CreateTempSubdirectory("mystique-demo-").FullName;
+            try
+            {
+                var outcome = Terminal.WithProgress(progress =>
+                    new OriginalComparison(name, WorkerProcess.StartCommand, replay.Read(result), progress).Run(result.GetValue(rounds), folder));
+                if (result.GetValue(json) is { } file)
+                    Terminal.WriteJson(file, stream => ComparisonJson.Write(outcome, stream));
+                if (result.GetValue(json) != Terminal.StandardOutput)
+                    ComparisonTables.Write(outcome);
+                if (kept is not null)
+                    Terminal.Out.WriteLine($"trace and package are in {kept}");
+            }
+            finally
+            {
+                if (kept is null)
+                    Directory.Delete(folder, recursive: true);
+            }
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+}

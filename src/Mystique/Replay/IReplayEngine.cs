@@ -9,8 +9,11 @@ public interface IIterationRunner : IDisposable
     /// <param name="progress">Told how far it is: parts done, parts in all.</param>
     void Start(Action<int, int> progress);
 
+    /// <summary>Brings back the state that the next iteration starts from; not measured.</summary>
+    void Restore();
+
     /// <summary>Runs one iteration.</summary>
-    /// <returns>Its time in nanoseconds, without what had to be restored before it.</returns>
+    /// <returns>Its time in nanoseconds.</returns>
     long RunIteration();
 
     /// <summary>Runs one iteration and records its execution trace.</summary>

@@ -126,7 +126,7 @@ internal sealed partial class ReplaySession : IDisposable
         }
         catch (WorkerException exception)
         {
-            throw ToProblem(exception, "preparing");
+            throw WorkerProblem.Of(exception, Package.Plan.Source.Name, "preparing");
         }
         try
         {
@@ -139,7 +139,7 @@ internal sealed partial class ReplaySession : IDisposable
         }
         catch (WorkerException exception)
         {
-            throw ToProblem(exception, "the first iteration");
+            throw WorkerProblem.Of(exception, Package.Plan.Source.Name, "the first iteration");
         }
     }
 
@@ -158,7 +158,7 @@ internal sealed partial class ReplaySession : IDisposable
         }
         catch (WorkerException exception)
         {
-            throw ToProblem(exception, "probing");
+            throw WorkerProblem.Of(exception, Package.Plan.Source.Name, "probing");
         }
     }
 
@@ -196,16 +196,9 @@ internal sealed partial class ReplaySession : IDisposable
         }
         catch (WorkerException exception)
         {
-            throw ToProblem(exception, stage);
+            throw WorkerProblem.Of(exception, Package.Plan.Source.Name, stage);
         }
     }
-
-    private MystiqueException ToProblem(WorkerException exception, string stage) => exception.Kind switch
-    {
-        WorkerFailureKind.TimedOut => Problems.WorkerTimedOut(Package.Plan.Source.Name, stage, exception.Message),
-        WorkerFailureKind.Died => Problems.WorkerDied(Package.Plan.Source.Name, stage, exception.Message, exception.StandardError),
-        _ => Problems.WorkerFailed(Package.Plan.Source.Name, stage, exception.Message),
-    };
 
     [GeneratedRegex("""code/__torch__\.py", line (\d+)""")]
     private static partial Regex CompileErrorLine();

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Mystique.Replay;
@@ -44,6 +43,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
             case WorkerRequest.Iterate:
                 return Iterate(request.Count);
             case WorkerRequest.Observe:
+                Runner.Restore();
                 Runner.Observe(request.Path!);
                 return Result();
             case WorkerRequest.Probe:
@@ -65,21 +65,22 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
     private WorkerResponse Iterate(int count)
     {
         var samples = new long[count];
-        using var process = Process.GetCurrentProcess();
-        var cpuBefore = process.TotalProcessorTime;
+        var cpuTime = TimeSpan.Zero;
         MemoryProbe.ResetPeak();
         for (int i = 0; i < count; i++)
         {
+            Runner.Restore();
+            var before = Environment.CpuUsage.TotalTime;
             samples[i] = Runner.RunIteration();
+            cpuTime += Environment.CpuUsage.TotalTime - before;
             Report(i + 1, count);
         }
-        process.Refresh();
         return Result() with
         {
             SamplesNs = [.. samples],
             BaselineBytes = _baselineBytes,
             PeakBytes = MemoryProbe.PeakResidentBytes(),
-            CpuTimeNs = (process.TotalProcessorTime - cpuBefore).Ticks * 100,
+            CpuTimeNs = cpuTime.Ticks * 100,
         };
     }
 

@@ -1,0 +1,72 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Mystique.Examples;
+
+/// <summary>A recommendation model (DLRM, Naumov et al., 2019): embedding bags, two MLPs, pairwise dot products; Adagrad.</summary>
+internal sealed class DlrmWorkload : IWorkload
+{
+    private const int Tables = 8;
+    private const int Rows = 20_000;
+    private const int Width = 32;
+    private const int Batch = 256;
+    private const int PerBag = 10;
+    private const int DenseFeatures = 13;
+
+    private readonly Dlrm _model = new();
+    private readonly Tensor _dense = rand(Batch, DenseFeatures);
+    private readonly Tensor[] _indices = [.. Enumerable.Range(0, Tables).Select(_ => randint(Rows, [Batch * PerBag], int64))];
+    private readonly Tensor _offsets = arange(0, Batch * PerBag, PerBag, int64);
+    private readonly Tensor _labels = randint(2, [Batch, 1], float32);
+    private readonly Optimizer _optimizer;
+
+    public DlrmWorkload() => _optimizer = new Adagrad(_model.parameters(), 0.01);
+
+    public void Step()
+    {
+        using var scope = NewDisposeScope();
+        _optimizer.ZeroGradients();
+        using (var logits = _model.Predict(_dense, _indices, _offsets))
+        using (var loss = functional.binary_cross_entropy_with_logits(logits, _labels))
+            loss.backward();
+        _optimizer.Step();
+    }
+
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _model.Dispose();
+        foreach (var tensor in _indices.Append(_dense).Append(_offsets).Append(_labels))
+            tensor.Dispose();
+    }
+
+    private sealed class Dlrm : Module
+    {
+        private readonly ModuleList<EmbeddingBag> _bags;
+        private readonly Sequential _bottom = Sequential(Linear(DenseFeatures, 128), ReLU(), Linear(128, Width), ReLU());
+        private readonly Sequential _top = Sequential(Linear(Width + (Tables + 1) * Tables / 2, 128), ReLU(), Linear(128, 64), ReLU(), Linear(64, 1));
+        private readonly Tensor _pairs = tril_indices(Tables + 1, Tables + 1, offset: -1);
+
+        public Dlrm() : base(nameof(Dlrm))
+        {
+            _bags = new ModuleList<EmbeddingBag>([.. Enumerable.Range(0, Tables).Select(_ => EmbeddingBag(Rows, Width, mode: global::TorchSharp.EmbeddingBagMode.Sum))]);
+            register_buffer("pairs", _pairs);
+            RegisterComponents();
+        }
+
+        public Tensor Predict(Tensor dense, Tensor[] indices, Tensor offsets)
+        {
+            using var bottom = _bottom.call(dense);
+            var features = _bags.Select((bag, i) => bag.call(indices[i], offsets, null)).Prepend(bottom).ToArray();
+            using var stacked = stack(features, dim: 1);
+            using var transposed = stacked.transpose(1, 2);
+            using var products = stacked.bmm(transposed);
+            using var pairs = products.index(TensorIndex.Ellipsis, TensorIndex.Tensor(_pairs[0]), TensorIndex.Tensor(_pairs[1]));
+            using var joined = cat([bottom, pairs], 1);
+            foreach (var feature in features.Skip(1))
+                feature.Dispose();
+            return _top.call(joined);
+        }
+    }
+}

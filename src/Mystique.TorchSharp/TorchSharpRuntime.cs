@@ -1,0 +1,31 @@
+using System.Collections.Immutable;
+using Mystique.Replay;
+using Mystique.TorchSharp.Native;
+
+namespace Mystique.TorchSharp;
+
+/// <summary>libtorch in this process.</summary>
+public static class TorchSharpRuntime
+{
+    /// <summary>
+    /// Loads libtorch; call it before anything of TorchSharp. On a host whose libstdc++ is older than GCC 13's, it mends
+    /// the application's own copy of TorchSharp's library first, once.
+    /// </summary>
+    /// <exception cref="Diagnostics.MystiqueException">A library is missing or cannot be loaded (MYS401, MYS402).</exception>
+    public static void Load() => LibTorch.Load();
+
+    /// <summary>Records what this process runs as an execution trace.</summary>
+    /// <param name="path">The trace's file; overwritten.</param>
+    /// <param name="action">What to record.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public static void RecordTrace(string path, Action action) => TraceObserver.Record(path, action);
+
+    /// <summary>What is said in reports.</summary>
+    /// <param name="threads">Threads within operators.</param>
+    public static EngineInfo Describe(int threads) => new("torchsharp", ImmutableSortedDictionary.CreateRange(StringComparer.Ordinal,
+        new Dictionary<string, string>
+        {
+            ["libtorch"] = LibTorch.Version,
+            ["torchsharp"] = typeof(global::TorchSharp.torch).Assembly.GetName().Version!.ToString(3),
+        }), "cpu", threads);
+}

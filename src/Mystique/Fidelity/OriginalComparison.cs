@@ -1,0 +1,83 @@
+using Mystique.Diagnostics;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Replay;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Fidelity;
+
+/// <summary>
+/// Runs a workload, records it, replays it, and measures both in turn (A B A B …), each in a process of its own: what
+/// drifts on the machine meets both alike.
+/// </summary>
+internal sealed class OriginalComparison(string workload, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
+{
+    /// <summary>Measures.</summary>
+    /// <param name="rounds">Turns of each side.</param>
+    /// <param name="folder">Where the trace and the package go; made where it is not there.</param>
+    /// <exception cref="MystiqueException">One of them cannot run (MYS4xx).</exception>
+    public ComparisonResult Run(int rounds, string folder)
+    {
+        using var original = new WorkerClient(worker, options.Timeout);
+        Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = options.Threads }, "starting the original");
+        Call(original, new WorkerRequest(WorkerRequest.Start), "starting the original");
+        // The first step differs from the others: it makes the optimizer's state.
+        Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
+        var package = Generate(Record(original, folder));
+        package.Write(Path.Combine(folder, $"{workload}.bench"));
+        using var replay = ReplaySession.Start(package, worker, options, progress);
+        var verification = replay.Verify();
+        if (options.Warmup > 0)
+            replay.Iterate(options.Warmup, "warming up the replay");
+        var originalRounds = new List<WorkerResponse>();
+        var replayRounds = new List<WorkerResponse>();
+        for (int round = 0; round < rounds; round++)
+        {
+            progress("measuring in turn", 2 * round, 2 * rounds);
+            originalRounds.Add(Measure(r => Call(original, r, "running the original"), options.Iterations));
+            progress("measuring in turn", 2 * round + 1, 2 * rounds);
+            replayRounds.Add(Measure(r => replay.Iterate(r.Count, "measuring in turn"), options.Iterations));
+        }
+        return new ComparisonResult(workload, ComparedSide.Of(originalRounds), ComparedSide.Of(replayRounds), rounds,
+            replay.Package, verification, replay.Engine, HostInfo.Current);
+    }
+
+    /// <summary>Records an iteration of the original and returns the trace's path.</summary>
+    private string Record(WorkerClient original, string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Problems.OutputUnwritable(folder, exception);
+        }
+        string path = Path.GetFullPath(Path.Combine(folder, $"{workload}.et.json"));
+        Call(original, new WorkerRequest(WorkerRequest.Observe) { Path = path }, "recording the original");
+        return path;
+    }
+
+    private static BenchmarkPackage Generate(string trace) =>
+        BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(trace))));
+
+    private static WorkerResponse Measure(Func<WorkerRequest, WorkerResponse> call, int iterations)
+    {
+        // The first iteration after the other side's turn finds the caches cold; it is not counted.
+        call(new WorkerRequest(WorkerRequest.Iterate) { Count = 1 });
+        return call(new WorkerRequest(WorkerRequest.Iterate) { Count = iterations });
+    }
+
+    private WorkerResponse Call(WorkerClient client, WorkerRequest request, string stage)
+    {
+        try
+        {
+            return client.Call(request, (done, total) => progress(stage, done, total));
+        }
+        catch (WorkerException exception)
+        {
+            throw WorkerProblem.Of(exception, workload, stage);
+        }
+    }
+}
