@@ -10,7 +10,7 @@ namespace Mystique.Examples;
 internal abstract class Optimizer(IEnumerable<Parameter> parameters) : IDisposable
 {
     private readonly Parameter[] _parameters = [.. parameters];
-    private readonly Dictionary<Parameter, Tensor[]> _states = [];
+    private Tensor[][]? _states;
 
     protected int StepCount { get; private set; }
 
@@ -27,20 +27,18 @@ internal abstract class Optimizer(IEnumerable<Parameter> parameters) : IDisposab
     {
         using var noGrad = no_grad();
         StepCount++;
-        foreach (var parameter in _parameters)
+        _states ??= [.. _parameters.Select(p => CreateState(p).Select(t => t.DetachFromDisposeScope()).ToArray())];
+        for (int i = 0; i < _parameters.Length; i++)
         {
             using var scope = NewDisposeScope();
-            if (parameter.grad is not { } gradient)
-                continue;
-            if (!_states.TryGetValue(parameter, out var state))
-                _states.Add(parameter, state = [.. CreateState(parameter).Select(t => t.DetachFromDisposeScope())]);
-            Update(parameter, gradient, state);
+            if (_parameters[i].grad is { } gradient)
+                Update(_parameters[i], gradient, _states[i]);
         }
     }
 
     public void Dispose()
     {
-        foreach (var tensor in _states.Values.SelectMany(s => s))
+        foreach (var tensor in (_states ?? []).SelectMany(s => s))
             tensor.Dispose();
     }
 

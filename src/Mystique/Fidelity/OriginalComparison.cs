@@ -19,9 +19,7 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
     /// <exception cref="MystiqueException">One of them cannot run (MYS4xx).</exception>
     public ComparisonResult Run(int rounds, string folder)
     {
-        using var original = new WorkerClient(worker, options.Timeout);
-        Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = options.Threads }, "starting the original");
-        Call(original, new WorkerRequest(WorkerRequest.Start), "starting the original");
+        using var original = StartOriginal(worker);
         // The first step differs from the others: it makes the optimizer's state.
         Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
         var package = Generate(Record(original, folder));
@@ -39,8 +37,38 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
             progress("measuring in turn", 2 * round + 1, 2 * rounds);
             replayRounds.Add(Measure(r => replay.Iterate(r.Count, "measuring in turn"), options.Iterations));
         }
-        return new ComparisonResult(workload, ComparedSide.Of(originalRounds), ComparedSide.Of(replayRounds), rounds,
-            replay.Package, verification, replay.Engine, HostInfo.Current);
+        var (originalMemory, replayMemory) = MeasureMemory(replay.Package);
+        return new ComparisonResult(workload, ComparedSide.Of(originalRounds, originalMemory), ComparedSide.Of(replayRounds, replayMemory),
+            rounds, replay.Package, verification, replay.Engine, HostInfo.Current);
+    }
+
+    /// <summary>Runs a few iterations of each in a new process that gives freed memory back.</summary>
+    private (WorkerResponse Original, WorkerResponse Replay) MeasureMemory(BenchmarkPackage package)
+    {
+        const int Iterations = 3;
+        var exact = worker with { Environment = MemoryProbe.ExactEnvironment };
+        using var original = StartOriginal(exact);
+        Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Iterations }, "measuring memory");
+        using var replay = ReplaySession.Start(package, exact, options, progress);
+        replay.Iterate(Iterations, "measuring memory");
+        return (Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Iterations }, "measuring memory"),
+            replay.Iterate(Iterations, "measuring memory"));
+    }
+
+    private WorkerClient StartOriginal(WorkerCommand command)
+    {
+        var original = new WorkerClient(command, options.Timeout);
+        try
+        {
+            Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = options.Threads }, "starting the original");
+            Call(original, new WorkerRequest(WorkerRequest.Start), "starting the original");
+            return original;
+        }
+        catch
+        {
+            original.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Records an iteration of the original and returns the trace's path.</summary>

@@ -7,10 +7,10 @@ namespace Mystique.Planning;
 internal static class Initializers
 {
     /// <summary>
-    /// Floats are random and finite: matrices and larger so that a product with them keeps magnitudes (variance
-    /// 1 / fan-in, the bound of <c>torch.nn.init.kaiming_uniform_</c> with a gain of 1), vectors and scalars around 1,
-    /// which is safe for scales, variances and divisors. Integers and booleans are 0: an index that is always there,
-    /// an offset that any bag may have.
+    /// Floats are random, positive and finite: matrices and larger so that a product with them keeps magnitudes (the
+    /// mean is 1 / fan-in), vectors and scalars around 1. So roots, logarithms and divisions of them are finite; what is
+    /// not (the root of a negative number) takes some operators ten times as long. Integers and booleans are 0: an index
+    /// that is always there, an offset that any bag may have.
     /// </summary>
     public static Initializer For(ScalarType type, ImmutableArray<long> shape)
     {
@@ -19,7 +19,6 @@ internal static class Initializers
         if (shape.Length < 2 || shape.Contains(0))
             return new Initializer(InitializerKind.Uniform, type, 0.5, 1.5);
         double fanIn = shape.Skip(1).Aggregate(1.0, (product, size) => product * size);
-        double bound = Math.Sqrt(3 / fanIn);
-        return new Initializer(InitializerKind.Uniform, type, -bound, bound);
+        return new Initializer(InitializerKind.Uniform, type, 0.5 / fanIn, 1.5 / fanIn);
     }
 }

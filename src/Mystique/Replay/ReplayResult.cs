@@ -59,9 +59,9 @@ public sealed record ReplayResult(
 /// <param name="TimeNs">Their time, in nanoseconds.</param>
 public sealed record OperatorKindTime(string Name, int Count, double TimeNs);
 
-/// <summary>Memory of the worker's process.</summary>
-/// <param name="BaselineBytes">Resident before anything was allocated for the replay.</param>
-/// <param name="PeakBytes">The most that was resident while iterations were measured.</param>
+/// <summary>Memory of the worker's process: resident bytes that belong to no file.</summary>
+/// <param name="BaselineBytes">What it had before anything was allocated for the replay.</param>
+/// <param name="PeakBytes">The most that it had while iterations were measured.</param>
 /// <param name="PlannedPeakBytes">The most that the plan's tensors have at one time.</param>
 public sealed record MemoryUse(long BaselineBytes, long PeakBytes, long PlannedPeakBytes)
 {

@@ -6,7 +6,11 @@ namespace Mystique.Replay;
 /// <summary>How a worker is started.</summary>
 /// <param name="FileName">The executable.</param>
 /// <param name="Arguments">Its arguments.</param>
-public sealed record WorkerCommand(string FileName, IReadOnlyList<string> Arguments);
+public sealed record WorkerCommand(string FileName, IReadOnlyList<string> Arguments)
+{
+    /// <summary>Variables that it gets beside those of this process.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+}
 
 /// <summary>How a worker let its caller down.</summary>
 internal enum WorkerFailureKind
@@ -55,6 +59,8 @@ internal sealed class WorkerClient : IDisposable
         };
         foreach (string argument in command.Arguments)
             start.ArgumentList.Add(argument);
+        foreach (var (name, value) in command.Environment)
+            start.Environment[name] = value;
         _process = Process.Start(start)!;
         _process.ErrorDataReceived += (_, e) => KeepError(e.Data);
         _process.BeginErrorReadLine();

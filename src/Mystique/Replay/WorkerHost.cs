@@ -37,7 +37,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
                 _runner = open(request);
                 return Result() with { Info = _runner.Info, Failures = (_runner as IReplayEngine)?.FindUnknownOperators() };
             case WorkerRequest.Start:
-                _baselineBytes = MemoryProbe.ResidentBytes();
+                _baselineBytes = MemoryProbe.AnonymousBytes();
                 Runner.Start(Report);
                 return Result() with { BaselineBytes = _baselineBytes };
             case WorkerRequest.Iterate:
@@ -79,7 +79,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
         {
             SamplesNs = [.. samples],
             BaselineBytes = _baselineBytes,
-            PeakBytes = MemoryProbe.PeakResidentBytes(),
+            PeakBytes = MemoryProbe.PeakAnonymousBytes(),
             CpuTimeNs = cpuTime.Ticks * 100,
         };
     }
