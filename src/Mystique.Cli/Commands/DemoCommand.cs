@@ -24,9 +24,9 @@ internal static class DemoCommand
             if (result.Tokens is [var token] && !Workloads.Contains(token.Value))
                 result.AddError($"There is no workload '{token.Value}'; there are {string.Join(", ", Workloads.All.Select(w => w.Name))}.");
         });
-        var rounds = SharedOptions.Count("--rounds", 4, 1, "Turns that original and replay have each");
-        var iterations = SharedOptions.Count("--iterations", 6, 1, "Iterations to measure in each turn");
-        var warmup = SharedOptions.Count("--warmup", 3, 0, "Iterations before that, which are not measured");
+        var rounds = SharedOptions.Count("--rounds", 8, 1, "Turns that original and replay have each");
+        var iterations = SharedOptions.Count("--iterations", 4, 1, "Iterations to measure in each turn");
+        var warmup = SharedOptions.Count("--warmup", 8, 0, "Iterations before that, which are not measured");
         var threads = SharedOptions.Threads();
         var timeout = SharedOptions.Timeout();
         var output = new Option<string?>("--output", "-o") { Description = "Keep the trace and the package in DIR", HelpName = "DIR" };
