@@ -18,6 +18,12 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
     private long _processId;
     private string _time = "";
 
+    /// <summary>Whether the text was damaged, so far.</summary>
+    public bool IsDamaged => _damage.First is not null;
+
+    /// <summary>Bytes of text, so far.</summary>
+    public long TotalBytes => _window.TotalBytes;
+
     public ExecutionTrace Parse()
     {
         ReadHeader();
@@ -27,11 +33,11 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
             throw Problems.TraceDamaged(source, first.Offset, first.What, _nodes.Count);
         string digest = _window.Finish();
         var warnings = ImmutableArray.CreateBuilder<string>();
-        if (_damage.First is not null)
+        if (IsDamaged)
             warnings.Add(_damage.Describe(_nodes.Count));
         if (_nodes.Count == 0)
             throw Problems.TraceHasNoNodes(source);
-        var root = TraceLinker.Link(_nodes, source, isDamaged: _damage.First is not null, warnings);
+        var root = TraceLinker.Link(_nodes, source, IsDamaged, warnings);
         return new ExecutionTrace(source, _schema!, _processId, _time, [.. _nodes], root, digest, _window.TotalBytes,
             _parser.UnknownAttributes.ToImmutableSortedDictionary(StringComparer.Ordinal), warnings.ToImmutable())
         {
@@ -56,8 +62,9 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
             catch (NodeParser.SuspendException)
             {
             }
-            catch (JsonException exception)
+            catch (Exception exception) when (exception is JsonException or InvalidOperationException)
             {
+                // InvalidOperationException: a string that is not valid UTF-8.
                 throw _window.TotalBytes == 0 ? Problems.TraceEmpty(source)
                     : Problems.TraceNotJson(source, reader.BytesConsumed, exception);
             }

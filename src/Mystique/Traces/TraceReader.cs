@@ -50,10 +50,29 @@ public static class TraceReader
         var head = new PrefixedStream(magic[..got].ToArray(), stream);
         if (got < 2 || magic[0] != 0x1F || magic[1] != 0x8B)
             return new TraceParser(head, source, options ?? new TraceReadOptions()).Parse();
+        return ReadGzip(head, source, options ?? new TraceReadOptions());
+    }
+
+    /// <summary>
+    /// The decompressor takes the end of its input for the end of the stream. That a file was cut short shows in its
+    /// last four bytes: they should be the size of what it unpacks to (RFC 1952, ISIZE). Only a file whose text is
+    /// damaged is asked, because a file of several members has the size of the last one alone there.
+    /// </summary>
+    private static ExecutionTrace ReadGzip(PrefixedStream packed, string source, TraceReadOptions options)
+    {
         try
         {
-            using var gzip = new GZipStream(head, CompressionMode.Decompress, leaveOpen: true);
-            return new TraceParser(gzip, source, options ?? new TraceReadOptions()).Parse();
+            using var gzip = new GZipStream(packed, CompressionMode.Decompress, leaveOpen: true);
+            var parser = new TraceParser(gzip, source, options);
+            try
+            {
+                var trace = parser.Parse();
+                return !parser.IsDamaged || packed.LastFourBytes == (uint)trace.SizeBytes ? trace : throw new InvalidDataException("it ends too soon");
+            }
+            catch (MystiqueException) when (packed.LastFourBytes != (uint)parser.TotalBytes)
+            {
+                throw new InvalidDataException("it ends too soon");
+            }
         }
         catch (InvalidDataException exception)
         {
@@ -65,6 +84,10 @@ public static class TraceReader
     private sealed class PrefixedStream(byte[] prefix, Stream rest) : Stream
     {
         private int _used;
+        private uint _last;
+
+        /// <summary>The last four bytes that were read, the first of them lowest.</summary>
+        public uint LastFourBytes => _last;
 
         public override bool CanRead => true;
 
@@ -78,11 +101,19 @@ public static class TraceReader
 
         public override int Read(Span<byte> buffer)
         {
+            int count;
             if (_used == prefix.Length)
-                return rest.Read(buffer);
-            int count = Math.Min(buffer.Length, prefix.Length - _used);
-            prefix.AsSpan(_used, count).CopyTo(buffer);
-            _used += count;
+            {
+                count = rest.Read(buffer);
+            }
+            else
+            {
+                count = Math.Min(buffer.Length, prefix.Length - _used);
+                prefix.AsSpan(_used, count).CopyTo(buffer);
+                _used += count;
+            }
+            for (int i = Math.Max(0, count - 4); i < count; i++)
+                _last = (_last >> 8) | ((uint)buffer[i] << 24);
             return count;
         }
 

@@ -1,0 +1,80 @@
+using Mystique.Diagnostics;
+using Mystique.Packaging;
+
+namespace Mystique.Tests.Packaging;
+
+public sealed class PackageErrorTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
+
+    public PackageErrorTests() => BenchmarkPackage.Create(PlanOf.Trace(ProgramGeneratorTests.Sample)).Write(Package);
+
+    private string Package => Path.Combine(_folder, "p");
+
+    private string Manifest => Path.Combine(Package, BenchmarkPackage.ManifestFile);
+
+    private string Program => Path.Combine(Package, BenchmarkPackage.ProgramFile);
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    public static TheoryData<string, string, string, string> Edits => new()
+    {
+        { "\"format\": \"mystique-benchmark\"", "\"format\": \"zip\"", "MYS301", "its format is not" },
+        { "\"format_version\": 1", "\"format_version\": 9", "MYS302", "9 is not known: 1 is" },
+        { "\"call\":\"f0\"", "\"call\":\"f7\"", "MYS301", "schedule[0] calls f7, which the program does not have" },
+        { "\"first\":0,\"count\":14", "\"first\":0,\"count\":13", "MYS301", "the schedule has 13 operators where the manifest lists 14" },
+        { "\"storage\":0,\"dtype\":\"float32\"", "\"storage\":99,\"dtype\":\"float32\"", "MYS301", "tensors[0].storage" },
+        { "\"storage\":0,\"dtype\":\"float32\"", "\"storage\":0,\"dtype\":\"float99\"", "MYS301", "tensors[0].dtype" },
+        { "\"shape\":[4]", "\"shape\":[4000]", "MYS301", "reaches beyond its storage" },
+        { "{\"node\":3,\"schema\":0,\"args\":[{\"t\":[0]}", "{\"node\":3,\"schema\":0,\"args\":[{\"t\":[999]}", "MYS301", "operators[0].args[0]" },
+        { "\"aten::item(Tensor self) -> Scalar\"", "\"aten::item(Tensor self\"", "MYS301", "expected" },
+        { "\"aten::item(Tensor self) -> Scalar\"", "\"aten::item); import os(Tensor self) -> Scalar\"", "MYS301", "expected '('" },
+        { "\"storages\": [", "\"storages\": 7, \"x\": [", "MYS301", "the manifest makes no sense" },
+        { "\"operators\": [", "\"others\": [", "MYS301", "the manifest makes no sense" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Edits))]
+    public void Read_EditedManifest_IsRefused(string from, string to, string id, string message)
+    {
+        string text = File.ReadAllText(Manifest);
+        Assert.Contains(from, text);
+        int at = text.IndexOf(from, StringComparison.Ordinal);
+        File.WriteAllText(Manifest, text[..at] + to + text[(at + from.Length)..]);
+        var exception = Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Package));
+        Assert.Equal(id, exception.Id);
+        Assert.Contains(message, exception.What);
+        Assert.Contains(BenchmarkPackage.ManifestFile, exception.Where);
+    }
+
+    [Fact]
+    public void Read_AnotherProgram_Disagrees()
+    {
+        File.WriteAllBytes(Program, TorchScriptArchive.Write("class Benchmark(Module):\n"));
+        var exception = Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Package));
+        Assert.Equal("MYS303", exception.Id);
+        Assert.Contains("SHA-256 differs", exception.What);
+        Assert.EndsWith(BenchmarkPackage.ProgramFile, exception.Where, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Read_ProgramThatIsNoArchive_Disagrees()
+    {
+        File.WriteAllText(Program, "hello");
+        Assert.Equal("MYS303", Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Package)).Id);
+        File.Delete(Program);
+        Assert.Equal("MYS306", Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Package)).Id);
+    }
+
+    [Fact]
+    public void Write_OverSomethingElse_IsRefusedAndLeavesNothing()
+    {
+        var package = BenchmarkPackage.Read(Package);
+        string other = Directory.CreateDirectory(Path.Combine(_folder, "other")).FullName;
+        File.WriteAllText(Path.Combine(other, "mine.txt"), "keep");
+        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => package.Write(other)).Id);
+        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => package.Write(Path.Combine(other, "mine.txt"))).Id);
+        Assert.Equal(["mine.txt"], Directory.EnumerateFileSystemEntries(other).Select(Path.GetFileName));
+        Assert.Equal(["other", "p"], Directory.EnumerateFileSystemEntries(_folder).Select(Path.GetFileName).Order());
+    }
+}

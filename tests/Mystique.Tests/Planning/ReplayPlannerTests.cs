@@ -1,0 +1,174 @@
+using Mystique.Planning;
+using Mystique.Tests.Shared;
+using Mystique.Traces;
+using static Mystique.Tests.Shared.TraceText.Value;
+
+namespace Mystique.Tests.Planning;
+
+public class ReplayPlannerTests
+{
+    private const string Relu = "aten::relu(Tensor self) -> Tensor";
+    private const string ReluInPlace = "aten::relu_(Tensor(a!) self) -> Tensor(a!)";
+    private const string View = "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)";
+
+    [Fact]
+    public void Plan_Chain_TellsExternalFromIntermediate()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Operator(4, Relu, [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]));
+        Assert.Equal([true, false, false], plan.Tensors.Select(t => t.IsExternal));
+        Assert.Equal([true, false, false], plan.Storages.Select(s => s.IsExternal));
+        Assert.Equal([16L, 16, 16], plan.Storages.Select(s => s.SizeBytes));
+        Assert.Equal([1], plan.Operators[1].InputSlots);
+        Assert.Equal(1.0, plan.Coverage);
+        Assert.Equal(new PlanMemory(16, 48, 16), PlanMemory.Of(plan));
+    }
+
+    [Fact]
+    public void Plan_ExternalViews_ShareAStorageAsLargeAsTheFurthest()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [2, 3], offset: 4, strides: [1, 10])], [Tensor(20, 21, [2, 3])])
+            .Operator(4, Relu, [Tensor(12, 11, [3])], [Tensor(30, 31, [3])]));
+        Assert.Equal(plan.Tensors[0].Storage, plan.Tensors[plan.Operators[1].InputSlots.Single()].Storage);
+        Assert.Equal((4 + 1 + 20 + 1) * 4, plan.Storages[0].SizeBytes); // The offset is in elements.
+        Assert.Equal([1L, 10], plan.Tensors[0].Strides);
+    }
+
+    [Fact]
+    public void Plan_InPlace_WritesToTheSameTensor()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, ReluInPlace, [Tensor(10, 11, [4])], [Tensor(10, 11, [4])])
+            .Operator(4, "aten::add.out(Tensor self, Tensor other, *, Scalar alpha=1, Tensor(a!) out) -> Tensor(a!)",
+                [Tensor(10, 11, [4]), Tensor(10, 11, [4]), 1, Tensor(12, 13, [4])], [Tensor(12, 13, [4])]));
+        Assert.Equal(2, plan.Tensors.Length);
+        Assert.All(plan.Storages, s => Assert.True(s.IsMutated));
+        Assert.Equal([0], plan.Operators[0].OutputSlots);
+        Assert.Equal([1], plan.Operators[1].OutputSlots);
+    }
+
+    [Fact]
+    public void Plan_RunningStatistics_AreRestoredThoughTheSchemaHidesThem()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3,
+            "aten::batch_norm(Tensor input, Tensor? running_mean) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [4])], [Tensor(20, 21, [4])]));
+        Assert.Equal([false, true, false], plan.Storages.Select(s => s.IsMutated));
+    }
+
+    [Fact]
+    public void Plan_SavedTensor_IsFoundByWhereItLies()
+    {
+        // Autograd hands the backward pass a new tensor object (25) on the memory of the result (20).
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Operator(4, Relu, [Tensor(25, 21, [4])], [Tensor(30, 31, [4])]));
+        Assert.Equal(plan.Operators[0].OutputSlots, plan.Operators[1].InputSlots);
+    }
+
+    [Fact]
+    public void Plan_MemoryWithoutAViewOnIt_GetsOne()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Operator(4, Relu, [Tensor(25, 21, [2], offset: 2)], [Tensor(30, 31, [2])]));
+        var view = plan.Operators[1];
+        Assert.True(view.IsAddedView);
+        Assert.Equal("aten::as_strided", view.Schema.FullName);
+        Assert.Equal([new IntListValue([2]), new IntListValue([1]), new IntValue(2)], view.Arguments.Skip(1).Select(a => a.Literal!));
+        Assert.Equal((2, 2), (plan.ReplayedCount, plan.SelectedCount)); // It does not count.
+    }
+
+    [Theory]
+    [InlineData("long int", new long[] { 4 })] // Another type.
+    [InlineData("float", new long[] { 5 })] // More than was allocated.
+    public void Plan_ReusedStorageId_IsANewStorage(string type, long[] shape)
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Operator(4, Relu, [Tensor(25, 21, shape, type)], [Tensor(30, 31, shape, type)]));
+        var input = plan.Tensors[plan.Operators[1].InputSlots.Single()];
+        Assert.True(input.IsExternal);
+        Assert.NotEqual(plan.Tensors[plan.Operators[0].OutputSlots.Single()].Storage, input.Storage);
+    }
+
+    [Fact]
+    public void Plan_StorageMadeAgain_IsANewStorage()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Operator(4, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
+        Assert.Equal(3, plan.Storages.Length);
+    }
+
+    [Fact]
+    public void Plan_WrappedScalars_AreNotTheScalarBefore()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [], "double")], [Tensor(20, 21, [4])])
+            .Operator(4, "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(14, 13, [], "double")], [Tensor(22, 23, [4])]));
+        Assert.Equal(5, plan.Storages.Length);
+    }
+
+    [Fact]
+    public void Plan_Undefined_IsATensorWithoutMemory()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3,
+            "aten::f(Tensor self, Tensor? weight) -> (Tensor, Tensor)", [Tensor(10, 11, [4]), Undefined], [Undefined, Tensor(20, 21, [4])]));
+        Assert.True(plan.Tensors[plan.Operators[0].Arguments[1].Slots.Single()].IsUndefined);
+        Assert.Equal(-1, plan.Operators[0].Results[0].Slots.Single());
+    }
+
+    [Fact]
+    public void Plan_WithoutStrides_TakesThemFromAsStrided()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots("1.0.1")
+            .Operator(3, "aten::t(Tensor(a) self) -> Tensor(a)", [Tensor(10, 11, [2, 2])], [Tensor(12, 11, [2, 2])])
+            .Operator(4, "aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)",
+                [Tensor(10, 11, [2, 2]), Ints(2, 2), Ints(1, 2), None], [Tensor(12, 11, [2, 2])], parent: 3)
+            .Operator(5, Relu, [Tensor(12, 11, [2, 2])], [Tensor(20, 21, [2, 2])]));
+        Assert.False(plan.Source.HasStrides);
+        Assert.Equal([1L, 2], plan.Tensors[plan.Operators[1].InputSlots.Single()].Strides);
+    }
+
+    [Fact]
+    public void Plan_WhatCannotRun_IsNamedWithItsReason()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Node(4, 2, "record_param_comms")
+            .Node(5, 2, "triton_add", extraAttributes: ",{\"name\": \"kernel_backend\", \"type\": \"string\", \"value\": \"triton\"}")
+            .Operator(6, "aten::record_stream(Tensor(a!) self, Stream s) -> ()", [Tensor(10, 11, [4]), new("\"<Stream>\"", "[]", "Stream", "[]")], [])
+            .Operator(7, "aten::relu(Tensor self, int n) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Operator(8, "aten::f(Tensor self, int n) -> Tensor", [Tensor(10, 11, [4]), 0.5], [Tensor(20, 21, [4])])
+            .Operator(9, "aten::g(Tensor self) -> str", [Tensor(10, 11, [4])], [new("\"a\"", "[]", "String", "[]")]));
+        Assert.Equal(1, plan.ReplayedCount);
+        Assert.Equal(7, plan.SelectedCount);
+        Assert.Equal(
+        [
+            "a collective: communication is not replayed yet",
+            "a kernel that triton compiled: its source is not in the trace",
+            "its argument 's' is a Stream, whose contents are not in the trace",
+            "1 arguments are recorded where its schema has 2",
+            "its argument 'n' is recorded as something else than its schema says",
+            "it returns the type str, which generated programs cannot keep",
+        ], plan.Skipped.Select(s => s.Reason));
+    }
+
+    [Fact]
+    public void Exclude_Operator_MakesItsResultsExternal()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Operator(4, View, [Tensor(20, 21, [4]), Ints(2, 2)], [Tensor(22, 21, [2, 2])])
+            .Operator(5, Relu, [Tensor(22, 21, [2, 2])], [Tensor(30, 31, [2, 2])]));
+        var without = PlanEditor.Exclude(plan, new Dictionary<int, string> { [0] = "no such thing" });
+        Assert.Equal([new SkippedOperator(3, "aten::relu", "no such thing")], without.Skipped);
+        Assert.True(without.Tensors[without.Operators[0].InputSlots.Single()].IsExternal);
+        Assert.Equal(3, without.SelectedCount);
+        var withoutView = PlanEditor.Exclude(plan, new Dictionary<int, string> { [1] = "x" });
+        Assert.Equal(["aten::relu", "aten::as_strided", "aten::relu"], withoutView.Operators.Select(o => o.Schema.FullName));
+        Assert.True(withoutView.Operators[1].IsAddedView);
+    }
+}

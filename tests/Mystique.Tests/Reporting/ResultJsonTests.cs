@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using System.Text;
+using Mystique.Fidelity;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Replay;
+using Mystique.Reporting;
+using Mystique.Selection;
+using Mystique.Tests.Packaging;
+using Mystique.Tests.Shared;
+
+namespace Mystique.Tests.Reporting;
+
+public class ResultJsonTests
+{
+    private static readonly EngineInfo Engine = new("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", "2.10.0"), "cpu", 2);
+    private static readonly HostInfo Host = new("An OS", "A processor", 2, 1 << 30, ".NET");
+    private static readonly VerificationResult Verification = new(14, 13, [new OperatorDifference(5, "aten::split.Tensor", "it did not run")], true);
+
+    private static string Text(Action<Stream> write)
+    {
+        using var stream = new MemoryStream();
+        write(stream);
+        return Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    private static ReplayPlan Plan() => PlanEditor.Exclude(PlanOf.Trace(ProgramGeneratorTests.Sample), new Dictionary<int, string> { [3] = "it failed: no" });
+
+    [Fact]
+    public void Write_Run_MatchesTheSnapshot()
+    {
+        var result = new ReplayResult(Plan(), new ReplayOptions { Iterations = 3, Warmup = 1 }, Engine, Host, new SampleStatistics([3000, 1000, 2000]),
+            [new OperatorKindTime("aten::add.Tensor", 1, 800.4)], new MemoryUse(100, 500, 400), 4000, Verification);
+        Snapshot.Match(Text(s => ResultJson.Write(result, s)), "run");
+    }
+
+    [Fact]
+    public void Write_Comparison_MatchesTheSnapshot()
+    {
+        var result = new ComparisonResult("resnet18", new ComparedSide(new SampleStatistics([1000, 1010]), 1000, 2000),
+            new ComparedSide(new SampleStatistics([1020, 1030]), 990, 2100), 1, BenchmarkPackage.Create(Plan()), Verification, Engine, Host);
+        Assert.Equal(1025.0 / 1005 - 1, result.TimeError, 9);
+        Snapshot.Match(Text(s => ComparisonJson.Write(result, s)), "comparison");
+    }
+
+    [Fact]
+    public void Write_Summary_MatchesTheSnapshot()
+    {
+        var trace = ProgramGeneratorTests.Sample
+            .Node(20, 2, "record_param_comms", extraAttributes: ",{\"name\": \"collective_name\", \"type\": \"string\", \"value\": \"allreduce\"},{\"name\": \"in_msg_nelems\", \"type\": \"uint64\", \"value\": 8},{\"name\": \"x\", \"type\": \"int\", \"value\": 1}")
+            .Read();
+        Snapshot.Match(Text(s => SummaryJson.Write(TraceSummary.Of(trace, new SelectionOptions()), s)), "summary");
+    }
+}

@@ -1,0 +1,44 @@
+using Mystique.Fidelity;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Selection;
+using Mystique.Tests.Shared;
+using Mystique.Traces;
+
+// One libtorch, one observer: tests that share the process take turns.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
+namespace Mystique.TorchSharp.Tests;
+
+internal static class EngineFixture
+{
+    public static BenchmarkPackage Package(TraceText text) => BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(text.Read())));
+
+    public static BenchmarkPackage Package(string tracePath) => BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(tracePath))));
+
+    public static TorchSharpEngine Start(BenchmarkPackage package)
+    {
+        var engine = new TorchSharpEngine(package, threads: 2, seed: 1);
+        engine.Start((_, _) => { });
+        return engine;
+    }
+
+    /// <summary>Runs an iteration to warm up and one under the observer.</summary>
+    public static VerificationResult Verify(BenchmarkPackage package)
+    {
+        using var engine = Start(package);
+        engine.Restore();
+        engine.RunIteration();
+        string path = Path.GetTempFileName();
+        try
+        {
+            engine.Restore();
+            engine.Observe(path);
+            return ReplayVerifier.Verify(package.Plan, TraceReader.Read(path));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+}

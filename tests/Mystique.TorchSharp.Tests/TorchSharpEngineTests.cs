@@ -1,0 +1,159 @@
+using System.Runtime.InteropServices;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Tests.Shared;
+using static Mystique.Tests.Shared.TraceText.Value;
+
+namespace Mystique.TorchSharp.Tests;
+
+public class TorchSharpEngineTests
+{
+    private const string Add = "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor";
+    private const string Matmul = "aten::mm(Tensor self, Tensor mat2) -> Tensor";
+
+    private static TraceText.Value T(long id, params long[] shape) => Tensor(id, id + 1, shape);
+
+    private static void AssertExact(TraceText text)
+    {
+        var result = EngineFixture.Verify(EngineFixture.Package(text));
+        Assert.Empty(result.Differences);
+        Assert.True(result.IsExact);
+    }
+
+    [Fact]
+    public void Replay_ResultsNobodyUses_AreNotRemoved() => AssertExact(TraceText.WithRoots()
+        .Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])
+        .Operator(4, Add, [T(10, 4), T(12, 4), 1], [T(30, 4)]) // The same again: not merged.
+        .Operator(5, "aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", [T(40, 4, 4), 0, false], [T(42, 4), Tensor(44, 45, [4], "long int")])
+        .Operator(6, "aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]", [T(10, 4), 2, 0], [List(Tensor(50, 11, [2]), Tensor(52, 11, [2], offset: 2))]));
+
+    [Fact]
+    public void Replay_InPlaceWritesNobodyReads_AreNotRemoved() => AssertExact(TraceText.WithRoots()
+        .Operator(3, "aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)", [T(10, 4), T(12, 4), 1], [T(10, 4)])
+        .Operator(4, "aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+            [Ints(4), 6, 0, new("\"cuda:0\"", "[]", "Device", "[]"), true, None], [T(20, 4)])
+        .Operator(5, "aten::zero_(Tensor(a!) self) -> Tensor(a!)", [T(20, 4)], [T(20, 4)])
+        .Operator(6, "aten::_foreach_add_.Scalar(Tensor(a!)[] self, Scalar scalar) -> ()", [List(T(10, 4), T(12, 4)), 1], [])
+        .Operator(7, "aten::_foreach_mul_.List(Tensor(a!)[] self, Tensor[] other) -> ()", [List(T(10, 4), T(12, 4)), List(T(12, 4), T(14, 4))], [])
+        .Operator(8, "aten::add.out(Tensor self, Tensor other, *, Scalar alpha=1, Tensor(a!) out) -> Tensor(a!)", [T(10, 4), T(12, 4), 2, T(60, 4)], [T(60, 4)]));
+
+    [Fact]
+    public void Replay_ScalarsAndLists_Run() => AssertExact(TraceText.WithRoots()
+        .Operator(3, "aten::item(Tensor self) -> Scalar", [Tensor(10, 11, [])], [1.0])
+        .Operator(4, "aten::equal(Tensor self, Tensor other) -> bool", [T(20, 4), T(22, 4)], [false])
+        .Operator(5, "aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]", [T(20, 4), 2, 0], [List(Tensor(30, 21, [2]), Tensor(32, 21, [2], offset: 2))])
+        .Operator(6, "aten::cat(Tensor[] tensors, int dim=0) -> Tensor", [List(Tensor(30, 21, [2]), Tensor(32, 21, [2], offset: 2)), 0], [T(40, 4)])
+        .Operator(7, "aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", [T(50, 4, 4), List(None, Tensor(52, 53, [2], "long int"))], [T(54, 4, 2)])
+        .Operator(8, "aten::div.Scalar(Tensor self, Scalar other) -> Tensor", [T(20, 4), 3], [T(56, 4)])
+        .Operator(9, "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", [T(20, 4), new("\"-inf\"", "[]", "Double", "[]"), 3.0], [T(58, 4)])
+        .Operator(10, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor", [T(20, 4), new("\"tanh\"", "[]", "String", "[]")], [T(60, 4)]));
+
+    [Fact]
+    public void Replay_StridesAndSharedStorages_AreHonoured() => AssertExact(TraceText.WithRoots()
+        .Operator(3, Matmul, [Tensor(10, 11, [2, 3], strides: [1, 2]), Tensor(12, 13, [3, 2], offset: 5, strides: [4, 2])], [T(20, 2, 2)])
+        .Operator(4, "aten::t(Tensor(a) self) -> Tensor(a)", [T(20, 2, 2)], [Tensor(22, 21, [2, 2], strides: [1, 2])])
+        .Operator(5, Matmul, [Tensor(22, 21, [2, 2], strides: [1, 2]), T(20, 2, 2)], [T(30, 2, 2)]));
+
+    [Fact]
+    public void Replay_UndefinedTensors_PassInAndOut() => AssertExact(TraceText.WithRoots()
+        .Operator(3, "aten::convolution_backward(Tensor grad_output, Tensor input, Tensor weight, SymInt[]? bias_sizes, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
+            [T(10, 1, 1, 3, 3), T(12, 1, 1, 3, 3), T(14, 1, 1, 1, 1), None, Ints(1, 1), Ints(0, 0), Ints(1, 1), false, Ints(0, 0), 1, List(false, true, false)],
+            [Undefined, T(20, 1, 1, 1, 1), Undefined])
+        .Operator(4, "aten::conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1, SymInt groups=1) -> Tensor",
+            [T(12, 1, 1, 3, 3), T(14, 1, 1, 1, 1), Undefined, Ints(1, 1), Ints(0, 0), Ints(1, 1), 1], [T(30, 1, 1, 3, 3)]));
+
+    [Fact]
+    public void RunIteration_AfterRestore_StartsFromTheSameState()
+    {
+        // An iteration that doubles its input would overflow within 200 iterations if nothing restored it.
+        var package = EngineFixture.Package(TraceText.WithRoots()
+            .Operator(3, "aten::mul_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)", [T(10, 4), 2.0], [T(10, 4)])
+            .Operator(4, "aten::isfinite(Tensor self) -> Tensor", [T(10, 4)], [Tensor(20, 21, [4], "bool")])
+            .Operator(5, "aten::all(Tensor self) -> Tensor", [Tensor(20, 21, [4], "bool")], [Tensor(22, 23, [], "bool")])
+            .Operator(6, "aten::_assert_async.msg(Tensor self, str assert_msg) -> ()", [Tensor(22, 23, [], "bool"), new("\"not finite\"", "[]", "String", "[]")], []));
+        using var engine = EngineFixture.Start(package);
+        for (int i = 0; i < 200; i++)
+        {
+            engine.Restore();
+            Assert.True(engine.RunIteration() > 0);
+        }
+        // Without restoring, the same program notices.
+        Assert.Throws<ExternalException>(() =>
+        {
+            for (int i = 0; i < 200; i++)
+                engine.RunIteration();
+        });
+    }
+
+    [Fact]
+    public void FindUnknownOperators_NamesThem()
+    {
+        var package = EngineFixture.Package(TraceText.WithRoots()
+            .Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])
+            .Operator(4, "fbgemm::no_such_thing(Tensor self) -> Tensor", [T(20, 4)], [T(30, 4)])
+            .Operator(5, "aten::add.NoSuchOverload(Tensor self) -> Tensor", [T(20, 4)], [T(32, 4)]));
+        using var engine = new TorchSharpEngine(package, 1, 1);
+        var failures = engine.FindUnknownOperators();
+        Assert.Equal([1, 2], failures.Select(f => f.Operator));
+        Assert.All(failures, f => Assert.Equal("libtorch 2.10.0 does not have this operator", f.Reason));
+    }
+
+    [Fact]
+    public void Probe_FailingOperator_IsFoundAndTheRestGoesOn()
+    {
+        var package = EngineFixture.Package(TraceText.WithRoots()
+            .Operator(3, Matmul, [T(10, 2, 3), T(12, 2, 3)], [T(20, 2, 3)]) // The shapes do not fit.
+            .Operator(4, Add, [T(20, 2, 3), T(12, 2, 3), 1], [T(30, 2, 3)]));
+        using var engine = EngineFixture.Start(package);
+        Assert.Throws<ExternalException>(() => engine.RunIteration());
+        var seen = new List<int>();
+        var failure = Assert.Single(engine.Probe(seen.Add));
+        Assert.Equal([0, 1], seen);
+        Assert.Equal(0, failure.Operator);
+        Assert.Equal("it failed: mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)", failure.Reason);
+        var rest = BenchmarkPackage.Create(PlanEditor.Exclude(package.Plan, new Dictionary<int, string> { [0] = failure.Reason }));
+        Assert.True(EngineFixture.Verify(rest).IsExact);
+    }
+
+    [Fact]
+    public void Profile_GivesATimeForEachOperator()
+    {
+        var package = EngineFixture.Package(TraceText.WithRoots()
+            .Operator(3, Matmul, [T(10, 256, 256), T(12, 256, 256)], [T(20, 256, 256)])
+            .Operator(4, Add, [T(30, 2), T(32, 2), 1], [T(34, 2)]));
+        using var engine = EngineFixture.Start(package);
+        var times = engine.Profile(5);
+        Assert.Equal(2, times.Length);
+        Assert.True(times[0] > times[1], "a product of 256 x 256 matrices takes longer than a sum of two pairs");
+    }
+
+    public static TheoryData<string> Examples => ["resnet18", "gpt", "dlrm", "bilstm"];
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public void Replay_ExampleTraces_AreExact(string name)
+    {
+        var package = EngineFixture.Package(Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz"));
+        Assert.Equal(1.0, package.Plan.Coverage);
+        var result = EngineFixture.Verify(package);
+        Assert.Empty(result.Differences);
+        Assert.Equal(package.Plan.Operators.Length, result.ExactCount);
+    }
+
+    [Theory]
+    [InlineData("torch26/resnet.et.json.gz")]
+    [InlineData("torch26/lstm.et.json.gz")]
+    [InlineData("torch26/tiny.et.json.gz")]
+    [InlineData("torch26/dlrm.et.json.gz")]
+    [InlineData("torch26/vit_infer.et.json.gz")]
+    [InlineData("param/linear_et.json.gz")]
+    [InlineData("hta/benchmark_simple_add_et.json.gz")]
+    public void Replay_PublishedTraces_AreExact(string name)
+    {
+        var package = EngineFixture.Package(Repository.SharedTrace(name));
+        Assert.Equal(1.0, package.Plan.Coverage);
+        var result = EngineFixture.Verify(package);
+        Assert.Empty(result.Differences);
+        Assert.Equal(package.Plan.Operators.Length, result.ExactCount);
+    }
+}
