@@ -5,9 +5,6 @@ using Mystique.Selection;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
 
-// One libtorch, one observer: tests that share the process take turns.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
-
 namespace Mystique.TorchSharp.Tests;
 
 internal static class EngineFixture
@@ -29,7 +26,7 @@ internal static class EngineFixture
         using var engine = Start(package);
         engine.Restore();
         engine.RunIteration();
-        string path = Path.GetTempFileName();
+        string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.json");
         try
         {
             engine.Restore();

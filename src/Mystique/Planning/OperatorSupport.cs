@@ -17,6 +17,8 @@ internal static class OperatorSupport
             return "it has no operator schema";
         if (node.Inputs.Length != schema.Arguments.Length)
             return $"{node.Inputs.Length} arguments are recorded where its schema has {schema.Arguments.Length}";
+        if (schema.Returns.IsEmpty && !schema.IsMutating)
+            return "it returns nothing and writes to nothing: TorchScript removes it";
         for (int i = 0; i < node.Inputs.Length; i++)
             if (WhyNot(schema.Arguments[i].Type, node.Inputs[i]) is { } reason)
                 return $"its argument '{schema.Arguments[i].Name}' is {reason}";
