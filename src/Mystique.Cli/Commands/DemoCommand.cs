@@ -44,6 +44,7 @@ internal static class DemoCommand
         { workload, rounds, iterations, warmup, threads, timeout, output, json };
         command.SetAction(result =>
         {
+            Terminal.CheckFolder(result.GetValue(json));
             var replay = new SharedOptions.Replay(iterations, warmup, threads, timeout);
             string name = result.GetValue(workload)!;
             string? kept = result.GetValue(output);

@@ -26,6 +26,7 @@ internal static class InspectCommand
         { trace, iteration, strict, json };
         command.SetAction(result =>
         {
+            Terminal.CheckFolder(result.GetValue(json));
             var read = TraceReader.Read(result.GetValue(trace)!, SharedOptions.ReadOptions(result.GetValue(strict)));
             Terminal.Warn(read);
             var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)));

@@ -34,6 +34,7 @@ internal static class RunCommand
         { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, seed, json };
         command.SetAction(result =>
         {
+            Terminal.CheckFolder(result.GetValue(json));
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
             bool isPackage = BenchmarkPackage.IsPackage(path);

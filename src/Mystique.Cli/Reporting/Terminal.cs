@@ -68,8 +68,19 @@ internal static class Terminal
         }
         finally
         {
-            File.Delete(staging);
+            if (File.Exists(staging))
+                File.Delete(staging);
         }
+    }
+
+    /// <summary>Says at once, and not after a long run, that a file for machines has no folder to go into.</summary>
+    public static void CheckFolder(string? file)
+    {
+        if (file is null or StandardOutput)
+            return;
+        string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        if (!Directory.Exists(folder) || Directory.Exists(file))
+            throw Problems.OutputUnwritable(file, new DirectoryNotFoundException(Directory.Exists(file) ? "it is a folder" : $"there is no folder {folder}"));
     }
 
     public static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString(nanoseconds < 1e8 ? "N3" : "N1", CultureInfo.InvariantCulture) + " ms";

@@ -1,0 +1,41 @@
+using System.IO.Compression;
+using System.Text;
+using System.Text.RegularExpressions;
+using Mystique.Traces;
+
+namespace Mystique.Benchmarks;
+
+/// <summary>Traces of any size, made from the examples'.</summary>
+internal static partial class SampleTrace
+{
+    public static string Find(string name)
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(Path.Combine(folder, "Mystique.slnx")))
+            folder = Path.GetDirectoryName(folder);
+        return Path.Combine(folder ?? throw new InvalidOperationException("run it from a folder below the repository"), "examples", "traces", $"{name}.et.json.gz");
+    }
+
+    /// <summary>The text of an example, its operators over and over with new ids, until it is at least as long as asked for.</summary>
+    public static string Repeat(string name, int characters)
+    {
+        using var gzip = new GZipStream(File.OpenRead(Find(name)), CompressionMode.Decompress);
+        string text = new StreamReader(gzip, Encoding.UTF8).ReadToEnd();
+        int start = text.IndexOf("    {", text.IndexOf("\"nodes\"", StringComparison.Ordinal), StringComparison.Ordinal);
+        int end = text.LastIndexOf("    {\n      \"id\": 1,", StringComparison.Ordinal);
+        string nodes = text[start..end];
+        var result = new StringBuilder(text[..start]);
+        for (long copy = 0; result.Length < characters; copy++)
+        {
+            long offset = copy * 1_000_000;
+            result.Append(copy == 0 ? nodes : NodeIds().Replace(nodes, m => m.Groups[2].Value == "1" ? m.Value : $"{m.Groups[1].Value}{long.Parse(m.Groups[2].ValueSpan) + offset}"));
+        }
+        return result.Append(text[end..]).ToString();
+    }
+
+    public static ExecutionTrace Read(string name, int characters) =>
+        TraceReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(Repeat(name, characters))), name);
+
+    [GeneratedRegex("""("id": |"ctrl_deps": )(\d+)""")]
+    private static partial Regex NodeIds();
+}

@@ -1,0 +1,58 @@
+using System.Diagnostics;
+using System.Text;
+using Mystique.Tests.Shared;
+
+namespace Mystique.Cli.Tests;
+
+/// <summary>Runs the built command as a user would.</summary>
+internal static class CommandLine
+{
+    // The tests' output folder is <artifacts>/bin/Mystique.Cli.Tests/<configuration>; the command's is beside it.
+    private static readonly string Executable = Path.Combine(AppContext.BaseDirectory.Replace("Mystique.Cli.Tests", "Mystique.Cli", StringComparison.Ordinal),
+        OperatingSystem.IsWindows() ? "Mystique.Cli.exe" : "Mystique.Cli");
+
+    public static Result Run(params string[] arguments) => Run(null, arguments);
+
+    public static Result Run(byte[]? input, string[] arguments)
+    {
+        using var process = Start(arguments);
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        if (input is not null)
+            process.StandardInput.BaseStream.Write(input);
+        process.StandardInput.Close();
+        process.WaitForExit();
+        return new Result(process.ExitCode, output.Result, error.Result);
+    }
+
+    public static Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Executable)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.UTF8,
+            WorkingDirectory = Path.GetTempPath(),
+        };
+        foreach (string argument in arguments)
+            start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
+    }
+
+    public static string Example(string name) => Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz");
+
+    internal sealed record Result(int ExitCode, string Output, string Error)
+    {
+        public void AssertOk() => Assert.True(ExitCode == 0, $"exit code {ExitCode}\n{Error}\n{Output}");
+
+        public void AssertFailed(int exitCode, string id)
+        {
+            Assert.True(ExitCode == exitCode && Error.Contains(id, StringComparison.Ordinal), $"exit code {ExitCode}\n{Error}\n{Output}");
+            Assert.Contains("where: ", Error);
+            Assert.Contains("way out: ", Error);
+            Assert.DoesNotContain("   at ", Error); // No stack trace.
+            Assert.Equal("", Output);
+        }
+    }
+}
