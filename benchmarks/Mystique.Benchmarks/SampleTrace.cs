@@ -8,6 +8,8 @@ namespace Mystique.Benchmarks;
 /// <summary>Traces of any size, made from the examples'.</summary>
 internal static partial class SampleTrace
 {
+    private const string Separator = ",\n    ";
+
     public static string Find(string name)
     {
         string? folder = AppContext.BaseDirectory;
@@ -22,13 +24,16 @@ internal static partial class SampleTrace
         using var gzip = new GZipStream(File.OpenRead(Find(name)), CompressionMode.Decompress);
         string text = new StreamReader(gzip, Encoding.UTF8).ReadToEnd();
         int start = text.IndexOf("    {", text.IndexOf("\"nodes\"", StringComparison.Ordinal), StringComparison.Ordinal);
-        int end = text.LastIndexOf("    {\n      \"id\": 1,", StringComparison.Ordinal);
-        string nodes = text[start..end];
-        var result = new StringBuilder(text[..start]);
-        for (long copy = 0; result.Length < characters; copy++)
+        int end = text.LastIndexOf("\n  ]", StringComparison.Ordinal);
+        string[] nodes = text[start..end].Split(Separator);
+        var result = new StringBuilder(text[..end]);
+        // The roots of the process (1) and of its thread (2) stay the only ones.
+        string copied = string.Join(Separator, nodes.Where(n => !n.Contains("\"id\": 1,", StringComparison.Ordinal) && !n.Contains("\"id\": 2,", StringComparison.Ordinal)));
+        for (long copy = 1; result.Length < characters; copy++)
         {
             long offset = copy * 1_000_000;
-            result.Append(copy == 0 ? nodes : NodeIds().Replace(nodes, m => m.Groups[2].Value == "1" ? m.Value : $"{m.Groups[1].Value}{long.Parse(m.Groups[2].ValueSpan) + offset}"));
+            result.Append(Separator).Append(NodeIds().Replace(copied.TrimStart(), m => m.Groups[2].Length == 1 && m.Groups[2].ValueSpan[0] <= '2'
+                ? m.Value : $"{m.Groups[1].Value}{long.Parse(m.Groups[2].ValueSpan) + offset}"));
         }
         return result.Append(text[end..]).ToString();
     }
