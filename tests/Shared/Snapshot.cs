@@ -10,7 +10,9 @@ internal static class Snapshot
 {
     public static void Match(string actual, string name, [CallerFilePath] string testFile = "")
     {
-        string folder = Path.Combine(Path.GetDirectoryName(testFile)!, "Snapshots");
+        // A deterministic build knows its files by a made-up root: what counts is the path from "tests" on.
+        int tests = testFile.Replace('\\', '/').LastIndexOf("/tests/", StringComparison.Ordinal);
+        string folder = Path.Combine(Repository.Root, Path.GetDirectoryName(testFile[(tests + 1)..])!, "Snapshots");
         string verified = Path.Combine(folder, $"{name}.verified.txt");
         string received = Path.Combine(folder, $"{name}.received.txt");
         if (Environment.GetEnvironmentVariable("MYSTIQUE_ACCEPT") == "1")

@@ -24,8 +24,8 @@ internal static class DemoCommand
             if (result.Tokens is [var token] && !Workloads.Contains(token.Value))
                 result.AddError($"There is no workload '{token.Value}'; there are {string.Join(", ", Workloads.All.Select(w => w.Name))}.");
         });
-        var rounds = SharedOptions.Count("--rounds", 8, 1, "Turns that original and replay have each");
-        var iterations = SharedOptions.Count("--iterations", 4, 1, "Iterations to measure in each turn");
+        var rounds = SharedOptions.Count("--rounds", 12, 1, "Turns that original and replay have each");
+        var iterations = SharedOptions.Count("--iterations", 3, 1, "Iterations to measure in each turn");
         var warmup = SharedOptions.Count("--warmup", 8, 0, "Iterations before that, which are not measured");
         var threads = SharedOptions.Threads();
         var timeout = SharedOptions.Timeout();
@@ -39,7 +39,7 @@ internal static class DemoCommand
             {names}
 
             Example:
-              mystique demo gpt --rounds 8
+              mystique demo gpt --rounds 20
             """)
         { workload, rounds, iterations, warmup, threads, timeout, output, json };
         command.SetAction(result =>

@@ -19,12 +19,13 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
     /// <exception cref="MystiqueException">One of them cannot run (MYS4xx).</exception>
     public ComparisonResult Run(int rounds, string folder)
     {
-        using var original = StartOriginal(worker);
+        var steady = worker with { Environment = MemoryProbe.SteadyEnvironment };
+        using var original = StartOriginal(steady);
         // The first step differs from the others: it makes the optimizer's state.
         Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
         var package = Generate(Record(original, folder));
         package.Write(Path.Combine(folder, $"{workload}.bench"));
-        using var replay = ReplaySession.Start(package, worker, options, progress);
+        using var replay = ReplaySession.Start(package, steady, options, progress);
         var verification = replay.Verify();
         if (options.Warmup > 0)
             replay.Iterate(options.Warmup, "warming up the replay");

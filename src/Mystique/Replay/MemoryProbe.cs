@@ -17,6 +17,14 @@ internal static class MemoryProbe
     public static IReadOnlyDictionary<string, string> ExactEnvironment { get; } =
         new Dictionary<string, string> { ["MALLOC_MMAP_THRESHOLD_"] = "65536", ["MALLOC_TRIM_THRESHOLD_"] = "65536" };
 
+    /// <summary>
+    /// The environment of workers whose times are compared with each other: glibc then keeps all memory that was freed.
+    /// Left alone it gives back some of it, depending on what lies behind it, and takes it again page by page in each
+    /// iteration: two runs of one program differ by several percent for that alone.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string> SteadyEnvironment { get; } =
+        new Dictionary<string, string> { ["MALLOC_MMAP_THRESHOLD_"] = "4294967296", ["MALLOC_TRIM_THRESHOLD_"] = "99999999999" };
+
     /// <summary>Resident bytes now that belong to no file; where the system does not tell them apart, all resident bytes.</summary>
     public static long AnonymousBytes() => ReadStatus("RssAnon:") ?? Process.GetCurrentProcess().WorkingSet64;
 
