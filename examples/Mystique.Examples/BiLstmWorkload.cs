@@ -5,7 +5,8 @@ using static TorchSharp.torch.nn;
 namespace Mystique.Examples;
 
 /// <summary>A tagger: embedding, two bidirectional LSTM layers, a classifier for each step; Adam.</summary>
-internal sealed class BiLstmWorkload : IWorkload
+internal sealed class BiLstmWorkload(BiLstmWorkload.Tagger model, Tensor tokens, Tensor tags)
+    : TrainingWorkload(model, p => new AdamW(p, 1e-3, weightDecay: 0), tokens, tags)
 {
     private const int Vocabulary = 5000;
     private const int Width = 128;
@@ -13,33 +14,18 @@ internal sealed class BiLstmWorkload : IWorkload
     private const int Length = 64;
     private const int Batch = 16;
 
-    private readonly Tagger _model = new();
-    private readonly Tensor _tokens = randint(Vocabulary, [Batch, Length], int64);
-    private readonly Tensor _tags = randint(Tags, [Batch * Length], int64);
-    private readonly Optimizer _optimizer;
-
-    public BiLstmWorkload() => _optimizer = new AdamW(_model.parameters(), 1e-3, weightDecay: 0);
-
-    public void Step()
+    public BiLstmWorkload() : this(new Tagger(), randint(Vocabulary, [Batch, Length], int64), randint(Tags, [Batch * Length], int64))
     {
-        using var scope = NewDisposeScope();
-        _optimizer.ZeroGradients();
-        using (var logits = _model.call(_tokens))
-        using (var flat = logits.reshape(-1, Tags))
-        using (var loss = functional.cross_entropy(flat, _tags))
-            loss.backward();
-        _optimizer.Step();
     }
 
-    public void Dispose()
+    protected override Tensor ComputeLoss()
     {
-        _optimizer.Dispose();
-        _model.Dispose();
-        _tokens.Dispose();
-        _tags.Dispose();
+        using var logits = model.call(tokens);
+        using var flat = logits.reshape(-1, Tags);
+        return functional.cross_entropy(flat, tags);
     }
 
-    private sealed class Tagger : Module<Tensor, Tensor>
+    internal sealed class Tagger : Module<Tensor, Tensor>
     {
         private readonly Embedding _embedding = Embedding(Vocabulary, Width);
         private readonly LSTM _lstm = LSTM(Width, Width, numLayers: 2, batchFirst: true, bidirectional: true);

@@ -5,7 +5,8 @@ using static TorchSharp.torch.nn;
 namespace Mystique.Examples;
 
 /// <summary>A recommendation model (DLRM, Naumov et al., 2019): embedding bags, two MLPs, pairwise dot products; Adagrad.</summary>
-internal sealed class DlrmWorkload : IWorkload
+internal sealed class DlrmWorkload(DlrmWorkload.Dlrm model, Tensor dense, Tensor[] indices, Tensor offsets, Tensor labels)
+    : TrainingWorkload(model, p => new Adagrad(p, 0.01), [dense, offsets, labels, .. indices])
 {
     private const int Tables = 8;
     private const int Rows = 20_000;
@@ -14,34 +15,19 @@ internal sealed class DlrmWorkload : IWorkload
     private const int PerBag = 10;
     private const int DenseFeatures = 13;
 
-    private readonly Dlrm _model = new();
-    private readonly Tensor _dense = rand(Batch, DenseFeatures);
-    private readonly Tensor[] _indices = [.. Enumerable.Range(0, Tables).Select(_ => randint(Rows, [Batch * PerBag], int64))];
-    private readonly Tensor _offsets = arange(0, Batch * PerBag, PerBag, int64);
-    private readonly Tensor _labels = randint(2, [Batch, 1], float32);
-    private readonly Optimizer _optimizer;
-
-    public DlrmWorkload() => _optimizer = new Adagrad(_model.parameters(), 0.01);
-
-    public void Step()
+    public DlrmWorkload() : this(new Dlrm(), rand(Batch, DenseFeatures),
+        [.. Enumerable.Range(0, Tables).Select(_ => randint(Rows, [Batch * PerBag], int64))],
+        arange(0, Batch * PerBag, PerBag, int64), randint(2, [Batch, 1], float32))
     {
-        using var scope = NewDisposeScope();
-        _optimizer.ZeroGradients();
-        using (var logits = _model.Predict(_dense, _indices, _offsets))
-        using (var loss = functional.binary_cross_entropy_with_logits(logits, _labels))
-            loss.backward();
-        _optimizer.Step();
     }
 
-    public void Dispose()
+    protected override Tensor ComputeLoss()
     {
-        _optimizer.Dispose();
-        _model.Dispose();
-        foreach (var tensor in _indices.Append(_dense).Append(_offsets).Append(_labels))
-            tensor.Dispose();
+        using var logits = model.Predict(dense, indices, offsets);
+        return functional.binary_cross_entropy_with_logits(logits, labels);
     }
 
-    private sealed class Dlrm : Module
+    internal sealed class Dlrm : Module
     {
         private readonly ModuleList<EmbeddingBag> _bags;
         private readonly Sequential _bottom = Sequential(Linear(DenseFeatures, 128), ReLU(), Linear(128, Width), ReLU());

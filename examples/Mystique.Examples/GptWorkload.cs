@@ -5,7 +5,8 @@ using static TorchSharp.torch.nn;
 namespace Mystique.Examples;
 
 /// <summary>A small GPT (Radford et al., 2019) that learns the next token of random text, with AdamW.</summary>
-internal sealed class GptWorkload : IWorkload
+internal sealed class GptWorkload(GptWorkload.Gpt model, Tensor tokens, Tensor targets)
+    : TrainingWorkload(model, p => new AdamW(p, 1e-3), tokens, targets)
 {
     private const int Vocabulary = 2048;
     private const int Width = 256;
@@ -14,33 +15,18 @@ internal sealed class GptWorkload : IWorkload
     private const int Length = 128;
     private const int Batch = 4;
 
-    private readonly Gpt _model = new();
-    private readonly Tensor _tokens = randint(Vocabulary, [Batch, Length], int64);
-    private readonly Tensor _targets = randint(Vocabulary, [Batch * Length], int64);
-    private readonly Optimizer _optimizer;
-
-    public GptWorkload() => _optimizer = new AdamW(_model.parameters(), 1e-3);
-
-    public void Step()
+    public GptWorkload() : this(new Gpt(), randint(Vocabulary, [Batch, Length], int64), randint(Vocabulary, [Batch * Length], int64))
     {
-        using var scope = NewDisposeScope();
-        _optimizer.ZeroGradients();
-        using (var logits = _model.call(_tokens))
-        using (var flat = logits.view(-1, Vocabulary))
-        using (var loss = functional.cross_entropy(flat, _targets))
-            loss.backward();
-        _optimizer.Step();
     }
 
-    public void Dispose()
+    protected override Tensor ComputeLoss()
     {
-        _optimizer.Dispose();
-        _model.Dispose();
-        _tokens.Dispose();
-        _targets.Dispose();
+        using var logits = model.call(tokens);
+        using var flat = logits.view(-1, Vocabulary);
+        return functional.cross_entropy(flat, targets);
     }
 
-    private sealed class Gpt : Module<Tensor, Tensor>
+    internal sealed class Gpt : Module<Tensor, Tensor>
     {
         private readonly Embedding _tokens = Embedding(Vocabulary, Width);
         private readonly Embedding _positions = Embedding(Length, Width);

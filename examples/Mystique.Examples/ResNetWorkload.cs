@@ -5,37 +5,23 @@ using static TorchSharp.torch.nn;
 namespace Mystique.Examples;
 
 /// <summary>ResNet-18 (He et al., 2015) trained with SGD and momentum on random images.</summary>
-internal sealed class ResNetWorkload : IWorkload
+internal sealed class ResNetWorkload(ResNetWorkload.ResNet18 model, Tensor images, Tensor labels)
+    : TrainingWorkload(model, p => new Sgd(p, 0.01, momentum: 0.9, weightDecay: 1e-4), images, labels)
 {
     private const int Batch = 4;
     private const int Classes = 1000;
 
-    private readonly ResNet18 _model = new(Classes);
-    private readonly Tensor _images = randn(Batch, 3, 224, 224);
-    private readonly Tensor _labels = randint(Classes, Batch, int64);
-    private readonly Optimizer _optimizer;
-
-    public ResNetWorkload() => _optimizer = new Sgd(_model.parameters(), 0.01, momentum: 0.9, weightDecay: 1e-4);
-
-    public void Step()
+    public ResNetWorkload() : this(new ResNet18(Classes), randn(Batch, 3, 224, 224), randint(Classes, Batch, int64))
     {
-        using var scope = NewDisposeScope();
-        _optimizer.ZeroGradients();
-        using (var logits = _model.call(_images))
-        using (var loss = functional.cross_entropy(logits, _labels))
-            loss.backward();
-        _optimizer.Step();
     }
 
-    public void Dispose()
+    protected override Tensor ComputeLoss()
     {
-        _optimizer.Dispose();
-        _model.Dispose();
-        _images.Dispose();
-        _labels.Dispose();
+        using var logits = model.call(images);
+        return functional.cross_entropy(logits, labels);
     }
 
-    private sealed class ResNet18 : Module<Tensor, Tensor>
+    internal sealed class ResNet18 : Module<Tensor, Tensor>
     {
         private readonly Conv2d _conv;
         private readonly BatchNorm2d _norm;

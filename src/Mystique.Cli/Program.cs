@@ -26,8 +26,10 @@ internal static class Program
         var parsed = root.Parse(args);
         try
         {
-            // A line that does not parse prints what is wrong and the help: that is System.CommandLine's own error action.
-            int code = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            // System.CommandLine writes the help; it knows the command by its file's name.
+            using var help = new StringWriter();
+            int code = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = help });
+            (parsed.Errors.Count > 0 ? Console.Error : Console.Out).Write(help.ToString().Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
             return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;
         }
         catch (MystiqueException exception)

@@ -114,6 +114,7 @@ public sealed class CommandTests : IDisposable
         result.AssertOk();
         Assert.Contains("Example:", result.Output);
         Assert.Contains($"mystique {command}", result.Output);
+        Assert.DoesNotContain("Mystique.Cli", result.Output);
     }
 
     /// <summary>The oldest PyTorch that packages are for is 1.13: its own loader must take the program, and run it.</summary>
