@@ -32,7 +32,7 @@ public sealed class ExampleRunner : IIterationRunner
         progress(1, 1);
     }
 
-    public void Restore()
+    public void Restore(bool all)
     {
         // The original goes on from where it is.
     }

@@ -57,13 +57,14 @@ internal sealed class ExternalTensors : IDisposable
     }
 
     /// <summary>
-    /// Fills what the iteration writes to again, so that each iteration starts from the same state. On this thread
+    /// Fills what the iteration writes to again, so that iterations start from the same state. On this thread
     /// alone: pool threads that look for more work would take processor time from the iteration that follows.
     /// </summary>
-    public void Restore()
+    /// <param name="all">Whether floats too, and not integers alone.</param>
+    public void Restore(bool all)
     {
         for (int i = 0; i < _storages.Length; i++)
-            if (_plan.Storages[i].IsMutated)
+            if (_plan.Storages[i] is { IsMutated: true, Initializer: { } initializer } && (all || !initializer.Type.IsFloating()))
                 Fill(i, threads: 1);
     }
 

@@ -58,7 +58,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
-    public void Restore() => _externals!.Restore();
+    public void Restore(bool all) => _externals!.Restore(all);
 
     /// <inheritdoc/>
     public long RunIteration()
@@ -85,7 +85,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     public ImmutableArray<OperatorFailure> Probe(Action<int> before)
     {
         using var program = LoadSingly(_package.Plan);
-        _externals!.Restore();
+        _externals!.Restore(all: true);
         var failures = ImmutableArray.CreateBuilder<OperatorFailure>();
         for (int i = 0; i < program.Count; i++)
         {
@@ -114,7 +114,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
         var ticks = new long[program.Count];
         for (int iteration = 0; iteration <= iterations; iteration++)
         {
-            _externals!.Restore();
+            _externals!.Restore(all: true);
             for (int i = 0; i < program.Count; i++)
             {
                 long start = Stopwatch.GetTimestamp();

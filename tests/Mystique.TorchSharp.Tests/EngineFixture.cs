@@ -24,12 +24,12 @@ internal static class EngineFixture
     public static VerificationResult Verify(BenchmarkPackage package)
     {
         using var engine = Start(package);
-        engine.Restore();
+        engine.Restore(all: true);
         engine.RunIteration();
         string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.json");
         try
         {
-            engine.Restore();
+            engine.Restore(all: true);
             engine.Observe(path);
             return ReplayVerifier.Verify(package.Plan, TraceReader.Read(path));
         }

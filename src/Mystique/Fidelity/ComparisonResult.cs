@@ -34,13 +34,13 @@ public sealed record ComparisonResult(
 
 /// <summary>One side of a comparison.</summary>
 /// <param name="Times">Iteration times of all rounds.</param>
-/// <param name="MemoryBytes">The most memory that an iteration had, without what was there before the first allocation; measured in a process of its own.</param>
+/// <param name="MemoryBytes">The most memory that an iteration had, without what was there before the first allocation.</param>
 /// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds.</param>
 public sealed record ComparedSide(SampleStatistics Times, long MemoryBytes, double CpuTimeNs)
 {
-    internal static ComparedSide Of(IReadOnlyList<WorkerResponse> rounds, WorkerResponse memory)
+    internal static ComparedSide Of(IReadOnlyList<WorkerResponse> rounds)
     {
         var samples = rounds.SelectMany(r => r.SamplesNs!.Value).ToImmutableArray();
-        return new ComparedSide(new SampleStatistics(samples), memory.PeakBytes - memory.BaselineBytes, (double)rounds.Sum(r => r.CpuTimeNs) / samples.Length);
+        return new ComparedSide(new SampleStatistics(samples), rounds.Max(r => r.PeakBytes - r.BaselineBytes), (double)rounds.Sum(r => r.CpuTimeNs) / samples.Length);
     }
 }

@@ -13,19 +13,20 @@ namespace Mystique.Fidelity;
 /// </summary>
 internal sealed class OriginalComparison(string workload, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
 {
+    private readonly WorkerCommand _worker = worker with { Environment = MemoryProbe.ComparableEnvironment };
+
     /// <summary>Measures.</summary>
     /// <param name="rounds">Turns of each side.</param>
     /// <param name="folder">Where the trace and the package go; made where it is not there.</param>
     /// <exception cref="MystiqueException">One of them cannot run (MYS4xx).</exception>
     public ComparisonResult Run(int rounds, string folder)
     {
-        var steady = worker with { Environment = MemoryProbe.SteadyEnvironment };
-        using var original = StartOriginal(steady);
+        using var original = StartOriginal();
         // The first step differs from the others: it makes the optimizer's state.
         Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
         var package = Generate(Record(original, folder));
         package.Write(Path.Combine(folder, $"{workload}.bench"));
-        using var replay = ReplaySession.Start(package, steady, options, progress);
+        using var replay = ReplaySession.Start(package, _worker, options, progress);
         var verification = replay.Verify();
         if (options.Warmup > 0)
             replay.Iterate(options.Warmup, "warming up the replay");
@@ -34,31 +35,17 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         for (int round = 0; round < rounds; round++)
         {
             progress("measuring in turn", 2 * round, 2 * rounds);
-            originalRounds.Add(Measure(r => Call(original, r, "running the original"), options.Iterations));
+            originalRounds.Add(Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = options.Iterations }, "running the original"));
             progress("measuring in turn", 2 * round + 1, 2 * rounds);
-            replayRounds.Add(Measure(r => replay.Iterate(r.Count, "measuring in turn"), options.Iterations));
+            replayRounds.Add(replay.Iterate(options.Iterations, "measuring in turn"));
         }
-        var (originalMemory, replayMemory) = MeasureMemory(replay.Package);
-        return new ComparisonResult(workload, ComparedSide.Of(originalRounds, originalMemory), ComparedSide.Of(replayRounds, replayMemory),
-            rounds, replay.Package, verification, replay.Engine, HostInfo.Current);
+        return new ComparisonResult(workload, ComparedSide.Of(originalRounds), ComparedSide.Of(replayRounds), rounds,
+            replay.Package, verification, replay.Engine, HostInfo.Current);
     }
 
-    /// <summary>Runs a few iterations of each in a new process that gives freed memory back.</summary>
-    private (WorkerResponse Original, WorkerResponse Replay) MeasureMemory(BenchmarkPackage package)
+    private WorkerClient StartOriginal()
     {
-        const int Iterations = 3;
-        var exact = worker with { Environment = MemoryProbe.ExactEnvironment };
-        using var original = StartOriginal(exact);
-        Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Iterations }, "measuring memory");
-        using var replay = ReplaySession.Start(package, exact, options, progress);
-        replay.Iterate(Iterations, "measuring memory");
-        return (Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Iterations }, "measuring memory"),
-            replay.Iterate(Iterations, "measuring memory"));
-    }
-
-    private WorkerClient StartOriginal(WorkerCommand command)
-    {
-        var original = new WorkerClient(command, options.Timeout);
+        var original = new WorkerClient(_worker, options.Timeout);
         try
         {
             Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = options.Threads }, "starting the original");
@@ -90,13 +77,6 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
 
     private static BenchmarkPackage Generate(string trace) =>
         BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(trace))));
-
-    private static WorkerResponse Measure(Func<WorkerRequest, WorkerResponse> call, int iterations)
-    {
-        // The first iteration after the other side's turn finds the caches cold; it is not counted.
-        call(new WorkerRequest(WorkerRequest.Iterate) { Count = 1 });
-        return call(new WorkerRequest(WorkerRequest.Iterate) { Count = iterations });
-    }
 
     private WorkerResponse Call(WorkerClient client, WorkerRequest request, string stage)
     {

@@ -8,8 +8,7 @@ namespace Mystique.Packaging;
 /// <summary>From a plan to its manifest and back. What comes back is checked: a package is untrusted input.</summary>
 internal static class ManifestMapping
 {
-    private const string UniformName = "uniform";
-    private const string ConstantName = "constant";
+    private static readonly string[] KindNames = ["constant", "uniform", "ramp"]; // By InitializerKind.
 
     public static Manifest ToManifest(ReplayPlan plan, BenchmarkProgram program, string programDigest)
     {
@@ -45,7 +44,7 @@ internal static class ManifestMapping
 
     private static ManifestStorage ToManifest(PlannedStorage storage) => new(storage.SizeBytes, storage.Device,
         storage.Initializer is { } init
-            ? new ManifestInitializer(init.Kind == InitializerKind.Uniform ? UniformName : ConstantName, init.Type.TorchName(), init.Low, init.High)
+            ? new ManifestInitializer(KindNames[(int)init.Kind], init.Type.TorchName(), init.Low, init.High)
             : null,
         storage.IsMutated);
 
@@ -70,8 +69,9 @@ internal static class ManifestMapping
         Initializer? initializer = null;
         if (storage.Init is { } init)
         {
-            Check(init.Kind is UniformName or ConstantName, $"storages[{index}].init.kind");
-            initializer = new Initializer(init.Kind == UniformName ? InitializerKind.Uniform : InitializerKind.Constant,
+            int kind = Array.IndexOf(KindNames, init.Kind);
+            Check(kind >= 0 && init.Low <= init.High, $"storages[{index}].init");
+            initializer = new Initializer((InitializerKind)kind,
                 ToType(init.Dtype, $"storages[{index}].init.dtype"), init.Low, init.High);
         }
         return new PlannedStorage(storage.Bytes, storage.Device, initializer, storage.Mutated);

@@ -9,8 +9,8 @@ internal static class Initializers
     /// <summary>
     /// Floats are random, positive and finite: matrices and larger so that a product with them keeps magnitudes (the
     /// mean is 1 / fan-in), vectors and scalars around 1. So roots, logarithms and divisions of them are finite; what is
-    /// not (the root of a negative number) takes some operators ten times as long. Integers and booleans are 0: an index
-    /// that is always there, an offset that any bag may have.
+    /// not (the root of a negative number) takes some operators ten times as long. Integers and booleans are 0, unless
+    /// <see cref="ValueRules"/> knows better.
     /// </summary>
     public static Initializer For(ScalarType type, ImmutableArray<long> shape)
     {

@@ -49,8 +49,14 @@ public enum InitializerKind
     /// <summary>All elements are <see cref="Initializer.Low"/>.</summary>
     Constant,
 
-    /// <summary>Each element is drawn from [<see cref="Initializer.Low"/>, <see cref="Initializer.High"/>).</summary>
+    /// <summary>Each element is drawn from [<see cref="Initializer.Low"/>, <see cref="Initializer.High"/>); integers where the type is one.</summary>
     Uniform,
+
+    /// <summary>
+    /// Element i of n is Low + i * (High - Low) / n, rounded down: evenly spaced, rising from <see cref="Initializer.Low"/>
+    /// and below <see cref="Initializer.High"/>.
+    /// </summary>
+    Ramp,
 }
 
 /// <summary>The rule for the contents of an external storage.</summary>

@@ -28,7 +28,8 @@ public static class ReplayPlanner
         var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
             trace.SchemaVersion, slice.Iteration?.Number, slice.OutermostCount, slice.Opened.Length, trace.HasStrides,
             trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)));
-        return new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), skipped.ToImmutable());
+        return ValueRules.Apply(
+            new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), skipped.ToImmutable()));
     }
 
     private static void PlanOperator(TraceNode node, StorageTimeline timeline, TensorTable table, ImmutableArray<PlannedOperator>.Builder operators)

@@ -9,8 +9,12 @@ public interface IIterationRunner : IDisposable
     /// <param name="progress">Told how far it is: parts done, parts in all.</param>
     void Start(Action<int, int> progress);
 
-    /// <summary>Brings back the state that the next iteration starts from; not measured.</summary>
-    void Restore();
+    /// <summary>Brings back the state that iterations start from; not measured.</summary>
+    /// <param name="all">
+    /// Whether all of it; else only integers: counters and positions, which may lead out of bounds within a few
+    /// iterations, and are too small for it to show in the caches that they were written.
+    /// </param>
+    void Restore(bool all);
 
     /// <summary>Runs one iteration.</summary>
     /// <returns>Its time in nanoseconds.</returns>

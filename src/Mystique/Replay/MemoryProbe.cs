@@ -10,20 +10,13 @@ internal static class MemoryProbe
     private const string ClearReferences = "/proc/self/clear_refs";
 
     /// <summary>
-    /// The environment of a worker whose memory is measured: glibc then maps each tensor of 64 KiB or more on its own
-    /// and gives it back when it is freed (mallopt(3)). Left alone it keeps freed memory, more or less of it by chance,
-    /// and resident memory says little about what is in use. It costs time, so times are measured without.
+    /// The environment of workers that are compared with each other: glibc maps each tensor of 64 KiB or more on its own
+    /// and gives it back when it is freed (mallopt(3)). Left alone it keeps freed memory or takes new, more or less of it
+    /// by chance, so that resident memory says little about what is in use, and two runs of one program differ in time by
+    /// several percent. Allocating costs more like this, on both sides alike.
     /// </summary>
-    public static IReadOnlyDictionary<string, string> ExactEnvironment { get; } =
+    public static IReadOnlyDictionary<string, string> ComparableEnvironment { get; } =
         new Dictionary<string, string> { ["MALLOC_MMAP_THRESHOLD_"] = "65536", ["MALLOC_TRIM_THRESHOLD_"] = "65536" };
-
-    /// <summary>
-    /// The environment of workers whose times are compared with each other: glibc then keeps all memory that was freed.
-    /// Left alone it gives back some of it, depending on what lies behind it, and takes it again page by page in each
-    /// iteration: two runs of one program differ by several percent for that alone.
-    /// </summary>
-    public static IReadOnlyDictionary<string, string> SteadyEnvironment { get; } =
-        new Dictionary<string, string> { ["MALLOC_MMAP_THRESHOLD_"] = "4294967296", ["MALLOC_TRIM_THRESHOLD_"] = "99999999999" };
 
     /// <summary>Resident bytes now that belong to no file; where the system does not tell them apart, all resident bytes.</summary>
     public static long AnonymousBytes() => ReadStatus("RssAnon:") ?? Process.GetCurrentProcess().WorkingSet64;

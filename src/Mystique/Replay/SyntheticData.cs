@@ -41,7 +41,11 @@ internal static class SyntheticData
         {
             long first = chunk * ChunkElements;
             int count = (int)Math.Min(ChunkElements, elements - first);
-            Fill(new Span<byte>((byte*)data + first * size, count * size), initializer, key + (uint)first * Step);
+            var span = new Span<byte>((byte*)data + first * size, count * size);
+            if (initializer.Kind == InitializerKind.Constant || initializer.Type.IsFloating())
+                Fill(span, initializer, key + (uint)first * Step);
+            else
+                FillIntegers(span, initializer, key, first, elements);
         }
     }
 
@@ -88,6 +92,23 @@ internal static class SyntheticData
             default:
                 bytes.Fill((byte)rule.Low);
                 break;
+        }
+    }
+
+    /// <summary>Indices: drawn, or evenly spaced. They have 32 or 64 bits in PyTorch's operators; narrower ones are truncated.</summary>
+    private static void FillIntegers(Span<byte> bytes, Initializer rule, uint key, long first, long elements)
+    {
+        int size = rule.Type.SizeBytes();
+        long low = (long)rule.Low;
+        ulong range = (ulong)Math.Max(1, (long)rule.High - low);
+        for (int i = 0; i < bytes.Length / size; i++)
+        {
+            ulong part = rule.Kind == InitializerKind.Ramp
+                ? (ulong)((UInt128)(ulong)(first + i) * range / (ulong)elements)
+                : Math.BigMul(Hash(key + (uint)(first + i) * Step) | ((ulong)Hash(key ^ ((uint)(first + i) * Step)) << 32), range, out _);
+            long value = low + (long)part;
+            for (int b = 0; b < size; b++)
+                bytes[i * size + b] = (byte)(value >> (8 * b));
         }
     }
 

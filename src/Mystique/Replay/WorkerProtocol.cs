@@ -14,7 +14,7 @@ internal sealed record WorkerRequest(string Command)
     /// <summary>Makes ready; the answer has Memory.</summary>
     public const string Start = "start";
 
-    /// <summary>Runs <see cref="Count"/> iterations; the answer has SamplesNs, Memory and CpuTimeNs.</summary>
+    /// <summary>Runs <see cref="Count"/> iterations, and some that do not count before them; the answer has SamplesNs, Memory and CpuTimeNs.</summary>
     public const string Iterate = "iterate";
 
     /// <summary>Records one iteration into <see cref="Path"/>.</summary>
