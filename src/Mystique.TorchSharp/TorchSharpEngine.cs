@@ -65,8 +65,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     {
         var program = Program;
         long start = Stopwatch.GetTimestamp();
-        for (int i = 0; i < program.Count; i++)
-            program.Call(i);
+        CallAll(program);
         return (long)((Stopwatch.GetTimestamp() - start) * (1e9 / Stopwatch.Frequency));
     }
 
@@ -74,11 +73,13 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     public void Observe(string tracePath)
     {
         var program = Program;
-        TraceObserver.Record(tracePath, () =>
-        {
-            for (int i = 0; i < program.Count; i++)
-                program.Call(i);
-        });
+        TraceObserver.Record(tracePath, () => CallAll(program));
+    }
+
+    private static void CallAll(ScriptProgram program)
+    {
+        for (int i = 0; i < program.Count; i++)
+            program.Call(i);
     }
 
     /// <inheritdoc/>
@@ -114,12 +115,13 @@ public sealed partial class TorchSharpEngine : IReplayEngine
         var ticks = new long[program.Count];
         for (int iteration = 0; iteration <= iterations; iteration++)
         {
-            _externals!.Restore(all: true);
+            // As when iterations are measured: all state once, with an iteration after it that does not count.
+            _externals!.Restore(all: iteration == 0);
             for (int i = 0; i < program.Count; i++)
             {
                 long start = Stopwatch.GetTimestamp();
                 program.Call(i);
-                if (iteration > 0) // The first one compiles.
+                if (iteration > 0) // The first one compiles, too.
                     ticks[i] += Stopwatch.GetTimestamp() - start;
             }
         }

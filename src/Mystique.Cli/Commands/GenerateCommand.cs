@@ -42,7 +42,7 @@ internal static class GenerateCommand
     /// <summary>Reads, selects and plans; says what was odd about the trace.</summary>
     internal static ReplayPlan Plan(string trace, string? iteration, bool strict)
     {
-        var read = TraceReader.Read(trace, SharedOptions.ReadOptions(strict));
+        var read = TraceReader.Read(trace, new TraceReadOptions(strict));
         Terminal.Warn(read);
         return ReplayPlanner.Plan(SliceSelector.Select(read, SharedOptions.SelectionOf(iteration)));
     }

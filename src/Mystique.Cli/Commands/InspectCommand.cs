@@ -27,7 +27,7 @@ internal static class InspectCommand
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
-            var read = TraceReader.Read(result.GetValue(trace)!, SharedOptions.ReadOptions(result.GetValue(strict)));
+            var read = TraceReader.Read(result.GetValue(trace)!, new TraceReadOptions(result.GetValue(strict)));
             Terminal.Warn(read);
             var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)));
             if (result.GetValue(json) is { } file)

@@ -3,7 +3,6 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Mystique.Replay;
 using Mystique.Selection;
-using Mystique.Traces;
 
 namespace Mystique.Cli.Commands;
 
@@ -56,8 +55,6 @@ internal static class SharedOptions
         "all" => new SelectionOptions(AllIterations: true),
         _ => new SelectionOptions(long.Parse(iteration, CultureInfo.InvariantCulture)),
     };
-
-    public static TraceReadOptions ReadOptions(bool strict) => new(strict);
 
     private static void CheckMinimum(OptionResult result, string name, int minimum)
     {

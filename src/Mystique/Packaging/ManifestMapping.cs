@@ -10,8 +10,9 @@ internal static class ManifestMapping
 {
     private static readonly string[] KindNames = ["constant", "uniform", "ramp"]; // By InitializerKind.
 
-    public static Manifest ToManifest(ReplayPlan plan, BenchmarkProgram program, string programDigest)
+    public static Manifest ToManifest(BenchmarkPackage package)
     {
+        var plan = package.Plan;
         var schemas = new Dictionary<string, int>();
         var operators = ImmutableArray.CreateBuilder<ManifestOperator>(plan.Operators.Length);
         foreach (var op in plan.Operators)
@@ -31,10 +32,10 @@ internal static class ManifestMapping
             Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount, source.OpenedCount, source.HasStrides, source.HasBackward),
             Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.Operators.Length - plan.ReplayedCount),
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
-            Program = new ManifestProgram(BenchmarkPackage.ProgramFile, programDigest),
+            Program = new ManifestProgram(BenchmarkPackage.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
             Schemas = [.. schemas.Keys],
-            Schedule = [.. program.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count))],
+            Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count))],
             Skipped = [.. plan.Skipped.Select(s => new ManifestSkipped(s.NodeId, s.Name, s.Reason))],
             Storages = [.. plan.Storages.Select(ToManifest)],
             Tensors = [.. plan.Tensors.Select(t => new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal))],

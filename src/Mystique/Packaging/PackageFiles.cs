@@ -13,7 +13,6 @@ internal static class PackageFiles
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        RespectRequiredConstructorParameters = false,
     };
 
     public static BenchmarkPackage Read(string manifestPath)
@@ -73,9 +72,7 @@ internal static class PackageFiles
     /// <summary>Writes the manifest, an element of a list to a line: so that two of them can be compared by eye and by diff.</summary>
     internal static void WriteManifest(BenchmarkPackage package, Stream stream)
     {
-        var program = new BenchmarkProgram("", package.Schedule, []);
-        var manifest = ManifestMapping.ToManifest(package.Plan, program, package.ProgramDigest);
-        using var document = JsonSerializer.SerializeToDocument(manifest, Json);
+        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), Json);
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         writer.WriteLine('{');
         string separator = "";

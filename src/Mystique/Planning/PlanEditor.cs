@@ -28,9 +28,7 @@ internal static class PlanEditor
             foreach (int slot in op.InputSlots.Where(s => s >= 0 && !tensors[s].IsExternal && madeSlots.Add(s)))
             {
                 var tensor = tensors[slot];
-                if (!sourceSlots.TryGetValue(tensor.Storage, out int source))
-                    MakeExternal(slot, tensors, storages);
-                else if (tensors[source].Type == tensor.Type)
+                if (sourceSlots.TryGetValue(tensor.Storage, out int source) && tensors[source].Type == tensor.Type)
                     operators.Add(AddedViews.Of(op.NodeId, source, slot, tensor));
                 else
                     MakeExternal(slot, tensors, storages);

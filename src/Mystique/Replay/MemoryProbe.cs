@@ -29,17 +29,16 @@ internal static class MemoryProbe
         ? peak - (ReadStatus("RssFile:") ?? 0) - (ReadStatus("RssShmem:") ?? 0)
         : Process.GetCurrentProcess().PeakWorkingSet64;
 
-    /// <summary>Forgets the peak. False where the system does not let it.</summary>
-    public static bool ResetPeak()
+    /// <summary>Forgets the peak, where the system lets it.</summary>
+    public static void ResetPeak()
     {
         try
         {
             File.WriteAllText(ClearReferences, "5");
-            return true;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return false;
+            // Then the peak is that of the process: no less than what is asked for.
         }
     }
 

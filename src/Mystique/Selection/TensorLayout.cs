@@ -11,11 +11,13 @@ internal static class TensorLayout
     {
         foreach (var argument in arguments)
         {
-            if (argument is TensorValue tensor)
+            if (argument is TensorValue single)
+            {
+                yield return single; // By far the most are: no sequence for one.
+                continue;
+            }
+            foreach (var tensor in argument.Tensors)
                 yield return tensor;
-            else if (argument is ListValue list)
-                foreach (var item in TensorsOf(list.Items))
-                    yield return item;
         }
     }
 

@@ -71,14 +71,8 @@ internal sealed class Utf8StringPool
 /// <summary>Shares equal shapes and strides.</summary>
 internal sealed class ShapePool
 {
-    private readonly Dictionary<Key, ImmutableArray<long>> _known = [];
-    private readonly Dictionary<Key, ImmutableArray<long>>.AlternateLookup<ReadOnlySpan<long>> _lookup;
-
-    public ShapePool()
-    {
-        _known = new Dictionary<Key, ImmutableArray<long>>(new Comparer());
-        _lookup = _known.GetAlternateLookup<ReadOnlySpan<long>>();
-    }
+    private readonly Dictionary<Key, ImmutableArray<long>>.AlternateLookup<ReadOnlySpan<long>> _lookup =
+        new Dictionary<Key, ImmutableArray<long>>(new Comparer()).GetAlternateLookup<ReadOnlySpan<long>>();
 
     public ImmutableArray<long> Get(ReadOnlySpan<long> items)
     {
