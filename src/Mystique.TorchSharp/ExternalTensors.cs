@@ -79,6 +79,8 @@ internal sealed class ExternalTensors : IDisposable
     private Tensor ViewOf(PlannedTensor tensor)
     {
         var view = _storages[tensor.Storage]!.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset);
+        if (tensor.IsWrappedNumber)
+            WrappedNumber.Mark(view);
         _views.Add(view);
         return view;
     }

@@ -72,6 +72,13 @@ internal sealed unsafe class ScriptProgram : IDisposable
     public void Put(int slot, nint tensor) =>
         Invoke("put"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = slot + BenchmarkProgram.ReservedSlots }, Of(tensor));
 
+    /// <summary>The tensor in a slot of the plan; without elements where it is freed.</summary>
+    public Tensor Get(int slot)
+    {
+        Invoke("get"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = slot + BenchmarkProgram.ReservedSlots });
+        return Tensor.UnsafeCreateTensor(LibTorch.TakeResult());
+    }
+
     private static LibTorch.Argument Of(nint tensor) => new() { TypeCode = LibTorch.Argument.Tensor, ArrayIndex = -1, Handle = tensor };
 
     private void Invoke(ReadOnlySpan<byte> name, params ReadOnlySpan<LibTorch.Argument> arguments)

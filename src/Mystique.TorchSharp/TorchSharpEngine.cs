@@ -27,10 +27,13 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     /// <param name="package">The package.</param>
     /// <param name="threads">Threads within operators; 0 takes as many as there are processors.</param>
     /// <param name="seed">What the contents of external tensors are drawn from.</param>
-    /// <exception cref="Diagnostics.MystiqueException">libtorch cannot be loaded (MYS401, MYS402).</exception>
-    public TorchSharpEngine(BenchmarkPackage package, int threads, uint seed)
+    /// <param name="libraries">Libraries of operators to load; they register what they have.</param>
+    /// <exception cref="Diagnostics.MystiqueException">libtorch or a library cannot be loaded (MYS401, MYS402, MYS408).</exception>
+    public TorchSharpEngine(BenchmarkPackage package, int threads, uint seed, IReadOnlyList<string>? libraries = null)
     {
         LibTorch.Load();
+        foreach (string library in libraries ?? [])
+            LibTorch.LoadOperators(library);
         _package = package;
         _seed = seed;
         _threads = threads > 0 ? threads : Environment.ProcessorCount;
@@ -42,12 +45,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     public EngineInfo Info => TorchSharpRuntime.Describe(_threads);
 
     /// <inheritdoc/>
-    public ImmutableArray<OperatorFailure> FindUnknownOperators()
-    {
-        var known = LibTorch.OperatorNames();
-        return [.. _package.Plan.Operators.Select((op, i) => (op.Schema.FullName, i)).Where(o => !known.Contains(o.FullName))
-            .Select(o => new OperatorFailure(o.i, $"libtorch {LibTorch.Version} does not have this operator"))];
-    }
+    public ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names) => Dispatcher.SchemasOf(names).ToImmutableDictionary();
 
     /// <inheritdoc/>
     public void Start(Action<int, int> progress)
@@ -104,6 +102,21 @@ public sealed partial class TorchSharpEngine : IReplayEngine
                     program.Put(slot, standIn);
                 }
             }
+        }
+        return failures.ToImmutable();
+    }
+
+    /// <inheritdoc/>
+    public ImmutableArray<OperatorFailure> CheckValues()
+    {
+        using var program = LoadSingly(_package.Plan);
+        var check = new FiniteCheck(_package.Plan, program);
+        var failures = ImmutableArray.CreateBuilder<OperatorFailure>();
+        for (int i = 0; i < program.Count; i++)
+        {
+            program.Call(i);
+            if (check.After(i) is { } reason)
+                failures.Add(new OperatorFailure(i, reason));
         }
         return failures.ToImmutable();
     }

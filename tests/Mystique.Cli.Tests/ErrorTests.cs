@@ -101,17 +101,42 @@ public sealed class ErrorTests : IDisposable
         CommandLine.Run("run", Write("unknown.json", text)).AssertFailed(2, "MYS203");
     }
 
-    /// <summary>libtorch ends the process when a program does not compile; the operator is found and the rest runs.</summary>
     [Fact]
-    public void Run_OperatorWithOtherArguments_IsLeftOut()
+    public void Run_OperatorWithOtherArguments_IsNamed()
     {
         string text = TraceText.WithRoots()
             .Operator(3, "aten::relu(Tensor self, str colour) -> Tensor", [Tensor(10, 11, [4]), new("\"red\"", "[]", "String", "[]")], [Tensor(20, 21, [4])])
             .Operator(4, "aten::tanh(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString();
-        var result = CommandLine.Run("run", Write("old.json", text), "--iterations", "1", "--no-profile");
+        var result = CommandLine.Run("run", Write("old.json", text), "--iterations", "1", "--no-profile", "--json", "-");
         result.AssertOk();
-        Assert.Contains("1 of 2 (50.0 %)", result.Output);
-        Assert.Contains("this libtorch has it with other arguments", result.Output);
+        Assert.Contains("\"replayed_operators\": 1,", result.Output);
+        Assert.Contains("libtorch 2.10.0 has it with other arguments: it does not take 'colour' there", result.Output);
+    }
+
+    [Fact]
+    public void Run_NoneForATensor_IsNamed()
+    {
+        string text = TraceText.WithRoots()
+            .Operator(3, "aten::relu(Tensor self) -> Tensor", [None], [Tensor(20, 21, [4])])
+            .Operator(4, "aten::tanh(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString();
+        var result = CommandLine.Run("run", Write("none.json", text), "--iterations", "1", "--no-profile", "--json", "-");
+        result.AssertOk();
+        Assert.Contains("\"replayed_operators\": 1,", result.Output);
+        Assert.Contains("its argument 'self' is None, which its schema does not allow", result.Output);
+    }
+
+    /// <summary>Operators of other versions: an argument that came later, one that is gone, one that moved.</summary>
+    [Fact]
+    public void Run_OperatorsOfOtherVersions_AreAdapted()
+    {
+        string text = TraceText.WithRoots()
+            .Operator(3, "aten::add.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [4])], [Tensor(20, 21, [4])])
+            .Operator(4, "aten::tanh(Tensor self, *, bool fast=False) -> Tensor", [Tensor(20, 21, [4]), false], [Tensor(30, 31, [4])])
+            .Operator(5, "aten::sum.dim_IntList(Tensor self, bool keepdim, int[1]? dim) -> Tensor", [Tensor(30, 31, [4]), true, Ints(0)], [Tensor(40, 41, [1])]).ToString();
+        var result = CommandLine.Run("run", Write("versions.json", text), "--iterations", "1", "--no-profile");
+        result.AssertOk();
+        Assert.Contains("3 of 3 (100.0 %)", result.Output);
+        Assert.Contains("exact: 3 operators", result.Output);
     }
 
     [Fact]

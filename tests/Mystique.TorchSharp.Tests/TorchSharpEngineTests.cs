@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Mystique.Packaging;
-using Mystique.Planning;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.TraceText.Value;
 
@@ -86,16 +85,13 @@ public class TorchSharpEngineTests
     }
 
     [Fact]
-    public void FindUnknownOperators_NamesThem()
+    public void SchemasOf_KnownOperators_AreAsPyTorchPrintsThem()
     {
-        var package = EngineFixture.Package(TraceText.WithRoots()
-            .Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])
-            .Operator(4, "fbgemm::no_such_thing(Tensor self) -> Tensor", [T(20, 4)], [T(30, 4)])
-            .Operator(5, "aten::add.NoSuchOverload(Tensor self) -> Tensor", [T(20, 4)], [T(32, 4)]));
-        using var engine = new TorchSharpEngine(package, 1, 1);
-        var failures = engine.FindUnknownOperators();
-        Assert.Equal([1, 2], failures.Select(f => f.Operator));
-        Assert.All(failures, f => Assert.Equal("libtorch 2.10.0 does not have this operator", f.Reason));
+        using var engine = new TorchSharpEngine(EngineFixture.Package(TraceText.WithRoots().Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])), 1, 1);
+        var schemas = engine.SchemasOf(["aten::add.Tensor", "fbgemm::no_such_thing", "aten::add.NoSuchOverload", "aten::relu_"]);
+        Assert.Equal(["aten::add.Tensor", "aten::relu_"], schemas.Keys.Order());
+        Assert.Equal(Add, schemas["aten::add.Tensor"]);
+        Assert.Equal("aten::relu_(Tensor(a!) self) -> Tensor(a!)", schemas["aten::relu_"]);
     }
 
     [Fact]
@@ -111,7 +107,7 @@ public class TorchSharpEngineTests
         Assert.Equal([0, 1], seen);
         Assert.Equal(0, failure.Operator);
         Assert.Equal("it failed: mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)", failure.Reason);
-        var rest = BenchmarkPackage.Create(PlanEditor.Exclude(package.Plan, new Dictionary<int, string> { [0] = failure.Reason }));
+        var rest = BenchmarkPackage.Create(package.Plan.Without(0, failure.Reason));
         Assert.True(EngineFixture.Verify(rest).IsExact);
     }
 
@@ -146,6 +142,7 @@ public class TorchSharpEngineTests
     [InlineData("torch26/tiny.et.json.gz")]
     [InlineData("torch26/dlrm.et.json.gz")]
     [InlineData("torch26/vit_infer.et.json.gz")]
+    [InlineData("torch26/gpt.et.json.gz")]
     [InlineData("param/linear_et.json.gz")]
     [InlineData("hta/benchmark_simple_add_et.json.gz")]
     public void Replay_PublishedTraces_AreExact(string name)

@@ -3,7 +3,7 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
 using Mystique.Planning;
-using Mystique.Selection;
+using Mystique.Replay;
 using Mystique.Traces;
 using Spectre.Console;
 
@@ -18,6 +18,7 @@ internal static class GenerateCommand
         var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
+        var planning = SharedOptions.Planning.Create();
         var command = new Command("generate",
             """
             Generates a benchmark package from an execution trace. The same trace gives the same bytes.
@@ -26,9 +27,10 @@ internal static class GenerateCommand
               mystique generate trace.et.json.gz -o resnet.bench
             """)
         { trace, output, iteration, strict };
+        planning.AddTo(command);
         command.SetAction(result =>
         {
-            var plan = Plan(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict));
+            var plan = PlansOf(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict), planning.Read(result)).Plan([]);
             var package = BenchmarkPackage.Create(plan);
             string folder = result.GetValue(output)!;
             package.Write(folder);
@@ -39,11 +41,11 @@ internal static class GenerateCommand
         return command;
     }
 
-    /// <summary>Reads, selects and plans; says what was odd about the trace.</summary>
-    internal static ReplayPlan Plan(string trace, string? iteration, bool strict)
+    /// <summary>Reads a trace, says what is odd about it, and makes ready to plan.</summary>
+    internal static TracePlanSource PlansOf(string trace, string? iteration, bool strict, PlanningOptions options)
     {
         var read = TraceReader.Read(trace, new TraceReadOptions(strict));
         Terminal.Warn(read);
-        return ReplayPlanner.Plan(SliceSelector.Select(read, SharedOptions.SelectionOf(iteration)));
+        return new TracePlanSource(read, SharedOptions.SelectionOf(iteration), options);
     }
 }

@@ -23,6 +23,15 @@ internal static class RunCommand
         var strict = new Option<bool>("--strict") { Description = "Refuse a damaged trace, and a replay that leaves an operator out" };
         var noProfile = new Option<bool>("--no-profile") { Description = "Leave out the pass that times each kind of operator" };
         var seed = SharedOptions.Count("--seed", 1, 0, "What the contents of tensors are drawn from");
+        var checkValues = new Option<bool>("--check-values") { Description = "After the measured iterations, look for operators that make NaN or infinities" };
+        var libraries = new Option<string[]>("--load-library") { Description = "Load a library of operators before the replay; may come more than once", HelpName = "FILE", DefaultValueFactory = _ => [] };
+        libraries.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens)
+                if (!File.Exists(token.Value))
+                    result.AddError($"--load-library: there is no file {token.Value}.");
+        });
+        var planning = SharedOptions.Planning.Create();
         var json = SharedOptions.Json();
         var command = new Command("run",
             """
@@ -31,24 +40,29 @@ internal static class RunCommand
             Example:
               mystique run trace.et.json.gz --iterations 50 --json result.json
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, seed, json };
+        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, json };
+        planning.AddTo(command);
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
             bool isPackage = BenchmarkPackage.IsPackage(path);
-            var package = isPackage ? BenchmarkPackage.Read(path)
-                : BenchmarkPackage.Create(GenerateCommand.Plan(path, result.GetValue(iteration), isStrict));
+            var package = isPackage ? BenchmarkPackage.Read(path) : null;
+            var plans = planning.Read(result);
+            IPlanSource source = package is null ? GenerateCommand.PlansOf(path, result.GetValue(iteration), isStrict, plans) : new FixedPlanSource(package.Plan);
             var options = replay.Read(result) with
             {
                 Strict = isStrict,
                 Seed = (uint)result.GetValue(seed),
                 ProfileIterations = result.GetValue(noProfile) ? 0 : new ReplayOptions().ProfileIterations,
-                Verify = result.GetValue(verify) ?? (!isPackage || !VerificationMemory.Knows(package)),
+                Verify = result.GetValue(verify) ?? (package is null || !VerificationMemory.Knows(package)),
+                CheckValues = result.GetValue(checkValues),
+                Libraries = [.. result.GetValue(libraries)!],
+                Planning = plans,
             };
-            var outcome = Terminal.WithProgress(progress => ReplayRunner.Run(package, WorkerProcess.StartCommand, options, progress));
-            if (isPackage && outcome.Verification is { IsExact: true })
+            var outcome = Terminal.WithProgress(progress => ReplayRunner.Run(source, WorkerProcess.StartCommand, options, progress));
+            if (package is not null && outcome.Verification is { IsExact: true })
                 VerificationMemory.Remember(package);
             if (result.GetValue(json) is { } file)
                 Terminal.WriteJson(file, stream => ResultJson.Write(outcome, stream));

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Mystique.Planning;
 using Mystique.Replay;
 using Mystique.Selection;
 
@@ -62,6 +63,63 @@ internal static class SharedOptions
             return;
         if (!int.TryParse(result.Tokens[^1].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) || value < minimum)
             result.AddError($"{name} takes a whole number from {minimum} on, not '{result.Tokens[^1].Value}'.");
+    }
+
+    /// <summary>The options of a plan.</summary>
+    internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions, Option<double?> ScaleMemory)
+    {
+        public static Planning Create()
+        {
+            var skew = new Option<double>("--index-skew")
+            {
+                Description = "Spread indices by Zipf's law with the exponent S instead of evenly: the larger, the fewer rows of a table get most lookups",
+                HelpName = "S",
+            };
+            skew.Validators.Add(result =>
+            {
+                if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && value is >= 0 and <= 10))
+                    result.AddError($"--index-skew takes a number from 0 to 10, not '{token.Value}'.");
+            });
+            var scale = new Option<double?>("--scale-memory")
+            {
+                Description = "Cut embedding tables until the plan fits into GB gigabytes; without GB, into what this machine has",
+                HelpName = "GB",
+                Arity = ArgumentArity.ZeroOrOne,
+                CustomParser = result => result.Tokens is not [var token] ? 0
+                    : double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && value > 0 ? value : Refuse(result, token.Value),
+            };
+            return new Planning(skew,
+                new Option<string?>("--values") { Description = "Rows that say what tensors must hold, beside those that come along (docs/values.md)", HelpName = "FILE" },
+                new Option<string?>("--substitutions") { Description = "Rows that say what to run in the place of operators, beside those that come along (docs/values.md)", HelpName = "FILE" },
+                scale);
+
+            static double? Refuse(ArgumentResult result, string text)
+            {
+                result.AddError($"--scale-memory takes a number of gigabytes above 0, not '{text}'.");
+                return null;
+            }
+        }
+
+        public void AddTo(Command command)
+        {
+            command.Add(IndexSkew);
+            command.Add(Values);
+            command.Add(Substitutions);
+            command.Add(ScaleMemory);
+        }
+
+        public PlanningOptions Read(ParseResult result)
+        {
+            // What is there is what the system says, less a tenth for what is not the plan's.
+            double? limit = result.GetResult(ScaleMemory) is { Implicit: false } ? result.GetValue(ScaleMemory) : null;
+            return new PlanningOptions
+            {
+                IndexSkew = result.GetValue(IndexSkew),
+                Values = result.GetValue(Values) is { } values ? ValueTable.ReadFile(values) : ValueTable.BuiltIn,
+                Substitutions = result.GetValue(Substitutions) is { } table ? SubstitutionTable.ReadFile(table) : SubstitutionTable.BuiltIn,
+                MemoryLimitBytes = limit switch { null => null, 0 => MemoryProbe.AvailableBytes() * 9 / 10, var gigabytes => (long)(gigabytes * 1e9) },
+            };
+        }
     }
 
     /// <summary>The options of a replay.</summary>

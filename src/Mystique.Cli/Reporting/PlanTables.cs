@@ -11,15 +11,29 @@ internal static class PlanTables
 
     public static void WriteCoverage(ReplayPlan plan)
     {
-        Terminal.Out.WriteLine($"coverage: {Terminal.Number(plan.ReplayedCount)} of {Terminal.Number(plan.SelectedCount)} operators ({Terminal.Percent(plan.Coverage)})");
-        var reasons = SkippedKind.Of(plan);
-        if (reasons.IsEmpty)
+        Terminal.Out.WriteLine($"coverage: {Describe(plan)}");
+        if (plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)) is > 0 and int prepared)
+            Terminal.Out.WriteLine($"prepared inputs: {Terminal.Number(prepared)} (values that decide what runs, and that the replay's own would not be)");
+        if (plan.Source.Scaling.Length > 0)
+            Terminal.Out.WriteLine($"scaled: {plan.Source.Scaling}: times of operators over whole tables are not the original's");
+        var kinds = ReplacedKind.Of(plan);
+        if (kinds.IsEmpty)
             return;
-        var table = Terminal.Table("left out", "operator", "count").AddColumn("reason");
-        foreach (var kind in reasons.Take(MaxReasons))
-            table.Row(kind.Name, Terminal.Number(kind.Count), kind.Reason);
-        if (reasons.Length > MaxReasons)
-            table.Row($"and {reasons.Length - MaxReasons} kinds more", "", "");
+        var table = Terminal.Table("not run as recorded", "operator", "count").AddColumn("instead").AddColumn("reason");
+        foreach (var kind in kinds.Take(MaxReasons))
+            table.Row(kind.Name, Terminal.Number(kind.Count), kind.By.Length > 0 ? $"{kind.RemedyName}: {kind.By}" : kind.RemedyName, kind.Reason);
+        if (kinds.Length > MaxReasons)
+            table.Row($"and {kinds.Length - MaxReasons} kinds more", "", "", "");
         Terminal.Out.Write(table);
+    }
+
+    /// <summary>How many operators run as recorded, and what becomes of the others.</summary>
+    public static string Describe(ReplayPlan plan)
+    {
+        string text = $"{Terminal.Number(plan.ReplayedCount)} of {Terminal.Number(plan.SelectedCount)} operators as recorded ({Terminal.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})";
+        foreach (var (remedy, name) in ((Remedy, string)[])[(Remedy.Substitute, "substituted"), (Remedy.StandIn, "stand-ins"), (Remedy.Missing, "missing")])
+            if (plan.CountOf(remedy) is > 0 and int count)
+                text += $", {Terminal.Number(count)} {name}";
+        return text;
     }
 }

@@ -19,7 +19,7 @@ internal static class RunTables
         table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs));
         table.Row("5th to 95th percentile", $"{Terminal.Milliseconds(times.P5Ns)} to {Terminal.Milliseconds(times.P95Ns)}");
         table.Row("iterations (warm-up apart)", $"{times.SamplesNs.Length} (+ {result.Options.Warmup})");
-        table.Row("operators replayed", $"{Terminal.Number(plan.ReplayedCount)} of {Terminal.Number(plan.SelectedCount)} ({Terminal.Percent(plan.Coverage)})");
+        table.Row("operators replayed", $"{Terminal.Number(plan.ReplayedCount)} of {Terminal.Number(plan.SelectedCount)} ({Terminal.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})");
         table.Row("verification", DescribeVerification(result.Verification));
         table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs));
         table.Row("peak memory over the start", Terminal.Megabytes(result.Memory.UsedBytes));
@@ -31,6 +31,7 @@ internal static class RunTables
         WriteKinds(result);
         PlanTables.WriteCoverage(plan);
         WriteDifferences(result.Verification);
+        WriteNonFinite(result);
     }
 
     public static string DescribeVerification(VerificationResult? verification) => verification switch
@@ -39,6 +40,16 @@ internal static class RunTables
         { IsExact: true } => $"exact: {Terminal.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? "" : " (strides not recorded)"),
         _ => $"{Terminal.Number(verification.ExactCount)} of {Terminal.Number(verification.ExpectedCount)} exact, {Terminal.Number(verification.Differences.Length)} differences",
     };
+
+    private static void WriteNonFinite(ReplayResult result)
+    {
+        if (result.NonFinite is not { } found)
+            return;
+        if (found.IsEmpty)
+            Terminal.Out.WriteLine("values: all results are finite, but for infinities that the trace itself asks for");
+        foreach (var failure in found.Take(MaxDifferences))
+            Terminal.Out.WriteLine($"values: node {result.Plan.Operators[failure.Operator].NodeId} ({result.Plan.Operators[failure.Operator].Schema.FullName}): {failure.Reason}");
+    }
 
     private static void WriteKinds(ReplayResult result)
     {

@@ -13,6 +13,9 @@ internal static unsafe partial class LibTorch
     private static readonly Lock Gate = new();
     private static bool _isLoaded;
 
+    [ThreadStatic]
+    private static nint _results;
+
     /// <summary>One argument or result of a TorchScript method (<c>TensorOrScalar</c> in LibTorchSharp's <c>THSJIT.h</c>).</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct Argument
@@ -148,40 +151,31 @@ internal static unsafe partial class LibTorch
     [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8profiler4impl28removeExecutionTraceObserverEv")]
     public static partial void RemoveExecutionTraceObserver();
 
-    /// <summary><c>c10::Dispatcher&amp; c10::Dispatcher::realSingleton()</c>.</summary>
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN3c1010Dispatcher13realSingletonEv")]
-    private static partial nint DispatcherSingleton();
-
-    /// <summary><c>std::vector&lt;c10::OperatorName&gt; c10::Dispatcher::getAllOpNames()</c>; the result comes first.</summary>
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN3c1010Dispatcher13getAllOpNamesEv")]
-    private static partial void GetAllOperatorNames(StdVector* result, nint dispatcher);
-
-    /// <summary>The full names (<c>aten::add.Tensor</c>) of all operators that are registered now.</summary>
-    public static HashSet<string> OperatorNames()
-    {
-        var names = new HashSet<string>();
-        StdVector vector;
-        GetAllOperatorNames(&vector, DispatcherSingleton());
-        // An OperatorName is two strings: name and overload (aten/src/ATen/core/operator_name.h). The vector is not
-        // given back: it is read once in a process.
-        for (var name = (StdString*)vector.Begin; name < (StdString*)vector.End; name += 2)
-        {
-            string overload = name[1].ToString();
-            names.Add(overload.Length == 0 ? name[0].ToString() : $"{name[0]}.{overload}");
-        }
-        return names;
-    }
-
-    /// <summary>libstdc++'s <c>std::vector</c>.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    private struct StdVector
-    {
-        public nint Begin;
-        public nint End;
-        public nint Capacity;
-    }
-
-    /// <summary>Memory for the results of a method: freed by the caller of the method, who asks for none.</summary>
+    /// <summary>Memory for the results of a method: freed by the caller of the method, who asks for none or for one.</summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    public static nint AllocateResults(int index, nuint count) => (nint)NativeMemory.AllocZeroed(count, (nuint)sizeof(Argument));
+    public static nint AllocateResults(int index, nuint count) => _results = (nint)NativeMemory.AllocZeroed(count, (nuint)sizeof(Argument));
+
+    /// <summary>The only result of the last method called on this thread: a tensor.</summary>
+    public static nint TakeResult()
+    {
+        nint tensor = ((Argument*)_results)->Handle;
+        NativeMemory.Free((void*)_results);
+        _results = 0;
+        return tensor;
+    }
+
+    /// <summary>Loads a library of operators; loading it registers them with libtorch, which it must have been built for.</summary>
+    /// <param name="path">The library's file.</param>
+    /// <exception cref="MystiqueException">It cannot be loaded (MYS408).</exception>
+    public static void LoadOperators(string path)
+    {
+        try
+        {
+            NativeLibrary.Load(Path.GetFullPath(path));
+        }
+        catch (Exception exception) when (exception is DllNotFoundException or BadImageFormatException)
+        {
+            throw Problems.OperatorLibraryNotLoaded(path, exception);
+        }
+    }
 }

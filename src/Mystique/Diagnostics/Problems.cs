@@ -74,9 +74,16 @@ internal static class Problems
     public static MystiqueException NothingSelected(string source) =>
         new("MYS202", "the selection has no operators", source, "take another iteration, or check that the observer was on while the job worked");
 
-    public static MystiqueException NothingToReplay(string source, IReadOnlyList<SkippedOperator> skipped) =>
+    public static MystiqueException NothingToReplay(string source, IReadOnlyList<ReplacedOperator> skipped) =>
         new("MYS203", "none of the selected operators can be replayed" + (skipped.Count == 0 ? "" : $"; the first is {skipped[0].Name}: {skipped[0].Reason}"),
             source, "select another part of the trace; `mystique inspect` lists the reasons");
+
+    public static MystiqueException TableUnreadable(string path, Exception cause) =>
+        new("MYS204", $"the table cannot be read: {cause.Message}", path, "check the path and that it may be read", inner: cause);
+
+    public static MystiqueException TableInvalid(string source, int line, string why) =>
+        new("MYS205", $"the table makes no sense: {why}", string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
+            "the first lines of src/Mystique/Planning/Values.txt and Substitutions.txt say what rows look like");
 
     // MYS3xx: packages and output.
 
@@ -110,7 +117,7 @@ internal static class Problems
 
     public static MystiqueException TooLarge(string source, long needed, long largest, long available) =>
         new("MYS403", $"the replay needs {Gigabytes(needed)} of memory (the largest tensor {Gigabytes(largest)}), and {Gigabytes(available)} can be had",
-            source, "run it on a larger machine, or select a smaller part of the trace (--iteration)");
+            source, "run it on a larger machine, select a smaller part of the trace (--iteration), or let embedding tables be cut (--scale-memory)");
 
     public static MystiqueException OperatorCannotRun(string source, long node, string name, string reason, int count) =>
         new("MYS404", $"{count} operator{(count == 1 ? "" : "s")} cannot be replayed; the first is {name}: {reason}", $"{source}, node {node}",
@@ -125,6 +132,10 @@ internal static class Problems
 
     public static MystiqueException WorkerFailed(string source, string stage, string why) =>
         new("MYS407", $"the replay failed while {stage}: {why}", source, "report it with this message and the trace", ExitCode.ReplayFailed);
+
+    public static MystiqueException OperatorLibraryNotLoaded(string path, Exception cause) =>
+        new("MYS408", $"the library of operators cannot be loaded: {FirstSentence(cause)}", path,
+            "check the path, and that it was built for the libtorch of this tool (`mystique run` names its version)", inner: cause);
 
     private static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:N1} GB");
 

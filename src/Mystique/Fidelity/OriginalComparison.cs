@@ -1,6 +1,5 @@
 using Mystique.Diagnostics;
 using Mystique.Packaging;
-using Mystique.Planning;
 using Mystique.Replay;
 using Mystique.Selection;
 using Mystique.Traces;
@@ -24,9 +23,9 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         using var original = StartOriginal();
         // The first step differs from the others: it makes the optimizer's state.
         Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
-        var package = Generate(Record(original, folder));
-        package.Write(Path.Combine(folder, $"{workload}.bench"));
-        using var replay = ReplaySession.Start(package, _worker, options, progress);
+        var source = new TracePlanSource(TraceReader.Read(Record(original, folder)), new SelectionOptions(), options.Planning);
+        BenchmarkPackage.Create(source.Plan([])).Write(Path.Combine(folder, $"{workload}.bench"));
+        using var replay = ReplaySession.Start(source, _worker, options, progress);
         var verification = replay.Verify();
         if (options.Warmup > 0)
             replay.Iterate(options.Warmup, "warming up the replay");
@@ -74,9 +73,6 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         Call(original, new WorkerRequest(WorkerRequest.Observe) { Path = path }, "recording the original");
         return path;
     }
-
-    private static BenchmarkPackage Generate(string trace) =>
-        BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(trace))));
 
     private WorkerResponse Call(WorkerClient client, WorkerRequest request, string stage)
     {

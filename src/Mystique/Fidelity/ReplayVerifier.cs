@@ -30,23 +30,27 @@ public static class ReplayVerifier
             if (found < 0)
             {
                 bool isInstead = at < ran.Count && (i + 1 == plan.Operators.Length || Find(ran, at, plan.Operators[i + 1]) != at);
-                differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, isInstead ? $"{NameOf(ran[at])} ran instead" : "it did not run"));
+                bool isVariant = isInstead && ran[at].Schema?.QualifiedName == op.Schema.QualifiedName;
+                differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, isVariant ? DifferenceKind.Variant : DifferenceKind.Missing,
+                    isInstead ? $"{NameOf(ran[at])} ran instead" : "it did not run"));
                 if (isInstead)
                     at++;
                 continue;
             }
             for (; at < found; at++)
-                differences.Add(new OperatorDifference(0, NameOf(ran[at]), "it ran without being planned"));
-            if (Compare(plan, op, ran[at]) is { } what)
-                differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, what));
+                differences.Add(Unplanned(ran[at]));
+            if (op.Role != OperatorRole.Substitute && Compare(plan, op, ran[at]) is { } difference)
+                differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, difference.Kind, difference.What));
             else
                 exact++;
             at++;
         }
         for (; at < ran.Count; at++)
-            differences.Add(new OperatorDifference(0, NameOf(ran[at]), "it ran without being planned"));
-        return new VerificationResult(plan.Operators.Length, exact, differences.ToImmutable(), plan.Source.HasStrides);
+            differences.Add(Unplanned(ran[at]));
+        return new VerificationResult(plan.Operators.Length, exact, differences.ToImmutable(), plan.Source.HasStrides, OperatorClasses.Of(plan, differences));
     }
+
+    private static OperatorDifference Unplanned(TraceNode node) => new(0, NameOf(node), DifferenceKind.Unplanned, "it ran without being planned");
 
     private static int Find(List<TraceNode> ran, int from, PlannedOperator op)
     {
@@ -58,25 +62,25 @@ public static class ReplayVerifier
 
     private static string NameOf(TraceNode node) => node.Schema?.FullName ?? node.Name;
 
-    private static string? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node) =>
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node) =>
         Compare(plan, "input", [.. op.InputSlots.Where(s => s >= 0)], node.Inputs)
         ?? (op.Results.IsEmpty ? null : Compare(plan, "output", [.. op.OutputSlots.Where(s => s >= 0)], node.Outputs));
 
-    private static string? Compare(ReplayPlan plan, string what, int[] slots, ImmutableArray<ArgumentValue> values)
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, int[] slots, ImmutableArray<ArgumentValue> values)
     {
         // Undefined tensors come as None where the schema allows it, so neither counts.
         var expected = slots.Select(s => plan.Tensors[s]).Where(t => !t.IsUndefined).ToArray();
         var actual = TensorLayout.TensorsOf(values).Where(t => !t.IsUndefined).ToArray();
         if (expected.Length != actual.Length)
-            return $"it has {actual.Length} {what} tensors instead of {expected.Length}";
+            return (DifferenceKind.Different, $"it has {actual.Length} {what} tensors instead of {expected.Length}");
         for (int i = 0; i < expected.Length; i++)
         {
             if (expected[i].Type != actual[i].Type)
-                return $"its {what} {i} is {actual[i].Type.TorchName()} instead of {expected[i].Type.TorchName()}";
+                return (DifferenceKind.Different, $"its {what} {i} is {actual[i].Type.TorchName()} instead of {expected[i].Type.TorchName()}");
             if (!expected[i].Shape.AsSpan().SequenceEqual(actual[i].Shape.AsSpan()))
-                return $"its {what} {i} has the shape [{string.Join(", ", actual[i].Shape)}] instead of [{string.Join(", ", expected[i].Shape)}]";
+                return (DifferenceKind.Different, $"its {what} {i} has the shape [{string.Join(", ", actual[i].Shape)}] instead of [{string.Join(", ", expected[i].Shape)}]");
             if (plan.Source.HasStrides && !actual[i].Strides.IsDefault && !HasSameStrides(expected[i], actual[i]))
-                return $"its {what} {i} has the strides [{string.Join(", ", actual[i].Strides)}] instead of [{string.Join(", ", expected[i].Strides)}]";
+                return (DifferenceKind.Variant, $"its {what} {i} has the strides [{string.Join(", ", actual[i].Strides)}] instead of [{string.Join(", ", expected[i].Strides)}]");
         }
         return null;
     }

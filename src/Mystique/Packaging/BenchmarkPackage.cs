@@ -28,7 +28,7 @@ public sealed record BenchmarkPackage(
     public static BenchmarkPackage Create(ReplayPlan plan)
     {
         if (plan.Operators.IsEmpty)
-            throw Problems.NothingToReplay(plan.Source.Name, plan.Skipped);
+            throw Problems.NothingToReplay(plan.Source.Name, plan.Replaced);
         var program = ProgramGenerator.Generate(plan);
         byte[] archive = TorchScriptArchive.Write(program.Code);
         return new BenchmarkPackage(plan, program.Schedule, [.. archive], DigestOf(archive));

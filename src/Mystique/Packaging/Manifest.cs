@@ -7,7 +7,7 @@ namespace Mystique.Packaging;
 internal sealed record Manifest
 {
     public const string FormatName = "mystique-benchmark";
-    public const int CurrentVersion = 1;
+    public const int CurrentVersion = 2;
 
     public required string Format { get; init; }
 
@@ -27,7 +27,7 @@ internal sealed record Manifest
 
     public required ImmutableArray<ManifestCall> Schedule { get; init; }
 
-    public required ImmutableArray<ManifestSkipped> Skipped { get; init; }
+    public required ImmutableArray<ManifestReplaced> Replaced { get; init; }
 
     public required ImmutableArray<ManifestStorage> Storages { get; init; }
 
@@ -37,9 +37,10 @@ internal sealed record Manifest
 }
 
 internal sealed record ManifestSource(
-    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides, bool HasBackward);
+    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides, bool HasBackward,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Scaling);
 
-internal sealed record ManifestCoverage(int SelectedOperators, int ReplayedOperators, int AddedViews);
+internal sealed record ManifestCoverage(int SelectedOperators, int ReplayedOperators, int SubstitutedOperators, int StandIns, int MissingOperators, int AddedOperators);
 
 internal sealed record ManifestMemory(long ExternalBytes, long PeakBytes);
 
@@ -47,9 +48,20 @@ internal sealed record ManifestProgram(string File, string Sha256);
 
 internal sealed record ManifestCall(string Call, int First, int Count);
 
-internal sealed record ManifestSkipped(long Node, string Operator, string Reason);
+internal sealed record ManifestReplaced(
+    long Node,
+    string Operator,
+    string Remedy,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By,
+    string Reason);
 
-internal sealed record ManifestInitializer(string Kind, string Dtype, double Low, double High);
+internal sealed record ManifestInitializer(
+    string Kind,
+    string Dtype,
+    double Low,
+    double High,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] double Parameter,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] byte[]? Data);
 
 internal sealed record ManifestStorage(
     long Bytes,
@@ -63,16 +75,18 @@ internal sealed record ManifestTensor(
     ImmutableArray<long> Shape,
     ImmutableArray<long> Strides,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long Offset,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool External);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool External,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Number);
 
 internal sealed record ManifestOperator(
     long Node,
     int Schema,
     ImmutableArray<ManifestArgument> Args,
     ImmutableArray<ImmutableArray<int>> Outs,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool View);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Role);
 
-/// <summary>An argument: <c>t</c> with the slots of tensors, or <c>v</c> with a literal.</summary>
+/// <summary>An argument: <c>t</c> with the slots of tensors (<c>p</c>: prepared), or <c>v</c> with a literal.</summary>
 internal sealed record ManifestArgument(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<int>? T,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestLiteral? V);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestLiteral? V,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool P);

@@ -8,7 +8,9 @@ namespace Mystique.Packaging;
 /// <summary>From a plan to its manifest and back. What comes back is checked: a package is untrusted input.</summary>
 internal static class ManifestMapping
 {
-    private static readonly string[] KindNames = ["constant", "uniform", "ramp"]; // By InitializerKind.
+    private static readonly string[] KindNames = [.. Enum.GetNames<InitializerKind>().Select(n => n.ToLowerInvariant())];
+    private static readonly string?[] RoleNames = [null, "added", "substitute"]; // By OperatorRole.
+    private static readonly string[] RemedyNames = ["missing", "substitute", "stand_in"]; // By Remedy.
 
     public static Manifest ToManifest(BenchmarkPackage package)
     {
@@ -20,8 +22,8 @@ internal static class ManifestMapping
             if (!schemas.TryGetValue(op.Schema.Text, out int schema))
                 schemas.Add(op.Schema.Text, schema = schemas.Count);
             operators.Add(new ManifestOperator(op.NodeId, schema,
-                [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null) : new ManifestArgument(null, new ManifestLiteral(a.Literal)))],
-                [.. op.Results.Select(r => r.Slots)], op.IsAddedView));
+                [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared) : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
+                [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role]));
         }
         var memory = PlanMemory.Of(plan);
         var source = plan.Source;
@@ -29,23 +31,25 @@ internal static class ManifestMapping
         {
             Format = Manifest.FormatName,
             FormatVersion = Manifest.CurrentVersion,
-            Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount, source.OpenedCount, source.HasStrides, source.HasBackward),
-            Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.Operators.Length - plan.ReplayedCount),
+            Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount, source.OpenedCount, source.HasStrides, source.HasBackward,
+                source.Scaling.Length == 0 ? null : source.Scaling),
+            Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.CountOf(Remedy.Substitute), plan.CountOf(Remedy.StandIn), plan.CountOf(Remedy.Missing),
+                plan.Operators.Length - plan.ReplayedCount),
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
             Program = new ManifestProgram(BenchmarkPackage.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
             Schemas = [.. schemas.Keys],
             Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count))],
-            Skipped = [.. plan.Skipped.Select(s => new ManifestSkipped(s.NodeId, s.Name, s.Reason))],
+            Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.NodeId, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0 ? null : r.By, r.Reason))],
             Storages = [.. plan.Storages.Select(ToManifest)],
-            Tensors = [.. plan.Tensors.Select(t => new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal))],
+            Tensors = [.. plan.Tensors.Select(t => new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal, t.IsWrappedNumber))],
             Operators = operators.MoveToImmutable(),
         };
     }
 
     private static ManifestStorage ToManifest(PlannedStorage storage) => new(storage.SizeBytes, storage.Device,
         storage.Initializer is { } init
-            ? new ManifestInitializer(KindNames[(int)init.Kind], init.Type.TorchName(), init.Low, init.High)
+            ? new ManifestInitializer(KindNames[(int)init.Kind], init.Type.TorchName(), init.Low, init.High, init.Parameter, init.Data.IsEmpty ? null : [.. init.Data])
             : null,
         storage.IsMutated);
 
@@ -59,9 +63,9 @@ internal static class ManifestMapping
         var operators = manifest.Operators.Select((o, i) => ToOperator(o, i, schemas, tensors.Length)).ToImmutableArray();
         var source = manifest.Source;
         return new ReplayPlan(
-            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides, source.HasBackward),
+            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides, source.HasBackward) { Scaling = source.Scaling ?? "" },
             manifest.Devices, storages, tensors, operators,
-            [.. manifest.Skipped.Select(s => new SkippedOperator(s.Node, s.Operator, s.Reason))]);
+            [.. manifest.Replaced.Select((r, i) => new ReplacedOperator(r.Node, r.Operator, (Remedy)IndexOf(RemedyNames, r.Remedy, $"replaced[{i}].remedy"), r.By ?? "", r.Reason))]);
     }
 
     private static PlannedStorage ToStorage(ManifestStorage storage, int index, int deviceCount)
@@ -70,10 +74,12 @@ internal static class ManifestMapping
         Initializer? initializer = null;
         if (storage.Init is { } init)
         {
-            int kind = Array.IndexOf(KindNames, init.Kind);
-            Check(kind >= 0 && init.Low <= init.High, $"storages[{index}].init");
-            initializer = new Initializer((InitializerKind)kind,
-                ToType(init.Dtype, $"storages[{index}].init.dtype"), init.Low, init.High);
+            string place = $"storages[{index}].init";
+            int kind = IndexOf(KindNames, init.Kind, place);
+            var type = ToType(init.Dtype, place + ".dtype");
+            Check(init.Low <= init.High && type.SizeBytes() > 0 && init.Parameter is >= 0 and < long.MaxValue && double.IsFinite(init.Low) && double.IsFinite(init.High), place);
+            initializer = new Initializer((InitializerKind)kind, type, init.Low, init.High, init.Parameter) { Data = [.. init.Data ?? []] };
+            Check(initializer.Kind != InitializerKind.Recorded || initializer.Data.Length == storage.Bytes, place + ".data");
         }
         return new PlannedStorage(storage.Bytes, storage.Device, initializer, storage.Mutated);
     }
@@ -89,7 +95,7 @@ internal static class ManifestMapping
             && tensor.Shape.All(s => s >= 0) && tensor.Offset >= 0, place);
         long bytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, type.SizeBytes());
         Check(bytes <= storages[tensor.Storage].SizeBytes, $"{place}, which reaches beyond its storage,");
-        return new PlannedTensor(tensor.Storage, type, tensor.Shape, tensor.Strides, tensor.Offset, tensor.External);
+        return new PlannedTensor(tensor.Storage, type, tensor.Shape, tensor.Strides, tensor.Offset, tensor.External, tensor.Number);
     }
 
     private static PlannedOperator ToOperator(ManifestOperator op, int index, OperatorSchema[] schemas, int tensorCount)
@@ -109,14 +115,21 @@ internal static class ManifestMapping
             bool isList = schema.Arguments[i].Type.AsList is not null;
             Check(schema.Arguments[i].Type.BaseName == "Tensor" && (isList || a.T!.Value.Length == 1), $"{place}.args[{i}]");
             Check(a.T!.Value.All(s => s >= (isList ? -1 : 0) && s < tensorCount), $"{place}.args[{i}]");
-            return new PlannedArgument(a.T.Value, null);
+            return new PlannedArgument(a.T.Value, null, a.P);
         });
         var results = op.Outs.Select((o, i) =>
         {
             Check(!o.IsDefault && o.All(s => s >= -1 && s < tensorCount), $"{place}.outs[{i}]");
             return new PlannedResult(o);
         });
-        return new PlannedOperator(op.Node, schema, [.. arguments], [.. results], op.View);
+        return new PlannedOperator(op.Node, schema, [.. arguments], [.. results], (OperatorRole)IndexOf(RoleNames, op.Role, place + ".role"));
+    }
+
+    private static int IndexOf(string?[] names, string? name, string place)
+    {
+        int index = Array.IndexOf(names, name);
+        Check(index >= 0, place);
+        return index;
     }
 
     private static ScalarType ToType(string name, string place)

@@ -35,7 +35,7 @@ internal static class OperatorSupport
         switch (value)
         {
             case NoneValue:
-                return null;
+                return type.IsOptional ? null : "None, which its schema does not allow";
             case OpaqueValue { TypeName: "Generator" } when type.BaseName == "Generator":
                 return null; // The default generator stands for any other.
             case OpaqueValue opaque:
@@ -45,7 +45,7 @@ internal static class OperatorSupport
         }
         return type.BaseName switch
         {
-            "Tensor" => type.AsList is not null && value is ListValue list && list.Items.All(i => i is TensorValue or NoneValue)
+            "Tensor" => type.AsList is not null && value is ListValue list && list.Items.All(i => i is TensorValue || i is NoneValue && type.AsList.Element!.IsOptional)
                 ? list.Items.OfType<TensorValue>().Select(WhyNot).FirstOrDefault(r => r is not null)
                 : "no tensor though its schema says so",
             "int" or "ScalarType" or "Layout" or "MemoryFormat" or "float" or "bool" or "str" or "Device" or "Scalar" or "number" =>

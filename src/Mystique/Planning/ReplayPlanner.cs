@@ -8,19 +8,21 @@ namespace Mystique.Planning;
 public static class ReplayPlanner
 {
     /// <summary>
-    /// Plans the replay of a selection: which tensors exist before it, which are made by it, what shares memory with
-    /// what, and which operators cannot run.
+    /// Plans the replay of a selection: which tensors exist before it and what is in them, which are made by it, what
+    /// shares memory with what, and which operators cannot run.
     /// </summary>
     /// <param name="slice">The selection.</param>
-    public static ReplayPlan Plan(TraceSlice slice)
+    /// <param name="options">What the user decides; null takes the defaults.</param>
+    public static ReplayPlan Plan(TraceSlice slice, PlanningOptions? options = null)
     {
+        options ??= new PlanningOptions();
         var table = new TensorTable(slice.Trace);
         var operators = ImmutableArray.CreateBuilder<PlannedOperator>(slice.Operators.Length);
-        var skipped = ImmutableArray.CreateBuilder<SkippedOperator>();
+        var replaced = ImmutableArray.CreateBuilder<ReplacedOperator>();
         foreach (var node in slice.Operators)
         {
             if (OperatorSupport.WhyNot(node) is { } reason)
-                skipped.Add(new SkippedOperator(node.Id, node.Schema?.FullName ?? node.Name, reason));
+                replaced.Add(Replace(node, reason, options.Substitutions));
             else
                 PlanOperator(node, slice.Timeline, table, operators);
         }
@@ -28,8 +30,19 @@ public static class ReplayPlanner
         var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
             trace.SchemaVersion, slice.Iteration?.Number, slice.OutermostCount, slice.Opened.Length, trace.HasStrides,
             trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)));
-        return ValueRules.Apply(
-            new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), skipped.ToImmutable()));
+        var plan = new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), replaced.ToImmutable());
+        plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, RecordedValues.Of(trace));
+        return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options);
+    }
+
+    /// <summary>What takes the place of an operator that no program can call: its results, where later operators use them, are there from the start.</summary>
+    private static ReplacedOperator Replace(TraceNode node, string reason, SubstitutionTable substitutions)
+    {
+        string name = node.Schema?.FullName ?? node.Name;
+        bool needsNothing = node.Schema is not null && substitutions.RowsOf(node.Schema).Any(r => r.Statements.IsEmpty);
+        bool isUnknown = node.Outputs.SelectMany(o => o.Tensors).Any(t => !t.IsUndefined && t.Type == ScalarType.Undefined);
+        return needsNothing ? new ReplacedOperator(node.Id, name, Remedy.Substitute, "nothing", reason)
+            : new ReplacedOperator(node.Id, name, isUnknown ? Remedy.Missing : Remedy.StandIn, "", reason);
     }
 
     private static void PlanOperator(TraceNode node, StorageTimeline timeline, TensorTable table, ImmutableArray<PlannedOperator>.Builder operators)

@@ -36,7 +36,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
         if (generation is null)
             return Undefined();
         if (!_states.TryGetValue(generation, out var state))
-            _states.Add(generation, state = AddStorage(generation.Device, Initializers.For(tensor.Type, tensor.Shape)));
+            _states.Add(generation, state = AddStorage(generation.Device, Initializer.Default(tensor.Type, tensor.Shape)));
         state.IsMutated |= isWritten;
         int slot = Find(state, tensor);
         if (slot >= 0)
@@ -47,12 +47,12 @@ internal sealed class TensorTable(ExecutionTrace trace)
         if (source < 0)
         {
             // Bytes that no operator of the selection has seen as this type: they are made up.
-            var made = AddStorage(generation.Device, Initializers.For(tensor.Type, tensor.Shape));
+            var made = AddStorage(generation.Device, Initializer.Default(tensor.Type, tensor.Shape));
             made.IsMutated = isWritten;
             return AddTensor(made, tensor, isExternal: true);
         }
         slot = AddTensor(state, tensor, isExternal: false);
-        operators.Add(AddedViews.Of(nodeId, state.Slots[source], slot, _tensors[slot]));
+        operators.Add(AddedOperators.View(nodeId, state.Slots[source], slot, _tensors[slot]));
         return slot;
     }
 

@@ -31,13 +31,19 @@ public interface IIterationRunner : IDisposable
 /// <summary>Carries out packages.</summary>
 public interface IReplayEngine : IIterationRunner
 {
-    /// <summary>The operators of the plan that this engine does not know; asked before <see cref="IIterationRunner.Start"/>.</summary>
-    ImmutableArray<OperatorFailure> FindUnknownOperators();
+    /// <summary>The operators that this engine knows; asked before <see cref="IIterationRunner.Start"/>.</summary>
+    /// <param name="names">Full names, for example <c>aten::add.Tensor</c>.</param>
+    /// <returns>By name, the schemas of those that it knows.</returns>
+    ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names);
 
     /// <summary>Runs each operator on its own, and goes on after one that fails.</summary>
     /// <param name="before">Told the place of each operator before it runs, so that one that ends the process is known.</param>
     /// <returns>The operators that failed.</returns>
     ImmutableArray<OperatorFailure> Probe(Action<int> before);
+
+    /// <summary>Runs an iteration and looks at each operator's results.</summary>
+    /// <returns>The operators that made a NaN, or an infinity out of finite inputs and literals.</returns>
+    ImmutableArray<OperatorFailure> CheckValues();
 
     /// <summary>Runs iterations with a clock around each operator.</summary>
     /// <param name="iterations">How many; the times are averages over them.</param>

@@ -28,6 +28,15 @@ public sealed record ReplayOptions
     /// <summary>Whether to refuse a replay that leaves an operator out.</summary>
     public bool Strict { get; init; }
 
+    /// <summary>Whether results are checked for values that are not finite, after the measured iterations. The default is no.</summary>
+    public bool CheckValues { get; init; }
+
+    /// <summary>Libraries of operators that the worker loads before anything else.</summary>
+    public ImmutableArray<string> Libraries { get; init; } = [];
+
+    /// <summary>How plans are changed that do not fit the target.</summary>
+    public PlanningOptions Planning { get; init; } = new();
+
     /// <summary>What the contents of external tensors are drawn from.</summary>
     public uint Seed { get; init; } = 1;
 }
@@ -42,6 +51,7 @@ public sealed record ReplayOptions
 /// <param name="Memory">Memory.</param>
 /// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds; restoring state is in it.</param>
 /// <param name="Verification">What the observer saw; null where nobody looked.</param>
+/// <param name="NonFinite">Operators whose results are not finite; null where nobody looked.</param>
 public sealed record ReplayResult(
     ReplayPlan Plan,
     ReplayOptions Options,
@@ -51,7 +61,8 @@ public sealed record ReplayResult(
     ImmutableArray<OperatorKindTime> OperatorKinds,
     MemoryUse Memory,
     double CpuTimeNs,
-    VerificationResult? Verification);
+    VerificationResult? Verification,
+    ImmutableArray<OperatorFailure>? NonFinite = null);
 
 /// <summary>Time of all operators of a kind in one iteration.</summary>
 /// <param name="Name">The full name, for example <c>aten::add.Tensor</c>.</param>

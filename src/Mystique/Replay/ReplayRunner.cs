@@ -1,6 +1,5 @@
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
-using Mystique.Packaging;
 using Mystique.Planning;
 
 namespace Mystique.Replay;
@@ -8,15 +7,15 @@ namespace Mystique.Replay;
 /// <summary>Runs a package and measures it.</summary>
 public static class ReplayRunner
 {
-    /// <summary>Runs a package in a worker: warm-up, verification, measured iterations, and a pass that times operators.</summary>
-    /// <param name="package">The package.</param>
+    /// <summary>Runs a plan in a worker: warm-up, verification, measured iterations, and a pass that times operators.</summary>
+    /// <param name="source">Where the plan comes from.</param>
     /// <param name="worker">How to start a worker.</param>
     /// <param name="options">How to run it.</param>
     /// <param name="progress">Told the stage, parts done, and parts in all.</param>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
-    public static ReplayResult Run(BenchmarkPackage package, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
+    public static ReplayResult Run(IPlanSource source, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
     {
-        using var session = ReplaySession.Start(package, worker, options, progress);
+        using var session = ReplaySession.Start(source, worker, options, progress);
         VerificationResult? verification = options.Verify ? session.Verify() : null;
         if (options.Warmup > 0)
             session.Iterate(options.Warmup, "warming up");
@@ -26,6 +25,6 @@ public static class ReplayRunner
             session.Package.Plan, options, session.Engine, HostInfo.Current,
             new SampleStatistics(measured.SamplesNs!.Value), kinds,
             new MemoryUse(measured.BaselineBytes, measured.PeakBytes, PlanMemory.Of(session.Package.Plan).PeakBytes),
-            (double)measured.CpuTimeNs / options.Iterations, verification);
+            (double)measured.CpuTimeNs / options.Iterations, verification, options.CheckValues ? session.CheckValues() : null);
     }
 }

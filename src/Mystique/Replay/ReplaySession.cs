@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.RegularExpressions;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
 using Mystique.Packaging;
@@ -12,7 +11,7 @@ namespace Mystique.Replay;
 /// A package that is ready to run, in a worker process. Making one finds the operators that do not run here, takes
 /// them out of the plan, with the reason, and starts again, until the rest runs.
 /// </summary>
-internal sealed partial class ReplaySession : IDisposable
+internal sealed class ReplaySession : IDisposable
 {
     /// <summary>Each round takes out all operators of some kind, or all that a probe found; more rounds than this mean something else is wrong.</summary>
     private const int MaxRounds = 20;
@@ -23,25 +22,28 @@ internal sealed partial class ReplaySession : IDisposable
     private readonly string _workFolder;
     private WorkerClient? _worker;
 
-    private ReplaySession(BenchmarkPackage package, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
+    private readonly TargetFit _fit;
+
+    private ReplaySession(IPlanSource source, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
     {
-        Package = package;
         _command = command;
         _options = options;
         _progress = progress;
+        _fit = new TargetFit(source, options.Planning, SchemasOf, () => string.Join(", ", Engine!.Versions.Take(1).Select(v => $"{v.Key} {v.Value}")));
+        Package = BenchmarkPackage.Create(_fit.Plan);
         _workFolder = Directory.CreateTempSubdirectory("mystique-").FullName;
     }
 
-    /// <summary>The package that runs: the one given, or what is left of it.</summary>
+    /// <summary>What runs: the plan's package, or what it was fitted to.</summary>
     public BenchmarkPackage Package { get; private set; }
 
     public EngineInfo Engine { get; private set; } = null!;
 
-    /// <summary>Starts a worker with a package.</summary>
+    /// <summary>Starts a worker with a plan.</summary>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
-    public static ReplaySession Start(BenchmarkPackage package, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
+    public static ReplaySession Start(IPlanSource source, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
     {
-        var session = new ReplaySession(package, command, options, progress);
+        var session = new ReplaySession(source, command, options, progress);
         try
         {
             session.CheckMemory();
@@ -66,6 +68,9 @@ internal sealed partial class ReplaySession : IDisposable
         Call(new WorkerRequest(WorkerRequest.Observe) { Path = path }, "verifying");
         return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path));
     }
+
+    /// <summary>Looks for operators whose results are not finite.</summary>
+    public ImmutableArray<OperatorFailure> CheckValues() => Call(new WorkerRequest(WorkerRequest.Check), "checking values").Failures!.Value;
 
     /// <summary>Times the operators, by kind, the longest first.</summary>
     public ImmutableArray<OperatorKindTime> Profile(int iterations)
@@ -99,26 +104,30 @@ internal sealed partial class ReplaySession : IDisposable
                 CheckStrict();
                 return;
             }
-            Package = BenchmarkPackage.Create(PlanEditor.Exclude(Package.Plan,
-                failures.GroupBy(f => f.Operator).ToDictionary(g => g.Key, g => g.First().Reason)));
+            _fit.Note(failures);
         }
-        throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.Skipped);
+        throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.Replaced);
     }
 
-    /// <summary>Starts a worker and runs a first iteration. Returns what stands in the way.</summary>
+    private IReadOnlyDictionary<string, string> SchemasOf(IReadOnlyList<string> names) =>
+        Call(new WorkerRequest(WorkerRequest.Schemas) { Names = [.. names] }, "asking for operators").Schemas!;
+
+    /// <summary>Starts a worker, fits the plan to it, and runs a first iteration. Returns what stands in the way.</summary>
     private ImmutableArray<OperatorFailure> TryStart()
     {
         _worker?.Dispose();
-        _worker = new WorkerClient(_command, _options.Timeout);
-        string folder = Path.Combine(_workFolder, "package");
-        Package.Write(folder);
-        var opened = Call(new WorkerRequest(WorkerRequest.Open) { Package = folder, Threads = _options.Threads, Seed = _options.Seed }, "opening");
-        Engine = opened.Info!;
-        if (opened.Failures is { IsEmpty: false } unknown)
-            return unknown;
+        var worker = _worker = new WorkerClient(_command, _options.Timeout);
+        Open();
+        _fit.FitSchemas();
+        if (_fit.Plan != Package.Plan)
+        {
+            Package = BenchmarkPackage.Create(_fit.Plan);
+            Open();
+        }
+        CheckMemory();
         try
         {
-            _worker.Call(new WorkerRequest(WorkerRequest.Start), (done, total) => _progress("preparing", done, total));
+            worker.Call(new WorkerRequest(WorkerRequest.Start), (done, total) => _progress("preparing", done, total));
         }
         catch (WorkerException exception) when (FindCompileError(exception) is { IsEmpty: false } failures)
         {
@@ -130,7 +139,7 @@ internal sealed partial class ReplaySession : IDisposable
         }
         try
         {
-            _worker.Call(new WorkerRequest(WorkerRequest.Iterate) { Count = 1 });
+            worker.Call(new WorkerRequest(WorkerRequest.Iterate) { Count = 1 });
             return [];
         }
         catch (WorkerException exception) when (exception.Kind == WorkerFailureKind.Refused)
@@ -141,6 +150,19 @@ internal sealed partial class ReplaySession : IDisposable
         {
             throw WorkerProblem.Of(exception, Package.Plan.Source.Name, "the first iteration");
         }
+    }
+
+    private void Open()
+    {
+        string folder = Path.Combine(_workFolder, "package");
+        Package.Write(folder);
+        Engine = Call(new WorkerRequest(WorkerRequest.Open)
+        {
+            Package = folder,
+            Threads = _options.Threads,
+            Seed = _options.Seed,
+            Libraries = _options.Libraries,
+        }, "opening").Info!;
     }
 
     /// <summary>Finds the operators that fail, each run on its own. One that ends the worker is taken out alone.</summary>
@@ -168,23 +190,19 @@ internal sealed partial class ReplaySession : IDisposable
     /// </summary>
     private ImmutableArray<OperatorFailure> FindCompileError(WorkerException exception)
     {
-        var match = CompileErrorLine().Match(exception.StandardError);
-        if (exception.Kind != WorkerFailureKind.Died || !match.Success)
+        if (exception.Kind != WorkerFailureKind.Died || CompileError.Find(exception.StandardError) is not { } error)
             return [];
-        int line = int.Parse(match.Groups[1].ValueSpan, System.Globalization.CultureInfo.InvariantCulture);
-        int culprit = ProgramGenerator.Generate(Package.Plan).OperatorLines.IndexOf(line);
+        int culprit = ProgramGenerator.Generate(Package.Plan).OperatorLines.IndexOf(error.Line);
         if (culprit < 0)
             return [];
-        string what = exception.StandardError.Split('\n').SkipWhile(l => !l.Contains("what():", StringComparison.Ordinal))
-            .Select(l => l.Replace("what():", "", StringComparison.Ordinal).Trim()).FirstOrDefault(l => l.Length > 0) ?? "it does not compile";
         string schema = Package.Plan.Operators[culprit].Schema.Text;
         return [.. Package.Plan.Operators.Select((op, i) => (op, i)).Where(o => o.op.Schema.Text == schema)
-            .Select(o => new OperatorFailure(o.i, $"this libtorch has it with other arguments: {what.TrimEnd(':', '.')}"))];
+            .Select(o => new OperatorFailure(o.i, $"libtorch does not compile it: {error.What}"))];
     }
 
     private void CheckStrict()
     {
-        if (_options.Strict && Package.Plan.Skipped is [var first, ..] skipped)
+        if (_options.Strict && Package.Plan.Replaced.Where(r => r.Remedy != Remedy.Substitute).ToArray() is [var first, ..] skipped)
             throw Problems.OperatorCannotRun(Package.Plan.Source.Name, first.NodeId, first.Name, first.Reason, skipped.Length);
     }
 
@@ -199,7 +217,4 @@ internal sealed partial class ReplaySession : IDisposable
             throw WorkerProblem.Of(exception, Package.Plan.Source.Name, stage);
         }
     }
-
-    [GeneratedRegex("""code/__torch__\.py", line (\d+)""")]
-    private static partial Regex CompileErrorLine();
 }

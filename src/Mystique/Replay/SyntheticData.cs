@@ -13,6 +13,7 @@ namespace Mystique.Replay;
 /// </summary>
 internal static class SyntheticData
 {
+    internal const uint Step = 0x9E3779B1;
     private const int ChunkElements = 1 << 16;
     private const float Fraction = 1f / (1 << 24);
 
@@ -25,6 +26,11 @@ internal static class SyntheticData
     /// <param name="threads">Threads to use, at least 1.</param>
     public static unsafe void Fill(nint data, long bytes, Initializer initializer, int storage, uint seed, int threads)
     {
+        if (initializer.Kind == InitializerKind.Recorded)
+        {
+            initializer.Data.AsSpan()[..(int)Math.Min(bytes, initializer.Data.Length)].CopyTo(new Span<byte>((void*)data, (int)bytes));
+            return;
+        }
         int size = Math.Max(1, initializer.Type.SizeBytes());
         long elements = bytes / size;
         uint key = Hash(seed ^ Hash((uint)storage + 0x9E3779B9));
@@ -42,16 +48,18 @@ internal static class SyntheticData
             long first = chunk * ChunkElements;
             int count = (int)Math.Min(ChunkElements, elements - first);
             var span = new Span<byte>((byte*)data + first * size, count * size);
-            if (initializer.Kind == InitializerKind.Constant || initializer.Type.IsFloating())
-                Fill(span, initializer, key + (uint)first * Step);
+            if (initializer is { Kind: InitializerKind.Constant, Low: 0 })
+                span.Clear();
+            else if (initializer.Kind is InitializerKind.Uniform or InitializerKind.Dominant && initializer.Type.IsFloating())
+                FillFractions(span, initializer, key + (uint)first * Step);
             else
-                FillIntegers(span, initializer, key, first, elements);
+                FillValues(span, initializer.Type, new SyntheticValues(initializer, key, elements), first);
+            if (initializer.Kind == InitializerKind.Dominant)
+                SetDiagonals(span, initializer, first);
         }
     }
 
-    private const uint Step = 0x9E3779B1;
-
-    private static void Fill(Span<byte> bytes, Initializer rule, uint key)
+    private static void FillFractions(Span<byte> bytes, Initializer rule, uint key)
     {
         float low = (float)rule.Low;
         float range = (float)(rule.High - rule.Low);
@@ -75,40 +83,56 @@ internal static class SyntheticData
                 for (int i = 0; i < brains.Length; i++)
                     brains[i] = (ushort)(BitConverter.SingleToUInt32Bits(low + range * ToFraction(key + (uint)i * Step)) >> 16);
                 break;
-            case >= ScalarType.Float8E5M2 and <= ScalarType.Float8E4M3Fnuz:
-                // Between one half and two in each of the four formats: exponent bits fixed, mantissa bits drawn.
+            default:
+                // 8-bit floats, between one half and two in each of the four formats: exponent bits fixed, mantissa bits drawn.
                 for (int i = 0; i < bytes.Length; i++)
                     bytes[i] = (byte)(0x38 | (Hash(key + (uint)i * Step) & 3));
-                break;
-            case ScalarType.Long or ScalarType.UInt64:
-                MemoryMarshal.Cast<byte, long>(bytes).Fill((long)rule.Low);
-                break;
-            case ScalarType.Int or ScalarType.UInt32 or ScalarType.QInt32:
-                MemoryMarshal.Cast<byte, int>(bytes).Fill((int)rule.Low);
-                break;
-            case ScalarType.Short or ScalarType.UInt16:
-                MemoryMarshal.Cast<byte, short>(bytes).Fill((short)rule.Low);
-                break;
-            default:
-                bytes.Fill((byte)rule.Low);
                 break;
         }
     }
 
-    /// <summary>Indices: drawn, or evenly spaced. They have 32 or 64 bits in PyTorch's operators; narrower ones are truncated.</summary>
-    private static void FillIntegers(Span<byte> bytes, Initializer rule, uint key, long first, long elements)
+    /// <summary>Fills with numbers that are worked out one at a time, in whatever type they are kept.</summary>
+    private static void FillValues(Span<byte> bytes, ScalarType type, SyntheticValues values, long first)
+    {
+        int size = type.SizeBytes();
+        for (int i = 0; i < bytes.Length / size; i++)
+            Write(bytes.Slice(i * size, size), type, values.At(first + i));
+    }
+
+    /// <summary>Puts onto the diagonals what outweighs the rest of a row.</summary>
+    private static void SetDiagonals(Span<byte> bytes, Initializer rule, long first)
     {
         int size = rule.Type.SizeBytes();
-        long low = (long)rule.Low;
-        ulong range = (ulong)Math.Max(1, (long)rule.High - low);
+        long rows = Math.Max(1, (long)rule.Parameter);
         for (int i = 0; i < bytes.Length / size; i++)
+            if ((first + i) % (rows * rows) % (rows + 1) == 0)
+                Write(bytes.Slice(i * size, size), rule.Type, 1 + rule.High * rows);
+    }
+
+    private static void Write(Span<byte> bytes, ScalarType type, double value)
+    {
+        switch (type)
         {
-            ulong part = rule.Kind == InitializerKind.Ramp
-                ? (ulong)((UInt128)(ulong)(first + i) * range / (ulong)elements)
-                : Math.BigMul(Hash(key + (uint)(first + i) * Step) | ((ulong)Hash(key ^ ((uint)(first + i) * Step)) << 32), range, out _);
-            long value = low + (long)part;
-            for (int b = 0; b < size; b++)
-                bytes[i * size + b] = (byte)(value >> (8 * b));
+            case ScalarType.Float or ScalarType.ComplexFloat:
+                BitConverter.TryWriteBytes(bytes, (float)value);
+                break;
+            case ScalarType.Double or ScalarType.ComplexDouble:
+                BitConverter.TryWriteBytes(bytes, value);
+                break;
+            case ScalarType.Half or ScalarType.ComplexHalf:
+                BitConverter.TryWriteBytes(bytes, (Half)value);
+                break;
+            case ScalarType.BFloat16:
+                BitConverter.TryWriteBytes(bytes, (ushort)(BitConverter.SingleToUInt32Bits((float)value) >> 16));
+                break;
+            case >= ScalarType.Float8E5M2 and <= ScalarType.Float8E4M3Fnuz:
+                bytes[0] = value == 0 ? (byte)0 : (byte)0x38;
+                break;
+            default:
+                long whole = (long)value;
+                for (int b = 0; b < bytes.Length; b++)
+                    bytes[b] = (byte)(whole >> (8 * b));
+                break;
         }
     }
 
@@ -141,7 +165,7 @@ internal static class SyntheticData
 
     private static float ToFraction(uint x) => (Hash(x) >> 8) * Fraction;
 
-    private static uint Hash(uint x)
+    internal static uint Hash(uint x)
     {
         x ^= x >> 16;
         x *= 0x7FEB352D;

@@ -42,7 +42,11 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
         {
             case WorkerRequest.Open:
                 _runner = open(request);
-                return Result() with { Info = _runner.Info, Failures = (_runner as IReplayEngine)?.FindUnknownOperators() };
+                return Result() with { Info = _runner.Info };
+            case WorkerRequest.Schemas:
+                return Result() with { Schemas = Engine.SchemasOf(request.Names ?? []) };
+            case WorkerRequest.Check:
+                return Result() with { Failures = Engine.CheckValues() };
             case WorkerRequest.Start:
                 _baselineBytes = MemoryProbe.AnonymousBytes();
                 Runner.Start(Report);

@@ -8,8 +8,14 @@ namespace Mystique.Replay;
 /// <param name="Command">One of the constants of this class.</param>
 internal sealed record WorkerRequest(string Command)
 {
-    /// <summary>Opens <see cref="Package"/> or <see cref="Workload"/>; the answer has Info and, of a package, Failures.</summary>
+    /// <summary>Opens <see cref="Package"/> or <see cref="Workload"/>; the answer has Info.</summary>
     public const string Open = "open";
+
+    /// <summary>Asks for the schemas of the operators <see cref="Names"/>; the answer has Schemas.</summary>
+    public const string Schemas = "schemas";
+
+    /// <summary>Looks for operators whose results are not finite; the answer has Failures.</summary>
+    public const string Check = "check";
 
     /// <summary>Makes ready; the answer has Memory.</summary>
     public const string Start = "start";
@@ -29,6 +35,10 @@ internal sealed record WorkerRequest(string Command)
     public string? Package { get; init; }
 
     public string? Workload { get; init; }
+
+    public ImmutableArray<string>? Libraries { get; init; }
+
+    public ImmutableArray<string>? Names { get; init; }
 
     public int Threads { get; init; }
 
@@ -61,6 +71,8 @@ internal sealed record WorkerResponse(string Kind)
     public EngineInfo? Info { get; init; }
 
     public ImmutableArray<OperatorFailure>? Failures { get; init; }
+
+    public ImmutableDictionary<string, string>? Schemas { get; init; }
 
     public ImmutableArray<long>? SamplesNs { get; init; }
 

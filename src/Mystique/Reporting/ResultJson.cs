@@ -11,7 +11,7 @@ namespace Mystique.Reporting;
 public static class ResultJson
 {
     /// <summary>The version of the format: raised when a field changes its meaning or goes.</summary>
-    public const int FormatVersion = 1;
+    public const int FormatVersion = 2;
 
     internal static readonly JsonWriterOptions WriterOptions = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -47,6 +47,19 @@ public static class ResultJson
         }
         json.WriteEndArray();
         WriteVerification(json, result.Verification);
+        if (result.NonFinite is { } failures)
+        {
+            json.WriteStartArray("non_finite");
+            foreach (var failure in failures)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("node", result.Plan.Operators[failure.Operator].NodeId);
+                json.WriteString("operator", result.Plan.Operators[failure.Operator].Schema.FullName);
+                json.WriteString("what", failure.Reason);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+        }
         json.WriteEndObject();
         json.Flush();
         stream.WriteByte((byte)'\n');
@@ -96,14 +109,21 @@ public static class ResultJson
         json.WriteNumber("opened_operators", plan.Source.OpenedCount);
         json.WriteNumber("selected_operators", plan.SelectedCount);
         json.WriteNumber("replayed_operators", plan.ReplayedCount);
-        json.WriteNumber("added_views", plan.Operators.Length - plan.ReplayedCount);
+        json.WriteNumber("substituted_operators", plan.CountOf(Remedy.Substitute));
+        json.WriteNumber("stand_ins", plan.CountOf(Remedy.StandIn));
+        json.WriteNumber("missing_operators", plan.CountOf(Remedy.Missing));
+        json.WriteNumber("added_operators", plan.Operators.Count(o => o.Role == OperatorRole.Added));
+        json.WriteNumber("prepared_inputs", plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)));
         json.WriteNumber("share", Math.Round(plan.Coverage, 6));
-        json.WriteStartArray("skipped");
-        foreach (var kind in SkippedKind.Of(plan))
+        json.WriteString("scaling", plan.Source.Scaling);
+        json.WriteStartArray("replaced");
+        foreach (var kind in ReplacedKind.Of(plan))
         {
             json.WriteStartObject();
             json.WriteString("operator", kind.Name);
             json.WriteNumber("count", kind.Count);
+            json.WriteString("remedy", kind.RemedyName);
+            json.WriteString("by", kind.By);
             json.WriteString("reason", kind.Reason);
             json.WriteEndObject();
         }
@@ -142,6 +162,17 @@ public static class ResultJson
         json.WriteString("status", verification switch { null => "not_run", { IsExact: true } => "exact", _ => "different" });
         json.WriteNumber("expected_operators", verification?.ExpectedCount ?? 0);
         json.WriteNumber("exact_operators", verification?.ExactCount ?? 0);
+        if (verification is not null)
+        {
+            json.WriteStartObject("classes");
+            json.WriteNumber("exact", verification.Classes.Exact);
+            json.WriteNumber("variant", verification.Classes.Variant);
+            json.WriteNumber("different", verification.Classes.Different);
+            json.WriteNumber("substituted", verification.Classes.Substituted);
+            json.WriteNumber("stand_in", verification.Classes.StandIn);
+            json.WriteNumber("missing", verification.Classes.Missing);
+            json.WriteEndObject();
+        }
         json.WriteBoolean("strides_compared", verification?.StridesCompared ?? false);
         json.WriteStartArray("differences");
         foreach (var difference in verification?.Differences ?? ImmutableArray<OperatorDifference>.Empty)
@@ -149,6 +180,7 @@ public static class ResultJson
             json.WriteStartObject();
             json.WriteNumber("node", difference.NodeId);
             json.WriteString("operator", difference.Operator);
+            json.WriteString("kind", difference.Kind.ToString().ToLowerInvariant());
             json.WriteString("what", difference.What);
             json.WriteEndObject();
         }

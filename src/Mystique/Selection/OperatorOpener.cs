@@ -9,7 +9,7 @@ namespace Mystique.Selection;
 /// <c>layer_norm</c>. Replayed whole, <c>layer_norm</c> would make it and drop it, and the backward pass would run on
 /// made-up data. A composite operator does all its work in its children, so its children can stand for it.
 /// </summary>
-internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timeline, IEnumerable<TraceNode> outermost)
+internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timeline, IEnumerable<TraceNode> outermost, IReadOnlySet<long> wanted)
 {
     private readonly HashSet<TraceNode> _selected = [.. outermost];
     private readonly HashSet<TraceNode> _keptWhole = [];
@@ -26,10 +26,47 @@ internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timel
         while (true)
         {
             var toOpen = FindEscapes();
+            toOpen.UnionWith(_selected.Where(n => wanted.Contains(n.Id) && !_keptWhole.Contains(n)));
             if (toOpen.Count == 0)
                 return;
             foreach (var node in toOpen)
                 Open(node);
+        }
+    }
+
+    /// <summary>
+    /// The outermost operators below a node that does not run, where they do its work: each of its results, and each
+    /// argument that it writes to, must be made or written by a child that does more than to allocate, to view or to fill.
+    /// </summary>
+    public static List<TraceNode> ChildrenInPlaceOf(TraceNode node, StorageTimeline timeline)
+    {
+        var children = new List<TraceNode>();
+        SliceSelector.CollectOutermost(node, 0, long.MaxValue, children);
+        var worked = new HashSet<StorageGeneration?> { null };
+        foreach (var child in children.Where(IsWork))
+        {
+            worked.UnionWith(timeline.OutputsOf(child).ToArray());
+            worked.UnionWith(WrittenBy(child, timeline));
+        }
+        bool isDone = worked.Count > 1 && WrittenBy(node, timeline).All(worked.Contains)
+            && timeline.OutputsOf(node).ToArray().All(o => worked.Contains(o) || timeline.InputsOf(node).Contains(o));
+        return isDone ? children : [];
+    }
+
+    private static bool IsWork(TraceNode node) => !IsAllocation(node.Name) && node.Name is not ("aten::zero_" or "aten::fill_")
+        && node.Schema?.Returns.Any(r => r.Type.Alias is { IsWrite: false }) != true;
+
+    private static IEnumerable<StorageGeneration?> WrittenBy(TraceNode node, StorageTimeline timeline)
+    {
+        if (node.Schema is not { IsMutating: true } schema || schema.Arguments.Length != node.Inputs.Length)
+            yield break;
+        int tensor = 0;
+        for (int i = 0; i < node.Inputs.Length; i++)
+        {
+            int count = node.Inputs[i].Tensors.Count();
+            for (int k = 0; k < count && schema.Arguments[i].Type.Alias is { IsWrite: true }; k++)
+                yield return timeline.InputsOf(node)[tensor + k];
+            tensor += count;
         }
     }
 
@@ -59,7 +96,7 @@ internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timel
         foreach (var child in children)
         {
             computed.UnionWith(timeline.InputsOf(child).ToArray());
-            if (!IsAllocation(child))
+            if (!IsAllocation(child.Name))
                 computed.UnionWith(timeline.OutputsOf(child).ToArray());
         }
         foreach (var storage in timeline.OutputsOf(node))
@@ -69,7 +106,7 @@ internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timel
     }
 
     /// <summary>Whether an operator returns memory without writing to it.</summary>
-    internal static bool IsAllocation(TraceNode node) => node.Name is "aten::empty" or "aten::empty_like" or "aten::empty_strided"
+    internal static bool IsAllocation(string name) => name is "aten::empty" or "aten::empty_like" or "aten::empty_strided"
         or "aten::new_empty" or "aten::new_empty_strided" or "aten::resize_" or "aten::_empty_affine_quantized";
 
     /// <summary>The selected operators that hide a tensor that a later selected operator uses.</summary>

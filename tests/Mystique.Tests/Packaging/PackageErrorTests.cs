@@ -20,7 +20,7 @@ public sealed class PackageErrorTests : IDisposable
     public static TheoryData<string, string, string, string> Edits => new()
     {
         { "\"format\": \"mystique-benchmark\"", "\"format\": \"zip\"", "MYS301", "its format is not" },
-        { "\"format_version\": 1", "\"format_version\": 9", "MYS302", "9 is not known: 1 is" },
+        { "\"format_version\": 2", "\"format_version\": 9", "MYS302", "9 is not known: 2 is" },
         { "\"call\":\"f0\"", "\"call\":\"f7\"", "MYS301", "schedule[0] calls f7, which the program does not have" },
         { "\"first\":0,\"count\":14", "\"first\":0,\"count\":13", "MYS301", "the schedule has 13 operators where the manifest lists 14" },
         { "\"storage\":0,\"dtype\":\"float32\"", "\"storage\":99,\"dtype\":\"float32\"", "MYS301", "tensors[0].storage" },

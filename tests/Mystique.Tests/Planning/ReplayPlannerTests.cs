@@ -1,4 +1,5 @@
 using Mystique.Planning;
+using Mystique.Reporting;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
 using static Mystique.Tests.Shared.TraceText.Value;
@@ -74,7 +75,7 @@ public class ReplayPlannerTests
             .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
             .Operator(4, Relu, [Tensor(25, 21, [2], offset: 2)], [Tensor(30, 31, [2])]));
         var view = plan.Operators[1];
-        Assert.True(view.IsAddedView);
+        Assert.Equal(OperatorRole.Added, view.Role);
         Assert.Equal("aten::as_strided", view.Schema.FullName);
         Assert.Equal([new IntListValue([2]), new IntListValue([1]), new IntValue(2)], view.Arguments.Skip(1).Select(a => a.Literal!));
         Assert.Equal((2, 2), (plan.ReplayedCount, plan.SelectedCount)); // It does not count.
@@ -155,22 +156,24 @@ public class ReplayPlannerTests
             "its argument 'n' is recorded as something else than its schema says",
             "it returns the type str, which generated programs cannot keep",
             "it returns nothing and writes to nothing: TorchScript removes it",
-        ], plan.Skipped.Select(s => s.Reason));
+        ], plan.Replaced.Select(s => s.Reason));
+        Assert.Equal(["stand-in", "stand-in", "substituted", "stand-in", "stand-in", "stand-in", "substituted"],
+            plan.Replaced.Select(r => Assert.Single(ReplacedKind.Of(plan with { Replaced = [r] })).RemedyName));
     }
 
     [Fact]
-    public void Exclude_Operator_MakesItsResultsExternal()
+    public void Without_Operator_MakesItsResultsExternal()
     {
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
             .Operator(4, View, [Tensor(20, 21, [4]), Ints(2, 2)], [Tensor(22, 21, [2, 2])])
             .Operator(5, Relu, [Tensor(22, 21, [2, 2])], [Tensor(30, 31, [2, 2])]));
-        var without = PlanEditor.Exclude(plan, new Dictionary<int, string> { [0] = "no such thing" });
-        Assert.Equal([new SkippedOperator(3, "aten::relu", "no such thing")], without.Skipped);
+        var without = plan.Without(0, "no such thing");
+        Assert.Equal([new ReplacedOperator(3, "aten::relu", Remedy.StandIn, "", "no such thing")], without.Replaced);
         Assert.True(without.Tensors[without.Operators[0].InputSlots.Single()].IsExternal);
         Assert.Equal(3, without.SelectedCount);
-        var withoutView = PlanEditor.Exclude(plan, new Dictionary<int, string> { [1] = "x" });
+        var withoutView = plan.Without(1, "x");
         Assert.Equal(["aten::relu", "aten::as_strided", "aten::relu"], withoutView.Operators.Select(o => o.Schema.FullName));
-        Assert.True(withoutView.Operators[1].IsAddedView);
+        Assert.Equal(OperatorRole.Added, withoutView.Operators[1].Role);
     }
 }

@@ -1,0 +1,60 @@
+using Mystique.Planning;
+using Mystique.Traces;
+using static TorchSharp.torch;
+
+namespace Mystique.TorchSharp;
+
+/// <summary>
+/// Looks for results that are not finite. A NaN counts where an operator makes it out of inputs without one; an infinity
+/// where neither inputs nor literals have one: masks of attention are made of infinities by design.
+/// </summary>
+internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
+{
+    private readonly HashSet<int> _notANumber = [];
+    private readonly HashSet<int> _infinite = [];
+
+    /// <summary>Looks at an operator's results after it ran. Returns what is wrong with them; null for nothing.</summary>
+    public string? After(int index)
+    {
+        var op = plan.Operators[index];
+        bool hadNotANumber = op.InputSlots.Any(_notANumber.Contains);
+        bool hadInfinity = op.InputSlots.Any(_infinite.Contains) || op.Arguments.Any(a => a.Literal is DoubleValue { Value: var value } && !double.IsFinite(value));
+        string? what = null;
+        if (op.Schema.Returns.Any(r => r.Type.Alias is { IsWrite: false }))
+            return null; // A view shows what others made, or what nobody wrote and nobody reads.
+        foreach (int slot in op.OutputSlots.Concat(WrittenBy(op)).Where(s => s >= 0 && plan.Tensors[s].Type.IsFloating()).Distinct())
+        {
+            using var scope = NewDisposeScope();
+            var value = program.Get(slot);
+            if (value.numel() == 0)
+                continue; // Nobody uses it later, so it is gone.
+            var wide = plan.Tensors[slot].Type.SizeBytes() < 4 ? value.to(float32) : value;
+            bool isNotANumber = wide.isnan().any().item<bool>();
+            // The logarithms of probabilities that are 0 are part of what this one returns.
+            bool isInfinite = op.Schema.QualifiedName != "aten::_ctc_loss" && wide.isinf().any().item<bool>();
+            Remember(_notANumber, slot, isNotANumber);
+            Remember(_infinite, slot, isInfinite);
+            if (isNotANumber && !hadNotANumber)
+                what = "it makes NaN of numbers";
+            else if (isInfinite && !hadInfinity && !hadNotANumber)
+                what ??= "it makes infinities of finite numbers";
+        }
+        return what;
+    }
+
+    private static IEnumerable<int> WrittenBy(PlannedOperator op)
+    {
+        for (int i = 0; i < op.Arguments.Length; i++)
+            if (op.Writes(i))
+                foreach (int slot in op.Arguments[i].Slots)
+                    yield return slot;
+    }
+
+    private static void Remember(HashSet<int> slots, int slot, bool isIn)
+    {
+        if (isIn)
+            slots.Add(slot);
+        else
+            slots.Remove(slot);
+    }
+}

@@ -1,0 +1,34 @@
+using Mystique.Traces;
+
+namespace Mystique.Planning;
+
+/// <summary>Operators that a plan adds to those of the trace.</summary>
+internal static class AddedOperators
+{
+    private static readonly OperatorSchema AsStrided = SchemaParser.Parse(
+        "aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)");
+
+    private static readonly OperatorSchema Copy = SchemaParser.Parse(
+        "aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)");
+
+    /// <summary>A view of the memory of one tensor as another.</summary>
+    /// <param name="nodeId">The node that needs it.</param>
+    /// <param name="source">The slot of a tensor on the same storage, of the same element type.</param>
+    /// <param name="slot">The slot of the view.</param>
+    /// <param name="tensor">The view.</param>
+    public static PlannedOperator View(long nodeId, int source, int slot, PlannedTensor tensor) => new(nodeId, AsStrided,
+    [
+        PlannedArgument.OfTensor(source),
+        PlannedArgument.Of(new IntListValue(tensor.Shape)),
+        PlannedArgument.Of(new IntListValue(tensor.Strides)),
+        PlannedArgument.Of(new IntValue(tensor.Offset)),
+    ], [new PlannedResult([slot])], OperatorRole.Added);
+
+    /// <summary>Fills a tensor with what another holds.</summary>
+    /// <param name="nodeId">The node that needs it.</param>
+    /// <param name="slot">The slot to fill.</param>
+    /// <param name="source">The slot to take it from, of the same shape.</param>
+    public static PlannedOperator Fill(long nodeId, int slot, int source) => new(nodeId, Copy,
+        [PlannedArgument.OfTensor(slot), PlannedArgument.OfTensor(source), PlannedArgument.Of(new BoolValue(false))],
+        [new PlannedResult([slot])], OperatorRole.Added);
+}

@@ -1,0 +1,45 @@
+using System.Collections.Immutable;
+using Mystique.Selection;
+
+namespace Mystique.Planning;
+
+/// <summary>A plan that is being changed: its tensors and storages, and more of them.</summary>
+internal sealed class PlanBuilder(ReplayPlan plan)
+{
+    public ImmutableArray<PlannedTensor>.Builder Tensors { get; } = plan.Tensors.ToBuilder();
+
+    public ImmutableArray<PlannedStorage>.Builder Storages { get; } = plan.Storages.ToBuilder();
+
+    public ReplayPlan Plan => plan;
+
+    /// <summary>Adds an external tensor of a tensor's shape, type and strides, on a storage of its own.</summary>
+    /// <param name="like">The tensor.</param>
+    /// <param name="contents">Its contents; null for those that nobody asks for more of.</param>
+    public int AddPrepared(PlannedTensor like, Initializer? contents) =>
+        Add(like with { Offset = 0, IsExternal = true, IsWrappedNumber = false }, contents ?? Initializer.Default(like.Type, like.Shape));
+
+    /// <summary>Adds a tensor that the iteration makes, of a tensor's shape, type and strides, on a storage of its own.</summary>
+    public int AddIntermediate(PlannedTensor like) => Add(like with { Offset = 0, IsExternal = false, IsWrappedNumber = false }, null);
+
+    /// <summary>Makes a tensor external that nothing makes any more.</summary>
+    public void MakeExternal(int slot)
+    {
+        var tensor = Tensors[slot];
+        Tensors[slot] = tensor with { IsExternal = true };
+        var storage = Storages[tensor.Storage];
+        if (!storage.IsExternal)
+            Storages[tensor.Storage] = storage with { Initializer = Initializer.Default(tensor.Type, tensor.Shape), IsMutated = true };
+    }
+
+    public ReplayPlan Build(ImmutableArray<PlannedOperator> operators) =>
+        plan with { Tensors = Tensors.ToImmutable(), Storages = Storages.ToImmutable(), Operators = operators };
+
+    private int Add(PlannedTensor tensor, Initializer? contents)
+    {
+        int device = tensor.IsUndefined ? 0 : Storages[tensor.Storage].Device;
+        Storages.Add(new PlannedStorage(
+            TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, Traces.ScalarTypes.SizeBytes(tensor.Type)), device, contents, IsMutated: false));
+        Tensors.Add(tensor with { Storage = Storages.Count - 1 });
+        return Tensors.Count - 1;
+    }
+}

@@ -1,0 +1,86 @@
+using System.Collections.Immutable;
+using Mystique.Traces;
+
+namespace Mystique.Planning;
+
+/// <summary>Why an operator is in a plan.</summary>
+public enum OperatorRole
+{
+    /// <summary>The trace has it.</summary>
+    Recorded,
+
+    /// <summary>The plan needs it to get at memory (<c>aten::as_strided</c>), or to fill what an operator that does not run would have (<c>aten::copy_</c>).</summary>
+    Added,
+
+    /// <summary>It does the work of a recorded one that the target lacks.</summary>
+    Substitute,
+}
+
+/// <summary>An operator to run.</summary>
+/// <param name="NodeId">Its node in the trace; for one that is not recorded, that of the operator it is for.</param>
+/// <param name="Schema">The schema: as recorded, or the target's own where that differs in arguments with defaults.</param>
+/// <param name="Arguments">One for each argument of the schema.</param>
+/// <param name="Results">One for each result of the schema.</param>
+/// <param name="Role">Why it is there.</param>
+public sealed record PlannedOperator(
+    long NodeId,
+    OperatorSchema Schema,
+    ImmutableArray<PlannedArgument> Arguments,
+    ImmutableArray<PlannedResult> Results,
+    OperatorRole Role = OperatorRole.Recorded)
+{
+    /// <summary>The slots that it reads or writes, in order; -1 stands for None in a list.</summary>
+    public IEnumerable<int> InputSlots => Arguments.SelectMany(a => a.Slots);
+
+    /// <summary>The slots that it makes; -1 for undefined results.</summary>
+    public IEnumerable<int> OutputSlots => Results.SelectMany(r => r.Slots);
+
+    /// <summary>Whether it writes to an argument.</summary>
+    internal bool Writes(int argument) => Schema.Arguments[argument].Type.Alias is { IsWrite: true };
+}
+
+/// <summary>An argument: tensors, or a literal.</summary>
+/// <param name="Slots">One slot of a tensor, or those of a list; -1 stands for None in a list.</param>
+/// <param name="Literal">The value; null where the argument is a tensor or a list of tensors.</param>
+/// <param name="IsPrepared">
+/// Whether it is an external tensor in the place of a computed one, because what the operator does depends on its
+/// values, and nothing says that the replay's own would do (an index that was computed, a mask that a comparison made).
+/// </param>
+public sealed record PlannedArgument(ImmutableArray<int> Slots, ArgumentValue? Literal, bool IsPrepared = false)
+{
+    /// <summary>A tensor.</summary>
+    /// <param name="slot">Its slot.</param>
+    public static PlannedArgument OfTensor(int slot) => new([slot], null);
+
+    /// <summary>A literal.</summary>
+    /// <param name="value">The value.</param>
+    public static PlannedArgument Of(ArgumentValue value) => new([], value);
+}
+
+/// <summary>A result.</summary>
+/// <param name="Slots">The slot of a tensor or those of a list; -1 where undefined. Empty for a result that is no tensor.</param>
+public sealed record PlannedResult(ImmutableArray<int> Slots);
+
+/// <summary>What takes the place of an operator that does not run.</summary>
+public enum Remedy
+{
+    /// <summary>Nothing could: it is missing.</summary>
+    Missing,
+
+    /// <summary>Other operators that do the same work on the target.</summary>
+    Substitute,
+
+    /// <summary>
+    /// Tensors of the recorded shapes, types and strides that are there from the start: no work is done. What the operator
+    /// would have written to fresh memory is copied there from prepared contents when it is first read.
+    /// </summary>
+    StandIn,
+}
+
+/// <summary>A selected operator that does not run as recorded.</summary>
+/// <param name="NodeId">Its node in the trace.</param>
+/// <param name="Name">Its name with its overload, or its node's where it has no schema.</param>
+/// <param name="Remedy">What takes its place.</param>
+/// <param name="By">The substitutes' names; "nothing" where the target needs none; empty for other remedies.</param>
+/// <param name="Reason">Why it does not run.</param>
+public sealed record ReplacedOperator(long NodeId, string Name, Remedy Remedy, string By, string Reason);

@@ -1,0 +1,20 @@
+namespace Mystique.Planning;
+
+/// <summary>What a user decides about a plan.</summary>
+public sealed record PlanningOptions
+{
+    /// <summary>What tensors must hold, by the operators that use them.</summary>
+    public ValueTable Values { get; init; } = ValueTable.BuiltIn;
+
+    /// <summary>What takes the place of operators that the target lacks.</summary>
+    public SubstitutionTable Substitutions { get; init; } = SubstitutionTable.BuiltIn;
+
+    /// <summary>The exponent of Zipf's law for indices; 0, the default, spreads them evenly. At least 0.</summary>
+    public double IndexSkew { get; init; }
+
+    /// <summary>
+    /// The most bytes that the plan may need at one time; what needs more has its embedding tables cut. Null, the
+    /// default, cuts nothing.
+    /// </summary>
+    public long? MemoryLimitBytes { get; init; }
+}

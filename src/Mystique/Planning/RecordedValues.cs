@@ -1,0 +1,94 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using Mystique.Traces;
+
+namespace Mystique.Planning;
+
+/// <summary>
+/// What a trace tells of the contents of integral tensors. The observer notes ranges in the attribute
+/// <c>tensor_range</c>, <c>{"0":[min,max]}</c> by the number of the tensor among the operator's inputs, and saves contents
+/// to <c>nid_NODE_tid_INPUT.dat</c> in the trace's resource folder, where the job's environment asks it to
+/// (<c>ENABLE_PYTORCH_EXECUTION_TRACE_SAVE_INTEGRAL_TENSOR_RANGE</c>, <c>…_DATA</c>;
+/// <c>torch/csrc/profiler/standalone/execution_trace_observer.cpp</c>).
+/// </summary>
+internal sealed class RecordedValues
+{
+    /// <summary>The most of a file that is taken over; larger tensors get their range alone.</summary>
+    private const long MaxBytes = 16 << 20;
+
+    private readonly Dictionary<long, ImmutableArray<(int Input, long Low, long High)>> _ranges = [];
+    private readonly ResourceFolder? _folder;
+
+    private RecordedValues(ResourceFolder? folder) => _folder = folder;
+
+    /// <summary>Nothing.</summary>
+    public static RecordedValues None { get; } = new(null);
+
+    /// <summary>What a trace tells.</summary>
+    public static RecordedValues Of(ExecutionTrace trace)
+    {
+        var values = new RecordedValues(ResourceFolder.Of(trace.Source));
+        foreach (var node in trace.Operators)
+            if (node.TensorRange.Length > 0 && Parse(node.TensorRange) is { IsEmpty: false } ranges)
+                values._ranges[node.Id] = ranges;
+        return values;
+    }
+
+    /// <summary>Gives the external tensors that an operator uses what the trace recorded of them.</summary>
+    /// <param name="op">The operator.</param>
+    /// <param name="builder">The plan.</param>
+    /// <param name="asked">Storages whose contents are settled; more are added.</param>
+    public void Apply(PlannedOperator op, PlanBuilder builder, HashSet<int> asked)
+    {
+        if (_folder is null && _ranges.Count == 0 || op.Role != OperatorRole.Recorded)
+            return;
+        _ranges.TryGetValue(op.NodeId, out var ranges);
+        // The observer numbers the inputs by arguments; a list's tensors share their argument's number.
+        for (int input = 0; input < op.Arguments.Length; input++)
+        {
+            if (op.Arguments[input].Slots is not [>= 0 and int slot] || builder.Tensors[slot] is not { IsExternal: true, IsUndefined: false } tensor
+                || builder.Storages[tensor.Storage] is not { IsMutated: false } storage || tensor.Type.IsFloating() || tensor.Type == ScalarType.Bool)
+                continue;
+            if (Saved(op.NodeId, input, storage.SizeBytes) is { } data)
+            {
+                builder.Storages[tensor.Storage] = storage with { Initializer = new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = data } };
+                asked.Add(tensor.Storage);
+                continue;
+            }
+            var range = ranges.IsDefault ? default : ranges.FirstOrDefault(r => r.Input == input);
+            if (range == default && !(ranges is { IsDefault: false } && ranges.Any(r => r.Input == input)) || !asked.Add(tensor.Storage))
+                continue;
+            builder.Storages[tensor.Storage] = storage with { Initializer = new Initializer(InitializerKind.Uniform, tensor.Type, range.Low, (double)range.High + 1) };
+        }
+    }
+
+    private ImmutableArray<byte>? Saved(long node, int input, long size)
+    {
+        if (_folder is null || size > MaxBytes)
+            return null;
+        byte[]? bytes = _folder.Read(string.Create(CultureInfo.InvariantCulture, $"nid_{node}_tid_{input}.dat"), MaxBytes);
+        return bytes?.Length == size ? [.. bytes] : null;
+    }
+
+    private static ImmutableArray<(int, long, long)> Parse(string text)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(text);
+            var ranges = ImmutableArray.CreateBuilder<(int, long, long)>();
+            foreach (var property in json.RootElement.EnumerateObject())
+            {
+                if (int.TryParse(property.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int input)
+                    && property.Value is { ValueKind: JsonValueKind.Array } pair && pair.GetArrayLength() == 2
+                    && pair[0].TryGetInt64(out long low) && pair[1].TryGetInt64(out long high) && low <= high)
+                    ranges.Add((input, low, high));
+            }
+            return ranges.ToImmutable();
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return []; // A range is a help, not a need.
+        }
+    }
+}

@@ -1,0 +1,42 @@
+namespace Mystique.Planning;
+
+/// <summary>
+/// The folder of files that PyTorch puts beside a trace: <c>NAME_resources</c> for <c>NAME.json</c>
+/// (<c>torch/profiler/profiler.py</c>). Only plain files directly in it are read: a trace cannot make anything read what
+/// lies elsewhere, by a path or by a link.
+/// </summary>
+internal sealed class ResourceFolder
+{
+    private readonly string _path;
+
+    private ResourceFolder(string path) => _path = path;
+
+    /// <summary>The folder of a trace; null where it has none.</summary>
+    /// <param name="trace">The trace's path.</param>
+    public static ResourceFolder? Of(string trace)
+    {
+        string name = trace.EndsWith(".gz", StringComparison.Ordinal) ? trace[..^3] : trace;
+        if (!name.EndsWith(".json", StringComparison.Ordinal))
+            return null;
+        var folder = new DirectoryInfo(name[..^5] + "_resources");
+        return folder is { Exists: true, LinkTarget: null } ? new ResourceFolder(folder.FullName) : null;
+    }
+
+    /// <summary>A file of the folder; null where it is not there, is a link, is named like a path, or is too large.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="maxBytes">The most bytes to read.</param>
+    public byte[]? Read(string name, long maxBytes)
+    {
+        if (name.Length == 0 || name is "." or ".." || name.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
+            return null;
+        var file = new FileInfo(Path.Combine(_path, name));
+        try
+        {
+            return file is { Exists: true, LinkTarget: null } && file.Length <= maxBytes ? File.ReadAllBytes(file.FullName) : null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null; // Contents are a help, not a need.
+        }
+    }
+}

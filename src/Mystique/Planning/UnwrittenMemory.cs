@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using Mystique.Selection;
+
+namespace Mystique.Planning;
+
+/// <summary>
+/// Fills memory that is read though nothing wrote to it. In the original, an operator did that which does not run here
+/// (a collective, a Triton kernel, a custom operator into a buffer that it was given); without it the replay would go on
+/// with whatever the allocator left there: denormals, NaN, indices out of bounds.
+/// </summary>
+internal static class UnwrittenMemory
+{
+    /// <summary>The plan with a copy from prepared contents before the first read of such memory.</summary>
+    public static ReplayPlan Fill(ReplayPlan plan)
+    {
+        if (plan.Replaced.All(r => r.Remedy == Remedy.Substitute))
+            return plan; // All that wrote in the original writes here.
+        var fresh = new HashSet<int>(); // Storages that were allocated and not written to.
+        var copies = new List<(int Before, int Slot)>();
+        for (int i = 0; i < plan.Operators.Length; i++)
+        {
+            var op = plan.Operators[i];
+            if (fresh.Count > 0)
+                FindReads(plan, i, fresh, copies);
+            foreach (int slot in op.OutputSlots)
+                if (slot >= 0 && IsAllocation(op) && !op.InputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == plan.Tensors[slot].Storage))
+                    fresh.Add(plan.Tensors[slot].Storage);
+        }
+        return copies.Count == 0 ? plan : Insert(plan, copies);
+    }
+
+    private static void FindReads(ReplayPlan plan, int index, HashSet<int> fresh, List<(int Before, int Slot)> copies)
+    {
+        var op = plan.Operators[index];
+        for (int i = 0; i < op.Arguments.Length; i++)
+        {
+            // A view passes the memory on; an allocation looks at sizes alone.
+            bool isRead = op.Schema.Arguments[i].Type.Alias is null && !IsAllocation(op);
+            foreach (int slot in op.Arguments[i].Slots)
+            {
+                if (slot < 0 || !fresh.Contains(plan.Tensors[slot].Storage))
+                    continue;
+                if (isRead)
+                    copies.Add((index, slot));
+                if (isRead || op.Writes(i))
+                    fresh.Remove(plan.Tensors[slot].Storage);
+            }
+        }
+    }
+
+    private static bool IsAllocation(PlannedOperator op) => OperatorOpener.IsAllocation(op.Schema.QualifiedName);
+
+    private static ReplayPlan Insert(ReplayPlan plan, List<(int Before, int Slot)> copies)
+    {
+        var editor = new PlanBuilder(plan);
+        var operators = ImmutableArray.CreateBuilder<PlannedOperator>(plan.Operators.Length + copies.Count);
+        int next = 0;
+        for (int i = 0; i < plan.Operators.Length; i++)
+        {
+            for (; next < copies.Count && copies[next].Before == i; next++)
+            {
+                int source = editor.AddPrepared(plan.Tensors[copies[next].Slot], null);
+                operators.Add(AddedOperators.Fill(plan.Operators[i].NodeId, copies[next].Slot, source));
+            }
+            operators.Add(plan.Operators[i]);
+        }
+        return editor.Build(operators.ToImmutable());
+    }
+}
