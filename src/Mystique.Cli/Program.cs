@@ -20,6 +20,7 @@ internal static class Program
             InspectCommand.Create(),
             GenerateCommand.Create(),
             RunCommand.Create(),
+            CoverageCommand.Create(),
             DemoCommand.Create(),
             WorkerProcess.CreateCommand(),
         };

@@ -14,8 +14,8 @@ internal static class PlanTables
         Terminal.Out.WriteLine($"coverage: {Describe(plan)}");
         if (plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)) is > 0 and int prepared)
             Terminal.Out.WriteLine($"prepared inputs: {Terminal.Number(prepared)} (values that decide what runs, and that the replay's own would not be)");
-        if (plan.Source.Scaling.Length > 0)
-            Terminal.Out.WriteLine($"scaled: {plan.Source.Scaling}: times of operators over whole tables are not the original's");
+        foreach (string note in plan.Source.Notes)
+            Terminal.Out.WriteLine($"note: {note}");
         var kinds = ReplacedKind.Of(plan);
         if (kinds.IsEmpty)
             return;

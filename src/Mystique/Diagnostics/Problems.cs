@@ -62,6 +62,13 @@ internal static class Problems
     public static MystiqueException TraceCycle(string source, long id) =>
         new("MYS115", $"the parents of node {id} run in a circle", source, "capture the trace again");
 
+    public static MystiqueException TraceUnpacksTooFar(string source, long ratio) =>
+        new("MYS116", $"the file unpacks to more than 1 GB and {ratio} times its size, which no trace does", source,
+            "if you trust it, unpack it yourself and give what comes out");
+
+    public static MystiqueException NoTraces(string where) =>
+        new("MYS117", "there is no execution trace", where, CaptureHint);
+
     // MYS2xx: selection and planning.
 
     public static MystiqueException IterationMissing(string source, long number, IEnumerable<long> known)

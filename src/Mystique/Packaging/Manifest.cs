@@ -38,7 +38,7 @@ internal sealed record Manifest
 
 internal sealed record ManifestSource(
     string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides, bool HasBackward,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Scaling);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<string>? Notes);
 
 internal sealed record ManifestCoverage(int SelectedOperators, int ReplayedOperators, int SubstitutedOperators, int StandIns, int MissingOperators, int AddedOperators);
 

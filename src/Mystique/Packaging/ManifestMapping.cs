@@ -32,7 +32,7 @@ internal static class ManifestMapping
             Format = Manifest.FormatName,
             FormatVersion = Manifest.CurrentVersion,
             Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount, source.OpenedCount, source.HasStrides, source.HasBackward,
-                source.Scaling.Length == 0 ? null : source.Scaling),
+                source.Notes.IsEmpty ? null : source.Notes),
             Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.CountOf(Remedy.Substitute), plan.CountOf(Remedy.StandIn), plan.CountOf(Remedy.Missing),
                 plan.Operators.Length - plan.ReplayedCount),
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
@@ -63,7 +63,7 @@ internal static class ManifestMapping
         var operators = manifest.Operators.Select((o, i) => ToOperator(o, i, schemas, tensors.Length)).ToImmutableArray();
         var source = manifest.Source;
         return new ReplayPlan(
-            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides, source.HasBackward) { Scaling = source.Scaling ?? "" },
+            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides, source.HasBackward) { Notes = source.Notes ?? [] },
             manifest.Devices, storages, tensors, operators,
             [.. manifest.Replaced.Select((r, i) => new ReplacedOperator(r.Node, r.Operator, (Remedy)IndexOf(RemedyNames, r.Remedy, $"replaced[{i}].remedy"), r.By ?? "", r.Reason))]);
     }

@@ -75,9 +75,7 @@ internal static class MemoryScaler
             if (tensor.IsUndefined || !tables.Contains(new LayoutOf(tensor.Shape)))
                 continue;
             tensors[i] = tensor = tensor with { Shape = tensor.Shape.SetItem(0, RowsOf(tensor.Shape[0], share)) };
-            var storage = storages[tensor.Storage];
-            var initializer = storage.Initializer;
-            storages[tensor.Storage] = storage with { SizeBytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes()), Initializer = initializer };
+            storages[tensor.Storage] = storages[tensor.Storage] with { SizeBytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes()) };
         }
         var operators = plan.Operators.Select(op => op.InputSlots.Concat(op.OutputSlots).Any(s => s >= 0 && !plan.Tensors[s].IsUndefined && tables.Contains(new LayoutOf(plan.Tensors[s].Shape)))
             ? op with { Arguments = [.. op.Arguments.Select(a => a.Literal is null ? a : a with { Literal = CutLiteral(a.Literal, tables, share) })] } : op);
@@ -86,13 +84,13 @@ internal static class MemoryScaler
         for (int i = 0; i < storages.Count; i++)
             if (storages[i].Initializer is { Kind: InitializerKind.Uniform or InitializerKind.Zipf } index && !index.Type.IsFloating() && rows.TryGetValue((long)index.High, out long left))
                 storages[i] = storages[i] with { Initializer = index with { High = left } };
-        string what = string.Create(CultureInfo.InvariantCulture, $"{tables.Count} shapes of embedding tables cut to {share:P1} of their rows");
+        string what = string.Create(CultureInfo.InvariantCulture, $"embedding tables of {tables.Count} shape{(tables.Count == 1 ? "" : "s")} are cut to {share * 100:F1} % of their rows, or {MinRows} rows, to fit into memory: times of operators over whole tables are not the original's");
         return plan with
         {
             Tensors = tensors.ToImmutable(),
             Storages = storages.ToImmutable(),
             Operators = [.. operators],
-            Source = plan.Source with { Scaling = what },
+            Source = plan.Source with { Notes = plan.Source.Notes.Add(what) },
         };
     }
 

@@ -38,6 +38,10 @@ internal static class OperatorSupport
                 return type.IsOptional ? null : "None, which its schema does not allow";
             case OpaqueValue { TypeName: "Generator" } when type.BaseName == "Generator":
                 return null; // The default generator stands for any other.
+            case OpaqueValue { TypeName: "ComplexDouble" } when type.BaseName is "Scalar" or "number" && type.AsList is null:
+                return null; // Any number stands for one without a value.
+            case OpaqueValue when type.IsOptional && type.BaseName is "Dimname" or "Stream" or "Storage" or "Generator":
+                return null; // None stands for it.
             case OpaqueValue opaque:
                 return $"a {opaque.TypeName}, whose contents are not in the trace";
             case TensorValue tensor:

@@ -47,8 +47,8 @@ public sealed record ReplayPlan(
 public sealed record PlanSource(
     string Name, string Digest, string SchemaVersion, long? Iteration, int OutermostCount, int OpenedCount, bool HasStrides, bool HasBackward)
 {
-    /// <summary>What was made smaller than the trace shows, so that the plan fits into memory; empty for nothing.</summary>
-    public string Scaling { get; init; } = "";
+    /// <summary>Where the plan is not what the trace shows, and why: sentences for people.</summary>
+    public ImmutableArray<string> Notes { get; init; } = [];
 }
 
 /// <summary>A piece of memory that tensors share.</summary>

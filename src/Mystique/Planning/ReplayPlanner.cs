@@ -29,7 +29,7 @@ public static class ReplayPlanner
         var trace = slice.Trace;
         var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
             trace.SchemaVersion, slice.Iteration?.Number, slice.OutermostCount, slice.Opened.Length, trace.HasStrides,
-            trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)));
+            trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal))) { Notes = LostLiterals.NotesOn(table.RestoredEpsilons) };
         var plan = new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), replaced.ToImmutable());
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, RecordedValues.Of(trace));
         return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options);
@@ -65,12 +65,12 @@ public static class ReplayPlanner
                         slots.Add(item is TensorValue element ? table.Use(storages[next++], element, node.Id, isWritten, operators) : -1);
                     arguments.Add(new PlannedArgument(slots.MoveToImmutable(), null));
                     break;
-                case OpaqueValue:
-                    arguments.Add(new PlannedArgument([], NoneValue.Instance));
-                    break;
-                case ArgumentValue literal:
+                case ArgumentValue recorded:
+                    var literal = LostLiterals.Restore(schema.Arguments[i], recorded);
+                    if (literal is DoubleValue && recorded is DoubleValue && literal != recorded)
+                        table.RestoredEpsilons++;
                     table.SeeDevices(literal);
-                    arguments.Add(new PlannedArgument([], literal));
+                    arguments.Add(PlannedArgument.Of(literal));
                     break;
             }
         }

@@ -66,6 +66,8 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
             return argument with { IsPrepared = false };
         if (DefaultValue.Parse(text) is { } literal)
             return PlannedArgument.Of(literal);
+        if (ValueExpression.SlotsOf(op, text) is [>= 0 and int result])
+            return PlannedArgument.OfTensor(result);
         if (text.Length < 2 || text[0] != '[' || text[^1] != ']')
             return null;
         // A list of tensors, by their names; those that are None are left out.

@@ -34,8 +34,19 @@ public sealed class SubstitutionTable
     /// <summary>The table that comes along.</summary>
     public static SubstitutionTable BuiltIn { get; } = Read(Resources.Read("Substitutions.txt"), "Substitutions.txt", null);
 
+    /// <summary>All rows.</summary>
+    internal IEnumerable<Substitution> Rows => _rows.Values.SelectMany(r => r);
+
+    /// <summary>A table of one row.</summary>
+    internal static SubstitutionTable Only(Substitution row)
+    {
+        var table = new SubstitutionTable();
+        table.Add(row);
+        return table;
+    }
+
     /// <summary>The names of all operators that rows call.</summary>
-    internal IEnumerable<string> Targets => _rows.Values.SelectMany(r => r).SelectMany(r => r.Statements).Select(s => s.Operator).Distinct();
+    internal IEnumerable<string> Targets => Rows.SelectMany(r => r.Statements).Select(s => s.Operator).Distinct();
 
     /// <summary>Reads a user's table; its rows come before those that come along.</summary>
     /// <param name="path">The file.</param>

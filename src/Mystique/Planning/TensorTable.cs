@@ -17,6 +17,9 @@ internal sealed class TensorTable(ExecutionTrace trace)
     private readonly List<string> _devices = [];
     private int _undefined = -1;
 
+    /// <summary>Literals that were put back; see <see cref="LostLiterals"/>.</summary>
+    public int RestoredEpsilons { get; set; }
+
     public ImmutableArray<string> Devices => [.. _devices];
 
     public ImmutableArray<PlannedStorage> Storages =>

@@ -115,7 +115,10 @@ public static class ResultJson
         json.WriteNumber("added_operators", plan.Operators.Count(o => o.Role == OperatorRole.Added));
         json.WriteNumber("prepared_inputs", plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)));
         json.WriteNumber("share", Math.Round(plan.Coverage, 6));
-        json.WriteString("scaling", plan.Source.Scaling);
+        json.WriteStartArray("notes");
+        foreach (string note in plan.Source.Notes)
+            json.WriteStringValue(note);
+        json.WriteEndArray();
         json.WriteStartArray("replaced");
         foreach (var kind in ReplacedKind.Of(plan))
         {

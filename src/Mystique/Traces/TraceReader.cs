@@ -12,6 +12,9 @@ public static class TraceReader
     /// <summary>The name that means standard input.</summary>
     public const string StandardInput = "-";
 
+    /// <summary>Traces unpack to 10 to 40 times their size; gzip could make it 1,000 of what means harm.</summary>
+    private const long MaxRatio = 200;
+
     /// <summary>Reads a trace.</summary>
     /// <param name="path">A <c>.json</c> or <c>.json.gz</c> file, told apart by its first bytes, or <c>-</c> for standard input.</param>
     /// <param name="options">How to read; the default repairs what it can.</param>
@@ -62,14 +65,16 @@ public static class TraceReader
     {
         try
         {
-            using var gzip = new GZipStream(packed, CompressionMode.Decompress, leaveOpen: true);
+            using var unpacked = new GZipStream(packed, CompressionMode.Decompress, leaveOpen: true);
+            using var gzip = new BoundedStream(unpacked, () => options.UnpackedFloorBytes + MaxRatio * packed.TotalBytes,
+                () => Problems.TraceUnpacksTooFar(source, MaxRatio));
             var parser = new TraceParser(gzip, source, options);
             try
             {
                 var trace = parser.Parse();
                 return !parser.IsDamaged || packed.LastFourBytes == (uint)trace.SizeBytes ? trace : throw new InvalidDataException("it ends too soon");
             }
-            catch (MystiqueException) when (packed.LastFourBytes != (uint)parser.TotalBytes)
+            catch (MystiqueException) when (packed.IsAtEnd && packed.LastFourBytes != (uint)parser.TotalBytes)
             {
                 throw new InvalidDataException("it ends too soon");
             }
@@ -78,55 +83,5 @@ public static class TraceReader
         {
             throw Problems.TraceGzipDamaged(source, exception);
         }
-    }
-
-    /// <summary>A stream whose first bytes were read already.</summary>
-    private sealed class PrefixedStream(byte[] prefix, Stream rest) : Stream
-    {
-        private int _used;
-        private uint _last;
-
-        /// <summary>The last four bytes that were read, the first of them lowest.</summary>
-        public uint LastFourBytes => _last;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override int Read(Span<byte> buffer)
-        {
-            int count;
-            if (_used == prefix.Length)
-            {
-                count = rest.Read(buffer);
-            }
-            else
-            {
-                count = Math.Min(buffer.Length, prefix.Length - _used);
-                prefix.AsSpan(_used, count).CopyTo(buffer);
-                _used += count;
-            }
-            for (int i = Math.Max(0, count - 4); i < count; i++)
-                _last = (_last >> 8) | ((uint)buffer[i] << 24);
-            return count;
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

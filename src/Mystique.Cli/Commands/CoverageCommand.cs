@@ -1,0 +1,110 @@
+using System.CommandLine;
+using System.Text;
+using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
+using Mystique.Replay;
+using Mystique.Reporting;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary><c>mystique coverage</c>: replays traces and says what became of each operator.</summary>
+internal static class CoverageCommand
+{
+    public static Command Create()
+    {
+        var traces = new Argument<string[]>("TRACE|DIR") { Description = "Execution traces, or folders in which to look for them", Arity = ArgumentArity.OneOrMore };
+        var runs = SharedOptions.Count("--runs", 1, 1, "Runs of each trace, in a process of its own each; all must come out the same");
+        var threads = SharedOptions.Threads();
+        var timeout = SharedOptions.Timeout();
+        var markdown = new Option<string?>("--markdown") { Description = "Write the table into FILE (docs/coverage.md is one); - is standard output", HelpName = "FILE" };
+        var planning = SharedOptions.Planning.Create();
+        var command = new Command("coverage",
+            """
+            Replays traces, one iteration each, under libtorch's own observer, and says what became of their operators:
+            exact, substituted, a stand-in, missing. Exit code 1 where an operator is missing or differs.
+
+            Example:
+              mystique coverage traces/ --runs 5 --markdown coverage.md
+            """)
+        { traces, runs, threads, timeout, markdown };
+        planning.AddTo(command);
+        command.SetAction(result =>
+        {
+            string? file = result.GetValue(markdown);
+            Terminal.CheckFolder(file);
+            var options = new ReplayOptions
+            {
+                Iterations = 1,
+                Warmup = 0,
+                ProfileIterations = 0,
+                CheckValues = true,
+                Threads = result.GetValue(threads),
+                Timeout = TimeSpan.FromSeconds(result.GetValue(timeout)),
+                Planning = planning.Read(result),
+            };
+            string[] inputs = result.GetValue(traces)!;
+            var rows = new List<CoverageRow>();
+            EngineInfo? engine = null;
+            foreach (var (name, trace) in Find(inputs))
+            {
+                var outcomes = Terminal.WithProgress(progress => Enumerable.Range(0, result.GetValue(runs))
+                    .Select(_ => ReplayRunner.Run(new TracePlanSource(trace, new SelectionOptions(), options.Planning), WorkerProcess.StartCommand, options, progress)).ToArray());
+                engine = outcomes[0].Engine;
+                var all = outcomes.Select(o => CoverageRow.Of(name, o)).ToArray();
+                // The worst of the runs counts.
+                rows.Add(all.MinBy(r => (r.IsExact ? 1 : 0, r.Classes.Exact, -r.NonFinite))!);
+                if (file != Terminal.StandardOutput)
+                    Console.WriteLine(Describe(rows[^1]));
+            }
+            if (engine is null)
+                throw Problems.NoTraces(string.Join(", ", inputs));
+            if (file is not null)
+            {
+                string again = $"mystique coverage {string.Join(' ', inputs)}" + (result.GetValue(runs) > 1 ? $" --runs {result.GetValue(runs)}" : "");
+                string text = CoverageReport.ToMarkdown(rows, engine, HostInfo.Current, result.GetValue(runs), again);
+                Terminal.WriteJson(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+            }
+            return (int)(rows.All(r => r.IsExact && r.Classes.Missing == 0) ? ExitCode.Done : ExitCode.ReplayFailed);
+        });
+        return command;
+    }
+
+    private static string Describe(CoverageRow row)
+    {
+        var c = row.Classes;
+        return $"{row.Trace}: {c.Exact} exact, {c.Variant} variant, {c.Different} different, {c.Substituted} substituted, {c.StandIn} stand-ins, {c.Missing} missing; "
+            + $"verification {(row.IsExact ? "exact" : "different")}; {row.NonFinite} not finite";
+    }
+
+    /// <summary>The traces: those that are named, and in folders those files that are execution traces.</summary>
+    private static IEnumerable<(string Name, ExecutionTrace Trace)> Find(string[] inputs)
+    {
+        foreach (string input in inputs)
+        {
+            if (!Directory.Exists(input))
+            {
+                yield return (Path.GetFileName(input), TraceReader.Read(input));
+                continue;
+            }
+            foreach (string file in Directory.EnumerateFiles(input, "*.json*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+                if (TryRead(file) is { } trace)
+                    yield return (Path.GetRelativePath(input, file).Replace('\\', '/'), trace);
+        }
+    }
+
+    private static ExecutionTrace? TryRead(string file)
+    {
+        try
+        {
+            return TraceReader.Read(file);
+        }
+        catch (MystiqueException exception)
+        {
+            // Profiles, notes and whatever else lies there; said, for it might have been meant as a trace.
+            Console.Error.WriteLine($"passed over {file}: {exception.What}");
+            return null;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Mystique.Fidelity;
+using Mystique.Planning;
+using Mystique.Replay;
+
+namespace Mystique.Reporting;
+
+/// <summary>What became of the operators of one trace.</summary>
+/// <param name="Trace">The trace's name.</param>
+/// <param name="Classes">Its operators by what became of them.</param>
+/// <param name="IsExact">Whether the observer saw what was planned, and nothing else, in each run.</param>
+/// <param name="NonFinite">Operators that made values that are not finite.</param>
+/// <param name="AtenCount">Operators of PyTorch's own namespace.</param>
+/// <param name="AtenDone">Of these, those that ran as recorded or by substitutes.</param>
+/// <param name="Replaced">What did not run as recorded.</param>
+/// <param name="PreparedInputs">Inputs that are prepared because values decide what runs.</param>
+/// <param name="Notes">The plan's notes.</param>
+public sealed record CoverageRow(
+    string Trace, OperatorClasses Classes, bool IsExact, int NonFinite, int AtenCount, int AtenDone,
+    ImmutableArray<ReplacedKind> Replaced, int PreparedInputs, ImmutableArray<string> Notes)
+{
+    private const string Aten = "aten::";
+
+    /// <summary>Sums up a verified replay.</summary>
+    /// <param name="name">The trace's name.</param>
+    /// <param name="result">The replay; verified.</param>
+    public static CoverageRow Of(string name, ReplayResult result)
+    {
+        var plan = result.Plan;
+        var verification = result.Verification!;
+        var lost = verification.Differences.Where(d => d.Kind is DifferenceKind.Missing or DifferenceKind.Different).Select(d => d.NodeId).ToHashSet();
+        int replaced = plan.Replaced.Count(r => IsAten(r.Name));
+        int substituted = plan.Replaced.Count(r => IsAten(r.Name) && r.Remedy == Remedy.Substitute && !lost.Contains(r.NodeId));
+        var recorded = plan.Operators.Where(o => o.Role == OperatorRole.Recorded && IsAten(o.Schema.FullName)).ToArray();
+        return new CoverageRow(name, verification.Classes, verification.IsExact, result.NonFinite?.Length ?? 0,
+            recorded.Length + replaced, recorded.Count(o => !lost.Contains(o.NodeId)) + substituted,
+            ReplacedKind.Of(plan), plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)), plan.Source.Notes);
+    }
+
+    private static bool IsAten(string name) => name.StartsWith(Aten, StringComparison.Ordinal);
+}
+
+/// <summary>A table of traces and what became of their operators, in Markdown.</summary>
+public static class CoverageReport
+{
+    /// <summary>Writes the table.</summary>
+    /// <param name="rows">The traces.</param>
+    /// <param name="engine">What they ran on.</param>
+    /// <param name="host">Where.</param>
+    /// <param name="runs">How often each ran.</param>
+    /// <param name="command">The command that makes the table again.</param>
+    public static string ToMarkdown(IReadOnlyList<CoverageRow> rows, EngineInfo engine, HostInfo host, int runs, string command)
+    {
+        var text = new StringBuilder();
+        void Line(FormattableString line) => text.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
+        Line($"# Coverage");
+        Line($"");
+        Line($"What became of the operators of traces, as libtorch's own observer saw the replay: made by");
+        Line($"");
+        Line($"    {command}");
+        Line($"");
+        Line($"{string.Join(", ", engine.Versions.Select(v => $"{v.Key} {v.Value}"))} on {engine.Device}, {engine.Threads} threads, {host.Processor}; each trace {runs} {(runs == 1 ? "time" : "times in a row, in a process of its own each, with the same outcome")}.");
+        Line($"");
+        Line($"- exact: ran with the recorded name, overload, shapes, element types and strides (where the trace has them)");
+        Line($"- variant: ran with another overload or other strides; different: with other shapes or types");
+        Line($"- substituted: other operators did its work, because the target lacks it");
+        Line($"- stand-in: its results were there from the start, no work was done");
+        Line($"- missing: it did not run and nothing took its place");
+        Line($"- aten: operators of PyTorch's own that are exact or substituted");
+        Line($"- not finite: operators that made a NaN, or an infinity that the trace does not ask for");
+        Line($"");
+        Line($"| trace | operators | exact | variant | different | substituted | stand-in | missing | aten | verification | not finite |");
+        Line($"| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |");
+        foreach (var row in rows)
+        {
+            var c = row.Classes;
+            int all = c.Exact + c.Variant + c.Different + c.Substituted + c.StandIn + c.Missing;
+            Line($"| {row.Trace} | {all} | {c.Exact} | {c.Variant} | {c.Different} | {c.Substituted} | {c.StandIn} | {c.Missing} | {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} | {row.NonFinite} |");
+        }
+        var kinds = rows.SelectMany(r => r.Replaced.Select(k => (r.Trace, Kind: k)))
+            .GroupBy(k => (k.Kind.Name, k.Kind.RemedyName, k.Kind.By, k.Kind.Reason))
+            .OrderBy(g => g.Key.RemedyName, StringComparer.Ordinal).ThenBy(g => g.Key.Name, StringComparer.Ordinal).ToArray();
+        if (kinds.Length > 0)
+        {
+            Line($"");
+            Line($"## Not run as recorded");
+            Line($"");
+            Line($"| operator | count | traces | instead | reason |");
+            Line($"| --- | ---: | ---: | --- | --- |");
+            foreach (var group in kinds)
+                Line($"| {group.Key.Name} | {group.Sum(k => k.Kind.Count)} | {group.Select(k => k.Trace).Distinct().Count()} | {group.Key.RemedyName}{(group.Key.By.Length > 0 ? ": " + group.Key.By : "")} | {group.Key.Reason} |");
+        }
+        var notes = rows.SelectMany(r => NotesOf(r).Select(n => (r.Trace, Note: n))).ToArray();
+        if (notes.Length > 0)
+        {
+            Line($"");
+            Line($"## Notes");
+            Line($"");
+            foreach (var (trace, note) in notes)
+                Line($"- {trace}: {note}");
+        }
+        return text.ToString();
+    }
+
+    private static IEnumerable<string> NotesOf(CoverageRow row) => row.PreparedInputs == 0 ? row.Notes
+        : row.Notes.Prepend($"{row.PreparedInputs} inputs are prepared, because their values decide what runs and the replay's own would not be right");
+}

@@ -1,0 +1,79 @@
+namespace Mystique.Traces;
+
+/// <summary>A stream that can be read from start to end, and nothing else.</summary>
+internal abstract class ForwardStream : Stream
+{
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+}
+
+/// <summary>A stream whose first bytes were read already.</summary>
+internal sealed class PrefixedStream(byte[] prefix, Stream rest) : ForwardStream
+{
+    private int _used;
+    private uint _last;
+
+    /// <summary>The last four bytes that were read, the first of them lowest.</summary>
+    public uint LastFourBytes => _last;
+
+    /// <summary>Bytes that were read so far.</summary>
+    public long TotalBytes { get; private set; }
+
+    /// <summary>Whether there was no more to read.</summary>
+    public bool IsAtEnd { get; private set; }
+
+    public override int Read(Span<byte> buffer)
+    {
+        int count;
+        if (_used == prefix.Length)
+        {
+            count = rest.Read(buffer);
+        }
+        else
+        {
+            count = Math.Min(buffer.Length, prefix.Length - _used);
+            prefix.AsSpan(_used, count).CopyTo(buffer);
+            _used += count;
+        }
+        for (int i = Math.Max(0, count - 4); i < count; i++)
+            _last = (_last >> 8) | ((uint)buffer[i] << 24);
+        TotalBytes += count;
+        IsAtEnd |= count == 0 && buffer.Length > 0;
+        return count;
+    }
+}
+
+/// <summary>A stream that ends in an error where it gives more than it may.</summary>
+/// <param name="inner">What it gives.</param>
+/// <param name="limit">How many bytes it may have given by now.</param>
+/// <param name="problem">The error.</param>
+internal sealed class BoundedStream(Stream inner, Func<long> limit, Func<Exception> problem) : ForwardStream
+{
+    private long _total;
+
+    public override int Read(Span<byte> buffer)
+    {
+        int count = inner.Read(buffer);
+        _total += count;
+        return _total <= limit() ? count : throw problem();
+    }
+}
