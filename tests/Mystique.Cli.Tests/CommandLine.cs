@@ -40,6 +40,10 @@ internal static class CommandLine
         return Process.Start(start)!;
     }
 
+    /// <summary>A native library that the command comes with.</summary>
+    public static string NativeLibrary(string name) =>
+        Directory.EnumerateFiles(Path.GetDirectoryName(Executable)!, name, SearchOption.AllDirectories).First();
+
     public static string Example(string name) => Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz");
 
     internal sealed record Result(int ExitCode, string Output, string Error)

@@ -90,6 +90,82 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public void Run_LoadLibrary_KnowsItsOperators()
+    {
+        const string Compiler = "/usr/bin/gcc";
+        Assert.SkipUnless(File.Exists(Compiler), $"needs {Compiler} to build a library of operators");
+        string library = File_("liboperators.so");
+        string torch = CommandLine.NativeLibrary("libtorch_cpu.so");
+        using (var build = System.Diagnostics.Process.Start(Compiler, ["-shared", "-fPIC", "-o", library, Path.Combine(Repository.Root, "tests", "Mystique.Cli.Tests", "operators.c"), "-Wl,--no-as-needed,--allow-shlib-undefined", torch]))
+        {
+            build.WaitForExit();
+            Assert.Equal(0, build.ExitCode);
+        }
+        string trace = File_("t.json");
+        File.WriteAllText(trace, TraceText.WithRoots()
+            .Operator(3, "mystique_test::copy(Tensor self) -> Tensor", [TraceText.Value.Tensor(10, 11, [4])], [TraceText.Value.Tensor(20, 21, [4])])
+            .Operator(4, "aten::relu(Tensor self) -> Tensor", [TraceText.Value.Tensor(20, 21, [4])], [TraceText.Value.Tensor(30, 31, [4])]).ToString());
+        var without = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile");
+        without.AssertOk();
+        Assert.Contains("1 of 2 operators as recorded (50.0 %), 1 stand-ins", without.Output);
+        var with = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile", "--load-library", library);
+        with.AssertOk();
+        Assert.Contains("exact: 2 operators", with.Output);
+        CommandLine.Run("run", trace, "--load-library", trace).AssertFailed(1, "MYS408");
+        var refused = CommandLine.Run("run", trace, "--load-library", File_("nothing.so"));
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("there is no file", refused.Error);
+    }
+
+    [Fact]
+    public void Run_ScaleMemory_CutsTablesAndSaysSo()
+    {
+        string trace = File_("t.json");
+        var table = TraceText.Value.Tensor(10, 11, [4_000_000, 64]);
+        File.WriteAllText(trace, TraceText.WithRoots()
+            .Operator(3, "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
+                [table, TraceText.Value.Tensor(12, 13, [100], "long int"), -1, false, false], [TraceText.Value.Tensor(14, 15, [100, 64])])
+            .Operator(4, "aten::embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool scale_grad_by_freq) -> Tensor",
+                [TraceText.Value.Tensor(14, 15, [100, 64]), TraceText.Value.Tensor(12, 13, [100], "long int"), 4_000_000, -1, false], [TraceText.Value.Tensor(16, 17, [4_000_000, 64])])
+            .Operator(5, "aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)", [table, TraceText.Value.Tensor(16, 17, [4_000_000, 64]), 1], [table]).ToString());
+        var result = CommandLine.Run("run", trace, "--iterations", "2", "--no-profile", "--scale-memory", "0.2");
+        result.AssertOk();
+        Assert.Contains("exact: 3 operators", result.Output);
+        Assert.Contains("embedding tables of 1 shape are cut to", result.Output);
+        Assert.Equal(2, CommandLine.Run("run", trace, "--scale-memory", "none").ExitCode);
+    }
+
+    [Fact]
+    public void Run_TablesOfTheUsers_AreFollowedOrRefusedByTheirLine()
+    {
+        string trace = File_("t.json");
+        File.WriteAllText(trace, ErrorTests.TraceWithUnknownOperator);
+        File.WriteAllText(File_("s.txt"), "aten::no_such_operator:\n    out0 = aten::tanh(self)\n");
+        var result = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile", "--substitutions", File_("s.txt"), "--json", File_("r.json"));
+        result.AssertOk();
+        Assert.Contains("1 substituted", result.Output);
+        Assert.Equal("aten::tanh", Json(File_("r.json")).GetProperty("coverage").GetProperty("replaced")[0].GetProperty("by").GetString());
+        File.WriteAllText(File_("v.txt"), "# mine\naten::relu self nonsense 3\n");
+        CommandLine.Run("run", trace, "--values", File_("v.txt")).AssertFailed(2, "MYS205");
+        CommandLine.Run("run", trace, "--values", File_("nothing.txt")).AssertFailed(2, "MYS204");
+    }
+
+    [Fact]
+    public void Coverage_OfExamples_IsATable()
+    {
+        File.Copy(CommandLine.Example("bilstm"), File_("bilstm.et.json.gz"));
+        File.WriteAllText(File_("u.json"), ErrorTests.TraceWithUnknownOperator);
+        File.WriteAllText(File_("other.json"), "{}");
+        var result = CommandLine.Run("coverage", _folder, "--runs", "2", "--markdown", "-");
+        result.AssertOk();
+        Assert.Contains("| bilstm.et.json.gz | 229 | 229 | 0 | 0 | 0 | 0 | 0 | 229 of 229 | exact | 0 |", result.Output);
+        Assert.Contains("| u.json | 2 | 1 | 0 | 0 | 0 | 1 | 0 | 1 of 2 | exact | 0 |", result.Output);
+        Assert.Contains("| aten::no_such_operator | 1 | 1 | stand-in | libtorch 2.10.0 does not have this operator |", result.Output);
+        Assert.Contains("passed over", result.Error);
+        CommandLine.Run("coverage", File_("nothing.json")).AssertFailed(2, "MYS101");
+    }
+
+    [Fact]
     public void Demo_ComparesOriginalAndReplay()
     {
         var result = CommandLine.Run("demo", "bilstm", "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("d"), "--json", File_("d.json"));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Mystique.Diagnostics;
 
 namespace Mystique.Replay;
 
@@ -68,6 +69,7 @@ internal sealed class WorkerClient : IDisposable
 
     /// <summary>Asks and waits for the answer.</summary>
     /// <exception cref="WorkerException">The worker refused, died or took too long.</exception>
+    /// <exception cref="MystiqueException">The worker met something that the user can act on.</exception>
     public WorkerResponse Call(WorkerRequest request, Action<int, int>? progress = null)
     {
         using var limit = new CancellationTokenSource(_timeout);
@@ -86,6 +88,8 @@ internal sealed class WorkerClient : IDisposable
                 {
                     case WorkerResponse.Result:
                         return response;
+                    case WorkerResponse.Failure when response.Problem is [var id, var what, var where, var wayOut]:
+                        throw new MystiqueException(id, what, where, wayOut, ExitCode.ReplayFailed);
                     case WorkerResponse.Failure:
                         throw new WorkerException(WorkerFailureKind.Refused, response.Error ?? "", Errors(), lastProgress);
                     case WorkerResponse.Progress:

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Mystique.Diagnostics;
 
 namespace Mystique.Replay;
 
@@ -26,6 +27,10 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
             try
             {
                 response = Answer(WorkerJson.Read<WorkerRequest>(line));
+            }
+            catch (MystiqueException exception)
+            {
+                response = new WorkerResponse(WorkerResponse.Failure) { Problem = [exception.Id, exception.What, exception.Where, exception.WayOut] };
             }
             catch (Exception exception) when (exception is ExternalException or IOException or InvalidOperationException or ArgumentException)
             {

@@ -68,6 +68,9 @@ internal sealed record WorkerResponse(string Kind)
 
     public string? Error { get; init; }
 
+    /// <summary>Of a failure that the user can act on: its id, what, where, and the way out.</summary>
+    public ImmutableArray<string>? Problem { get; init; }
+
     public EngineInfo? Info { get; init; }
 
     public ImmutableArray<OperatorFailure>? Failures { get; init; }
