@@ -29,7 +29,8 @@ public static class ReplayPlanner
         var trace = slice.Trace;
         var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
             trace.SchemaVersion, slice.Iteration?.Number, slice.OutermostCount, slice.Opened.Length, trace.HasStrides,
-            trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal))) { Notes = LostLiterals.NotesOn(table.RestoredEpsilons) };
+            trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)))
+        { Notes = LostLiterals.NotesOn(table.RestoredEpsilons) };
         var plan = new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), replaced.ToImmutable());
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, RecordedValues.Of(trace));
         return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options);
