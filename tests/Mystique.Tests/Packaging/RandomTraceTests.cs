@@ -1,0 +1,76 @@
+using CsCheck;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Tests.Packaging;
+
+/// <summary>Whatever the trace, as long as it is well formed: plan, package and program agree.</summary>
+public sealed class RandomTraceTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void Plan_AnyTrace_AccountsForEachOperator() => RandomTrace.Gen_.Sample(text =>
+    {
+        var trace = text.Read();
+        var plan = PlanOf.Trace(text);
+        Assert.Equal(trace.Operators.Select(o => o.Id), plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId)
+            .Concat(plan.Replaced.Select(r => r.NodeId)).Order());
+        AssertMakesSense(plan);
+    }, iter: 500, threads: 2);
+
+    [Fact]
+    public void Package_AnyPlan_ComesBackFromDiskAsItWas() => RandomTrace.Gen_.Sample(text =>
+    {
+        var plan = PlanOf.Trace(text);
+        if (plan.Operators.IsEmpty)
+            return;
+        var package = BenchmarkPackage.Create(plan);
+        string folder = Path.Combine(_folder, Guid.NewGuid().ToString("N"));
+        package.Write(folder);
+        var again = BenchmarkPackage.Read(folder);
+        Assert.Equal(package.ProgramDigest, again.ProgramDigest);
+        using var one = new MemoryStream();
+        using var other = new MemoryStream();
+        PackageFiles.WriteManifest(package, one);
+        PackageFiles.WriteManifest(again, other);
+        Assert.Equal(one.ToArray(), other.ToArray());
+        Assert.Equal(ProgramGenerator.Generate(plan).Code, ProgramGenerator.Generate(again.Plan).Code);
+    }, iter: 200, threads: 2);
+
+    [Fact]
+    public void Program_AnyPlan_CallsEachOperatorOnItsLine() => RandomTrace.Gen_.Sample(text =>
+    {
+        var plan = PlanOf.Trace(text);
+        foreach (int size in (int[])[1, 3, 32])
+        {
+            var program = ProgramGenerator.Generate(plan, size);
+            string[] lines = program.Code.Split('\n');
+            Assert.Equal(plan.Operators.Length, program.OperatorLines.Length);
+            for (int i = 0; i < plan.Operators.Length; i++)
+                Assert.Contains($"ops.{plan.Operators[i].Schema.Namespace}.{plan.Operators[i].Schema.Name}(", lines[program.OperatorLines[i] - 1]);
+            Assert.Equal(plan.Operators.Length, program.Schedule.Sum(c => c.Count));
+        }
+    }, iter: 300, threads: 2);
+
+    /// <summary>Each tensor lies within its storage; what is used is external or was made before; external storages say what is in them.</summary>
+    private static void AssertMakesSense(ReplayPlan plan)
+    {
+        var made = new HashSet<int>();
+        foreach (var op in plan.Operators)
+        {
+            Assert.All(op.InputSlots.Where(s => s >= 0), s => Assert.True(plan.Tensors[s].IsExternal || made.Contains(s), $"slot {s} of {op.Schema.FullName} comes from nowhere"));
+            made.UnionWith(op.OutputSlots.Where(s => s >= 0));
+        }
+        foreach (var tensor in plan.Tensors.Where(t => !t.IsUndefined))
+        {
+            var storage = plan.Storages[tensor.Storage];
+            Assert.True(TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes()) <= storage.SizeBytes);
+            Assert.True(!tensor.IsExternal || storage.Initializer is not null);
+        }
+    }
+}
