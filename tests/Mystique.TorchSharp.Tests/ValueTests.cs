@@ -63,7 +63,7 @@ public class ValueTests
         .Operator(5, "aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)",
             [F(30, 8, 5), L(32, 8), None, 1, 4], [F(34), F(36)])
         .Operator(6, "aten::embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq, int mode, bool sparse, Tensor? per_sample_weights, bool include_last_offset, int? padding_idx) -> (Tensor, Tensor, Tensor, Tensor)",
-            [F(38, 50, 4), L(40, 21), L(42, 6), false, 0, false, None, true, None], [F(44, 5, 4), L(46, 0), L(48, 6), L(50, 0)]));
+            [F(38, 50, 4), L(40, 21), L(42, 6), false, 0, false, None, true, None], [F(44, 5, 4), L(46, 0), L(48, 6), L(50, 6)]));
 
     [Fact]
     public void ProbabilitiesAndMatrices_AreWhatTheyMustBe() => AssertExact(TraceText.WithRoots()
