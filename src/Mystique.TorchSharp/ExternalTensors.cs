@@ -13,21 +13,23 @@ internal sealed class ExternalTensors : IDisposable
 {
     private readonly ReplayPlan _plan;
     private readonly uint _seed;
+    private readonly TargetDevices _devices;
     private readonly Tensor?[] _storages;
     private readonly List<Tensor> _views = [];
 
     /// <summary>Allocates and fills the storages.</summary>
-    public ExternalTensors(ReplayPlan plan, uint seed, int threads, Action<int, int>? progress = null)
+    public ExternalTensors(ReplayPlan plan, uint seed, int threads, TargetDevices devices, Action<int, int>? progress = null)
     {
         _plan = plan;
         _seed = seed;
+        _devices = devices;
         _storages = new Tensor?[plan.Storages.Length];
         for (int i = 0; i < plan.Storages.Length; i++)
         {
             if (plan.Storages[i].Initializer is not { } initializer)
                 continue;
             long elements = plan.Storages[i].SizeBytes / Math.Max(1, initializer.Type.SizeBytes());
-            _storages[i] = empty([elements], (TorchScalarType)(sbyte)initializer.Type, CPU);
+            _storages[i] = empty([elements], (TorchScalarType)(sbyte)initializer.Type, devices.All[plan.Storages[i].Device]);
             Fill(i, threads);
             progress?.Invoke(i + 1, plan.Storages.Length);
         }
@@ -80,7 +82,10 @@ internal sealed class ExternalTensors : IDisposable
     {
         var view = _storages[tensor.Storage]!.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset);
         if (tensor.IsWrappedNumber)
+        {
+            view = view.cpu(); // Numbers are the host's, wherever what they meet is.
             WrappedNumber.Mark(view);
+        }
         _views.Add(view);
         return view;
     }
@@ -88,16 +93,30 @@ internal sealed class ExternalTensors : IDisposable
     /// <summary>A view with another element type than its storage was filled with.</summary>
     private unsafe void PutBlob(ScriptProgram program, int slot, PlannedTensor tensor)
     {
+        var device = _devices.All[_plan.Storages[tensor.Storage].Device];
         fixed (long* sizes = tensor.Shape.AsSpan(), strides = tensor.Strides.AsSpan())
         {
             if (LibTorch.NewTensorFromBlob(LibTorch.TensorData(_storages[tensor.Storage]!.Handle), tensor.Shape.Length,
-                sizes, strides, tensor.Offset, (int)tensor.Type, 0, 0, out nint view) != 0)
+                sizes, strides, tensor.Offset, (int)tensor.Type, (int)device.type, Math.Max(0, device.index), out nint view) != 0)
                 throw new ExternalException($"libtorch cannot make a tensor of {tensor.Type.TorchName()}");
             program.Put(slot, view);
             LibTorch.DisposeTensor(view);
         }
     }
 
-    private void Fill(int index, int threads) => SyntheticData.Fill(LibTorch.TensorData(_storages[index]!.Handle),
+    private void Fill(int index, int threads)
+    {
+        var storage = _storages[index]!;
+        if (storage.device.type == global::TorchSharp.DeviceType.CPU)
+        {
+            FillOnHost(storage, index, threads);
+            return;
+        }
+        using var host = empty(storage.shape, storage.dtype, CPU);
+        FillOnHost(host, index, threads);
+        storage.copy_(host);
+    }
+
+    private void FillOnHost(Tensor storage, int index, int threads) => SyntheticData.Fill(LibTorch.TensorData(storage.Handle),
         _plan.Storages[index].SizeBytes, _plan.Storages[index].Initializer!, index, _seed, threads);
 }

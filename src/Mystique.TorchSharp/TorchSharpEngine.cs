@@ -19,22 +19,26 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     private readonly BenchmarkPackage _package;
     private readonly uint _seed;
     private readonly int _threads;
+    private readonly TargetDevices _devices;
     private readonly IDisposable _gradMode;
     private ScriptProgram? _program;
     private ExternalTensors? _externals;
+    private Pacer? _pacer;
 
     /// <summary>Opens a package; nothing is allocated yet.</summary>
     /// <param name="package">The package.</param>
     /// <param name="threads">Threads within operators; 0 takes as many as there are processors.</param>
     /// <param name="seed">What the contents of external tensors are drawn from.</param>
     /// <param name="libraries">Libraries of operators to load; they register what they have.</param>
-    /// <exception cref="Diagnostics.MystiqueException">libtorch or a library cannot be loaded (MYS401, MYS402, MYS408).</exception>
-    public TorchSharpEngine(BenchmarkPackage package, int threads, uint seed, IReadOnlyList<string>? libraries = null)
+    /// <param name="device">The device: <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>; empty for the host.</param>
+    /// <exception cref="Diagnostics.MystiqueException">libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).</exception>
+    public TorchSharpEngine(BenchmarkPackage package, int threads, uint seed, IReadOnlyList<string>? libraries = null, string device = "")
     {
         LibTorch.Load();
         foreach (string library in libraries ?? [])
             LibTorch.LoadOperators(library);
         _package = package;
+        _devices = new TargetDevices(package.Plan.Devices, device);
         _seed = seed;
         _threads = threads > 0 ? threads : Environment.ProcessorCount;
         set_num_threads(_threads);
@@ -42,7 +46,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
-    public EngineInfo Info => TorchSharpRuntime.Describe(_threads);
+    public EngineInfo Info => TorchSharpRuntime.Describe(_threads, _devices.Main.ToString());
 
     /// <inheritdoc/>
     public ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names) => Dispatcher.SchemasOf(names).ToImmutableDictionary();
@@ -51,7 +55,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     public void Start(Action<int, int> progress)
     {
         _program = Load([.. _package.ProgramBytes], _package.Schedule);
-        _externals = new ExternalTensors(_package.Plan, _seed, _threads, progress);
+        _externals = new ExternalTensors(_package.Plan, _seed, _threads, _devices, progress);
         _externals.PutInto(_program);
     }
 
@@ -63,9 +67,23 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     {
         var program = Program;
         long start = Stopwatch.GetTimestamp();
-        CallAll(program);
+        if (_pacer is null)
+            CallAll(program);
+        else
+            _pacer.Run(CallOne);
+        _devices.Synchronize();
         return (long)((Stopwatch.GetTimestamp() - start) * (1e9 / Stopwatch.Frequency));
     }
+
+    /// <inheritdoc/>
+    public void KeepPace()
+    {
+        Restore(all: true);
+        _pacer = Pacer.Of(_package, CallOne);
+    }
+
+    /// <inheritdoc/>
+    public PaceReport? TakePaceReport() => _pacer?.TakeReport();
 
     /// <inheritdoc/>
     public void Observe(string tracePath)
@@ -74,10 +92,17 @@ public sealed partial class TorchSharpEngine : IReplayEngine
         TraceObserver.Record(tracePath, () => CallAll(program));
     }
 
-    private static void CallAll(ScriptProgram program)
+    private void CallAll(ScriptProgram program)
     {
         for (int i = 0; i < program.Count; i++)
-            program.Call(i);
+            CallOne(i);
+    }
+
+    private void CallOne(int call)
+    {
+        _program!.Call(call);
+        if (_package.Schedule[call].HostWaits)
+            _devices.Synchronize();
     }
 
     /// <inheritdoc/>
@@ -179,9 +204,11 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     {
         var program = new ScriptProgram(archive, schedule);
         program.Resize(_package.Plan.Tensors.Length + BenchmarkProgram.ReservedSlots);
-        using var device = empty(0, device: CPU);
-        foreach (string _ in _package.Plan.Devices)
-            program.UseDevice(device); // All of the trace's devices are the processor here.
+        foreach (var target in _devices.All)
+        {
+            using var device = empty(0, device: target);
+            program.UseDevice(device);
+        }
         return program;
     }
 

@@ -14,6 +14,12 @@ public static class TorchSharpRuntime
     /// <exception cref="Diagnostics.MystiqueException">A library is missing or cannot be loaded (MYS401, MYS402).</exception>
     public static void Load() => LibTorch.Load();
 
+    /// <summary>The version of libtorch that this was built for.</summary>
+    public static string LibTorchVersion => LibTorch.Version;
+
+    /// <summary>The environment variable of a worker that names the folder of another libtorch of that version.</summary>
+    public const string FolderVariable = LibTorch.FolderVariable;
+
     /// <summary>Records what this process runs as an execution trace.</summary>
     /// <param name="path">The trace's file; overwritten.</param>
     /// <param name="action">What to record.</param>
@@ -22,10 +28,11 @@ public static class TorchSharpRuntime
 
     /// <summary>What is said in reports.</summary>
     /// <param name="threads">Threads within operators.</param>
-    public static EngineInfo Describe(int threads) => new("torchsharp", ImmutableSortedDictionary.CreateRange(StringComparer.Ordinal,
+    /// <param name="device">The device.</param>
+    public static EngineInfo Describe(int threads, string device = "cpu") => new("torchsharp", ImmutableSortedDictionary.CreateRange(StringComparer.Ordinal,
         new Dictionary<string, string>
         {
             ["libtorch"] = LibTorch.Version,
             ["torchsharp"] = typeof(global::TorchSharp.torch).Assembly.GetName().Version!.ToString(3),
-        }), "cpu", threads);
+        }), device, threads);
 }

@@ -3,6 +3,7 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
 using Mystique.Planning;
+using Mystique.Profiles;
 using Mystique.Replay;
 using Mystique.Traces;
 using Spectre.Console;
@@ -18,34 +19,38 @@ internal static class GenerateCommand
         var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
+        var profile = new Option<string?>("--profile") { Description = "A Kineto profile of the same job (.json or .json.gz): the original's times, kernels and streams go into the package", HelpName = "KINETO" };
         var planning = SharedOptions.Planning.Create();
         var command = new Command("generate",
             """
             Generates a benchmark package from an execution trace. The same trace gives the same bytes.
 
             Example:
-              mystique generate trace.et.json.gz -o resnet.bench
+              mystique generate rank-0.et.json.gz --profile rank-0.kineto.json.gz -o rank-0.bench
             """)
         { trace, output, iteration, strict };
+        command.Add(profile);
         planning.AddTo(command);
         command.SetAction(result =>
         {
-            var plan = PlansOf(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict), planning.Read(result)).Plan([]);
+            var plan = PlansOf(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict), planning.Read(result), result.GetValue(profile)).Plan([]);
             var package = BenchmarkPackage.Create(plan);
             string folder = result.GetValue(output)!;
             package.Write(folder);
             PlanTables.WriteCoverage(plan);
-            Terminal.Out.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), {BenchmarkPackage.ManifestFile}");
+            Terminal.Out.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), {BenchmarkPackage.ManifestFile}, {RunScript.FileName}");
             return (int)ExitCode.Done;
         });
         return command;
     }
 
     /// <summary>Reads a trace, says what is odd about it, and makes ready to plan.</summary>
-    internal static TracePlanSource PlansOf(string trace, string? iteration, bool strict, PlanningOptions options)
+    internal static TracePlanSource PlansOf(string trace, string? iteration, bool strict, PlanningOptions options, string? profile = null)
     {
         var read = TraceReader.Read(trace, new TraceReadOptions(strict));
         Terminal.Warn(read);
+        if (profile is not null)
+            options = options with { Profile = ProfileLinker.Link(read, profile) };
         return new TracePlanSource(read, SharedOptions.SelectionOf(iteration), options);
     }
 }

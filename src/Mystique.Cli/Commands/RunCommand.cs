@@ -2,14 +2,19 @@ using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
+using Mystique.Planning;
 using Mystique.Replay;
 using Mystique.Reporting;
+using Mystique.TorchSharp;
 
 namespace Mystique.Cli.Commands;
 
 /// <summary><c>mystique run</c>: runs a package, or a trace as a package, and measures it.</summary>
 internal static class RunCommand
 {
+    private const string TorchSharp = "torchsharp";
+    private const string Python = "python";
+
     public static Command Create()
     {
         var input = new Argument<string>("TRACE|PACKAGE") { Description = "An execution trace (.json or .json.gz; - is standard input), or a package's folder" };
@@ -31,6 +36,14 @@ internal static class RunCommand
                 if (!File.Exists(token.Value))
                     result.AddError($"--load-library: there is no file {token.Value}.");
         });
+        var engine = new Option<string>("--engine") { Description = "torchsharp: libtorch, which comes along; python: the PyTorch of a Python", HelpName = "torchsharp|python", DefaultValueFactory = _ => TorchSharp };
+        engine.AcceptOnlyFromAmong(TorchSharp, Python);
+        var python = new Option<string>("--python") { Description = "The Python of --engine python", HelpName = "EXE", DefaultValueFactory = _ => "python3" };
+        var libtorch = new Option<string?>("--libtorch") { Description = $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example torch/lib of an installed PyTorch", HelpName = "DIR" };
+        var device = new Option<string>("--device") { Description = "What stands for the recorded accelerators: cpu, cuda:1, …", HelpName = "D", DefaultValueFactory = _ => "" };
+        var pace = new Option<string>("--pace") { Description = "none: run flat out; recorded: calls start when they did in the original (generate --profile or --reference-time)", HelpName = "none|recorded", DefaultValueFactory = _ => "none" };
+        pace.AcceptOnlyFromAmong("none", "recorded");
+        var kineto = new Option<string?>("--profile") { Description = "Write a Kineto profile of one iteration into FILE (--engine python)", HelpName = "FILE" };
         var planning = SharedOptions.Planning.Create();
         var json = SharedOptions.Json();
         var command = new Command("run",
@@ -39,18 +52,26 @@ internal static class RunCommand
 
             Example:
               mystique run trace.et.json.gz --iterations 50 --json result.json
+              mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, json };
+        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, json };
         planning.AddTo(command);
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
+            Terminal.CheckFolder(result.GetValue(kineto));
+            bool isPython = result.GetValue(engine) == Python;
+            if (!isPython && result.GetValue(kineto) is not null)
+                throw Problems.EngineHasNoProfiler(TorchSharp);
+            var worker = isPython ? WorkerProcess.StartPython(result.GetValue(python)!) : WorkerProcess.StartCommand;
+            if (result.GetValue(libtorch) is { } folder)
+                worker = worker with { Environment = new Dictionary<string, string>(worker.Environment) { [TorchSharpRuntime.FolderVariable] = Path.GetFullPath(folder) } };
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
             bool isPackage = BenchmarkPackage.IsPackage(path);
             var package = isPackage ? BenchmarkPackage.Read(path) : null;
             var plans = planning.Read(result);
-            IPlanSource source = package is null ? GenerateCommand.PlansOf(path, result.GetValue(iteration), isStrict, plans) : new FixedPlanSource(package.Plan);
+            IPlanSource source = package is null ? GenerateCommand.PlansOf(path, result.GetValue(iteration), isStrict, plans) : new FixedPlanSource(package.Plan with { Times = PlanTimes.WithReference(package.Plan.Times, plans.ReferenceNs) });
             var options = replay.Read(result) with
             {
                 Strict = isStrict,
@@ -58,10 +79,13 @@ internal static class RunCommand
                 ProfileIterations = result.GetValue(noProfile) ? 0 : new ReplayOptions().ProfileIterations,
                 Verify = result.GetValue(verify) ?? (package is null || !VerificationMemory.Knows(package)),
                 CheckValues = result.GetValue(checkValues),
+                Device = result.GetValue(device)!,
+                Pace = result.GetValue(pace) == "recorded" ? ReplayPace.Recorded : ReplayPace.None,
+                KinetoFile = result.GetValue(kineto),
                 Libraries = [.. result.GetValue(libraries)!],
                 Planning = plans,
             };
-            var outcome = Terminal.WithProgress(progress => ReplayRunner.Run(source, WorkerProcess.StartCommand, options, progress));
+            var outcome = Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress));
             if (package is not null && outcome.Verification is { IsExact: true })
                 VerificationMemory.Remember(package);
             if (result.GetValue(json) is { } file)

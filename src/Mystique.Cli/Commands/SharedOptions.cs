@@ -66,7 +66,7 @@ internal static class SharedOptions
     }
 
     /// <summary>The options of a plan.</summary>
-    internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions, Option<double?> ScaleMemory)
+    internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions, Option<double?> ScaleMemory, Option<double?> ReferenceTime)
     {
         public static Planning Create()
         {
@@ -88,10 +88,16 @@ internal static class SharedOptions
                 CustomParser = result => result.Tokens is not [var token] ? 0
                     : double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && value > 0 ? value : Refuse(result, token.Value),
             };
+            var reference = new Option<double?>("--reference-time") { Description = "An iteration's time in the original, in milliseconds, measured without an observer: what --pace recorded comes to", HelpName = "MS" };
+            reference.Validators.Add(result =>
+            {
+                if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && value is > 0 and < 1e9))
+                    result.AddError($"--reference-time takes a number of milliseconds above 0, not '{token.Value}'.");
+            });
             return new Planning(skew,
                 new Option<string?>("--values") { Description = "Rows that say what tensors must hold, beside those that come along (docs/values.md)", HelpName = "FILE" },
                 new Option<string?>("--substitutions") { Description = "Rows that say what to run in the place of operators, beside those that come along (docs/values.md)", HelpName = "FILE" },
-                scale);
+                scale, reference);
 
             static double? Refuse(ArgumentResult result, string text)
             {
@@ -106,6 +112,7 @@ internal static class SharedOptions
             command.Add(Values);
             command.Add(Substitutions);
             command.Add(ScaleMemory);
+            command.Add(ReferenceTime);
         }
 
         public PlanningOptions Read(ParseResult result)
@@ -117,6 +124,7 @@ internal static class SharedOptions
                 IndexSkew = result.GetValue(IndexSkew),
                 Values = result.GetValue(Values) is { } values ? ValueTable.ReadFile(values) : ValueTable.BuiltIn,
                 Substitutions = result.GetValue(Substitutions) is { } table ? SubstitutionTable.ReadFile(table) : SubstitutionTable.BuiltIn,
+                ReferenceNs = result.GetValue(ReferenceTime) is { } milliseconds ? (long)(milliseconds * 1e6) : null,
                 MemoryLimitBytes = limit switch { null => null, 0 => MemoryProbe.AvailableBytes() * 9 / 10, var gigabytes => (long)(gigabytes * 1e9) },
             };
         }

@@ -24,6 +24,14 @@ internal static class WorkerProcess
         }
     }
 
+    /// <summary>How to start a worker that runs packages in Python.</summary>
+    /// <param name="python">The Python.</param>
+    public static WorkerCommand StartPython(string python) => new(python, ["--worker"])
+    {
+        Script = RunScript.Text,
+        Environment = new Dictionary<string, string> { ["PYTHONDONTWRITEBYTECODE"] = "1", ["PYTHONUNBUFFERED"] = "1" },
+    };
+
     public static Command CreateCommand()
     {
         var command = new Command(Name, "Runs replays for another mystique process; not for people.") { Hidden = true };
@@ -38,5 +46,5 @@ internal static class WorkerProcess
 
     private static IIterationRunner Open(WorkerRequest request) => request.Workload is { } workload
         ? new ExampleRunner(workload, request.Threads)
-        : new TorchSharpEngine(BenchmarkPackage.Read(request.Package!), request.Threads, request.Seed, request.Libraries);
+        : new TorchSharpEngine(BenchmarkPackage.Read(request.Package!), request.Threads, request.Seed, request.Libraries, request.Device ?? "");
 }

@@ -69,6 +69,15 @@ internal static class Problems
     public static MystiqueException NoTraces(string where) =>
         new("MYS117", "there is no execution trace", where, CaptureHint);
 
+    public static MystiqueException ProfileUnreadable(string path, Exception cause) =>
+        new("MYS118", $"the profile cannot be read: {cause.Message}", path, "check the path and that it may be read", inner: cause);
+
+    public static MystiqueException ProfileInvalid(string source, string why) =>
+        new("MYS119", $"the file is no Kineto profile: {why}", source, "give what torch.profiler exported (export_chrome_trace)");
+
+    public static MystiqueException ProfileOfAnotherJob(string profile, string trace, string why) =>
+        new("MYS120", $"the profile is not of the job that the trace is of: {why}", profile, $"give a profile that was captured with {trace}");
+
     // MYS2xx: selection and planning.
 
     public static MystiqueException IterationMissing(string source, long number, IEnumerable<long> known)
@@ -143,6 +152,19 @@ internal static class Problems
     public static MystiqueException OperatorLibraryNotLoaded(string path, Exception cause) =>
         new("MYS408", $"the library of operators cannot be loaded: {FirstSentence(cause)}", path,
             "check the path, and that it was built for the libtorch of this tool (`mystique run` names its version)", inner: cause);
+
+    public static MystiqueException EngineHasNoProfiler(string engine) =>
+        new("MYS416", $"the engine {engine} cannot record a Kineto profile", "--profile", "take --engine python");
+
+    public static MystiqueException DeviceMissing(string device, string engine) =>
+        new("MYS411", $"there is no device {device} for {engine}", "--device", "take cpu, or --engine python with a PyTorch that has the device");
+
+    public static MystiqueException WorkerNotStarted(string program, Exception cause) =>
+        new("MYS414", $"the program {program} cannot be started: {FirstSentence(cause)}", program,
+            "check the path; --python names the Python to use", inner: cause);
+
+    public static MystiqueException NoTimes(string source) =>
+        new("MYS413", "the package has no times to keep", source, "generate it with --profile or --reference-time, or take --pace none");
 
     private static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:N1} GB");
 

@@ -6,8 +6,8 @@ using Mystique.Planning;
 namespace Mystique.Packaging;
 
 /// <summary>
-/// A benchmark: the plan, and the program that carries it out. On disk it is a folder of <c>program.pt</c> and
-/// <c>benchmark.json</c>; see <c>docs/package-format.md</c>. Immutable.
+/// A benchmark: the plan, and the program that carries it out. On disk it is a folder of <c>program.pt</c>,
+/// <c>benchmark.json</c> and <c>run.py</c>; see <c>docs/package-format.md</c>. Immutable.
 /// </summary>
 /// <param name="Plan">The plan.</param>
 /// <param name="Schedule">The calls that make one iteration.</param>

@@ -27,6 +27,9 @@ internal sealed record Manifest
 
     public required ImmutableArray<ManifestCall> Schedule { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ManifestTimes? Times { get; init; }
+
     public required ImmutableArray<ManifestReplaced> Replaced { get; init; }
 
     public required ImmutableArray<ManifestStorage> Storages { get; init; }
@@ -46,7 +49,34 @@ internal sealed record ManifestMemory(long ExternalBytes, long PeakBytes);
 
 internal sealed record ManifestProgram(string File, string Sha256);
 
-internal sealed record ManifestCall(string Call, int First, int Count);
+internal sealed record ManifestCall(
+    string Call,
+    int First,
+    int Count,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Stream,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<int>? Wait,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Sync);
+
+internal sealed record ManifestTimes(
+    string Source,
+    long IterationNs,
+    long RecordedNs,
+    int Unlinked,
+    long DeviceNs,
+    long UnexplainedNs,
+    ImmutableArray<ManifestTime> Operators,
+    ImmutableArray<ManifestKernel> Kernels);
+
+internal sealed record ManifestTime(
+    long Node,
+    long StartNs,
+    long DurationNs,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Kernels,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long DeviceNs,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Stream,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Sync);
+
+internal sealed record ManifestKernel(string Name, int Count, long DurationNs);
 
 internal sealed record ManifestReplaced(
     long Node,

@@ -39,12 +39,28 @@ internal static class ManifestMapping
             Program = new ManifestProgram(BenchmarkPackage.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
             Schemas = [.. schemas.Keys],
-            Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count))],
+            Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count, c.Stream, c.Waits.IsEmpty ? null : c.Waits, c.HostWaits))],
+            Times = ToManifest(plan.Times),
             Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.NodeId, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0 ? null : r.By, r.Reason))],
             Storages = [.. plan.Storages.Select(ToManifest)],
             Tensors = [.. plan.Tensors.Select(t => new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal, t.IsWrappedNumber))],
             Operators = operators.MoveToImmutable(),
         };
+    }
+
+    private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes(
+        times.Source, times.IterationNs, times.RecordedNs, times.Unlinked, times.DeviceNs, times.UnexplainedNs,
+        [.. times.Operators.Select(t => new ManifestTime(t.Key, t.Value.StartNs, t.Value.DurationNs, t.Value.Kernels, t.Value.DeviceNs, t.Value.Stream < 0 ? null : t.Value.Stream, t.Value.WaitsAfter))],
+        [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))]);
+
+    private static PlanTimes? ToTimes(ManifestTimes? times)
+    {
+        if (times is null)
+            return null;
+        Check(times.IterationNs > 0 && times.RecordedNs > 0 && times.Operators.All(t => t.StartNs >= 0 && t.DurationNs >= 0), "times");
+        return new PlanTimes(times.Source, times.IterationNs, times.RecordedNs,
+            times.Operators.ToImmutableSortedDictionary(t => t.Node, t => new PlannedTime(t.StartNs, t.DurationNs, t.Kernels, t.DeviceNs, t.Stream ?? -1, t.Sync)),
+            times.Unlinked, [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))], times.UnexplainedNs, times.DeviceNs);
     }
 
     private static ManifestStorage ToManifest(PlannedStorage storage) => new(storage.SizeBytes, storage.Device,
@@ -65,7 +81,8 @@ internal static class ManifestMapping
         return new ReplayPlan(
             new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides, source.HasBackward) { Notes = source.Notes ?? [] },
             manifest.Devices, storages, tensors, operators,
-            [.. manifest.Replaced.Select((r, i) => new ReplacedOperator(r.Node, r.Operator, (Remedy)IndexOf(RemedyNames, r.Remedy, $"replaced[{i}].remedy"), r.By ?? "", r.Reason))]);
+            [.. manifest.Replaced.Select((r, i) => new ReplacedOperator(r.Node, r.Operator, (Remedy)IndexOf(RemedyNames, r.Remedy, $"replaced[{i}].remedy"), r.By ?? "", r.Reason))])
+        { Times = ToTimes(manifest.Times) };
     }
 
     private static PlannedStorage ToStorage(ManifestStorage storage, int index, int deviceCount)

@@ -51,11 +51,12 @@ internal static class PackageFiles
         {
             Directory.CreateDirectory(staging);
             File.WriteAllBytes(Path.Combine(staging, BenchmarkPackage.ProgramFile), [.. package.ProgramBytes]);
+            File.WriteAllText(Path.Combine(staging, RunScript.FileName), RunScript.Text);
             using (var stream = File.Create(Path.Combine(staging, BenchmarkPackage.ManifestFile)))
                 WriteManifest(package, stream);
             Directory.CreateDirectory(target);
             // The manifest goes last: with it the package is there.
-            foreach (string file in (string[])[BenchmarkPackage.ProgramFile, BenchmarkPackage.ManifestFile])
+            foreach (string file in (string[])[RunScript.FileName, BenchmarkPackage.ProgramFile, BenchmarkPackage.ManifestFile])
                 File.Move(Path.Combine(staging, file), Path.Combine(target, file), overwrite: true);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -128,7 +129,7 @@ internal static class PackageFiles
         {
             var plan = ManifestMapping.ToPlan(manifest);
             CheckSchedule(manifest, code, plan.Operators.Length);
-            return new BenchmarkPackage(plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count))], [.. archive], digest);
+            return new BenchmarkPackage(plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count) { Stream = c.Stream, Waits = c.Wait ?? [], HostWaits = c.Sync })], [.. archive], digest);
         }
         catch (Exception exception) when (exception is FormatException or ArgumentException or NullReferenceException or InvalidOperationException)
         {
@@ -146,6 +147,8 @@ internal static class PackageFiles
                 throw new FormatException($"schedule[{i}] does not go on where the call before it ended");
             if (!code.Contains($"  def {call.Call}(self", StringComparison.Ordinal))
                 throw new FormatException($"schedule[{i}] calls {call.Call}, which the program does not have");
+            if (call.Wait is { } waits && waits.Any(w => w < 0 || w >= i))
+                throw new FormatException($"schedule[{i}] waits for a call that does not come before it");
             next += call.Count;
         }
         if (next != operatorCount)

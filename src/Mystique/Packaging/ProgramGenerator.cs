@@ -46,16 +46,14 @@ internal sealed class ProgramGenerator
         """;
 
     private readonly ReplayPlan _plan;
-    private readonly int _perFunction;
     private readonly int[] _lastUse;
     private readonly StringBuilder _text = new(Prologue.ReplaceLineEndings("\n"));
     private readonly ImmutableArray<int>.Builder _lines;
     private int _line = Prologue.ReplaceLineEndings("\n").Count(c => c == '\n');
 
-    private ProgramGenerator(ReplayPlan plan, int operatorsPerFunction)
+    private ProgramGenerator(ReplayPlan plan)
     {
         _plan = plan;
-        _perFunction = operatorsPerFunction;
         _lines = ImmutableArray.CreateBuilder<int>(plan.Operators.Length);
         _lastUse = new int[plan.Tensors.Length];
         for (int i = 0; i < plan.Operators.Length; i++)
@@ -68,21 +66,17 @@ internal sealed class ProgramGenerator
 
     /// <summary>Generates the program.</summary>
     /// <param name="plan">The plan.</param>
-    /// <param name="operatorsPerFunction">Operators to a function, at least 1.</param>
-    public static BenchmarkProgram Generate(ReplayPlan plan, int operatorsPerFunction = BenchmarkProgram.DefaultOperatorsPerFunction)
+    /// <param name="operatorsPerFunction">The most operators of a function, at least 1; null takes what fits the plan.</param>
+    public static BenchmarkProgram Generate(ReplayPlan plan, int? operatorsPerFunction = null)
     {
-        var generator = new ProgramGenerator(plan, operatorsPerFunction);
-        var schedule = ImmutableArray.CreateBuilder<ScheduledCall>();
-        for (int first = 0; first < plan.Operators.Length; first += operatorsPerFunction)
-        {
-            var call = new ScheduledCall(string.Create(CultureInfo.InvariantCulture, $"f{schedule.Count}"), first,
-                Math.Min(operatorsPerFunction, plan.Operators.Length - first));
+        var generator = new ProgramGenerator(plan);
+        var schedule = ScheduleBuilder.Build(plan, operatorsPerFunction
+            ?? (plan.Times is null ? BenchmarkProgram.DefaultOperatorsPerFunction : BenchmarkProgram.PacedOperatorsPerFunction));
+        foreach (var call in schedule)
             generator.WriteFunction(call);
-            schedule.Add(call);
-        }
         generator.Line("  def last(self: __torch__.Benchmark) -> NoneType:");
         generator.Line("    return None");
-        return new BenchmarkProgram(generator._text.ToString(), schedule.ToImmutable(), generator._lines.ToImmutable());
+        return new BenchmarkProgram(generator._text.ToString(), schedule, generator._lines.ToImmutable());
     }
 
     private void WriteFunction(ScheduledCall call)

@@ -1,3 +1,5 @@
+using Mystique.Profiles;
+
 namespace Mystique.Planning;
 
 /// <summary>What a user decides about a plan.</summary>
@@ -11,6 +13,12 @@ public sealed record PlanningOptions
 
     /// <summary>The exponent of Zipf's law for indices; 0, the default, spreads them evenly. At least 0.</summary>
     public double IndexSkew { get; init; }
+
+    /// <summary>The trace's operators in a Kineto profile of the same job; null, the default, where there is none.</summary>
+    public LinkedProfile? Profile { get; init; }
+
+    /// <summary>The time of an iteration of the original that nobody watched, in nanoseconds; null, the default, where it is not known.</summary>
+    public long? ReferenceNs { get; init; }
 
     /// <summary>
     /// The most bytes that the plan may need at one time; what needs more has its embedding tables cut. Null, the

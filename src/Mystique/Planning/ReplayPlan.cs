@@ -18,6 +18,9 @@ public sealed record ReplayPlan(
     ImmutableArray<PlannedOperator> Operators,
     ImmutableArray<ReplacedOperator> Replaced)
 {
+    /// <summary>When its operators ran in the original; null where nothing is known.</summary>
+    public PlanTimes? Times { get; init; }
+
     /// <summary>Operators of the trace that run as recorded.</summary>
     public int ReplayedCount => Operators.Count(o => o.Role == OperatorRole.Recorded);
 

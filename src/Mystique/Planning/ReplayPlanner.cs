@@ -30,10 +30,10 @@ public static class ReplayPlanner
         var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
             trace.SchemaVersion, slice.Iteration?.Number, slice.OutermostCount, slice.Opened.Length, trace.HasStrides,
             trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)))
-        { Notes = LostLiterals.NotesOn(table.RestoredEpsilons) };
+        { Notes = LostLiterals.NotesOn(table.RestoredEpsilons).AddRange(options.Profile?.Notes ?? []) };
         var plan = new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), replaced.ToImmutable());
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, RecordedValues.Of(trace));
-        return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options);
+        return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options) with { Times = PlanTimes.Of(plan, options.Profile, options.ReferenceNs) };
     }
 
     /// <summary>What takes the place of an operator that no program can call: its results, where later operators use them, are there from the start.</summary>

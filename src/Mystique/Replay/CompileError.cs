@@ -14,7 +14,8 @@ internal sealed partial record CompileError(int Line, string What)
         var match = LinePattern().Match(standardError);
         if (!match.Success)
             return null;
-        string what = standardError.Split('\n').SkipWhile(l => !l.Contains("what():", StringComparison.Ordinal))
+        string[] lines = standardError.Split('\n');
+        string what = lines.SkipWhile(l => standardError.Contains("what():", StringComparison.Ordinal) && !l.Contains("what():", StringComparison.Ordinal))
             .Select(l => l.Replace("what():", "", StringComparison.Ordinal).Trim()).FirstOrDefault(l => l.Length > 0) ?? "it says no more";
         return new CompileError(int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture), what.TrimEnd(':', '.'));
     }

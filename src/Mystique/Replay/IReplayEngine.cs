@@ -36,6 +36,13 @@ public interface IReplayEngine : IIterationRunner
     /// <returns>By name, the schemas of those that it knows.</returns>
     ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names);
 
+    /// <summary>From now on, iterations keep the original's pace.</summary>
+    /// <exception cref="Diagnostics.MystiqueException">The package has no times (MYS413).</exception>
+    void KeepPace();
+
+    /// <summary>How the pace was kept since the last call; null where it is not kept.</summary>
+    PaceReport? TakePaceReport();
+
     /// <summary>Runs each operator on its own, and goes on after one that fails.</summary>
     /// <param name="before">Told the place of each operator before it runs, so that one that ends the process is known.</param>
     /// <returns>The operators that failed.</returns>
@@ -57,6 +64,13 @@ public interface IReplayEngine : IIterationRunner
 /// <param name="Device">The device.</param>
 /// <param name="Threads">Threads within operators.</param>
 public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, string> Versions, string Device, int Threads);
+
+/// <summary>How a replay kept the original's pace.</summary>
+/// <param name="Waits">Waits in an iteration.</param>
+/// <param name="WaitedNs">Nanoseconds waited in an iteration.</param>
+/// <param name="Late">Calls of an iteration that started after their time.</param>
+/// <param name="WorstLateNs">The most that a call of any iteration was late, in nanoseconds.</param>
+public sealed record PaceReport(long Waits, long WaitedNs, long Late, long WorstLateNs);
 
 /// <summary>An operator of a plan that did not run.</summary>
 /// <param name="Operator">Its place in the plan.</param>

@@ -31,6 +31,15 @@ public sealed record ReplayOptions
     /// <summary>Whether results are checked for values that are not finite, after the measured iterations. The default is no.</summary>
     public bool CheckValues { get; init; }
 
+    /// <summary>The device; empty, the default, leaves it to the engine.</summary>
+    public string Device { get; init; } = "";
+
+    /// <summary>Whether iterations keep the original's pace. The default is to run flat out.</summary>
+    public ReplayPace Pace { get; init; }
+
+    /// <summary>Where to write a Kineto profile of one iteration, which is recorded last; null for none.</summary>
+    public string? KinetoFile { get; init; }
+
     /// <summary>Libraries of operators that the worker loads before anything else.</summary>
     public ImmutableArray<string> Libraries { get; init; } = [];
 
@@ -39,6 +48,16 @@ public sealed record ReplayOptions
 
     /// <summary>What the contents of external tensors are drawn from.</summary>
     public uint Seed { get; init; } = 1;
+}
+
+/// <summary>When calls of a replay start.</summary>
+public enum ReplayPace
+{
+    /// <summary>As soon as can be.</summary>
+    None,
+
+    /// <summary>When they started in the original, or later where the replay is slower.</summary>
+    Recorded,
 }
 
 /// <summary>The outcome of a replay.</summary>
@@ -52,6 +71,7 @@ public sealed record ReplayOptions
 /// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds; restoring state is in it.</param>
 /// <param name="Verification">What the observer saw; null where nobody looked.</param>
 /// <param name="NonFinite">Operators whose results are not finite; null where nobody looked.</param>
+/// <param name="Pace">How the original's pace was kept in the measured iterations; null where it was not asked for.</param>
 public sealed record ReplayResult(
     ReplayPlan Plan,
     ReplayOptions Options,
@@ -62,7 +82,8 @@ public sealed record ReplayResult(
     MemoryUse Memory,
     double CpuTimeNs,
     VerificationResult? Verification,
-    ImmutableArray<OperatorFailure>? NonFinite = null);
+    ImmutableArray<OperatorFailure>? NonFinite = null,
+    PaceReport? Pace = null);
 
 /// <summary>Time of all operators of a kind in one iteration.</summary>
 /// <param name="Name">The full name, for example <c>aten::add.Tensor</c>.</param>

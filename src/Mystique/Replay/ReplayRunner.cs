@@ -21,10 +21,13 @@ public static class ReplayRunner
             session.Iterate(options.Warmup, "warming up");
         var measured = session.Iterate(options.Iterations, "measuring");
         var kinds = options.ProfileIterations > 0 ? session.Profile(options.ProfileIterations) : [];
+        var nonFinite = options.CheckValues ? (System.Collections.Immutable.ImmutableArray<OperatorFailure>?)session.CheckValues() : null;
+        if (options.KinetoFile is { } file)
+            session.RecordKineto(Path.GetFullPath(file));
         return new ReplayResult(
             session.Package.Plan, options, session.Engine, HostInfo.Current,
             new SampleStatistics(measured.SamplesNs!.Value), kinds,
             new MemoryUse(measured.BaselineBytes, measured.PeakBytes, PlanMemory.Of(session.Package.Plan).PeakBytes),
-            (double)measured.CpuTimeNs / options.Iterations, verification, options.CheckValues ? session.CheckValues() : null);
+            (double)measured.CpuTimeNs / options.Iterations, verification, nonFinite, measured.Pace);
     }
 }

@@ -26,12 +26,18 @@ internal sealed class ReplaySession : IDisposable
 
     private ReplaySession(IPlanSource source, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
     {
-        _command = command;
         _options = options;
         _progress = progress;
         _fit = new TargetFit(source, options.Planning, SchemasOf, () => string.Join(", ", Engine!.Versions.Take(1).Select(v => $"{v.Key} {v.Value}")));
         Package = BenchmarkPackage.Create(_fit.Plan);
         _workFolder = Directory.CreateTempSubdirectory("mystique-").FullName;
+        _command = command;
+        if (command.Script is { } script)
+        {
+            string path = Path.Combine(_workFolder, RunScript.FileName);
+            File.WriteAllText(path, script);
+            _command = command with { Arguments = [path, .. command.Arguments] };
+        }
     }
 
     /// <summary>What runs: the plan's package, or what it was fitted to.</summary>
@@ -48,6 +54,8 @@ internal sealed class ReplaySession : IDisposable
         {
             session.CheckMemory();
             session.Prepare();
+            if (options.Pace == ReplayPace.Recorded)
+                session.Call(new WorkerRequest(WorkerRequest.Pace), "learning the pace");
             return session;
         }
         catch
@@ -68,6 +76,9 @@ internal sealed class ReplaySession : IDisposable
         Call(new WorkerRequest(WorkerRequest.Observe) { Path = path }, "verifying");
         return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path));
     }
+
+    /// <summary>Records a Kineto profile of one iteration.</summary>
+    public void RecordKineto(string path) => Call(new WorkerRequest(WorkerRequest.Kineto) { Path = path }, "recording a profile");
 
     /// <summary>Looks for operators whose results are not finite.</summary>
     public ImmutableArray<OperatorFailure> CheckValues() => Call(new WorkerRequest(WorkerRequest.Check), "checking values").Failures!.Value;
@@ -160,6 +171,7 @@ internal sealed class ReplaySession : IDisposable
         {
             Package = folder,
             Threads = _options.Threads,
+            Device = _options.Device,
             Seed = _options.Seed,
             Libraries = _options.Libraries,
         }, "opening").Info!;
@@ -185,12 +197,14 @@ internal sealed class ReplaySession : IDisposable
     }
 
     /// <summary>
-    /// A program that does not compile ends the worker (see <c>docs/design.md</c>); libtorch's last words name the line.
+    /// A program that does not compile ends the worker (see <c>docs/design.md</c>), or is refused by one that runs in Python;
+    /// libtorch's last words name the line.
     /// All operators with the same schema go.
     /// </summary>
     private ImmutableArray<OperatorFailure> FindCompileError(WorkerException exception)
     {
-        if (exception.Kind != WorkerFailureKind.Died || CompileError.Find(exception.StandardError) is not { } error)
+        string words = exception.Kind == WorkerFailureKind.Refused ? exception.Message : exception.StandardError;
+        if (exception.Kind == WorkerFailureKind.TimedOut || CompileError.Find(words) is not { } error)
             return [];
         int culprit = ProgramGenerator.Generate(Package.Plan).OperatorLines.IndexOf(error.Line);
         if (culprit < 0)

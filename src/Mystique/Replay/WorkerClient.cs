@@ -9,6 +9,9 @@ namespace Mystique.Replay;
 /// <param name="Arguments">Its arguments.</param>
 public sealed record WorkerCommand(string FileName, IReadOnlyList<string> Arguments)
 {
+    /// <summary>A script that the program runs: written to a file, whose path is the first argument. Null for none.</summary>
+    public string? Script { get; init; }
+
     /// <summary>Variables that it gets beside those of this process.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 }
@@ -62,7 +65,14 @@ internal sealed class WorkerClient : IDisposable
             start.ArgumentList.Add(argument);
         foreach (var (name, value) in command.Environment)
             start.Environment[name] = value;
-        _process = Process.Start(start)!;
+        try
+        {
+            _process = Process.Start(start)!;
+        }
+        catch (System.ComponentModel.Win32Exception exception)
+        {
+            throw Problems.WorkerNotStarted(command.FileName, exception);
+        }
         _process.ErrorDataReceived += (_, e) => KeepError(e.Data);
         _process.BeginErrorReadLine();
     }
@@ -89,7 +99,7 @@ internal sealed class WorkerClient : IDisposable
                     case WorkerResponse.Result:
                         return response;
                     case WorkerResponse.Failure when response.Problem is [var id, var what, var where, var wayOut]:
-                        throw new MystiqueException(id, what, where, wayOut, ExitCode.ReplayFailed);
+                        throw new MystiqueException(id, what, where, wayOut, response.ExitCode == 0 ? ExitCode.ReplayFailed : (ExitCode)response.ExitCode);
                     case WorkerResponse.Failure:
                         throw new WorkerException(WorkerFailureKind.Refused, response.Error ?? "", Errors(), lastProgress);
                     case WorkerResponse.Progress:

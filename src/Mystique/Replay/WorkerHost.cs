@@ -30,7 +30,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
             }
             catch (MystiqueException exception)
             {
-                response = new WorkerResponse(WorkerResponse.Failure) { Problem = [exception.Id, exception.What, exception.Where, exception.WayOut] };
+                response = new WorkerResponse(WorkerResponse.Failure) { Problem = [exception.Id, exception.What, exception.Where, exception.WayOut], ExitCode = (int)exception.ExitCode };
             }
             catch (Exception exception) when (exception is ExternalException or IOException or InvalidOperationException or ArgumentException)
             {
@@ -56,6 +56,11 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
                 _baselineBytes = MemoryProbe.AnonymousBytes();
                 Runner.Start(Report);
                 return Result() with { BaselineBytes = _baselineBytes };
+            case WorkerRequest.Pace:
+                Engine.KeepPace();
+                return Result();
+            case WorkerRequest.Kineto:
+                throw Problems.EngineHasNoProfiler(_runner!.Info.Name);
             case WorkerRequest.Iterate:
                 return Iterate(request.Count);
             case WorkerRequest.Observe:
@@ -83,6 +88,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
         var samples = new long[count];
         var cpuTime = TimeSpan.Zero;
         MemoryProbe.ResetPeak();
+        (Runner as IReplayEngine)?.TakePaceReport();
         for (int i = 0; i < count; i++)
         {
             if (i % IterationsBetweenRestores == 0)
@@ -102,6 +108,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
             BaselineBytes = _baselineBytes,
             PeakBytes = MemoryProbe.PeakAnonymousBytes(),
             CpuTimeNs = cpuTime.Ticks * 100,
+            Pace = (Runner as IReplayEngine)?.TakePaceReport(),
         };
     }
 

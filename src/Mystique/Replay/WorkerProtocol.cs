@@ -17,6 +17,12 @@ internal sealed record WorkerRequest(string Command)
     /// <summary>Looks for operators whose results are not finite; the answer has Failures.</summary>
     public const string Check = "check";
 
+    /// <summary>From now on, iterations keep the original's pace.</summary>
+    public const string Pace = "pace";
+
+    /// <summary>Records a Kineto profile of one iteration into <see cref="Path"/>.</summary>
+    public const string Kineto = "kineto";
+
     /// <summary>Makes ready; the answer has Memory.</summary>
     public const string Start = "start";
 
@@ -41,6 +47,9 @@ internal sealed record WorkerRequest(string Command)
     public ImmutableArray<string>? Names { get; init; }
 
     public int Threads { get; init; }
+
+    /// <summary>The device; empty for the engine's choice.</summary>
+    public string? Device { get; init; }
 
     public uint Seed { get; init; }
 
@@ -70,6 +79,11 @@ internal sealed record WorkerResponse(string Kind)
 
     /// <summary>Of a failure that the user can act on: its id, what, where, and the way out.</summary>
     public ImmutableArray<string>? Problem { get; init; }
+
+    /// <summary>Of such a failure, the exit code; 0 where the worker does not say.</summary>
+    public int ExitCode { get; init; }
+
+    public PaceReport? Pace { get; init; }
 
     public EngineInfo? Info { get; init; }
 

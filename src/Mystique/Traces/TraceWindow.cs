@@ -3,7 +3,9 @@ using System.Security.Cryptography;
 namespace Mystique.Traces;
 
 /// <summary>The part of a stream that is being looked at: it slides on as nodes are read, and hashes what it has seen.</summary>
-internal sealed class TraceWindow(Stream stream)
+/// <param name="stream">The stream.</param>
+/// <param name="hashes">Whether it is hashed.</param>
+internal sealed class TraceWindow(Stream stream, bool hashes = true)
 {
     private const int InitialSize = 1 << 20;
 
@@ -63,7 +65,8 @@ internal sealed class TraceWindow(Stream stream)
             Array.Resize(ref _buffer, _buffer.Length * 2);
         }
         int count = stream.ReadAtLeast(_buffer.AsSpan(_end), 1, throwOnEndOfStream: false);
-        _hash.AppendData(_buffer, _end, count);
+        if (hashes)
+            _hash.AppendData(_buffer, _end, count);
         _end += count;
         TotalBytes += count;
         // One byte more is asked for at the end only: then what is in the window is all there is.

@@ -1,0 +1,31 @@
+using System.Reflection;
+
+namespace Mystique.Packaging;
+
+/// <summary>
+/// <c>run.py</c>, which goes into every package: it runs the package on the PyTorch that a Python has, without this
+/// program. Its source is in parts, in the order in which data flows through it, in the folder <c>run</c>.
+/// </summary>
+internal static class RunScript
+{
+    /// <summary>Its file in a package.</summary>
+    public const string FileName = "run.py";
+
+    private const string Folder = "run/";
+
+    private static readonly Lazy<string> Joined = new(Join);
+
+    /// <summary>The whole file.</summary>
+    public static string Text => Joined.Value;
+
+    private static string Join()
+    {
+        var assembly = Assembly.GetExecutingAssembly();
+        var parts = assembly.GetManifestResourceNames().Where(n => n.StartsWith(Folder, StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(name =>
+        {
+            using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
+            return reader.ReadToEnd().ReplaceLineEndings("\n");
+        });
+        return string.Join("\n\n", parts);
+    }
+}

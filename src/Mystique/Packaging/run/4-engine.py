@@ -1,0 +1,249 @@
+# The engine: what a package runs on.
+
+class Engine:
+    """A package, ready to run on a device."""
+
+    def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False):
+        need_torch()
+        for library in libraries:
+            try:
+                torch.ops.load_library(library)
+            except OSError as error:
+                raise Problem("MYS408", f"the library of operators cannot be loaded: {first_line(error)}", library,
+                              "check the path, and that it was built for this PyTorch")
+        self.package, self.seed, self.eager = package, seed, eager or not hasattr(torch.jit, "load")
+        self.recorded = package.manifest["devices"]
+        self.device = self.find_device(device)
+        self.devices = [self.target_of(d) for d in self.recorded]
+        self.backend = getattr(torch, self.device.type, None) if self.device.type != "cpu" else None
+        self.threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count()
+        torch.set_num_threads(self.threads)
+        torch.set_grad_enabled(package.manifest["source"]["has_backward"])
+        self.externals = self.program = None
+        self.pacer = None
+
+    def find_device(self, name):
+        """The device that stands for the recorded ones: the one asked for, else an accelerator for what ran on one."""
+        used_accelerator = any(not d.startswith("cpu") for d in self.recorded)
+        name = name or ("cuda" if used_accelerator and torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(name)
+            torch.empty(1, device=device)
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
+            return device
+        except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
+            there = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+            raise Problem("MYS411", f"there is no device {name} for PyTorch {torch.__version__}: {first_line(error)}", self.package.path,
+                          f"name one of {', '.join(['cpu'] + there)}")
+
+    def target_of(self, recorded):
+        """Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device."""
+        if recorded.startswith("cpu") and any(not d.startswith("cpu") for d in self.recorded):
+            return torch.device("cpu")
+        return self.device
+
+    def info(self):
+        versions = {"torch": torch.__version__, "python": platform.python_version()}
+        if self.device.type == "cuda":
+            versions["hip" if torch.version.hip else "cuda"] = torch.version.hip or torch.version.cuda
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
+        return {"name": "python", "versions": versions, "device": f"{self.device} ({name})" if name else str(self.device), "threads": self.threads}
+
+    def start(self, progress=lambda done, total: None, fall_back=True):
+        """Loads the program and makes the tensors. TorchScript where it takes the program; else operator by operator."""
+        self.fallback = "asked for" if self.eager else ""
+        try:
+            if not self.eager:
+                try:
+                    self.program = ScriptProgram(self.package, self.devices)
+                except RuntimeError as error:
+                    if not fall_back:
+                        raise
+                    self.fallback = first_line(error)
+            if self.program is None:
+                self.program = EagerProgram(self.package, self.devices)
+            self.externals = Externals(self.package, self.devices, self.seed, progress)
+            self.put_into(self.program)
+            self.steps = self.steps_of(self.program)
+        except RuntimeError as error:
+            raise self.memory_problem(error) or error
+
+    def memory_problem(self, error):
+        if "out of memory" in str(error) or "allocate memory" in str(error):
+            memory = self.package.manifest["memory"]
+            return Problem("MYS412", f"the device's memory does not suffice: {first_line(error)}",
+                           f"{self.package.path}: the plan needs {memory['peak_bytes'] / 1e9:,.1f} GB on {self.device}",
+                           "take a device with more memory, or generate the package from a smaller part of the trace (--iteration) or with --scale-memory", 1)
+
+    def put_into(self, program):
+        for slot, tensor in enumerate(self.package.manifest["tensors"]):
+            if tensor.get("external") or tensor["storage"] < 0:
+                program.put(slot, self.externals.view(tensor))
+
+    def steps_of(self, program):
+        """The calls of an iteration, with the streams that they run on, and the waits of the host that were recorded."""
+        schedule = self.package.manifest["schedule"]
+        if self.backend is None:
+            return program.calls
+        streams = {s: self.backend.Stream() for s in {c.get("stream") for c in schedule} - {None}} if hasattr(self.backend, "Stream") else {}
+        events = {w: self.backend.Event() for c in schedule for w in c.get("wait", ())} if streams else {}
+        steps = []
+        for i, (call, function) in enumerate(zip(schedule, program.calls)):
+            stream, waits = streams.get(call.get("stream")), [events[w] for w in call.get("wait", ()) if w in events]
+            if stream is not None or waits or i in events:
+                function = self.on_stream(function, stream, waits, events.get(i))
+            steps.append(self.then_wait(function) if call.get("sync") else function)
+        return steps
+
+    def on_stream(self, function, stream, waits, event):
+        backend = self.backend
+
+        def run():
+            with backend.stream(stream) if stream is not None else contextlib.nullcontext():
+                for wait in waits:
+                    backend.current_stream().wait_event(wait)
+                function()
+                if event is not None:
+                    event.record()
+        return run
+
+    def then_wait(self, function):
+        def run():
+            function()
+            self.backend.synchronize()
+        return run
+
+    def synchronize(self):
+        if self.backend is not None:
+            self.backend.synchronize()
+
+    def run_all(self):
+        if self.pacer is not None:
+            return self.pacer.run(self.steps)
+        for step in self.steps:
+            step()
+
+    def iterate(self, count, progress=lambda done, total: None):
+        """Runs iterations, measured, from the same state each: see docs/design.md, 8. Times in nanoseconds."""
+        samples, events, cpu_time = [], [], 0
+        reset_peak(self.backend)
+        if self.pacer is not None:
+            self.pacer.reset()
+        try:
+            for i in range(count):
+                if i % RESTORE_EVERY == 0:
+                    self.externals.restore(True)
+                    self.run_all()
+                self.externals.restore(False)
+                before = time.process_time_ns()
+                if self.backend is not None and hasattr(self.backend, "Event"):
+                    pair = [self.backend.Event(enable_timing=True) for _ in range(2)]
+                    pair[0].record()
+                    self.run_all()
+                    pair[1].record()
+                    events.append(pair)
+                else:
+                    start = time.perf_counter_ns()
+                    self.run_all()
+                    samples.append(time.perf_counter_ns() - start)
+                cpu_time += time.process_time_ns() - before
+                progress(i + 1, count)
+            self.synchronize()
+        except RuntimeError as error:
+            raise self.memory_problem(error) or error
+        samples = samples or [round(a.elapsed_time(b) * 1e6) for a, b in events]
+        return {"samplesNs": samples, "peakBytes": peak_bytes(self.backend), "cpuTimeNs": cpu_time}
+
+    def observe(self, path):
+        """Runs an iteration under PyTorch's own observer of execution traces."""
+        observer = getattr(torch.profiler, "ExecutionTraceObserver", None) or getattr(torch.profiler, "ExecutionGraphObserver", None)
+        if observer is None:
+            raise RuntimeError(f"PyTorch {torch.__version__} has no observer of execution traces")
+        self.externals.restore(True)
+        observer = observer()
+        observer.register_callback(path)
+        observer.start()
+        try:
+            for step in self.steps:
+                step()
+        finally:
+            observer.stop()
+            observer.unregister_callback()
+        self.synchronize()
+
+    def kineto(self, path):
+        """Runs an iteration under the profiler."""
+        self.externals.restore(True)
+        with torch.profiler.profile() as profiler:
+            for step in self.steps:
+                step()
+            self.synchronize()
+        profiler.export_chrome_trace(path)
+
+    def probe(self, before):
+        """Runs each operator on its own, and goes on after one that fails. Returns those that failed, with the reasons."""
+        program = self.single()
+        self.externals.restore(True)
+        for i in range(len(program.operators)):
+            before(i)
+            try:
+                program.run_one(i)
+                self.synchronize()
+            except Exception as error:
+                problem = self.memory_problem(error)
+                if problem:
+                    raise problem
+                program.missing[i] = f"it failed: {first_line(error)}"
+                program.run_one(i)
+        return program
+
+    def single(self):
+        program = EagerProgram(self.package, self.devices)
+        if isinstance(self.program, EagerProgram):
+            program.missing.update(self.program.missing)
+        self.put_into(program)
+        return program
+
+    def time_operators(self, iterations):
+        """For each operator its time in nanoseconds, with what it takes to call it from Python."""
+        program, times = self.single(), [0] * len(self.package.manifest["operators"])
+        for iteration in range(iterations + 1):
+            self.externals.restore(iteration == 0)
+            for i in range(len(times)):
+                start = time.perf_counter_ns()
+                program.run_one(i)
+                self.synchronize()
+                if iteration > 0:
+                    times[i] += time.perf_counter_ns() - start
+        return [t / max(1, iterations) for t in times]
+
+    def check_values(self):
+        """The operators that made a NaN, or an infinity out of finite inputs and literals."""
+        program, failures = self.single(), []
+        not_numbers, infinite = set(), set()
+        for i, op in enumerate(program.operators):
+            inputs = {s for a in op["args"] for s in a.get("t", ())}
+            written = {s for a, w in zip(op["args"], writes(self.package.manifest["schemas"][op["schema"]])) if w for s in a.get("t", ())}
+            freed, program.freed[i] = program.freed[i], []
+            program.run_one(i)
+            asked = "inf" in json.dumps([a.get("v") for a in op["args"]]).lower() or self.package.name_of(op).startswith("aten::_ctc_loss")
+            had_nan, had_inf = bool(inputs & not_numbers), asked or bool(inputs & infinite)
+            is_view = "(a" in self.package.manifest["schemas"][op["schema"]].split("->")[-1] and not written
+            nan = inf = False
+            for slot in set() if is_view else {s for out in op["outs"] for s in out} | written:
+                value = program.slots[slot] if slot >= 0 else None
+                if value is None or not (value.is_floating_point() or value.is_complex()) or value.numel() == 0:
+                    continue
+                value = value.to(torch.float32) if value.element_size() < 4 else value
+                for seen, kind in ((not_numbers, torch.isnan), (infinite, torch.isinf)):
+                    found = bool(kind(value).any())
+                    (seen.add if found else seen.discard)(slot)
+                    nan, inf = nan or found and kind is torch.isnan, inf or found and kind is torch.isinf
+            if nan and not had_nan:
+                failures.append((i, "it makes NaN of numbers"))
+            elif inf and not had_inf and not had_nan:
+                failures.append((i, "it makes infinities of finite numbers"))
+            for slot in freed:
+                program.slots[slot] = None
+        return failures

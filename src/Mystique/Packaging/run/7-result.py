@@ -1,0 +1,127 @@
+# The result, for people and for machines.
+
+def percentile(samples, percent):
+    """With linear interpolation between the two nearest ranks."""
+    ordered, rank = sorted(samples), percent / 100 * (len(samples) - 1)
+    below = int(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
+
+
+def result_of(engine, options, measured, baseline, kinds, verification, missing, non_finite):
+    m, info, samples = engine.package.manifest, engine.info(), measured["samplesNs"]
+    coverage = dict(m["coverage"])
+    replaced = [{"operator": r["operator"], "count": 1, "remedy": r["remedy"], "by": r.get("by", ""), "reason": r["reason"]} for r in m["replaced"]]
+    for i, reason in sorted(missing.items()):
+        op = m["operators"][i]
+        if "role" not in op:
+            coverage["replayed_operators"] -= 1
+            coverage["stand_ins"] += 1
+            replaced.append({"operator": engine.package.name_of(op), "count": 1, "remedy": "stand_in", "by": "", "reason": reason})
+    grouped = {}
+    for r in replaced:
+        key = (r["operator"], r["remedy"], r["by"], r["reason"])
+        grouped.setdefault(key, dict(r, count=0))["count"] += 1
+    source = m["source"]
+    done = coverage["replayed_operators"] + coverage["substituted_operators"]
+    result = {
+        "format": "mystique-run", "format_version": RESULT_VERSION,
+        "source": {k: source[k] for k in ("trace", "sha256", "schema", "iteration")},
+        "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"],
+                   "program": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager"},
+        "host": {"os": platform.platform(), "processor": processor(), "processors": engine_processors(), "memory_bytes": memory_total(),
+                 "runtime": f"Python {platform.python_version()}"},
+        "options": {"iterations": options.iterations, "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
+        "coverage": {"outermost_operators": source["outermost_operators"], "opened_operators": source["opened_operators"], **coverage,
+                     "prepared_inputs": sum(a.get("p", False) for op in m["operators"] for a in op["args"]),
+                     "share": round(done / coverage["selected_operators"], 6) if coverage["selected_operators"] else 0,
+                     "notes": source.get("notes", []), "replaced": list(grouped.values())},
+        "iterations": {"count": len(samples), "median_ns": round(percentile(samples, 50)), "mean_ns": round(sum(samples) / len(samples)),
+                       "p5_ns": round(percentile(samples, 5)), "p95_ns": round(percentile(samples, 95)), "samples_ns": samples},
+        "cpu_time_ns": round(measured["cpuTimeNs"] / len(samples)),
+        "memory": {"baseline_bytes": baseline, "peak_bytes": measured["peakBytes"], "used_bytes": max(0, measured["peakBytes"] - baseline),
+                   "planned_peak_bytes": m["memory"]["peak_bytes"]},
+        "operators": kinds, "verification": verification}
+    if engine.pacer is not None:
+        pace = engine.pacer.report()
+        result["pace"] = {"waits": pace["waits"], "waited_ns": pace["waitedNs"], "late": pace["late"], "worst_late_ns": pace["worstLateNs"]}
+    if non_finite is not None:
+        result["non_finite"] = [{"node": m["operators"][i]["node"], "operator": engine.package.name_of(m["operators"][i]), "what": why} for i, why in non_finite]
+    return result
+
+
+def processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def engine_processors():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def memory_total():
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+
+
+def kinds_of(package, times):
+    kinds = {}
+    for op, spent in zip(package.manifest["operators"], times):
+        kind = kinds.setdefault(package.name_of(op), {"name": package.name_of(op), "count": 0, "time_ns": 0})
+        kind["count"] += 1
+        kind["time_ns"] += spent
+    return [dict(k, time_ns=round(k["time_ns"])) for k in sorted(kinds.values(), key=lambda k: -k["time_ns"])]
+
+
+def print_result(result, fallback):
+    def line(name, value):
+        print(f"{name + ':':32}{value}")
+
+    times, coverage, verification, memory = (result[k] for k in ("iterations", "coverage", "verification", "memory"))
+    line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms")
+    line("5th to 95th percentile", f"{times['p5_ns'] / 1e6:,.3f} to {times['p95_ns'] / 1e6:,.3f} ms")
+    line("iterations (warm-up apart)", f"{times['count']} (+ {result['options']['warmup']})")
+    line("operators replayed", f"{coverage['replayed_operators']:,} of {coverage['selected_operators']:,}")
+    for name, count in (("substituted", "substituted_operators"), ("stand-ins", "stand_ins"), ("missing", "missing_operators")):
+        if coverage[count]:
+            line(name, f"{coverage[count]:,}")
+    state = {"exact": "exact: {0:,} operators", "different": "{0:,} of {1:,} exact", "not_run": "{2}"}[verification["status"]]
+    line("verification", state.format(verification["exact_operators"], verification["expected_operators"], verification.get("reason", "not asked for"))
+         + ("" if verification["strides_compared"] or verification["status"] == "not_run" else " (strides not recorded)"))
+    line("processor time of an iteration", f"{result['cpu_time_ns'] / 1e6:,.3f} ms")
+    line("peak memory over the start", f"{memory['used_bytes'] / 1e6:,.1f} MB")
+    if "pace" in result:
+        pace = result["pace"]
+        line("waits of an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; late {pace['late']} times, at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
+    engine = result["engine"]
+    line("engine", f"python ({engine['program']}), {', '.join(f'{k} {v}' for k, v in engine['versions'].items())}, {engine['device']}, {engine['threads']} threads")
+    if fallback:
+        line("without TorchScript", fallback)
+    for note in coverage["notes"]:
+        line("note", note)
+    for r in coverage["replaced"][:20]:
+        line("not run as recorded", f"{r['operator']} ({r['count']}): {r['remedy'].replace('_', '-')}{' ' + r['by'] if r['by'] else ''}; {r['reason']}")
+    for d in verification["differences"][:10]:
+        line("differs", f"node {d['node']}, {d['operator']}: {d['what']}")
+    for f in result.get("non_finite", ())[:10]:
+        line("values", f"node {f['node']}, {f['operator']}: {f['what']}")
+
+
+def write_json(path, value):
+    """All of it or nothing; - is standard output."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    staging = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(staging, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.replace(staging, path)
+    except OSError as error:
+        raise Problem("MYS305", f"the output cannot be written: {error.strerror}", path, "check that the place is writable and has room")
+    finally:
+        if os.path.exists(staging):
+            os.remove(staging)

@@ -1,0 +1,146 @@
+# By hand, and as the worker of `mystique run --engine python`.
+
+def run(options):
+    package = Package(options.package)
+    if options.json not in (None, "-") and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
+        raise Problem("MYS305", "the output cannot be written: there is no such folder", options.json, "check that the place is writable and has room")
+    engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager)
+    baseline = baseline_bytes(engine.backend)
+    engine.start()
+    missing = dict(getattr(engine.program, "missing", {}))
+    try:
+        engine.iterate(1)
+    except RuntimeError as error:  # Some operator does not run here: find all of them, and go on without.
+        probed = engine.probe(lambda i: None)
+        if not probed.missing or len(probed.missing) == len(missing):
+            raise error
+        engine.program, missing, engine.fallback = probed, probed.missing, first_line(error)
+        engine.steps = engine.steps_of(probed)
+        engine.iterate(1)
+    verification = {"status": "not_run", "expected_operators": 0, "exact_operators": 0, "strides_compared": False, "differences": []}
+    if not options.no_verify:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                engine.observe(os.path.join(folder, "observed.json"))
+                verification = verify(package, os.path.join(folder, "observed.json"), missing)
+            except RuntimeError as error:
+                verification["reason"] = first_line(error)
+    if options.pace == "recorded":
+        engine.pacer = pacer_of(engine)
+    if options.warmup:
+        engine.iterate(options.warmup)
+    measured = engine.iterate(options.iterations)
+    kinds = [] if options.no_operators else kinds_of(package, engine.time_operators(3))
+    non_finite = engine.check_values() if options.check_values else None
+    if options.profile:
+        engine.kineto(options.profile)
+    result = result_of(engine, options, measured, baseline, kinds, verification, missing, non_finite)
+    if options.json:
+        write_json(options.json, result)
+    if options.json != "-":
+        print_result(result, engine.fallback)
+
+
+class Worker:
+    """Answers requests, lines of JSON, until its input ends (src/Mystique/Replay/WorkerProtocol.cs)."""
+
+    def __init__(self, eager):
+        self.engine, self.eager, self.baseline, self.told = None, eager, 0, 0.0
+        self.output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)  # What libraries print is no answer.
+
+    def run(self):
+        for line in sys.stdin:
+            try:
+                answer = {"kind": "result", **(self.answer(json.loads(line)) or {})}
+            except Problem as problem:
+                answer = {"kind": "failure", "problem": problem.parts}
+            except Exception as error:
+                answer = {"kind": "failure", "error": str(error)}
+            self.send(answer)
+
+    def send(self, message):
+        self.output.write(json.dumps(message) + "\n")
+        self.output.flush()
+
+    def progress(self, done, total):
+        now = time.monotonic()
+        if now - self.told >= 0.1:
+            self.told = now
+            self.send({"kind": "progress", "done": done, "total": total})
+
+    def answer(self, request):
+        command = request["command"]
+        if command == "open":
+            need_torch()
+            self.engine = Engine(Package(request["package"]), request.get("device", ""), request.get("threads", 0), request.get("seed", 0),
+                                 request.get("libraries") or (), self.eager)
+            return {"info": self.engine.info()}
+        if command == "schemas":
+            return {"schemas": {name: str(schema) for name, schema in schemas_of(request.get("names") or ()).items()}}
+        if command == "start":
+            self.baseline = baseline_bytes(self.engine.backend)
+            self.engine.start(self.progress, fall_back=False)
+            return {"baselineBytes": self.baseline}
+        if command == "pace":
+            self.engine.pacer = pacer_of(self.engine)
+            return None
+        if command == "iterate":
+            answer = {"baselineBytes": self.baseline, **self.engine.iterate(request["count"], self.progress)}
+            return dict(answer, pace=self.engine.pacer.report()) if self.engine.pacer else answer
+        if command == "observe":
+            return self.engine.observe(request["path"])
+        if command == "kineto":
+            return self.engine.kineto(request["path"])
+        if command == "probe":
+            found = self.engine.probe(lambda i: self.send({"kind": "progress", "done": i + 1})).missing
+            return {"failures": [{"operator": i, "reason": reason} for i, reason in sorted(found.items())]}
+        if command == "check":
+            return {"failures": [{"operator": i, "reason": reason} for i, reason in self.engine.check_values()]}
+        if command == "profile":
+            return {"operatorTimesNs": self.engine.time_operators(request["count"])}
+        raise RuntimeError(f"there is no command {command}")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0], epilog="example: python3 run.py --device cuda:0 --iterations 100 --json result.json")
+    parser.add_argument("package", nargs="?", default=os.path.dirname(os.path.abspath(__file__)), help="the package's folder; default: where this file lies")
+    parser.add_argument("--device", default="", help="the device: cpu, cuda:1, …; default: cuda for what was recorded on an accelerator, where there is one")
+    parser.add_argument("--iterations", type=int, default=20, help="iterations to measure (20)")
+    parser.add_argument("--warmup", type=int, default=3, help="iterations before that, which are not measured (3)")
+    parser.add_argument("--threads", type=int, default=0, help="threads within operators; 0, the default, takes as many as there are processors")
+    parser.add_argument("--seed", type=int, default=1, help="what the contents of tensors are drawn from (1)")
+    parser.add_argument("--pace", choices=("none", "recorded"), default="none", help="run flat out (none), or keep the recorded times between operators")
+    parser.add_argument("--profile", metavar="FILE", help="write a Kineto profile of one iteration")
+    parser.add_argument("--json", metavar="FILE", help="write the result for machines; - is standard output")
+    parser.add_argument("--no-verify", action="store_true", help="do not compare an iteration, operator by operator, with the trace")
+    parser.add_argument("--no-operators", action="store_true", help="leave out the pass that times each kind of operator")
+    parser.add_argument("--check-values", action="store_true", help="look for operators that make NaN or infinities")
+    parser.add_argument("--load-library", metavar="FILE", action="append", default=[], help="load a library of operators first")
+    parser.add_argument("--eager", action="store_true", help="do without TorchScript: call the operators one by one")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    for name, least in (("iterations", 1), ("warmup", 0), ("threads", 0), ("seed", 0)):
+        if getattr(options, name) < least:
+            parser.error(f"--{name} takes a whole number from {least} on")
+    return options
+
+
+def main():
+    options = parse(sys.argv[1:])
+    if options.worker:
+        return Worker(options.eager).run()
+    try:
+        need_torch()
+        run(options)
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return problem.exit_code
+    except RuntimeError as error:
+        print(Problem("MYS407", f"the replay failed: {first_line(error)}", options.package, "report it with this message and the trace", 1), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+using System.Collections.Immutable;
+using Mystique.Profiles;
+
+namespace Mystique.Planning;
+
+/// <summary>When the operators of a plan ran in the original, as far as it is known. Immutable.</summary>
+/// <param name="Source">Where it is known from: a profile's file name; empty where only the iteration's time is.</param>
+/// <param name="IterationNs">The time of an iteration of the original that nobody watched, in nanoseconds: what a replay that keeps the pace comes to.</param>
+/// <param name="RecordedNs">The time of the iteration that was profiled, in nanoseconds: what <paramref name="Operators"/> are parts of.</param>
+/// <param name="Operators">By node, when it ran.</param>
+/// <param name="Unlinked">Operators of the plan whose times are not known.</param>
+/// <param name="Kernels">What the operators started on the device, by name: how often, and for how many nanoseconds.</param>
+/// <param name="UnexplainedNs">Time on the device that no operator started, in nanoseconds.</param>
+/// <param name="DeviceNs">All time on the device, in nanoseconds.</param>
+public sealed record PlanTimes(
+    string Source,
+    long IterationNs,
+    long RecordedNs,
+    ImmutableSortedDictionary<long, PlannedTime> Operators,
+    int Unlinked,
+    ImmutableArray<KernelTime> Kernels,
+    long UnexplainedNs,
+    long DeviceNs)
+{
+    /// <summary>Share of the device's time that no operator explains, 0 to 1.</summary>
+    public double UnexplainedShare => DeviceNs == 0 ? 0 : (double)UnexplainedNs / DeviceNs;
+
+    /// <summary>The time alone of an iteration.</summary>
+    /// <param name="iterationNs">In nanoseconds.</param>
+    internal static PlanTimes OfIteration(long iterationNs) =>
+        new("", iterationNs, iterationNs, ImmutableSortedDictionary<long, PlannedTime>.Empty, 0, [], 0, 0);
+
+    /// <summary>Times whose iteration takes as long as one that nobody watched.</summary>
+    /// <param name="times">What is known; null for nothing.</param>
+    /// <param name="referenceNs">In nanoseconds; null leaves all as it is.</param>
+    public static PlanTimes? WithReference(PlanTimes? times, long? referenceNs) => referenceNs is not { } reference ? times
+        : times is null ? OfIteration(reference) : times with { IterationNs = reference };
+
+    /// <summary>The times of a plan's operators.</summary>
+    /// <param name="plan">The plan; its operators, and those that do not run.</param>
+    /// <param name="profile">The trace in its profile; null where there is none.</param>
+    /// <param name="referenceNs">The time of an iteration that nobody watched, in nanoseconds; null for that of the profile.</param>
+    internal static PlanTimes? Of(ReplayPlan plan, LinkedProfile? profile, long? referenceNs)
+    {
+        if (profile is null)
+            return referenceNs is { } reference ? OfIteration(reference) : null;
+        var nodes = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId).Concat(plan.Replaced.Select(r => r.NodeId)).ToArray();
+        var known = nodes.Where(profile.Operators.ContainsKey).Order().Select(n => (Node: n, Time: profile.Operators[n])).ToArray();
+        long start = known.Length == 0 ? 0 : known.Min(k => k.Time.StartNs);
+        var times = known.ToImmutableSortedDictionary(k => k.Node,
+            k => new PlannedTime(k.Time.StartNs - start, k.Time.DurationNs, k.Time.Kernels.Length, k.Time.DeviceNs, k.Time.Stream, false)).ToBuilder();
+        foreach (long wait in profile.HostWaitsNs)
+        {
+            // The host waits after what it started last.
+            var before = known.Where(k => k.Time.StartNs <= wait).ToArray();
+            if (before.Length > 0)
+            {
+                long node = before.MaxBy(k => k.Time.StartNs).Node;
+                times[node] = times[node] with { WaitsAfter = true };
+            }
+        }
+        long recorded = plan.Source.Iteration is { } number && profile.Steps.TryGetValue(number, out long step) ? step : profile.IterationNs;
+        var kernels = known.SelectMany(k => k.Time.Kernels).GroupBy(k => k.Name, (name, group) => new KernelTime(name, group.Count(), group.Sum(k => k.DurationNs)));
+        return new PlanTimes(profile.Source, referenceNs ?? recorded, recorded, times.ToImmutable(), nodes.Length - known.Length,
+            [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],
+            profile.Unexplained.Sum(u => u.DurationNs), profile.DeviceNs);
+    }
+}
+
+/// <summary>When an operator ran. Times in nanoseconds.</summary>
+/// <param name="StartNs">Its start on the host, from the first operator's on.</param>
+/// <param name="DurationNs">How long it took on the host.</param>
+/// <param name="Kernels">How many kernels, copies and fillings it started on the device.</param>
+/// <param name="DeviceNs">Their time, added up.</param>
+/// <param name="Stream">The device's stream that they ran on; -1 where there were none.</param>
+/// <param name="WaitsAfter">Whether the host then waited for the device.</param>
+public sealed record PlannedTime(long StartNs, long DurationNs, int Kernels, long DeviceNs, long Stream, bool WaitsAfter);
+
+/// <summary>What ran on the device under one name.</summary>
+/// <param name="Name">The kernel's name, or that of a copy or filling.</param>
+/// <param name="Count">How often in an iteration.</param>
+/// <param name="DurationNs">For how long, added up, in nanoseconds.</param>
+public sealed record KernelTime(string Name, int Count, long DurationNs);

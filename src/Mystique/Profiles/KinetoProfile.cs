@@ -1,0 +1,70 @@
+namespace Mystique.Profiles;
+
+/// <summary>What an event of a profile is.</summary>
+internal enum KinetoKind : byte
+{
+    /// <summary>An operator or a label of autograd on the host (<c>cpu_op</c>).</summary>
+    Operator,
+
+    /// <summary>A label of the user's or the profiler's (<c>user_annotation</c>), for example <c>ProfilerStep#2</c>.</summary>
+    Label,
+
+    /// <summary>A call of the device's runtime or driver (<c>cuda_runtime</c>, <c>cuda_driver</c>, <c>hip_runtime</c>, …).</summary>
+    Runtime,
+
+    /// <summary>A kernel on the device.</summary>
+    Kernel,
+
+    /// <summary>A copy on, to or from the device (<c>gpu_memcpy</c>).</summary>
+    Copy,
+
+    /// <summary>A filling of memory on the device (<c>gpu_memset</c>).</summary>
+    Set,
+}
+
+/// <summary>
+/// An event of a Kineto profile (<c>libkineto/src/output_json.cpp</c>). Times are nanoseconds since an arbitrary start,
+/// which is the same for all events of a profile.
+/// </summary>
+internal struct KinetoEvent
+{
+    public KinetoKind Kind;
+    public string Name;
+    public long StartNs;
+    public long DurationNs;
+
+    /// <summary>The thread on the host; for what runs on the device, the device's stream.</summary>
+    public long Thread;
+
+    /// <summary>The argument <c>Record function id</c> (newer profiles); -1 where there is none.</summary>
+    public long RecordFunctionId;
+
+    /// <summary>The argument <c>External id</c>; -1 where there is none.</summary>
+    public long ExternalId;
+
+    /// <summary>What joins a call of the runtime to what it started on the device; -1 where there is none.</summary>
+    public long Correlation;
+
+    /// <summary>The device's stream; -1 on the host.</summary>
+    public long Stream;
+
+    /// <summary>Blocks of a kernel's grid, in x, y and z.</summary>
+    public (int X, int Y, int Z) Grid;
+
+    public readonly long EndNs => StartNs + DurationNs;
+
+    public readonly bool IsOnDevice => Kind >= KinetoKind.Kernel;
+}
+
+/// <summary>The events of a Kineto profile that say what ran when. Immutable once read.</summary>
+/// <param name="source">The file's name, without its folders.</param>
+/// <param name="events">The events, in the file's order.</param>
+/// <param name="warnings">What was odd.</param>
+internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOnlyList<string> warnings)
+{
+    public string Source { get; } = source;
+
+    public KinetoEvent[] Events { get; } = events;
+
+    public IReadOnlyList<string> Warnings { get; } = warnings;
+}
