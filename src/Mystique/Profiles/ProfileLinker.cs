@@ -40,7 +40,7 @@ public static class ProfileLinker
     internal sealed record Found(Dictionary<long, int> Events, IReadOnlyList<long> PeriodsNs);
 
     /// <summary>Whether a name is an operator's, and not a label's: <c>aten::add</c>, but not <c>autograd::engine::evaluate_function: …</c> or <c>torch::distributed::reducer::mul_out</c>.</summary>
-    internal static bool IsOperatorName(string name) => name.Contains("::", StringComparison.Ordinal)
+    internal static bool IsOperatorName(string name) => name == "record_param_comms" || name.Contains("::", StringComparison.Ordinal)
         && !name.StartsWith("autograd::", StringComparison.Ordinal) && !name.StartsWith("torch::", StringComparison.Ordinal) && !name.Contains(' ');
 
     private static Dictionary<long, int> LinkById(TraceNode[] operators, KinetoEvent[] events)
