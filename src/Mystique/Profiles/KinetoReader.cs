@@ -152,6 +152,7 @@ internal sealed class KinetoReader
     {
         parsed = new KinetoEvent { Name = "", RecordFunctionId = -1, ExternalId = -1, Correlation = -1, Stream = -1 };
         bool isComplete = false;
+        bool isLegacy = false;
         KinetoKind? kind = null;
         isUsed = false;
         reader.Read();
@@ -159,6 +160,8 @@ internal sealed class KinetoReader
         {
             if (reader.TokenType == JsonTokenType.EndObject)
             {
+                // A PyTorch that was built without Kineto writes operators alone, without categories (torch/autograd/profiler_util.py).
+                kind ??= isLegacy ? KinetoKind.Operator : null;
                 isUsed = isComplete && kind is not null;
                 parsed.Kind = kind ?? default;
                 if (parsed.IsOnDevice && parsed.Stream < 0)
@@ -178,6 +181,9 @@ internal sealed class KinetoReader
                     break;
                 case Field.Name when reader.TokenType == JsonTokenType.String:
                     parsed.Name = reader.ValueIsEscaped ? reader.GetString() ?? "" : _names.Get(reader.ValueSpan);
+                    break;
+                case Field.Process when reader.TokenType == JsonTokenType.String:
+                    isLegacy = reader.ValueTextEquals("CPU functions"u8);
                     break;
                 case Field.Thread when reader.TokenType == JsonTokenType.Number:
                     parsed.Thread = (long)reader.GetDouble();
@@ -251,6 +257,7 @@ internal sealed class KinetoReader
         Phase,
         Category,
         Name,
+        Process,
         Thread,
         Start,
         Duration,
@@ -259,7 +266,7 @@ internal sealed class KinetoReader
 
     private static Field FieldOf(ref Utf8JsonReader reader) =>
         reader.ValueTextEquals("ph"u8) ? Field.Phase : reader.ValueTextEquals("cat"u8) ? Field.Category
-        : reader.ValueTextEquals("name"u8) ? Field.Name : reader.ValueTextEquals("tid"u8) ? Field.Thread
+        : reader.ValueTextEquals("name"u8) ? Field.Name : reader.ValueTextEquals("tid"u8) ? Field.Thread : reader.ValueTextEquals("pid"u8) ? Field.Process
         : reader.ValueTextEquals("ts"u8) ? Field.Start : reader.ValueTextEquals("dur"u8) ? Field.Duration
         : reader.ValueTextEquals("args"u8) ? Field.Arguments : Field.Other;
 

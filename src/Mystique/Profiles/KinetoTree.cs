@@ -87,9 +87,9 @@ internal sealed class KinetoTree
             order = (x.Kind == KinetoKind.Runtime).CompareTo(y.Kind == KinetoKind.Runtime);
         if (order == 0 && x.Kind != KinetoKind.Runtime)
             order = x.ExternalId.CompareTo(y.ExternalId);
-        if (order == 0)
+        if (order == 0 && x.Kind == KinetoKind.Runtime)
             order = y.DurationNs.CompareTo(x.DurationNs);
-        return order != 0 ? order : a.CompareTo(b);
+        return order != 0 ? order : a.CompareTo(b); // Without ids, the file's order.
     }
 
     private void FindParents(int[] thread)

@@ -14,8 +14,20 @@ internal static class OrderLinker
 
     public static ProfileLinker.Found Link(ExecutionTrace trace, TraceNode[] operators, KinetoTree tree, KinetoEvent[] events)
     {
-        var threads = tree.Threads.Values.Select(t => t.Where(i => events[i].Kind == KinetoKind.Operator && ProfileLinker.IsOperatorName(events[i].Name)).ToArray())
+        // An operator that calls itself by another overload has two events or, where the profiler takes out the inner, one.
+        bool IsRepeated(int index) => tree.AncestorsOf(index).Take(1).Any(above => events[above].Name == events[index].Name);
+        var threads = tree.Threads.Values.Select(t => t.Where(i => events[i].Kind == KinetoKind.Operator && ProfileLinker.IsOperatorName(events[i].Name) && !IsRepeated(i)).ToArray())
             .Where(t => t.Length > 0).ToArray();
+        var repeated = operators.Where(n => n.Parent?.Name == n.Name).ToArray();
+        var found = LinkParts(trace, [.. operators.Where(n => n.Parent?.Name != n.Name)], threads, events);
+        foreach (var node in repeated)
+            if (found.Events.TryGetValue(node.Parent!.Id, out int above))
+                found.Events[node.Id] = above;
+        return found;
+    }
+
+    private static ProfileLinker.Found LinkParts(ExecutionTrace trace, TraceNode[] operators, int[][] threads, KinetoEvent[] events)
+    {
         // The trace as a whole; where it is of several iterations, or starts within one, each of them.
         var found = LinkPart(operators, threads, events);
         if (found.Events.Count > 0)

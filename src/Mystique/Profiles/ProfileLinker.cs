@@ -102,7 +102,7 @@ public static class ProfileLinker
     {
         yield return link == ProfileLink.Id
             ? string.Create(CultureInfo.InvariantCulture, $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their ids")
-            : string.Create(CultureInfo.InvariantCulture, $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their order, for their ids are of another iteration; of {found.PeriodsNs.Count + 1} iterations there, the median one");
+            : string.Create(CultureInfo.InvariantCulture, $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their order, for their ids are not there{(found.PeriodsNs.Count == 0 ? "" : $"; of {found.PeriodsNs.Count + 1} iterations, the median one")}");
         foreach (string warning in profile.Warnings)
             yield return $"{profile.Source}: {warning}";
     }

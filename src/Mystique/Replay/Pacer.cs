@@ -6,7 +6,8 @@ namespace Mystique.Replay;
 
 /// <summary>
 /// Waits before calls so that they start when they started in the original; never where the replay is already late. Where
-/// only the iteration's time is known, calls are spread as a replay that runs flat out spends its time.
+/// only the iteration's time is known, calls are spread as a replay that runs flat out spends its time; where it is known
+/// beside a profile, whose iteration took longer because it was watched, recorded starts are scaled to it.
 /// </summary>
 internal sealed class Pacer
 {
@@ -33,22 +34,25 @@ internal sealed class Pacer
 
     /// <summary>The pace of a package.</summary>
     /// <param name="package">The package.</param>
-    /// <param name="call">Makes a call of the schedule; used to learn how calls spread.</param>
+    /// <param name="call">Makes a call of the schedule; used to learn how long calls take.</param>
     /// <exception cref="MystiqueException">The package has no times (MYS413).</exception>
     public static Pacer Of(BenchmarkPackage package, Action<int> call)
     {
         if (package.Plan.Times is not { IterationNs: > 0, RecordedNs: > 0 } times)
             throw Problems.NoTimes(package.Plan.Source.Name);
-        if (times.Operators.IsEmpty)
-            return new Pacer(Learn(package.Schedule.Length, times.IterationNs, call), times.IterationNs);
-        long last = 0;
-        var starts = package.Schedule.Select(c =>
+        long[] learned = Learn(package.Schedule.Length, call);
+        long flatOutNs = Math.Max(1, learned[^1]);
+        var starts = new long[package.Schedule.Length];
+        for (int i = 0; i < starts.Length; i++)
         {
-            if (times.Operators.TryGetValue(package.Plan.Operators[c.First].NodeId, out var time))
-                last = Math.Max(last, (long)((Int128)time.StartNs * times.IterationNs / times.RecordedNs));
-            return last;
-        });
-        return new Pacer([.. starts], times.IterationNs);
+            if (times.Operators.IsEmpty)
+                starts[i] = (long)((Int128)learned[i] * times.IterationNs / flatOutNs);
+            else if (times.Operators.TryGetValue(package.Plan.Operators[package.Schedule[i].First].NodeId, out var time))
+                starts[i] = (long)((Int128)time.StartNs * times.IterationNs / times.RecordedNs);
+            // A profiler costs some operators more than others: no call starts so late that the rest would not fit.
+            starts[i] = Math.Max(i > 0 ? starts[i - 1] : 0, Math.Min(starts[i], times.IterationNs - (flatOutNs - learned[i])));
+        }
+        return new Pacer(starts, times.IterationNs);
     }
 
     /// <summary>Makes all calls, each in its time.</summary>
@@ -93,21 +97,21 @@ internal sealed class Pacer
         }
     }
 
-    private static long[] Learn(int calls, long totalNs, Action<int> call)
+    /// <summary>When calls start, and the last one ends, in a replay that never waits, in nanoseconds: medians of a few.</summary>
+    private static long[] Learn(int calls, Action<int> call)
     {
         var rounds = new long[LearningRounds][];
         for (int round = 0; round < LearningRounds; round++)
         {
-            rounds[round] = new long[calls + 1];
+            var marks = rounds[round] = new long[calls + 1];
             long begin = Stopwatch.GetTimestamp();
             for (int i = 0; i < calls; i++)
             {
-                rounds[round][i] = Stopwatch.GetTimestamp() - begin;
+                marks[i] = (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
                 call(i);
             }
-            rounds[round][calls] = Stopwatch.GetTimestamp() - begin;
+            marks[calls] = (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
         }
-        long[] middle = [.. Enumerable.Range(0, calls + 1).Select(i => rounds.Select(r => r[i]).Order().ElementAt(LearningRounds / 2))];
-        return [.. middle.Take(calls).Select(m => (long)((double)m * totalNs / Math.Max(1, middle[calls])))];
+        return [.. Enumerable.Range(0, calls + 1).Select(i => rounds.Select(r => r[i]).Order().ElementAt(LearningRounds / 2))];
     }
 }

@@ -53,7 +53,11 @@ internal static class SyntheticData
             else if (initializer.Kind is InitializerKind.Uniform or InitializerKind.Dominant && initializer.Type.IsFloating())
                 FillFractions(span, initializer, key + (uint)first * Step);
             else
+            {
+                if (initializer.Type is ScalarType.ComplexHalf or ScalarType.ComplexFloat or ScalarType.ComplexDouble)
+                    span.Clear(); // What is worked out is the real part.
                 FillValues(span, initializer.Type, new SyntheticValues(initializer, key, elements), first);
+            }
             if (initializer.Kind == InitializerKind.Dominant)
                 SetDiagonals(span, initializer, first);
         }

@@ -5,6 +5,7 @@ class Pacer:
 
     def __init__(self, starts, total):
         self.starts, self.total = starts, total  # In nanoseconds from the iteration's start.
+        self.marks = None  # Where it is a list, the times at which calls could have started go there.
         self.reset()
 
     def reset(self):
@@ -13,18 +14,19 @@ class Pacer:
     def run(self, steps):
         begin = time.perf_counter_ns()
         for step, start in zip(steps, self.starts):
-            self.wait_until(begin + start)
+            self.wait_until(begin, begin + start)
             step()
-        self.wait_until(begin + self.total)
+        self.wait_until(begin, begin + self.total)
         self.iterations += 1
 
-    def wait_until(self, due):
+    def wait_until(self, begin, due):
         clock = time.perf_counter_ns
         now = clock()
+        if self.marks is not None:
+            self.marks.append(now - begin)
         if now >= due:
-            if now - due > 0:
-                self.late += 1
-                self.worst_late_ns = max(self.worst_late_ns, now - due)
+            self.late += now > due
+            self.worst_late_ns = max(self.worst_late_ns, now - due)
             return
         self.waits += 1
         self.waited_ns += due - now
@@ -38,31 +40,35 @@ class Pacer:
         return {"waits": self.waits // n, "waitedNs": self.waited_ns // n, "late": self.late // n, "worstLateNs": self.worst_late_ns}
 
 
-def pacer_of(engine):
+def pacer_of(engine, reference_ns=0):
     """When calls started in the original: recorded, or spread as a replay flat out spends its time."""
     package = engine.package
     times, schedule, operators = package.manifest.get("times"), package.manifest["schedule"], package.manifest["operators"]
-    if not times or not times.get("iteration_ns"):
+    if not times and not reference_ns:
         raise Problem("MYS413", "the package has no times to keep", package.path,
                       "generate it with --profile or --reference-time, or take --pace none")
-    total, recorded = times["iteration_ns"], times["recorded_ns"]
-    if package.times:
-        starts, last = [], 0
-        for call in schedule:
-            known = [package.times[op["node"]]["start_ns"] for op in operators[call["first"]:call["first"] + 1] if op["node"] in package.times]
-            last = max(last, known[0] * total // recorded) if known else last
-            starts.append(last)
-        return Pacer(starts, total)
-    rounds = []
+    total = reference_ns or times["iteration_ns"]
+    learned = learn(engine)
+    flat_out, starts, last = max(1, learned[-1]), [], 0
+    for call, mark in zip(schedule, learned):
+        known = package.times.get(operators[call["first"]]["node"])
+        start = mark * total // flat_out if not package.times else known["start_ns"] * total // times["recorded_ns"] if known else last
+        # A profiler costs some operators more than others: no call starts so late that the rest would not fit.
+        last = max(last, min(start, total - (flat_out - mark)))
+        starts.append(last)
+    return Pacer(starts, total)
+
+
+def learn(engine):
+    """When calls start, and the last one ends, in a replay that never waits, in nanoseconds: medians of a few."""
+    rounds, calls = [], len(engine.steps)
     for _ in range(5):
         engine.externals.restore(False)
-        begin, marks = time.perf_counter_ns(), []
-        for step in engine.steps:
-            marks.append(time.perf_counter_ns() - begin)
-            step()
-        rounds.append(marks + [time.perf_counter_ns() - begin])
-    middle = [sorted(column)[len(rounds) // 2] for column in zip(*rounds)]
-    return Pacer([round(mark * total / max(1, middle[-1])) for mark in middle[:-1]], total)
+        pacer = Pacer([0] * calls, 0)
+        marks = pacer.marks = []
+        pacer.run(engine.steps)
+        rounds.append(marks)
+    return [sorted(column)[len(rounds) // 2] for column in zip(*rounds)]
 
 
 # Memory, as `mystique run` measures it: resident bytes that belong to no file, or what the device's allocator gave out.

@@ -26,7 +26,7 @@ def run(options):
             except RuntimeError as error:
                 verification["reason"] = first_line(error)
     if options.pace == "recorded":
-        engine.pacer = pacer_of(engine)
+        engine.pacer = pacer_of(engine, round(options.reference_time * 1e6))
     if options.warmup:
         engine.iterate(options.warmup)
     measured = engine.iterate(options.iterations)
@@ -83,7 +83,7 @@ class Worker:
             self.engine.start(self.progress, fall_back=False)
             return {"baselineBytes": self.baseline}
         if command == "pace":
-            self.engine.pacer = pacer_of(self.engine)
+            self.engine.pacer = pacer_of(self.engine, request.get("referenceNs", 0))
             return None
         if command == "iterate":
             answer = {"baselineBytes": self.baseline, **self.engine.iterate(request["count"], self.progress)}
@@ -111,6 +111,7 @@ def parse(arguments):
     parser.add_argument("--threads", type=int, default=0, help="threads within operators; 0, the default, takes as many as there are processors")
     parser.add_argument("--seed", type=int, default=1, help="what the contents of tensors are drawn from (1)")
     parser.add_argument("--pace", choices=("none", "recorded"), default="none", help="run flat out (none), or keep the recorded times between operators")
+    parser.add_argument("--reference-time", metavar="MS", type=float, default=0, help="an iteration's time in the original, in milliseconds: what --pace recorded comes to; default: the package's")
     parser.add_argument("--profile", metavar="FILE", help="write a Kineto profile of one iteration")
     parser.add_argument("--json", metavar="FILE", help="write the result for machines; - is standard output")
     parser.add_argument("--no-verify", action="store_true", help="do not compare an iteration, operator by operator, with the trace")
