@@ -8,14 +8,24 @@ namespace Mystique.Cli.Tests;
 internal static class CommandLine
 {
     // The tests' output folder is <artifacts>/bin/Mystique.Cli.Tests/<configuration>; the command's is beside it.
-    private static readonly string Executable = Path.Combine(AppContext.BaseDirectory.Replace("Mystique.Cli.Tests", "Mystique.Cli", StringComparison.Ordinal),
+    public static readonly string Executable = Path.Combine(AppContext.BaseDirectory.Replace("Mystique.Cli.Tests", "Mystique.Cli", StringComparison.Ordinal),
         OperatingSystem.IsWindows() ? "Mystique.Cli.exe" : "Mystique.Cli");
 
     public static Result Run(params string[] arguments) => Run(null, arguments);
 
-    public static Result Run(byte[]? input, string[] arguments)
+    public static Result Run(byte[]? input, string[] arguments) => Finish(Start(arguments), input);
+
+    /// <summary>Runs the command with a variable of the environment.</summary>
+    public static Result RunWith(string variable, string value, params string[] arguments)
     {
-        using var process = Start(arguments);
+        var start = Prepare(arguments);
+        start.Environment[variable] = value;
+        return Finish(Process.Start(start)!, null);
+    }
+
+    private static Result Finish(Process started, byte[]? input)
+    {
+        using var process = started;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         if (input is not null)
@@ -25,7 +35,9 @@ internal static class CommandLine
         return new Result(process.ExitCode, output.Result, error.Result);
     }
 
-    public static Process Start(params string[] arguments)
+    public static Process Start(params string[] arguments) => Process.Start(Prepare(arguments))!;
+
+    private static ProcessStartInfo Prepare(string[] arguments)
     {
         var start = new ProcessStartInfo(Executable)
         {
@@ -37,7 +49,21 @@ internal static class CommandLine
         };
         foreach (string argument in arguments)
             start.ArgumentList.Add(argument);
-        return Process.Start(start)!;
+        return start;
+    }
+
+    /// <summary>The worker of a command that runs, by its process id; waits until it is there.</summary>
+    public static async Task<int> WorkerOf(Process process)
+    {
+        for (int i = 0; i < 600; i++)
+        {
+            await Task.Delay(100);
+            int worker = Directory.GetDirectories($"/proc/{process.Id}/task").Select(t => File.ReadAllText(Path.Combine(t, "children")).Trim())
+                .Where(c => c.Length > 0).Select(c => int.Parse(c.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
+            if (worker != 0)
+                return worker;
+        }
+        throw new TimeoutException("the command started no worker");
     }
 
     /// <summary>A native library that the command comes with.</summary>

@@ -43,7 +43,7 @@ public sealed class CommandTests : IDisposable
     {
         foreach (string name in (string[])["a", "b"])
             CommandLine.Run("generate", CommandLine.Example("gpt"), "-o", File_(name)).AssertOk();
-        Assert.Equal(["benchmark.json", "program.pt"], Directory.EnumerateFiles(File_("a")).Select(Path.GetFileName).Order());
+        Assert.Equal(["benchmark.json", "program.pt", "run.py"], Directory.EnumerateFiles(File_("a")).Select(Path.GetFileName).Order());
         foreach (string file in (string[])["benchmark.json", "program.pt"])
             Assert.Equal(File.ReadAllBytes(Path.Combine(File_("a"), file)), File.ReadAllBytes(Path.Combine(File_("b"), file)));
         Assert.DoesNotContain(Repository.Root, File.ReadAllText(Path.Combine(File_("a"), "benchmark.json")));

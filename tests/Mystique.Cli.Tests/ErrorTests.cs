@@ -171,14 +171,7 @@ public sealed class ErrorTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux(), "finds the worker in /proc");
         using var process = CommandLine.Start("run", CommandLine.Example("bilstm"), "--iterations", "1000000", "--json", Output);
         var error = process.StandardError.ReadToEndAsync();
-        int worker = 0;
-        for (int i = 0; i < 600 && worker == 0; i++)
-        {
-            await Task.Delay(100);
-            worker = Directory.GetDirectories($"/proc/{process.Id}/task").Select(t => File.ReadAllText(Path.Combine(t, "children")).Trim())
-                .Where(c => c.Length > 0).Select(c => int.Parse(c.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
-        }
-        Assert.NotEqual(0, worker);
+        int worker = await CommandLine.WorkerOf(process);
         await Task.Delay(3000);
         Process.GetProcessById(worker).Kill();
         string message = await error;

@@ -5,21 +5,33 @@ namespace Mystique.Cli.Tests;
 /// <summary>The system's Python, where it has PyTorch.</summary>
 internal static class Python
 {
-    private const string Executable = "/usr/bin/python3";
+    public const string Executable = "/usr/bin/python3";
 
     public static bool HasTorch { get; } = File.Exists(Executable) && Run("import torch").ExitCode == 0;
 
     public static (int ExitCode, string Output) Run(string script, params string[] arguments)
     {
+        var result = RunFile("-c", [script, .. arguments]);
+        return (result.ExitCode, result.Output + result.Error);
+    }
+
+    /// <summary>Runs a script's file as a user would.</summary>
+    public static CommandLine.Result RunFile(string file, params string[] arguments) => RunFile(file, null, arguments);
+
+    /// <summary>The same, with a folder in which Python looks for modules first.</summary>
+    public static CommandLine.Result RunFile(string file, string? modules, string[] arguments)
+    {
         var start = new ProcessStartInfo(Executable) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add("-c");
-        start.ArgumentList.Add(script);
+        start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
+        if (modules is not null)
+            start.Environment["PYTHONPATH"] = modules;
+        start.ArgumentList.Add(file);
         foreach (string argument in arguments)
             start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        return (process.ExitCode, output + error.Result);
+        return new CommandLine.Result(process.ExitCode, output, error.Result);
     }
 }

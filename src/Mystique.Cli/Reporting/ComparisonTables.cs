@@ -12,11 +12,11 @@ internal static class ComparisonTables
         var plan = result.Package.Plan;
         var (original, replay) = (result.Original, result.Replay);
         var table = Terminal.Table($"{result.Name}: original against replay, measured in turn", "measure", "original", "replay", "difference");
-        table.Row("iteration time, median", Terminal.Milliseconds(original.Times.MedianNs), Terminal.Milliseconds(replay.Times.MedianNs), Difference(result.TimeError));
-        table.Row("5th percentile", Terminal.Milliseconds(original.Times.P5Ns), Terminal.Milliseconds(replay.Times.P5Ns), Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
-        table.Row("95th percentile", Terminal.Milliseconds(original.Times.P95Ns), Terminal.Milliseconds(replay.Times.P95Ns), Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
-        table.Row("processor time of an iteration", Terminal.Milliseconds(original.CpuTimeNs), Terminal.Milliseconds(replay.CpuTimeNs), Difference(result.CpuTimeError));
-        table.Row("peak memory", Terminal.Megabytes(original.MemoryBytes), Terminal.Megabytes(replay.MemoryBytes), Difference(result.MemoryError));
+        table.Row("iteration time, median", Terminal.Milliseconds(original.Times.MedianNs), Terminal.Milliseconds(replay.Times.MedianNs), Terminal.Difference(result.TimeError));
+        table.Row("5th percentile", Terminal.Milliseconds(original.Times.P5Ns), Terminal.Milliseconds(replay.Times.P5Ns), Terminal.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
+        table.Row("95th percentile", Terminal.Milliseconds(original.Times.P95Ns), Terminal.Milliseconds(replay.Times.P95Ns), Terminal.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
+        table.Row("processor time of an iteration", Terminal.Milliseconds(original.CpuTimeNs), Terminal.Milliseconds(replay.CpuTimeNs), Terminal.Difference(result.CpuTimeError));
+        table.Row("peak memory", Terminal.Megabytes(original.MemoryBytes), Terminal.Megabytes(replay.MemoryBytes), Terminal.Difference(result.MemoryError));
         table.Row("operators", Terminal.Number(plan.SelectedCount), Terminal.Number(plan.ReplayedCount), Terminal.Percent(plan.Coverage));
         table.Row("verification", "", RunTables.DescribeVerification(result.Verification), "");
         Terminal.Out.Write(table);
@@ -24,6 +24,4 @@ internal static class ComparisonTables
             $"{result.Rounds} turns of {original.Times.SamplesNs.Length / result.Rounds} iterations each; {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}; {result.Engine.Threads} threads on {result.Host.Processor}"));
         PlanTables.WriteCoverage(plan);
     }
-
-    private static string Difference(double share) => share.ToString("+0.0 %;-0.0 %;0.0 %", CultureInfo.InvariantCulture);
 }

@@ -14,6 +14,8 @@ internal static class PlanTables
         Terminal.Out.WriteLine($"coverage: {Describe(plan)}");
         if (plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)) is > 0 and int prepared)
             Terminal.Out.WriteLine($"prepared inputs: {Terminal.Number(prepared)} (values that decide what runs, and that the replay's own would not be)");
+        if (plan.Times is { DeviceNs: > 0 } times)
+            Terminal.Out.WriteLine($"device: {Terminal.Milliseconds(times.DeviceNs)} of work in {Terminal.Number(times.Kernels.Sum(k => k.Count))} kernels and copies that operators started; {Terminal.Percent(times.UnexplainedShare)} of the time that no operator explains");
         foreach (string note in plan.Source.Notes)
             Terminal.Out.WriteLine($"note: {note}");
         var kinds = ReplacedKind.Of(plan);

@@ -18,9 +18,16 @@ internal static class RunTables
         var table = Terminal.Table($"replay of {plan.Source.Name}{iteration}", "measure", "value");
         table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs));
         table.Row("5th to 95th percentile", $"{Terminal.Milliseconds(times.P5Ns)} to {Terminal.Milliseconds(times.P95Ns)}");
+        if (plan.Times is { } original)
+            table.Row("the original's iteration", $"{Terminal.Milliseconds(original.IterationNs)} ({Terminal.Difference(times.MedianNs / original.IterationNs - 1)} here)");
         table.Row("iterations (warm-up apart)", $"{times.SamplesNs.Length} (+ {result.Options.Warmup})");
         table.Row("operators replayed", $"{Terminal.Number(plan.ReplayedCount)} of {Terminal.Number(plan.SelectedCount)} ({Terminal.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})");
         table.Row("verification", DescribeVerification(result.Verification));
+        if (result.Pace is { } pace)
+        {
+            table.Row("waits of an iteration", $"{Terminal.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");
+            table.Row("calls that were late", $"{Terminal.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
+        }
         table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs));
         table.Row("peak memory over the start", Terminal.Megabytes(result.Memory.UsedBytes));
         table.Row("peak of the plan's tensors", Terminal.Megabytes(result.Memory.PlannedPeakBytes));

@@ -89,6 +89,9 @@ internal static class Terminal
 
     public static string Percent(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
 
+    /// <summary>A difference as a share of what is differed from: <c>+1.4 %</c>.</summary>
+    public static string Difference(double share) => share.ToString("+0.0 %;-0.0 %;0.0 %", CultureInfo.InvariantCulture);
+
     public static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
     /// <summary>A table in the style of all of them; the first column is text, the others are numbers.</summary>

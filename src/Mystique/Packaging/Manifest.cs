@@ -30,6 +30,8 @@ internal sealed record Manifest
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ManifestTimes? Times { get; init; }
 
+    public required ImmutableArray<ManifestSubstitution> Substitutions { get; init; }
+
     public required ImmutableArray<ManifestReplaced> Replaced { get; init; }
 
     public required ImmutableArray<ManifestStorage> Storages { get; init; }
@@ -77,6 +79,21 @@ internal sealed record ManifestTime(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Sync);
 
 internal sealed record ManifestKernel(string Name, int Count, long DurationNs);
+
+/// <summary>A row of the table of substitutions: the guard is an argument and the number that it must be.</summary>
+internal sealed record ManifestSubstitution(
+    string Operator,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Argument,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Is,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Always,
+    ImmutableArray<ManifestSubstitute> Calls);
+
+/// <summary>A call of such a row; the arguments are pairs of a name, which may be empty, and a text.</summary>
+internal sealed record ManifestSubstitute(
+    string Operator,
+    ImmutableArray<string> Results,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Like,
+    ImmutableArray<ImmutableArray<string>> Args);
 
 internal sealed record ManifestReplaced(
     long Node,

@@ -41,6 +41,8 @@ internal static class ManifestMapping
             Schemas = [.. schemas.Keys],
             Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count, c.Stream, c.Waits.IsEmpty ? null : c.Waits, c.HostWaits))],
             Times = ToManifest(plan.Times),
+            Substitutions = [.. plan.Substitutions.Select(s => new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
+                [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
             Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.NodeId, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0 ? null : r.By, r.Reason))],
             Storages = [.. plan.Storages.Select(ToManifest)],
             Tensors = [.. plan.Tensors.Select(t => new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal, t.IsWrappedNumber))],
@@ -82,7 +84,17 @@ internal static class ManifestMapping
             new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides, source.HasBackward) { Notes = source.Notes ?? [] },
             manifest.Devices, storages, tensors, operators,
             [.. manifest.Replaced.Select((r, i) => new ReplacedOperator(r.Node, r.Operator, (Remedy)IndexOf(RemedyNames, r.Remedy, $"replaced[{i}].remedy"), r.By ?? "", r.Reason))])
-        { Times = ToTimes(manifest.Times) };
+        {
+            Times = ToTimes(manifest.Times),
+            Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
+        };
+    }
+
+    private static Substitution ToSubstitution(ManifestSubstitution row, int index)
+    {
+        Check(TableText.IsOperatorName(row.Operator) && row.Calls.All(c => TableText.IsOperatorName(c.Operator) && c.Args.All(a => a.Length == 2)), $"substitutions[{index}]");
+        return new Substitution(row.Operator, row.Argument is { } argument ? (argument, row.Is ?? 0) : null, row.Always,
+            [.. row.Calls.Select(c => new SubstituteCall(c.Results, c.Like ?? "", c.Operator, [.. c.Args.Select(a => (a[0], a[1]))]))]);
     }
 
     private static PlannedStorage ToStorage(ManifestStorage storage, int index, int deviceCount)

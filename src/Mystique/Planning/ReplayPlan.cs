@@ -21,6 +21,9 @@ public sealed record ReplayPlan(
     /// <summary>When its operators ran in the original; null where nothing is known.</summary>
     public PlanTimes? Times { get; init; }
 
+    /// <summary>What may take the place of operators of the plan, for a target that is not known yet: rows in the order in which to try them.</summary>
+    internal ImmutableArray<Substitution> Substitutions { get; init; } = [];
+
     /// <summary>Operators of the trace that run as recorded.</summary>
     public int ReplayedCount => Operators.Count(o => o.Role == OperatorRole.Recorded);
 

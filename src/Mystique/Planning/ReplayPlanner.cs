@@ -33,7 +33,11 @@ public static class ReplayPlanner
         { Notes = LostLiterals.NotesOn(table.RestoredEpsilons).AddRange(options.Profile?.Notes ?? []) };
         var plan = new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), replaced.ToImmutable());
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, RecordedValues.Of(trace));
-        return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options) with { Times = PlanTimes.Of(plan, options.Profile, options.ReferenceNs) };
+        return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options) with
+        {
+            Times = PlanTimes.Of(plan, options.Profile, options.ReferenceNs),
+            Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf).Distinct()],
+        };
     }
 
     /// <summary>What takes the place of an operator that no program can call: its results, where later operators use them, are there from the start.</summary>

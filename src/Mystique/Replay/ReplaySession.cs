@@ -28,7 +28,7 @@ internal sealed class ReplaySession : IDisposable
     {
         _options = options;
         _progress = progress;
-        _fit = new TargetFit(source, options.Planning, SchemasOf, () => string.Join(", ", Engine!.Versions.Take(1).Select(v => $"{v.Key} {v.Value}")));
+        _fit = new TargetFit(source, options.Planning, SchemasOf, () => string.Join(", ", Engine!.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")));
         Package = BenchmarkPackage.Create(_fit.Plan);
         _workFolder = Directory.CreateTempSubdirectory("mystique-").FullName;
         _command = command;
@@ -52,7 +52,6 @@ internal sealed class ReplaySession : IDisposable
         var session = new ReplaySession(source, command, options, progress);
         try
         {
-            session.CheckMemory();
             session.Prepare();
             if (options.Pace == ReplayPace.Recorded)
                 session.Call(new WorkerRequest(WorkerRequest.Pace), "learning the pace");
@@ -98,8 +97,11 @@ internal sealed class ReplaySession : IDisposable
         Directory.Delete(_workFolder, recursive: true);
     }
 
+    /// <summary>The host's memory is known before anything is allocated; a device says so itself when its own does not suffice.</summary>
     private void CheckMemory()
     {
+        if (!Engine.Device.StartsWith("cpu", StringComparison.Ordinal))
+            return;
         var memory = PlanMemory.Of(Package.Plan);
         if (MemoryProbe.AvailableBytes() is { } available && memory.PeakBytes > available)
             throw Problems.TooLarge(Package.Plan.Source.Name, memory.PeakBytes, memory.LargestBytes, available);

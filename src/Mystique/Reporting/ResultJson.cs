@@ -31,8 +31,10 @@ public static class ResultJson
         json.WriteNumber("iterations", result.Options.Iterations);
         json.WriteNumber("warmup", result.Options.Warmup);
         json.WriteNumber("seed", result.Options.Seed);
+        json.WriteString("pace", result.Options.Pace.ToString().ToLowerInvariant());
         json.WriteEndObject();
         WriteCoverage(json, result.Plan);
+        WriteReference(json, result.Plan.Times);
         WriteSamples(json, "iterations", result.Iterations);
         json.WriteNumber("cpu_time_ns", Math.Round(result.CpuTimeNs));
         WriteMemory(json, result.Memory);
@@ -47,6 +49,15 @@ public static class ResultJson
         }
         json.WriteEndArray();
         WriteVerification(json, result.Verification);
+        if (result.Pace is { } pace)
+        {
+            json.WriteStartObject("pace");
+            json.WriteNumber("waits", pace.Waits);
+            json.WriteNumber("waited_ns", pace.WaitedNs);
+            json.WriteNumber("late", pace.Late);
+            json.WriteNumber("worst_late_ns", pace.WorstLateNs);
+            json.WriteEndObject();
+        }
         if (result.NonFinite is { } failures)
         {
             json.WriteStartArray("non_finite");
@@ -63,6 +74,21 @@ public static class ResultJson
         json.WriteEndObject();
         json.Flush();
         stream.WriteByte((byte)'\n');
+    }
+
+    private static void WriteReference(Utf8JsonWriter json, PlanTimes? times)
+    {
+        if (times is null)
+            return;
+        json.WriteStartObject("reference");
+        json.WriteString("source", times.Source);
+        json.WriteNumber("iteration_ns", times.IterationNs);
+        json.WriteNumber("recorded_ns", times.RecordedNs);
+        json.WriteNumber("linked_operators", times.Operators.Count);
+        json.WriteNumber("unlinked_operators", times.Unlinked);
+        json.WriteNumber("device_ns", times.DeviceNs);
+        json.WriteNumber("unexplained_ns", times.UnexplainedNs);
+        json.WriteEndObject();
     }
 
     internal static void WriteSource(Utf8JsonWriter json, PlanSource source)

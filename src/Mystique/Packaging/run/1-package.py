@@ -5,7 +5,9 @@ It needs torch and nothing else. It makes the package's tensors, runs its operat
 ran with what was recorded, and writes the result. See `python3 run.py --help`.
 """
 import argparse
+import ast
 import base64
+import collections
 import contextlib
 import hashlib
 import json

@@ -26,16 +26,19 @@ class ScriptProgram:
 
 
 class EagerProgram:
-    """The same operators, each called through torch.ops: for a PyTorch without TorchScript, and to look at each alone."""
+    """The same operators, each called through torch.ops: for a PyTorch that does not take the program, and to look at each alone."""
 
     def __init__(self, package, devices):
         self.package, self.devices = package, devices
         m = package.manifest
-        self.tensors, self.operators = m["tensors"], m["operators"]
+        self.tensors, self.operators, self.recorded_devices = m["tensors"], m["operators"], m["devices"]
         self.slots = [None] * len(self.tensors)
         self.missing = {}  # By place: why the operator does not run. Its results are there from the start.
+        self.substituted = {}  # By place: what runs instead, and why.
+        self.tried = {}  # By place, the rows of the table of substitutions that were tried.
         self.stand_ins = {}
-        schemas = schemas_of(package.names)
+        self.rows = m["substitutions"]
+        self.schemas = schemas_of(package.names + [call["operator"] for row in self.rows for call in row["calls"]])
         last = {}
         for i, op in enumerate(self.operators):
             for slot in slots_of(op):
@@ -44,41 +47,126 @@ class EagerProgram:
         for slot, i in last.items():
             if slot >= 0 and not self.tensors[slot].get("external"):
                 self.freed[i].append(slot)
-        self.steps = [self.step_of(i, op, schemas.get(package.name_of(op))) for i, op in enumerate(self.operators)]
+        self.steps = [self.steps_for(i, op) for i, op in enumerate(self.operators)]
         self.calls = [lambda call=call: self.run(call["first"], call["count"]) for call in m["schedule"]]
 
-    def step_of(self, index, op, schema):
-        """The function, and how to make its arguments: recorded ones by their names, for the schema that is here."""
+    def steps_for(self, index, op):
+        """The calls of an operator: its own; else, by the first row of the table that fits, those that do its work."""
+        recorded = self.recorded_arguments(op)
+        step = self.own_step(op, self.package.name_of(op), recorded)
+        if isinstance(step, str):
+            return self.replace(index, step)
+        always = [row for row in self.rows if row.get("always")]
+        return (always and self.row_for(index, always, "the table of substitutions wants it")) or [step]
+
+    def replace(self, index, reason):
+        """The calls that do an operator's work, where it does not run; none where no row fits."""
+        calls = self.row_for(index, self.rows, reason)
+        if calls is None:
+            self.missing[index] = reason
+            self.substituted.pop(index, None)
+        return calls or []
+
+    def row_for(self, index, rows, reason):
+        op = self.operators[index]
+        name, recorded, tried = self.package.name_of(op), self.recorded_arguments(op), self.tried.setdefault(index, set())
+        for row in rows:
+            if row["operator"] in (name, name.split(".")[0]) and id(row) not in tried and self.guard_holds(row, recorded):
+                tried.add(id(row))
+                calls = self.row_steps(row, op, recorded)
+                if calls is not None:
+                    self.substituted[index] = ", ".join(c["operator"] for c in row["calls"]) or "nothing", reason
+                    return calls
+        return None
+
+    def fail(self, index, reason):
+        """Takes note of an operator that failed: its work is done by the next row of the table, or not."""
+        self.steps[index] = self.replace(index, reason)
+
+    def recorded_arguments(self, op):
+        return dict(zip(argument_names(self.package.manifest["schemas"][op["schema"]]), op["args"]))
+
+    def own_step(self, op, name, recorded):
+        """The function, how to make its arguments, and where its results go; or why it cannot be called."""
+        schema = self.schemas.get(name)
         if schema is None:
-            return self.miss(index, f"PyTorch {torch.__version__} does not have this operator")
-        recorded = dict(zip(argument_names(self.package.manifest["schemas"][op["schema"]]), op["args"]))
-        positional, named = [], {}
-        for argument in schema.arguments:
+            return f"PyTorch {torch.__version__} does not have this operator"
+
+        def make(argument):
             if argument.name in recorded:
-                make = self.maker(recorded.pop(argument.name), argument.name, "List[" in str(argument.type))
-            elif argument.has_default_value():
-                make = lambda value=argument.default_value: value
-            else:
-                return self.miss(index, f"PyTorch {torch.__version__} has it with other arguments: it takes '{argument.name}' there")
-            if argument.kwarg_only:
-                named[argument.name] = make
-            else:
-                positional.append(make)
+                return self.maker(recorded[argument.name], argument)
+            return (lambda: argument.default_value) if argument.has_default_value() else None
+
+        makers = [(argument, make(argument)) for argument in schema.arguments]
+        for argument, maker in makers:
+            if maker is None:
+                return f"PyTorch {torch.__version__} has it with other arguments: it takes '{argument.name}' there"
+        return self.call_of(schema, makers, op["outs"])
+
+    @staticmethod
+    def call_of(schema, makers, outs):
         namespace, base = schema.name.split("::", 1)
         packet = getattr(getattr(torch.ops, namespace), base)
-        return getattr(packet, schema.overload_name or "default"), positional, named
+        function = getattr(packet, schema.overload_name or "default")
+        return function, [m for a, m in makers if not a.kwarg_only], {a.name: m for a, m in makers if a.kwarg_only}, outs
 
-    def miss(self, index, reason):
-        self.missing[index] = reason
+    @staticmethod
+    def guard_holds(row, recorded):
+        return "argument" not in row or recorded.get(row["argument"], {}).get("v") == row["is"]
 
-    def maker(self, argument, name, is_list):
-        slots = argument.get("t")
-        if slots is None:
-            value = literal(argument["v"], self.package.manifest["devices"], self.devices)
-            if name == "pin_memory" and value is True:
-                value = False  # Page-locked memory is the business of the device that runs it.
+    def row_steps(self, row, op, recorded):
+        """The calls of a row of the table of substitutions; None where this PyTorch lacks one of them."""
+        values, steps = {}, []  # What calls of the row make for each other, by name.
+        for call in row["calls"]:
+            schema = self.schemas.get(call["operator"])
+            if schema is None:
+                return None
+            given = [text for name, text in call["args"] if not name]
+            named = {name: text for name, text in call["args"] if name}
+            makers = []
+            for i, argument in enumerate(schema.arguments):
+                text = given[i] if i < len(given) else named.get(argument.name)
+                if text is None and not argument.has_default_value():
+                    return None
+                makers.append((argument, (lambda value=argument.default_value: value) if text is None else self.text_maker(text, argument, recorded, op, values)))
+            outs = [self.place_of(name, op) for name in call["results"]]
+            steps.append(self.call_of(schema, makers, outs + [None] * (len(schema.returns) - len(outs))))
+            for at, name in enumerate(call["results"]):
+                if outs[at] is None and name != "_":
+                    outs[at] = (values, name)
+            steps[-1][3][:len(outs)] = outs
+        return steps
+
+    @staticmethod
+    def place_of(name, op):
+        if name.startswith("out") and name[3:].isdigit():
+            return op["outs"][int(name[3:])] if int(name[3:]) < len(op["outs"]) else None
+        return None
+
+    def text_maker(self, text, argument, recorded, op, values):
+        """How to make an argument of a row: a value of the row, a recorded argument or result, a list of these, or a literal."""
+        if text in recorded:
+            return self.maker(recorded[text], argument)
+        place = self.place_of(text, op)
+        if place is not None:
+            return lambda: self.slots[place[0]]
+        if text.startswith("[") and text[1:2].isalpha() and not text.startswith(("[True", "[False", "[None")):
+            makers = [self.text_maker(item.strip(), None, recorded, op, values) for item in text[1:-1].split(",") if item.strip()]
+            return lambda: [value for value in (make() for make in makers) if value is not None]
+        try:
+            value = ast.literal_eval(text)
             return lambda: value
-        if is_list:
+        except (ValueError, SyntaxError):
+            return lambda: values[text]
+
+    def maker(self, value, argument):
+        slots = value.get("t")
+        if slots is None:
+            made = literal(value["v"], self.recorded_devices, self.devices)
+            if argument is not None and argument.name == "pin_memory" and made is True:
+                made = False  # Page-locked memory is the business of the device that runs it.
+            return lambda: made
+        if argument is not None and "List[" in str(argument.type):
             return lambda: [None if s < 0 else self.slots[s] for s in slots]
         return lambda: self.slots[slots[0]]
 
@@ -87,13 +175,12 @@ class EagerProgram:
             self.run_one(i)
 
     def run_one(self, i):
-        if i in self.missing:
+        if i in self.missing or i in self.substituted:
             for slot in self.made_by(i):
                 self.slots[slot] = self.stand_in(slot)
-        else:
-            function, positional, named = self.steps[i]
-            results = function(*[make() for make in positional], **{name: make() for name, make in named.items()})
-            self.store(self.operators[i]["outs"], results)
+        if i not in self.missing:
+            for function, positional, named, outs in self.steps[i]:
+                self.store(outs, function(*[make() for make in positional], **{name: make() for name, make in named.items()}))
         for slot in self.freed[i]:
             self.slots[slot] = None
 
@@ -110,11 +197,15 @@ class EagerProgram:
         return self.stand_ins[slot]
 
     def store(self, outs, results):
+        """Puts results where they go: into slots, or, as a value for later calls of a row, under its name."""
         if len(outs) == 1:
             results = (results,)
-        for slots, result in zip(outs, results or ()):
+        for out, result in zip(outs, results or ()):
+            if isinstance(out, tuple):
+                out[0][out[1]] = result
+                continue
             items = result if isinstance(result, (list, tuple)) else [result]
-            for slot, item in zip(slots, items):
+            for slot, item in zip(out or (), items):
                 if slot >= 0:
                     self.slots[slot] = item
 

@@ -54,6 +54,8 @@ class Engine:
         """Loads the program and makes the tensors. TorchScript where it takes the program; else operator by operator."""
         self.fallback = "asked for" if self.eager else ""
         try:
+            if any(row.get("always") for row in self.package.manifest["substitutions"]) and fall_back:
+                self.eager, self.fallback = True, "the table of substitutions wants other operators"
             if not self.eager:
                 try:
                     self.program = ScriptProgram(self.package, self.devices)
@@ -187,21 +189,24 @@ class Engine:
         self.externals.restore(True)
         for i in range(len(program.operators)):
             before(i)
-            try:
-                program.run_one(i)
-                self.synchronize()
-            except Exception as error:
-                problem = self.memory_problem(error)
-                if problem:
-                    raise problem
-                program.missing[i] = f"it failed: {first_line(error)}"
+            while i not in program.missing:
+                try:
+                    program.run_one(i)
+                    self.synchronize()
+                    break
+                except Exception as error:
+                    if self.memory_problem(error):
+                        raise self.memory_problem(error)
+                    program.fail(i, "it failed: " + first_line(error).split(". ")[0])
+            else:
                 program.run_one(i)
         return program
 
     def single(self):
-        program = EagerProgram(self.package, self.devices)
+        """The program whose operators can be called one by one."""
         if isinstance(self.program, EagerProgram):
-            program.missing.update(self.program.missing)
+            return self.program
+        program = EagerProgram(self.package, self.devices)
         self.put_into(program)
         return program
 

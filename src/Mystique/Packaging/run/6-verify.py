@@ -61,13 +61,22 @@ def outermost(trace_path):
     return [n for n in found if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")]
 
 
-def verify(package, trace_path, missing):
+def verify(package, trace_path, missing, substituted):
     """Compares operator by operator: names, overloads, shapes, types, strides."""
     m, ran, at, exact, differences = package.manifest, outermost(trace_path), 0, 0, []
-    planned = [op for i, op in enumerate(m["operators"]) if i not in missing]
+    planned = [op for i, op in enumerate(m["operators"]) if i not in missing and i not in substituted]
+    substitutes = collections.Counter(name for by, _ in substituted.values() for name in by.split(", "))
 
     def differ(op, kind, what):
         differences.append({"node": op["node"] if op else 0, "operator": package.name_of(op) if op else ran[at].name, "kind": kind, "what": what})
+
+    def unplanned():
+        nonlocal at
+        if substitutes[ran[at].name] > 0:
+            substitutes[ran[at].name] -= 1
+        else:
+            differ(None, "unplanned", "it ran without being planned")
+        at += 1
 
     def find(op):
         return next((i for i in range(at, min(len(ran), at + WINDOW)) if ran[i].name == package.name_of(op)), -1)
@@ -81,8 +90,7 @@ def verify(package, trace_path, missing):
             at += instead
             continue
         while at < found:
-            differ(None, "unplanned", "it ran without being planned")
-            at += 1
+            unplanned()
         difference = None if op.get("role") == "substitute" else compare(m, op, ran[at])
         if difference:
             differ(op, *difference)
@@ -90,9 +98,16 @@ def verify(package, trace_path, missing):
             exact += 1
         at += 1
     while at < len(ran):
-        differ(None, "unplanned", "it ran without being planned")
-        at += 1
-    return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact,
+        unplanned()
+    worst, order = {}, ["unplanned", "variant", "different", "missing"]
+    for d in differences:
+        worst[d["node"]] = max(worst.get(d["node"], "unplanned"), d["kind"], key=order.index)
+    recorded = [worst.get(op["node"], "exact") for op in planned if "role" not in op]
+    classes = {k: recorded.count(k) for k in ("exact", "variant", "different")}
+    classes.update(substituted=m["coverage"]["substituted_operators"] + len(substituted),
+                   stand_in=m["coverage"]["stand_ins"] + sum("role" not in m["operators"][i] for i in missing),
+                   missing=m["coverage"]["missing_operators"] + recorded.count("missing"))
+    return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact, "classes": classes,
             "strides_compared": bool(m["source"]["has_strides"]) and any(t[2] is not None for n in ran for t in n.inputs), "differences": differences}
 
 

@@ -8,16 +8,16 @@ def percentile(samples, percent):
     return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
 
 
-def result_of(engine, options, measured, baseline, kinds, verification, missing, non_finite):
+def result_of(engine, options, measured, baseline, kinds, verification, missing, substituted, non_finite):
     m, info, samples = engine.package.manifest, engine.info(), measured["samplesNs"]
     coverage = dict(m["coverage"])
     replaced = [{"operator": r["operator"], "count": 1, "remedy": r["remedy"], "by": r.get("by", ""), "reason": r["reason"]} for r in m["replaced"]]
-    for i, reason in sorted(missing.items()):
+    for i, (by, reason) in sorted([(i, ("", why)) for i, why in missing.items()] + list(substituted.items())):
         op = m["operators"][i]
         if "role" not in op:
             coverage["replayed_operators"] -= 1
-            coverage["stand_ins"] += 1
-            replaced.append({"operator": engine.package.name_of(op), "count": 1, "remedy": "stand_in", "by": "", "reason": reason})
+            coverage["substituted_operators" if by else "stand_ins"] += 1
+            replaced.append({"operator": engine.package.name_of(op), "count": 1, "remedy": "substitute" if by else "stand_in", "by": by, "reason": reason})
     grouped = {}
     for r in replaced:
         key = (r["operator"], r["remedy"], r["by"], r["reason"])
@@ -42,6 +42,10 @@ def result_of(engine, options, measured, baseline, kinds, verification, missing,
         "memory": {"baseline_bytes": baseline, "peak_bytes": measured["peakBytes"], "used_bytes": max(0, measured["peakBytes"] - baseline),
                    "planned_peak_bytes": m["memory"]["peak_bytes"]},
         "operators": kinds, "verification": verification}
+    if m.get("times"):
+        times = m["times"]
+        result["reference"] = {**{k: times[k] for k in ("source", "iteration_ns", "recorded_ns")}, "linked_operators": len(times["operators"]),
+                               "unlinked_operators": times["unlinked"], "device_ns": times["device_ns"], "unexplained_ns": times["unexplained_ns"]}
     if engine.pacer is not None:
         pace = engine.pacer.report()
         result["pace"] = {"waits": pace["waits"], "waited_ns": pace["waitedNs"], "late": pace["late"], "worst_late_ns": pace["worstLateNs"]}
@@ -81,6 +85,9 @@ def print_result(result, fallback):
 
     times, coverage, verification, memory = (result[k] for k in ("iterations", "coverage", "verification", "memory"))
     line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms")
+    if "reference" in result:
+        original = result["reference"]["iteration_ns"]
+        line("the original's iteration", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")
     line("5th to 95th percentile", f"{times['p5_ns'] / 1e6:,.3f} to {times['p95_ns'] / 1e6:,.3f} ms")
     line("iterations (warm-up apart)", f"{times['count']} (+ {result['options']['warmup']})")
     line("operators replayed", f"{coverage['replayed_operators']:,} of {coverage['selected_operators']:,}")

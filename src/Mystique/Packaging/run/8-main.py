@@ -7,14 +7,16 @@ def run(options):
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager)
     baseline = baseline_bytes(engine.backend)
     engine.start()
-    missing = dict(getattr(engine.program, "missing", {}))
+    missing, substituted = (dict(getattr(engine.program, name, {})) for name in ("missing", "substituted"))
     try:
         engine.iterate(1)
-    except RuntimeError as error:  # Some operator does not run here: find all of them, and go on without.
+    except Problem:
+        raise
+    except Exception as error:  # Some operator does not run here: find all of them, and go on without.
         probed = engine.probe(lambda i: None)
-        if not probed.missing or len(probed.missing) == len(missing):
-            raise error
-        engine.program, missing, engine.fallback = probed, probed.missing, first_line(error)
+        if (probed.missing, probed.substituted) == (missing, substituted):
+            raise
+        engine.program, missing, substituted, engine.fallback = probed, probed.missing, probed.substituted, first_line(error)
         engine.steps = engine.steps_of(probed)
         engine.iterate(1)
     verification = {"status": "not_run", "expected_operators": 0, "exact_operators": 0, "strides_compared": False, "differences": []}
@@ -22,7 +24,7 @@ def run(options):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 engine.observe(os.path.join(folder, "observed.json"))
-                verification = verify(package, os.path.join(folder, "observed.json"), missing)
+                verification = verify(package, os.path.join(folder, "observed.json"), missing, substituted)
             except RuntimeError as error:
                 verification["reason"] = first_line(error)
     if options.pace == "recorded":
@@ -34,7 +36,7 @@ def run(options):
     non_finite = engine.check_values() if options.check_values else None
     if options.profile:
         engine.kineto(options.profile)
-    result = result_of(engine, options, measured, baseline, kinds, verification, missing, non_finite)
+    result = result_of(engine, options, measured, baseline, kinds, verification, missing, substituted, non_finite)
     if options.json:
         write_json(options.json, result)
     if options.json != "-":
@@ -54,7 +56,7 @@ class Worker:
             try:
                 answer = {"kind": "result", **(self.answer(json.loads(line)) or {})}
             except Problem as problem:
-                answer = {"kind": "failure", "problem": problem.parts}
+                answer = {"kind": "failure", "problem": problem.parts, "exitCode": problem.exit_code}
             except Exception as error:
                 answer = {"kind": "failure", "error": str(error)}
             self.send(answer)
@@ -93,7 +95,8 @@ class Worker:
         if command == "kineto":
             return self.engine.kineto(request["path"])
         if command == "probe":
-            found = self.engine.probe(lambda i: self.send({"kind": "progress", "done": i + 1})).missing
+            program = self.engine.probe(lambda i: self.send({"kind": "progress", "done": i + 1}))
+            found = {**program.missing, **{i: reason for i, (_, reason) in program.substituted.items()}}
             return {"failures": [{"operator": i, "reason": reason} for i, reason in sorted(found.items())]}
         if command == "check":
             return {"failures": [{"operator": i, "reason": reason} for i, reason in self.engine.check_values()]}
@@ -137,7 +140,7 @@ def main():
     except Problem as problem:
         print(problem, file=sys.stderr)
         return problem.exit_code
-    except RuntimeError as error:
+    except Exception as error:
         print(Problem("MYS407", f"the replay failed: {first_line(error)}", options.package, "report it with this message and the trace", 1), file=sys.stderr)
         return 1
     return 0
