@@ -16,6 +16,14 @@ public sealed record ScheduledCall(string Function, int First, int Count)
 
     /// <summary>Whether the host waits for the device afterwards.</summary>
     public bool HostWaits { get; init; }
+
+    /// <inheritdoc/>
+    public bool Equals(ScheduledCall? other) => other is not null
+        && (Function, First, Count, Stream, HostWaits) == (other.Function, other.First, other.Count, other.Stream, other.HostWaits)
+        && Waits.AsSpan().SequenceEqual(other.Waits.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Function, First, Count);
 }
 
 /// <summary>A generated program: the text of <c>program.pt</c>, and the order in which its functions are called.</summary>

@@ -57,14 +57,17 @@ internal static class OrderLinker
             periods.Add(starts[i] - starts[i - 1]);
         int chosen = MedianOf(periods);
         Take(groups[0], leader, occurrences[chosen]);
+        var taken = new HashSet<int[]> { leader }; // A thread of the trace is one of the profile's.
         long from = starts[chosen];
         long until = chosen + 1 < starts.Length ? starts[chosen + 1] : long.MaxValue;
         foreach (var group in groups.Skip(1))
         {
-            var (thread, places) = Occurrences(group, threads, events);
+            var (thread, places) = Occurrences(group, [.. threads.Where(t => !taken.Contains(t))], events);
             int place = places.FindIndex(p => events[thread[p]].StartNs >= from && events[thread[p]].StartNs < until);
-            if (place >= 0)
-                Take(group, thread, places[place]);
+            if (place < 0)
+                continue;
+            Take(group, thread, places[place]);
+            taken.Add(thread);
         }
         return new ProfileLinker.Found(found, periods);
 

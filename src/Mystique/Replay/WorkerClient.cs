@@ -69,7 +69,7 @@ internal sealed class WorkerClient : IDisposable
         {
             _process = Process.Start(start)!;
         }
-        catch (System.ComponentModel.Win32Exception exception)
+        catch (System.Runtime.InteropServices.ExternalException exception)
         {
             throw Problems.WorkerNotStarted(command.FileName, exception);
         }

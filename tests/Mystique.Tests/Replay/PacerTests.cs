@@ -1,0 +1,53 @@
+using Mystique.Diagnostics;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Replay;
+using Mystique.Tests.Packaging;
+
+namespace Mystique.Tests.Replay;
+
+public class PacerTests
+{
+    private static BenchmarkPackage Package(PlanTimes? times) => BenchmarkPackage.Create(PlanOf.Trace(ProgramGeneratorTests.Sample) with { Times = times });
+
+    private static PlanTimes Times(long iterationNs, long recordedNs, params (long Node, long StartNs)[] operators) => new("k.json", iterationNs, recordedNs,
+        System.Collections.Immutable.ImmutableSortedDictionary.CreateRange(operators.Select(o => KeyValuePair.Create(o.Node, new PlannedTime(o.StartNs, 1, 0, 0, -1, false)))), 0, [], 0, 0);
+
+    [Fact]
+    public void Of_NoTimes_IsRefused() =>
+        Assert.Equal("MYS413", Assert.Throws<MystiqueException>(() => Pacer.Of(Package(null), _ => { })).Id);
+
+    /// <summary>Waiting ends at its time or after it, never before: that is no speed.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Run_KeepsStartsAndTheEnd(bool hasOperators)
+    {
+        const long Total = 30_000_000;
+        var times = hasOperators ? Times(Total, 3_000_000, (3, 0), (11, 2_000_000)) : Times(Total, Total);
+        var package = Package(times);
+        Assert.Equal(2, package.Schedule.Length);
+        var pacer = Pacer.Of(package, _ => Thread.Sleep(1));
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        var starts = new List<TimeSpan>();
+        pacer.Run(_ => starts.Add(clock.Elapsed));
+        Assert.True(clock.Elapsed.TotalNanoseconds >= Total);
+        Assert.Equal(2, starts.Count);
+        if (hasOperators)
+            Assert.True(starts[1].TotalNanoseconds >= 19_000_000); // Recorded at 2 of 3 ms, of an iteration of 30.
+        var report = pacer.TakeReport();
+        Assert.True(report.Waits >= 1 && report.WaitedNs > 0);
+        Assert.Equal(new PaceReport(0, 0, 0, 0), pacer.TakeReport());
+    }
+
+    [Fact]
+    public void Run_ReplayThatIsSlower_NeverWaitsAndIsLate()
+    {
+        var pacer = Pacer.Of(Package(Times(1000, 1000, (3, 0), (11, 500))), _ => Thread.Sleep(1));
+        pacer.Run(_ => Thread.Sleep(1));
+        var report = pacer.TakeReport();
+        Assert.Equal(0, report.WaitedNs);
+        Assert.True(report.Late >= 2);
+        Assert.True(report.WorstLateNs >= 1_000_000);
+    }
+}
