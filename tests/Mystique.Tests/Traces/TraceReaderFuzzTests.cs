@@ -18,6 +18,11 @@ public class TraceReaderFuzzTests
         .Operator(4, "aten::cat(Tensor[] tensors, int dim=0) -> Tensor", [List(Tensor(14, 15, [2, 3]), Tensor(14, 15, [2, 3])), 0], [Tensor(16, 17, [4, 3])])
         .Node(5, 2, "ProfilerStep#1", scope: 7).ToString());
 
+    /// <summary>Seconds for each test, where somebody asks for a longer search; else a number of inputs decides.</summary>
+    private static readonly int Seconds = int.TryParse(Environment.GetEnvironmentVariable("MYSTIQUE_FUZZ_SECONDS"), out int seconds) ? seconds : -1;
+
+    private static readonly long Iterations = Seconds > 0 ? -1 : 20_000;
+
     private static void ReadAndPlan(byte[] bytes)
     {
         try
@@ -49,7 +54,7 @@ public class TraceReaderFuzzTests
                     bytes.Add(value);
             }
             ReadAndPlan([.. bytes]);
-        }, iter: 20_000, threads: 2);
+        }, iter: Iterations, time: Seconds, threads: 2);
     }
 
     [Fact]
@@ -63,7 +68,7 @@ public class TraceReaderFuzzTests
             foreach (var (at, token) in splices)
                 text = text.Insert(Math.Min(at, text.Length), tokens[token]);
             ReadAndPlan(Encoding.UTF8.GetBytes(text));
-        }, iter: 20_000, threads: 2);
+        }, iter: Iterations, time: Seconds, threads: 2);
     }
 
     [Fact]
