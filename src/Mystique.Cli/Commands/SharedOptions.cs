@@ -66,7 +66,7 @@ internal static class SharedOptions
     }
 
     /// <summary>The options of a plan.</summary>
-    internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions, Option<double?> ScaleMemory, Option<double?> ReferenceTime)
+    internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions, Option<double?> ScaleMemory, Option<double?> ReferenceTime, Option<bool> AllowTraceCode)
     {
         public static Planning Create()
         {
@@ -97,7 +97,8 @@ internal static class SharedOptions
             return new Planning(skew,
                 new Option<string?>("--values") { Description = "Rows that say what tensors must hold, beside those that come along (docs/values.md)", HelpName = "FILE" },
                 new Option<string?>("--substitutions") { Description = "Rows that say what to run in the place of operators, beside those that come along (docs/values.md)", HelpName = "FILE" },
-                scale, reference);
+                scale, reference,
+                new Option<bool>("--allow-trace-code") { Description = "Take over, and with --engine python run, code that came with the trace: the sources of Triton kernels" });
 
             static double? Refuse(ArgumentResult result, string text)
             {
@@ -113,6 +114,7 @@ internal static class SharedOptions
             command.Add(Substitutions);
             command.Add(ScaleMemory);
             command.Add(ReferenceTime);
+            command.Add(AllowTraceCode);
         }
 
         public PlanningOptions Read(ParseResult result)
@@ -124,6 +126,7 @@ internal static class SharedOptions
                 IndexSkew = result.GetValue(IndexSkew),
                 Values = result.GetValue(Values) is { } values ? ValueTable.ReadFile(values) : ValueTable.BuiltIn,
                 Substitutions = result.GetValue(Substitutions) is { } table ? SubstitutionTable.ReadFile(table) : SubstitutionTable.BuiltIn,
+                AllowTraceCode = result.GetValue(AllowTraceCode),
                 ReferenceNs = result.GetValue(ReferenceTime) is { } milliseconds ? (long)(milliseconds * 1e6) : null,
                 MemoryLimitBytes = limit switch { null => null, 0 => MemoryProbe.AvailableBytes() * 9 / 10, var gigabytes => (long)(gigabytes * 1e9) },
             };

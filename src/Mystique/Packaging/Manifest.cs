@@ -30,6 +30,9 @@ internal sealed record Manifest
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ManifestTimes? Times { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<ManifestSourceFile>? Kernels { get; init; }
+
     public required ImmutableArray<ManifestSubstitution> Substitutions { get; init; }
 
     public required ImmutableArray<ManifestReplaced> Replaced { get; init; }
@@ -130,7 +133,11 @@ internal sealed record ManifestOperator(
     int Schema,
     ImmutableArray<ManifestArgument> Args,
     ImmutableArray<ImmutableArray<int>> Outs,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Role);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Role,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Kernel);
+
+/// <summary>A source of a compiled kernel, in the package's folder <c>kernels</c>.</summary>
+internal sealed record ManifestSourceFile(string File, string Sha256);
 
 /// <summary>An argument: <c>t</c> with the slots of tensors (<c>p</c>: prepared), or <c>v</c> with a literal.</summary>
 internal sealed record ManifestArgument(

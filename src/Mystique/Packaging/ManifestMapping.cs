@@ -23,7 +23,7 @@ internal static class ManifestMapping
                 schemas.Add(op.Schema.Text, schema = schemas.Count);
             operators.Add(new ManifestOperator(op.NodeId, schema,
                 [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared) : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
-                [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role]));
+                [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role], op.KernelFile.Length == 0 ? null : op.KernelFile));
         }
         var memory = PlanMemory.Of(plan);
         var source = plan.Source;
@@ -41,6 +41,7 @@ internal static class ManifestMapping
             Schemas = [.. schemas.Keys],
             Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count, c.Stream, c.Waits.IsEmpty ? null : c.Waits, c.HostWaits))],
             Times = ToManifest(plan.Times),
+            Kernels = plan.KernelSources.IsEmpty ? null : [.. plan.KernelSources.Select(k => new ManifestSourceFile(k.Key, BenchmarkPackage.DigestOf(System.Text.Encoding.UTF8.GetBytes(k.Value))))],
             Substitutions = [.. plan.Substitutions.Select(s => new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
                 [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
             Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.NodeId, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0 ? null : r.By, r.Reason))],
@@ -72,8 +73,10 @@ internal static class ManifestMapping
         storage.IsMutated);
 
     /// <summary>Makes the plan of a manifest.</summary>
+    /// <param name="manifest">The manifest.</param>
+    /// <param name="sources">The sources of compiled kernels, by file name.</param>
     /// <exception cref="FormatException">The manifest makes no sense.</exception>
-    public static ReplayPlan ToPlan(Manifest manifest)
+    public static ReplayPlan ToPlan(Manifest manifest, ImmutableSortedDictionary<string, string> sources)
     {
         var schemas = manifest.Schemas.Select(SchemaParser.Parse).ToArray();
         var storages = manifest.Storages.Select((s, i) => ToStorage(s, i, manifest.Devices.Length)).ToImmutableArray();
@@ -85,6 +88,7 @@ internal static class ManifestMapping
             manifest.Devices, storages, tensors, operators,
             [.. manifest.Replaced.Select((r, i) => new ReplacedOperator(r.Node, r.Operator, (Remedy)IndexOf(RemedyNames, r.Remedy, $"replaced[{i}].remedy"), r.By ?? "", r.Reason))])
         {
+            KernelSources = sources,
             Times = ToTimes(manifest.Times),
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
         };
@@ -151,7 +155,7 @@ internal static class ManifestMapping
             Check(!o.IsDefault && o.All(s => s >= -1 && s < tensorCount), $"{place}.outs[{i}]");
             return new PlannedResult(o);
         });
-        return new PlannedOperator(op.Node, schema, [.. arguments], [.. results], (OperatorRole)IndexOf(RoleNames, op.Role, place + ".role"));
+        return new PlannedOperator(op.Node, schema, [.. arguments], [.. results], (OperatorRole)IndexOf(RoleNames, op.Role, place + ".role")) { KernelFile = op.Kernel ?? "" };
     }
 
     private static int IndexOf(string?[] names, string? name, string place)

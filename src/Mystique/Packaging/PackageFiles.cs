@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
+using System.Text;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Planning;
 
 namespace Mystique.Packaging;
 
@@ -8,6 +11,8 @@ internal static class PackageFiles
 {
     /// <summary>A program of 100,000 operators is 40 MB.</summary>
     private const long MaxProgramBytes = 1L << 30;
+
+    private const string KernelFolder = "kernels";
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -55,6 +60,15 @@ internal static class PackageFiles
             using (var stream = File.Create(Path.Combine(staging, BenchmarkPackage.ManifestFile)))
                 WriteManifest(package, stream);
             Directory.CreateDirectory(target);
+            string kernels = Path.Combine(target, KernelFolder);
+            if (Directory.Exists(kernels))
+                Directory.Delete(kernels, recursive: true);
+            if (package.Plan.KernelSources.Count > 0)
+            {
+                Directory.CreateDirectory(kernels);
+                foreach (var (name, source) in package.Plan.KernelSources)
+                    File.WriteAllText(Path.Combine(kernels, name), source);
+            }
             // The manifest goes last: with it the package is there.
             foreach (string file in (string[])[RunScript.FileName, BenchmarkPackage.ProgramFile, BenchmarkPackage.ManifestFile])
                 File.Move(Path.Combine(staging, file), Path.Combine(target, file), overwrite: true);
@@ -127,7 +141,7 @@ internal static class PackageFiles
             throw Problems.PackageDisagrees(programPath, "the program is not the one that the manifest was written with (its SHA-256 differs)");
         try
         {
-            var plan = ManifestMapping.ToPlan(manifest);
+            var plan = ManifestMapping.ToPlan(manifest, ReadKernels(manifest, directory));
             CheckSchedule(manifest, code, plan.Operators.Length);
             return new BenchmarkPackage(plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count) { Stream = c.Stream, Waits = c.Wait ?? [], HostWaits = c.Sync })], [.. archive], digest);
         }
@@ -135,6 +149,23 @@ internal static class PackageFiles
         {
             throw Problems.ManifestInvalid(manifestPath, exception);
         }
+    }
+
+    /// <summary>The sources of compiled kernels: plain files of the folder, as they were when the package was written.</summary>
+    private static ImmutableSortedDictionary<string, string> ReadKernels(Manifest manifest, string directory)
+    {
+        var sources = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        if (manifest.Kernels is not { } kernels)
+            return sources.ToImmutable();
+        string path = Path.Combine(directory, KernelFolder);
+        var folder = ResourceFolder.At(path);
+        foreach (var kernel in kernels)
+        {
+            if (folder?.Read(kernel.File, MaxProgramBytes) is not { } bytes || BenchmarkPackage.DigestOf(bytes) != kernel.Sha256)
+                throw Problems.PackageDisagrees(path, $"the kernel {kernel.File} is not there, or not as it was (its SHA-256 differs)");
+            sources[kernel.File] = Encoding.UTF8.GetString(bytes);
+        }
+        return sources.ToImmutable();
     }
 
     private static void CheckSchedule(Manifest manifest, string code, int operatorCount)

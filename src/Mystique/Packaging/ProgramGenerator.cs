@@ -102,6 +102,11 @@ internal sealed class ProgramGenerator
             if (function.IsFreedHere(slot))
                 Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = s[{BenchmarkProgram.EmptySlot}]");
         }
+        if (op.KernelFile.Length > 0)
+        {
+            _lines.Add(_line);
+            return; // The host launches it.
+        }
         var held = HeldLists(op);
         if (held.Count > 0)
         {

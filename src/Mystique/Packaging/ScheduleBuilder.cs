@@ -21,7 +21,7 @@ internal static class ScheduleBuilder
         for (int first = 0; first < plan.Operators.Length;)
         {
             int end = first + 1;
-            while (end < plan.Operators.Length && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
+            while (!IsKernel(plan, first) && end < plan.Operators.Length && !IsKernel(plan, end) && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
                 end++;
             long? stream = streams[first] < 0 ? null : streams[first];
             var storages = StoragesOf(plan, first, end);
@@ -40,6 +40,9 @@ internal static class ScheduleBuilder
         }
         return calls.ToImmutable();
     }
+
+    /// <summary>A kernel is a call of its own: the host launches it, and the function only gives its tensors back.</summary>
+    private static bool IsKernel(ReplayPlan plan, int index) => plan.Operators[index].KernelFile.Length > 0;
 
     private static bool WaitsAfter(ReplayPlan plan, int index) =>
         plan.Times?.Operators.TryGetValue(plan.Operators[index].NodeId, out var time) == true && time.WaitsAfter

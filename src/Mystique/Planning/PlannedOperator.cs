@@ -29,6 +29,9 @@ public sealed record PlannedOperator(
     ImmutableArray<PlannedResult> Results,
     OperatorRole Role = OperatorRole.Recorded)
 {
+    /// <summary>Of a compiled kernel, its source in <see cref="ReplayPlan.KernelSources"/>; empty for an operator.</summary>
+    public string KernelFile { get; init; } = "";
+
     /// <summary>The slots that it reads or writes, in order; -1 stands for None in a list.</summary>
     public IEnumerable<int> InputSlots => Arguments.SelectMany(a => a.Slots);
 

@@ -20,6 +20,9 @@ public sealed record PlanningOptions
     /// <summary>The time of an iteration of the original that nobody watched, in nanoseconds; null, the default, where it is not known.</summary>
     public long? ReferenceNs { get; init; }
 
+    /// <summary>Whether code that came with the trace (the sources of compiled kernels) may be used. The default is no.</summary>
+    public bool AllowTraceCode { get; init; }
+
     /// <summary>
     /// The most bytes that the plan may need at one time; what needs more has its embedding tables cut. Null, the
     /// default, cuts nothing.

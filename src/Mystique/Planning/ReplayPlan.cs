@@ -21,6 +21,9 @@ public sealed record ReplayPlan(
     /// <summary>When its operators ran in the original; null where nothing is known.</summary>
     public PlanTimes? Times { get; init; }
 
+    /// <summary>Sources of compiled kernels, by file name: code that came with the trace, where the user allowed it.</summary>
+    public ImmutableSortedDictionary<string, string> KernelSources { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
     /// <summary>What may take the place of operators of the plan, for a target that is not known yet: rows in the order in which to try them.</summary>
     internal ImmutableArray<Substitution> Substitutions { get; init; } = [];
 

@@ -19,12 +19,20 @@ public static class ReplayPlanner
         var table = new TensorTable(slice.Trace);
         var operators = ImmutableArray.CreateBuilder<PlannedOperator>(slice.Operators.Length);
         var replaced = ImmutableArray.CreateBuilder<ReplacedOperator>();
+        var sources = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        var folder = options.AllowTraceCode ? ResourceFolder.Of(slice.Trace.Source) : null;
         foreach (var node in slice.Operators)
         {
+            if (CompiledKernel.AsOperator(node, folder, out string kernel) is { } compiled)
+            {
+                PlanOperator(compiled, slice.Timeline.InputsOf(node), slice.Timeline, table, operators);
+                sources[node.KernelFile] = kernel;
+                continue;
+            }
             if (OperatorSupport.WhyNot(node) is { } reason)
                 replaced.Add(Replace(node, reason, options.Substitutions));
             else
-                PlanOperator(node, slice.Timeline, table, operators);
+                PlanOperator(node, slice.Timeline.InputsOf(node), slice.Timeline, table, operators);
         }
         var trace = slice.Trace;
         var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
@@ -35,6 +43,7 @@ public static class ReplayPlanner
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, RecordedValues.Of(trace));
         return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options) with
         {
+            KernelSources = sources.ToImmutable(),
             Times = PlanTimes.Of(plan, options.Profile, options.ReferenceNs),
             Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf).Distinct()],
         };
@@ -50,10 +59,10 @@ public static class ReplayPlanner
             : new ReplacedOperator(node.Id, name, isUnknown ? Remedy.Missing : Remedy.StandIn, "", reason);
     }
 
-    private static void PlanOperator(TraceNode node, StorageTimeline timeline, TensorTable table, ImmutableArray<PlannedOperator>.Builder operators)
+    private static void PlanOperator(
+        TraceNode node, ReadOnlySpan<StorageGeneration?> storages, StorageTimeline timeline, TensorTable table, ImmutableArray<PlannedOperator>.Builder operators)
     {
         var schema = node.Schema!;
-        var storages = timeline.InputsOf(node);
         int next = 0;
         var arguments = ImmutableArray.CreateBuilder<PlannedArgument>(node.Inputs.Length);
         for (int i = 0; i < node.Inputs.Length; i++)
@@ -80,7 +89,7 @@ public static class ReplayPlanner
             }
         }
         var results = PlanResults(node, timeline, table);
-        operators.Add(new PlannedOperator(node.Id, schema, arguments.MoveToImmutable(), results));
+        operators.Add(new PlannedOperator(node.Id, schema, arguments.MoveToImmutable(), results) { KernelFile = node.KernelFile });
     }
 
     private static ImmutableArray<PlannedResult> PlanResults(TraceNode node, StorageTimeline timeline, TensorTable table)

@@ -18,7 +18,14 @@ internal sealed class ResourceFolder
         string name = trace.EndsWith(".gz", StringComparison.Ordinal) ? trace[..^3] : trace;
         if (!name.EndsWith(".json", StringComparison.Ordinal))
             return null;
-        var folder = new DirectoryInfo(name[..^5] + "_resources");
+        return At(name[..^5] + "_resources");
+    }
+
+    /// <summary>A folder by its path; null where there is none, or it is a link.</summary>
+    /// <param name="path">The path.</param>
+    public static ResourceFolder? At(string path)
+    {
+        var folder = new DirectoryInfo(path);
         return folder is { Exists: true, LinkTarget: null } ? new ResourceFolder(folder.FullName) : null;
     }
 

@@ -174,6 +174,7 @@ internal sealed class ReplaySession : IDisposable
             Package = folder,
             Threads = _options.Threads,
             Device = _options.Device,
+            AllowTraceCode = _options.Planning.AllowTraceCode,
             Seed = _options.Seed,
             Libraries = _options.Libraries,
         }, "opening").Info!;

@@ -51,6 +51,9 @@ internal sealed record WorkerRequest(string Command)
     /// <summary>The device; empty for the engine's choice.</summary>
     public string? Device { get; init; }
 
+    /// <summary>Whether code that came with the trace may run.</summary>
+    public bool AllowTraceCode { get; init; }
+
     public uint Seed { get; init; }
 
     public int Count { get; init; }

@@ -13,13 +13,25 @@ def schemas_of(names):
 class ScriptProgram:
     """program.pt: a function for each call of the schedule; tensors live in a list inside it."""
 
-    def __init__(self, package, devices):
+    def __init__(self, package, devices, kernels):
         torch._C._set_graph_executor_optimize(False)  # It would merge equal operators and fuse others.
         self.module = torch.jit.load(package.program_path)
         self.module.resize(len(package.manifest["tensors"]) + RESERVED_SLOTS)
         for device in devices:
             self.module.use_device(torch.empty(0, device=device))
-        self.calls = [getattr(self.module, call["call"]) for call in package.manifest["schedule"]]
+        self.calls = [self.call_for(call, package, kernels) for call in package.manifest["schedule"]]
+
+    def call_for(self, call, package, kernels):
+        function, op = getattr(self.module, call["call"]), package.manifest["operators"][call["first"]]
+        kernel = kernels.get(call["first"])
+        if kernel is None:
+            return function
+        makers = [(lambda slot=a["t"][0]: self.module.get(slot + RESERVED_SLOTS)) if "t" in a else (lambda value=literal(a["v"], [], []): value) for a in op["args"]]
+
+        def launch():
+            kernel(*[make() for make in makers])
+            function()  # Gives back what is not used any more.
+        return launch
 
     def put(self, slot, tensor):
         self.module.put(slot + RESERVED_SLOTS, tensor)
@@ -28,8 +40,8 @@ class ScriptProgram:
 class EagerProgram:
     """The same operators, each called through torch.ops: for a PyTorch that does not take the program, and to look at each alone."""
 
-    def __init__(self, package, devices):
-        self.package, self.devices = package, devices
+    def __init__(self, package, devices, kernels):
+        self.package, self.devices, self.kernels = package, devices, kernels
         m = package.manifest
         self.tensors, self.operators, self.recorded_devices = m["tensors"], m["operators"], m["devices"]
         self.slots = [None] * len(self.tensors)
@@ -53,6 +65,9 @@ class EagerProgram:
     def steps_for(self, index, op):
         """The calls of an operator: its own; else, by the first row of the table that fits, those that do its work."""
         recorded = self.recorded_arguments(op)
+        if "kernel" in op:
+            kernel, makers = self.kernels.get(index), [self.maker(value, None) for value in op["args"]]
+            return [(kernel, makers, {}, [])] if kernel else self.replace(index, "a Triton kernel: not allowed (--allow-trace-code), or not to be compiled here")
         step = self.own_step(op, self.package.name_of(op), recorded)
         if isinstance(step, str):
             return self.replace(index, step)
@@ -211,6 +226,57 @@ class EagerProgram:
 
     def put(self, slot, tensor):
         self.slots[slot] = tensor
+
+
+def compile_kernels(package, device, allowed):
+    """By place, functions that launch the Triton kernels of a package, where that is allowed and this PyTorch can compile them."""
+    kernels, compiled = {}, {}
+    digests = {k["file"]: k["sha256"] for k in package.manifest.get("kernels", ())}
+    for i, op in enumerate(package.manifest["operators"] if allowed else ()):
+        file = op.get("kernel")
+        if file is None:
+            continue
+        if file not in compiled:
+            compiled[file] = compile_kernel(package, file, digests.get(file), package.name_of(op).split("::")[1], device)
+        kernels[i] = compiled[file]
+    return kernels
+
+
+def compile_kernel(package, file, digest, name, device):
+    """A function that launches a kernel that torch.compile made, on the current stream, with the arguments that were recorded."""
+    path = os.path.join(os.path.dirname(package.path), "kernels", os.path.basename(file))
+    try:
+        with open(path, encoding="utf-8") as source:
+            text = source.read()
+    except OSError as error:
+        raise Problem("MYS306", f"the package cannot be read: {error.strerror}", path, "copy the package again as a whole")
+    if file != os.path.basename(file) or hashlib.sha256(text.encode()).hexdigest() != digest:
+        raise Problem("MYS303", f"the package's manifest and program disagree: the kernel {file} is not as it was (its SHA-256 differs)", path,
+                      "generate the package again, or copy it again as a whole")
+    try:
+        try:
+            from torch._inductor.async_compile import AsyncCompile
+        except ImportError:
+            from torch._inductor.codecache import AsyncCompile
+        try:
+            kernel = AsyncCompile().triton(name, text, device_str=device.type)
+        except AttributeError:  # Without unique names all kernels are called triton_.
+            kernel = AsyncCompile().triton("triton_", text, device_str=device.type)
+        kernel = kernel.result() if hasattr(kernel, "result") else kernel
+    except Exception as error:
+        raise Problem("MYS415", f"the kernel {name} cannot be compiled here: {first_line(error)}", path,
+                      "run it on a PyTorch with Triton for this device, or without --allow-trace-code", 1)
+
+    def launch(*arguments):
+        stream = torch._C._cuda_getCurrentRawStream(device.index or 0) if device.type == "cuda" else 0
+        values = [a for a in arguments if not isinstance(a, str)]  # A recorded grid is a text.
+        try:
+            kernel.run(*values, stream=stream)  # PyTorch from 2.7 on works out the grid.
+        except TypeError:
+            from torch._inductor.runtime.triton_heuristics import grid
+            sizes = [v for v in values if isinstance(v, int)]
+            kernel.run(*values, grid=grid(*sizes[:3]), stream=stream)
+    return launch
 
 
 def slots_of(op):

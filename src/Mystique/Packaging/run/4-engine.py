@@ -3,7 +3,7 @@
 class Engine:
     """A package, ready to run on a device."""
 
-    def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False):
+    def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False, allow_trace_code=False):
         need_torch()
         for library in libraries:
             try:
@@ -20,6 +20,7 @@ class Engine:
         torch.set_num_threads(self.threads)
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
         self.externals = self.program = None
+        self.kernels = compile_kernels(package, self.device, allow_trace_code)
         self.pacer = None
 
     def find_device(self, name):
@@ -58,15 +59,18 @@ class Engine:
                 self.eager, self.fallback = True, "the table of substitutions wants other operators"
             if not self.eager:
                 try:
-                    self.program = ScriptProgram(self.package, self.devices)
+                    self.program = ScriptProgram(self.package, self.devices, self.kernels)
                 except RuntimeError as error:
                     if not fall_back:
                         raise
                     self.fallback = first_line(error)
             if self.program is None:
-                self.program = EagerProgram(self.package, self.devices)
+                self.program = EagerProgram(self.package, self.devices, self.kernels)
             self.externals = Externals(self.package, self.devices, self.seed, progress)
             self.put_into(self.program)
+            if isinstance(self.program, ScriptProgram):
+                self.program.missing = {i: "a Triton kernel: not allowed (--allow-trace-code)" for i, op in enumerate(self.package.manifest["operators"])
+                                        if "kernel" in op and i not in self.kernels}
             self.steps = self.steps_of(self.program)
         except RuntimeError as error:
             raise self.memory_problem(error) or error
@@ -206,7 +210,7 @@ class Engine:
         """The program whose operators can be called one by one."""
         if isinstance(self.program, EagerProgram):
             return self.program
-        program = EagerProgram(self.package, self.devices)
+        program = EagerProgram(self.package, self.devices, self.kernels)
         self.put_into(program)
         return program
 

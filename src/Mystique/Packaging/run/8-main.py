@@ -4,7 +4,7 @@ def run(options):
     package = Package(options.package)
     if options.json not in (None, "-") and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
         raise Problem("MYS305", "the output cannot be written: there is no such folder", options.json, "check that the place is writable and has room")
-    engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager)
+    engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
     baseline = baseline_bytes(engine.backend)
     engine.start()
     missing, substituted = (dict(getattr(engine.program, name, {})) for name in ("missing", "substituted"))
@@ -76,10 +76,15 @@ class Worker:
         if command == "open":
             need_torch()
             self.engine = Engine(Package(request["package"]), request.get("device", ""), request.get("threads", 0), request.get("seed", 0),
-                                 request.get("libraries") or (), self.eager)
+                                 request.get("libraries") or (), self.eager, request.get("allowTraceCode", False))
             return {"info": self.engine.info()}
         if command == "schemas":
-            return {"schemas": {name: str(schema) for name, schema in schemas_of(request.get("names") or ()).items()}}
+            names, package = request.get("names") or (), self.engine.package
+            known = {name: str(schema) for name, schema in schemas_of(names).items()}
+            for i in self.engine.kernels:
+                op = package.manifest["operators"][i]
+                known[package.name_of(op)] = package.manifest["schemas"][op["schema"]]
+            return {"schemas": known}
         if command == "start":
             self.baseline = baseline_bytes(self.engine.backend)
             self.engine.start(self.progress, fall_back=False)
@@ -121,6 +126,7 @@ def parse(arguments):
     parser.add_argument("--no-operators", action="store_true", help="leave out the pass that times each kind of operator")
     parser.add_argument("--check-values", action="store_true", help="look for operators that make NaN or infinities")
     parser.add_argument("--load-library", metavar="FILE", action="append", default=[], help="load a library of operators first")
+    parser.add_argument("--allow-trace-code", action="store_true", help="compile and run the Triton kernels that came with the trace")
     parser.add_argument("--eager", action="store_true", help="do without TorchScript: call the operators one by one")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
