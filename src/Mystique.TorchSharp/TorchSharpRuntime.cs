@@ -17,9 +17,6 @@ public static class TorchSharpRuntime
     /// <summary>The version of libtorch that this was built for.</summary>
     public static string LibTorchVersion => LibTorch.Version;
 
-    /// <summary>The environment variable of a worker that names the folder of another libtorch of that version.</summary>
-    public const string FolderVariable = LibTorch.FolderVariable;
-
     /// <summary>Records what this process runs as an execution trace.</summary>
     /// <param name="path">The trace's file; overwritten.</param>
     /// <param name="action">What to record.</param>

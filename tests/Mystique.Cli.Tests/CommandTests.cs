@@ -118,6 +118,25 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public void Run_OtherLibTorch_IsTheOneThatIsNamed()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "goes by LD_LIBRARY_PATH");
+        string[] run = ["run", CommandLine.Example("dlrm"), "--threads", "1", "--iterations", "1", "--no-profile", "--libtorch", File_("lib")];
+        Directory.CreateDirectory(File_("lib"));
+        CommandLine.Run(run).AssertFailed(1, "MYS401");
+        foreach (string library in Directory.EnumerateFiles(Path.GetDirectoryName(CommandLine.NativeLibrary("libtorch_cpu.so"))!).Where(f => !f.Contains("LibTorchSharp", StringComparison.Ordinal)))
+            File.CreateSymbolicLink(Path.Combine(File_("lib"), Path.GetFileName(library)), library);
+        var result = CommandLine.Run(run);
+        result.AssertOk();
+        Assert.Contains("exact: 195 operators", result.Output);
+        // One that is no library: it is this one that is loaded, and not that which comes along.
+        File.Delete(Path.Combine(File_("lib"), "libtorch_cpu.so"));
+        File.WriteAllText(Path.Combine(File_("lib"), "libtorch_cpu.so"), "no library");
+        CommandLine.Run(run).AssertFailed(1, "MYS401");
+        Assert.DoesNotContain(Directory.EnumerateDirectories(Path.GetTempPath()), d => Path.GetFileName(d).StartsWith("mystique-libtorch-", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Run_ScaleMemory_CutsTablesAndSaysSo()
     {
         string trace = File_("t.json");

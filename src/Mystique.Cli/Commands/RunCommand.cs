@@ -64,8 +64,8 @@ internal static class RunCommand
             if (!isPython && result.GetValue(kineto) is not null)
                 throw Problems.EngineHasNoProfiler(TorchSharp);
             var worker = isPython ? WorkerProcess.StartPython(result.GetValue(python)!) : WorkerProcess.StartCommand;
-            if (result.GetValue(libtorch) is { } folder)
-                worker = worker with { Environment = new Dictionary<string, string>(worker.Environment) { [TorchSharpRuntime.FolderVariable] = Path.GetFullPath(folder) } };
+            using var other = result.GetValue(libtorch) is { } folder ? new OtherLibTorch(folder) : null;
+            worker = other?.Worker ?? worker;
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
             bool isPackage = BenchmarkPackage.IsPackage(path);

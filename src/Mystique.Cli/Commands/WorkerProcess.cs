@@ -10,7 +10,7 @@ namespace Mystique.Cli.Commands;
 /// <summary>The process in which replays and originals run, and how this program starts itself as one.</summary>
 internal static class WorkerProcess
 {
-    private const string Name = "worker";
+    public const string Name = "worker";
 
     public static WorkerCommand StartCommand
     {

@@ -10,9 +10,6 @@ namespace Mystique.TorchSharp.Native;
 /// </summary>
 internal static unsafe partial class LibTorch
 {
-    /// <summary>The environment variable that names the folder of another libtorch, of the version that this was built with.</summary>
-    public const string FolderVariable = "MYSTIQUE_LIBTORCH";
-
     private static readonly Lock Gate = new();
     private static bool _isLoaded;
 
@@ -42,7 +39,6 @@ internal static unsafe partial class LibTorch
         {
             if (_isLoaded)
                 return;
-            LoadOthers();
             string path = FindLibrary();
             if (!NativeLibrary.TryLoad(path, out _))
                 MendAndLoad(path);
@@ -51,35 +47,6 @@ internal static unsafe partial class LibTorch
             SetGraphExecutorOptimize(0);
             _isLoaded = true;
         }
-    }
-
-    /// <summary>
-    /// Loads the libtorch of a PyTorch that is installed, where the user names one. TorchSharp's library then finds it by its
-    /// name, for it is loaded already, and does not look for the one beside itself; so do the functions of this class.
-    /// </summary>
-    private static void LoadOthers()
-    {
-        if (Environment.GetEnvironmentVariable(FolderVariable) is not { Length: > 0 } folder)
-            return;
-        nint cpu = 0;
-        foreach (string name in (string[])["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libc10_hip.so", "libtorch_hip.so", "libtorch.so"])
-        {
-            string file = Path.Combine(folder, name);
-            if (!File.Exists(file))
-                continue;
-            try
-            {
-                nint handle = NativeLibrary.Load(file);
-                cpu = name == "libtorch_cpu.so" ? handle : cpu;
-            }
-            catch (DllNotFoundException exception)
-            {
-                throw Problems.NativeLibraryMissing(file, exception);
-            }
-        }
-        if (cpu == 0)
-            throw Problems.NativeLibraryMissing(Path.Combine(folder, "libtorch_cpu.so"), null);
-        NativeLibrary.SetDllImportResolver(typeof(LibTorch).Assembly, (name, _, _) => name == "torch_cpu" ? cpu : 0);
     }
 
     /// <summary>The version of the libtorch package that this was built with.</summary>

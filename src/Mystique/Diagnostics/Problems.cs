@@ -127,6 +127,9 @@ internal static class Problems
         new("MYS401", "libtorch cannot be loaded" + (cause is null ? ": TorchSharp's library is not there" : $": {FirstSentence(cause)}"), path,
             "build again (`dotnet build`) on this machine: the host's libtorch comes with the build", ExitCode.ReplayFailed, cause);
 
+    public static MystiqueException OtherLibTorchMissing(string path) =>
+        new("MYS401", "libtorch cannot be loaded: it is not there", path, "name the folder with PyTorch's libraries, for example site-packages/torch/lib", ExitCode.ReplayFailed);
+
     public static MystiqueException NativeLibraryNotMended(string path, Exception cause) =>
         new("MYS402", $"TorchSharp's library needs a newer libstdc++ than this machine's, and could not be mended: {FirstSentence(cause)}", path,
             "run once as a user who may write to that folder, or install GCC 13's libstdc++", ExitCode.ReplayFailed, cause);
