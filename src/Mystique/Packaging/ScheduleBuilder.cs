@@ -17,14 +17,15 @@ internal static class ScheduleBuilder
     {
         long[] streams = StreamsOf(plan);
         var calls = ImmutableArray.CreateBuilder<ScheduledCall>();
-        var lastUse = new Dictionary<int, int>(); // By storage, the call that used it last.
+        bool hasStreams = streams.Any(s => s >= 0);
+        var lastUse = new Dictionary<int, int>(); // By storage, the call that used it last; with one stream nothing has to be known.
         for (int first = 0; first < plan.Operators.Length;)
         {
             int end = first + 1;
             while (!IsKernel(plan, first) && end < plan.Operators.Length && !IsKernel(plan, end) && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
                 end++;
             long? stream = streams[first] < 0 ? null : streams[first];
-            var storages = StoragesOf(plan, first, end);
+            HashSet<int> storages = hasStreams ? StoragesOf(plan, first, end) : [];
             // Work of other streams on the same memory must be done; of each stream the last call stands for those before it.
             var waits = storages.Select(s => lastUse.TryGetValue(s, out int call) ? call : -1).Where(c => c >= 0 && calls[c].Stream != stream)
                 .GroupBy(c => calls[c].Stream).Select(g => g.Max()).Order();

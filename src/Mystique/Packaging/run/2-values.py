@@ -58,9 +58,14 @@ def permute(place, count, key):
     return x
 
 
+def words_of(place, key):
+    """The lower and the upper half of a 64-bit random number for each place."""
+    return hash32((key + place * STEP) & WORD), hash32(key ^ ((place * STEP) & WORD))
+
+
 def draw(place, key, low, high):
     """Integers of [low, high): a 64-bit random number times the range, of which the upper half counts."""
-    low_word, high_word = hash32((key + place * STEP) & WORD), hash32(key ^ ((place * STEP) & WORD))
+    low_word, high_word = words_of(place, key)
     size = max(1, high - low)
     if size < 1 << 31:
         return low + ((high_word * size + ((low_word * size) >> 32)) >> 32)
@@ -69,7 +74,8 @@ def draw(place, key, low, high):
 
 def zipf(place, key, low, high, exponent):
     count = high - low
-    u = draw(place, key, 0, 1 << 53).to(torch.float64) * 2.0 ** -53
+    low_word, high_word = words_of(place, key)
+    u = ((high_word << 21) | (low_word >> 11)).to(torch.float64) * 2.0 ** -53
     top = count + 1.0
     x = top ** u if abs(exponent - 1) < 1e-9 else (1 + u * (top ** (1 - exponent) - 1)) ** (1 / (1 - exponent))
     return low + permute((x.to(torch.int64) - 1).clamp(0, count - 1), count, key)
