@@ -25,7 +25,8 @@ internal sealed class ValueInference
     /// <summary>Where the elements of a tensor come from.</summary>
     /// <param name="Slot">The external tensor that they are elements of; -1 for none.</param>
     /// <param name="Below">What they are below, where the replay makes them so; 0 for nothing.</param>
-    private readonly record struct Origin(int Slot, double Below);
+    /// <param name="IsWhole">Whether they are all of its elements, each once: only then do counts and orders hold for both.</param>
+    private readonly record struct Origin(int Slot, double Below, bool IsWhole = true);
 
     /// <summary>The plan with the contents that its operators need.</summary>
     /// <param name="plan">The plan.</param>
@@ -91,7 +92,8 @@ internal sealed class ValueInference
         {
             if (made < 0 || _builder.Tensors[made].IsExternal)
                 continue;
-            _origins[made] = origin.Value;
+            bool isWhole = origin.Value is { Slot: >= 0 and int source, IsWhole: true } && op.Schema.Name != "index_select" && CountOf(made) == CountOf(source);
+            _origins[made] = origin.Value with { IsWhole = isWhole };
             int storage = _builder.Tensors[made].Storage;
             if (!_traced.TryGetValue(storage, out var slots))
                 _traced.Add(storage, slots = []);
@@ -128,7 +130,8 @@ internal sealed class ValueInference
         var tensor = _builder.Tensors[slot];
         bool isFloat = contents.Kind == InitializerKind.Uniform && contents.Type.IsFloating();
         var origin = OriginOf(slot);
-        if (origin is { Slot: >= 0 and int external })
+        bool isOfElements = contents.Kind is InitializerKind.Uniform or InitializerKind.Zipf or InitializerKind.Constant;
+        if (origin is { Slot: >= 0 and int external, IsWhole: var isWhole } && (isWhole || isOfElements))
         {
             var storage = _builder.Storages[_builder.Tensors[external].Storage];
             if (isFloat && !storage.Initializer!.Type.IsFloating() || _builder.Tensors[external].IsUndefined)
@@ -145,6 +148,8 @@ internal sealed class ValueInference
             _prepared.Add((slot, contents), prepared = _builder.AddPrepared(tensor, contents));
         return prepared;
     }
+
+    private long CountOf(int slot) => _builder.Tensors[slot].Shape.Aggregate(1L, (a, b) => a * b);
 
     /// <summary>Gives a storage its contents where that goes with what others asked for.</summary>
     private bool TryGive(PlannedTensor tensor, Initializer contents)
