@@ -5,7 +5,8 @@ namespace Mystique.Planning;
 
 /// <summary>
 /// Fills memory that is read though nothing wrote to it. In the original, an operator did that which does not run here
-/// (a collective, a Triton kernel, a custom operator into a buffer that it was given); without it the replay would go on
+/// (a collective, a Triton kernel, a custom operator into a buffer that it was given), or an operator that was opened did
+/// it on the host, without an operator of its own (<c>ctc_loss</c> makes a tensor of its target lengths); without it the replay would go on
 /// with whatever the allocator left there: denormals, NaN, indices out of bounds.
 /// </summary>
 internal static class UnwrittenMemory
@@ -13,7 +14,7 @@ internal static class UnwrittenMemory
     /// <summary>The plan with a copy from prepared contents before the first read of such memory.</summary>
     public static ReplayPlan Fill(ReplayPlan plan)
     {
-        if (plan.Replaced.All(r => r.Remedy == Remedy.Substitute))
+        if (plan.Source.OpenedCount == 0 && plan.Replaced.All(r => r.Remedy == Remedy.Substitute))
             return plan; // All that wrote in the original writes here.
         var fresh = new HashSet<int>(); // Storages that were allocated and not written to.
         var copies = new List<(int Before, int Slot)>();

@@ -176,4 +176,19 @@ public class ReplayPlannerTests
         Assert.Equal(["aten::relu", "aten::as_strided", "aten::relu"], withoutView.Operators.Select(o => o.Schema.FullName));
         Assert.Equal(OperatorRole.Added, withoutView.Operators[1].Role);
     }
+
+    /// <summary>An operator that is opened may have filled memory on the host, without an operator of its own: ctc_loss does, with its target lengths.</summary>
+    [Fact]
+    public void Plan_MemoryThatOnlyTheHostFilled_IsFilledBeforeItIsRead()
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, "aten::loss(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(30, 31, [4])])
+            .Operator(4, "aten::empty.memory_format(SymInt[] size) -> Tensor", [Ints(4)], [Tensor(20, 21, [4])], parent: 3)
+            .Operator(5, "aten::clamp_min(Tensor self, Scalar min) -> Tensor", [Tensor(20, 21, [4]), 1], [Tensor(22, 23, [4])], parent: 3)
+            .Operator(6, "aten::div.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(22, 23, [4])], [Tensor(30, 31, [4])], parent: 3)
+            .Operator(7, "aten::relu(Tensor self) -> Tensor", [Tensor(22, 23, [4])], [Tensor(40, 41, [4])]));
+        Assert.Equal(1, plan.Source.OpenedCount);
+        Assert.Equal(["aten::empty.memory_format", "aten::copy_", "aten::clamp_min", "aten::div.Tensor", "aten::relu"], plan.Operators.Select(o => o.Schema.FullName));
+        Assert.Equal(OperatorRole.Added, plan.Operators[1].Role);
+    }
 }
