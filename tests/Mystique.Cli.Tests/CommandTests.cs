@@ -111,7 +111,7 @@ public sealed class CommandTests : IDisposable
         var with = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile", "--load-library", library);
         with.AssertOk();
         Assert.Contains("exact: 2 operators", with.Output);
-        CommandLine.Run("run", trace, "--load-library", trace).AssertFailed(1, "MYS408");
+        CommandLine.Run("run", trace, "--load-library", trace).AssertFailed(2, "MYS408");
         var refused = CommandLine.Run("run", trace, "--load-library", File_("nothing.so"));
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("there is no file", refused.Error);
