@@ -196,8 +196,17 @@ class EagerProgram:
         if i not in self.missing:
             for function, positional, named, outs in self.steps[i]:
                 self.store(outs, function(*[make() for make in positional], **{name: make() for name, make in named.items()}))
+        if i in self.substituted:
+            for slot in self.made_by(i):
+                self.slots[slot] = self.as_recorded(slot)
         for slot in self.freed[i]:
             self.slots[slot] = None
+
+    def as_recorded(self, slot):
+        """A substitute's result with the recorded strides: later operators (view) may need them."""
+        value, tensor = self.slots[slot], self.tensors[slot]
+        same = all(size < 2 or a == b for size, a, b in zip(tensor["shape"], value.stride(), tensor["strides"]))
+        return value if same or list(value.shape) != tensor["shape"] else self.stand_in(slot).copy_(value)
 
     def made_by(self, i):
         return [s for out in self.operators[i]["outs"] for s in out if s >= 0 and not self.tensors[s].get("external") and self.tensors[s]["storage"] >= 0]
