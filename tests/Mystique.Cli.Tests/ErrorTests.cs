@@ -187,6 +187,7 @@ public sealed class ErrorTests : IDisposable
     [InlineData("run", "x", "--iterations", "many")]
     [InlineData("run", "x", "--iterations", "0")]
     [InlineData("run", "x", "--iteration", "first")]
+    [InlineData("run", "x", "--engine", "python", "--libtorch", "y")]
     [InlineData("demo", "alexnet")]
     [InlineData("generate", "x")]
     public void BadUsage_ExitsWith2(params string[] arguments)

@@ -56,6 +56,11 @@ internal static class RunCommand
             """)
         { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, json };
         planning.AddTo(command);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(engine) == Python && result.GetValue(libtorch) is not null)
+                result.AddError("--libtorch is for --engine torchsharp; --python names the PyTorch of --engine python.");
+        });
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));

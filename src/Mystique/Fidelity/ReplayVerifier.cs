@@ -26,7 +26,7 @@ public static class ReplayVerifier
         for (int i = 0; i < plan.Operators.Length; i++)
         {
             var op = plan.Operators[i];
-            if (op.KernelFile.Length > 0)
+            if (op.IsKernel)
                 continue; // The observer sees operators alone.
             int found = Find(ran, at, op);
             if (found < 0)
@@ -49,7 +49,7 @@ public static class ReplayVerifier
         }
         for (; at < ran.Count; at++)
             differences.Add(Unplanned(ran[at]));
-        return new VerificationResult(plan.Operators.Count(o => o.KernelFile.Length == 0), exact, differences.ToImmutable(), plan.Source.HasStrides, OperatorClasses.Of(plan, differences));
+        return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(), plan.Source.HasStrides, OperatorClasses.Of(plan, differences));
     }
 
     private static OperatorDifference Unplanned(TraceNode node) => new(0, NameOf(node), DifferenceKind.Unplanned, "it ran without being planned");

@@ -23,7 +23,7 @@ internal static class ManifestMapping
                 schemas.Add(op.Schema.Text, schema = schemas.Count);
             operators.Add(new ManifestOperator(op.NodeId, schema,
                 [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared) : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
-                [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role], op.KernelFile.Length == 0 ? null : op.KernelFile));
+                [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role], op.IsKernel ? op.KernelFile : null));
         }
         var memory = PlanMemory.Of(plan);
         var source = plan.Source;

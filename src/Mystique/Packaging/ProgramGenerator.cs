@@ -102,7 +102,7 @@ internal sealed class ProgramGenerator
             if (function.IsFreedHere(slot))
                 Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = s[{BenchmarkProgram.EmptySlot}]");
         }
-        if (op.KernelFile.Length > 0)
+        if (op.IsKernel)
         {
             _lines.Add(_line);
             return; // The host launches it.

@@ -22,7 +22,8 @@ internal static class ScheduleBuilder
         for (int first = 0; first < plan.Operators.Length;)
         {
             int end = first + 1;
-            while (!IsKernel(plan, first) && end < plan.Operators.Length && !IsKernel(plan, end) && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
+            // A kernel is a call of its own: its function only gives the tensors back.
+            while (!plan.Operators[first].IsKernel && end < plan.Operators.Length && !plan.Operators[end].IsKernel && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
                 end++;
             long? stream = streams[first] < 0 ? null : streams[first];
             HashSet<int> storages = hasStreams ? StoragesOf(plan, first, end) : [];
@@ -41,9 +42,6 @@ internal static class ScheduleBuilder
         }
         return calls.ToImmutable();
     }
-
-    /// <summary>A kernel is a call of its own: the host launches it, and the function only gives its tensors back.</summary>
-    private static bool IsKernel(ReplayPlan plan, int index) => plan.Operators[index].KernelFile.Length > 0;
 
     private static bool WaitsAfter(ReplayPlan plan, int index) =>
         plan.Times?.Operators.TryGetValue(plan.Operators[index].NodeId, out var time) == true && time.WaitsAfter

@@ -27,7 +27,7 @@ public sealed record PlanTimes(
 
     /// <summary>The time alone of an iteration.</summary>
     /// <param name="iterationNs">In nanoseconds.</param>
-    internal static PlanTimes OfIteration(long iterationNs) =>
+    private static PlanTimes OfIteration(long iterationNs) =>
         new("", iterationNs, iterationNs, ImmutableSortedDictionary<long, PlannedTime>.Empty, 0, [], 0, 0);
 
     /// <summary>Times whose iteration takes as long as one that nobody watched.</summary>
@@ -43,7 +43,7 @@ public sealed record PlanTimes(
     internal static PlanTimes? Of(ReplayPlan plan, LinkedProfile? profile, long? referenceNs)
     {
         if (profile is null)
-            return referenceNs is { } reference ? OfIteration(reference) : null;
+            return WithReference(null, referenceNs);
         var nodes = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId).Concat(plan.Replaced.Select(r => r.NodeId)).ToArray();
         var known = nodes.Where(profile.Operators.ContainsKey).Order().Select(n => (Node: n, Time: profile.Operators[n])).ToArray();
         long start = known.Length == 0 ? 0 : known.Min(k => k.Time.StartNs);
@@ -61,9 +61,10 @@ public sealed record PlanTimes(
         }
         long recorded = plan.Source.Iteration is { } number && profile.Steps.TryGetValue(number, out long step) ? step : profile.IterationNs;
         var kernels = known.SelectMany(k => k.Time.Kernels).GroupBy(k => k.Name, (name, group) => new KernelTime(name, group.Count(), group.Sum(k => k.DurationNs)));
-        return new PlanTimes(profile.Source, referenceNs ?? recorded, recorded, times.ToImmutable(), nodes.Length - known.Length,
+        var result = new PlanTimes(profile.Source, recorded, recorded, times.ToImmutable(), nodes.Length - known.Length,
             [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],
             profile.Unexplained.Sum(u => u.DurationNs), profile.DeviceNs);
+        return WithReference(result, referenceNs);
     }
 }
 

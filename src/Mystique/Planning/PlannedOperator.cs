@@ -32,6 +32,9 @@ public sealed record PlannedOperator(
     /// <summary>Of a compiled kernel, its source in <see cref="ReplayPlan.KernelSources"/>; empty for an operator.</summary>
     public string KernelFile { get; init; } = "";
 
+    /// <summary>Whether it is a compiled kernel: the host launches it, and the observer does not see it.</summary>
+    internal bool IsKernel => KernelFile.Length > 0;
+
     /// <summary>The slots that it reads or writes, in order; -1 stands for None in a list.</summary>
     public IEnumerable<int> InputSlots => Arguments.SelectMany(a => a.Slots);
 

@@ -92,7 +92,7 @@ internal sealed class ValueInference
         {
             if (made < 0 || _builder.Tensors[made].IsExternal)
                 continue;
-            bool isWhole = origin.Value is { Slot: >= 0 and int source, IsWhole: true } && op.Schema.Name != "index_select" && CountOf(made) == CountOf(source);
+            bool isWhole = origin.Value is { Slot: >= 0 and int source, IsWhole: true } && op.Schema.Name != "index_select" && CountOf(_builder.Tensors[made]) == CountOf(_builder.Tensors[source]);
             _origins[made] = origin.Value with { IsWhole = isWhole };
             int storage = _builder.Tensors[made].Storage;
             if (!_traced.TryGetValue(storage, out var slots))
@@ -130,8 +130,7 @@ internal sealed class ValueInference
         var tensor = _builder.Tensors[slot];
         bool isFloat = contents.Kind == InitializerKind.Uniform && contents.Type.IsFloating();
         var origin = OriginOf(slot);
-        bool isOfElements = contents.Kind is InitializerKind.Uniform or InitializerKind.Zipf or InitializerKind.Constant;
-        if (origin is { Slot: >= 0 and int external, IsWhole: var isWhole } && (isWhole || isOfElements))
+        if (origin is { Slot: >= 0 and int external, IsWhole: var isWhole } && (isWhole || IsOfElements(contents)))
         {
             var storage = _builder.Storages[_builder.Tensors[external].Storage];
             if (isFloat && !storage.Initializer!.Type.IsFloating() || _builder.Tensors[external].IsUndefined)
@@ -149,15 +148,18 @@ internal sealed class ValueInference
         return prepared;
     }
 
-    private long CountOf(int slot) => _builder.Tensors[slot].Shape.Aggregate(1L, (a, b) => a * b);
+    private static long CountOf(PlannedTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
+
+    /// <summary>Whether contents hold for each element alone, and so for any part of them; counts and orders hold for all of them together.</summary>
+    private static bool IsOfElements(Initializer contents) => IsIndex(contents) || contents.Kind == InitializerKind.Constant;
 
     /// <summary>Gives a storage its contents where that goes with what others asked for.</summary>
     private bool TryGive(PlannedTensor tensor, Initializer contents)
     {
         var storage = _builder.Storages[tensor.Storage];
         var present = storage.Initializer!;
-        bool isWhole = tensor.Shape.Aggregate(1L, (a, b) => a * b) * tensor.Type.SizeBytes() == storage.SizeBytes;
-        if (!isWhole && contents.Kind is not (InitializerKind.Uniform or InitializerKind.Zipf or InitializerKind.Constant))
+        bool isWhole = CountOf(tensor) * tensor.Type.SizeBytes() == storage.SizeBytes;
+        if (!isWhole && !IsOfElements(contents))
             return false; // Counts and orders hold for all of a tensor, which is only a part of the storage here.
         var wanted = contents with { Type = present.Type };
         if (_asked.Add(tensor.Storage))
@@ -248,7 +250,7 @@ internal sealed class ValueInference
         if (tensor.Type is not (ScalarType.Bool or ScalarType.Byte))
             return Index(tensor.Type, shape[dimension], null);
         // The number of true elements is the size of the dimension that the mask makes in the result, or the values' one.
-        long elements = tensor.Shape.Aggregate(1L, (a, b) => a * b);
+        long elements = CountOf(tensor);
         var made = ValueExpression.SlotsOf(op, "values") is [>= 0 and int values] ? _builder.Tensors[values].Shape
             : op.Results is [{ Slots: [>= 0 and int result] }] ? _builder.Tensors[result].Shape : [];
         bool isRead = op.Schema.Name is "index" or "_unsafe_index";

@@ -36,10 +36,8 @@ internal sealed class KinetoReader
         try
         {
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
-            byte[] magic = new byte[2];
-            int got = file.ReadAtLeast(magic, 2, throwOnEndOfStream: false);
-            var head = new PrefixedStream(magic[..got], file);
-            if (got < 2 || magic[0] != 0x1F || magic[1] != 0x8B)
+            var head = PrefixedStream.Sniff(file, out bool isGzip);
+            if (!isGzip)
                 return new KinetoReader(head, path).Read();
             using var gzip = new GZipStream(head, CompressionMode.Decompress);
             using var bounded = new BoundedStream(gzip, () => UnpackedFloorBytes + MaxRatio * head.TotalBytes, () => Problems.TraceUnpacksTooFar(path, MaxRatio));

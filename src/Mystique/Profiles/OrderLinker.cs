@@ -32,7 +32,7 @@ internal static class OrderLinker
         var found = LinkPart(operators, threads, events);
         if (found.Events.Count > 0)
             return found;
-        long[] steps = [.. trace.Nodes.Where(n => n.Name.StartsWith("ProfilerStep#", StringComparison.Ordinal)).Select(n => n.Id)];
+        long[] steps = [.. trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).Select(n => n.Id)];
         for (int i = 0; i < steps.Length && found.Events.Count == 0; i++)
         {
             long end = i + 1 < steps.Length ? steps[i + 1] : long.MaxValue;

@@ -8,8 +8,6 @@ namespace Mystique.Profiles;
 /// <summary>Finds the nodes of a trace in a Kineto profile of the same job.</summary>
 public static class ProfileLinker
 {
-    private const string StepPrefix = "ProfilerStep#";
-
     /// <summary>By ids, at least so many of the operators must be found under their own names.</summary>
     private const double EnoughByIds = 0.9;
 
@@ -115,7 +113,7 @@ public static class ProfileLinker
     {
         var steps = StepsOf(events);
         foreach (var node in trace.Nodes)
-            if (StepOf(node.Name) is { } number && steps.TryGetValue(number, out long duration))
+            if (ProfilerStep.NumberOf(node.Name) is { } number && steps.TryGetValue(number, out long duration))
                 return duration;
         return found.PeriodsNs.Count > 0 ? found.PeriodsNs.Order().ElementAt(found.PeriodsNs.Count / 2) : span;
     }
@@ -124,11 +122,8 @@ public static class ProfileLinker
     {
         var steps = ImmutableDictionary.CreateBuilder<long, long>();
         foreach (var e in events)
-            if (e.Kind is KinetoKind.Label or KinetoKind.Operator && StepOf(e.Name) is { } number)
+            if (e.Kind is KinetoKind.Label or KinetoKind.Operator && ProfilerStep.NumberOf(e.Name) is { } number)
                 steps[number] = e.DurationNs;
         return steps.ToImmutable();
     }
-
-    private static long? StepOf(string name) => name.StartsWith(StepPrefix, StringComparison.Ordinal)
-        && long.TryParse(name.AsSpan(StepPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
 }

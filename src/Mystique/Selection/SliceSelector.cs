@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using Mystique.Diagnostics;
 using Mystique.Traces;
 
@@ -8,19 +7,13 @@ namespace Mystique.Selection;
 /// <summary>Chooses the operators to replay.</summary>
 public static class SliceSelector
 {
-    private const string StepPrefix = "ProfilerStep#";
-
     /// <summary>The iterations that the profiler marked, by rising id.</summary>
     /// <param name="trace">The trace.</param>
     public static ImmutableArray<TraceIteration> IterationsOf(ExecutionTrace trace)
     {
-        var steps = trace.Nodes.Where(n => TryGetStep(n, out _)).ToArray();
+        var steps = trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).ToArray();
         long end = trace.Nodes[^1].Id + 1;
-        return [.. steps.Select((step, i) =>
-        {
-            _ = TryGetStep(step, out long number);
-            return new TraceIteration(number, step.Id, i + 1 < steps.Length ? steps[i + 1].Id : end);
-        })];
+        return [.. steps.Select((step, i) => new TraceIteration(ProfilerStep.NumberOf(step.Name)!.Value, step.Id, i + 1 < steps.Length ? steps[i + 1].Id : end))];
     }
 
     /// <summary>
@@ -81,12 +74,5 @@ public static class SliceSelector
             for (int i = parent.Children.Length - 1; i >= 0; i--)
                 pending.Push(parent.Children[i]);
         }
-    }
-
-    private static bool TryGetStep(TraceNode node, out long number)
-    {
-        number = 0;
-        return node.Name.StartsWith(StepPrefix, StringComparison.Ordinal)
-            && long.TryParse(node.Name.AsSpan(StepPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }
 }

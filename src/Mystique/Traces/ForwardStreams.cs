@@ -29,6 +29,15 @@ internal abstract class ForwardStream : Stream
 /// <summary>A stream whose first bytes were read already.</summary>
 internal sealed class PrefixedStream(byte[] prefix, Stream rest) : ForwardStream
 {
+    /// <summary>Looks at a stream's first bytes, which say whether it is gzip (RFC 1952, ID1 and ID2).</summary>
+    public static PrefixedStream Sniff(Stream stream, out bool isGzip)
+    {
+        byte[] magic = new byte[2];
+        int got = stream.ReadAtLeast(magic, 2, throwOnEndOfStream: false);
+        isGzip = got == 2 && magic[0] == 0x1F && magic[1] == 0x8B;
+        return new PrefixedStream(magic[..got], stream);
+    }
+
     private int _used;
     private uint _last;
 

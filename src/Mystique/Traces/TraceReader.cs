@@ -48,10 +48,8 @@ public static class TraceReader
     /// <exception cref="MystiqueException">It is no execution trace (MYS100 to MYS199).</exception>
     public static ExecutionTrace Read(Stream stream, string source, TraceReadOptions? options = null)
     {
-        Span<byte> magic = stackalloc byte[2];
-        int got = stream.ReadAtLeast(magic, 2, throwOnEndOfStream: false);
-        var head = new PrefixedStream(magic[..got].ToArray(), stream);
-        if (got < 2 || magic[0] != 0x1F || magic[1] != 0x8B)
+        var head = PrefixedStream.Sniff(stream, out bool isGzip);
+        if (!isGzip)
             return new TraceParser(head, source, options ?? new TraceReadOptions()).Parse();
         return ReadGzip(head, source, options ?? new TraceReadOptions());
     }

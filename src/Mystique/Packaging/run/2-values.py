@@ -189,18 +189,20 @@ class Externals:
     def __init__(self, package, devices, seed, progress):
         m = package.manifest
         self.storages, self.seed, self.memory = m["storages"], seed, {}
+        self.mutated = []  # What the iteration writes to, and whether it is floats.
         for i, storage in enumerate(self.storages):
             if "init" in storage:
                 self.memory[i] = torch.empty(storage["bytes"], dtype=torch.uint8, device=devices[storage["device"]])
                 fill(self.memory[i], storage["init"], i, seed)
+                if storage.get("mutated"):
+                    self.mutated.append((i, ElementType(storage["init"]["dtype"]).is_floating))
                 progress(i + 1, len(self.storages))
 
     def restore(self, all_of_it):
         """Brings back what the iteration writes to; else only integers, which may lead out of bounds."""
-        for i, memory in self.memory.items():
-            storage = self.storages[i]
-            if storage.get("mutated") and (all_of_it or not ElementType(storage["init"]["dtype"]).is_floating):
-                fill(memory, storage["init"], i, self.seed)
+        for i, is_floating in self.mutated:
+            if all_of_it or not is_floating:
+                fill(self.memory[i], self.storages[i]["init"], i, self.seed)
 
     def view(self, tensor):
         """A tensor of the manifest; None for the undefined one."""

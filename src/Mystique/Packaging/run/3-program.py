@@ -20,6 +20,9 @@ class ScriptProgram:
         for device in devices:
             self.module.use_device(torch.empty(0, device=device))
         self.calls = [self.call_for(call, package, kernels) for call in package.manifest["schedule"]]
+        self.missing = {i: "a Triton kernel: not allowed (--allow-trace-code)" for i, op in enumerate(package.manifest["operators"])
+                        if "kernel" in op and i not in kernels}
+        self.substituted = {}
 
     def call_for(self, call, package, kernels):
         function, op = getattr(self.module, call["call"]), package.manifest["operators"][call["first"]]

@@ -16,7 +16,7 @@ class Engine:
         self.device = self.find_device(device)
         self.devices = [self.target_of(d) for d in self.recorded]
         self.backend = getattr(torch, self.device.type, None) if self.device.type != "cpu" else None
-        self.threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count()
+        self.threads = threads or processors()
         torch.set_num_threads(self.threads)
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
         self.externals = self.program = None
@@ -68,9 +68,6 @@ class Engine:
                 self.program = EagerProgram(self.package, self.devices, self.kernels)
             self.externals = Externals(self.package, self.devices, self.seed, progress)
             self.put_into(self.program)
-            if isinstance(self.program, ScriptProgram):
-                self.program.missing = {i: "a Triton kernel: not allowed (--allow-trace-code)" for i, op in enumerate(self.package.manifest["operators"])
-                                        if "kernel" in op and i not in self.kernels}
             self.steps = self.steps_of(self.program)
         except RuntimeError as error:
             raise self.memory_problem(error) or error
@@ -199,8 +196,9 @@ class Engine:
                     self.synchronize()
                     break
                 except Exception as error:
-                    if self.memory_problem(error):
-                        raise self.memory_problem(error)
+                    problem = self.memory_problem(error)
+                    if problem:
+                        raise problem
                     program.fail(i, "it failed: " + first_line(error).split(". ")[0])
             else:
                 program.run_one(i)

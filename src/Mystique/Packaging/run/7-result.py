@@ -29,7 +29,7 @@ def result_of(engine, options, measured, baseline, kinds, verification, missing,
         "source": {k: source[k] for k in ("trace", "sha256", "schema", "iteration")},
         "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"],
                    "program": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager"},
-        "host": {"os": platform.platform(), "processor": processor(), "processors": engine_processors(), "memory_bytes": memory_total(),
+        "host": {"os": platform.platform(), "processor": processor(), "processors": processors(), "memory_bytes": memory_total(),
                  "runtime": f"Python {platform.python_version()}"},
         "options": {"iterations": options.iterations, "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
         "coverage": {"outermost_operators": source["outermost_operators"], "opened_operators": source["opened_operators"], **coverage,
@@ -62,7 +62,7 @@ def processor():
         return platform.machine()
 
 
-def engine_processors():
+def processors():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 

@@ -7,7 +7,7 @@ def run(options):
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
     baseline = baseline_bytes(engine.backend)
     engine.start()
-    missing, substituted = (dict(getattr(engine.program, name, {})) for name in ("missing", "substituted"))
+    missing, substituted = dict(engine.program.missing), dict(engine.program.substituted)
     try:
         engine.iterate(1)
     except Problem:
