@@ -14,9 +14,11 @@ internal static class Program
 
             Example:
               mystique demo
-              mystique run trace.et.json.gz
+              mystique capture -o job -- python train.py
+              mystique run job
             """)
         {
+            CaptureCommand.Create(),
             InspectCommand.Create(),
             GenerateCommand.Create(),
             RunCommand.Create(),

@@ -1,3 +1,4 @@
+using Mystique.Metrics;
 using System.CommandLine;
 using System.Text;
 using Mystique.Cli.Reporting;

@@ -3,7 +3,6 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
 using Mystique.Planning;
-using Mystique.Profiles;
 using Mystique.Replay;
 using Mystique.Traces;
 using Spectre.Console;
@@ -15,11 +14,11 @@ internal static class GenerateCommand
 {
     public static Command Create()
     {
-        var trace = new Argument<string>("TRACE") { Description = "An execution trace (.json or .json.gz); - is standard input" };
+        var trace = SharedOptions.Trace();
         var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
-        var profile = new Option<string?>("--profile") { Description = "A Kineto profile of the same job (.json or .json.gz): the original's times, kernels and streams go into the package", HelpName = "KINETO" };
+        var profile = new Option<string?>("--profile") { Description = "A Kineto profile of the same job (.json or .json.gz): the original's times, kernels and streams go into the package. Default: that of the capture folder", HelpName = "KINETO" };
         var planning = SharedOptions.Planning.Create();
         var command = new Command("generate",
             """
@@ -47,10 +46,9 @@ internal static class GenerateCommand
     /// <summary>Reads a trace, says what is odd about it, and makes ready to plan.</summary>
     internal static TracePlanSource PlansOf(string trace, string? iteration, bool strict, PlanningOptions options, string? profile = null)
     {
-        var read = TraceReader.Read(trace, new TraceReadOptions(strict));
+        var input = TraceInput.Of(trace);
+        var read = TraceReader.Read(input.Trace, new TraceReadOptions(strict));
         Terminal.Warn(read);
-        if (profile is not null)
-            options = options with { Profile = ProfileLinker.Link(read, profile) };
-        return new TracePlanSource(read, SharedOptions.SelectionOf(iteration), options);
+        return new TracePlanSource(read, SharedOptions.SelectionOf(iteration), options with { Profile = input.Link(read, profile), Reference = input.Reference });
     }
 }

@@ -11,7 +11,7 @@ internal static class InspectCommand
 {
     public static Command Create()
     {
-        var trace = new Argument<string>("TRACE") { Description = "An execution trace (.json or .json.gz); - is standard input" };
+        var trace = SharedOptions.Trace();
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
         var json = SharedOptions.Json();
@@ -27,7 +27,7 @@ internal static class InspectCommand
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
-            var read = TraceReader.Read(result.GetValue(trace)!, new TraceReadOptions(result.GetValue(strict)));
+            var read = TraceReader.Read(TraceInput.Of(result.GetValue(trace)!).Trace, new TraceReadOptions(result.GetValue(strict)));
             Terminal.Warn(read);
             var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)));
             if (result.GetValue(json) is { } file)

@@ -17,7 +17,7 @@ internal static class RunCommand
 
     public static Command Create()
     {
-        var input = new Argument<string>("TRACE|PACKAGE") { Description = "An execution trace (.json or .json.gz; - is standard input), or a package's folder" };
+        var input = new Argument<string>("TRACE|CAPTURE|PACKAGE") { Description = "An execution trace (.json or .json.gz; - is standard input), a capture folder, or a package's folder" };
         var replay = SharedOptions.Replay.Create();
         var iteration = SharedOptions.Iteration();
         var verify = new Option<bool?>("--verify")

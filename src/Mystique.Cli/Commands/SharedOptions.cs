@@ -1,3 +1,4 @@
+using Mystique.Metrics;
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
@@ -14,6 +15,11 @@ internal static class SharedOptions
     {
         Description = "Write the result for machines into FILE (docs/result-format.md); - is standard output",
         HelpName = "FILE",
+    };
+
+    public static Argument<string> Trace() => new("TRACE|CAPTURE")
+    {
+        Description = "An execution trace (.json or .json.gz; - is standard input), or a capture folder",
     };
 
     public static Option<bool> StrictTrace() => new("--strict")

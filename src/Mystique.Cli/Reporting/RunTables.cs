@@ -28,8 +28,8 @@ internal static class RunTables
             table.Row("waits of an iteration", $"{Terminal.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");
             table.Row("calls that were late", $"{Terminal.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
         }
-        table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs));
-        table.Row("peak memory over the start", Terminal.Megabytes(result.Memory.UsedBytes));
+        table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs, plan.Reference?.CpuTimeNs, Terminal.Milliseconds));
+        table.Row("peak memory over the start", Terminal.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes, plan.Reference?.UsedBytes, Terminal.Megabytes));
         table.Row("peak of the plan's tensors", Terminal.Megabytes(result.Memory.PlannedPeakBytes));
         table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
         table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");
@@ -47,6 +47,10 @@ internal static class RunTables
         { IsExact: true } => $"exact: {Terminal.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? "" : " (strides not recorded)"),
         _ => $"{Terminal.Number(verification.ExactCount)} of {Terminal.Number(verification.ExpectedCount)} exact, {Terminal.Number(verification.Differences.Length)} differences",
     };
+
+    /// <summary>What the original had, and how far off the replay is.</summary>
+    private static string Against(double replay, double? original, Func<double, string> format) =>
+        original is > 0 and { } value ? $" (original: {format(value)}, {Terminal.Difference(replay / value - 1)} here)" : "";
 
     private static void WriteNonFinite(ReplayResult result)
     {

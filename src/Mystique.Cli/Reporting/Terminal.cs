@@ -16,7 +16,7 @@ internal static class Terminal
 
     public static IAnsiConsole Out { get; } = Create(Console.Out, Console.IsOutputRedirected);
 
-    private static IAnsiConsole Error { get; } = Create(Console.Error, Console.IsErrorRedirected);
+    public static IAnsiConsole Error { get; } = Create(Console.Error, Console.IsErrorRedirected);
 
     /// <summary>Says what was odd about a trace.</summary>
     public static void Warn(ExecutionTrace trace)

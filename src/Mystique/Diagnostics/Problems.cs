@@ -78,6 +78,21 @@ internal static class Problems
     public static MystiqueException ProfileOfAnotherJob(string profile, string trace, string why) =>
         new("MYS120", $"the profile is not of the job that the trace is of: {why}", profile, $"give a profile that was captured with {trace}");
 
+    public static MystiqueException CaptureInvalid(string path, Exception cause) =>
+        new("MYS121", $"the capture folder makes no sense: {FirstSentence(cause)}", path, "capture the job again, or copy the folder again as a whole", inner: cause);
+
+    public static MystiqueException NothingCaptured(string path, string why) =>
+        new("MYS122", why, path, "capture the job again");
+
+    public static MystiqueException CaptureTargetNotEmpty(string path) =>
+        new("MYS307", "the output folder holds something that is no capture", path, "name an empty or a new folder with -o");
+
+    public static MystiqueException JobNotStarted(string program, Exception cause) =>
+        new("MYS417", $"the job cannot be started: {FirstSentence(cause)}", program, "check the command after --", inner: cause);
+
+    public static MystiqueException JobNotApart(string program) =>
+        new("MYS418", "the job is not set apart from the options", program, $"put -- in front of it: mystique capture -- {program} …");
+
     // MYS2xx: selection and planning.
 
     public static MystiqueException IterationMissing(string source, long number, IEnumerable<long> known)

@@ -1,3 +1,4 @@
+using Mystique.Metrics;
 using System.Collections.Immutable;
 using Mystique.Replay;
 

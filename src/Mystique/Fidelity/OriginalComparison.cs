@@ -1,3 +1,4 @@
+using Mystique.Metrics;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
 using Mystique.Replay;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
+using Mystique.Capture;
 
 namespace Mystique.Packaging;
 
@@ -26,6 +27,9 @@ internal sealed record Manifest
     public required ImmutableArray<string> Schemas { get; init; }
 
     public required ImmutableArray<ManifestCall> Schedule { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CaptureReference? Original { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ManifestTimes? Times { get; init; }

@@ -40,6 +40,7 @@ internal static class ManifestMapping
             Devices = plan.Devices,
             Schemas = [.. schemas.Keys],
             Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count, c.Stream, c.Waits.IsEmpty ? null : c.Waits, c.HostWaits))],
+            Original = plan.Reference,
             Times = ToManifest(plan.Times),
             Kernels = plan.KernelSources.IsEmpty ? null : [.. plan.KernelSources.Select(k => new ManifestSourceFile(k.Key, BenchmarkPackage.DigestOf(System.Text.Encoding.UTF8.GetBytes(k.Value))))],
             Substitutions = [.. plan.Substitutions.Select(s => new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
@@ -90,6 +91,7 @@ internal static class ManifestMapping
         {
             KernelSources = sources,
             Times = ToTimes(manifest.Times),
+            Reference = manifest.Original?.Checked(),
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
         };
     }

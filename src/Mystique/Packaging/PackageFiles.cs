@@ -14,12 +14,6 @@ internal static class PackageFiles
 
     private const string KernelFolder = "kernels";
 
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     public static BenchmarkPackage Read(string manifestPath)
     {
         string directory = Path.GetDirectoryName(Path.GetFullPath(manifestPath))!;
@@ -27,7 +21,7 @@ internal static class PackageFiles
         try
         {
             using var stream = File.OpenRead(manifestPath);
-            manifest = JsonSerializer.Deserialize<Manifest>(stream, Json);
+            manifest = JsonSerializer.Deserialize<Manifest>(stream, SnakeJson.Compact);
         }
         catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException)
         {
@@ -87,7 +81,7 @@ internal static class PackageFiles
     /// <summary>Writes the manifest, an element of a list to a line: so that two of them can be compared by eye and by diff.</summary>
     internal static void WriteManifest(BenchmarkPackage package, Stream stream)
     {
-        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), Json);
+        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), SnakeJson.Compact);
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         writer.WriteLine('{');
         string separator = "";

@@ -1,5 +1,3 @@
-using System.Reflection;
-
 namespace Mystique.Packaging;
 
 /// <summary>
@@ -11,21 +9,8 @@ internal static class RunScript
     /// <summary>Its file in a package.</summary>
     public const string FileName = "run.py";
 
-    private const string Folder = "run/";
-
-    private static readonly Lazy<string> Joined = new(Join);
+    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("run/"));
 
     /// <summary>The whole file.</summary>
     public static string Text => Joined.Value;
-
-    private static string Join()
-    {
-        var assembly = Assembly.GetExecutingAssembly();
-        var parts = assembly.GetManifestResourceNames().Where(n => n.StartsWith(Folder, StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(name =>
-        {
-            using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
-            return reader.ReadToEnd().ReplaceLineEndings("\n");
-        });
-        return string.Join("\n\n", parts);
-    }
 }

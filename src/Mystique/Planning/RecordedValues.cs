@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
+using Mystique.Capture;
 using Mystique.Traces;
 
 namespace Mystique.Planning;
@@ -10,7 +11,8 @@ namespace Mystique.Planning;
 /// <c>tensor_range</c>, <c>{"0":[min,max]}</c> by the number of the tensor among the operator's inputs, and saves contents
 /// to <c>nid_NODE_tid_INPUT.dat</c> in the trace's resource folder, where the job's environment asks it to
 /// (<c>ENABLE_PYTORCH_EXECUTION_TRACE_SAVE_INTEGRAL_TENSOR_RANGE</c>, <c>…_DATA</c>;
-/// <c>torch/csrc/profiler/standalone/execution_trace_observer.cpp</c>).
+/// <c>torch/csrc/profiler/standalone/execution_trace_observer.cpp</c>). <c>mystique capture --tensor-values</c> makes the
+/// same files, and puts ranges into <c>ranges.json</c> in that folder, by node and input.
 /// </summary>
 internal sealed class RecordedValues
 {
@@ -32,7 +34,25 @@ internal sealed class RecordedValues
         foreach (var node in trace.Operators)
             if (node.TensorRange.Length > 0 && Parse(node.TensorRange) is { IsEmpty: false } ranges)
                 values._ranges[node.Id] = ranges;
+        values.ReadRanges();
         return values;
+    }
+
+    private void ReadRanges()
+    {
+        if (_folder?.Read(NotedValues.RangesFile, MaxBytes) is not { } text)
+            return;
+        try
+        {
+            using var json = JsonDocument.Parse(text);
+            foreach (var node in json.RootElement.EnumerateObject())
+                if (long.TryParse(node.Name, NumberStyles.None, CultureInfo.InvariantCulture, out long id) && Parse(node.Value.GetRawText()) is { IsEmpty: false } ranges)
+                    _ranges[id] = ranges;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            // Ranges are a help, not a need.
+        }
     }
 
     /// <summary>Gives the external tensors that an operator uses what the trace recorded of them.</summary>

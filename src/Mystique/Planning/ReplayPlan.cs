@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Capture;
 using Mystique.Traces;
 
 namespace Mystique.Planning;
@@ -20,6 +21,9 @@ public sealed record ReplayPlan(
 {
     /// <summary>When its operators ran in the original; null where nothing is known.</summary>
     public PlanTimes? Times { get; init; }
+
+    /// <summary>What was measured of the original itself; null where it was not captured by this tool.</summary>
+    public CaptureReference? Reference { get; init; }
 
     /// <summary>Sources of compiled kernels, by file name: code that came with the trace, where the user allowed it.</summary>
     public ImmutableSortedDictionary<string, string> KernelSources { get; init; } = ImmutableSortedDictionary<string, string>.Empty;

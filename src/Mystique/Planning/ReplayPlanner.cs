@@ -44,7 +44,8 @@ public static class ReplayPlanner
         return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options) with
         {
             KernelSources = sources.ToImmutable(),
-            Times = PlanTimes.Of(plan, options.Profile, options.ReferenceNs),
+            Reference = options.Reference,
+            Times = PlanTimes.Of(plan, options.Profile, options.ReferenceNs ?? options.Reference?.IterationNs),
             Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf).Distinct()],
         };
     }

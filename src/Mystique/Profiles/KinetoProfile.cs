@@ -67,4 +67,10 @@ internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOn
     public KinetoEvent[] Events { get; } = events;
 
     public IReadOnlyList<string> Warnings { get; } = warnings;
+
+    /// <summary>The rank and the number of ranks, where the job told PyTorch (<c>distributedInfo</c>); else null.</summary>
+    public (int Rank, int WorldSize)? Distributed { get; init; }
+
+    /// <summary>The profiled process; 0 where the profile does not say.</summary>
+    public long ProcessId { get; init; }
 }

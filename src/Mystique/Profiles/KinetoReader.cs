@@ -21,6 +21,8 @@ internal sealed class KinetoReader
     private readonly List<KinetoEvent> _events = [];
     private readonly List<string> _warnings = [];
     private long _epochNs = long.MinValue;
+    private long _processId;
+    private (int Rank, int WorldSize)? _distributed;
 
     private KinetoReader(Stream stream, string source)
     {
@@ -70,7 +72,7 @@ internal sealed class KinetoReader
             else if (next != (byte)'{' || !TryReadEvent())
                 break;
         }
-        return new KinetoProfile(Path.GetFileName(_source), [.. _events], _warnings);
+        return new KinetoProfile(Path.GetFileName(_source), [.. _events], _warnings) { Distributed = _distributed, ProcessId = _processId };
     }
 
     /// <summary>Goes to the first event.</summary>
@@ -109,13 +111,24 @@ internal sealed class KinetoReader
             if (reader.TokenType == JsonTokenType.EndObject)
                 throw Problems.ProfileInvalid(_source, "it has no list of events (traceEvents)");
             bool isEvents = reader.ValueTextEquals("traceEvents"u8);
-            if (!reader.Read() || !isEvents && !reader.TrySkip())
+            bool isDistributed = reader.ValueTextEquals("distributedInfo"u8);
+            if (!reader.Read())
+                return false;
+            if (isDistributed && JsonDocument.TryParseValue(ref reader, out var info))
+                using (info)
+                    _distributed = DistributedOf(info.RootElement);
+            else if (isDistributed || !isEvents && !reader.TrySkip())
                 return false;
             if (isEvents && reader.TokenType == JsonTokenType.StartArray)
                 return true;
         }
         return false;
     }
+
+    /// <summary>What <c>torch.profiler</c> says of a job's ranks (<c>torch/profiler/profiler.py</c>, <c>_get_distributed_info</c>).</summary>
+    private static (int, int)? DistributedOf(JsonElement info) => info.ValueKind == JsonValueKind.Object
+        && info.TryGetProperty("rank", out var rank) && rank.ValueKind == JsonValueKind.Number && rank.TryGetInt32(out int number) && number >= 0
+        && info.TryGetProperty("world_size", out var size) && size.ValueKind == JsonValueKind.Number && size.TryGetInt32(out int count) && count > number ? (number, count) : null;
 
     /// <summary>Reads the event that the window starts with. False where the rest cannot be read.</summary>
     private bool TryReadEvent()
@@ -182,6 +195,9 @@ internal sealed class KinetoReader
                     break;
                 case Field.Process when reader.TokenType == JsonTokenType.String:
                     isLegacy = reader.ValueTextEquals("CPU functions"u8);
+                    break;
+                case Field.Process when reader.TokenType == JsonTokenType.Number && kind == KinetoKind.Operator && reader.TryGetInt64(out long process):
+                    _processId = process;
                     break;
                 case Field.Thread when reader.TokenType == JsonTokenType.Number:
                     parsed.Thread = (long)reader.GetDouble();

@@ -1,3 +1,4 @@
+using Mystique.Metrics;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
 using Mystique.Planning;

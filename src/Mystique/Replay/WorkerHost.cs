@@ -1,3 +1,4 @@
+using Mystique.Metrics;
 using System.Runtime.InteropServices;
 using Mystique.Diagnostics;
 

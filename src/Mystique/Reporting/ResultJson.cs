@@ -1,3 +1,4 @@
+using Mystique.Metrics;
 using System.Collections.Immutable;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -35,6 +36,11 @@ public static class ResultJson
         json.WriteEndObject();
         WriteCoverage(json, result.Plan);
         WriteReference(json, result.Plan.Times);
+        if (result.Plan.Reference is { } original)
+        {
+            json.WritePropertyName("original");
+            JsonSerializer.Serialize(json, original, SnakeJson.Compact);
+        }
         WriteSamples(json, "iterations", result.Iterations);
         json.WriteNumber("cpu_time_ns", Math.Round(result.CpuTimeNs));
         WriteMemory(json, result.Memory);

@@ -96,7 +96,7 @@ internal ref struct SchemaParser
     {
         SkipSpace();
         if (!TryTake('('))
-            return [new SchemaArgument("", ParseType(), null, false)];
+            return [ParseReturn()];
         var returns = ImmutableArray.CreateBuilder<SchemaArgument>();
         SkipSpace();
         while (!TryTake(')'))
@@ -112,13 +112,19 @@ internal ref struct SchemaParser
                 SkipSpace();
                 continue;
             }
-            var type = ParseType();
-            SkipSpace();
-            string name = _position < _text.Length && IsIdentifierPart(_text[_position]) ? Identifier("a result's name") : "";
-            returns.Add(new SchemaArgument(name, type, null, false));
+            returns.Add(ParseReturn());
             SkipSpace();
         }
         return returns.ToImmutable();
+    }
+
+    /// <summary>A result may have a name, a single one too: <c>-> __torch__.torch.classes.c10d.Work _0</c>.</summary>
+    private SchemaArgument ParseReturn()
+    {
+        var type = ParseType();
+        SkipSpace();
+        string name = _position < _text.Length && IsIdentifierPart(_text[_position]) ? Identifier("a result's name") : "";
+        return new SchemaArgument(name, type, null, false);
     }
 
     private SchemaType ParseType()

@@ -46,6 +46,8 @@ def result_of(engine, options, measured, baseline, kinds, verification, missing,
         times = m["times"]
         result["reference"] = {**{k: times[k] for k in ("source", "iteration_ns", "recorded_ns")}, "linked_operators": len(times["operators"]),
                                "unlinked_operators": times["unlinked"], "device_ns": times["device_ns"], "unexplained_ns": times["unexplained_ns"]}
+    if m.get("original"):
+        result["original"] = m["original"]
     if engine.pacer is not None:
         pace = engine.pacer.report()
         result["pace"] = {"waits": pace["waits"], "waited_ns": pace["waitedNs"], "late": pace["late"], "worst_late_ns": pace["worstLateNs"]}

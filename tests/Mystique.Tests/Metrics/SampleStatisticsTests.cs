@@ -1,6 +1,7 @@
+using Mystique.Metrics;
 using Mystique.Replay;
 
-namespace Mystique.Tests.Replay;
+namespace Mystique.Tests.Metrics;
 
 public class SampleStatisticsTests
 {

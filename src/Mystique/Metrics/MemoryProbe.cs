@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 
-namespace Mystique.Replay;
+namespace Mystique.Metrics;
 
 /// <summary>This process's memory, from <c>/proc</c> where there is one (proc(5)).</summary>
 internal static class MemoryProbe

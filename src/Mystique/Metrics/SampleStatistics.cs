@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Mystique.Replay;
+namespace Mystique.Metrics;
 
 /// <summary>Iteration times and their spread, all in nanoseconds.</summary>
 /// <param name="SamplesNs">The times in the order in which they were measured.</param>

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Mystique.Replay;
+namespace Mystique.Metrics;
 
 /// <summary>The machine that measured.</summary>
 /// <param name="OperatingSystem">Its name and version.</param>

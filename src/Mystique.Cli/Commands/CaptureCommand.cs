@@ -1,0 +1,92 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Mystique.Capture;
+using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary><c>mystique capture</c>: records a job that knows nothing of it, or takes in what others recorded.</summary>
+internal static class CaptureCommand
+{
+    private const string Ranges = "ranges";
+    private const string Values = "values";
+
+    public static Command Create()
+    {
+        var defaults = new CaptureOptions();
+        var job = new Argument<string[]>("COMMAND") { Description = "After --: the job's command line", Arity = ArgumentArity.ZeroOrMore };
+        var output = new Option<string>("--output", "-o") { Description = "The capture folder", HelpName = "DIR", DefaultValueFactory = _ => "mystique-capture" };
+        var skip = SharedOptions.Count("--skip", defaults.Skip, 0, "Iterations to wait for; the first in any case");
+        var reference = SharedOptions.Count("--reference", defaults.Reference, 0, "Iterations to measure untouched, before the recording and again after it");
+        var steps = SharedOptions.Count("--steps", defaults.Steps, 1, "Iterations to record");
+        var values = new Option<string?>("--tensor-values")
+        {
+            Description = "Keep of integral tensors (indices, offsets, targets) the least and largest value, or all; costs one more, slow iteration. They are the job's data",
+            HelpName = $"{Ranges}|{Values}",
+        };
+        values.AcceptOnlyFromAmong(Ranges, Values);
+        var report = SharedOptions.Count("--report", 0, 1, "Run the job N times with the hook and N times with a clock alone, in turn, and say what capturing costs");
+        var adopt = new Option<string?>("--adopt") { Description = "Instead of running a job, make capture folders of the traces and profiles in DIR (docs/collecting.md)", HelpName = "DIR" };
+        var command = new Command("capture",
+            """
+            Runs a PyTorch job, unchanged, and records an iteration of it: the execution trace, a profile, and how long untouched
+            iterations take. The job's output, signals and exit code are its own; what capture says goes to standard error.
+
+            Example:
+              mystique capture -o job -- python train.py --epochs 1
+              mystique capture -o job --skip 50 -- torchrun --nproc-per-node 8 train.py
+              mystique run job
+            """)
+        { job, output, skip, reference, steps, values, report, adopt };
+        command.Validators.Add(result =>
+        {
+            bool hasJob = result.GetValue(job) is { Length: > 0 };
+            if (hasJob == result.GetValue(adopt) is not null)
+                result.AddError(hasJob ? "--adopt takes no job." : "Name the job after --, for example: mystique capture -- python train.py");
+        });
+        command.SetAction(result =>
+        {
+            var options = new CaptureOptions
+            {
+                Skip = result.GetValue(skip),
+                Reference = result.GetValue(reference),
+                Steps = result.GetValue(steps),
+                Values = result.GetValue(values) switch { null => TensorValues.None, Ranges => TensorValues.Ranges, _ => TensorValues.Values },
+            };
+            string directory = result.GetValue(output)!;
+            if (result.GetValue(adopt) is { } source)
+                return Adopt(source, directory);
+            if (!result.Tokens.Any(t => t.Type == TokenType.DoubleDash))
+                throw Problems.JobNotApart(result.GetValue(job)![0]); // Else options of the job would be taken for this command's.
+            var capture = new JobCapture([.. result.GetValue(job)!], directory, options);
+            if (result.GetValue(report) is > 0 and int rounds)
+                return Report(capture, rounds);
+            var outcome = capture.Run();
+            CaptureText.Write(outcome, directory);
+            return outcome.ExitCode;
+        });
+        return command;
+    }
+
+    private static int Report(JobCapture capture, int rounds)
+    {
+        var captured = ImmutableArray.CreateBuilder<CaptureOutcome>();
+        var clocked = ImmutableArray.CreateBuilder<ImmutableArray<long>>();
+        for (int round = 0; round < rounds; round++)
+        {
+            captured.Add(capture.Run());
+            clocked.Add(capture.Clock());
+        }
+        CaptureText.WriteReport(CaptureOverhead.Of(captured.ToImmutable(), clocked.ToImmutable()));
+        return captured[^1].ExitCode;
+    }
+
+    private static int Adopt(string source, string directory)
+    {
+        var adopted = CaptureAdopter.Adopt(source, directory);
+        CaptureText.WriteAdopted(adopted);
+        return (int)ExitCode.Done;
+    }
+}

@@ -1,0 +1,49 @@
+using System.Globalization;
+using Mystique.Capture;
+
+namespace Mystique.Cli.Reporting;
+
+/// <summary>What capturing did, for people; on standard error, for standard output is the job's.</summary>
+internal static class CaptureText
+{
+    public static void Write(CaptureOutcome outcome, string directory)
+    {
+        foreach (string sentence in outcome.Account)
+            Say(sentence);
+        foreach (var folder in outcome.Folders)
+        {
+            var reference = folder.Reference;
+            string times = reference.Untouched.SamplesNs.IsEmpty ? "" : $"{Terminal.Milliseconds(reference.Untouched.MedianNs)} untouched, ";
+            Say(string.Create(CultureInfo.InvariantCulture, $"{folder.Directory}: {folder.Record.Operators:N0} operators, {Terminal.Megabytes(folder.Record.Files.Sum(f => f.Bytes))}; an iteration takes {times}{Terminal.Milliseconds(reference.RecordedNs[0])} recorded"));
+        }
+        Say(outcome.Folders.IsEmpty ? $"{Path.Combine(directory, "capture.json")} says so too" : $"next: mystique run {directory}");
+    }
+
+    public static void WriteAdopted(CaptureAdoption adoption)
+    {
+        foreach (string file in adoption.PassedOver)
+            Say($"passed over {file}");
+        foreach (var folder in adoption.Folders)
+            Say($"{folder.Directory}: {string.Join("; ", folder.Record.Account)}");
+    }
+
+    public static void WriteReport(CaptureOverhead? overhead)
+    {
+        if (overhead is null)
+        {
+            Say("there is no report: nothing was captured, or no untouched iterations were measured");
+            return;
+        }
+        var table = Terminal.Table($"what capturing costs ({overhead.Rounds} runs of each kind, in turn)", "measure", "time", "more by");
+        table.Row($"iteration with a clock alone, median of {overhead.Clocked.SamplesNs.Length}", Terminal.Milliseconds(overhead.Clocked.MedianNs), "");
+        table.Row($"untouched iteration of the captured job, median of {overhead.Untouched.SamplesNs.Length}", Terminal.Milliseconds(overhead.Untouched.MedianNs), Terminal.Difference(overhead.UntouchedOverhead));
+        table.Row("  of it the hook's own", Terminal.Milliseconds(overhead.Cost.UntouchedNs), Terminal.Percent(overhead.Cost.UntouchedNs / overhead.Untouched.MedianNs));
+        table.Row("recorded iteration", Terminal.Milliseconds(overhead.Recorded.MedianNs), Terminal.Difference(overhead.RecordedOverhead));
+        table.Row("once, at the job's start", Terminal.Milliseconds(overhead.Cost.StartUpNs), "");
+        table.Row("once, to start, end and write the recording", Terminal.Milliseconds(overhead.Cost.RecordingNs), "");
+        table.Row("bytes for each operator, packed", overhead.BytesPerOperator.ToString("N0", CultureInfo.InvariantCulture), "");
+        Terminal.Error.Write(table);
+    }
+
+    private static void Say(string sentence) => Console.Error.WriteLine($"mystique: {sentence}");
+}

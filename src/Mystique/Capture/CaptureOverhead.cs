@@ -1,0 +1,40 @@
+using System.Collections.Immutable;
+using Mystique.Metrics;
+
+namespace Mystique.Capture;
+
+/// <summary>What capturing costs a job, from runs in turn with the hook and with nothing but a clock. Times in nanoseconds.</summary>
+/// <param name="Rounds">Runs of each kind.</param>
+/// <param name="Clocked">Iterations of the job with a clock alone.</param>
+/// <param name="Untouched">Untouched iterations of the captured job; what the hook takes at the end of each is in them.</param>
+/// <param name="Recorded">Recorded iterations.</param>
+/// <param name="Cost">The hook's own time; the medians of the runs.</param>
+/// <param name="BytesPerOperator">Bytes of trace and profile, packed, for each operator of the trace.</param>
+internal sealed record CaptureOverhead(int Rounds, SampleStatistics Clocked, SampleStatistics Untouched, SampleStatistics Recorded, CaptureCost Cost, double BytesPerOperator)
+{
+    /// <summary>How much longer an untouched iteration takes: 0.01 for 1%.</summary>
+    public double UntouchedOverhead => Untouched.MedianNs / Clocked.MedianNs - 1;
+
+    /// <summary>How much longer the recorded iteration takes than an untouched one.</summary>
+    public double RecordedOverhead => Recorded.MedianNs / Untouched.MedianNs - 1;
+
+    /// <summary>Compares; null where nothing was captured, or the clock saw no iterations.</summary>
+    /// <param name="captured">The runs with the hook.</param>
+    /// <param name="clocked">The times of the iterations of the others.</param>
+    public static CaptureOverhead? Of(ImmutableArray<CaptureOutcome> captured, ImmutableArray<ImmutableArray<long>> clocked)
+    {
+        var folders = captured.Where(c => c.Folders.Length > 0).Select(c => c.Folders[0]).ToArray();
+        if (folders.Length == 0 || clocked.All(c => c.IsEmpty) || folders.All(f => f.Reference.Untouched.SamplesNs.IsEmpty))
+            return null;
+        // As many of the clock's as of the others: what a job does later may take longer.
+        var untouched = folders.SelectMany(f => f.Reference.Untouched.SamplesNs.Select(t => t + f.Record.Cost!.UntouchedNs)).ToImmutableArray();
+        int each = folders.Max(f => f.Reference.Untouched.SamplesNs.Length);
+        var last = folders[^1].Record;
+        return new CaptureOverhead(captured.Length, new SampleStatistics([.. clocked.SelectMany(c => c.Take(each))]), new SampleStatistics(untouched),
+            new SampleStatistics([.. folders.SelectMany(f => f.Reference.RecordedNs)]),
+            new CaptureCost(Median(f => f.StartUpNs), Median(f => f.UntouchedNs), Median(f => f.RecordingNs)),
+            (double)last.Files.Sum(f => f.Bytes) / Math.Max(1, last.Operators));
+
+        long Median(Func<CaptureCost, long> part) => (long)new SampleStatistics([.. folders.Select(f => part(f.Record.Cost!))]).MedianNs;
+    }
+}

@@ -1,0 +1,47 @@
+using System.Text.Json;
+
+namespace Mystique.Capture;
+
+/// <summary>
+/// The start-up hook: one Python file, whose source is in parts in the folder <c>hook</c>. It gets its settings through
+/// a variable of the environment, and writes what it finds into a folder of its process below the one that is named there.
+/// </summary>
+internal static class HookScript
+{
+    /// <summary>The folder in which Python finds the hook, below the working folder.</summary>
+    public const string Folder = "hook";
+
+    /// <summary>A file that the hook makes in the working folder when a Python has started with it.</summary>
+    public const string StartedFile = "started";
+
+    private const string Variable = "MYSTIQUE_CAPTURE";
+    private const string PythonPath = "PYTHONPATH";
+
+    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("hook/"));
+
+    /// <summary>The whole file.</summary>
+    public static string Text => Joined.Value;
+
+    /// <summary>Puts the hook into a working folder and sets the variables that have Python start with it.</summary>
+    /// <param name="work">The working folder.</param>
+    /// <param name="options">What to capture.</param>
+    /// <param name="mode"><c>record</c>, or <c>clock</c>: only read the clock at the end of each iteration.</param>
+    /// <param name="environment">The job's environment.</param>
+    public static void Install(string work, CaptureOptions options, string mode, IDictionary<string, string?> environment)
+    {
+        string folder = Path.Combine(work, Folder);
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "sitecustomize.py"), Text);
+        environment.TryGetValue(PythonPath, out string? before);
+        environment[PythonPath] = string.IsNullOrEmpty(before) ? folder : folder + Path.PathSeparator + before;
+        environment[Variable] = JsonSerializer.Serialize(new
+        {
+            folder = work,
+            skip = options.Skip,
+            reference = options.Reference,
+            steps = options.Steps,
+            values = options.Values switch { TensorValues.None => "", TensorValues.Ranges => "ranges", _ => "values" },
+            mode,
+        });
+    }
+}

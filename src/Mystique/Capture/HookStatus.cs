@@ -1,0 +1,81 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Mystique.Metrics;
+
+namespace Mystique.Capture;
+
+/// <summary>What the hook wrote down in a process of the job (<c>status.json</c>; <c>Capture/hook/5-hook.py</c>).</summary>
+internal sealed record HookStatus
+{
+    public string Phase { get; init; } = "";
+    public bool Ended { get; init; }
+    public int Pid { get; init; }
+    public int Rank { get; init; }
+    public int WorldSize { get; init; } = 1;
+    public long Iterations { get; init; }
+    public long PassedOver { get; init; }
+    public HookSource? Source { get; init; }
+    public long? RecordedIteration { get; init; }
+    public ImmutableArray<long> RecordedNs { get; init; } = [];
+    public CaptureWindow Before { get; init; } = new();
+    public CaptureWindow After { get; init; } = new();
+    public long BaselineBytes { get; init; }
+    public long DevicePeakBytes { get; init; }
+    public bool HasKineto { get; init; }
+    public long StartUpNs { get; init; }
+    public long OwnNs { get; init; }
+    public long RecordNs { get; init; }
+    public string? Error { get; init; }
+    public ImmutableArray<string> Notes { get; init; } = [];
+    public HookJob? Job { get; init; }
+
+    /// <summary>In the mode <c>clock</c>: the clock at the end of each iteration, in nanoseconds.</summary>
+    public ImmutableArray<long> EndsNs { get; init; } = [];
+
+    /// <summary>Whether a recording was completed.</summary>
+    public bool HasRecording => RecordedIteration is not null;
+
+    /// <summary>The statuses of all processes in a working folder, by their ids, each with its folder.</summary>
+    public static IEnumerable<(HookStatus Status, string Folder)> ReadAll(string work)
+    {
+        foreach (string folder in Directory.EnumerateDirectories(work).Order(StringComparer.Ordinal))
+        {
+            string file = Path.Combine(folder, "status.json");
+            if (File.Exists(file) && JsonSerializer.Deserialize<HookStatus>(File.ReadAllBytes(file), SnakeJson.Compact) is { } status)
+                yield return (status, folder);
+        }
+    }
+
+    public CaptureReference ToReference() => new()
+    {
+        Rank = Rank,
+        WorldSize = WorldSize,
+        Source = Source?.Source ?? "",
+        SourceName = Source?.Name ?? "",
+        RecordedIteration = RecordedIteration,
+        RecordedNs = RecordedNs,
+        Before = Before,
+        After = After,
+        BaselineBytes = BaselineBytes,
+        DevicePeakBytes = DevicePeakBytes,
+        Device = Job!.Device,
+        Host = HostInfo.Current with { Runtime = $"Python {Job.Versions.GetValueOrDefault("python")}" },
+        Versions = Job.Versions,
+        Threads = Job.Threads,
+        Settings = Job.Settings,
+        Environment = Job.Environment,
+        ProcessGroups = Job.ProcessGroups,
+    };
+}
+
+/// <summary>What marks the iterations.</summary>
+internal sealed record HookSource(string Source, string Name);
+
+/// <summary>The job's machine and settings, as PyTorch knows them.</summary>
+internal sealed record HookJob(
+    CaptureDevice Device,
+    ImmutableSortedDictionary<string, string> Versions,
+    ImmutableSortedDictionary<string, int> Threads,
+    ImmutableSortedDictionary<string, string> Settings,
+    ImmutableSortedDictionary<string, string> Environment,
+    ImmutableArray<CaptureGroup> ProcessGroups);

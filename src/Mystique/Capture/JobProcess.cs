@@ -1,0 +1,66 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Mystique.Diagnostics;
+
+namespace Mystique.Capture;
+
+/// <summary>
+/// A job: it has this process's input, output and working folder, gets the signals that this process gets, and its exit
+/// code becomes this process's. A job that a signal ended has 128 and the signal's number, as shells have it.
+/// </summary>
+internal static partial class JobProcess
+{
+    // By number on Linux: SIGUSR1 and SIGUSR2 are what Slurm and torchrun's users warn jobs with.
+    private static readonly PosixSignal[] Forwarded = OperatingSystem.IsLinux()
+        ? [PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT, PosixSignal.SIGQUIT, (PosixSignal)10, (PosixSignal)12]
+        : [PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT, PosixSignal.SIGQUIT];
+
+    /// <summary>Runs a job to its end.</summary>
+    /// <param name="command">The program and its arguments.</param>
+    /// <param name="prepare">Changes its environment.</param>
+    /// <returns>The exit code.</returns>
+    /// <exception cref="MystiqueException">The program cannot be started (MYS417).</exception>
+    public static int Run(IReadOnlyList<string> command, Action<IDictionary<string, string?>> prepare)
+    {
+        var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false };
+        prepare(start.Environment);
+        Process? process = null;
+        // Before the start: a signal that comes early must not leave the job alone.
+        var registrations = OperatingSystem.IsWindows() ? [] : Forwarded.Select(signal => PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true;
+            // A terminal sends these to all of its processes by itself.
+            if (process is { } running && !(context.Signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && !Console.IsInputRedirected))
+                _ = Kill(running.Id, NumberOf(context.Signal));
+        })).ToArray();
+        try
+        {
+            process = Process.Start(start)!;
+            process.WaitForExit();
+            return process.ExitCode;
+        }
+        catch (Win32Exception exception)
+        {
+            throw Problems.JobNotStarted(command[0], exception);
+        }
+        finally
+        {
+            foreach (var registration in registrations)
+                registration.Dispose();
+            process?.Dispose();
+        }
+    }
+
+    private static int NumberOf(PosixSignal signal) => signal switch
+    {
+        PosixSignal.SIGHUP => 1,
+        PosixSignal.SIGINT => 2,
+        PosixSignal.SIGQUIT => 3,
+        PosixSignal.SIGTERM => 15,
+        _ => (int)signal,
+    };
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int process, int signal);
+}

@@ -1,0 +1,108 @@
+# Iterations: where one ends and the next begins.
+
+
+class _Iterations:
+    """Calls `on_end(source, by, is_new)` at the end of each iteration.
+
+    The sources, the surest first: steps of the job's own `torch.profiler`, steps of an optimizer, calls of the outermost
+    module that has parameters. One object leads: the first that is seen, until a surer source shows up, or another object
+    was heard often since the leader's last. Only the thread that came first counts.
+    """
+
+    SOURCES = ("profiler", "optimizer", "module")
+    PATIENCE = 10
+
+    def __init__(self, torch, on_end, is_ours):
+        import threading
+        self.torch, self.on_end, self.is_ours, self.thread_id = torch, on_end, is_ours, threading.get_ident
+        self.source = self.leader = self.thread = None
+        self.heard = {}  # By id, how often since the leader's last.
+        self.depth = {"optimizer": 0, "module": 0}
+        self.has_optimizer = False
+        self.undo = []
+        self.is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", None) or (lambda: False)
+        self.patch(torch.optim.Optimizer, "__init__", self.watched_init)
+        self.patch(torch.nn.Module, "__call__", lambda call: self.watched(call, "module", self.on_module))
+        self.patch(torch.profiler.profile, "step", self.watched_profiler)
+
+    def patch(self, owner, name, wrapper):
+        """Puts a wrapper in the place of a class's method, and remembers how to take it away."""
+        import functools
+        own = name in owner.__dict__
+        original = getattr(owner, name)
+        wrapped = functools.wraps(original)(wrapper(original))
+        setattr(owner, name, wrapped)
+
+        def restore():
+            if owner.__dict__.get(name) is wrapped:
+                setattr(owner, name, original) if own else delattr(owner, name)
+        self.undo.append((owner, restore))
+
+    def stop(self, owner=None):
+        """Takes the wrappers away, all of them or those of one class."""
+        for entry in [u for u in self.undo if owner is None or u[0] is owner]:
+            entry[1]()
+            self.undo.remove(entry)
+
+    def watched(self, call, source, on_call):
+        """A wrapper that tells calls from outside from those within."""
+        depth, is_compiling = self.depth, self.is_compiling
+
+        def wrapper(this, *args, **kwargs):
+            if is_compiling() or depth[source] or self.is_elsewhere():
+                return call(this, *args, **kwargs)
+            depth[source] = 1
+            try:
+                result = call(this, *args, **kwargs)
+            finally:
+                depth[source] = 0
+            on_call(this)
+            return result
+        return wrapper
+
+    def is_elsewhere(self):
+        return self.thread is not None and self.thread != self.thread_id()
+
+    def watched_init(self, init):
+        def wrapper(this, *args, **kwargs):
+            init(this, *args, **kwargs)
+            self.has_optimizer = True
+            owner = next((c for c in type(this).__mro__ if "step" in c.__dict__), None)
+            if owner is not None and self.undo and not any(u[0] is owner for u in self.undo):
+                self.patch(owner, "step", lambda step: self.watched(step, "optimizer", lambda by: self.end("optimizer", by)))
+        return wrapper
+
+    def watched_profiler(self, step):
+        def wrapper(this, *args, **kwargs):
+            result = step(this, *args, **kwargs)
+            if not self.is_elsewhere() and not self.is_ours(this):
+                self.end("profiler", this)
+            return result
+        return wrapper
+
+    def on_module(self, module):
+        # With an optimizer and gradients it is a part of a training step.
+        if not (self.has_optimizer and self.torch.is_grad_enabled()) and next(module.parameters(), None) is not None:
+            self.end("module", module)
+
+    def end(self, source, by):
+        """An iteration by the lights of one object has ended; it counts where that one leads."""
+        is_new = False
+        if self.source != source or self.leader != id(by):
+            data = sys.modules.get("torch.utils.data")
+            if data is not None and data.get_worker_info() is not None:
+                return  # A worker that loads data.
+            count = self.heard[id(by)] = self.heard.get(id(by), 0) + 1
+            is_surer = self.source is None or self.SOURCES.index(source) < self.SOURCES.index(self.source)
+            if not is_surer and count < self.PATIENCE:
+                return
+            self.source, self.leader, self.thread, is_new = source, id(by), self.thread_id(), True
+            if source != "module":
+                self.stop(self.torch.nn.Module)
+        self.heard.clear()
+        self.on_end(source, by, is_new)
+
+    def narrow(self, module_type):
+        """From now on watches calls of one class of modules, no longer of all."""
+        self.stop(self.torch.nn.Module)
+        self.patch(module_type, "__call__", lambda call: self.watched(call, "module", self.on_module))

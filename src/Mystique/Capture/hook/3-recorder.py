@@ -1,0 +1,136 @@
+# The recorder: PyTorch's execution-trace observer and its profiler, on at the same time, so that both have the same ids.
+
+
+class _Recorder:
+    """Records into a folder: `et.json`, `kineto.json`, and with `--tensor-values` `values.json` and `*.dat`."""
+
+    def __init__(self, torch, folder):
+        self.torch, self.folder = torch, folder
+        profiler = torch.profiler
+        self.observer_type = getattr(profiler, "ExecutionTraceObserver", None) or getattr(profiler, "ExecutionGraphObserver", None)
+        self.observer = self.profile = self.label = self.values = None
+        self.notes = []
+
+    def sync(self):
+        device = _device(self.torch)[1]
+        if device is not None:
+            device.synchronize()
+
+    def is_ours(self, profile):
+        return profile is self.profile
+
+    def start(self, number):
+        observer = self.observer_type()
+        observer.register_callback(os.path.join(self.folder, "et.json"))
+        self.observer = observer
+        try:
+            self.profile = self.torch.profiler.profile()
+            self.profile.start()
+        except Exception as error:
+            self.profile = None
+            self.notes.append(f"no profile: {error}")
+        self.sync()
+        observer.start()
+        self.step(number)
+
+    def step(self, number):
+        """Marks the iteration that starts now as torch.profiler does."""
+        if self.label is not None:
+            self.label.__exit__(None, None, None)
+        self.label = self.torch.autograd.profiler.record_function(f"ProfilerStep#{number}")
+        self.label.__enter__()
+
+    def stop(self):
+        """Ends the recording. What is written next takes its time: call `write` when nobody's iteration is measured."""
+        if self.label is not None:
+            self.label.__exit__(None, None, None)
+        self.sync()
+        if self.observer is not None:
+            self.observer.stop()
+        if self.profile is not None:
+            self.profile.stop()
+
+    def write(self):
+        if self.profile is not None:
+            try:
+                self.profile.export_chrome_trace(os.path.join(self.folder, "kineto.json"))
+            except Exception as error:
+                self.notes.append(f"no profile: {error}")
+        self.drop()
+
+    def drop(self):
+        """Lets go of the observer; what it wrote is complete then."""
+        observer, self.observer, self.profile, self.label = self.observer, None, None, None
+        if observer is not None:
+            observer.unregister_callback()
+
+    def start_values(self, keep_bytes):
+        """Watches what integral tensors operators get, in an iteration of its own: looking at them takes time."""
+        from torch.utils._python_dispatch import TorchDispatchMode
+        torch, folder, notes = self.torch, self.folder, []
+
+        class Values(TorchDispatchMode):
+            def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, torch.Tensor)]
+                for place, tensor in tensors:
+                    if tensor.numel() and not tensor.is_floating_point() and not tensor.is_complex() and tensor.dtype != torch.bool:
+                        notes.append(self.look(func._schema, place, tensor.detach(), [list(t.shape) for _, t in tensors]))
+                return func(*args, **(kwargs or {}))
+
+            @staticmethod
+            def look(schema, place, tensor, shapes):
+                note = {"operator": schema.name + ("." + schema.overload_name if schema.overload_name else ""), "input": place, "shapes": shapes,
+                        "low": int(tensor.min()), "high": int(tensor.max())}
+                if keep_bytes and tensor.numel() * tensor.element_size() <= 16 << 20:
+                    note["data"] = f"{len(notes)}.dat"
+                    with open(os.path.join(folder, note["data"]), "wb") as file:
+                        file.write(tensor.cpu().contiguous().numpy().tobytes())
+                return note
+
+        self.values = Values(), notes
+        self.values[0].__enter__()
+
+    def stop_values(self):
+        import json
+        mode, notes = self.values
+        self.values = None
+        mode.__exit__(None, None, None)
+        with open(os.path.join(self.folder, "values.json"), "w", encoding="utf-8") as file:
+            json.dump(notes, file)
+
+    def abandon(self):
+        """Ends whatever is on and throws away what it wrote."""
+        try:
+            if self.values is not None:
+                self.values[0].__exit__(None, None, None)
+                self.values = None
+            if self.observer is not None:
+                self.stop()
+            self.drop()
+        finally:
+            for name in os.listdir(self.folder):
+                if name != "status.json":
+                    os.remove(os.path.join(self.folder, name))
+
+
+def _device(torch):
+    """The kind of device that the job has used, and PyTorch's module for it; asking for more could start a device that the job does not use."""
+    for name in ("cuda", "xpu", "mtia", "npu", "hpu"):
+        module = getattr(torch, name, None)
+        if module is not None and getattr(module, "is_initialized", lambda: False)():
+            return name, module
+    return "cpu", None
+
+
+def _process_groups(torch):
+    """The process groups that this rank belongs to."""
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return []
+    from torch.distributed import distributed_c10d as c10d
+    groups = []
+    for group, name in c10d._world.pg_names.items() if hasattr(c10d, "_world") else c10d._pg_names.items():
+        ranks = (c10d._world.pg_group_ranks if hasattr(c10d, "_world") else c10d._pg_group_ranks).get(group) or {}
+        ranks = sorted(ranks) or list(range(distributed.get_world_size()))
+        groups.append({"pg_name": str(name), "backend_config": str(distributed.get_backend(group)), "ranks": ranks, "group_size": len(ranks)})
+    return groups

@@ -1,0 +1,108 @@
+# Measures: what the job's process does while nobody watches.
+
+
+class _Window:
+    """The times of iterations that run untouched, and what the process used meanwhile."""
+
+    def __init__(self, torch):
+        self.torch, self.clock, self.cpu_clock = torch, time.perf_counter_ns, time.process_time_ns
+        self.samples, self.events = [], []
+        self.start = None
+        self.cpu_ns = self.peak = 0
+
+    def open(self):
+        _reset_peak()
+        self.cpu_start = self.cpu_clock()
+        self.mark()
+
+    def mark(self):
+        """An iteration starts now."""
+        if self.torch.cuda.is_initialized():
+            # On a device that works on its own, the host's clock at an iteration's end says little: events do.
+            self.events.append(self.torch.cuda.Event(enable_timing=True))
+            self.events[-1].record()
+        self.start = self.clock()
+
+    def add(self):
+        """An iteration has ended."""
+        self.samples.append(self.clock() - self.start)
+
+    def close(self):
+        count = max(1, len(self.samples))
+        self.cpu_ns = (self.cpu_clock() - self.cpu_start) // count
+        self.peak = _anonymous_peak()
+        if len(self.events) == len(self.samples) + 1:
+            self.events[-1].synchronize()
+            self.samples = [round(a.elapsed_time(b) * 1e6) for a, b in zip(self.events, self.events[1:])]
+
+    def describe(self):
+        return {"samples_ns": self.samples, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak}
+
+
+def _status_bytes(field):
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(field + ":")), None)
+    except OSError:
+        return None
+
+
+def _anonymous_bytes():
+    """Resident bytes that belong to no file."""
+    return _status_bytes("RssAnon") or 0
+
+
+def _anonymous_peak():
+    """The most such bytes since `_reset_peak`: the peak of all resident bytes without those of files."""
+    peak = _status_bytes("VmHWM")
+    return 0 if peak is None else peak - (_status_bytes("RssFile") or 0) - (_status_bytes("RssShmem") or 0)
+
+
+def _reset_peak():
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    except OSError:
+        pass
+
+
+# Variables that change how fast a job runs. Values that look like paths stay out: they tell of the owner's machine.
+_PREFIXES = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "NCCL_", "GLOO_", "TORCH_", "PYTORCH_", "CUDA_", "CUBLAS_", "CUDNN_", "NVIDIA_TF32", "HIP_",
+             "HSA_", "ROCR_", "MIOPEN_", "RCCL_", "MALLOC_", "ONEDNN_", "DNNL_", "LD_PRELOAD", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+
+
+def _environment():
+    return {k: os.path.basename(v) if k == "LD_PRELOAD" else v for k, v in sorted(os.environ.items())
+            if k.startswith(_PREFIXES) and (k == "LD_PRELOAD" or not any(c in v for c in "/\\@")) and "ADDR" not in k and "HOST" not in k and "IFNAME" not in k}
+
+
+def _rank(torch):
+    """This process's rank and the number of ranks: what the job says, else what its launcher says."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    for rank, size in (("RANK", "WORLD_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
+        if os.environ.get(rank, "").isdigit() and os.environ.get(size, "").isdigit():
+            return int(os.environ[rank]), int(os.environ[size])
+    return 0, 1
+
+
+def _describe(torch):
+    """The job's machine and settings, as far as PyTorch knows them."""
+    kind, device = _device(torch)
+    versions = {"python": sys.version.split()[0], "torch": str(torch.__version__)}
+    if torch.version.cuda:
+        versions["cuda"] = torch.version.cuda
+    if getattr(torch.version, "hip", None):
+        versions["hip"] = torch.version.hip
+    return {
+        "device": {"type": kind, "name": device.get_device_name() if device is not None else ""},
+        "versions": versions,
+        "threads": {"intra_op": torch.get_num_threads(), "inter_op": torch.get_num_interop_threads()},
+        "settings": {k: str(v).replace("torch.", "").lower() for k, v in (
+            ("deterministic", torch.are_deterministic_algorithms_enabled()), ("cudnn_benchmark", torch.backends.cudnn.benchmark),
+            ("cudnn_allow_tf32", torch.backends.cudnn.allow_tf32), ("matmul_allow_tf32", torch.backends.cuda.matmul.allow_tf32),
+            ("default_dtype", torch.get_default_dtype()))},
+        "environment": _environment(),
+        "process_groups": _process_groups(torch),
+    }

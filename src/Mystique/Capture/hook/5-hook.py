@@ -1,0 +1,265 @@
+# The hook: what is done at the end of which iteration, and the account of it.
+
+
+class _Hook:
+    """Skips, measures, records, measures again, and goes quiet. `status.json` tells how far it came, at any time."""
+
+    def __init__(self, torch, settings, started_ns):
+        self.torch, self.settings, self.clock = torch, settings, time.perf_counter_ns
+        self.folder = os.path.join(settings["folder"], f"{os.getpid()}")
+        self.pid = os.getpid()
+        self.recorder = None
+        self.phase = "waiting"
+        self.count = self.kept = self.passed_over = 0
+        self.before, self.after = _Window(torch), _Window(torch)
+        self.recorded, self.notes = [], []
+        self.first = self.error = self.job = None
+        self.rank = _rank(torch)
+        self.baseline = _anonymous_bytes()
+        self.own_ns = []  # What the hook takes at the end of an untouched iteration.
+        self.record_ns = 0  # What starting and ending the recording took, beside the iteration.
+        self.iterations = _Iterations(torch, self.on_end, lambda profile: self.recorder is not None and self.recorder.is_ours(profile))
+        self.start_up_ns = _START_UP_NS + self.clock() - started_ns
+        os.makedirs(self.folder, exist_ok=True)
+        self.write_status()
+
+    def on_end(self, source, by, is_new):
+        entered = self.clock()
+        try:
+            getattr(self, self.phase)(source, by, is_new)
+        except Exception:
+            import traceback
+            self.fail(traceback.format_exc())
+        if self.phase in ("measuring", "measuring_again"):
+            self.own_ns.append(self.clock() - entered)
+            (self.before if self.phase == "measuring" else self.after).mark()
+
+    # A method a phase: each is called at the end of an iteration.
+
+    def waiting(self, source, by, is_new):
+        if is_new:
+            self.first = {"source": source, "name": type(by).__name__}
+            self.count = 0
+        self.count += 1
+        if self.count == 1:
+            self.write_status()
+        if self.count >= max(1, self.settings["skip"]):
+            if source == "module":
+                self.iterations.narrow(type(by))
+            self.phase = "measuring"
+            self.write_status()
+            self.before.open()
+            self.record_if_due()
+
+    def measuring(self, source, by, is_new):
+        if is_new:
+            self.phase, self.before = "waiting", _Window(self.torch)
+            return self.waiting(source, by, True)
+        self.count += 1
+        if self.torch.autograd._profiler_enabled():
+            self.passed_over += 1  # The job profiles itself: not an untouched iteration, and no place for another profiler.
+        else:
+            self.before.add()
+            self.record_if_due()
+        return None
+
+    def record_if_due(self):
+        if len(self.before.samples) >= self.settings["reference"] and not self.torch.autograd._profiler_enabled():
+            self.begin_recording()
+
+    def begin_recording(self):
+        self.before.close()
+        entered = self.clock()
+        self.recorder = _Recorder(self.torch, self.folder)
+        if self.recorder.observer_type is None:
+            raise RuntimeError(f"PyTorch {self.torch.__version__} has no execution-trace observer; 1.13 and newer have one")
+        self.phase = "recording"
+        self.job, self.rank = _describe(self.torch), _rank(self.torch)  # Now, for at its end the job may have left its process groups.
+        self.write_status()
+        self.guard = _Guard(self.torch, self)
+        self.recorder.start(self.count + 1)
+        self.guard.is_open = True
+        self.record_ns = self.clock() - entered
+        self.iteration_start = self.clock()
+
+    def recording(self, source, by, is_new):
+        ended = self.clock()
+        if is_new:
+            self.yield_to_job()
+            return self.measuring(source, by, is_new)
+        self.count += 1
+        self.recorded.append(ended - self.iteration_start)
+        if len(self.recorded) < self.settings["steps"]:
+            self.recorder.step(self.count + 1)
+            self.iteration_start = self.clock()
+            return None
+        self.recorder.stop()
+        self.guard.stop()
+        self.recorder.write()
+        self.notes += self.recorder.notes
+        self.record_ns += self.clock() - ended
+        self.kept = self.count
+        self.phase = "settling"
+        if self.settings["values"]:
+            self.phase = "noting_values"
+            self.recorder.start_values(self.settings["values"] == "values")
+        self.write_status()
+        return None
+
+    def noting_values(self, source, by, is_new):
+        self.count += 1
+        self.recorder.stop_values()
+        self.phase = "settling"
+        self.write_status()
+
+    def settling(self, source, by, is_new):
+        """The first iteration after the recording warms up again."""
+        self.count += 1
+        self.phase = "measuring_again"
+        self.after.open()
+        if self.settings["reference"] == 0:
+            self.finish()
+
+    def measuring_again(self, source, by, is_new):
+        self.count += 1
+        if self.torch.autograd._profiler_enabled():
+            self.passed_over += 1
+            return
+        self.after.add()
+        if len(self.after.samples) >= self.settings["reference"]:
+            self.finish()
+
+    def finish(self):
+        self.after.close()
+        self.phase = "done"
+        self.iterations.stop()
+        self.write_status()
+
+    def done(self, source, by, is_new):
+        """A wrapper that somebody else holds still calls: nothing is left to do."""
+
+    # What can come in between.
+
+    def yield_to_job(self):
+        """The job starts a profiler or an observer of its own: ours goes, and tries again later."""
+        if self.phase == "recording":
+            self.guard.stop()
+            self.recorder.abandon()
+            self.recorder, self.recorded, self.phase = None, [], "measuring"
+            self.passed_over += 1
+            self.before.mark()
+
+    def fail(self, why):
+        self.error, self.phase = why, "done" if self.kept else "failed"
+        self.iterations.stop()
+        if self.recorder is not None and not self.kept:
+            self.recorder.abandon()
+        self.write_status()
+
+    failed = done
+
+    def at_exit(self):
+        if os.getpid() != self.pid:
+            return
+        try:
+            if self.phase in ("recording", "noting_values"):
+                self.recorder.abandon() if self.phase == "recording" else self.recorder.stop_values()
+                self.notes.append("the job ended in the iteration that was being recorded" if self.phase == "recording" else "the job ended while values were noted")
+            if self.phase == "measuring_again":
+                self.after.close()
+            value = getattr(sys, "last_value", None)
+            if value is not None:
+                self.notes.append(f"the job ended with {type(value).__name__}: {value}"[:500])
+            self.write_status(ended=True)
+        except Exception:
+            pass  # Nothing of this is the job's concern.
+
+    def in_child(self):
+        """A forked process is not the one that was asked for, a worker that loads data most often: it starts anew, without what was on."""
+        self.iterations.stop()
+        if self.phase == "recording":
+            self.recorder.observer.stop()
+        self.phase = "done"
+
+    def write_status(self, ended=False):
+        device = _device(self.torch)[1]
+        peak = getattr(device, "max_memory_allocated", lambda: 0)()
+        own = sorted(self.own_ns)
+        _write_json(self.folder, {
+            "phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1], "iterations": self.count, "passed_over": self.passed_over,
+            "source": self.first, "recorded_iteration": self.kept - len(self.recorded) + 1 if self.kept else None, "recorded_ns": self.recorded if self.kept else [],
+            "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline, "device_peak_bytes": peak,
+            "has_kineto": bool(self.torch.autograd.kineto_available()), "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
+            "record_ns": self.record_ns, "error": self.error, "notes": self.notes, "job": self.job})
+
+
+def _write_json(folder, status):
+    import json
+    path = os.path.join(folder, "status.json")
+    with open(path + ".tmp", "w", encoding="utf-8") as file:
+        json.dump(status, file)
+    os.replace(path + ".tmp", path)
+
+
+class _Guard:
+    """Watches, while ours are on, for a profiler or an observer that the job itself starts: there can be one at a time."""
+
+    def __init__(self, torch, hook):
+        profile = torch.autograd.profiler.profile
+        observer = getattr(torch.profiler, "ExecutionTraceObserver", None) or torch.profiler.ExecutionGraphObserver
+        self.patched = [(owner, name, owner.__dict__[name]) for owner, name in ((profile, "_prepare_trace"), (profile, "__enter__"), (observer, "register_callback"))
+                        if name in owner.__dict__]
+        self.is_open = False
+        for owner, name, original in self.patched:
+            setattr(owner, name, self.watched(original, hook))
+
+    def watched(self, original, hook):
+        def wrapper(this, *args, **kwargs):
+            if self.is_open:
+                hook.yield_to_job()
+            return original(this, *args, **kwargs)
+        return wrapper
+
+    def stop(self):
+        self.is_open = False
+        for owner, name, original in self.patched:
+            setattr(owner, name, original)
+
+
+class _Clock:
+    """For `--report`: reads the clock at the end of each iteration and does nothing else, to compare the hook with."""
+
+    def __init__(self, torch, settings):
+        self.ends, self.narrow_at, self.pid = [], max(1, settings["skip"]), os.getpid()
+        self.folder = os.path.join(settings["folder"], f"{self.pid}")
+        self.iterations = _Iterations(torch, self.on_end, lambda profile: False)
+        os.makedirs(self.folder, exist_ok=True)
+
+    def on_end(self, source, by, is_new):
+        self.ends.append(time.perf_counter_ns())
+        if source == "module" and len(self.ends) == self.narrow_at:
+            self.iterations.narrow(type(by))
+
+    def at_exit(self):
+        if os.getpid() == self.pid:
+            _write_json(self.folder, {"phase": "clock", "pid": self.pid, "ends_ns": self.ends})
+
+    def in_child(self):
+        self.iterations.stop()
+
+
+def _begin(torch):
+    """Called when the job has imported torch."""
+    started = time.perf_counter_ns()
+    try:
+        import atexit
+        import json
+        settings = json.loads(_SETTINGS)
+        hook = _Clock(torch, settings) if settings["mode"] == "clock" else _Hook(torch, settings, started)
+        atexit.register(hook.at_exit)
+        os.register_at_fork(after_in_child=hook.in_child)
+    except Exception as error:
+        sys.stderr.write(f"mystique: the job cannot be recorded: {error}\n")
+
+
+_start()
