@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Mystique.Capture;
 using Mystique.Replay;
 using Mystique.TorchSharp;
 using TorchSharp;
@@ -8,6 +9,8 @@ namespace Mystique.Examples;
 /// <summary>Runs an example workload step by step: the original that a demo compares a replay with.</summary>
 public sealed class ExampleRunner : IIterationRunner
 {
+    private static readonly CaptureOptions Captured = new() { Skip = 1, Reference = 3 };
+
     private readonly string _name;
     private readonly int _threads;
     private IWorkload? _workload;
@@ -44,7 +47,17 @@ public sealed class ExampleRunner : IIterationRunner
         return (long)((Stopwatch.GetTimestamp() - start) * (1e9 / Stopwatch.Frequency));
     }
 
-    public void Observe(string tracePath) => TorchSharpRuntime.RecordTrace(tracePath, _workload!.Step);
+    /// <summary>Captures the workload.</summary>
+    /// <param name="path">The capture folder.</param>
+    public void Observe(string path)
+    {
+        using var capture = TraceCapture.Start(path, Captured);
+        while (!capture.IsDone)
+        {
+            _workload!.Step();
+            capture.Iteration();
+        }
+    }
 
     public void Dispose() => _workload?.Dispose();
 }

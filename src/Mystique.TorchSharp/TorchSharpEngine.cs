@@ -87,10 +87,10 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     public PaceReport? TakePaceReport() => _pacer?.TakeReport();
 
     /// <inheritdoc/>
-    public void Observe(string tracePath)
+    public void Observe(string path)
     {
         var program = Program;
-        TraceObserver.Record(tracePath, () => CallAll(program));
+        TraceObserver.Record(path, () => CallAll(program));
     }
 
     private void CallAll(ScriptProgram program)

@@ -17,12 +17,6 @@ public static class TorchSharpRuntime
     /// <summary>The version of libtorch that this was built for.</summary>
     public static string LibTorchVersion => LibTorch.Version;
 
-    /// <summary>Records what this process runs as an execution trace.</summary>
-    /// <param name="path">The trace's file; overwritten.</param>
-    /// <param name="action">What to record.</param>
-    /// <exception cref="IOException">The file cannot be written.</exception>
-    public static void RecordTrace(string path, Action action) => TraceObserver.Record(path, action);
-
     /// <summary>What is said in reports.</summary>
     /// <param name="threads">Threads within operators.</param>
     /// <param name="device">The device.</param>

@@ -36,7 +36,6 @@ public sealed class ErrorTests : IDisposable
         { "{\"traceEvents\": []}", "MYS107" },
         { new TraceText("7.0").ToString(), "MYS108" },
         { TraceText.WithRoots().Node(3, 2, "a").Node(3, 2, "b").ToString(), "MYS113" },
-        { TraceText.WithRoots().Node(4, 3, "a").ToString(), "MYS114" },
         { TraceText.WithRoots().Node(3, 4, "a").Node(4, 3, "b").ToString(), "MYS115" },
         { TraceText.WithRoots().Operator(3, Relu, [new("[1,2,0,4,4,\"cpu\"]", "[-4]", "Tensor(float)", "[1]")], []).ToString(), "MYS112" },
         { TraceText.WithRoots().Node(3, 2, "x", "aten::relu(").ToString(), "MYS112" },

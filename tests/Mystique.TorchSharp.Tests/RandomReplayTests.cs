@@ -57,7 +57,7 @@ public sealed class RandomReplayTests : IDisposable
             using var grad = no_grad();
             List<Tensor> made = [rand(job.Item1, job.Item2)];
             var second = rand(job.Item1, job.Item2);
-            TorchSharpRuntime.RecordTrace(path, () =>
+            TraceObserver.Record(path, () =>
             {
                 foreach (var (kind, choice, from) in job.Item3)
                 {

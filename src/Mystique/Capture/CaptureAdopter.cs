@@ -56,7 +56,7 @@ internal sealed partial class CaptureAdopter
             try
             {
                 bool isWhole = Unpack(file, text);
-                Read(name, text, isWhole ? [] : ["the gzip file is cut short or damaged: what could be unpacked is used"]);
+                Read(name, text, isWhole ? "" : "the gzip file is cut short or damaged: what could be unpacked is used");
             }
             catch (Exception exception) when (exception is MystiqueException or IOException or UnauthorizedAccessException)
             {
@@ -65,25 +65,28 @@ internal sealed partial class CaptureAdopter
         }
     }
 
-    private void Read(string name, string text, ImmutableArray<string> damage)
+    private void Read(string name, string text, string damage)
     {
         try
         {
             var trace = TraceReader.Read(text);
-            _traces.Add(new FoundTrace(name, text, trace, RankIn(name), [.. damage, .. trace.Warnings]));
+            _traces.Add(new FoundTrace(name, text, trace, RankIn(name), DamageOf(trace.Warnings)));
         }
         catch (MystiqueException exception) when (exception.Id is "MYS105" or "MYS106" or "MYS107")
         {
             try
             {
                 var profile = KinetoReader.Read(text);
-                _profiles.Add(new FoundProfile(name, text, profile, profile.Distributed?.Rank ?? RankIn(name), [.. damage, .. profile.Warnings]));
+                _profiles.Add(new FoundProfile(name, text, profile, profile.Distributed?.Rank ?? RankIn(name), DamageOf(profile.Warnings)));
             }
             catch (MystiqueException)
             {
                 throw exception; // It is neither: what it is no trace for says more.
             }
         }
+
+        // A file of several members says nothing about its size, and is whole all the same.
+        ImmutableArray<string> DamageOf(IReadOnlyList<string> warnings) => damage.Length == 0 || warnings.Count == 0 ? [.. warnings] : [damage, .. warnings];
     }
 
     private CaptureAdoption Write(string directory)
@@ -162,7 +165,8 @@ internal sealed partial class CaptureAdopter
             using var gzip = new GZipStream(head, CompressionMode.Decompress);
             using var bounded = new BoundedStream(gzip, () => UnpackedFloorBytes + MaxRatio * head.TotalBytes, () => Problems.TraceUnpacksTooFar(file, MaxRatio));
             bounded.CopyTo(target);
-            return true;
+            // Where a packed file ends too soon, the decompressor just stops; the last four bytes are the text's size (RFC 1952, ISIZE).
+            return head.LastFourBytes == (uint)target.Length;
         }
         catch (InvalidDataException)
         {

@@ -82,7 +82,15 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
             {
                 string target = isAlone ? directory : Path.Combine(directory, NameOf(status, recorded.Select(r => r.Status)));
                 Directory.CreateDirectory(directory);
-                folders.Add(Keep(target, status, folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
+                try
+                {
+                    folders.Add(Keep(target, status, folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
+                }
+                catch (MystiqueException exception)
+                {
+                    // The job's exit code is what counts: it must not be lost for a trace that PyTorch wrote badly.
+                    sentences = sentences.Add($"the trace cannot be used: {exception.What}");
+                }
             }
             account.AddRange(sentences.Select(s => who + s));
         }

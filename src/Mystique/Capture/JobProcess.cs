@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Mystique.Diagnostics;
@@ -40,7 +39,7 @@ internal static partial class JobProcess
             process.WaitForExit();
             return process.ExitCode;
         }
-        catch (Win32Exception exception)
+        catch (ExternalException exception) // A Win32Exception, on every system.
         {
             throw Problems.JobNotStarted(command[0], exception);
         }

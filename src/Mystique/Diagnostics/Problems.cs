@@ -57,7 +57,7 @@ internal static class Problems
         new("MYS113", $"two nodes have the id {id}: {first} and {second}", source, "capture the trace again, or take one of the two out");
 
     public static MystiqueException TraceParentMissing(string source, long id, string name, long parent) =>
-        new("MYS114", $"the parent {parent} of node {id} ({name}) is missing", source, "capture the trace again, or take the node out");
+        new("MYS114", $"the parent {parent} of node {id} ({name}) is missing", source, "leave --strict away to take the node for an outermost one, or capture the trace again");
 
     public static MystiqueException TraceCycle(string source, long id) =>
         new("MYS115", $"the parents of node {id} run in a circle", source, "capture the trace again");

@@ -1,4 +1,5 @@
 using Mystique.Metrics;
+using Mystique.Capture;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
 using Mystique.Replay;
@@ -24,8 +25,9 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         using var original = StartOriginal();
         // The first step differs from the others: it makes the optimizer's state.
         Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
-        var source = new TracePlanSource(TraceReader.Read(Record(original, folder)), new SelectionOptions(), options.Planning);
-        BenchmarkPackage.Create(source.Plan([])).Write(Path.Combine(folder, $"{workload}.bench"));
+        var capture = CaptureFolder.Read(Capture(original, folder));
+        var source = new TracePlanSource(TraceReader.Read(capture.TracePath), new SelectionOptions(), options.Planning);
+        BenchmarkPackage.Create(source.Plan([]) with { Reference = capture.Reference }).Write(Path.Combine(folder, $"{workload}.bench"));
         using var replay = ReplaySession.Start(source, _worker, options, progress);
         var verification = replay.Verify();
         if (options.Warmup > 0)
@@ -59,8 +61,8 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         }
     }
 
-    /// <summary>Records an iteration of the original and returns the trace's path.</summary>
-    private string Record(WorkerClient original, string folder)
+    /// <summary>Captures the original and returns the capture folder's path.</summary>
+    private string Capture(WorkerClient original, string folder)
     {
         try
         {
@@ -70,8 +72,8 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         {
             throw Problems.OutputUnwritable(folder, exception);
         }
-        string path = Path.GetFullPath(Path.Combine(folder, $"{workload}.et.json"));
-        Call(original, new WorkerRequest(WorkerRequest.Observe) { Path = path }, "recording the original");
+        string path = Path.GetFullPath(Path.Combine(folder, $"{workload}.capture"));
+        Call(original, new WorkerRequest(WorkerRequest.Observe) { Path = path }, "capturing the original");
         return path;
     }
 

@@ -21,8 +21,8 @@ public interface IIterationRunner : IDisposable
     long RunIteration();
 
     /// <summary>Runs one iteration and records its execution trace.</summary>
-    /// <param name="tracePath">The trace's file; overwritten.</param>
-    void Observe(string tracePath);
+    /// <param name="path">The trace's file, overwritten; an original makes a capture folder there, over several iterations.</param>
+    void Observe(string path);
 
     /// <summary>What it runs on, for reports.</summary>
     EngineInfo Info { get; }

@@ -29,7 +29,7 @@ internal sealed record WorkerRequest(string Command)
     /// <summary>Runs <see cref="Count"/> iterations, and some that do not count before them; the answer has SamplesNs, Memory and CpuTimeNs.</summary>
     public const string Iterate = "iterate";
 
-    /// <summary>Records one iteration into <see cref="Path"/>.</summary>
+    /// <summary>Records one iteration into <see cref="Path"/>: a trace, or the capture folder of an original.</summary>
     public const string Observe = "observe";
 
     /// <summary>Runs each operator on its own; the answer has Failures.</summary>

@@ -8,8 +8,12 @@ internal static class TraceLinker
 {
     /// <summary>Sorts the nodes by id and links them.</summary>
     /// <returns>The root.</returns>
-    /// <exception cref="MystiqueException">An id occurs twice, a parent is missing (unless the file is damaged), or parents run in a circle.</exception>
-    public static TraceNode Link(List<TraceNode> nodes, string source, bool isDamaged, ImmutableArray<string>.Builder warnings)
+    /// <remarks>
+    /// A node is written when it ends. So parents are missing not only where a file is damaged, but also where a label or an
+    /// operator was still open when the observer stopped.
+    /// </remarks>
+    /// <exception cref="MystiqueException">An id occurs twice, parents run in a circle, or, if <paramref name="isStrict"/>, a parent is missing.</exception>
+    public static TraceNode Link(List<TraceNode> nodes, string source, bool isDamaged, bool isStrict, ImmutableArray<string>.Builder warnings)
     {
         nodes.Sort((a, b) => a.Id.CompareTo(b.Id));
         var byId = new Dictionary<long, TraceNode>(nodes.Count);
@@ -34,7 +38,7 @@ internal static class TraceLinker
                 continue;
             if (!byId.TryGetValue(node.ParentId, out var parent))
             {
-                if (!isDamaged)
+                if (isStrict)
                     throw Problems.TraceParentMissing(source, node.Id, node.Name, node.ParentId);
                 orphans++;
                 parent = root;
@@ -48,7 +52,8 @@ internal static class TraceLinker
             parent.Children = list.DrainToImmutable();
         CheckReachable(nodes, root, source);
         if (orphans > 0)
-            warnings.Add($"{orphans} nodes whose parents were lost now belong to the root");
+            warnings.Add(isDamaged ? $"{orphans} nodes whose parents were lost now belong to the root"
+                : $"{orphans} nodes whose parents are missing (still open when the observer stopped) now belong to the root");
         return root;
     }
 

@@ -37,7 +37,7 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
             warnings.Add(_damage.Describe(_nodes.Count));
         if (_nodes.Count == 0)
             throw Problems.TraceHasNoNodes(source);
-        var root = TraceLinker.Link(_nodes, source, IsDamaged, warnings);
+        var root = TraceLinker.Link(_nodes, source, IsDamaged, options.Strict, warnings);
         return new ExecutionTrace(source, _schema!, _processId, _time, [.. _nodes], root, digest, _window.TotalBytes,
             _parser.UnknownAttributes.ToImmutableSortedDictionary(StringComparer.Ordinal), warnings.ToImmutable())
         {

@@ -1,5 +1,4 @@
 using Mystique.Metrics;
-using Mystique.Replay;
 
 namespace Mystique.Tests.Metrics;
 

@@ -4,6 +4,14 @@ namespace Mystique.Tests.Traces;
 
 public class SchemaParserTests
 {
+    /// <summary>PyTorch 1.13's <c>c10d::barrier</c>: a single result that has a name.</summary>
+    [Fact]
+    public void Parse_NamedSingleResult_HasItsName()
+    {
+        var schema = SchemaParser.Parse("c10d::barrier(__torch__.torch.classes.c10d.ProcessGroup _0, int[] _1, int _2) -> __torch__.torch.classes.c10d.Work _0");
+        Assert.Equal(("_0", "__torch__.torch.classes.c10d.Work"), (schema.Returns[0].Name, schema.Returns[0].Type.Name));
+    }
+
     [Fact]
     public void Parse_Overload_SplitsTheName()
     {

@@ -31,7 +31,6 @@ public class TraceReaderErrorTests
         { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("\"a\"", "[]", "Int", "[]")], []).ToString(), "a value of type Int that is recorded as string" },
         { "MYS112", TraceText.WithRoots().Node(3, 2, "aten::relu", "aten::relu(Tensor self").ToString(), "its operator schema does not parse: expected ','" },
         { "MYS113", TraceText.WithRoots().Node(3, 2, "a").Node(3, 2, "b").ToString(), "two nodes have the id 3: a and b" },
-        { "MYS114", TraceText.WithRoots().Node(4, 3, "a").ToString(), "the parent 3 of node 4 (a) is missing" },
         { "MYS115", TraceText.WithRoots().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 run in a circle" },
         { "MYS115", new TraceText().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 run in a circle" },
     };
@@ -47,6 +46,19 @@ public class TraceReaderErrorTests
         Assert.NotEmpty(exception.WayOut);
         Assert.Equal(ExitCode.BadInput, exception.ExitCode);
         Assert.Equal($"{id}: {exception.What}\n  where: {exception.Where}\n  way out: {exception.WayOut}", exception.Message);
+    }
+
+    /// <summary>What was open when the observer stopped is not in the trace: <c>record_function</c> around more than was recorded.</summary>
+    [Fact]
+    public void Read_MissingParent_IsTakenForTheRootUnlessStrict()
+    {
+        string text = TraceText.WithRoots().Node(4, 3, "a").ToString();
+        var trace = TraceText.Read(text);
+        Assert.Equal(trace.Root, trace.Nodes.Single(n => n.Name == "a").Parent);
+        Assert.Contains("1 nodes whose parents are missing (still open when the observer stopped)", Assert.Single(trace.Warnings));
+        var exception = Assert.Throws<MystiqueException>(() => TraceReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "test.json", new TraceReadOptions(Strict: true)));
+        Assert.Equal("MYS114", exception.Id);
+        Assert.Contains("the parent 3 of node 4 (a) is missing", exception.What);
     }
 
     [Fact]

@@ -2,7 +2,7 @@
 
 
 class _Iterations:
-    """Calls `on_end(source, by, is_new)` at the end of each iteration.
+    """Calls `on_end(source, by, is_new)` at the end of each iteration, and then `on_begin()` where the next one begins.
 
     The sources, the surest first: steps of the job's own `torch.profiler`, steps of an optimizer, calls of the outermost
     module that has parameters. One object leads: the first that is seen, until a surer source shows up, or another object
@@ -12,9 +12,9 @@ class _Iterations:
     SOURCES = ("profiler", "optimizer", "module")
     PATIENCE = 10
 
-    def __init__(self, torch, on_end, is_ours):
+    def __init__(self, torch, on_end, on_begin, is_ours):
         import threading
-        self.torch, self.on_end, self.is_ours, self.thread_id = torch, on_end, is_ours, threading.get_ident
+        self.torch, self.on_end, self.on_begin, self.is_ours, self.thread_id = torch, on_end, on_begin, is_ours, threading.get_ident
         self.source = self.leader = self.thread = None
         self.heard = {}  # By id, how often since the leader's last.
         self.depth = {"optimizer": 0, "module": 0}
@@ -69,38 +69,42 @@ class _Iterations:
             self.has_optimizer = True
             owner = next((c for c in type(this).__mro__ if "step" in c.__dict__), None)
             if owner is not None and self.undo and not any(u[0] is owner for u in self.undo):
-                self.patch(owner, "step", lambda step: self.watched(step, "optimizer", lambda by: self.end("optimizer", by)))
+                self.patch(owner, "step", lambda step: self.watched(step, "optimizer", lambda by: self.end("optimizer", by) and self.on_begin()))
         return wrapper
 
     def watched_profiler(self, step):
         def wrapper(this, *args, **kwargs):
+            # The step itself, which can start and stop the job's own recording, belongs to no iteration.
+            counts = not self.is_elsewhere() and not self.is_ours(this) and self.end("profiler", this)
             result = step(this, *args, **kwargs)
-            if not self.is_elsewhere() and not self.is_ours(this):
-                self.end("profiler", this)
+            if counts:
+                self.on_begin()
             return result
         return wrapper
 
     def on_module(self, module):
         # With an optimizer and gradients it is a part of a training step.
         if not (self.has_optimizer and self.torch.is_grad_enabled()) and next(module.parameters(), None) is not None:
-            self.end("module", module)
+            if self.end("module", module):
+                self.on_begin()
 
     def end(self, source, by):
-        """An iteration by the lights of one object has ended; it counts where that one leads."""
+        """An iteration by the lights of one object has ended; true where that one leads, so that it counts."""
         is_new = False
         if self.source != source or self.leader != id(by):
             data = sys.modules.get("torch.utils.data")
             if data is not None and data.get_worker_info() is not None:
-                return  # A worker that loads data.
+                return False  # A worker that loads data.
             count = self.heard[id(by)] = self.heard.get(id(by), 0) + 1
             is_surer = self.source is None or self.SOURCES.index(source) < self.SOURCES.index(self.source)
             if not is_surer and count < self.PATIENCE:
-                return
+                return False
             self.source, self.leader, self.thread, is_new = source, id(by), self.thread_id(), True
             if source != "module":
                 self.stop(self.torch.nn.Module)
         self.heard.clear()
         self.on_end(source, by, is_new)
+        return True
 
     def narrow(self, module_type):
         """From now on watches calls of one class of modules, no longer of all."""

@@ -19,7 +19,7 @@ class _Recorder:
     def is_ours(self, profile):
         return profile is self.profile
 
-    def start(self, number):
+    def start(self):
         observer = self.observer_type()
         observer.register_callback(os.path.join(self.folder, "et.json"))
         self.observer = observer
@@ -31,19 +31,20 @@ class _Recorder:
             self.notes.append(f"no profile: {error}")
         self.sync()
         observer.start()
-        self.step(number)
 
-    def step(self, number):
+    def mark(self, number):
         """Marks the iteration that starts now as torch.profiler does."""
-        if self.label is not None:
-            self.label.__exit__(None, None, None)
         self.label = self.torch.autograd.profiler.record_function(f"ProfilerStep#{number}")
         self.label.__enter__()
 
-    def stop(self):
-        """Ends the recording. What is written next takes its time: call `write` when nobody's iteration is measured."""
+    def unmark(self):
         if self.label is not None:
             self.label.__exit__(None, None, None)
+            self.label = None
+
+    def stop(self):
+        """Ends the recording."""
+        self.unmark()
         self.sync()
         if self.observer is not None:
             self.observer.stop()
@@ -60,7 +61,7 @@ class _Recorder:
 
     def drop(self):
         """Lets go of the observer; what it wrote is complete then."""
-        observer, self.observer, self.profile, self.label = self.observer, None, None, None
+        observer, self.observer, self.profile = self.observer, None, None
         if observer is not None:
             observer.unregister_callback()
 

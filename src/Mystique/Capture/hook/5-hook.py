@@ -8,7 +8,7 @@ class _Hook:
         self.torch, self.settings, self.clock = torch, settings, time.perf_counter_ns
         self.folder = os.path.join(settings["folder"], f"{os.getpid()}")
         self.pid = os.getpid()
-        self.recorder = None
+        self.recorder = self.next = None
         self.phase = "waiting"
         self.count = self.kept = self.passed_over = 0
         self.before, self.after = _Window(torch), _Window(torch)
@@ -18,7 +18,8 @@ class _Hook:
         self.baseline = _anonymous_bytes()
         self.own_ns = []  # What the hook takes at the end of an untouched iteration.
         self.record_ns = 0  # What starting and ending the recording took, beside the iteration.
-        self.iterations = _Iterations(torch, self.on_end, lambda profile: self.recorder is not None and self.recorder.is_ours(profile))
+        self.guard = _Guard(torch, self.yield_to_job)
+        self.iterations = _Iterations(torch, self.on_end, self.on_begin, lambda profile: self.recorder is not None and self.recorder.is_ours(profile))
         self.start_up_ns = _START_UP_NS + self.clock() - started_ns
         os.makedirs(self.folder, exist_ok=True)
         self.write_status()
@@ -26,17 +27,26 @@ class _Hook:
     def on_end(self, source, by, is_new):
         entered = self.clock()
         try:
-            getattr(self, self.phase)(source, by, is_new)
+            getattr(self, self.phase)(source, by, is_new, entered)
         except Exception:
-            import traceback
-            self.fail(traceback.format_exc())
+            self.fail()
         if self.phase in ("measuring", "measuring_again"):
             self.own_ns.append(self.clock() - entered)
+
+    def on_begin(self):
+        try:
+            if self.next is not None:
+                begin, self.next = self.next, None
+                begin()
+        except Exception:
+            self.fail()
+        if self.phase in ("measuring", "measuring_again"):
             (self.before if self.phase == "measuring" else self.after).mark()
+        self.iteration_start = self.clock()
 
-    # A method a phase: each is called at the end of an iteration.
+    # A method a phase: each is called at the end of an iteration, and can leave `next` to be called where the next one begins.
 
-    def waiting(self, source, by, is_new):
+    def waiting(self, source, by, is_new, now):
         if is_new:
             self.first = {"source": source, "name": type(by).__name__}
             self.count = 0
@@ -49,23 +59,23 @@ class _Hook:
             self.phase = "measuring"
             self.write_status()
             self.before.open()
-            self.record_if_due()
+            self.record_if_due(source, by)
 
-    def measuring(self, source, by, is_new):
+    def measuring(self, source, by, is_new, now):
         if is_new:
             self.phase, self.before = "waiting", _Window(self.torch)
-            return self.waiting(source, by, True)
+            return self.waiting(source, by, True, now)
         self.count += 1
-        if self.torch.autograd._profiler_enabled():
-            self.passed_over += 1  # The job profiles itself: not an untouched iteration, and no place for another profiler.
+        if self.guard.is_free(source, by):
+            self.before.add(now)
         else:
-            self.before.add()
-            self.record_if_due()
+            self.passed_over += 1  # The job profiles itself: not an untouched iteration, and no place for another profiler.
+        self.record_if_due(source, by)
         return None
 
-    def record_if_due(self):
-        if len(self.before.samples) >= self.settings["reference"] and not self.torch.autograd._profiler_enabled():
-            self.begin_recording()
+    def record_if_due(self, source, by):
+        if len(self.before.samples) >= self.settings["reference"] and self.guard.is_free(source, by):
+            self.next = self.begin_recording
 
     def begin_recording(self):
         self.before.close()
@@ -76,43 +86,43 @@ class _Hook:
         self.phase = "recording"
         self.job, self.rank = _describe(self.torch), _rank(self.torch)  # Now, for at its end the job may have left its process groups.
         self.write_status()
-        self.guard = _Guard(self.torch, self)
-        self.recorder.start(self.count + 1)
-        self.guard.is_open = True
+        self.guard.is_ours_busy = True
+        self.recorder.start()
+        self.recorder.mark(self.count + 1)
+        self.guard.is_ours_busy, self.guard.is_ours_on = False, True
         self.record_ns = self.clock() - entered
-        self.iteration_start = self.clock()
 
-    def recording(self, source, by, is_new):
-        ended = self.clock()
+    def recording(self, source, by, is_new, now):
         if is_new:
             self.yield_to_job()
-            return self.measuring(source, by, is_new)
+            return self.measuring(source, by, is_new, now)
         self.count += 1
-        self.recorded.append(ended - self.iteration_start)
+        self.recorded.append(now - self.iteration_start)
+        self.recorder.unmark()
         if len(self.recorded) < self.settings["steps"]:
-            self.recorder.step(self.count + 1)
-            self.iteration_start = self.clock()
+            self.next = lambda: self.recorder.mark(self.count + 1)
             return None
+        self.guard.is_ours_busy = True
         self.recorder.stop()
-        self.guard.stop()
         self.recorder.write()
+        self.guard.is_ours_busy = self.guard.is_ours_on = False
         self.notes += self.recorder.notes
-        self.record_ns += self.clock() - ended
+        self.record_ns += self.clock() - now
         self.kept = self.count
         self.phase = "settling"
         if self.settings["values"]:
             self.phase = "noting_values"
-            self.recorder.start_values(self.settings["values"] == "values")
+            self.next = lambda: self.recorder.start_values(self.settings["values"] == "values")
         self.write_status()
         return None
 
-    def noting_values(self, source, by, is_new):
+    def noting_values(self, source, by, is_new, now):
         self.count += 1
         self.recorder.stop_values()
         self.phase = "settling"
         self.write_status()
 
-    def settling(self, source, by, is_new):
+    def settling(self, source, by, is_new, now):
         """The first iteration after the recording warms up again."""
         self.count += 1
         self.phase = "measuring_again"
@@ -120,12 +130,12 @@ class _Hook:
         if self.settings["reference"] == 0:
             self.finish()
 
-    def measuring_again(self, source, by, is_new):
+    def measuring_again(self, source, by, is_new, now):
         self.count += 1
-        if self.torch.autograd._profiler_enabled():
+        if not self.guard.is_free(source, by):
             self.passed_over += 1
             return
-        self.after.add()
+        self.after.add(now)
         if len(self.after.samples) >= self.settings["reference"]:
             self.finish()
 
@@ -133,9 +143,10 @@ class _Hook:
         self.after.close()
         self.phase = "done"
         self.iterations.stop()
+        self.guard.stop()
         self.write_status()
 
-    def done(self, source, by, is_new):
+    def done(self, source, by, is_new, now):
         """A wrapper that somebody else holds still calls: nothing is left to do."""
 
     # What can come in between.
@@ -143,27 +154,33 @@ class _Hook:
     def yield_to_job(self):
         """The job starts a profiler or an observer of its own: ours goes, and tries again later."""
         if self.phase == "recording":
-            self.guard.stop()
-            self.recorder.abandon()
+            self.abandon()
             self.recorder, self.recorded, self.phase = None, [], "measuring"
             self.passed_over += 1
             self.before.mark()
 
-    def fail(self, why):
-        self.error, self.phase = why, "done" if self.kept else "failed"
+    def fail(self):
+        import traceback
+        self.error, self.phase = traceback.format_exc(), "done" if self.kept else "failed"
         self.iterations.stop()
+        self.guard.stop()
         if self.recorder is not None and not self.kept:
-            self.recorder.abandon()
+            self.abandon()
         self.write_status()
 
     failed = done
+
+    def abandon(self):
+        self.guard.is_ours_busy = True
+        self.recorder.abandon()
+        self.guard.is_ours_busy = self.guard.is_ours_on = False
 
     def at_exit(self):
         if os.getpid() != self.pid:
             return
         try:
             if self.phase in ("recording", "noting_values"):
-                self.recorder.abandon() if self.phase == "recording" else self.recorder.stop_values()
+                self.abandon() if self.phase == "recording" else self.recorder.stop_values()
                 self.notes.append("the job ended in the iteration that was being recorded" if self.phase == "recording" else "the job ended while values were noted")
             if self.phase == "measuring_again":
                 self.after.close()
@@ -175,8 +192,9 @@ class _Hook:
             pass  # Nothing of this is the job's concern.
 
     def in_child(self):
-        """A forked process is not the one that was asked for, a worker that loads data most often: it starts anew, without what was on."""
+        """A forked process is not the one that was asked for, most often a worker that loads data: it is left alone."""
         self.iterations.stop()
+        self.guard.stop()
         if self.phase == "recording":
             self.recorder.observer.stop()
         self.phase = "done"
@@ -202,28 +220,51 @@ def _write_json(folder, status):
 
 
 class _Guard:
-    """Watches, while ours are on, for a profiler or an observer that the job itself starts: there can be one at a time."""
+    """Knows whether the job has a profiler or an observer of its own on: there can be one of each at a time.
 
-    def __init__(self, torch, hook):
+    One that starts while ours are on gets its way: `on_collision` is called first.
+    """
+
+    def __init__(self, torch, on_collision):
+        self.torch, self.on_collision = torch, on_collision
+        self.is_ours_on = False
+        self.observers = set()  # The job's, by id.
         profile = torch.autograd.profiler.profile
-        observer = getattr(torch.profiler, "ExecutionTraceObserver", None) or torch.profiler.ExecutionGraphObserver
-        self.patched = [(owner, name, owner.__dict__[name]) for owner, name in ((profile, "_prepare_trace"), (profile, "__enter__"), (observer, "register_callback"))
-                        if name in owner.__dict__]
-        self.is_open = False
-        for owner, name, original in self.patched:
-            setattr(owner, name, self.watched(original, hook))
+        observer = getattr(torch.profiler, "ExecutionTraceObserver", None) or getattr(torch.profiler, "ExecutionGraphObserver", None)
+        self.patched = []
+        for name in ("_prepare_trace", "_start_trace", "__enter__"):
+            self.patch(profile, name, lambda this: None)
+        if observer is not None:
+            self.patch(observer, "register_callback", lambda this: self.observers.add(id(this)))
+            self.patch(observer, "unregister_callback", lambda this: self.observers.discard(id(this)), collides=False)
 
-    def watched(self, original, hook):
+    def patch(self, owner, name, note, collides=True):
+        original = owner.__dict__.get(name)
+        if original is None:
+            return
+
         def wrapper(this, *args, **kwargs):
-            if self.is_open:
-                hook.yield_to_job()
+            if not self.is_ours_busy:
+                if self.is_ours_on and collides:
+                    self.on_collision()
+                note(this)
             return original(this, *args, **kwargs)
-        return wrapper
+        setattr(owner, name, wrapper)
+        self.patched.append((owner, name, original, wrapper))
+
+    is_ours_busy = False  # While ours are being started or stopped, calls are our own.
+
+    def is_free(self, source, by):
+        """Whether the iteration that has just ended, and the one that starts now, are without a profiler or an observer of the job."""
+        if self.observers or self.torch.autograd._profiler_enabled():
+            return False
+        none = self.torch.profiler.ProfilerAction.NONE
+        return source != "profiler" or by.current_action == none and by.schedule(by.step_num + 1) == none
 
     def stop(self):
-        self.is_open = False
-        for owner, name, original in self.patched:
-            setattr(owner, name, original)
+        for owner, name, original, wrapper in self.patched:
+            if owner.__dict__.get(name) is wrapper:
+                setattr(owner, name, original)
 
 
 class _Clock:
@@ -232,7 +273,8 @@ class _Clock:
     def __init__(self, torch, settings):
         self.ends, self.narrow_at, self.pid = [], max(1, settings["skip"]), os.getpid()
         self.folder = os.path.join(settings["folder"], f"{self.pid}")
-        self.iterations = _Iterations(torch, self.on_end, lambda profile: False)
+        self.guard = _Guard(torch, self.yield_to_job)
+        self.iterations = _Iterations(torch, self.on_end, lambda: None, lambda profile: False)
         os.makedirs(self.folder, exist_ok=True)
 
     def on_end(self, source, by, is_new):
