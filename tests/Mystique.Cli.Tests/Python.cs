@@ -9,6 +9,8 @@ internal static class Python
 
     public static bool HasTorch { get; } = File.Exists(Executable) && Run("import torch").ExitCode == 0;
 
+    public static bool HasTorchVision { get; } = HasTorch && Run("import torchvision").ExitCode == 0;
+
     public static (int ExitCode, string Output) Run(string script, params string[] arguments)
     {
         var result = RunFile("-c", [script, .. arguments]);

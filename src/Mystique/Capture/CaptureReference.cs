@@ -99,9 +99,10 @@ public sealed record CaptureReference
     {
         if (Format != FormatName || FormatVersion != CurrentVersion)
             throw new FormatException($"its format is not {FormatName}, version {CurrentVersion}");
-        if (Rank < 0 || WorldSize < 1 || BaselineBytes < 0 || DevicePeakBytes < 0 || Device is null || Source is null || RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0)
-            || Before is not { IsSound: true } || After is not { IsSound: true })
-            throw new FormatException("a field is missing or out of its range");
+        string? bad = Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : BaselineBytes < 0 ? "baseline_bytes" : DevicePeakBytes < 0 ? "device_peak_bytes" : Device is null ? "device"
+            : Source is null ? "source" : RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0) ? "recorded_ns" : Before is not { IsSound: true } ? "before" : After is not { IsSound: true } ? "after" : null;
+        if (bad is not null)
+            throw new FormatException($"{bad} is missing or out of its range");
         return this;
     }
 }

@@ -34,8 +34,8 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         try
         {
             Start("clock");
-            var ends = HookStatus.ReadAll(_work).Select(s => s.Status.EndsNs).MaxBy(e => e.Length);
-            return ends.IsDefaultOrEmpty ? [] : [.. ends.Zip(ends.Skip(1), (a, b) => b - a).Skip(options.Skip)];
+            var ends = HookStatus.ReadAll(_work).Select(s => s.Status.EndsNs).DefaultIfEmpty([]).MaxBy(e => e.Length);
+            return [.. ends.Zip(ends.Skip(1), (a, b) => b - a).Skip(options.Skip)];
         }
         finally
         {

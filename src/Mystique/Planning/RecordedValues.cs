@@ -61,26 +61,31 @@ internal sealed class RecordedValues
     /// <param name="asked">Storages whose contents are settled; more are added.</param>
     public void Apply(PlannedOperator op, PlanBuilder builder, HashSet<int> asked)
     {
-        if (_folder is null && _ranges.Count == 0 || op.Role != OperatorRole.Recorded)
-            return;
-        _ranges.TryGetValue(op.NodeId, out var ranges);
-        // The observer numbers the inputs by arguments; a list's tensors share their argument's number.
         for (int input = 0; input < op.Arguments.Length; input++)
         {
             if (op.Arguments[input].Slots is not [>= 0 and int slot] || builder.Tensors[slot] is not { IsExternal: true, IsUndefined: false } tensor
-                || builder.Storages[tensor.Storage] is not { IsMutated: false } storage || tensor.Type.IsFloating() || tensor.Type == ScalarType.Bool)
+                || builder.Storages[tensor.Storage] is not { IsMutated: false } storage || ContentsOf(op, input, tensor, storage.SizeBytes) is not { } contents)
                 continue;
-            if (Saved(op.NodeId, input, storage.SizeBytes) is { } data)
-            {
-                builder.Storages[tensor.Storage] = storage with { Initializer = new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = data } };
-                asked.Add(tensor.Storage);
-                continue;
-            }
-            var range = ranges.IsDefault ? default : ranges.FirstOrDefault(r => r.Input == input);
-            if (range == default && !(ranges is { IsDefault: false } && ranges.Any(r => r.Input == input)) || !asked.Add(tensor.Storage))
-                continue;
-            builder.Storages[tensor.Storage] = storage with { Initializer = new Initializer(InitializerKind.Uniform, tensor.Type, range.Low, (double)range.High + 1) };
+            if (asked.Add(tensor.Storage) || contents.Kind == InitializerKind.Recorded)
+                builder.Storages[tensor.Storage] = storage with { Initializer = contents };
         }
+    }
+
+    /// <summary>What an operator's input held; null where that is not recorded.</summary>
+    /// <param name="op">The operator.</param>
+    /// <param name="input">The argument's place. The observer numbers inputs by arguments; a list's tensors share their argument's number.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="size">Bytes of its storage.</param>
+    public Initializer? ContentsOf(PlannedOperator op, int input, PlannedTensor tensor, long size)
+    {
+        if (_folder is null && _ranges.Count == 0 || op.Role != OperatorRole.Recorded || tensor.Type.IsFloating() || tensor.Type == ScalarType.Bool)
+            return null;
+        if (Saved(op.NodeId, input, size) is { } data)
+            return new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = data };
+        foreach (var range in _ranges.TryGetValue(op.NodeId, out var ranges) ? ranges : [])
+            if (range.Input == input)
+                return new Initializer(InitializerKind.Uniform, tensor.Type, range.Low, (double)range.High + 1);
+        return null;
     }
 
     private ImmutableArray<byte>? Saved(long node, int input, long size)

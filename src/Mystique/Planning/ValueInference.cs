@@ -16,10 +16,13 @@ internal sealed class ValueInference
     private readonly HashSet<int> _asked = []; // Storages whose contents some operator asked for.
     private readonly Dictionary<(int Slot, Initializer Contents), int> _prepared = [];
 
-    private ValueInference(PlanBuilder builder, PlanningOptions options)
+    private readonly RecordedValues _recorded;
+
+    private ValueInference(PlanBuilder builder, PlanningOptions options, RecordedValues recorded)
     {
         _builder = builder;
         _options = options;
+        _recorded = recorded;
     }
 
     /// <summary>Where the elements of a tensor come from.</summary>
@@ -34,7 +37,7 @@ internal sealed class ValueInference
     /// <param name="recorded">What the trace recorded of the values of its tensors.</param>
     public static ReplayPlan Apply(ReplayPlan plan, PlanningOptions options, RecordedValues recorded)
     {
-        var inference = new ValueInference(new PlanBuilder(plan), options);
+        var inference = new ValueInference(new PlanBuilder(plan), options, recorded);
         for (int i = 0; i < plan.Storages.Length; i++)
             if (plan.Storages[i].Initializer is { IsDefaultInteger: false } initializer && !initializer.Type.IsFloating())
                 inference._asked.Add(i);
@@ -116,6 +119,9 @@ internal sealed class ValueInference
                 if (slot < 0 || _builder.Tensors[slot] is { IsUndefined: true } || _builder.Tensors[slot].Shape.Contains(0)
                     || ContentsOf(op, row, place, _builder.Tensors[slot]) is not { } contents)
                     continue;
+                // What the original computed, and the trace knows.
+                if (!_builder.Tensors[slot].IsExternal && _recorded.ContentsOf(op, i, _builder.Tensors[slot], SpanOf(_builder.Tensors[slot])) is { } known)
+                    contents = known;
                 int replaced = Provide(slot, contents);
                 if (replaced != slot)
                     op = op with { Arguments = op.Arguments.SetItem(i, op.Arguments[i] with { Slots = op.Arguments[i].Slots.SetItem(place, replaced), IsPrepared = true }) };
@@ -123,6 +129,9 @@ internal sealed class ValueInference
         }
         return op;
     }
+
+    /// <summary>Bytes of the storage that a prepared tensor gets.</summary>
+    private static long SpanOf(PlannedTensor tensor) => Selection.TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
 
     /// <summary>Sees to it that a tensor has contents. Returns its slot, or that of the prepared one to use instead.</summary>
     private int Provide(int slot, Initializer contents)

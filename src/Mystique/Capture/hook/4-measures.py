@@ -13,21 +13,24 @@ class _Window:
     def open(self):
         _reset_peak()
         self.cpu_start = self.cpu_clock()
-        self.mark()
 
     def mark(self):
         """An iteration starts now."""
+        self.note_event()
+        self.start = self.clock()
+
+    def note_event(self):
+        """On a device that works on its own, the host's clock at an iteration's end says little: events do."""
         if self.torch.cuda.is_initialized():
-            # On a device that works on its own, the host's clock at an iteration's end says little: events do.
             self.events.append(self.torch.cuda.Event(enable_timing=True))
             self.events[-1].record()
-        self.start = self.clock()
 
     def add(self, now):
         """An iteration has ended."""
         self.samples.append(now - self.start)
 
     def close(self):
+        self.note_event()
         count = max(1, len(self.samples))
         self.cpu_ns = (self.cpu_clock() - self.cpu_start) // count
         self.peak = _anonymous_peak()

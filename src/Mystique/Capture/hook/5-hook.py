@@ -74,7 +74,7 @@ class _Hook:
         return None
 
     def record_if_due(self, source, by):
-        if len(self.before.samples) >= self.settings["reference"] and self.guard.is_free(source, by):
+        if len(self.before.samples) >= self.settings["reference"] and self.guard.is_free(source, by, self.settings["steps"]):
             self.next = self.begin_recording
 
     def begin_recording(self):
@@ -155,7 +155,7 @@ class _Hook:
         """The job starts a profiler or an observer of its own: ours goes, and tries again later."""
         if self.phase == "recording":
             self.abandon()
-            self.recorder, self.recorded, self.phase = None, [], "measuring"
+            self.recorder, self.next, self.recorded, self.phase = None, None, [], "measuring"
             self.passed_over += 1
             self.before.mark()
 
@@ -254,12 +254,12 @@ class _Guard:
 
     is_ours_busy = False  # While ours are being started or stopped, calls are our own.
 
-    def is_free(self, source, by):
-        """Whether the iteration that has just ended, and the one that starts now, are without a profiler or an observer of the job."""
+    def is_free(self, source, by, steps=1):
+        """Whether the iteration that has just ended, and those that start now, are without a profiler or an observer of the job."""
         if self.observers or self.torch.autograd._profiler_enabled():
             return False
         none = self.torch.profiler.ProfilerAction.NONE
-        return source != "profiler" or by.current_action == none and by.schedule(by.step_num + 1) == none
+        return source != "profiler" or by.current_action == none and all(by.schedule(by.step_num + 1 + i) == none for i in range(steps))
 
     def stop(self):
         for owner, name, original, wrapper in self.patched:
@@ -273,7 +273,6 @@ class _Clock:
     def __init__(self, torch, settings):
         self.ends, self.narrow_at, self.pid = [], max(1, settings["skip"]), os.getpid()
         self.folder = os.path.join(settings["folder"], f"{self.pid}")
-        self.guard = _Guard(torch, self.yield_to_job)
         self.iterations = _Iterations(torch, self.on_end, lambda: None, lambda profile: False)
         os.makedirs(self.folder, exist_ok=True)
 

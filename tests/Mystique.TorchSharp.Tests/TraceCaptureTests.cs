@@ -1,0 +1,84 @@
+using Mystique.Capture;
+using Mystique.Diagnostics;
+using Mystique.Traces;
+using TorchSharp;
+
+namespace Mystique.TorchSharp.Tests;
+
+/// <summary>TorchSharp programs that capture themselves.</summary>
+public sealed class TraceCaptureTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
+
+    public TraceCaptureTests() => TorchSharpRuntime.Load();
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string Target => Path.Combine(_folder, "job");
+
+    private static void Step(torch.Tensor a)
+    {
+        using var product = a.matmul(a);
+        using var result = product.relu();
+    }
+
+    private int Run(int iterations, CaptureOptions options)
+    {
+        using var a = torch.rand(8, 8);
+        int done = 0;
+        using (var capture = TraceCapture.Start(Target, options))
+        {
+            for (int i = 0; i < iterations; i++)
+            {
+                Step(a);
+                capture.Iteration();
+                done += capture.IsDone ? 1 : 0;
+            }
+        }
+        return done;
+    }
+
+    [Fact]
+    public void Capture_EnoughIterations_HasTheTraceOfOneAndTheTimesOfOthers()
+    {
+        // 2 skipped, 3 measured, 1 recorded, 1 left out, 3 measured: 10, and the last of them ends it.
+        Assert.Equal(3, Run(12, new CaptureOptions { Skip = 2, Reference = 3 }));
+        var capture = CaptureFolder.Read(Target);
+        Assert.Equal(["aten::matmul", "aten::relu"], TraceReader.Read(capture.TracePath).Operators.Where(o => o.Parent!.Schema is null).Select(o => o.Name));
+        Assert.Equal((3, 3, 6L), (capture.Reference.Before.SamplesNs.Length, capture.Reference.After.SamplesNs.Length, capture.Reference.RecordedIteration));
+        Assert.Equal("program", capture.Reference.Source);
+        Assert.True(capture.Reference.Before.PeakBytes > 0 && capture.Reference.IterationNs > 0);
+        Assert.Equal(LibTorchVersion, capture.Reference.Versions["libtorch"]);
+        Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
+    }
+
+    private static string LibTorchVersion => TorchSharpRuntime.LibTorchVersion;
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(5)] // In the iteration that is being recorded.
+    public void Capture_TooFewIterations_GivesAnAccount(int iterations)
+    {
+        Run(iterations, new CaptureOptions { Skip = 2, Reference = 3 });
+        var exception = Assert.Throws<MystiqueException>(() => CaptureFolder.Read(Target));
+        Assert.Equal($"nothing was captured: the program marked {iterations} iterations; 6 are needed (2 skipped, 3 measured, 1 recorded)", exception.What);
+        Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
+    }
+
+    [Fact]
+    public void Capture_EndsWhileMeasuringAgain_KeepsWhatThereIs()
+    {
+        Run(8, new CaptureOptions { Skip = 2, Reference = 3 });
+        var reference = CaptureFolder.Read(Target).Reference;
+        Assert.Equal((3, 1), (reference.Before.SamplesNs.Length, reference.After.SamplesNs.Length));
+    }
+
+    [Fact]
+    public void Start_WhatItCannotDo_IsRefused()
+    {
+        Assert.Throws<ArgumentException>(() => TraceCapture.Start(Target, new CaptureOptions { Steps = 2 }));
+        Assert.Throws<ArgumentException>(() => TraceCapture.Start(Target, new CaptureOptions { Values = TensorValues.Ranges }));
+        File.WriteAllText(Path.Combine(_folder, "thesis.txt"), "");
+        Assert.Equal("MYS307", Assert.Throws<MystiqueException>(() => TraceCapture.Start(_folder)).Id);
+    }
+}
