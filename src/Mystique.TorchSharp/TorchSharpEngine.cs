@@ -1,8 +1,8 @@
-using Mystique.Metrics;
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using Mystique.Metrics;
 using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Replay;

@@ -1,8 +1,8 @@
-using Mystique.Metrics;
 using System.CommandLine;
 using System.Text;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Metrics;
 using Mystique.Replay;
 using Mystique.Reporting;
 using Mystique.Selection;

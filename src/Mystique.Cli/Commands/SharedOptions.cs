@@ -1,7 +1,7 @@
-using Mystique.Metrics;
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Mystique.Metrics;
 using Mystique.Planning;
 using Mystique.Replay;
 using Mystique.Selection;

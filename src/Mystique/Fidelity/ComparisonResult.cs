@@ -1,5 +1,5 @@
-using Mystique.Metrics;
 using System.Collections.Immutable;
+using Mystique.Metrics;
 using Mystique.Replay;
 
 namespace Mystique.Fidelity;

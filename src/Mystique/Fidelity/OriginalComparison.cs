@@ -1,6 +1,6 @@
-using Mystique.Metrics;
 using Mystique.Capture;
 using Mystique.Diagnostics;
+using Mystique.Metrics;
 using Mystique.Packaging;
 using Mystique.Replay;
 using Mystique.Selection;

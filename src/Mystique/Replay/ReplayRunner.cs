@@ -1,6 +1,6 @@
-using Mystique.Metrics;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
+using Mystique.Metrics;
 using Mystique.Planning;
 
 namespace Mystique.Replay;

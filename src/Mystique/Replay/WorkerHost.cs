@@ -1,6 +1,6 @@
-using Mystique.Metrics;
 using System.Runtime.InteropServices;
 using Mystique.Diagnostics;
+using Mystique.Metrics;
 
 namespace Mystique.Replay;
 

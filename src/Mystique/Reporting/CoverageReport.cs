@@ -1,8 +1,8 @@
-using Mystique.Metrics;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Mystique.Fidelity;
+using Mystique.Metrics;
 using Mystique.Planning;
 using Mystique.Replay;
 

@@ -1,8 +1,8 @@
-using Mystique.Metrics;
 using System.Collections.Immutable;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Mystique.Fidelity;
+using Mystique.Metrics;
 using Mystique.Planning;
 using Mystique.Replay;
 

@@ -1,7 +1,7 @@
-using Mystique.Metrics;
 using System.Collections.Immutable;
 using System.Text;
 using Mystique.Fidelity;
+using Mystique.Metrics;
 using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Replay;
