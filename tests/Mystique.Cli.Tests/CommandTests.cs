@@ -195,7 +195,7 @@ public sealed class CommandTests : IDisposable
         Assert.Equal(4, json.GetProperty("original").GetProperty("iterations").GetProperty("count").GetInt32());
         Assert.Equal(4, json.GetProperty("replay").GetProperty("iterations").GetProperty("count").GetInt32());
         Assert.InRange(json.GetProperty("memory_error").GetDouble(), -0.25, 0.25);
-        Assert.Equal(["bilstm.bench", "bilstm.et.json"], Directory.EnumerateFileSystemEntries(File_("d")).Select(Path.GetFileName).Order());
+        Assert.Equal(["bilstm.bench", "bilstm.capture"], Directory.EnumerateFileSystemEntries(File_("d")).Select(Path.GetFileName).Order());
     }
 
     [Theory]

@@ -6,6 +6,7 @@ using TorchSharp;
 namespace Mystique.TorchSharp.Tests;
 
 /// <summary>TorchSharp programs that capture themselves.</summary>
+[Collection("libtorch")]
 public sealed class TraceCaptureTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;

@@ -29,6 +29,12 @@ public static class ReplayPlanner
                 sources[node.KernelFile] = kernel;
                 continue;
             }
+            if (LocalCollective.Of(node, slice.Timeline.InputsOf(node), table, operators) is { } local)
+            {
+                operators.Add(local);
+                replaced.Add(new ReplacedOperator(node.Id, node.Schema!.FullName, Remedy.Substitute, local.Schema.FullName, LocalCollective.Reason));
+                continue;
+            }
             if (OperatorSupport.WhyNot(node) is { } reason)
                 replaced.Add(Replace(node, reason, options.Substitutions));
             else

@@ -12,6 +12,22 @@ public class ReplayPlannerTests
     private const string ReluInPlace = "aten::relu_(Tensor(a!) self) -> Tensor(a!)";
     private const string View = "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)";
 
+    /// <summary>A rank alone: a pass over the buffers, which are written to. Other collectives get stand-ins.</summary>
+    [Fact]
+    public void Plan_CollectiveInPlace_DoesItsLocalWork()
+    {
+        const string AllReduce = "c10d::allreduce_(Tensor[] _0, __torch__.torch.classes.c10d.ProcessGroup _1, __torch__.torch.classes.c10d.ReduceOp _2, int _3) -> __torch__.torch.classes.c10d.Work _0";
+        var opaque = new TraceText.Value("\"<Object>\"", "[]", "Object", "[]");
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, AllReduce, [List(Tensor(10, 11, [4]), Tensor(12, 13, [2])), opaque, opaque, 5], [opaque])
+            .Operator(4, "c10d::allgather_(Tensor[] _0, int _1) -> __torch__.torch.classes.c10d.Work _0", [List(Tensor(10, 11, [4])), 5], [opaque])
+            .Operator(5, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
+        Assert.Equal([("aten::_foreach_mul_.Scalar", OperatorRole.Substitute), ("aten::relu", OperatorRole.Recorded)], plan.Operators.Select(o => (o.Schema.FullName, o.Role)));
+        Assert.Equal(plan.Operators[0].Arguments[0].Slots[0], plan.Operators[1].Arguments[0].Slots[0]);
+        Assert.All(plan.Operators[0].Arguments[0].Slots, s => Assert.True(plan.Storages[plan.Tensors[s].Storage].IsMutated));
+        Assert.Equal([("c10d::allreduce_", Remedy.Substitute), ("c10d::allgather_", Remedy.StandIn)], plan.Replaced.Select(r => (r.Name, r.Remedy)));
+    }
+
     [Fact]
     public void Plan_Chain_TellsExternalFromIntermediate()
     {
