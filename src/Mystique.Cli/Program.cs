@@ -22,6 +22,7 @@ internal static class Program
             InspectCommand.Create(),
             GenerateCommand.Create(),
             RunCommand.Create(),
+            CompareCommand.Create(),
             CoverageCommand.Create(),
             DemoCommand.Create(),
             WorkerProcess.CreateCommand(),

@@ -12,9 +12,6 @@ namespace Mystique.Cli.Commands;
 /// <summary><c>mystique run</c>: runs a package, or a trace as a package, and measures it.</summary>
 internal static class RunCommand
 {
-    private const string TorchSharp = "torchsharp";
-    private const string Python = "python";
-
     public static Command Create()
     {
         var input = new Argument<string>("TRACE|CAPTURE|PACKAGE") { Description = "An execution trace (.json or .json.gz; - is standard input), a capture folder, or a package's folder" };
@@ -36,13 +33,10 @@ internal static class RunCommand
                 if (!File.Exists(token.Value))
                     result.AddError($"--load-library: there is no file {token.Value}.");
         });
-        var engine = new Option<string>("--engine") { Description = "torchsharp: libtorch, which comes along; python: the PyTorch of a Python", HelpName = "torchsharp|python", DefaultValueFactory = _ => TorchSharp };
-        engine.AcceptOnlyFromAmong(TorchSharp, Python);
-        var python = new Option<string>("--python") { Description = "The Python of --engine python", HelpName = "EXE", DefaultValueFactory = _ => "python3" };
+        var (engine, python) = SharedOptions.Engine();
         var libtorch = new Option<string?>("--libtorch") { Description = $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example torch/lib of an installed PyTorch", HelpName = "DIR" };
         var device = new Option<string>("--device") { Description = "What stands for the recorded accelerators: cpu, cuda:1, …", HelpName = "D", DefaultValueFactory = _ => "" };
-        var pace = new Option<string>("--pace") { Description = "none: run flat out; recorded: calls start when they did in the original (generate --profile or --reference-time)", HelpName = "none|recorded", DefaultValueFactory = _ => "none" };
-        pace.AcceptOnlyFromAmong("none", "recorded");
+        var pace = SharedOptions.Pace();
         var kineto = new Option<string?>("--profile") { Description = "Write a Kineto profile of one iteration into FILE (--engine python)", HelpName = "FILE" };
         var planning = SharedOptions.Planning.Create();
         var json = SharedOptions.Json();
@@ -58,16 +52,16 @@ internal static class RunCommand
         planning.AddTo(command);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(engine) == Python && result.GetValue(libtorch) is not null)
+            if (result.GetValue(engine) == SharedOptions.Python && result.GetValue(libtorch) is not null)
                 result.AddError("--libtorch is for --engine torchsharp; --python names the PyTorch of --engine python.");
         });
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
             Terminal.CheckFolder(result.GetValue(kineto));
-            bool isPython = result.GetValue(engine) == Python;
+            bool isPython = result.GetValue(engine) == SharedOptions.Python;
             if (!isPython && result.GetValue(kineto) is not null)
-                throw Problems.EngineHasNoProfiler(TorchSharp);
+                throw Problems.EngineHasNoProfiler(SharedOptions.TorchSharp);
             var worker = isPython ? WorkerProcess.StartPython(result.GetValue(python)!) : WorkerProcess.StartCommand;
             using var other = result.GetValue(libtorch) is { } folder ? new OtherLibTorch(folder) : null;
             worker = other?.Worker ?? worker;
@@ -85,7 +79,7 @@ internal static class RunCommand
                 Verify = result.GetValue(verify) ?? (package is null || !VerificationMemory.Knows(package)),
                 CheckValues = result.GetValue(checkValues),
                 Device = result.GetValue(device)!,
-                Pace = result.GetValue(pace) == "recorded" ? ReplayPace.Recorded : ReplayPace.None,
+                Pace = SharedOptions.PaceOf(result.GetValue(pace)),
                 KinetoFile = result.GetValue(kineto),
                 Libraries = [.. result.GetValue(libraries)!],
                 Planning = plans,

@@ -22,6 +22,28 @@ internal static class SharedOptions
         Description = "An execution trace (.json or .json.gz; - is standard input), or a capture folder",
     };
 
+    /// <summary>The engine that is libtorch in a process of this program.</summary>
+    public const string TorchSharp = "torchsharp";
+
+    /// <summary>The engine that is the PyTorch of a Python.</summary>
+    public const string Python = "python";
+
+    public static (Option<string> Engine, Option<string> Python) Engine()
+    {
+        var engine = new Option<string>("--engine") { Description = "torchsharp: libtorch, which comes along; python: the PyTorch of a Python", HelpName = "torchsharp|python", DefaultValueFactory = _ => TorchSharp };
+        engine.AcceptOnlyFromAmong(TorchSharp, Python);
+        return (engine, new Option<string>("--python") { Description = "The Python of --engine python", HelpName = "EXE", DefaultValueFactory = _ => "python3" });
+    }
+
+    public static Option<string> Pace()
+    {
+        var pace = new Option<string>("--pace") { Description = "none: run flat out; recorded: calls start when they did in the original (generate --profile or --reference-time)", HelpName = "none|recorded", DefaultValueFactory = _ => "none" };
+        pace.AcceptOnlyFromAmong("none", "recorded");
+        return pace;
+    }
+
+    public static ReplayPace PaceOf(string? pace) => pace == "recorded" ? ReplayPace.Recorded : ReplayPace.None;
+
     public static Option<bool> StrictTrace() => new("--strict")
     {
         Description = "Refuse a damaged trace instead of reading as far as it makes sense",

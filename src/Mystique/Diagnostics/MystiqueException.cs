@@ -11,6 +11,9 @@ public enum ExitCode
 
     /// <summary>The command line or an input file is bad; nothing was written.</summary>
     BadInput = 2,
+
+    /// <summary>A replay is further from its original than <c>--fail-above</c> allows.</summary>
+    TooFarOff = 3,
 }
 
 /// <summary>

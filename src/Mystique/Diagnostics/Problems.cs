@@ -90,6 +90,9 @@ internal static class Problems
     public static MystiqueException JobNotStarted(string program, Exception cause) =>
         new("MYS417", $"the job cannot be started: {FirstSentence(cause)}", program, "check the command after --", inner: cause);
 
+    public static MystiqueException ResultInvalid(string path, Exception cause) =>
+        new("MYS123", $"the file is no result of mystique run: {FirstSentence(cause)}", path, "give what `mystique run --json FILE` or `run.py --json FILE` wrote, with this version", inner: cause);
+
     public static MystiqueException JobNotApart(string program) =>
         new("MYS418", "the job is not set apart from the options", program, $"put -- in front of it: mystique capture -- {program} …");
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mystique.Selection;
 
 namespace Mystique.Planning;
@@ -10,7 +11,18 @@ public sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Largest
 {
     /// <summary>Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it.</summary>
     /// <param name="plan">The plan.</param>
-    public static PlanMemory Of(ReplayPlan plan)
+    public static PlanMemory Of(ReplayPlan plan) => Of(plan, null);
+
+    /// <summary>Live bytes after each operator has allocated what it makes, and before what it used last is freed.</summary>
+    /// <param name="plan">The plan.</param>
+    public static ImmutableArray<long> CurveOf(ReplayPlan plan)
+    {
+        var curve = ImmutableArray.CreateBuilder<long>(plan.Operators.Length);
+        Of(plan, curve);
+        return curve.ToImmutable();
+    }
+
+    private static PlanMemory Of(ReplayPlan plan, ImmutableArray<long>.Builder? curve)
     {
         long external = 0;
         long largest = 0;
@@ -37,6 +49,7 @@ public sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Largest
                 live = TensorLayout.SaturatingAdd(live, plan.Storages[storage].SizeBytes);
             }
             peak = Math.Max(peak, live);
+            curve?.Add(live);
             foreach (int storage in StoragesOf(plan, plan.Operators[i]))
             {
                 if (!isLive[storage] || lastUse[storage] != i)

@@ -41,6 +41,9 @@ public sealed record ReplayOptions
     /// <summary>Where to write a Kineto profile of one iteration, which is recorded last; null for none.</summary>
     public string? KinetoFile { get; init; }
 
+    /// <summary>Where to write the execution trace of the same iteration, so that it is watched as an original is; null for none.</summary>
+    public string? WatchedTraceFile { get; init; }
+
     /// <summary>Libraries of operators that the worker loads before anything else.</summary>
     public ImmutableArray<string> Libraries { get; init; } = [];
 
@@ -84,7 +87,11 @@ public sealed record ReplayResult(
     double CpuTimeNs,
     VerificationResult? Verification,
     ImmutableArray<OperatorFailure>? NonFinite = null,
-    PaceReport? Pace = null);
+    PaceReport? Pace = null)
+{
+    /// <summary>The times of the plan's operators, each called alone, in nanoseconds; empty where they were not timed.</summary>
+    public ImmutableArray<double> OperatorTimesNs { get; init; } = [];
+}
 
 /// <summary>Time of all operators of a kind in one iteration.</summary>
 /// <param name="Name">The full name, for example <c>aten::add.Tensor</c>.</param>

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
 using Mystique.Metrics;
@@ -21,14 +22,21 @@ public static class ReplayRunner
         if (options.Warmup > 0)
             session.Iterate(options.Warmup, "warming up");
         var measured = session.Iterate(options.Iterations, "measuring");
-        var kinds = options.ProfileIterations > 0 ? session.Profile(options.ProfileIterations) : [];
-        var nonFinite = options.CheckValues ? (System.Collections.Immutable.ImmutableArray<OperatorFailure>?)session.CheckValues() : null;
+        var times = options.ProfileIterations > 0 ? session.Profile(options.ProfileIterations) : [];
+        var nonFinite = options.CheckValues ? (ImmutableArray<OperatorFailure>?)session.CheckValues() : null;
         if (options.KinetoFile is { } file)
-            session.RecordKineto(Path.GetFullPath(file));
+            session.RecordKineto(Path.GetFullPath(file), options.WatchedTraceFile is { } trace ? Path.GetFullPath(trace) : null);
         return new ReplayResult(
             session.Package.Plan, options, session.Engine, HostInfo.Current,
-            new SampleStatistics(measured.SamplesNs!.Value), kinds,
+            new SampleStatistics(measured.SamplesNs!.Value), KindsOf(session.Package.Plan, times),
             new MemoryUse(measured.BaselineBytes, measured.PeakBytes, PlanMemory.Of(session.Package.Plan).PeakBytes),
-            (double)measured.CpuTimeNs / options.Iterations, verification, nonFinite, measured.Pace);
+            (double)measured.CpuTimeNs / options.Iterations, verification, nonFinite, measured.Pace)
+        { OperatorTimesNs = times };
     }
+
+    /// <summary>The times by kind, the longest first.</summary>
+    private static ImmutableArray<OperatorKindTime> KindsOf(ReplayPlan plan, ImmutableArray<double> times) =>
+        [.. plan.Operators.Zip(times, (op, time) => (op.Schema.FullName, Time: time))
+            .GroupBy(o => o.FullName, (name, group) => new OperatorKindTime(name, group.Count(), group.Sum(o => o.Time)))
+            .OrderByDescending(k => k.TimeNs)];
 }

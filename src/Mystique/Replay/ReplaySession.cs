@@ -77,20 +77,14 @@ internal sealed class ReplaySession : IDisposable
         return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path));
     }
 
-    /// <summary>Records a Kineto profile of one iteration.</summary>
-    public void RecordKineto(string path) => Call(new WorkerRequest(WorkerRequest.Kineto) { Path = path }, "recording a profile");
+    /// <summary>Records a Kineto profile of one iteration, and its execution trace where that is asked for.</summary>
+    public void RecordKineto(string path, string? trace) => Call(new WorkerRequest(WorkerRequest.Kineto) { Path = path, Trace = trace }, "recording a profile");
 
     /// <summary>Looks for operators whose results are not finite.</summary>
     public ImmutableArray<OperatorFailure> CheckValues() => Call(new WorkerRequest(WorkerRequest.Check), "checking values").Failures!.Value;
 
-    /// <summary>Times the operators, by kind, the longest first.</summary>
-    public ImmutableArray<OperatorKindTime> Profile(int iterations)
-    {
-        var times = Call(new WorkerRequest(WorkerRequest.Profile) { Count = iterations }, "profiling").OperatorTimesNs!.Value;
-        return [.. Package.Plan.Operators.Zip(times, (op, time) => (op.Schema.FullName, Time: time))
-            .GroupBy(o => o.FullName, (name, group) => new OperatorKindTime(name, group.Count(), group.Sum(o => o.Time)))
-            .OrderByDescending(k => k.TimeNs)];
-    }
+    /// <summary>Times the operators, each on its own; in nanoseconds, in the plan's order.</summary>
+    public ImmutableArray<double> Profile(int iterations) => Call(new WorkerRequest(WorkerRequest.Profile) { Count = iterations }, "profiling").OperatorTimesNs!.Value;
 
     public void Dispose()
     {

@@ -59,6 +59,9 @@ internal sealed record WorkerRequest(string Command)
     public int Count { get; init; }
 
     public string? Path { get; init; }
+
+    /// <summary>With <see cref="Kineto"/>: where the execution trace of the same iteration goes; null for none.</summary>
+    public string? Trace { get; init; }
 }
 
 /// <summary>A line from a worker.</summary>

@@ -45,14 +45,7 @@ public static class ResultJson
         json.WriteNumber("cpu_time_ns", Math.Round(result.CpuTimeNs));
         WriteMemory(json, result.Memory);
         json.WriteStartArray("operators");
-        foreach (var kind in result.OperatorKinds)
-        {
-            json.WriteStartObject();
-            json.WriteString("name", kind.Name);
-            json.WriteNumber("count", kind.Count);
-            json.WriteNumber("time_ns", Math.Round(kind.TimeNs));
-            json.WriteEndObject();
-        }
+        WriteKinds(json, result);
         json.WriteEndArray();
         WriteVerification(json, result.Verification);
         if (result.Pace is { } pace)
@@ -80,6 +73,28 @@ public static class ResultJson
         json.WriteEndObject();
         json.Flush();
         stream.WriteByte((byte)'\n');
+    }
+
+    /// <summary>The kinds that were timed, the longest first; then those that the replay does not have.</summary>
+    private static void WriteKinds(Utf8JsonWriter json, ReplayResult result)
+    {
+        if (result.OperatorKinds.IsEmpty)
+            return;
+        var planned = PlanKind.Of(result.Plan);
+        var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count == 0).Select(k => new OperatorKindTime(k.Name, 0, 0)));
+        foreach (var row in rows)
+        {
+            var kind = planned[row.Name];
+            json.WriteStartObject();
+            json.WriteString("name", row.Name);
+            json.WriteNumber("count", row.Count);
+            json.WriteNumber("time_ns", Math.Round(row.TimeNs));
+            json.WriteNumber("allocated_bytes", kind.AllocatedBytes);
+            json.WriteNumber("original_count", kind.OriginalCount);
+            if (kind.OriginalNs is { } original)
+                json.WriteNumber("original_ns", original);
+            json.WriteEndObject();
+        }
     }
 
     private static void WriteReference(Utf8JsonWriter json, PlanTimes? times)

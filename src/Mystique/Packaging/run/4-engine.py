@@ -175,12 +175,15 @@ class Engine:
             observer.unregister_callback()
         self.synchronize()
 
-    def kineto(self, path):
-        """Runs an iteration under the profiler."""
+    def kineto(self, path, trace=None):
+        """Runs an iteration under the profiler; and under the observer too, as an original is captured, where a trace is asked for."""
         self.externals.restore(True)
         with torch.profiler.profile() as profiler:
-            for step in self.steps:
-                step()
+            if trace:
+                self.observe(trace)
+            else:
+                for step in self.steps:
+                    step()
             self.synchronize()
         profiler.export_chrome_trace(path)
 

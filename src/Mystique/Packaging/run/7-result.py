@@ -78,7 +78,29 @@ def kinds_of(package, times):
         kind = kinds.setdefault(package.name_of(op), {"name": package.name_of(op), "count": 0, "time_ns": 0})
         kind["count"] += 1
         kind["time_ns"] += spent
-    return [dict(k, time_ns=round(k["time_ns"])) for k in sorted(kinds.values(), key=lambda k: -k["time_ns"])]
+    kinds = {k["name"]: dict(k, time_ns=round(k["time_ns"]), allocated_bytes=0, original_count=0) for k in sorted(kinds.values(), key=lambda k: -k["time_ns"])}
+    m, made = package.manifest, set()
+    took = {t["node"]: t["duration_ns"] for t in m.get("times", {}).get("operators", ())}
+
+    def original(name, node):
+        kind = kinds.setdefault(name, {"name": name, "count": 0, "time_ns": 0, "allocated_bytes": 0, "original_count": 0})
+        kind["original_count"] += 1
+        if node in took:
+            kind["original_ns"] = kind.get("original_ns", 0) + took[node]
+
+    for op in m["operators"]:
+        name = package.name_of(op)
+        if "role" not in op:
+            original(name, op["node"])
+        for slot in (s for out in op["outs"] for s in out if s >= 0):
+            storage = m["tensors"][slot]["storage"]
+            if storage >= 0 and storage not in made and "init" not in m["storages"][storage]:
+                made.add(storage)
+                if name in kinds:
+                    kinds[name]["allocated_bytes"] += m["storages"][storage]["bytes"]
+    for r in m["replaced"]:
+        original(r["operator"], r["node"])
+    return list(kinds.values())
 
 
 def print_result(result, fallback):

@@ -98,7 +98,7 @@ class Worker:
         if command == "observe":
             return self.engine.observe(request["path"])
         if command == "kineto":
-            return self.engine.kineto(request["path"])
+            return self.engine.kineto(request["path"], request.get("trace"))
         if command == "probe":
             program = self.engine.probe(lambda i: self.send({"kind": "progress", "done": i + 1}))
             found = {**program.missing, **{i: reason for i, (_, reason) in program.substituted.items()}}

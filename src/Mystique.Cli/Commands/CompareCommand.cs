@@ -1,0 +1,103 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using System.Text;
+using Mystique.Capture;
+using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
+using Mystique.Fidelity;
+using Mystique.Packaging;
+using Mystique.Planning;
+using Mystique.Replay;
+using Mystique.Reporting;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary><c>mystique compare</c>: how close a replay comes to its original.</summary>
+internal static class CompareCommand
+{
+    public static Command Create()
+    {
+        var original = new Argument<string>("ORIGINAL") { Description = "A capture folder, a result file (mystique run --json), or a Kineto profile" };
+        var replayed = new Argument<string>("REPLAY") { Description = "A result file, or what to run now: a package, a capture folder, a trace" };
+        var replay = SharedOptions.Replay.Create();
+        var (engine, python) = SharedOptions.Engine();
+        var pace = SharedOptions.Pace();
+        var html = new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" };
+        var markdown = new Option<string?>("--markdown") { Description = "Write the report as Markdown into FILE; - is standard output", HelpName = "FILE" };
+        var json = SharedOptions.Json();
+        var failAbove = new Option<double?>("--fail-above")
+        {
+            Description = "End with exit code 3 where an error (iteration time, processor time, memory) is larger than P",
+            HelpName = "P%",
+            CustomParser = ParsePercent,
+        };
+        var command = new Command("compare",
+            """
+            Compares a replay with its original: iteration time with its uncertainty, processor time, memory, operators by kind;
+            and says where a difference comes from.
+
+            Example:
+              mystique compare job job --engine python --pace recorded --html report.html
+              mystique compare job result.json --fail-above 5%
+            """)
+        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, html, markdown, json, failAbove };
+        command.SetAction(result =>
+        {
+            string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
+            foreach (string? file in outputs)
+                Terminal.CheckFolder(file);
+            var left = ReadOriginal(result.GetValue(original)!);
+            string path = result.GetValue(replayed)!;
+            var right = ResultReader.IsResult(path) ? ResultReader.Read(path) : RunNow(path, replay.Read(result) with
+            {
+                Pace = SharedOptions.PaceOf(result.GetValue(pace)),
+            }, result.GetValue(engine) == SharedOptions.Python ? result.GetValue(python)! : null);
+            var report = FidelityComparer.Compare(left, right);
+            if (result.GetValue(html) is { } page)
+                Terminal.WriteJson(page, stream => FidelityHtml.Write(report, stream));
+            if (result.GetValue(markdown) is { } text)
+                Terminal.WriteJson(text, stream => stream.Write(Encoding.UTF8.GetBytes(FidelityMarkdown.Of(report))));
+            if (result.GetValue(json) is { } file2)
+                Terminal.WriteJson(file2, stream => FidelityJson.Write(report, stream));
+            if (!outputs.Contains(Terminal.StandardOutput))
+                FidelityTables.Write(report);
+            if (result.GetValue(failAbove) is not { } limit || report.WorstError <= limit)
+                return (int)ExitCode.Done;
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"the largest error is {report.WorstError:0.0 %}: more than {limit:0.0 %}"));
+            return (int)ExitCode.TooFarOff;
+        });
+        return command;
+    }
+
+    private static ComparedRun ReadOriginal(string path) => CaptureFolder.IsCapture(path) ? OriginalReader.OfCapture(CaptureFolder.Read(path))
+        : ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
+
+    /// <summary>Runs what there is to run; a Python watches an iteration of it as an original's was.</summary>
+    private static ComparedRun RunNow(string path, ReplayOptions options, string? python)
+    {
+        IPlanSource source = BenchmarkPackage.IsPackage(path) ? new FixedPlanSource(BenchmarkPackage.Read(path).Plan) : GenerateCommand.PlansOf(path, null, false, new PlanningOptions());
+        if (python is null)
+            return ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, WorkerProcess.StartCommand, options, progress)));
+        string folder = Directory.CreateTempSubdirectory("mystique-compare-").FullName;
+        try
+        {
+            options = options with { KinetoFile = Path.Combine(folder, "kineto.json"), WatchedTraceFile = Path.Combine(folder, "et.json") };
+            var run = ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, WorkerProcess.StartPython(python), options, progress)));
+            return WatchedReplay.Apply(run, options.WatchedTraceFile, options.KinetoFile);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static double? ParsePercent(ArgumentResult result)
+    {
+        string text = result.Tokens[^1].Value;
+        if (double.TryParse(text.TrimEnd('%'), NumberStyles.Float, CultureInfo.InvariantCulture, out double percent) && percent is >= 0 and < 1e6)
+            return percent / 100;
+        result.AddError($"--fail-above takes a percentage from 0 on, for example 5%, not '{text}'.");
+        return null;
+    }
+}

@@ -1,0 +1,33 @@
+using Mystique.Fidelity;
+using Mystique.Reporting;
+using Spectre.Console;
+
+namespace Mystique.Cli.Reporting;
+
+/// <summary>A comparison, for people.</summary>
+internal static class FidelityTables
+{
+    private const int MaxKinds = 12;
+
+    public static void Write(FidelityReport report)
+    {
+        var table = Terminal.Table($"{report.Replay.Name} against {report.Original.Name}", "measure", "original", "replay", "difference");
+        foreach (var (name, original, replay, difference) in FidelityText.Rows(report))
+            table.Row(name, original, replay, difference);
+        Terminal.Out.Write(table);
+        var kinds = report.Kinds.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
+        if (kinds.Length > 0)
+        {
+            var times = Terminal.Table("time by kind of operator, what explains most first", "operator", "original", "replay", "original").AddColumn("replay").AddColumn("difference");
+            foreach (var kind in kinds)
+                times.Row(kind.Name, Terminal.Number(kind.OriginalCount), Terminal.Number(kind.ReplayCount), Terminal.Milliseconds(kind.OriginalNs!.Value), Terminal.Milliseconds(kind.ReplayNs!.Value),
+                    $"{(kind.DifferenceNs < 0 ? "-" : "+")}{Terminal.Milliseconds(Math.Abs(kind.DifferenceNs))}");
+            Terminal.Out.Write(times);
+        }
+        foreach (string finding in report.Findings)
+            Terminal.Out.WriteLine($"- {finding}");
+        foreach (string note in report.Notes)
+            Terminal.Out.WriteLine($"note: {note}");
+        Terminal.Out.WriteLine(FidelityText.Headline(report));
+    }
+}

@@ -1,0 +1,101 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Mystique.Metrics;
+
+namespace Mystique.Fidelity;
+
+/// <summary>Compares a replay with its original.</summary>
+public static class FidelityComparer
+{
+    private const int MaxFindings = 20;
+
+    /// <summary>An allocation, or the time of a kind, must differ by so much of the whole to be named.</summary>
+    private const double Noticeable = 0.01;
+
+    /// <summary>Compares.</summary>
+    /// <param name="original">The original.</param>
+    /// <param name="replay">The replay.</param>
+    public static FidelityReport Compare(ComparedRun original, ComparedRun replay)
+    {
+        var notes = ImmutableArray.CreateBuilder<string>();
+        var time = original.Times.SamplesNs.IsEmpty || replay.Times.SamplesNs.IsEmpty ? null : Bootstrap.MedianError(original.Times, replay.Times);
+        if (time is null)
+            notes.Add("iteration times are not known on both sides");
+        var (kinds, between, countsCompare) = KindsOf(original, replay, notes);
+        var kernels = original.Kernels.IsEmpty || replay.Kernels.IsEmpty ? [] : original.Kernels.Keys.Union(replay.Kernels.Keys)
+            .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k).Count))
+            .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay)).ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
+        var report = new FidelityReport(original, replay, time, NoiseOf(original), ErrorOf(original.CpuTimeNs, replay.CpuTimeNs), ErrorOf(original.UsedBytes, replay.UsedBytes),
+            ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, kernels, [], notes.ToImmutable());
+        return report with { Findings = [.. FindingsOf(report, countsCompare).Take(MaxFindings)] };
+    }
+
+    private static double? ErrorOf(double original, double replay) => original > 0 && replay > 0 ? replay / original - 1 : null;
+
+    /// <summary>Half the spread of the original's medians around their middle would hide in theirs: so the whole of it counts.</summary>
+    private static double? NoiseOf(ComparedRun original)
+    {
+        double[] medians = [.. original.Repeats.Where(r => !r.SamplesNs.IsEmpty).Select(r => r.MedianNs)];
+        return medians.Length < 2 ? null : medians.Max() / medians.Min() - 1;
+    }
+
+    private static (ImmutableArray<KindError> Kinds, (double, double)? Between, bool CountsCompare) KindsOf(ComparedRun original, ComparedRun replay, ImmutableArray<string>.Builder notes)
+    {
+        var (kinds, watched) = (original.Kinds, original.WatchedNs);
+        bool countsCompare = !kinds.IsEmpty && !replay.Kinds.IsEmpty;
+        if (original.OpenedOperators is { } opened && replay.OpenedOperators is { } others && opened != others && replay.Coverage?.OriginalKinds is { } known)
+        {
+            // The replay had to open more operators than the trace alone tells: its package knows the original's times of just these.
+            notes.Add(string.Create(CultureInfo.InvariantCulture, $"the replay opened {others} operators where the trace alone tells {opened}: the original's are counted as the replay's package has them"));
+            (kinds, watched) = (known, replay.Coverage.OriginalWatchedNs);
+        }
+        else if (kinds.IsEmpty && replay.Coverage?.OriginalKinds is { IsEmpty: false } fromPackage)
+        {
+            (kinds, watched) = (fromPackage, replay.Coverage.OriginalWatchedNs);
+            countsCompare = true;
+        }
+        double originalScale = ScaleOf(kinds, watched, original.Times);
+        double replayScale = ScaleOf(replay.Kinds, replay.WatchedNs, replay.Times);
+        bool hasTimes = originalScale > 0 && replayScale > 0;
+        if (!hasTimes)
+            notes.Add("times of operators are not known on both sides: what explains a difference cannot be said");
+        var errors = kinds.Keys.Union(replay.Kinds.Keys).Select(name =>
+        {
+            kinds.TryGetValue(name, out var a);
+            replay.Kinds.TryGetValue(name, out var b);
+            return new KindError(name, a?.Count ?? 0, b?.Count ?? 0,
+                hasTimes ? (a?.TimeNs ?? 0) * originalScale : null, hasTimes ? (b?.TimeNs ?? 0) * replayScale : null, a?.AllocatedBytes, b?.AllocatedBytes);
+        }).OrderByDescending(k => Math.Abs(k.DifferenceNs)).ThenByDescending(k => k.OriginalCount).ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
+        return (errors, hasTimes ? (original.Times.MedianNs - errors.Sum(k => k.OriginalNs!.Value), replay.Times.MedianNs - errors.Sum(k => k.ReplayNs!.Value)) : null, countsCompare);
+    }
+
+    /// <summary>
+    /// From the times of a watched iteration to those of one that nobody watched. Watching makes operators longer; without
+    /// more knowledge it makes all of them so alike.
+    /// </summary>
+    private static double ScaleOf(ImmutableSortedDictionary<string, ComparedKind> kinds, long watchedNs, SampleStatistics times)
+    {
+        double sum = kinds.Values.Sum(k => k.TimeNs ?? 0);
+        return sum <= 0 || times.SamplesNs.IsEmpty ? 0 : times.MedianNs / Math.Max(watchedNs, sum);
+    }
+
+    private static IEnumerable<string> FindingsOf(FidelityReport report, bool countsCompare)
+    {
+        if (countsCompare)
+            foreach (var kind in report.Kinds.Where(k => k.OriginalCount != k.ReplayCount).OrderByDescending(k => Math.Abs(k.ReplayCount - k.OriginalCount)))
+                yield return string.Create(CultureInfo.InvariantCulture, $"{kind.Name} runs {kind.ReplayCount:N0} times in the replay, {kind.OriginalCount:N0} in the original");
+        foreach (var kernel in report.Kernels)
+            yield return string.Create(CultureInfo.InvariantCulture, $"the kernel {kernel.Name} runs {kernel.Replay:N0} times in the replay, {kernel.Original:N0} in the original");
+        double allocated = report.Kinds.Sum(k => (double)(k.OriginalBytes ?? 0));
+        foreach (var kind in report.Kinds.Where(k => k is { OriginalBytes: not null, ReplayBytes: not null } && Math.Abs(k.ReplayBytes.Value - k.OriginalBytes.Value) > Noticeable * allocated)
+            .OrderByDescending(k => Math.Abs(k.ReplayBytes!.Value - k.OriginalBytes!.Value)))
+            yield return string.Create(CultureInfo.InvariantCulture, $"{kind.Name} allocates {kind.ReplayBytes / 1e6:N1} MB in the replay, {kind.OriginalBytes / 1e6:N1} MB in the original");
+        if (report.BetweenNs is not { } between)
+            yield break;
+        double noticeable = Noticeable * report.Original.Times.MedianNs;
+        foreach (var kind in report.Kinds.Where(k => Math.Abs(k.DifferenceNs) > noticeable).Take(5))
+            yield return string.Create(CultureInfo.InvariantCulture, $"{kind.Name} takes {kind.DifferenceNs / 1e6:+0.000;-0.000} ms in an iteration ({(kind.OriginalNs > 0 ? $"{kind.DifferenceNs / kind.OriginalNs.Value:+0.0 %;-0.0 %} of its own time, " : "")}{kind.DifferenceNs / report.Original.Times.MedianNs:+0.0 %;-0.0 %} of the iteration)");
+        if (Math.Abs(between.Replay - between.Original) > noticeable)
+            yield return string.Create(CultureInfo.InvariantCulture, $"what is between operators takes {(between.Replay - between.Original) / 1e6:+0.000;-0.000} ms ({(between.Replay - between.Original) / report.Original.Times.MedianNs:+0.0 %;-0.0 %} of the iteration)");
+    }
+}

@@ -1,0 +1,57 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Fidelity;
+
+/// <summary>How close a replay comes to its original. Errors are shares of the original: 0.02 for 2% more. Immutable.</summary>
+/// <param name="Original">The original.</param>
+/// <param name="Replay">The replay.</param>
+/// <param name="Time">Iteration time, by the medians.</param>
+/// <param name="NoiseFloor">
+/// The largest difference between the original and itself, measured at another time: what a perfect replay would show.
+/// Null where the original was measured once.
+/// </param>
+/// <param name="CpuTimeError">Processor time of an iteration; null where one side has none.</param>
+/// <param name="MemoryError">The host's memory at its worst moment; null where one side has none.</param>
+/// <param name="DeviceMemoryError">The device's; null where one side has none.</param>
+/// <param name="Kinds">Operators by name, those that explain most of the difference in time first.</param>
+/// <param name="BetweenNs">Time of an iteration that is in no operator, in nanoseconds: the original's and the replay's; null where it is not known.</param>
+/// <param name="Kernels">Kernels whose number differs, by name.</param>
+/// <param name="Findings">What is wrong, in sentences, the worst first.</param>
+/// <param name="Notes">What could not be compared, and why.</param>
+public sealed record FidelityReport(
+    ComparedRun Original,
+    ComparedRun Replay,
+    ErrorInterval? Time,
+    double? NoiseFloor,
+    double? CpuTimeError,
+    double? MemoryError,
+    double? DeviceMemoryError,
+    ImmutableArray<KindError> Kinds,
+    (double Original, double Replay)? BetweenNs,
+    ImmutableArray<(string Name, int Original, int Replay)> Kernels,
+    ImmutableArray<string> Findings,
+    ImmutableArray<string> Notes)
+{
+    /// <summary>The largest of the errors, without its sign.</summary>
+    public double WorstError => new[] { Time?.Error, CpuTimeError, MemoryError, DeviceMemoryError }.Max(e => Math.Abs(e ?? 0));
+}
+
+/// <summary>An error of medians, and the interval that holds the true one with 95% confidence.</summary>
+/// <param name="Error">The error.</param>
+/// <param name="Low">The interval's start.</param>
+/// <param name="High">Its end.</param>
+public sealed record ErrorInterval(double Error, double Low, double High);
+
+/// <summary>Operators of a name on both sides. Times are shares of an iteration's median, scaled to it, in nanoseconds.</summary>
+/// <param name="Name">The full name.</param>
+/// <param name="OriginalCount">How many the original has.</param>
+/// <param name="ReplayCount">How many the replay has.</param>
+/// <param name="OriginalNs">Their time in the original; null where it is not known.</param>
+/// <param name="ReplayNs">Their time in the replay; null where it is not known.</param>
+/// <param name="OriginalBytes">Bytes that they allocate in the original; null where it is not known.</param>
+/// <param name="ReplayBytes">Bytes that they allocate in the replay; null where it is not known.</param>
+public sealed record KindError(string Name, int OriginalCount, int ReplayCount, double? OriginalNs, double? ReplayNs, long? OriginalBytes, long? ReplayBytes)
+{
+    /// <summary>How much longer they take in the replay, in nanoseconds; 0 where a side is not known.</summary>
+    public double DifferenceNs => OriginalNs is { } original && ReplayNs is { } replay ? replay - original : 0;
+}

@@ -1,0 +1,98 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Mystique.Capture;
+using Mystique.Diagnostics;
+using Mystique.Metrics;
+using Mystique.Planning;
+using Mystique.Profiles;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Fidelity;
+
+/// <summary>Originals to compare with: capture folders, and profiles.</summary>
+internal static class OriginalReader
+{
+    /// <summary>What a capture folder tells.</summary>
+    /// <param name="capture">The folder.</param>
+    public static ComparedRun OfCapture(CaptureFolder capture)
+    {
+        var reference = capture.Reference;
+        var trace = TraceReader.Read(capture.TracePath);
+        LinkedProfile? profile = null;
+        try
+        {
+            profile = capture.ProfilePath is { } path ? ProfileLinker.Link(trace, path) : null;
+        }
+        catch (MystiqueException)
+        {
+            // Without a profile there are no times of operators; the rest compares all the same.
+        }
+        var plan = ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions { Profile = profile, Reference = reference });
+        return new ComparedRun
+        {
+            Name = Path.GetFileName(Path.GetFullPath(capture.Directory)),
+            Provenance = ProvenanceOf(reference),
+            Times = reference.Untouched.SamplesNs.IsEmpty ? new SampleStatistics(reference.RecordedNs) : reference.Untouched,
+            Repeats = [new SampleStatistics(reference.Before.SamplesNs), new SampleStatistics(reference.After.SamplesNs)],
+            CpuTimeNs = reference.CpuTimeNs,
+            UsedBytes = reference.UsedBytes,
+            DeviceBytes = reference.DevicePeakBytes,
+            Kinds = OriginalKindsOf(plan),
+            WatchedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : 0,
+            Kernels = plan.Times is { } known ? known.Kernels.ToImmutableSortedDictionary(k => k.Name, k => (k.Count, k.DurationNs), StringComparer.Ordinal) : new ComparedRun { Name = "" }.Kernels,
+            OpenedOperators = plan.Source.OpenedCount,
+            Timeline = TimelineOf(plan),
+            MemoryCurve = PlanMemory.CurveOf(plan),
+        };
+    }
+
+    /// <summary>What the kinds of a plan tell of the original.</summary>
+    /// <param name="plan">The plan.</param>
+    public static ImmutableSortedDictionary<string, ComparedKind> OriginalKindsOf(ReplayPlan plan) =>
+        PlanKind.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k => new ComparedKind(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
+
+    /// <summary>When the operators of a plan ran in the original, scaled to an iteration that nobody watched.</summary>
+    private static ImmutableArray<TimelineSpan> TimelineOf(ReplayPlan plan)
+    {
+        if (plan.Times is not { Operators.Count: > 0 } times)
+            return [];
+        double scale = (double)times.IterationNs / times.RecordedNs;
+        var names = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => (o.NodeId, Name: o.Schema.FullName)).Concat(plan.Replaced.Select(r => (r.NodeId, r.Name)));
+        return [.. names.Where(n => times.Operators.ContainsKey(n.NodeId)).Select(n => new TimelineSpan(n.Name, times.Operators[n.NodeId].StartNs * scale, times.Operators[n.NodeId].DurationNs * scale)).OrderBy(s => s.StartNs)];
+    }
+
+    /// <summary>What a Kineto profile tells: its steps, and the kernels of one of them.</summary>
+    /// <param name="path">The profile.</param>
+    public static ComparedRun OfProfile(string path)
+    {
+        var profile = KinetoReader.Read(path);
+        long[] steps = [.. profile.Events.Where(e => e.Kind is KinetoKind.Label or KinetoKind.Operator && ProfilerStep.NumberOf(e.Name) is not null).Select(e => e.DurationNs).Where(t => t > 0)];
+        int count = Math.Max(1, steps.Length);
+        return new ComparedRun
+        {
+            Name = Path.GetFileName(path),
+            Provenance = [("profile", Path.GetFileName(path)), ("steps", steps.Length.ToString(CultureInfo.InvariantCulture))],
+            Times = new SampleStatistics([.. steps]),
+            Kernels = profile.Events.Where(e => e.IsOnDevice).GroupBy(e => e.Name)
+                .ToImmutableSortedDictionary(g => g.Key, g => ((int)Math.Round((double)g.Count() / count), g.Sum(e => e.DurationNs) / count), StringComparer.Ordinal),
+        };
+    }
+
+    private static ImmutableArray<(string, string)> ProvenanceOf(CaptureReference reference)
+    {
+        var provenance = ImmutableArray.CreateBuilder<(string, string)>();
+        provenance.Add(("iterations", $"{reference.Untouched.SamplesNs.Length} untouched; told by: {reference.Source} {reference.SourceName}".Trim()));
+        provenance.Add(("rank", $"{reference.Rank} of {reference.WorldSize}"));
+        provenance.Add(("device", reference.Device.Name.Length > 0 ? reference.Device.Name : reference.Device.Type));
+        if (reference.Host is { } host)
+            provenance.Add(("host", $"{host.Processor}, {host.Processors} processors, {host.OperatingSystem}"));
+        foreach (var (name, version) in reference.Versions)
+            provenance.Add((name, version));
+        foreach (var (name, threads) in reference.Threads)
+            provenance.Add(($"threads, {name}", threads.ToString(CultureInfo.InvariantCulture)));
+        foreach (var (name, value) in reference.Environment)
+            provenance.Add((name, value));
+        return provenance.ToImmutable();
+    }
+}

@@ -1,0 +1,76 @@
+using Mystique.Fidelity;
+using Mystique.Metrics;
+
+namespace Mystique.Reporting;
+
+/// <summary>A comparison as a page that opens anywhere, without a network.</summary>
+public static class FidelityHtml
+{
+    private const int MaxKinds = 60;
+    private const int Buckets = 40;
+
+    /// <summary>Writes the page.</summary>
+    /// <param name="report">The comparison.</param>
+    /// <param name="stream">Where to.</param>
+    public static void Write(FidelityReport report, Stream stream)
+    {
+        var (original, replay) = (report.Original, report.Replay);
+        var page = new HtmlPage($"{replay.Name} against {original.Name}");
+        page.Title(FidelityText.Headline(report));
+        page.Table("Measures", ["measure", "original", "replay", "difference"], FidelityText.Rows(report).Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
+        page.List("What is wrong", report.Findings);
+        WriteTimelines(page, original, replay);
+        var kinds = report.Kinds.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
+        string[] byTime = [.. kinds.OrderByDescending(k => k.OriginalNs).Select(k => k.Name)];
+        var ordered = kinds.OrderByDescending(k => k.OriginalNs).ToArray();
+        page.Bars("Time by kind of operator", "Of an iteration, on the host. The original's times are those of the iteration that was watched, scaled to one that nobody watched.", "ms", byTime,
+            ("original", [.. ordered.Select(k => Rounded(k.OriginalNs!.Value))]), ("replay", [.. ordered.Select(k => Rounded(k.ReplayNs!.Value))]));
+        page.Bars("Difference by kind of operator", "How much longer the replay takes; what explains most first.", "ms", [.. kinds.Select(k => k.Name)],
+            ("replay", [.. kinds.Select(k => Rounded(k.DifferenceNs))]));
+        WriteDistributions(page, original.Times, replay.Times);
+        page.Lines("Memory of the plan's tensors", "Live bytes after each operator of an iteration, by the lifetimes of storages.", "operator", "MB", area: true,
+            ("original", null, 1, [.. original.MemoryCurve.Select(b => Math.Round(b / 1e6, 3))]), ("replay", null, 1, [.. replay.MemoryCurve.Select(b => Math.Round(b / 1e6, 3))]));
+        if (replay.Coverage is { } coverage)
+        {
+            page.Table("Coverage", null, [["operators selected", FidelityText.Number(coverage.Selected)], ["as recorded", FidelityText.Number(coverage.Replayed)], ["substituted", FidelityText.Number(coverage.Substituted)], ["verification", coverage.Verification]]);
+            page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], coverage.Replaced.Select(r => new[] { r.Name, FidelityText.Number(r.Count), r.By.Length > 0 ? $"{r.Remedy}: {r.By}" : r.Remedy, r.Reason }), [2, 3]);
+        }
+        page.Table("Kernels whose number differs", ["kernel", "original", "replay"], report.Kernels.Select(k => new[] { k.Name, FidelityText.Number(k.Original), FidelityText.Number(k.Replay) }));
+        page.List("What could not be compared", report.Notes);
+        page.Table("Where it was measured: original", null, original.Provenance.Select(p => new[] { p.Name, p.Value }), [1]);
+        page.Table("Where it was measured: replay", null, replay.Provenance.Select(p => new[] { p.Name, p.Value }), [1]);
+        page.Write(stream);
+    }
+
+    private static double Rounded(double nanoseconds) => Math.Round(nanoseconds / 1e6, 5);
+
+    private static void WriteTimelines(HtmlPage page, ComparedRun original, ComparedRun replay)
+    {
+        string[] names = [.. original.Timeline.Concat(replay.Timeline).Select(s => s.Name).Distinct()];
+        var places = names.Index().ToDictionary(n => n.Item, n => n.Index);
+        page.Timeline("Timelines", "Operators on the host, in microseconds of an iteration; zoom with the wheel or the bar. Scaled to iterations that nobody watched. Where the replay was not watched as the original was, its operators were timed one by one and are laid end to end.",
+            names, Row("original", original), Row("replay", replay));
+
+        (string, int[], double[], double[]) Row(string name, ComparedRun run) => (name, [.. run.Timeline.Select(s => places[s.Name])],
+            [.. run.Timeline.Select(s => Math.Round(s.StartNs / 1e3, 2))], [.. run.Timeline.Select(s => Math.Round(s.DurationNs / 1e3, 2))]);
+    }
+
+    private static void WriteDistributions(HtmlPage page, SampleStatistics original, SampleStatistics replay)
+    {
+        if (original.SamplesNs.IsEmpty || replay.SamplesNs.IsEmpty)
+            return;
+        // From the least to the 99th percentile: a machine that pauses once does not flatten the rest.
+        double low = Math.Min(original.Percentile(0), replay.Percentile(0));
+        double high = Math.Max(original.Percentile(99), replay.Percentile(99));
+        double width = Math.Max(1, (high - low) / Buckets);
+        page.Lines("Distribution of iteration times", "Share of the iterations, by their time.", "ms", "%", area: true, Series("original", original), Series("replay", replay));
+
+        (string, double?, double, double[]) Series(string name, SampleStatistics samples)
+        {
+            double[] counts = new double[Buckets + 1];
+            foreach (long sample in samples.SamplesNs)
+                counts[(int)Math.Clamp((sample - low) / width, 0, Buckets)] += 100.0 / samples.SamplesNs.Length;
+            return (name, Rounded(low), width / 1e6, [.. counts.Select(c => Math.Round(c, 2))]);
+        }
+    }
+}

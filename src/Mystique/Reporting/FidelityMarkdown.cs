@@ -1,0 +1,67 @@
+using System.Globalization;
+using System.Text;
+using Mystique.Fidelity;
+
+namespace Mystique.Reporting;
+
+/// <summary>A comparison as Markdown, for pull requests.</summary>
+public static class FidelityMarkdown
+{
+    private const int MaxKinds = 15;
+
+    /// <summary>The report.</summary>
+    /// <param name="report">The comparison.</param>
+    public static string Of(FidelityReport report)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"## {Escape(report.Replay.Name)} against {Escape(report.Original.Name)}\n\n{Escape(FidelityText.Headline(report))}.\n\n");
+        Table(text, ["measure", "original", "replay", "difference"], FidelityText.Rows(report).Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
+        List(text, "What is wrong", report.Findings);
+        var kinds = report.Kinds.Take(MaxKinds).Where(k => k.OriginalNs is not null).ToArray();
+        if (kinds.Length > 0)
+        {
+            text.Append("### Time by kind of operator, what explains most first\n\n");
+            Table(text, ["operator", "original", "replay", "original ms", "replay ms", "difference ms"], kinds.Select(k => new[]
+            {
+                k.Name, FidelityText.Number(k.OriginalCount), FidelityText.Number(k.ReplayCount), Milliseconds(k.OriginalNs!.Value), Milliseconds(k.ReplayNs!.Value),
+                (k.DifferenceNs / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture),
+            }));
+        }
+        if (report.Replay.Coverage is { Replaced: { Length: > 0 } replaced })
+        {
+            text.Append("### Not run as recorded\n\n");
+            Table(text, ["operator", "count", "instead", "reason"], replaced.Select(r => new[] { r.Name, FidelityText.Number(r.Count), r.By.Length > 0 ? $"{r.Remedy}: {r.By}" : r.Remedy, r.Reason }));
+        }
+        List(text, "What could not be compared", report.Notes);
+        text.Append("### Where it was measured\n\n");
+        Table(text, ["", "original", "replay"], report.Original.Provenance.Select(p => p.Name).Union(report.Replay.Provenance.Select(p => p.Name))
+            .Select(name => new[] { name, ValueOf(report.Original, name), ValueOf(report.Replay, name) }));
+        return text.ToString().TrimEnd('\n') + "\n";
+    }
+
+    private static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture);
+
+    private static string ValueOf(ComparedRun run, string name) => string.Join("; ", run.Provenance.Where(p => p.Name == name).Select(p => p.Value));
+
+    private static void List(StringBuilder text, string title, IReadOnlyCollection<string> items)
+    {
+        if (items.Count == 0)
+            return;
+        text.Append(CultureInfo.InvariantCulture, $"### {title}\n\n");
+        foreach (string item in items)
+            text.Append(CultureInfo.InvariantCulture, $"- {Escape(item)}\n");
+        text.Append('\n');
+    }
+
+    private static void Table(StringBuilder text, string[] head, IEnumerable<string[]> rows)
+    {
+        text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", head)} |\n| {string.Join(" | ", head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
+        foreach (string[] row in rows)
+            text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", row.Select(Escape))} |\n");
+        text.Append('\n');
+    }
+
+    /// <summary>Names come from traces, which anyone can write: none of them may end a cell, a line or the text.</summary>
+    private static string Escape(string text) => text.ReplaceLineEndings(" ").Replace("\\", "\\\\", StringComparison.Ordinal).Replace("|", "\\|", StringComparison.Ordinal)
+        .Replace("<", "&lt;", StringComparison.Ordinal).Replace("`", "\\`", StringComparison.Ordinal).Replace("[", "\\[", StringComparison.Ordinal);
+}

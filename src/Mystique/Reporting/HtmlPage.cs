@@ -1,0 +1,69 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+
+namespace Mystique.Reporting;
+
+/// <summary>
+/// A page that needs nothing else: the data as JSON, the script that draws it, and Apache ECharts, which the build takes
+/// from its package. The page's policy lets it load nothing from anywhere.
+/// </summary>
+internal sealed class HtmlPage(string title)
+{
+    private readonly List<object> _sections = [];
+
+    public void Title(string headline) => _sections.Add(new { kind = "title", title, headline });
+
+    /// <summary>A table; a place in <paramref name="text"/> is a column of words, the first always is.</summary>
+    public void Table(string heading, string[]? head, IEnumerable<string[]> rows, int[]? text = null, string? hint = null)
+    {
+        string[][] all = [.. rows];
+        if (all.Length > 0)
+            _sections.Add(new { kind = "table", title = heading, hint, head, rows = all, text = text ?? [] });
+    }
+
+    public void List(string heading, IReadOnlyCollection<string> items)
+    {
+        if (items.Count > 0)
+            _sections.Add(new { kind = "list", title = heading, items });
+    }
+
+    public void Bars(string heading, string hint, string unit, string[] names, params (string Name, double[] Values)[] series)
+    {
+        if (names.Length > 0)
+            _sections.Add(new { kind = "bars", title = heading, hint, unit, names, series = series.Select(s => new { name = s.Name, values = s.Values }) });
+    }
+
+    /// <summary>Lines of values at equal distances: from a place on, a width apart; or by their number.</summary>
+    public void Lines(string heading, string hint, string x, string unit, bool area, params (string Name, double? From, double Width, double[] Values)[] series)
+    {
+        var shown = series.Where(s => s.Values.Length > 0).Select(s => new { name = s.Name, from = s.From, width = s.Width, values = s.Values }).ToArray();
+        if (shown.Length > 0)
+            _sections.Add(new { kind = "lines", title = heading, hint, x, unit, area, step = area, scale = !area, series = shown });
+    }
+
+    /// <summary>Rows of spans above each other, on one axis of time.</summary>
+    public void Timeline(string heading, string hint, string[] names, params (string Name, int[] Names, double[] Starts, double[] Durations)[] rows)
+    {
+        if (rows.Any(r => r.Names.Length > 0))
+            _sections.Add(new { kind = "timeline", title = heading, hint, names, rows = rows.Select(r => new { name = r.Name, names = r.Names, starts = r.Starts, durations = r.Durations }) });
+    }
+
+    public void Write(Stream stream)
+    {
+        // The serializer's default encoder escapes < and &: the data cannot end its element.
+        string data = JsonSerializer.Serialize(new { sections = _sections }, Options);
+        string page = EmbeddedText.Join("html/report.html").Replace("$TITLE$", WebUtility.HtmlEncode(title), StringComparison.Ordinal)
+            .Replace("$SCRIPT$", EmbeddedText.Join("html/report.js"), StringComparison.Ordinal);
+        int at = page.IndexOf("$DATA$", StringComparison.Ordinal);
+        int library = page.IndexOf("$ECHARTS$", StringComparison.Ordinal);
+        using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
+        writer.Write(page.AsSpan(0, at));
+        writer.Write(data);
+        writer.Write(page.AsSpan(at + 6, library - at - 6));
+        writer.Write(EmbeddedText.Join("html/echarts.js"));
+        writer.Write(page.AsSpan(library + 9));
+    }
+
+    private static readonly JsonSerializerOptions Options = new() { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+}
