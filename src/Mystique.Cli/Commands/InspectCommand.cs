@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Planning;
 using Mystique.Reporting;
 using Mystique.Traces;
 
@@ -14,6 +15,8 @@ internal static class InspectCommand
         var trace = SharedOptions.Trace();
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
+        var profile = new Option<string?>("--profile") { Description = "A Kineto profile of the same job, for times. Default: that of the capture folder", HelpName = "KINETO" };
+        var html = new Option<string?>("--html") { Description = "Write what there is as a page into FILE", HelpName = "FILE" };
         var json = SharedOptions.Json();
         var command = new Command("inspect",
             """
@@ -23,13 +26,17 @@ internal static class InspectCommand
             Example:
               mystique inspect trace.et.json.gz --json summary.json
             """)
-        { trace, iteration, strict, json };
+        { trace, iteration, strict, profile, html, json };
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
-            var read = TraceReader.Read(TraceInput.Of(result.GetValue(trace)!).Trace, new TraceReadOptions(result.GetValue(strict)));
+            Terminal.CheckFolder(result.GetValue(html));
+            var input = TraceInput.Of(result.GetValue(trace)!);
+            var read = TraceReader.Read(input.Trace, new TraceReadOptions(result.GetValue(strict)));
             Terminal.Warn(read);
-            var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)));
+            var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)), new PlanningOptions { Profile = input.Link(read, result.GetValue(profile)), Reference = input.Reference });
+            if (result.GetValue(html) is { } page)
+                Terminal.WriteJson(page, stream => SummaryHtml.Write(summary, stream));
             if (result.GetValue(json) is { } file)
                 Terminal.WriteJson(file, stream => SummaryJson.Write(summary, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)

@@ -38,6 +38,7 @@ internal static class RunCommand
         var device = new Option<string>("--device") { Description = "What stands for the recorded accelerators: cpu, cuda:1, …", HelpName = "D", DefaultValueFactory = _ => "" };
         var pace = SharedOptions.Pace();
         var kineto = new Option<string?>("--profile") { Description = "Write a Kineto profile of one iteration into FILE (--engine python)", HelpName = "FILE" };
+        var traceOut = new Option<string?>("--trace-out") { Description = "Write the replay's timeline into FILE, as a Chrome trace that Perfetto opens", HelpName = "FILE" };
         var planning = SharedOptions.Planning.Create();
         var json = SharedOptions.Json();
         var command = new Command("run",
@@ -48,10 +49,12 @@ internal static class RunCommand
               mystique run trace.et.json.gz --iterations 50 --json result.json
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, json };
+        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, json };
         planning.AddTo(command);
         command.Validators.Add(result =>
         {
+            if (result.GetValue(noProfile) && result.GetValue(traceOut) is not null)
+                result.AddError("--trace-out needs the pass that --no-profile leaves out.");
             if (result.GetValue(engine) == SharedOptions.Python && result.GetValue(libtorch) is not null)
                 result.AddError("--libtorch is for --engine torchsharp; --python names the PyTorch of --engine python.");
         });
@@ -59,6 +62,7 @@ internal static class RunCommand
         {
             Terminal.CheckFolder(result.GetValue(json));
             Terminal.CheckFolder(result.GetValue(kineto));
+            Terminal.CheckFolder(result.GetValue(traceOut));
             bool isPython = result.GetValue(engine) == SharedOptions.Python;
             if (!isPython && result.GetValue(kineto) is not null)
                 throw Problems.EngineHasNoProfiler(SharedOptions.TorchSharp);
@@ -87,6 +91,8 @@ internal static class RunCommand
             var outcome = Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress));
             if (package is not null && outcome.Verification is { IsExact: true })
                 VerificationMemory.Remember(package);
+            if (result.GetValue(traceOut) is { } timeline)
+                Terminal.WriteJson(timeline, stream => ChromeTrace.Write(outcome, stream));
             if (result.GetValue(json) is { } file)
                 Terminal.WriteJson(file, stream => ResultJson.Write(outcome, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)

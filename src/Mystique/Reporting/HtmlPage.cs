@@ -49,6 +49,15 @@ internal sealed class HtmlPage(string title)
             _sections.Add(new { kind = "timeline", title = heading, hint, names, rows = rows.Select(r => new { name = r.Name, names = r.Names, starts = r.Starts, durations = r.Durations }) });
     }
 
+    /// <summary>A tree whose nodes open; given in order, each node before what is in it.</summary>
+    public void Tree(string heading, string hint, IEnumerable<(int Depth, string Text)> nodes)
+    {
+        var all = nodes.ToArray();
+        string[] texts = [.. all.Select(n => n.Text).Distinct()];
+        var places = texts.Index().ToDictionary(t => t.Item, t => t.Index);
+        _sections.Add(new { kind = "tree", title = heading, hint, texts, depths = all.Select(n => n.Depth), nodes = all.Select(n => places[n.Text]) });
+    }
+
     public void Write(Stream stream)
     {
         // The serializer's default encoder escapes < and &: the data cannot end its element.

@@ -38,11 +38,12 @@ public sealed record TraceSummary(
     /// <summary>Sums up a trace.</summary>
     /// <param name="trace">The trace.</param>
     /// <param name="options">The part of it to look at.</param>
+    /// <param name="planning">What is known beside it: a profile, what was measured; null for nothing.</param>
     /// <exception cref="Diagnostics.MystiqueException">The selection is empty (MYS201, MYS202).</exception>
-    public static TraceSummary Of(ExecutionTrace trace, SelectionOptions options)
+    public static TraceSummary Of(ExecutionTrace trace, SelectionOptions options, PlanningOptions? planning = null)
     {
         var slice = SliceSelector.Select(trace, options);
-        var plan = ReplayPlanner.Plan(slice);
+        var plan = ReplayPlanner.Plan(slice, planning);
         var kinds = slice.Operators.GroupBy(o => o.Schema?.FullName ?? o.Name, (name, group) =>
         {
             var nodes = group.ToArray();

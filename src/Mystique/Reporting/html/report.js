@@ -37,7 +37,7 @@
     const drawn = echarts.init(element, null, { renderer: "canvas" });
     drawn.setOption({ animation: false, ...option });
     addEventListener("resize", () => drawn.resize());
-    window.drawnCharts = (window.drawnCharts || 0) + 1;
+    main.dataset.charts = Number(main.dataset.charts || 0) + 1;
   }
 
   const bar = (name, values) => ({ name, type: "bar", data: values, itemStyle: { color: colors[name] } });
@@ -58,9 +58,30 @@
         add(main, "h2", section.title);
         section.items.reduce((list, item) => (add(list, "li", item), list), add(main, "ul"));
         break;
+      case "tree": {
+        add(main, "h2", section.title);
+        add(main, "p", section.hint, "hint");
+        // Children are made when their node is opened: a page of all of them would be slow.
+        const fill = (parent, index) => {
+          const depth = section.depths[index];
+          for (let i = index + 1; i < section.depths.length && section.depths[i] > depth; i++) {
+            if (section.depths[i] !== depth + 1) continue;
+            const text = section.texts[section.nodes[i]];
+            if (section.depths[i + 1] > section.depths[i]) {
+              const details = add(parent, "details");
+              add(details, "summary", text);
+              details.addEventListener("toggle", () => { if (details.childElementCount === 1) fill(details, i); });
+            } else {
+              add(parent, "div", text, "leaf");
+            }
+          }
+        };
+        fill(add(main, "div", undefined, "tree"), 0);
+        break;
+      }
       case "bars":
         chart(section.title, section.hint, {
-          tooltip: { trigger: "axis", axisPointer: { type: "shadow" } }, legend: { top: 0 },
+          tooltip: { trigger: "axis", axisPointer: { type: "shadow" } }, legend: { top: 0, show: section.series.length > 1 },
           grid: { left: 10, right: 60, top: 40, bottom: 30, containLabel: true },
           xAxis: { type: "value", name: section.unit }, yAxis: { type: "category", inverse: true, data: section.names.map(escape) },
           dataZoom: section.names.length > 15 ? [{ type: "inside", yAxisIndex: 0 }, { type: "slider", yAxisIndex: 0, end: 1500 / section.names.length }] : [],
@@ -69,7 +90,7 @@
         break;
       case "lines":
         chart(section.title, section.hint, {
-          tooltip: { trigger: "axis" }, legend: { top: 0 }, grid: { left: 10, right: 30, top: 40, bottom: 50, containLabel: true },
+          tooltip: { trigger: "axis" }, legend: { top: 0, show: section.series.length > 1 }, grid: { left: 10, right: 30, top: 40, bottom: 50, containLabel: true },
           xAxis: { type: "value", name: section.x, min: "dataMin", max: "dataMax", axisLabel: { formatter: v => Number(v.toPrecision(4)) } }, yAxis: { type: "value", name: section.unit, scale: section.scale },
           dataZoom: [{ type: "inside" }, { type: "slider", height: 18, bottom: 8 }],
           series: section.series.map(s => ({ name: s.name, type: "line", step: section.step ? "end" : false, showSymbol: false, sampling: "lttb", data: s.values.map((v, i) => [s.from === undefined ? i : s.from + i * s.width, v]),

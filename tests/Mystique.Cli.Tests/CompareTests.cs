@@ -1,0 +1,158 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Mystique.Tests.Shared;
+using static Mystique.Tests.Shared.TraceText.Value;
+
+namespace Mystique.Cli.Tests;
+
+/// <summary><c>mystique compare</c>, and the pages: as a user runs and opens them.</summary>
+public sealed partial class CompareTests : IDisposable
+{
+    private static readonly string? Browser = ((string[])["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]).FirstOrDefault(File.Exists);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string File_(string name) => Path.Combine(_folder, name);
+
+    private static JsonElement Json(string path) => JsonDocument.Parse(File.ReadAllText(path)).RootElement;
+
+    private string RunExample(string name, string result, params string[] options)
+    {
+        CommandLine.Run(["run", CommandLine.Example(name), "--threads", "1", "--iterations", "3", "--warmup", "1", "--json", File_(result), .. options]).AssertOk();
+        return File_(result);
+    }
+
+    /// <summary>Opens a page in a browser without a window; returns what the page has become.</summary>
+    private string Open(string page)
+    {
+        var start = new ProcessStartInfo(Browser!) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in (string[])["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", $"--user-data-dir={File_("profile")}",
+            "--enable-logging=stderr", "--virtual-time-budget=20000", "--window-size=1280,4000", "--dump-dom", $"file://{page}"])
+            start.ArgumentList.Add(argument);
+        using var process = Process.Start(start)!;
+        var error = process.StandardError.ReadToEndAsync();
+        string dom = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        // Whatever a page says on its console, refused requests too, is an error here.
+        Assert.DoesNotContain(error.Result.Split('\n'), l => l.Contains("CONSOLE", StringComparison.Ordinal));
+        return dom;
+    }
+
+    private static int ChartsOf(string dom) => int.Parse(DrawnCharts().Match(dom).Groups[1].Value, CultureInfo.InvariantCulture);
+
+    [Fact]
+    public void Compare_TwoResults_WritesAllReports()
+    {
+        string a = RunExample("dlrm", "a.json");
+        string b = RunExample("dlrm", "b.json");
+        var result = CommandLine.Run("compare", a, b, "--html", File_("r.html"), "--markdown", File_("r.md"), "--json", File_("r.json"));
+        result.AssertOk();
+        Assert.Matches("the replay is [0-9.]+ % (faster|slower) than the original", result.Output);
+        var json = Json(File_("r.json"));
+        Assert.Equal(("mystique-fidelity", 3), (json.GetProperty("format").GetString(), json.GetProperty("replay").GetProperty("iterations").GetProperty("count").GetInt32()));
+        Assert.DoesNotContain(json.GetProperty("findings").EnumerateArray(), f => f.GetString()!.Contains(" runs ", StringComparison.Ordinal));
+        Assert.StartsWith("## b.json against a.json", File.ReadAllText(File_("r.md")), StringComparison.Ordinal);
+        Assert.Equal(File.ReadAllText(File_("r.md")), CommandLine.Run("compare", a, b, "--markdown", "-").Output);
+        Assert.SkipWhen(Browser is null, "the rest needs chromium");
+        string dom = Open(File_("r.html"));
+        Assert.Equal(3, ChartsOf(dom)); // Results have no timelines and no curves of memory.
+        Assert.True(dom.Split("<canvas").Length > 3);
+    }
+
+    /// <summary>A replay that lacks an operator, and one that does another twice: both are named.</summary>
+    [Fact]
+    public void Compare_WrongReplay_IsFoundOut()
+    {
+        string right = RunExample("gpt", "right.json");
+        File.WriteAllText(File_("table.txt"), """
+            always aten::gelu:
+                _ = aten::gelu(self)
+                out0 = aten::gelu(self)
+            always aten::add_.Tensor:
+
+            """);
+        string wrong = RunExample("gpt", "wrong.json", "--substitutions", File_("table.txt"));
+        var result = CommandLine.Run("compare", right, wrong, "--fail-above", "1000%", "--json", File_("r.json"));
+        result.AssertOk();
+        string[] findings = [.. Json(File_("r.json")).GetProperty("findings").EnumerateArray().Select(f => f.GetString()!)];
+        Assert.Contains(findings, f => f.StartsWith("aten::add_.Tensor runs 0 times in the replay, ", StringComparison.Ordinal));
+        Assert.Contains("aten::gelu runs 8 times in the replay, 4 in the original", findings);
+    }
+
+    [Fact]
+    public void Compare_FailAbove_EndsWith3()
+    {
+        string a = RunExample("dlrm", "a.json");
+        string text = File.ReadAllText(a);
+        File.WriteAllText(File_("b.json"), Regex.Replace(text, "\"cpu_time_ns\": [0-9]+", "\"cpu_time_ns\": 1000000000000"));
+        CommandLine.Run("compare", a, a, "--fail-above", "1%").AssertOk();
+        var result = CommandLine.Run("compare", a, File_("b.json"), "--fail-above", "5 %");
+        Assert.Equal(3, result.ExitCode);
+        Assert.Contains("more than 5.0 %", result.Error);
+        Assert.Contains("--fail-above takes a percentage", CommandLine.Run("compare", a, a, "--fail-above", "x").Error);
+        File.WriteAllText(File_("c.json"), "{\"format\": \"mystique-run\"}");
+        CommandLine.Run("compare", a, File_("c.json")).AssertFailed(2, "MYS123");
+    }
+
+    /// <summary>A captured job against what is run now, watched as the job was.</summary>
+    [Fact]
+    public void Compare_CaptureAndReplayNow_ExplainsTheTimes()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        File.WriteAllText(File_("job.py"), """
+            import torch
+            torch.set_num_threads(1)
+            m = torch.nn.Sequential(*[torch.nn.Linear(128, 128) for _ in range(4)])
+            o = torch.optim.SGD(m.parameters(), 0.1)
+            d = torch.rand(256, 128)
+            for i in range(40):
+                o.zero_grad(); m(d).sum().backward(); o.step()
+            """);
+        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--", Python.Executable, File_("job.py")).AssertOk();
+        var result = CommandLine.Run("compare", File_("job"), File_("job"), "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "5", "--pace", "recorded", "--json", File_("r.json"), "--html", File_("r.html"));
+        result.AssertOk();
+        var json = Json(File_("r.json"));
+        Assert.Empty(json.GetProperty("notes").EnumerateArray());
+        Assert.True(json.GetProperty("errors").TryGetProperty("noise_floor", out _));
+        var products = json.GetProperty("operators").EnumerateArray().Single(o => o.GetProperty("name").GetString() == "aten::mm");
+        Assert.Equal(products.GetProperty("original_count").GetInt32(), products.GetProperty("replay_count").GetInt32());
+        Assert.True(products.GetProperty("original_ns").GetInt64() > 0 && products.GetProperty("replay_ns").GetInt64() > 0);
+        Assert.SkipWhen(Browser is null, "the rest needs chromium");
+        Assert.Equal(5, ChartsOf(Open(File_("r.html"))));
+    }
+
+    /// <summary>A large trace with names that try to be markup: drawn, small, silent.</summary>
+    [Fact]
+    public void InspectHtml_LargeTrace_OpensInABrowser()
+    {
+        var text = TraceText.WithRoots().Node(3, 2, "</script><img src=x onerror=alert(1)>");
+        for (int i = 0; i < 10_000; i++)
+            text.Operator(4 + i, $"aten::{(i % 2 == 0 ? "relu" : "tanh")}(Tensor self) -> Tensor", [Tensor(10 + i, 20_000 + i, [i % 64 + 1, 4])], [Tensor(11 + i, 20_001 + i, [i % 64 + 1, 4])], parent: 3);
+        File.WriteAllText(File_("t.json"), text.ToString());
+        CommandLine.Run("inspect", File_("t.json"), "--html", File_("i.html")).AssertOk();
+        Assert.InRange(new FileInfo(File_("i.html")).Length, 1_000_000, 5_000_000);
+        Assert.SkipWhen(Browser is null, "the rest needs chromium");
+        string dom = Open(File_("i.html"));
+        Assert.Equal(3, ChartsOf(dom)); // Without a profile there are no times.
+        Assert.Contains("<details><summary>[pytorch|profiler|execution_trace|thread] #2</summary></details>", dom);
+        Assert.DoesNotContain("<img src=x", dom);
+    }
+
+    [Fact]
+    public void Run_TraceOut_IsAChromeTrace()
+    {
+        RunExample("dlrm", "a.json", "--trace-out", File_("t.json"));
+        var events = Json(File_("t.json")).GetProperty("traceEvents").EnumerateArray().Where(e => e.GetProperty("ph").GetString() == "X").ToArray();
+        Assert.Equal(Json(File_("a.json")).GetProperty("operators").EnumerateArray().Sum(o => o.GetProperty("count").GetInt32()), events.Length);
+        // A profile like any other: it can be compared with.
+        Assert.All(events.Zip(events.Skip(1)), pair => Assert.True(pair.Second.GetProperty("ts").GetDouble() >= pair.First.GetProperty("ts").GetDouble()));
+        Assert.Contains("--trace-out needs the pass", CommandLine.Run("run", CommandLine.Example("dlrm"), "--no-profile", "--trace-out", File_("u.json")).Error);
+    }
+
+    [GeneratedRegex("data-charts=\"([0-9]+)\"")]
+    private static partial Regex DrawnCharts();
+}

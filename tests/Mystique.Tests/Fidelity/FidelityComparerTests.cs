@@ -1,0 +1,157 @@
+using System.Collections.Immutable;
+using System.Text;
+using Mystique.Diagnostics;
+using Mystique.Fidelity;
+using Mystique.Metrics;
+using Mystique.Reporting;
+using Mystique.Tests.Shared;
+
+namespace Mystique.Tests.Fidelity;
+
+/// <summary>A wrong replay is found out, and what is wrong with it is named.</summary>
+public sealed class FidelityComparerTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>Times around a median of 10 ms: 6 ms of matrix products, 3 of additions, 1 between operators.</summary>
+    private static ComparedRun Run(string name, double factor = 1, Func<string, ComparedKind, ComparedKind?>? change = null)
+    {
+        var kinds = new Dictionary<string, ComparedKind> { ["aten::mm"] = new(60, 6e6, 60_000_000), ["aten::add_.Tensor"] = new(300, 3e6, 0), ["aten::relu"] = new(10, 1e3, 20_000_000) };
+        return new ComparedRun
+        {
+            Name = name,
+            Provenance = [("host", "a machine"), ("torch", "2.6")],
+            Times = new SampleStatistics([.. Enumerable.Range(0, 50).Select(i => (long)((10e6 + (i * 7919 % 50 - 24.5) * 2e3) * factor))]),
+            CpuTimeNs = 11e6 * factor,
+            UsedBytes = 200_000_000,
+            WatchedNs = 10_001_000,
+            Kinds = kinds.Select(k => (k.Key, Value: change is null ? k.Value : change(k.Key, k.Value))).Where(k => k.Value is not null).ToImmutableSortedDictionary(k => k.Key, k => k.Value!, StringComparer.Ordinal),
+        };
+    }
+
+    private static ComparedRun Original => Run("job") with
+    {
+        Repeats = [new SampleStatistics([10_000_000]), new SampleStatistics([10_050_000])],
+    };
+
+    [Fact]
+    public void Compare_Alike_HasNoFindings()
+    {
+        var report = FidelityComparer.Compare(Original, Run("replay"));
+        Assert.Equal(0, report.Time!.Error);
+        Assert.InRange(report.Time.Low, -0.004, 0);
+        Assert.InRange(report.Time.High, 0, 0.004);
+        Assert.Equal(0.005, report.NoiseFloor!.Value, 6);
+        Assert.Equal((0.0, 0.0), (report.CpuTimeError, report.MemoryError));
+        Assert.Empty(report.Findings);
+        Assert.Empty(report.Notes);
+        Assert.Equal(0, report.WorstError);
+    }
+
+    /// <summary>Products take 30% longer: the iteration takes 18% longer.</summary>
+    [Fact]
+    public void Compare_KindThatIsSlower_IsNamed()
+    {
+        var replay = Run("replay", 1.18, (name, kind) => name == "aten::mm" ? kind with { TimeNs = kind.TimeNs * 1.3 } : kind) with { WatchedNs = 11_801_000 };
+        var report = FidelityComparer.Compare(Original, replay);
+        Assert.Equal(0.18, report.Time!.Error, 3);
+        Assert.InRange(report.Time.Low, 0.17, 0.18);
+        Assert.Equal("aten::mm", report.Kinds[0].Name);
+        Assert.Equal("aten::mm takes +1.800 ms in an iteration (+30.0 % of its own time, +18.0 % of the iteration)", Assert.Single(report.Findings));
+        Assert.Equal("the replay is 18.0 % slower than the original (95 %: +17.8 % to +18.2 %); the original differs from itself by 0.5 %; of +1.800 ms most is aten::mm (+1.800 ms)", FidelityText.Headline(report));
+    }
+
+    [Fact]
+    public void Compare_DroppedOperator_IsNamed()
+    {
+        var report = FidelityComparer.Compare(Original, Run("replay", change: (name, kind) => name == "aten::relu" ? null : name == "aten::mm" ? kind with { Count = 59 } : kind));
+        Assert.Contains("aten::relu runs 0 times in the replay, 10 in the original", report.Findings);
+        Assert.Contains("aten::mm runs 59 times in the replay, 60 in the original", report.Findings);
+    }
+
+    [Fact]
+    public void Compare_LargerAllocation_IsNamed()
+    {
+        var report = FidelityComparer.Compare(Original, Run("replay", change: (name, kind) => name == "aten::relu" ? kind with { AllocatedBytes = 40_000_000 } : kind) with { UsedBytes = 220_000_000 });
+        Assert.Equal(0.1, report.MemoryError!.Value, 6);
+        Assert.Equal("aten::relu allocates 40.0 MB in the replay, 20.0 MB in the original", Assert.Single(report.Findings));
+        Assert.Equal(0.1, report.WorstError, 6);
+    }
+
+    [Fact]
+    public void Compare_Kernels_AreCounted()
+    {
+        var kernels = ImmutableSortedDictionary<string, (int, long)>.Empty;
+        var report = FidelityComparer.Compare(Original with { Kernels = kernels.Add("gemm", (3, 5)).Add("copy", (1, 1)) }, Run("replay") with { Kernels = kernels.Add("gemm", (2, 5)).Add("copy", (1, 1)) });
+        Assert.Equal([("gemm", 3, 2)], report.Kernels);
+        Assert.Contains("the kernel gemm runs 2 times in the replay, 3 in the original", report.Findings);
+    }
+
+    /// <summary>Where the replay had to open operators, its package knows the original's times of what it runs.</summary>
+    [Fact]
+    public void Compare_OtherOperatorsOpened_TakesTheOriginalsFromThePackage()
+    {
+        var opened = ImmutableSortedDictionary<string, ComparedKind>.Empty.Add("aten::addmm", new ComparedKind(60, 9e6, 60_000_000));
+        var replay = Run("replay") with { Kinds = opened, OpenedOperators = 60, Coverage = new ComparedCoverage(60, 60, 0, [], "exact", opened, 10_000_000) };
+        var report = FidelityComparer.Compare(Original with { OpenedOperators = 0 }, replay);
+        Assert.Equal(["aten::addmm"], report.Kinds.Select(k => k.Name));
+        Assert.Empty(report.Findings);
+        Assert.Contains("opened 60 operators where the trace alone tells 0", Assert.Single(report.Notes));
+    }
+
+    [Fact]
+    public void Compare_WithoutTimes_SaysSo()
+    {
+        var report = FidelityComparer.Compare(new ComparedRun { Name = "profile" }, Run("replay"));
+        Assert.Null(report.Time);
+        Assert.Equal("iteration times cannot be compared", FidelityText.Headline(report));
+        Assert.Equal(2, report.Notes.Length);
+    }
+
+    private static FidelityReport Everything => FidelityComparer.Compare(Original, Run("replay", 1.1, (name, kind) => name == "aten::mm" ? kind with { TimeNs = kind.TimeNs * 1.3 } : kind) with
+    {
+        // Names come from traces: they must stay text.
+        Name = "</script><script>alert(1)</script>|`[x](y)",
+        Coverage = new ComparedCoverage(370, 368, 1, [("aten::a|b", 1, "substituted", "aten::c", "it\nis <b>not</b> there"), ("aten::d", 1, "stand-in", "", "it failed")], "exact: 368 operators", null, 0),
+    });
+
+    [Fact]
+    public void Reports_AreAsTheyWere()
+    {
+        Snapshot.Match(FidelityMarkdown.Of(Everything), "fidelity.md");
+        var stream = new MemoryStream();
+        FidelityJson.Write(Everything, stream);
+        // The samples are 100 lines.
+        string json = string.Join('\n', Encoding.UTF8.GetString(stream.ToArray()).Split('\n').Where(l => !l.Trim(' ', ',').All(char.IsAsciiDigit)));
+        Snapshot.Match(json, "fidelity.json");
+    }
+
+    [Fact]
+    public void Page_HostileName_StaysText()
+    {
+        var stream = new MemoryStream();
+        FidelityHtml.Write(Everything, stream);
+        string page = Encoding.UTF8.GetString(stream.ToArray());
+        Assert.DoesNotContain("<script>alert", page);
+        Assert.Contains("default-src 'none'", page);
+        Assert.InRange(page.Length, 1_000_000, 1_500_000); // The library is in it.
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("[]")]
+    [InlineData("{\"format\": \"mystique-run\"}")]
+    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 99}")]
+    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 2, \"coverage\": {}, \"operators\": 7}")]
+    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 2, \"coverage\": {\"opened_operators\": 0}, \"operators\": [{\"name\": 1}]}")]
+    public void ResultReader_NoResult_IsNamed(string text)
+    {
+        string path = Path.Combine(_folder, "r.json");
+        File.WriteAllText(path, text);
+        var exception = Assert.Throws<MystiqueException>(() => ResultReader.Read(path));
+        Assert.Equal("MYS123", exception.Id);
+        Assert.Equal(path, exception.Where);
+    }
+}
