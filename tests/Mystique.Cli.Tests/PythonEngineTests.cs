@@ -65,7 +65,7 @@ public sealed class PythonEngineTests : IDisposable
         string package = Package(CommandLine.Example("dlrm"), "--reference-time", "40");
         CommandLine.Run("run", package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--verify", "true", "--pace", "recorded", "--check-values", "--json", File_("a.json")).AssertOk();
         RunPackage(package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--pace", "recorded", "--check-values", "--json", File_("b.json")).AssertOk();
-        string[] ours = [.. Fields(Json(File_("a.json")), "").Order(StringComparer.Ordinal)];
+        string[] ours = [.. Fields(Json(File_("a.json")), "").Where(f => !f.StartsWith("/system/", StringComparison.Ordinal)).Order(StringComparer.Ordinal)]; // Sampled from outside.
         string[] theirs = [.. Fields(Json(File_("b.json")), "").Where(f => f != "/engine/program").Order(StringComparer.Ordinal)];
         Assert.Equal(ours, theirs);
 

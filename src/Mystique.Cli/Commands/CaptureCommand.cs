@@ -4,6 +4,7 @@ using System.CommandLine.Parsing;
 using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Metrics;
 
 namespace Mystique.Cli.Commands;
 
@@ -28,6 +29,7 @@ internal static class CaptureCommand
         };
         values.AcceptOnlyFromAmong(Ranges, Values);
         var report = SharedOptions.Count("--report", 0, 1, "Run the job N times with the hook and N times with a clock alone, in turn, and say what capturing costs");
+        var runs = SharedOptions.Count("--noise", 0, 1, "After that, run the job N times more with a clock alone: how far it is from itself is what a replay cannot be closer than");
         var adopt = new Option<string?>("--adopt") { Description = "Instead of running a job, make capture folders of the traces and profiles in DIR (docs/collecting.md)", HelpName = "DIR" };
         var command = new Command("capture",
             """
@@ -39,7 +41,7 @@ internal static class CaptureCommand
               mystique capture -o job --skip 50 -- torchrun --nproc-per-node 8 train.py
               mystique run job
             """)
-        { job, output, skip, reference, steps, values, report, adopt };
+        { job, output, skip, reference, steps, values, report, runs, adopt };
         command.Validators.Add(result =>
         {
             bool hasJob = result.GetValue(job) is { Length: > 0 };
@@ -65,9 +67,19 @@ internal static class CaptureCommand
                 return Report(capture, rounds);
             var outcome = capture.Run();
             CaptureText.Write(outcome, directory);
+            if (result.GetValue(runs) is > 0 and int more)
+                AddRuns(capture, outcome, more);
             return outcome.ExitCode;
         });
         return command;
+    }
+
+    private static void AddRuns(JobCapture capture, CaptureOutcome outcome, int count)
+    {
+        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock())).Where(s => !s.SamplesNs.IsEmpty).Select(s => (long)s.MedianNs).ToArray();
+        foreach (var folder in outcome.Folders)
+            folder.AddRuns(medians);
+        CaptureText.WriteRuns(outcome, medians);
     }
 
     private static int Report(JobCapture capture, int rounds)

@@ -55,11 +55,11 @@ internal static class CompareCommand
             }, result.GetValue(engine) == SharedOptions.Python ? result.GetValue(python)! : null);
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)
-                Terminal.WriteJson(page, stream => FidelityHtml.Write(report, stream));
+                Terminal.WriteFile(page, stream => FidelityHtml.Write(report, stream));
             if (result.GetValue(markdown) is { } text)
-                Terminal.WriteJson(text, stream => stream.Write(Encoding.UTF8.GetBytes(FidelityMarkdown.Of(report))));
+                Terminal.WriteFile(text, stream => stream.Write(Encoding.UTF8.GetBytes(FidelityMarkdown.Of(report))));
             if (result.GetValue(json) is { } file2)
-                Terminal.WriteJson(file2, stream => FidelityJson.Write(report, stream));
+                Terminal.WriteFile(file2, stream => FidelityJson.Write(report, stream));
             if (!outputs.Contains(Terminal.StandardOutput))
                 FidelityTables.Write(report);
             if (result.GetValue(failAbove) is not { } limit || report.WorstError <= limit)

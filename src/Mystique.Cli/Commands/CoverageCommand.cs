@@ -65,7 +65,7 @@ internal static class CoverageCommand
             {
                 string again = $"mystique coverage {string.Join(' ', inputs)}" + (result.GetValue(runs) > 1 ? $" --runs {result.GetValue(runs)}" : "");
                 string text = CoverageReport.ToMarkdown(rows, engine, HostInfo.Current, result.GetValue(runs), again);
-                Terminal.WriteJson(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+                Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
             }
             return (int)(rows.All(r => r.IsExact && r.Classes.Missing == 0) ? ExitCode.Done : ExitCode.ReplayFailed);
         });

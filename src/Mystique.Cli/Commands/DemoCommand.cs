@@ -54,7 +54,7 @@ internal static class DemoCommand
                 var outcome = Terminal.WithProgress(progress =>
                     new OriginalComparison(name, WorkerProcess.StartCommand, replay.Read(result), progress).Run(result.GetValue(rounds), folder));
                 if (result.GetValue(json) is { } file)
-                    Terminal.WriteJson(file, stream => ComparisonJson.Write(outcome, stream));
+                    Terminal.WriteFile(file, stream => ComparisonJson.Write(outcome, stream));
                 if (result.GetValue(json) != Terminal.StandardOutput)
                     ComparisonTables.Write(outcome);
                 if (kept is not null)

@@ -36,9 +36,9 @@ internal static class InspectCommand
             Terminal.Warn(read);
             var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)), new PlanningOptions { Profile = input.Link(read, result.GetValue(profile)), Reference = input.Reference });
             if (result.GetValue(html) is { } page)
-                Terminal.WriteJson(page, stream => SummaryHtml.Write(summary, stream));
+                Terminal.WriteFile(page, stream => SummaryHtml.Write(summary, stream));
             if (result.GetValue(json) is { } file)
-                Terminal.WriteJson(file, stream => SummaryJson.Write(summary, stream));
+                Terminal.WriteFile(file, stream => SummaryJson.Write(summary, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)
                 SummaryTables.Write(summary);
             return (int)ExitCode.Done;

@@ -92,9 +92,9 @@ internal static class RunCommand
             if (package is not null && outcome.Verification is { IsExact: true })
                 VerificationMemory.Remember(package);
             if (result.GetValue(traceOut) is { } timeline)
-                Terminal.WriteJson(timeline, stream => ChromeTrace.Write(outcome, stream));
+                Terminal.WriteFile(timeline, stream => ChromeTrace.Write(outcome, stream));
             if (result.GetValue(json) is { } file)
-                Terminal.WriteJson(file, stream => ResultJson.Write(outcome, stream));
+                Terminal.WriteFile(file, stream => ResultJson.Write(outcome, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)
                 RunTables.Write(outcome);
             return (int)ExitCode.Done;

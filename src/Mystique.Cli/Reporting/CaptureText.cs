@@ -19,6 +19,14 @@ internal static class CaptureText
         Say(outcome.Folders.IsEmpty ? $"{Path.Combine(directory, "capture.json")} says so too" : $"next: mystique run {directory}");
     }
 
+    public static void WriteRuns(CaptureOutcome outcome, long[] mediansNs)
+    {
+        if (outcome.Folders.IsEmpty || mediansNs.Length == 0)
+            return;
+        long[] all = [(long)outcome.Folders[0].Reference.Untouched.MedianNs, .. mediansNs];
+        Say($"{all.Length} runs: medians from {Terminal.Milliseconds(all.Min())} to {Terminal.Milliseconds(all.Max())}, {Terminal.Difference((double)all.Max() / Math.Max(1, all.Min()) - 1)}");
+    }
+
     public static void WriteAdopted(CaptureAdoption adoption)
     {
         foreach (string file in adoption.PassedOver)

@@ -46,8 +46,8 @@ internal static class Terminal
         });
     }
 
-    /// <summary>Writes a file for machines: all of it or nothing.</summary>
-    public static void WriteJson(string file, Action<Stream> write)
+    /// <summary>Writes a file: all of it or nothing.</summary>
+    public static void WriteFile(string file, Action<Stream> write)
     {
         if (file == StandardOutput)
         {

@@ -74,6 +74,23 @@ public sealed class CaptureFolder
         }
     }
 
+    /// <summary>Adds what further runs of the job took.</summary>
+    /// <param name="runsNs">The medians of their iterations, in nanoseconds.</param>
+    internal void AddRuns(IEnumerable<long> runsNs)
+    {
+        string file = Path.Combine(Directory, ReferenceFile);
+        string staging = $"{file}.{Environment.ProcessId}.tmp";
+        try
+        {
+            WriteJson(staging, Reference with { RunsNs = [.. Reference.RunsNs, .. runsNs] });
+            File.Move(staging, file, overwrite: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Problems.OutputUnwritable(file, exception);
+        }
+    }
+
     internal static string TraceName(int rank) => string.Create(CultureInfo.InvariantCulture, $"rank-{rank}.et.json.gz");
 
     internal static string ProfileName(int rank) => string.Create(CultureInfo.InvariantCulture, $"rank-{rank}.kineto.json.gz");

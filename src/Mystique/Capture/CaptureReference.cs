@@ -46,6 +46,9 @@ public sealed record CaptureReference
     /// <summary>Untouched iterations after it.</summary>
     public CaptureWindow After { get; init; } = new();
 
+    /// <summary>The medians of the iterations in further runs of the job, a process each, in nanoseconds: how far the original is from itself.</summary>
+    public ImmutableArray<long> RunsNs { get; init; } = [];
+
     /// <summary>Resident memory that belongs to no file, in bytes, when PyTorch had been loaded and nothing else had been done.</summary>
     public long BaselineBytes { get; init; }
 
@@ -100,7 +103,7 @@ public sealed record CaptureReference
         if (Format != FormatName || FormatVersion != CurrentVersion)
             throw new FormatException($"its format is not {FormatName}, version {CurrentVersion}");
         string? bad = Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : BaselineBytes < 0 ? "baseline_bytes" : DevicePeakBytes < 0 ? "device_peak_bytes" : Device is null ? "device"
-            : Source is null ? "source" : RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0) ? "recorded_ns" : Before is not { IsSound: true } ? "before" : After is not { IsSound: true } ? "after" : null;
+            : Source is null ? "source" : RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0) ? "recorded_ns" : RunsNs.IsDefault || RunsNs.Any(t => t <= 0) ? "runs_ns" : Before is not { IsSound: true } ? "before" : After is not { IsSound: true } ? "after" : null;
         if (bad is not null)
             throw new FormatException($"{bad} is missing or out of its range");
         return this;
@@ -118,6 +121,18 @@ public sealed record CaptureWindow
 
     /// <summary>The most resident memory that belongs to no file, in bytes.</summary>
     public long PeakBytes { get; init; }
+
+    /// <summary>When they started, by the machine's monotonic clock, in nanoseconds; 0 where it is not known. Not in files.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long StartNs { get; init; }
+
+    /// <summary>When they ended.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long EndNs { get; init; }
+
+    /// <summary>What the process did to its machine meanwhile; null where that was not sampled.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SystemMetrics? System { get; init; }
 
     internal bool IsSound => !SamplesNs.IsDefault && SamplesNs.All(t => t > 0) && CpuTimeNs >= 0 && PeakBytes >= 0;
 }

@@ -46,7 +46,9 @@ internal sealed record HookStatus
         }
     }
 
-    public CaptureReference ToReference() => new()
+    /// <summary>What goes into the reference.</summary>
+    /// <param name="system">What the process did to its machine in the two windows.</param>
+    public CaptureReference ToReference((SystemMetrics? Before, SystemMetrics? After) system) => new()
     {
         Rank = Rank,
         WorldSize = WorldSize,
@@ -54,8 +56,8 @@ internal sealed record HookStatus
         SourceName = Source?.Name ?? "",
         RecordedIteration = RecordedIteration,
         RecordedNs = RecordedNs,
-        Before = Before,
-        After = After,
+        Before = Before with { StartNs = 0, EndNs = 0, System = system.Before },
+        After = After with { StartNs = 0, EndNs = 0, System = system.After },
         BaselineBytes = BaselineBytes,
         DevicePeakBytes = DevicePeakBytes,
         Device = Job!.Device,

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
+using Mystique.Metrics;
 using Mystique.Traces;
 
 namespace Mystique.Capture;
@@ -19,8 +20,9 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         CaptureFolder.CheckTarget(directory);
         try
         {
-            int exitCode = Start("record");
-            return Collect(exitCode);
+            var samplers = new JobSamplers(_work);
+            int exitCode = Start("record", samplers);
+            return Collect(exitCode, samplers);
         }
         finally
         {
@@ -33,7 +35,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     {
         try
         {
-            Start("clock");
+            Start("clock", null);
             var ends = HookStatus.ReadAll(_work).Select(s => s.Status.EndsNs).DefaultIfEmpty([]).MaxBy(e => e.Length);
             return [.. ends.Zip(ends.Skip(1), (a, b) => b - a).Skip(options.Skip)];
         }
@@ -43,7 +45,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         }
     }
 
-    private int Start(string mode)
+    private int Start(string mode, JobSamplers? samplers)
     {
         try
         {
@@ -53,7 +55,15 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         {
             throw Problems.OutputUnwritable(directory, exception);
         }
-        return JobProcess.Run(command, environment => HookScript.Install(_work, options, mode, environment));
+        samplers?.Start();
+        try
+        {
+            return JobProcess.Run(command, environment => HookScript.Install(_work, options, mode, environment));
+        }
+        finally
+        {
+            samplers?.Stop();
+        }
     }
 
     private void Clean()
@@ -62,7 +72,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
             Directory.Delete(_work, recursive: true);
     }
 
-    private CaptureOutcome Collect(int exitCode)
+    private CaptureOutcome Collect(int exitCode, JobSamplers samplers)
     {
         var all = HookStatus.ReadAll(_work).ToArray();
         // Launchers import PyTorch too: where a process had iterations, those that had none do not matter.
@@ -84,7 +94,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
                 Directory.CreateDirectory(directory);
                 try
                 {
-                    folders.Add(Keep(target, status, folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
+                    folders.Add(Keep(target, status, samplers.MetricsOf(status.Pid), folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
                 }
                 catch (MystiqueException exception)
                 {
@@ -102,14 +112,14 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     }
 
     /// <summary>Makes a capture folder of what a process left behind.</summary>
-    private static CaptureFolder Keep(string target, HookStatus status, string folder, CaptureRecord record, ref ImmutableArray<string> account)
+    private static CaptureFolder Keep(string target, HookStatus status, (SystemMetrics?, SystemMetrics?) system, string folder, CaptureRecord record, ref ImmutableArray<string> account)
     {
         var trace = TraceReader.Read(TraceOf(folder));
         account = [.. account, .. trace.Warnings];
         string values = Path.Combine(folder, "values.json");
         string? resources = File.Exists(values) ? NotedValues.Assign(trace, values, folder) : null;
         string profile = Path.Combine(folder, "kineto.json");
-        CaptureFolder.Write(target, status.ToReference(), record with { Captured = true, Account = account, Operators = trace.Operators.Count() },
+        CaptureFolder.Write(target, status.ToReference(system), record with { Captured = true, Account = account, Operators = trace.Operators.Count() },
             TraceOf(folder), File.Exists(profile) ? profile : null, resources);
         return CaptureFolder.Read(target);
     }

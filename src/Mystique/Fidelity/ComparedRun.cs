@@ -27,6 +27,9 @@ public sealed record ComparedRun
     /// <summary>The most memory that the allocator gave out on the device, in bytes.</summary>
     public long DeviceBytes { get; init; }
 
+    /// <summary>What it did to its machine while iterations were measured; null where that was not sampled.</summary>
+    public SystemMetrics? System { get; init; }
+
     /// <summary>Operators by name.</summary>
     public ImmutableSortedDictionary<string, ComparedKind> Kinds { get; init; } = ImmutableSortedDictionary<string, ComparedKind>.Empty;
 

@@ -21,6 +21,9 @@ public static class FidelityComparer
         var time = original.Times.SamplesNs.IsEmpty || replay.Times.SamplesNs.IsEmpty ? null : Bootstrap.MedianError(original.Times, replay.Times);
         if (time is null)
             notes.Add("iteration times are not known on both sides");
+        var unavailable = from system in (SystemMetrics?[])[original.System, replay.System] where system is not null from missing in system.Unavailable select missing;
+        foreach (var (what, why) in unavailable.Distinct().OrderBy(u => u.Key, StringComparer.Ordinal))
+            notes.Add($"not measured: {what} ({why})");
         var (kinds, between, countsCompare) = KindsOf(original, replay, notes);
         var kernels = original.Kernels.IsEmpty || replay.Kernels.IsEmpty ? [] : original.Kernels.Keys.Union(replay.Kernels.Keys)
             .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k).Count))

@@ -34,10 +34,13 @@ internal static class OriginalReader
             Name = Path.GetFileName(Path.GetFullPath(capture.Directory)),
             Provenance = ProvenanceOf(reference),
             Times = reference.Untouched.SamplesNs.IsEmpty ? new SampleStatistics(reference.RecordedNs) : reference.Untouched,
-            Repeats = [new SampleStatistics(reference.Before.SamplesNs), new SampleStatistics(reference.After.SamplesNs)],
+            // Further runs are what counts; within one run the machine has less time to change.
+            Repeats = reference.RunsNs.IsEmpty ? [new SampleStatistics(reference.Before.SamplesNs), new SampleStatistics(reference.After.SamplesNs)]
+                : [reference.Untouched, .. reference.RunsNs.Select(r => new SampleStatistics([r]))],
             CpuTimeNs = reference.CpuTimeNs,
             UsedBytes = reference.UsedBytes,
             DeviceBytes = reference.DevicePeakBytes,
+            System = reference.Before.System ?? reference.After.System,
             Kinds = OriginalKindsOf(plan),
             WatchedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : 0,
             Kernels = plan.Times is { } known ? known.Kernels.ToImmutableSortedDictionary(k => k.Name, k => (k.Count, k.DurationNs), StringComparer.Ordinal) : new ComparedRun { Name = "" }.Kernels,

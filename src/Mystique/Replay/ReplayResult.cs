@@ -91,6 +91,9 @@ public sealed record ReplayResult(
 {
     /// <summary>The times of the plan's operators, each called alone, in nanoseconds; empty where they were not timed.</summary>
     public ImmutableArray<double> OperatorTimesNs { get; init; } = [];
+
+    /// <summary>What the worker did to its machine in the measured iterations, and what little goes with them; null where that was not sampled.</summary>
+    public SystemMetrics? System { get; init; }
 }
 
 /// <summary>Time of all operators of a kind in one iteration.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
 using Mystique.Metrics;
@@ -21,7 +22,14 @@ public static class ReplayRunner
         VerificationResult? verification = options.Verify ? session.Verify() : null;
         if (options.Warmup > 0)
             session.Iterate(options.Warmup, "warming up");
-        var measured = session.Iterate(options.Iterations, "measuring");
+        SystemMetrics? system;
+        WorkerResponse measured;
+        using (var sampler = OperatingSystem.IsLinux() ? new SystemSampler(session.WorkerId) : null)
+        {
+            long start = Stopwatch.GetTimestamp();
+            measured = session.Iterate(options.Iterations, "measuring");
+            system = sampler?.Between(start, Stopwatch.GetTimestamp());
+        }
         var times = options.ProfileIterations > 0 ? session.Profile(options.ProfileIterations) : [];
         var nonFinite = options.CheckValues ? (ImmutableArray<OperatorFailure>?)session.CheckValues() : null;
         if (options.KinetoFile is { } file)
@@ -31,7 +39,7 @@ public static class ReplayRunner
             new SampleStatistics(measured.SamplesNs!.Value), KindsOf(session.Package.Plan, times),
             new MemoryUse(measured.BaselineBytes, measured.PeakBytes, PlanMemory.Of(session.Package.Plan).PeakBytes),
             (double)measured.CpuTimeNs / options.Iterations, verification, nonFinite, measured.Pace)
-        { OperatorTimesNs = times };
+        { OperatorTimesNs = times, System = system };
     }
 
     /// <summary>The times by kind, the longest first.</summary>

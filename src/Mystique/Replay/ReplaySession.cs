@@ -23,6 +23,9 @@ internal sealed class ReplaySession : IDisposable
     private readonly string _workFolder;
     private WorkerClient? _worker;
 
+    /// <summary>The worker's process.</summary>
+    public int WorkerId => _worker!.Id;
+
     private readonly TargetFit _fit;
 
     private ReplaySession(IPlanSource source, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)

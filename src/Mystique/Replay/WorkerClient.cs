@@ -48,6 +48,9 @@ internal sealed class WorkerClient : IDisposable
     private const int KeptErrorLines = 60;
 
     private readonly Process _process;
+
+    /// <summary>The worker's process.</summary>
+    public int Id => _process.Id;
     private readonly Queue<string> _errors = new();
     private readonly TimeSpan _timeout;
 

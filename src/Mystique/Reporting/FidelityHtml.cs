@@ -28,6 +28,11 @@ public static class FidelityHtml
         page.Bars("Difference by kind of operator", "How much longer the replay takes; what explains most first.", "ms", [.. kinds.Select(k => k.Name)],
             ("replay", [.. kinds.Select(k => Rounded(k.DifferenceNs))]));
         WriteDistributions(page, original.Times, replay.Times);
+        page.Lines("Memory over the time that was measured", "Resident memory of the process that belongs to no file, at each sample.", "share of the time", "MB", area: false,
+            MemoryOf("original", original.System), MemoryOf("replay", replay.System));
+        string[] cores = [.. Enumerable.Range(0, Math.Max(original.System?.CoreUtilisation.Length ?? 0, replay.System?.CoreUtilisation.Length ?? 0)).Select(i => $"processor {i}")];
+        page.Bars("Utilisation of the machine's processors", "By whatever ran on them while iterations were measured.", "%", cores,
+            ("original", [.. (original.System?.CoreUtilisation ?? []).Select(u => Math.Round(100 * u, 1))]), ("replay", [.. (replay.System?.CoreUtilisation ?? []).Select(u => Math.Round(100 * u, 1))]));
         page.Lines("Memory of the plan's tensors", "Live bytes after each operator of an iteration, by the lifetimes of storages.", "operator", "MB", area: true,
             ("original", null, 1, [.. original.MemoryCurve.Select(b => Math.Round(b / 1e6, 3))]), ("replay", null, 1, [.. replay.MemoryCurve.Select(b => Math.Round(b / 1e6, 3))]));
         if (replay.Coverage is { } coverage)
@@ -41,6 +46,9 @@ public static class FidelityHtml
         page.Table("Where it was measured: replay", null, replay.Provenance.Select(p => new[] { p.Name, p.Value }), [1]);
         page.Write(stream);
     }
+
+    private static (string, double?, double, double[]) MemoryOf(string name, SystemMetrics? system) =>
+        (name, 0, system is { MemoryBytes.Length: > 1 } known ? 1.0 / (known.MemoryBytes.Length - 1) : 1, [.. (system?.MemoryBytes ?? []).Select(b => Math.Round(b / 1e6, 3))]);
 
     private static double Rounded(double nanoseconds) => Math.Round(nanoseconds / 1e6, 5);
 

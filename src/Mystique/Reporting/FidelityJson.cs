@@ -78,6 +78,11 @@ public static class FidelityJson
         json.WriteNumber("cpu_time_ns", Math.Round(run.CpuTimeNs));
         json.WriteNumber("used_bytes", run.UsedBytes);
         json.WriteNumber("device_bytes", run.DeviceBytes);
+        if (run.System is { } system)
+        {
+            json.WritePropertyName("system");
+            JsonSerializer.Serialize(json, system, SnakeJson.Compact);
+        }
         json.WriteStartObject("provenance");
         foreach (var group in run.Provenance.GroupBy(p => p.Name))
             json.WriteString(group.Key, string.Join("; ", group.Select(p => p.Value)));

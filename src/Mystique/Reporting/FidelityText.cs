@@ -43,11 +43,43 @@ internal static class FidelityText
             yield return ("peak memory over the start", Megabytes(original.UsedBytes), Megabytes(replay.UsedBytes), Signed(memory));
         if (report.DeviceMemoryError is { } device)
             yield return ("peak memory of the device", Megabytes(original.DeviceBytes), Megabytes(replay.DeviceBytes), Signed(device));
+        foreach (var row in SystemRows(original, replay))
+            yield return row;
         if (replay.Coverage is { } coverage)
         {
             yield return ("operators", Number(coverage.Selected), Number(coverage.Replayed + coverage.Substituted), Share((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)));
             yield return ("verification", "", coverage.Verification, "");
         }
+    }
+
+    /// <summary>System-level metrics that both sides have: of an iteration, by its median and the time that was sampled.</summary>
+    private static IEnumerable<(string, string, string, string)> SystemRows(ComparedRun original, ComparedRun replay)
+    {
+        if (original.System is not { DurationNs: > 0 } a || replay.System is not { DurationNs: > 0 } b)
+            yield break;
+        double forA = original.Times.MedianNs / a.DurationNs, forB = replay.Times.MedianNs / b.DurationNs;
+        yield return Row("processors busy with it", (double)a.CpuTimeNs / a.DurationNs, (double)b.CpuTimeNs / b.DurationNs, "0.00");
+        yield return Row("processors busy, of the machine", a.CoreUtilisation.Sum(), b.CoreUtilisation.Sum(), "0.00");
+        yield return Row("page faults of an iteration", (a.MinorFaults + a.MajorFaults) * forA, (b.MinorFaults + b.MajorFaults) * forB, "N1");
+        yield return Row("context switches of an iteration", (a.VoluntarySwitches + a.InvoluntarySwitches) * forA, (b.VoluntarySwitches + b.InvoluntarySwitches) * forB, "N1");
+        if (a.Instructions is { } instructions && b.Instructions is { } others)
+            yield return Row("instructions of an iteration, millions", instructions * forA / 1e6, others * forB / 1e6, "N1");
+        if (a.InstructionsPerCycle is { } ipc && b.InstructionsPerCycle is { } other)
+            yield return Row("instructions per cycle", ipc, other, "0.00");
+        if (a.CacheMisses is { } misses && b.CacheMisses is { } otherMisses)
+            yield return Row("cache misses of an iteration, thousands", misses * forA / 1e3, otherMisses * forB / 1e3, "N1");
+        if (a.PackageEnergyMicrojoules is { } energy && b.PackageEnergyMicrojoules is { } otherEnergy)
+            yield return Row("package energy of an iteration, mJ", energy * forA / 1e3, otherEnergy * forB / 1e3, "N1");
+        foreach (var (x, y) in a.Gpus.Join(b.Gpus, g => g.Index, g => g.Index, (x, y) => (x, y)))
+        {
+            yield return Row($"GPU {x.Index}, share of the time", x.Utilisation, y.Utilisation, "0.000");
+            yield return Row($"GPU {x.Index}, memory in use, MB", x.PeakMemoryBytes / 1e6, y.PeakMemoryBytes / 1e6, "N0");
+            yield return Row($"GPU {x.Index}, power, W", x.PowerWatts, y.PowerWatts, "N1");
+            yield return Row($"GPU {x.Index}, clock, MHz", x.ClockMegahertz, y.ClockMegahertz, "N0");
+        }
+
+        static (string, string, string, string) Row(string name, double x, double y, string format) =>
+            (name, x.ToString(format, CultureInfo.InvariantCulture), y.ToString(format, CultureInfo.InvariantCulture), x > 0 ? Signed(y / x - 1) : "");
     }
 
     public static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture) + " ms";

@@ -44,6 +44,11 @@ public static class ResultJson
         WriteSamples(json, "iterations", result.Iterations);
         json.WriteNumber("cpu_time_ns", Math.Round(result.CpuTimeNs));
         WriteMemory(json, result.Memory);
+        if (result.System is { } system)
+        {
+            json.WritePropertyName("system");
+            JsonSerializer.Serialize(json, system, SnakeJson.Compact);
+        }
         json.WriteStartArray("operators");
         WriteKinds(json, result);
         json.WriteEndArray();

@@ -89,6 +89,7 @@ internal static class ResultReader
             Times = new SampleStatistics([.. root.GetProperty("iterations").GetProperty("samples_ns").EnumerateArray().Select(s => s.GetInt64() is > 0 and var t ? t : throw new FormatException("a sample is not above 0"))]),
             CpuTimeNs = root.GetProperty("cpu_time_ns").GetDouble(),
             UsedBytes = root.GetProperty("memory").GetProperty("used_bytes").GetInt64(),
+            System = root.TryGetProperty("system", out var system) ? system.Deserialize<SystemMetrics>(SnakeJson.Compact) : null,
             Kinds = kinds.ToImmutable(),
             OpenedOperators = coverage.GetProperty("opened_operators").GetInt32(),
             Coverage = new ComparedCoverage(

@@ -8,10 +8,12 @@ class _Window:
         self.torch, self.clock, self.cpu_clock = torch, time.perf_counter_ns, time.process_time_ns
         self.samples, self.events = [], []
         self.start = None
+        self.opened = self.closed = 0
         self.cpu_ns = self.peak = 0
 
     def open(self):
         _reset_peak()
+        self.opened = self.clock()
         self.cpu_start = self.cpu_clock()
 
     def mark(self):
@@ -31,6 +33,7 @@ class _Window:
 
     def close(self):
         self.note_event()
+        self.closed = self.clock()
         count = max(1, len(self.samples))
         self.cpu_ns = (self.cpu_clock() - self.cpu_start) // count
         self.peak = _anonymous_peak()
@@ -39,7 +42,7 @@ class _Window:
             self.samples = [round(a.elapsed_time(b) * 1e6) for a, b in zip(self.events, self.events[1:])]
 
     def describe(self):
-        return {"samples_ns": self.samples, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak}
+        return {"samples_ns": self.samples, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak, "start_ns": self.opened, "end_ns": self.closed}
 
 
 def _status_bytes(field):

@@ -1,0 +1,94 @@
+using System.Globalization;
+
+namespace Mystique.Metrics;
+
+/// <summary>Counters of Linux, from its files (proc(5)). Where a file is not there, or not readable, there is nothing.</summary>
+internal static class ProcFiles
+{
+    private const long NanosecondsPerTick = 10_000_000; // USER_HZ is 100 on all of Linux' platforms.
+
+    /// <summary>A process's counters since its start.</summary>
+    /// <param name="CpuTimeNs">Processor time of all threads.</param>
+    /// <param name="MinorFaults">Page faults without input.</param>
+    /// <param name="MajorFaults">Page faults with input.</param>
+    internal readonly record struct Counters(long CpuTimeNs, long MinorFaults, long MajorFaults);
+
+    public static Counters? CountersOf(int process)
+    {
+        if (Read($"/proc/{process}/stat") is not { } text)
+            return null;
+        // The name in parentheses can hold anything; what follows the last one is numbers.
+        string[] fields = text[(text.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return fields.Length < 13 ? null : new Counters((Number(fields[11]) + Number(fields[12])) * NanosecondsPerTick, Number(fields[7]), Number(fields[9]));
+    }
+
+    /// <summary>Resident bytes that belong to no file.</summary>
+    public static long? AnonymousBytesOf(int process) => Field(Read($"/proc/{process}/status"), "RssAnon:") is { } kilobytes ? kilobytes * 1024 : null;
+
+    /// <summary>How often the process's threads gave up their processor, and lost it; of those that live.</summary>
+    public static (long Voluntary, long Involuntary) SwitchesOf(int process)
+    {
+        long voluntary = 0, involuntary = 0;
+        foreach (string task in TasksOf(process))
+        {
+            string? status = Read($"{task}/status");
+            voluntary += Field(status, "voluntary_ctxt_switches:") ?? 0;
+            involuntary += Field(status, "nonvoluntary_ctxt_switches:") ?? 0;
+        }
+        return (voluntary, involuntary);
+    }
+
+    /// <summary>The folders of the process's threads.</summary>
+    public static string[] TasksOf(int process)
+    {
+        try
+        {
+            return Directory.GetDirectories($"/proc/{process}/task");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>By processor, ticks that it was busy, and all ticks.</summary>
+    public static (long Busy, long All)[] Cores()
+    {
+        return [.. (Read("/proc/stat") ?? "").Split('\n').Where(l => l.StartsWith("cpu", StringComparison.Ordinal) && l.Length > 3 && char.IsAsciiDigit(l[3])).Select(line =>
+        {
+            long[] ticks = [.. line.Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1).Take(8).Select(Number)];
+            long idle = ticks.Length < 5 ? 0 : ticks[3] + ticks[4]; // idle and iowait
+            return (ticks.Sum() - idle, ticks.Sum());
+        })];
+    }
+
+    /// <summary>Energy of all processor packages since some time, in microjoules; null where it is not told.</summary>
+    public static long? PackageEnergy()
+    {
+        const string Folder = "/sys/class/powercap";
+        if (!Directory.Exists(Folder))
+            return null;
+        long?[] packages = [.. Directory.GetDirectories(Folder).Where(d => Path.GetFileName(d).Count(c => c == ':') == 1).Select(d => Read($"{d}/energy_uj") is { } text ? (long?)Number(text.Trim()) : null)];
+        return packages.Length == 0 || packages.Any(p => p is null) ? null : packages.Sum();
+    }
+
+    private static string? Read(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static long? Field(string? text, string name)
+    {
+        int at = text?.IndexOf("\n" + name, StringComparison.Ordinal) ?? -1;
+        return at < 0 ? null : Number(text![(at + name.Length + 1)..].TrimStart().Split('\n', ' ', '\t')[0]);
+    }
+
+    private static long Number(string text) => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value) ? value : 0;
+}

@@ -1,0 +1,72 @@
+using System.Collections.Immutable;
+using System.Text.Json.Serialization;
+
+namespace Mystique.Metrics;
+
+/// <summary>
+/// What a process did to its machine while iterations were measured, sampled from outside: originals and replays by the
+/// same code. What a machine does not offer is null, and named in <see cref="Unavailable"/>. Immutable.
+/// </summary>
+public sealed record SystemMetrics
+{
+    /// <summary>How long was sampled, in nanoseconds.</summary>
+    public long DurationNs { get; init; }
+
+    /// <summary>How many samples there are.</summary>
+    public int Samples { get; init; }
+
+    /// <summary>Processor time of all threads, in nanoseconds (proc(5), <c>utime</c> and <c>stime</c>).</summary>
+    public long CpuTimeNs { get; init; }
+
+    /// <summary>By processor, the share of the time that it was busy, with whatever, 0 to 1 (<c>/proc/stat</c>).</summary>
+    public ImmutableArray<double> CoreUtilisation { get; init; } = [];
+
+    /// <summary>Page faults that needed no input: memory that was new to the process.</summary>
+    public long MinorFaults { get; init; }
+
+    /// <summary>Page faults that needed input.</summary>
+    public long MajorFaults { get; init; }
+
+    /// <summary>How often a thread gave its processor up to wait.</summary>
+    public long VoluntarySwitches { get; init; }
+
+    /// <summary>How often a thread lost its processor to another.</summary>
+    public long InvoluntarySwitches { get; init; }
+
+    /// <summary>Resident memory that belongs to no file, at each sample, in bytes.</summary>
+    public ImmutableArray<long> MemoryBytes { get; init; } = [];
+
+    /// <summary>Instructions in user mode (perf_event_open(2)).</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Instructions { get; init; }
+
+    /// <summary>Cycles in user mode.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Cycles { get; init; }
+
+    /// <summary>Misses of the last cache in user mode.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? CacheMisses { get; init; }
+
+    /// <summary>Energy of the processor packages, with whatever ran on them, in microjoules (powercap).</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? PackageEnergyMicrojoules { get; init; }
+
+    /// <summary>The machine's GPUs, with whatever ran on them, as <c>nvidia-smi</c> (NVML) tells; empty without one.</summary>
+    public ImmutableArray<GpuMetrics> Gpus { get; init; } = [];
+
+    /// <summary>What this machine does not offer: by name, the reason.</summary>
+    public ImmutableSortedDictionary<string, string> Unavailable { get; init; } = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Instructions for each cycle; null where either is not known.</summary>
+    [JsonIgnore]
+    public double? InstructionsPerCycle => Instructions is { } instructions && Cycles is > 0 and { } cycles ? (double)instructions / cycles : null;
+}
+
+/// <summary>A GPU, on average over the samples.</summary>
+/// <param name="Index">Its number.</param>
+/// <param name="Utilisation">Share of the time that a kernel ran, 0 to 1.</param>
+/// <param name="PeakMemoryBytes">The most memory in use, in bytes.</param>
+/// <param name="PowerWatts">Power, in watts.</param>
+/// <param name="ClockMegahertz">The multiprocessors' clock, in MHz.</param>
+public sealed record GpuMetrics(int Index, double Utilisation, long PeakMemoryBytes, double PowerWatts, double ClockMegahertz);
