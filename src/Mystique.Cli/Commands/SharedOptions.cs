@@ -73,7 +73,7 @@ internal static class SharedOptions
     }
 
     public static Option<int> Threads() =>
-        Count("--threads", 0, 0, "Threads within operators; 0 takes as many as there are processors");
+        Count("--threads", 0, 0, "Threads within operators; 0 takes as many as the captured original had, else as there are processors");
 
     public static Option<int> Timeout() =>
         Count("--timeout", 1800, 1, "Seconds that the worker process may take for one step before it is stopped");

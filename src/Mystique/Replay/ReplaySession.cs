@@ -123,6 +123,10 @@ internal sealed class ReplaySession : IDisposable
     private IReadOnlyDictionary<string, string> SchemasOf(IReadOnlyList<string> names) =>
         Call(new WorkerRequest(WorkerRequest.Schemas) { Names = [.. names] }, "asking for operators").Schemas!;
 
+    /// <summary>As many as the user says, else as the original had, else 0: as there are processors.</summary>
+    private static int ThreadsOf(ReplayPlan plan, ReplayOptions options) => options.Threads > 0 ? options.Threads
+        : plan.Reference?.Threads.TryGetValue("intra_op", out int threads) == true ? Math.Clamp(threads, 1, Environment.ProcessorCount) : 0;
+
     /// <summary>Starts a worker, fits the plan to it, and runs a first iteration. Returns what stands in the way.</summary>
     private ImmutableArray<OperatorFailure> TryStart()
     {
@@ -170,7 +174,7 @@ internal sealed class ReplaySession : IDisposable
         Engine = Call(new WorkerRequest(WorkerRequest.Open)
         {
             Package = folder,
-            Threads = _options.Threads,
+            Threads = ThreadsOf(Package.Plan, _options),
             Device = _options.Device,
             AllowTraceCode = _options.Planning.AllowTraceCode,
             Seed = _options.Seed,
