@@ -24,6 +24,7 @@ internal static class Program
             RunCommand.Create(),
             CompareCommand.Create(),
             CoverageCommand.Create(),
+            BenchCommand.Create(),
             DemoCommand.Create(),
             WorkerProcess.CreateCommand(),
         };

@@ -77,10 +77,10 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
-    public void KeepPace()
+    public void KeepPace(long referenceNs)
     {
         Restore(all: true);
-        _pacer = Pacer.Of(_package, CallOne);
+        _pacer = Pacer.Of(_package, CallOne, referenceNs);
     }
 
     /// <inheritdoc/>

@@ -119,6 +119,10 @@ internal static class Problems
         new("MYS205", $"the table makes no sense: {why}", string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
             "the first lines of src/Mystique/Planning/Values.txt and Substitutions.txt say what rows look like");
 
+    public static MystiqueException BenchLineInvalid(string source, int line, string text) =>
+        new("MYS205", $"the list makes no sense: {text.Trim()}", string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
+            "a line is NAME: COMMAND ARGUMENT …, or example NAME with a NAME of mystique demo");
+
     // MYS3xx: packages and output.
 
     public static MystiqueException ManifestInvalid(string path, Exception cause) =>

@@ -38,7 +38,8 @@ public interface IReplayEngine : IIterationRunner
 
     /// <summary>From now on, iterations keep the original's pace.</summary>
     /// <exception cref="Diagnostics.MystiqueException">The package has no times (MYS413).</exception>
-    void KeepPace();
+    /// <param name="referenceNs">How long an iteration of the original takes, in nanoseconds; 0 for what the package says.</param>
+    void KeepPace(long referenceNs);
 
     /// <summary>How the pace was kept since the last call; null where it is not kept.</summary>
     PaceReport? TakePaceReport();

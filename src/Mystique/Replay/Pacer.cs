@@ -35,11 +35,13 @@ internal sealed class Pacer
     /// <summary>The pace of a package.</summary>
     /// <param name="package">The package.</param>
     /// <param name="call">Makes a call of the schedule; used to learn how long calls take.</param>
+    /// <param name="referenceNs">How long an iteration of the original takes, in nanoseconds; 0 for what the package says.</param>
     /// <exception cref="MystiqueException">The package has no times (MYS413).</exception>
-    public static Pacer Of(BenchmarkPackage package, Action<int> call)
+    public static Pacer Of(BenchmarkPackage package, Action<int> call, long referenceNs = 0)
     {
         if (package.Plan.Times is not { IterationNs: > 0, RecordedNs: > 0 } times)
             throw Problems.NoTimes(package.Plan.Source.Name);
+        times = referenceNs > 0 ? times with { IterationNs = referenceNs } : times;
         long[] learned = Learn(package.Schedule.Length, call);
         long flatOutNs = Math.Max(1, learned[^1]);
         var starts = new long[package.Schedule.Length];

@@ -43,7 +43,7 @@ public static class ReplayRunner
     }
 
     /// <summary>The times by kind, the longest first.</summary>
-    private static ImmutableArray<OperatorKindTime> KindsOf(ReplayPlan plan, ImmutableArray<double> times) =>
+    internal static ImmutableArray<OperatorKindTime> KindsOf(ReplayPlan plan, ImmutableArray<double> times) =>
         [.. plan.Operators.Zip(times, (op, time) => (op.Schema.FullName, Time: time))
             .GroupBy(o => o.FullName, (name, group) => new OperatorKindTime(name, group.Count(), group.Sum(o => o.Time)))
             .OrderByDescending(k => k.TimeNs)];

@@ -68,6 +68,9 @@ internal sealed class ReplaySession : IDisposable
         }
     }
 
+    /// <summary>Tells a worker that keeps the pace how long the original's iterations take now: a machine that others use too is not as fast as it was.</summary>
+    public void Repace(long referenceNs) => Call(new WorkerRequest(WorkerRequest.Pace) { ReferenceNs = referenceNs }, "learning the pace");
+
     /// <summary>Runs iterations.</summary>
     public WorkerResponse Iterate(int count, string stage) =>
         Call(new WorkerRequest(WorkerRequest.Iterate) { Count = count }, stage);

@@ -58,7 +58,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
                 Runner.Start(Report);
                 return Result() with { BaselineBytes = _baselineBytes };
             case WorkerRequest.Pace:
-                Engine.KeepPace();
+                Engine.KeepPace(request.ReferenceNs);
                 return Result();
             case WorkerRequest.Kineto:
                 throw Problems.EngineHasNoProfiler(_runner!.Info.Name);

@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.Text;
+using Mystique.Capture;
+using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
+using Mystique.Fidelity;
+using Mystique.Metrics;
+using Mystique.Reporting;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary><c>mystique bench</c>: how close replays come, over a list of workloads.</summary>
+internal static class BenchCommand
+{
+    public static Command Create()
+    {
+        var list = new Argument<string>("LIST") { Description = $"A list of workloads, or a folder with {BenchList.FileName}: a line each, NAME: COMMAND, or example NAME" };
+        var only = new Option<string[]>("--only") { Description = "Only the workload NAME; may come more than once", HelpName = "NAME", DefaultValueFactory = _ => [] };
+        var rounds = SharedOptions.Count("--rounds", 5, 1, "Turns that original and replay have each");
+        var replay = SharedOptions.Replay.Create();
+        var skip = SharedOptions.Count("--skip", 5, 0, "Iterations of a job to wait for, in each turn");
+        var reference = SharedOptions.Count("--reference", 10, 1, "Iterations of a job to measure untouched, when it is captured");
+        var python = SharedOptions.Engine().Python;
+        var output = new Option<string?>("--output", "-o") { Description = "Keep captures and packages in DIR, and a page for each workload", HelpName = "DIR" };
+        var markdown = new Option<string?>("--markdown") { Description = "Write the table into FILE (docs/fidelity.md is one); - is standard output", HelpName = "FILE" };
+        var command = new Command("bench",
+            """
+            Captures each workload of a list, generates its benchmark, measures original and replay in turn, and compares them:
+            one table. Jobs are replayed by a Python, at their pace; examples by libtorch.
+
+            Example:
+              mystique bench examples --markdown fidelity.md
+            """)
+        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, skip, reference, python, output, markdown };
+        command.SetAction(result =>
+        {
+            Terminal.CheckFolder(result.GetValue(markdown));
+            string source = result.GetValue(list)!;
+            string[] names = result.GetValue(only)!;
+            var workloads = BenchList.Read(source, result.GetValue(python)!).Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
+            string? kept = result.GetValue(output);
+            string folder = kept ?? Directory.CreateTempSubdirectory("mystique-bench-").FullName;
+            Directory.CreateDirectory(folder);
+            var runner = new BenchRunner(folder, new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) }, replay.Read(result), result.GetValue(rounds), result.GetValue(python)!);
+            var reports = new List<(string, FidelityReport)>();
+            var failures = new List<(string, string)>();
+            try
+            {
+                foreach (var workload in workloads)
+                {
+                    try
+                    {
+                        var report = runner.Run(workload);
+                        reports.Add((workload.Name, report));
+                        if (kept is not null)
+                            Terminal.WriteFile(Path.Combine(kept, $"{workload.Name}.html"), stream => FidelityHtml.Write(report, stream));
+                    }
+                    catch (MystiqueException exception)
+                    {
+                        failures.Add((workload.Name, exception.What));
+                        Console.Error.WriteLine($"{workload.Name}: {exception.Message}");
+                    }
+                }
+            }
+            finally
+            {
+                if (kept is null)
+                    Directory.Delete(folder, recursive: true);
+            }
+            if (result.GetValue(markdown) is { } file)
+            {
+                string again = $"mystique bench {source} --rounds {result.GetValue(rounds)} --iterations {result.GetValue(replay.Iterations)}";
+                string text = BenchReport.ToMarkdown(reports, failures, HostInfo.Current, result.GetValue(rounds), again);
+                Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+            }
+            if (result.GetValue(markdown) != Terminal.StandardOutput)
+            {
+                // The interval and the verification are for the file: a terminal is narrow.
+                int[] shown = [.. BenchReport.Head.Index().Where(h => h.Item is not ("95 %" or "verification")).Select(h => h.Index)];
+                var table = Terminal.Table($"{reports.Count} workloads, {result.GetValue(rounds)} turns each", [.. shown.Select(i => BenchReport.Head[i])]);
+                foreach (var (name, report) in reports)
+                    table.Row([.. shown.Select(i => BenchReport.Row(name, report)[i])]);
+                Terminal.Out.Write(table);
+            }
+            return (int)(failures.Count == 0 ? ExitCode.Done : ExitCode.ReplayFailed);
+        });
+        return command;
+    }
+}

@@ -1,0 +1,60 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Mystique.Fidelity;
+using Mystique.Metrics;
+
+namespace Mystique.Reporting;
+
+/// <summary>Comparisons of many workloads as one table (<c>docs/fidelity.md</c> has one).</summary>
+public static class BenchReport
+{
+    /// <summary>The table's head.</summary>
+    public static ImmutableArray<string> Head { get; } = ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "original from itself", "processor time", "memory", "verification"];
+
+    /// <summary>A row.</summary>
+    /// <param name="name">The workload.</param>
+    /// <param name="report">Its comparison.</param>
+    public static ImmutableArray<string> Row(string name, FidelityReport report)
+    {
+        var coverage = report.Replay.Coverage!;
+        return
+        [
+            name, FidelityText.Number(coverage.Selected), FidelityText.Share((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)),
+            Milliseconds(report.Original.Times.MedianNs), Milliseconds(report.Replay.Times.MedianNs), Signed(report.Time?.Error),
+            report.Time is { } time ? $"{FidelityText.Signed(time.Low)} to {FidelityText.Signed(time.High)}" : "", report.NoiseFloor is { } noise ? FidelityText.Share(noise) : "",
+            Signed(report.CpuTimeError), Signed(report.MemoryError), coverage.Verification,
+        ];
+    }
+
+    /// <summary>The table, what is wrong with each workload, the machine and the command, as Markdown.</summary>
+    /// <param name="reports">The comparisons, by workload.</param>
+    /// <param name="failures">Workloads that could not be compared, and why.</param>
+    /// <param name="host">The machine.</param>
+    /// <param name="rounds">Turns of each side.</param>
+    /// <param name="command">The command that makes it.</param>
+    public static string ToMarkdown(IReadOnlyList<(string Name, FidelityReport Report)> reports, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} turns of original and replay each. Errors are of medians, relative to the original; \"original from itself\" is the largest difference between the medians of its own turns: a perfect replay would show as much.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
+        foreach (var (name, report) in reports)
+            text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, report))} |\n");
+        double[] errors = [.. reports.Where(r => r.Report.Time is not null).Select(r => Math.Abs(r.Report.Time!.Error)).Order()];
+        if (errors.Length > 0)
+            text.Append(CultureInfo.InvariantCulture, $"\nMedian error of the iteration time {FidelityText.Share(errors[errors.Length / 2])}, largest {FidelityText.Share(errors[^1])}.\n");
+        foreach (var (name, report) in reports)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\n## {name}\n\n{FidelityText.Headline(report)}.\n");
+            foreach (string finding in report.Findings.Take(5))
+                text.Append(CultureInfo.InvariantCulture, $"- {finding}\n");
+        }
+        foreach (var (name, why) in failures)
+            text.Append(CultureInfo.InvariantCulture, $"\n## {name}\n\nNot compared: {why}\n");
+        return text.ToString();
+    }
+
+    private static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture);
+
+    private static string Signed(double? share) => share is { } value ? FidelityText.Signed(value) : "";
+}

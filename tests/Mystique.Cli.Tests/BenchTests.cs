@@ -1,0 +1,53 @@
+namespace Mystique.Cli.Tests;
+
+/// <summary><c>mystique bench</c>: a list of workloads, one table.</summary>
+public sealed class BenchTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string List(string text)
+    {
+        string path = Path.Combine(_folder, "bench.txt");
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    [Fact]
+    public void Bench_ExampleJobAndBrokenJob_AreARowEachOrAReason()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        File.WriteAllText(Path.Combine(_folder, "job.py"), """
+            import torch
+            torch.set_num_threads(1)
+            m = torch.nn.Linear(64, 64)
+            o = torch.optim.SGD(m.parameters(), 0.1)
+            for i in range(30):
+                o.zero_grad(); m(torch.rand(64, 64)).sum().backward(); o.step()
+            """);
+        List($"# all\nexample bilstm\njob: python3 {_folder}/job.py\nbroken: python3 -c pass # never\n");
+        string file = Path.Combine(_folder, "f.md");
+        var result = CommandLine.Run("bench", _folder, "--rounds", "2", "--iterations", "2", "--warmup", "1", "--python", Python.Executable, "-o", Path.Combine(_folder, "kept"), "--markdown", file);
+        Assert.Equal(1, result.ExitCode); // One of them was not compared.
+        string text = File.ReadAllText(file);
+        Assert.Matches(@"\| bilstm \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|", text);
+        Assert.Matches(@"\| job \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|", text);
+        Assert.Contains("## broken\n\nNot compared: nothing was recorded: Python ran, but never imported torch", text);
+        Assert.Contains("Median error of the iteration time", text);
+        Assert.Contains("2 workloads, 2 turns each", result.Output);
+        Assert.Equal(["bilstm.bench", "bilstm.capture", "bilstm.html", "broken.capture", "job.capture", "job.html"], Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "kept")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("example nothing")]
+    [InlineData("no colon")]
+    [InlineData("../x: true")]
+    public void Bench_LineThatMakesNoSense_IsNamed(string line)
+    {
+        var result = CommandLine.Run("bench", List($"# one\n{line}\n"));
+        result.AssertFailed(2, "MYS205");
+        Assert.Contains("bench.txt, line 2", result.Error);
+        CommandLine.Run("bench", Path.Combine(_folder, "none")).AssertFailed(2, "MYS204");
+    }
+}
