@@ -15,7 +15,7 @@ public class SamplingBenchmark
     public void Setup()
     {
         _process = Process.Start("sleep", "600");
-        _sampler = new SystemSampler(_process.Id, withGpu: false);
+        _sampler = new SystemSampler(_process.Id, null);
     }
 
     [GlobalCleanup]

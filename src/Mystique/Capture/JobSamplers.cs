@@ -19,6 +19,7 @@ internal sealed class JobSamplers(string work)
     private readonly Dictionary<int, (SystemMetrics? Before, SystemMetrics? After)> _done = [];
     private readonly ManualResetEventSlim _stop = new();
     private Thread? _thread;
+    private GpuSampler? _gpu; // One for all processes: it samples the machine.
 
     /// <summary>Starts to look for processes.</summary>
     public void Start()
@@ -41,6 +42,7 @@ internal sealed class JobSamplers(string work)
         _thread?.Join();
         foreach (int process in _samplers.Keys.ToArray())
             Finish(process, StatusOf(process));
+        _gpu?.Dispose();
     }
 
     /// <summary>What a process did in the untouched iterations, before the recording and after it.</summary>
@@ -53,7 +55,7 @@ internal sealed class JobSamplers(string work)
             if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out int process) || _done.ContainsKey(process))
                 continue;
             if (!_samplers.ContainsKey(process) && _samplers.Count < MaxProcesses)
-                _samplers.Add(process, new SystemSampler(process));
+                _samplers.Add(process, new SystemSampler(process, _gpu ??= new GpuSampler()));
             if (StatusOf(process) is { Phase: "done" or "failed" } status)
                 Finish(process, status);
         }

@@ -18,6 +18,9 @@ public sealed record ComparedRun
     /// <summary>Iteration times of the same thing, measured at another time: what the machine alone does to them. Empty where there are none.</summary>
     public ImmutableArray<SampleStatistics> Repeats { get; init; } = [];
 
+    /// <summary>The samples by turn, where both sides were measured in turn: what drifts on the machine meets a turn of both alike. Else empty.</summary>
+    public ImmutableArray<SampleStatistics> Turns { get; init; } = [];
+
     /// <summary>Processor time of an iteration, all threads, in nanoseconds.</summary>
     public double CpuTimeNs { get; init; }
 

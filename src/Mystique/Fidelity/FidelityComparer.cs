@@ -9,6 +9,9 @@ public static class FidelityComparer
 {
     private const int MaxFindings = 20;
 
+    /// <summary>Fewer turns say too little of their spread.</summary>
+    private const int MinTurns = 3;
+
     /// <summary>An allocation, or the time of a kind, must differ by so much of the whole to be named.</summary>
     private const double Noticeable = 0.01;
 
@@ -18,7 +21,9 @@ public static class FidelityComparer
     public static FidelityReport Compare(ComparedRun original, ComparedRun replay)
     {
         var notes = ImmutableArray.CreateBuilder<string>();
-        var time = original.Times.SamplesNs.IsEmpty || replay.Times.SamplesNs.IsEmpty ? null : Bootstrap.MedianError(original.Times, replay.Times);
+        bool inTurn = original.Turns.Length >= MinTurns && original.Turns.Length == replay.Turns.Length && original.Turns.Concat(replay.Turns).All(t => !t.SamplesNs.IsEmpty);
+        var time = original.Times.SamplesNs.IsEmpty || replay.Times.SamplesNs.IsEmpty ? null
+            : inTurn ? Bootstrap.PairedError(original.Turns, replay.Turns) : Bootstrap.MedianError(original.Times, replay.Times);
         if (time is null)
             notes.Add("iteration times are not known on both sides");
         var unavailable = from system in (SystemMetrics?[])[original.System, replay.System] where system is not null from missing in system.Unavailable select missing;

@@ -24,12 +24,12 @@ internal sealed class SystemSampler : IDisposable
 
     /// <summary>Starts to sample.</summary>
     /// <param name="process">The process.</param>
-    /// <param name="withGpu">Whether GPUs are sampled.</param>
-    public SystemSampler(int process, bool withGpu = true)
+    /// <param name="gpu">What samples the machine's GPUs; null for nothing. It is not disposed.</param>
+    public SystemSampler(int process, GpuSampler? gpu)
     {
         _process = process;
         _perf = new PerfCounters(process);
-        _gpu = withGpu ? new GpuSampler() : null;
+        _gpu = gpu;
         _thread = new Thread(Loop) { IsBackground = true, Name = "sampler" };
         _thread.Start();
     }
@@ -86,7 +86,6 @@ internal sealed class SystemSampler : IDisposable
         _stop.Set();
         _thread.Join();
         _perf.Dispose();
-        _gpu?.Dispose();
         _stop.Dispose();
     }
 

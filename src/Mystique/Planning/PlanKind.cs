@@ -5,10 +5,11 @@ namespace Mystique.Planning;
 /// <summary>All operators of a name: in the original's iteration, and in the plan's.</summary>
 /// <param name="Name">The full name.</param>
 /// <param name="OriginalCount">How many of the selected operators have it.</param>
-/// <param name="Count">How many of the plan's do: those that run as recorded, substitutes and added ones.</param>
+/// <param name="Count">How many of the plan's do: those that run as recorded, and substitutes.</param>
+/// <param name="AddedCount">How many of the plan's do beside these: those that get at memory, or fill it.</param>
 /// <param name="OriginalNs">How long the original's took on the host, in nanoseconds of the iteration that was watched; null where that is not known.</param>
 /// <param name="AllocatedBytes">Bytes of the storages that they make in an iteration of the plan.</param>
-public sealed record PlanKind(string Name, int OriginalCount, int Count, long? OriginalNs, long AllocatedBytes)
+public sealed record PlanKind(string Name, int OriginalCount, int Count, int AddedCount, long? OriginalNs, long AllocatedBytes)
 {
     /// <summary>The kinds of a plan, by name.</summary>
     /// <param name="plan">The plan.</param>
@@ -25,21 +26,22 @@ public sealed record PlanKind(string Name, int OriginalCount, int Count, long? O
                 bytes += plan.Storages[storage].SizeBytes;
             }
             bool isRecorded = op.Role == OperatorRole.Recorded;
-            Add(op.Schema.FullName, isRecorded ? 1 : 0, 1, isRecorded ? TimeOf(op.NodeId) : null, bytes);
+            Add(op.Schema.FullName, isRecorded ? 1 : 0, op.Role == OperatorRole.Added ? 0 : 1, op.Role == OperatorRole.Added ? 1 : 0, isRecorded ? TimeOf(op.NodeId) : null, bytes);
         }
         foreach (var replaced in plan.Replaced)
-            Add(replaced.Name, 1, 0, TimeOf(replaced.NodeId), 0);
+            Add(replaced.Name, 1, 0, 0, TimeOf(replaced.NodeId), 0);
         return kinds.ToImmutable();
 
         long? TimeOf(long node) => plan.Times?.Operators.TryGetValue(node, out var time) == true ? time.DurationNs : null;
 
-        void Add(string name, int original, int count, long? time, long bytes)
+        void Add(string name, int original, int count, int added, long? time, long bytes)
         {
-            var kind = kinds.TryGetValue(name, out var known) ? known : new PlanKind(name, 0, 0, null, 0);
+            var kind = kinds.TryGetValue(name, out var known) ? known : new PlanKind(name, 0, 0, 0, null, 0);
             kinds[name] = kind with
             {
                 OriginalCount = kind.OriginalCount + original,
                 Count = kind.Count + count,
+                AddedCount = kind.AddedCount + added,
                 OriginalNs = time is null ? kind.OriginalNs : (kind.OriginalNs ?? 0) + time,
                 AllocatedBytes = kind.AllocatedBytes + bytes,
             };

@@ -36,7 +36,7 @@ public static class BenchReport
     public static string ToMarkdown(IReadOnlyList<(string Name, FidelityReport Report)> reports, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} turns of original and replay each. Errors are of medians, relative to the original; \"original from itself\" is the largest difference between the medians of its own turns: a perfect replay would show as much.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} turns of original and replay each. The error is the median of the turns' own errors, each of medians, relative to the original; \"original from itself\" is the largest difference between the medians of its own turns: a perfect replay would show as much.\n\n");
         text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (var (name, report) in reports)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, report))} |\n");

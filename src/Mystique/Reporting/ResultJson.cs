@@ -86,7 +86,7 @@ public static class ResultJson
         if (result.OperatorKinds.IsEmpty)
             return;
         var planned = PlanKind.Of(result.Plan);
-        var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count == 0).Select(k => new OperatorKindTime(k.Name, 0, 0)));
+        var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0).Select(k => new OperatorKindTime(k.Name, 0, 0)));
         foreach (var row in rows)
         {
             var kind = planned[row.Name];
@@ -94,6 +94,8 @@ public static class ResultJson
             json.WriteString("name", row.Name);
             json.WriteNumber("count", row.Count);
             json.WriteNumber("time_ns", Math.Round(row.TimeNs));
+            if (kind.AddedCount > 0)
+                json.WriteNumber("added_count", kind.AddedCount);
             json.WriteNumber("allocated_bytes", kind.AllocatedBytes);
             json.WriteNumber("original_count", kind.OriginalCount);
             if (kind.OriginalNs is { } original)

@@ -77,7 +77,7 @@ internal static class ResultReader
         {
             string kind = op.GetProperty("name").GetString()!;
             long? bytes = NumberOf(op, "allocated_bytes");
-            if (op.GetProperty("count").GetInt32() is > 0 and int count)
+            if (op.GetProperty("count").GetInt32() - (NumberOf(op, "added_count") ?? 0) is > 0 and var all && (int)all is var count)
                 kinds[kind] = new ComparedKind(count, op.GetProperty("time_ns").GetDouble(), bytes);
             if (NumberOf(op, "original_count") is > 0 and { } original)
                 originals[kind] = new ComparedKind((int)original, NumberOf(op, "original_ns"), bytes);

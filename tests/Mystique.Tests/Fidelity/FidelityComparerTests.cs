@@ -80,6 +80,16 @@ public sealed class FidelityComparerTests : IDisposable
         Assert.Equal(0.1, report.WorstError, 6);
     }
 
+    /// <summary>A machine that gets slower meets a turn of both alike: the turns' own errors are what counts.</summary>
+    [Fact]
+    public void Compare_InTurn_TakesTheTurnsOwnErrors()
+    {
+        ImmutableArray<SampleStatistics> Turns(double factor, params int[] speeds) => [.. speeds.Select(s => new SampleStatistics([(long)(s * 1_000_000 * factor)]))];
+        var original = Original with { Turns = Turns(1, 10, 20, 15, 30) };
+        Assert.Equal(0.02, FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20, 15, 30) }).Time!.Error, 6);
+        Assert.Equal(0, FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20) }).Time!.Error, 6); // Not as many: all samples.
+    }
+
     [Fact]
     public void Compare_Kernels_AreCounted()
     {

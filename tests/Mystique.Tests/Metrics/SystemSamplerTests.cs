@@ -27,7 +27,7 @@ public sealed class SystemSamplerTests : IDisposable
     [Fact]
     public void Between_TimeOfWork_HasItsCounters()
     {
-        using var sampler = new SystemSampler(Environment.ProcessId, withGpu: false);
+        using var sampler = new SystemSampler(Environment.ProcessId, null);
         Thread.Sleep(100);
         long start = Stopwatch.GetTimestamp();
         Work(400);
@@ -50,7 +50,7 @@ public sealed class SystemSamplerTests : IDisposable
     public void Between_ProcessThatEnds_KeepsItsSamples()
     {
         using var process = Process.Start("sleep", "0.3");
-        using var sampler = new SystemSampler(process.Id, withGpu: false);
+        using var sampler = new SystemSampler(process.Id, null);
         long start = Stopwatch.GetTimestamp();
         process.WaitForExit();
         long end = Stopwatch.GetTimestamp();
@@ -66,7 +66,8 @@ public sealed class SystemSamplerTests : IDisposable
         File.WriteAllText(program, "#!/bin/sh\nwhile :; do echo '0, 50, 1000, 200.5, 1500'; echo '1, 100, 2000, [N/A], 1700'; sleep 0.05; done\n");
         Process.Start("chmod", ["+x", program]).WaitForExit();
         Environment.SetEnvironmentVariable("PATH", $"{_folder}:{_path}");
-        using var sampler = new SystemSampler(Environment.ProcessId);
+        using var gpu = new GpuSampler();
+        using var sampler = new SystemSampler(Environment.ProcessId, gpu);
         long start = Stopwatch.GetTimestamp();
         SystemMetrics? metrics = null;
         for (int i = 0; i < 100 && metrics?.Gpus.Length != 2; i++)

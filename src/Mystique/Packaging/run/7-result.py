@@ -92,6 +92,8 @@ def kinds_of(package, times):
         name = package.name_of(op)
         if "role" not in op:
             original(name, op["node"])
+        elif op["role"] == "added" and name in kinds:
+            kinds[name]["added_count"] = kinds[name].get("added_count", 0) + 1
         for slot in (s for out in op["outs"] for s in out if s >= 0):
             storage = m["tensors"][slot]["storage"]
             if storage >= 0 and storage not in made and "init" not in m["storages"][storage]:
