@@ -30,7 +30,8 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         return FidelityComparer.Compare(
             original with { Name = name, Times = outcome.Original.Times, Repeats = Chunks(outcome.Original.Times, each), Turns = Chunks(outcome.Original.Times, each), CpuTimeNs = outcome.Original.CpuTimeNs, UsedBytes = outcome.Original.MemoryBytes, System = null },
             ResultReader.Of(new ReplayResult(outcome.Package.Plan, options, outcome.Engine, outcome.Host, outcome.Replay.Times, [],
-                new MemoryUse(0, outcome.Replay.MemoryBytes, PlanMemory.Of(outcome.Package.Plan).PeakBytes), outcome.Replay.CpuTimeNs, outcome.Verification)) with { Turns = Chunks(outcome.Replay.Times, each) });
+                new MemoryUse(0, outcome.Replay.MemoryBytes, PlanMemory.Of(outcome.Package.Plan).PeakBytes), outcome.Replay.CpuTimeNs, outcome.Verification)) with
+            { Turns = Chunks(outcome.Replay.Times, each) });
     }
 
     private FidelityReport RunJob(BenchWorkload workload)

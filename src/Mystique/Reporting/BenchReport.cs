@@ -41,8 +41,9 @@ public static class BenchReport
         foreach (var (name, report) in reports)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, report))} |\n");
         double[] errors = [.. reports.Where(r => r.Report.Time is not null).Select(r => Math.Abs(r.Report.Time!.Error)).Order()];
+        double median = errors.Length == 0 ? 0 : (errors[(errors.Length - 1) / 2] + errors[errors.Length / 2]) / 2;
         if (errors.Length > 0)
-            text.Append(CultureInfo.InvariantCulture, $"\nMedian error of the iteration time {FidelityText.Share(errors[errors.Length / 2])}, largest {FidelityText.Share(errors[^1])}.\n");
+            text.Append(CultureInfo.InvariantCulture, $"\nMedian error of the iteration time {FidelityText.Share(median)}, largest {FidelityText.Share(errors[^1])}.\n");
         foreach (var (name, report) in reports)
         {
             text.Append(CultureInfo.InvariantCulture, $"\n## {name}\n\n{FidelityText.Headline(report)}.\n");
