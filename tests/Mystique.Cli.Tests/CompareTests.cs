@@ -112,8 +112,8 @@ public sealed partial class CompareTests : IDisposable
             for i in range(40):
                 o.zero_grad(); m(d).sum().backward(); o.step()
             """);
-        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--", Python.Executable, File_("job.py")).AssertOk();
-        var result = CommandLine.Run("compare", File_("job"), File_("job"), "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "5", "--pace", "recorded", "--json", File_("r.json"), "--html", File_("r.html"));
+        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--system-metrics", "--", Python.Executable, File_("job.py")).AssertOk();
+        var result = CommandLine.Run("compare", File_("job"), File_("job"), "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "5", "--pace", "recorded", "--system-metrics", "--json", File_("r.json"), "--html", File_("r.html"));
         result.AssertOk();
         var json = Json(File_("r.json"));
         Assert.All(json.GetProperty("notes").EnumerateArray(), n => Assert.StartsWith("not measured: ", n.GetString(), StringComparison.Ordinal));

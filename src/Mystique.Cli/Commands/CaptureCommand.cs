@@ -29,6 +29,7 @@ internal static class CaptureCommand
         };
         values.AcceptOnlyFromAmong(Ranges, Values);
         var report = SharedOptions.Count("--report", 0, 1, "Run the job N times with the hook and N times with a clock alone, in turn, and say what capturing costs");
+        var system = SharedOptions.SystemMetrics();
         var runs = SharedOptions.Count("--noise", 0, 1, "After that, run the job N times more with a clock alone: how far it is from itself is what a replay cannot be closer than");
         var adopt = new Option<string?>("--adopt") { Description = "Instead of running a job, make capture folders of the traces and profiles in DIR (docs/collecting.md)", HelpName = "DIR" };
         var command = new Command("capture",
@@ -41,7 +42,7 @@ internal static class CaptureCommand
               mystique capture -o job --skip 50 -- torchrun --nproc-per-node 8 train.py
               mystique run job
             """)
-        { job, output, skip, reference, steps, values, report, runs, adopt };
+        { job, output, skip, reference, steps, values, system, report, runs, adopt };
         command.Validators.Add(result =>
         {
             bool hasJob = result.GetValue(job) is { Length: > 0 };
@@ -55,6 +56,7 @@ internal static class CaptureCommand
                 Skip = result.GetValue(skip),
                 Reference = result.GetValue(reference),
                 Steps = result.GetValue(steps),
+                SystemMetrics = result.GetValue(system),
                 Values = result.GetValue(values) switch { null => TensorValues.None, Ranges => TensorValues.Ranges, _ => TensorValues.Values },
             };
             string directory = result.GetValue(output)!;

@@ -23,6 +23,7 @@ internal static class CompareCommand
         var replay = SharedOptions.Replay.Create();
         var (engine, python) = SharedOptions.Engine();
         var pace = SharedOptions.Pace();
+        var system = SharedOptions.SystemMetrics();
         var html = new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" };
         var markdown = new Option<string?>("--markdown") { Description = "Write the report as Markdown into FILE; - is standard output", HelpName = "FILE" };
         var json = SharedOptions.Json();
@@ -41,7 +42,7 @@ internal static class CompareCommand
               mystique compare job job --engine python --pace recorded --html report.html
               mystique compare job result.json --fail-above 5%
             """)
-        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, html, markdown, json, failAbove };
+        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, system, html, markdown, json, failAbove };
         command.SetAction(result =>
         {
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
@@ -52,6 +53,7 @@ internal static class CompareCommand
             var right = ResultReader.IsResult(path) ? ResultReader.Read(path) : RunNow(path, replay.Read(result) with
             {
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
+                SystemMetrics = result.GetValue(system),
             }, result.GetValue(engine) == SharedOptions.Python ? result.GetValue(python)! : null);
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)

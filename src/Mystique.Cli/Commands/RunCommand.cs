@@ -40,6 +40,7 @@ internal static class RunCommand
         var kineto = new Option<string?>("--profile") { Description = "Write a Kineto profile of one iteration into FILE (--engine python)", HelpName = "FILE" };
         var traceOut = new Option<string?>("--trace-out") { Description = "Write the replay's timeline into FILE, as a Chrome trace that Perfetto opens", HelpName = "FILE" };
         var planning = SharedOptions.Planning.Create();
+        var system = SharedOptions.SystemMetrics();
         var json = SharedOptions.Json();
         var command = new Command("run",
             """
@@ -49,7 +50,7 @@ internal static class RunCommand
               mystique run trace.et.json.gz --iterations 50 --json result.json
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, json };
+        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, system, json };
         planning.AddTo(command);
         command.Validators.Add(result =>
         {
@@ -82,6 +83,7 @@ internal static class RunCommand
                 ProfileIterations = result.GetValue(noProfile) ? 0 : new ReplayOptions().ProfileIterations,
                 Verify = result.GetValue(verify) ?? (package is null || !VerificationMemory.Knows(package)),
                 CheckValues = result.GetValue(checkValues),
+                SystemMetrics = result.GetValue(system),
                 Device = result.GetValue(device)!,
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
                 KinetoFile = result.GetValue(kineto),

@@ -35,6 +35,11 @@ internal static class SharedOptions
         return (engine, new Option<string>("--python") { Description = "The Python of --engine python", HelpName = "EXE", DefaultValueFactory = _ => "python3" });
     }
 
+    public static Option<bool> SystemMetrics() => new("--system-metrics")
+    {
+        Description = "Sample processors, faults, context switches, memory, counters, energy and GPUs meanwhile; makes iterations longer by some percent",
+    };
+
     public static Option<string> Pace()
     {
         var pace = new Option<string>("--pace") { Description = "none: run flat out; recorded: calls start when they did in the original (generate --profile or --reference-time)", HelpName = "none|recorded", DefaultValueFactory = _ => "none" };

@@ -14,6 +14,9 @@ public sealed record CaptureOptions
 
     /// <summary>What is kept of integral tensors. The default is nothing.</summary>
     public TensorValues Values { get; init; }
+
+    /// <summary>Whether the job is sampled from outside meanwhile. The default is no: it makes iterations longer by some percent.</summary>
+    public bool SystemMetrics { get; init; }
 }
 
 /// <summary>What a capture keeps of the contents of integral tensors: indices, offsets, targets.</summary>

@@ -20,7 +20,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         CaptureFolder.CheckTarget(directory);
         try
         {
-            var samplers = new JobSamplers(_work);
+            var samplers = options.SystemMetrics ? new JobSamplers(_work) : null;
             int exitCode = Start("record", samplers);
             return Collect(exitCode, samplers);
         }
@@ -72,7 +72,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
             Directory.Delete(_work, recursive: true);
     }
 
-    private CaptureOutcome Collect(int exitCode, JobSamplers samplers)
+    private CaptureOutcome Collect(int exitCode, JobSamplers? samplers)
     {
         var all = HookStatus.ReadAll(_work).ToArray();
         // Launchers import PyTorch too: where a process had iterations, those that had none do not matter.
@@ -94,7 +94,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
                 Directory.CreateDirectory(directory);
                 try
                 {
-                    folders.Add(Keep(target, status, samplers.MetricsOf(status.Pid), folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
+                    folders.Add(Keep(target, status, samplers?.MetricsOf(status.Pid) ?? default, folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
                 }
                 catch (MystiqueException exception)
                 {

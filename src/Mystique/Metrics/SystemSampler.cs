@@ -5,12 +5,12 @@ namespace Mystique.Metrics;
 
 /// <summary>
 /// Samples a process and its machine, from outside, on a thread of its own, until it is disposed. A sample takes some
-/// 100 microseconds. Times are those of <see cref="Stopwatch.GetTimestamp"/>, which on Linux is CLOCK_MONOTONIC, as
+/// 100 microseconds here, and holds the process up for longer: ask for it where times matter less. Times are those of <see cref="Stopwatch.GetTimestamp"/>, which on Linux is CLOCK_MONOTONIC, as
 /// Python's <c>time.perf_counter_ns</c> is.
 /// </summary>
 internal sealed class SystemSampler : IDisposable
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Beyond so many the older half goes: a job can wait for days before it does what is asked for.</summary>
     private const int MaxSamples = 40_000;

@@ -26,6 +26,9 @@ public sealed record ReplayOptions
     /// <summary>Whether one iteration is observed and compared with the plan. The default is yes.</summary>
     public bool Verify { get; init; } = true;
 
+    /// <summary>Whether the worker is sampled from outside while iterations are measured. The default is no: it makes them longer by some percent.</summary>
+    public bool SystemMetrics { get; init; }
+
     /// <summary>Whether to refuse a replay that leaves an operator out.</summary>
     public bool Strict { get; init; }
 

@@ -24,8 +24,8 @@ public static class ReplayRunner
             session.Iterate(options.Warmup, "warming up");
         SystemMetrics? system;
         WorkerResponse measured;
-        using (var gpu = OperatingSystem.IsLinux() ? new GpuSampler() : null)
-        using (var sampler = OperatingSystem.IsLinux() ? new SystemSampler(session.WorkerId, gpu) : null)
+        using (var gpu = options.SystemMetrics && OperatingSystem.IsLinux() ? new GpuSampler() : null)
+        using (var sampler = options.SystemMetrics && OperatingSystem.IsLinux() ? new SystemSampler(session.WorkerId, gpu) : null)
         {
             long start = Stopwatch.GetTimestamp();
             measured = session.Iterate(options.Iterations, "measuring");
