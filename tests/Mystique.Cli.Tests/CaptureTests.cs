@@ -237,6 +237,26 @@ public sealed partial class CaptureTests : IDisposable
         AssertReplaysWhole(Target);
     }
 
+    /// <summary>Whatever goes wrong in the hook, also while it clears up, is its own concern.</summary>
+    [Fact]
+    public void Capture_HookThatFails_DoesNotReachTheJob()
+    {
+        NeedTorch();
+        string script = Script("""
+            import torch
+            Observer = getattr(torch.profiler, "ExecutionTraceObserver", None) or torch.profiler.ExecutionGraphObserver
+            Observer.stop = lambda self: 1 / 0
+            m = torch.nn.Linear(8, 8)
+            o = torch.optim.SGD(m.parameters(), 0.1)
+            for i in range(10):
+                o.zero_grad(); m(torch.rand(4, 8)).sum().backward(); o.step()
+            print("done")
+            """);
+        var result = Capture(["--skip", "2", "--reference", "2"], Python.Executable, script);
+        Assert.Equal((0, "done\n"), (result.ExitCode, result.Output));
+        Assert.Contains("the hook failed and went quiet: ZeroDivisionError", result.Error);
+    }
+
     /// <summary>Indices of a lookup are the job's, in the range and as they were.</summary>
     [Theory]
     [InlineData("ranges")]

@@ -1,6 +1,35 @@
 # Iterations: where one ends and the next begins.
 
 
+class _Patches:
+    """Wrappers in the places of classes' methods, and how to take them away."""
+
+    def __init__(self):
+        self.undo = []
+
+    def add(self, owner, name, wrapper):
+        """Puts what `wrapper` makes of a method in its place."""
+        import functools
+        own = name in owner.__dict__
+        original = getattr(owner, name)
+        wrapped = functools.wraps(original)(wrapper(original))
+        setattr(owner, name, wrapped)
+
+        def restore():
+            if owner.__dict__.get(name) is wrapped:
+                setattr(owner, name, original) if own else delattr(owner, name)
+        self.undo.append((owner, restore))
+
+    def has(self, owner):
+        return any(u[0] is owner for u in self.undo)
+
+    def take_away(self, owner=None):
+        """All of them, or those of one class."""
+        for entry in [u for u in self.undo if owner is None or u[0] is owner]:
+            entry[1]()
+            self.undo.remove(entry)
+
+
 class _Iterations:
     """Calls `on_end(source, by, is_new)` at the end of each iteration, and then `on_begin()` where the next one begins.
 
@@ -19,30 +48,14 @@ class _Iterations:
         self.heard = {}  # By id, how often since the leader's last.
         self.depth = {"optimizer": 0, "module": 0}
         self.has_optimizer = False
-        self.undo = []
+        self.patches = _Patches()
         self.is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", None) or (lambda: False)
-        self.patch(torch.optim.Optimizer, "__init__", self.watched_init)
-        self.patch(torch.nn.Module, "__call__", lambda call: self.watched(call, "module", self.on_module))
-        self.patch(torch.profiler.profile, "step", self.watched_profiler)
+        self.patches.add(torch.optim.Optimizer, "__init__", self.watched_init)
+        self.patches.add(torch.nn.Module, "__call__", lambda call: self.watched(call, "module", self.on_module))
+        self.patches.add(torch.profiler.profile, "step", self.watched_profiler)
 
-    def patch(self, owner, name, wrapper):
-        """Puts a wrapper in the place of a class's method, and remembers how to take it away."""
-        import functools
-        own = name in owner.__dict__
-        original = getattr(owner, name)
-        wrapped = functools.wraps(original)(wrapper(original))
-        setattr(owner, name, wrapped)
-
-        def restore():
-            if owner.__dict__.get(name) is wrapped:
-                setattr(owner, name, original) if own else delattr(owner, name)
-        self.undo.append((owner, restore))
-
-    def stop(self, owner=None):
-        """Takes the wrappers away, all of them or those of one class."""
-        for entry in [u for u in self.undo if owner is None or u[0] is owner]:
-            entry[1]()
-            self.undo.remove(entry)
+    def stop(self):
+        self.patches.take_away()
 
     def watched(self, call, source, on_call):
         """A wrapper that tells calls from outside from those within."""
@@ -68,8 +81,8 @@ class _Iterations:
             init(this, *args, **kwargs)
             self.has_optimizer = True
             owner = next((c for c in type(this).__mro__ if "step" in c.__dict__), None)
-            if owner is not None and self.undo and not any(u[0] is owner for u in self.undo):
-                self.patch(owner, "step", lambda step: self.watched(step, "optimizer", lambda by: self.end("optimizer", by) and self.on_begin()))
+            if owner is not None and self.patches.undo and not self.patches.has(owner):
+                self.patches.add(owner, "step", lambda step: self.watched(step, "optimizer", lambda by: self.end("optimizer", by) and self.on_begin()))
         return wrapper
 
     def watched_profiler(self, step):
@@ -101,12 +114,12 @@ class _Iterations:
                 return False
             self.source, self.leader, self.thread, is_new = source, id(by), self.thread_id(), True
             if source != "module":
-                self.stop(self.torch.nn.Module)
+                self.patches.take_away(self.torch.nn.Module)
         self.heard.clear()
         self.on_end(source, by, is_new)
         return True
 
     def narrow(self, module_type):
         """From now on watches calls of one class of modules, no longer of all."""
-        self.stop(self.torch.nn.Module)
-        self.patch(module_type, "__call__", lambda call: self.watched(call, "module", self.on_module))
+        self.patches.take_away(self.torch.nn.Module)
+        self.patches.add(module_type, "__call__", lambda call: self.watched(call, "module", self.on_module))

@@ -6,8 +6,6 @@ class _Recorder:
 
     def __init__(self, torch, folder):
         self.torch, self.folder = torch, folder
-        profiler = torch.profiler
-        self.observer_type = getattr(profiler, "ExecutionTraceObserver", None) or getattr(profiler, "ExecutionGraphObserver", None)
         self.observer = self.profile = self.label = self.values = None
         self.notes = []
 
@@ -20,7 +18,10 @@ class _Recorder:
         return profile is self.profile
 
     def start(self):
-        observer = self.observer_type()
+        observer_type = _observer_type(self.torch)
+        if observer_type is None:
+            raise RuntimeError(f"PyTorch {self.torch.__version__} has no execution-trace observer; 1.13 and newer have one")
+        observer = observer_type()
         observer.register_callback(os.path.join(self.folder, "et.json"))
         self.observer = observer
         try:
@@ -112,6 +113,11 @@ class _Recorder:
             for name in os.listdir(self.folder):
                 if name != "status.json":
                     os.remove(os.path.join(self.folder, name))
+
+
+def _observer_type(torch):
+    """The class of the observer; its older name is PyTorch 1.13's. None where there is none."""
+    return getattr(torch.profiler, "ExecutionTraceObserver", None) or getattr(torch.profiler, "ExecutionGraphObserver", None)
 
 
 def _device(torch):

@@ -81,15 +81,13 @@ class _Hook:
         self.before.close()
         entered = self.clock()
         self.recorder = _Recorder(self.torch, self.folder)
-        if self.recorder.observer_type is None:
-            raise RuntimeError(f"PyTorch {self.torch.__version__} has no execution-trace observer; 1.13 and newer have one")
         self.phase = "recording"
         self.job, self.rank = _describe(self.torch), _rank(self.torch)  # Now, for at its end the job may have left its process groups.
         self.write_status()
-        self.guard.is_ours_busy = True
-        self.recorder.start()
-        self.recorder.mark(self.count + 1)
-        self.guard.is_ours_busy, self.guard.is_ours_on = False, True
+        with self.guard:
+            self.recorder.start()
+            self.recorder.mark(self.count + 1)
+        self.guard.is_ours_on = True
         self.record_ns = self.clock() - entered
 
     def recording(self, source, by, is_new, now):
@@ -102,10 +100,10 @@ class _Hook:
         if len(self.recorded) < self.settings["steps"]:
             self.next = lambda: self.recorder.mark(self.count + 1)
             return None
-        self.guard.is_ours_busy = True
-        self.recorder.stop()
-        self.recorder.write()
-        self.guard.is_ours_busy = self.guard.is_ours_on = False
+        self.guard.is_ours_on = False
+        with self.guard:
+            self.recorder.stop()
+            self.recorder.write()
         self.notes += self.recorder.notes
         self.record_ns += self.clock() - now
         self.kept = self.count
@@ -154,26 +152,33 @@ class _Hook:
     def yield_to_job(self):
         """The job starts a profiler or an observer of its own: ours goes, and tries again later."""
         if self.phase == "recording":
-            self.abandon()
+            try:
+                self.abandon()
+            except Exception:
+                return self.fail()
             self.recorder, self.next, self.recorded, self.phase = None, None, [], "measuring"
             self.passed_over += 1
             self.before.mark()
+        return None
 
     def fail(self):
         import traceback
         self.error, self.phase = traceback.format_exc(), "done" if self.kept else "failed"
         self.iterations.stop()
         self.guard.stop()
-        if self.recorder is not None and not self.kept:
-            self.abandon()
-        self.write_status()
+        try:
+            if self.recorder is not None and not self.kept:
+                self.abandon()
+            self.write_status()
+        except Exception:
+            pass  # Nothing of this is the job's concern.
 
     failed = done
 
     def abandon(self):
-        self.guard.is_ours_busy = True
-        self.recorder.abandon()
-        self.guard.is_ours_busy = self.guard.is_ours_on = False
+        self.guard.is_ours_on = False
+        with self.guard:
+            self.recorder.abandon()
 
     def at_exit(self):
         if os.getpid() != self.pid:
@@ -207,7 +212,7 @@ class _Hook:
             "phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1], "iterations": self.count, "passed_over": self.passed_over,
             "source": self.first, "recorded_iteration": self.kept - len(self.recorded) + 1 if self.kept else None, "recorded_ns": self.recorded if self.kept else [],
             "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline, "device_peak_bytes": peak,
-            "has_kineto": bool(self.torch.autograd.kineto_available()), "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
+            "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
             "record_ns": self.record_ns, "error": self.error, "notes": self.notes, "job": self.job})
 
 
@@ -222,37 +227,38 @@ def _write_json(folder, status):
 class _Guard:
     """Knows whether the job has a profiler or an observer of its own on: there can be one of each at a time.
 
-    One that starts while ours are on gets its way: `on_collision` is called first.
+    One that starts while ours are on gets its way: `on_collision` is called first. What is called within a `with` is our own.
     """
 
     def __init__(self, torch, on_collision):
         self.torch, self.on_collision = torch, on_collision
-        self.is_ours_on = False
+        self.is_ours_on = self.is_changing = False
         self.observers = set()  # The job's, by id.
-        profile = torch.autograd.profiler.profile
-        observer = getattr(torch.profiler, "ExecutionTraceObserver", None) or getattr(torch.profiler, "ExecutionGraphObserver", None)
-        self.patched = []
+        self.patches = _Patches()
+        profile, observer = torch.autograd.profiler.profile, _observer_type(torch)
         for name in ("_prepare_trace", "_start_trace", "__enter__"):
-            self.patch(profile, name, lambda this: None)
+            if name in profile.__dict__:
+                self.watch(profile, name, lambda this: None)
         if observer is not None:
-            self.patch(observer, "register_callback", lambda this: self.observers.add(id(this)))
-            self.patch(observer, "unregister_callback", lambda this: self.observers.discard(id(this)), collides=False)
+            self.watch(observer, "register_callback", lambda this: self.observers.add(id(this)))
+            self.watch(observer, "unregister_callback", lambda this: self.observers.discard(id(this)), collides=False)
 
-    def patch(self, owner, name, note, collides=True):
-        original = owner.__dict__.get(name)
-        if original is None:
-            return
+    def watch(self, owner, name, note, collides=True):
+        def make(original):
+            def wrapper(this, *args, **kwargs):
+                if not self.is_changing:
+                    if self.is_ours_on and collides:
+                        self.on_collision()
+                    note(this)
+                return original(this, *args, **kwargs)
+            return wrapper
+        self.patches.add(owner, name, make)
 
-        def wrapper(this, *args, **kwargs):
-            if not self.is_ours_busy:
-                if self.is_ours_on and collides:
-                    self.on_collision()
-                note(this)
-            return original(this, *args, **kwargs)
-        setattr(owner, name, wrapper)
-        self.patched.append((owner, name, original, wrapper))
+    def __enter__(self):
+        self.is_changing = True
 
-    is_ours_busy = False  # While ours are being started or stopped, calls are our own.
+    def __exit__(self, *error):
+        self.is_changing = False
 
     def is_free(self, source, by, steps=1):
         """Whether the iteration that has just ended, and those that start now, are without a profiler or an observer of the job."""
@@ -262,9 +268,7 @@ class _Guard:
         return source != "profiler" or by.current_action == none and all(by.schedule(by.step_num + 1 + i) == none for i in range(steps))
 
     def stop(self):
-        for owner, name, original, wrapper in self.patched:
-            if owner.__dict__.get(name) is wrapper:
-                setattr(owner, name, original)
+        self.patches.take_away()
 
 
 class _Clock:
