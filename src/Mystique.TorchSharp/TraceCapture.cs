@@ -139,7 +139,7 @@ public sealed class TraceCapture : IDisposable
                 WriteCapture();
             else
                 CaptureFolder.Write(_directory, null, Record(string.Create(CultureInfo.InvariantCulture,
-                    $"nothing was captured: the program marked {_iteration} iterations; {Math.Max(1, _options.Skip) + _options.Reference + 1} are needed ({Math.Max(1, _options.Skip)} skipped, {_options.Reference} measured, 1 recorded)")), null, null, null);
+                    $"nothing was captured: the program marked {_iteration} iterations; {CaptureAccount.Needs(_options)}")), null, null, null);
         }
         finally
         {

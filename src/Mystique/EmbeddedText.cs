@@ -2,11 +2,11 @@ using System.Reflection;
 
 namespace Mystique;
 
-/// <summary>Python that comes along: a file whose source is in parts, in the order in which data flows through it.</summary>
+/// <summary>Text that comes along: tables, pages, and Python, whose source is in parts in the order in which data flows through it.</summary>
 internal static class EmbeddedText
 {
     /// <summary>The parts of a folder of the resources, joined in the order of their names.</summary>
-    /// <param name="folder">For example <c>run/</c>.</param>
+    /// <param name="folder">For example <c>run/</c>; the name of a resource gives that one.</param>
     public static string Join(string folder)
     {
         var assembly = Assembly.GetExecutingAssembly();

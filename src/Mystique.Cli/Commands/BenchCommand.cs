@@ -78,8 +78,8 @@ internal static class BenchCommand
                 // The interval and the verification are for the file: a terminal is narrow.
                 int[] shown = [.. BenchReport.Head.Index().Where(h => h.Item is not ("95 %" or "verification")).Select(h => h.Index)];
                 var table = Terminal.Table($"{reports.Count} workloads, {result.GetValue(rounds)} turns each", [.. shown.Select(i => BenchReport.Head[i])]);
-                foreach (var (name, report) in reports)
-                    table.Row([.. shown.Select(i => BenchReport.Row(name, report)[i])]);
+                foreach (var row in reports.Select(r => BenchReport.Row(r.Item1, r.Item2)))
+                    table.Row([.. shown.Select(i => row[i])]);
                 Terminal.Out.Write(table);
             }
             return (int)(failures.Count == 0 ? ExitCode.Done : ExitCode.ReplayFailed);

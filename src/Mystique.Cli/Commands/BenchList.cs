@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
 using Mystique.Examples;
+using Mystique.Planning;
 
 namespace Mystique.Cli.Commands;
 
@@ -26,19 +27,10 @@ internal static class BenchList
     public static ImmutableArray<BenchWorkload> Read(string path, string python)
     {
         string file = Directory.Exists(path) ? Path.Combine(path, FileName) : path;
-        string[] lines;
-        try
-        {
-            lines = File.ReadAllLines(file);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Problems.TableUnreadable(file, exception);
-        }
         var workloads = ImmutableArray.CreateBuilder<BenchWorkload>();
-        foreach (var (index, raw) in lines.Index())
+        foreach (var (index, raw) in TableText.ReadFile(file).Split('\n').Index())
         {
-            string line = raw.Split('#')[0].Trim();
+            string line = TableText.WithoutComment(raw).Trim();
             if (line.Length == 0)
                 continue;
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);

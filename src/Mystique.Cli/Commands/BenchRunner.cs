@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
@@ -26,12 +25,11 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
     {
         var outcome = Terminal.WithProgress(progress => new OriginalComparison(name, WorkerProcess.StartCommand, options, progress).Run(rounds, folder));
         var original = OriginalReader.OfCapture(CaptureFolder.Read(Path.Combine(folder, $"{name}.capture")));
-        int each = options.Iterations;
         return FidelityComparer.Compare(
-            original with { Name = name, Times = outcome.Original.Times, Repeats = Chunks(outcome.Original.Times, each), Turns = Chunks(outcome.Original.Times, each), CpuTimeNs = outcome.Original.CpuTimeNs, UsedBytes = outcome.Original.MemoryBytes, System = null },
+            original with { Name = name, Times = outcome.Original.Times, Turns = outcome.Original.Turns, CpuTimeNs = outcome.Original.CpuTimeNs, UsedBytes = outcome.Original.MemoryBytes, System = null },
             ResultReader.Of(new ReplayResult(outcome.Package.Plan, options, outcome.Engine, outcome.Host, outcome.Replay.Times, [],
                 new MemoryUse(0, outcome.Replay.MemoryBytes, PlanMemory.Of(outcome.Package.Plan).PeakBytes), outcome.Replay.CpuTimeNs, outcome.Verification)) with
-            { Turns = Chunks(outcome.Replay.Times, each) });
+            { Turns = outcome.Replay.Turns });
     }
 
     private FidelityReport RunJob(BenchWorkload workload)
@@ -78,10 +76,7 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
             new MemoryUse(0, side.MemoryBytes, PlanMemory.Of(plan).PeakBytes), side.CpuTimeNs, verification)
         { OperatorTimesNs = times });
         return FidelityComparer.Compare(
-            original with { Name = Path.GetFileName(target), Times = new SampleStatistics([.. originals.SelectMany(o => o.SamplesNs)]), Repeats = [.. originals], Turns = [.. originals], System = null },
-            WatchedReplay.Apply(run, trace, kineto) with { Turns = Chunks(side.Times, options.Iterations) });
+            original with { Name = Path.GetFileName(target), Times = new SampleStatistics([.. originals.SelectMany(o => o.SamplesNs)]), Turns = [.. originals], System = null },
+            WatchedReplay.Apply(run, trace, kineto) with { Turns = side.Turns });
     }
-
-    /// <summary>The turns' own samples.</summary>
-    private static ImmutableArray<SampleStatistics> Chunks(SampleStatistics all, int each) => [.. all.SamplesNs.Chunk(each).Select(c => new SampleStatistics([.. c]))];
 }

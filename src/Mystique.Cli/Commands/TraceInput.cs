@@ -33,14 +33,9 @@ internal sealed record TraceInput(string Trace, string? Profile, CaptureReferenc
             return ProfileLinker.Link(trace, profile);
         if (Profile is null)
             return null;
-        try
-        {
-            return ProfileLinker.Link(trace, Profile);
-        }
-        catch (MystiqueException exception)
-        {
-            Console.Error.WriteLine($"warning: {Profile} is not used: {exception.What}");
-            return null;
-        }
+        var linked = ProfileLinker.TryLink(trace, Profile, out string why);
+        if (linked is null)
+            Console.Error.WriteLine($"warning: {Profile} is not used: {why}");
+        return linked;
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mystique.Fidelity;
+using Mystique.Reporting;
 using Spectre.Console;
 
 namespace Mystique.Cli.Reporting;
@@ -12,12 +13,12 @@ internal static class ComparisonTables
         var plan = result.Package.Plan;
         var (original, replay) = (result.Original, result.Replay);
         var table = Terminal.Table($"{result.Name}: original against replay, measured in turn", "measure", "original", "replay", "difference");
-        table.Row("iteration time, median", Terminal.Milliseconds(original.Times.MedianNs), Terminal.Milliseconds(replay.Times.MedianNs), Terminal.Difference(result.TimeError));
-        table.Row("5th percentile", Terminal.Milliseconds(original.Times.P5Ns), Terminal.Milliseconds(replay.Times.P5Ns), Terminal.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
-        table.Row("95th percentile", Terminal.Milliseconds(original.Times.P95Ns), Terminal.Milliseconds(replay.Times.P95Ns), Terminal.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
-        table.Row("processor time of an iteration", Terminal.Milliseconds(original.CpuTimeNs), Terminal.Milliseconds(replay.CpuTimeNs), Terminal.Difference(result.CpuTimeError));
-        table.Row("peak memory", Terminal.Megabytes(original.MemoryBytes), Terminal.Megabytes(replay.MemoryBytes), Terminal.Difference(result.MemoryError));
-        table.Row("operators", Terminal.Number(plan.SelectedCount), Terminal.Number(plan.ReplayedCount), Terminal.Percent(plan.Coverage));
+        table.Row("iteration time, median", Terminal.Milliseconds(original.Times.MedianNs), Terminal.Milliseconds(replay.Times.MedianNs), Figures.Difference(result.TimeError));
+        table.Row("5th percentile", Terminal.Milliseconds(original.Times.P5Ns), Terminal.Milliseconds(replay.Times.P5Ns), Figures.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
+        table.Row("95th percentile", Terminal.Milliseconds(original.Times.P95Ns), Terminal.Milliseconds(replay.Times.P95Ns), Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
+        table.Row("processor time of an iteration", Terminal.Milliseconds(original.CpuTimeNs), Terminal.Milliseconds(replay.CpuTimeNs), Figures.Difference(result.CpuTimeError));
+        table.Row("peak memory", Figures.Megabytes(original.MemoryBytes), Figures.Megabytes(replay.MemoryBytes), Figures.Difference(result.MemoryError));
+        table.Row("operators", Figures.Number(plan.SelectedCount), Figures.Number(plan.ReplayedCount), Figures.Percent(plan.Coverage));
         table.Row("verification", "", RunTables.DescribeVerification(result.Verification), "");
         Terminal.Out.Write(table);
         Terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -20,7 +20,7 @@ internal static class FidelityTables
         {
             var times = Terminal.Table("time by kind of operator, what explains most first", "operator", "original", "replay", "original").AddColumn("replay").AddColumn("difference");
             foreach (var kind in kinds)
-                times.Row(kind.Name, Terminal.Number(kind.OriginalCount), Terminal.Number(kind.ReplayCount), Terminal.Milliseconds(kind.OriginalNs!.Value), Terminal.Milliseconds(kind.ReplayNs!.Value),
+                times.Row(kind.Name, Figures.Number(kind.OriginalCount), Figures.Number(kind.ReplayCount), Terminal.Milliseconds(kind.OriginalNs!.Value), Terminal.Milliseconds(kind.ReplayNs!.Value),
                     $"{(kind.DifferenceNs < 0 ? "-" : "+")}{Terminal.Milliseconds(Math.Abs(kind.DifferenceNs))}");
             Terminal.Out.Write(times);
         }

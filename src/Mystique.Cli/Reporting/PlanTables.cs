@@ -13,9 +13,9 @@ internal static class PlanTables
     {
         Terminal.Out.WriteLine($"coverage: {Describe(plan)}");
         if (plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)) is > 0 and int prepared)
-            Terminal.Out.WriteLine($"prepared inputs: {Terminal.Number(prepared)} (values that decide what runs, and that the replay's own would not be)");
+            Terminal.Out.WriteLine($"prepared inputs: {Figures.Number(prepared)} (values that decide what runs, and that the replay's own would not be)");
         if (plan.Times is { DeviceNs: > 0 } times)
-            Terminal.Out.WriteLine($"device: {Terminal.Milliseconds(times.DeviceNs)} of work in {Terminal.Number(times.Kernels.Sum(k => k.Count))} kernels and copies that operators started; {Terminal.Percent(times.UnexplainedShare)} of the time that no operator explains");
+            Terminal.Out.WriteLine($"device: {Terminal.Milliseconds(times.DeviceNs)} of work in {Figures.Number(times.Kernels.Sum(k => k.Count))} kernels and copies that operators started; {Figures.Percent(times.UnexplainedShare)} of the time that no operator explains");
         foreach (string note in plan.Source.Notes)
             Terminal.Out.WriteLine($"note: {note}");
         var kinds = ReplacedKind.Of(plan);
@@ -23,7 +23,7 @@ internal static class PlanTables
             return;
         var table = Terminal.Table("not run as recorded", "operator", "count").AddColumn("instead").AddColumn("reason");
         foreach (var kind in kinds.Take(MaxReasons))
-            table.Row(kind.Name, Terminal.Number(kind.Count), kind.By.Length > 0 ? $"{kind.RemedyName}: {kind.By}" : kind.RemedyName, kind.Reason);
+            table.Row(kind.Name, Figures.Number(kind.Count), kind.Instead, kind.Reason);
         if (kinds.Length > MaxReasons)
             table.Row($"and {kinds.Length - MaxReasons} kinds more", "", "", "");
         Terminal.Out.Write(table);
@@ -32,10 +32,10 @@ internal static class PlanTables
     /// <summary>How many operators run as recorded, and what becomes of the others.</summary>
     public static string Describe(ReplayPlan plan)
     {
-        string text = $"{Terminal.Number(plan.ReplayedCount)} of {Terminal.Number(plan.SelectedCount)} operators as recorded ({Terminal.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})";
+        string text = $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} operators as recorded ({Figures.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})";
         foreach (var (remedy, name) in ((Remedy, string)[])[(Remedy.Substitute, "substituted"), (Remedy.StandIn, "stand-ins"), (Remedy.Missing, "missing")])
             if (plan.CountOf(remedy) is > 0 and int count)
-                text += $", {Terminal.Number(count)} {name}";
+                text += $", {Figures.Number(count)} {name}";
         return text;
     }
 }

@@ -1,5 +1,6 @@
 using Mystique.Fidelity;
 using Mystique.Replay;
+using Mystique.Reporting;
 using Spectre.Console;
 
 namespace Mystique.Cli.Reporting;
@@ -19,18 +20,18 @@ internal static class RunTables
         table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs));
         table.Row("5th to 95th percentile", $"{Terminal.Milliseconds(times.P5Ns)} to {Terminal.Milliseconds(times.P95Ns)}");
         if (plan.Times is { } original)
-            table.Row("the original's iteration", $"{Terminal.Milliseconds(original.IterationNs)} ({Terminal.Difference(times.MedianNs / original.IterationNs - 1)} here)");
+            table.Row("the original's iteration", $"{Terminal.Milliseconds(original.IterationNs)} ({Figures.Difference(times.MedianNs / original.IterationNs - 1)} here)");
         table.Row("iterations (warm-up apart)", $"{times.SamplesNs.Length} (+ {result.Options.Warmup})");
-        table.Row("operators replayed", $"{Terminal.Number(plan.ReplayedCount)} of {Terminal.Number(plan.SelectedCount)} ({Terminal.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})");
+        table.Row("operators replayed", $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} ({Figures.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})");
         table.Row("verification", DescribeVerification(result.Verification));
         if (result.Pace is { } pace)
         {
-            table.Row("waits of an iteration", $"{Terminal.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");
-            table.Row("calls that were late", $"{Terminal.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
+            table.Row("waits of an iteration", $"{Figures.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");
+            table.Row("calls that were late", $"{Figures.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
         }
         table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs, plan.Reference?.CpuTimeNs, Terminal.Milliseconds));
-        table.Row("peak memory over the start", Terminal.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes, plan.Reference?.UsedBytes, Terminal.Megabytes));
-        table.Row("peak of the plan's tensors", Terminal.Megabytes(result.Memory.PlannedPeakBytes));
+        table.Row("peak memory over the start", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes, plan.Reference?.UsedBytes, Figures.Megabytes));
+        table.Row("peak of the plan's tensors", Figures.Megabytes(result.Memory.PlannedPeakBytes));
         table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
         table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");
         table.Row("host", $"{result.Host.Processor}, {result.Host.Processors} processors");
@@ -44,13 +45,13 @@ internal static class RunTables
     public static string DescribeVerification(VerificationResult? verification) => verification switch
     {
         null => "not asked for",
-        { IsExact: true } => $"exact: {Terminal.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? "" : " (strides not recorded)"),
-        _ => $"{Terminal.Number(verification.ExactCount)} of {Terminal.Number(verification.ExpectedCount)} exact, {Terminal.Number(verification.Differences.Length)} differences",
+        { IsExact: true } => $"exact: {Figures.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? "" : " (strides not recorded)"),
+        _ => $"{Figures.Number(verification.ExactCount)} of {Figures.Number(verification.ExpectedCount)} exact, {Figures.Number(verification.Differences.Length)} differences",
     };
 
     /// <summary>What the original had, and how far off the replay is.</summary>
     private static string Against(double replay, double? original, Func<double, string> format) =>
-        original is > 0 and { } value ? $" (original: {format(value)}, {Terminal.Difference(replay / value - 1)} here)" : "";
+        original is > 0 and { } value ? $" (original: {format(value)}, {Figures.Difference(replay / value - 1)} here)" : "";
 
     private static void WriteNonFinite(ReplayResult result)
     {
@@ -69,11 +70,11 @@ internal static class RunTables
         double total = result.OperatorKinds.Sum(k => k.TimeNs);
         var table = Terminal.Table("time by kind of operator (a pass of its own)", "operator", "count", "time", "share");
         foreach (var kind in result.OperatorKinds.Take(MaxKinds))
-            table.Row(kind.Name, Terminal.Number(kind.Count), Terminal.Milliseconds(kind.TimeNs), Terminal.Percent(kind.TimeNs / total));
+            table.Row(kind.Name, Figures.Number(kind.Count), Terminal.Milliseconds(kind.TimeNs), Figures.Percent(kind.TimeNs / total));
         if (result.OperatorKinds.Length > MaxKinds)
         {
             var rest = result.OperatorKinds.Skip(MaxKinds).ToArray();
-            table.Row($"{rest.Length} kinds more", Terminal.Number(rest.Sum(k => k.Count)), Terminal.Milliseconds(rest.Sum(k => k.TimeNs)), Terminal.Percent(rest.Sum(k => k.TimeNs) / total));
+            table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)), Terminal.Milliseconds(rest.Sum(k => k.TimeNs)), Figures.Percent(rest.Sum(k => k.TimeNs) / total));
         }
         Terminal.Out.Write(table);
     }
@@ -84,7 +85,7 @@ internal static class RunTables
             return;
         var table = Terminal.Table("differences from the trace", "node", "operator").AddColumn("what differs");
         foreach (var difference in verification.Differences.Take(MaxDifferences))
-            table.Row(difference.NodeId == 0 ? "" : Terminal.Number(difference.NodeId), difference.Operator, difference.What);
+            table.Row(difference.NodeId == 0 ? "" : Figures.Number(difference.NodeId), difference.Operator, difference.What);
         if (verification.Differences.Length > MaxDifferences)
             table.Row("", $"and {verification.Differences.Length - MaxDifferences} more", "");
         Terminal.Out.Write(table);

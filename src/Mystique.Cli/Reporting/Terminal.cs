@@ -85,15 +85,6 @@ internal static class Terminal
 
     public static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString(nanoseconds < 1e8 ? "N3" : "N1", CultureInfo.InvariantCulture) + " ms";
 
-    public static string Megabytes(double bytes) => (bytes / 1e6).ToString("N1", CultureInfo.InvariantCulture) + " MB";
-
-    public static string Percent(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
-
-    /// <summary>A difference as a share of what is differed from: <c>+1.4 %</c>.</summary>
-    public static string Difference(double share) => share.ToString("+0.0 %;-0.0 %;0.0 %", CultureInfo.InvariantCulture);
-
-    public static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
-
     /// <summary>A table in the style of all of them; the first column is text, the others are numbers.</summary>
     public static Table Table(string title, params ReadOnlySpan<string> columns)
     {

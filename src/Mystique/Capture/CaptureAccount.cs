@@ -7,15 +7,22 @@ internal static class CaptureAccount
 {
     private const string Shorter = "ask for less: --skip 1 --reference 0";
 
+    /// <summary>How many iterations a capture needs.</summary>
+    public static string Needs(CaptureOptions options)
+    {
+        int skipped = Math.Max(1, options.Skip);
+        return string.Create(CultureInfo.InvariantCulture, $"{skipped + options.Reference + options.Steps} are needed ({skipped} skipped, {options.Reference} measured, {options.Steps} recorded)");
+    }
+
     /// <summary>What came of a process that completed iterations.</summary>
     /// <param name="status">What the hook wrote.</param>
     /// <param name="options">What was asked for.</param>
     /// <param name="exitCode">The job's exit code.</param>
-    /// <param name="hasTrace">Whether the observer wrote a trace.</param>
+    /// <param name="hasTrace">Whether a recording was completed, and the observer wrote a trace.</param>
     public static IEnumerable<string> Of(HookStatus status, CaptureOptions options, int exitCode, bool hasTrace)
     {
         string source = status.Source is { } s ? string.Create(CultureInfo.InvariantCulture, $"{Kind(s.Source)} {s.Name}") : "";
-        if (status.HasRecording && hasTrace)
+        if (hasTrace)
         {
             yield return string.Create(CultureInfo.InvariantCulture, $"recorded iteration {status.RecordedIteration}{(status.RecordedNs.Length > 1 ? $" to {status.RecordedIteration + status.RecordedNs.Length - 1}" : "")}, by the {source}");
             if (status.After.SamplesNs.Length < options.Reference && status.Phase != "done")
@@ -27,8 +34,7 @@ internal static class CaptureAccount
         }
         else
         {
-            int needed = Math.Max(1, options.Skip) + options.Reference + options.Steps;
-            yield return string.Create(CultureInfo.InvariantCulture, $"nothing was recorded: the job ended after {status.Iterations} iterations{(status.Ended ? "" : " or more")}, by the {source}; {needed} are needed ({Math.Max(1, options.Skip)} skipped, {options.Reference} measured, {options.Steps} recorded): {Shorter}");
+            yield return string.Create(CultureInfo.InvariantCulture, $"nothing was recorded: the job ended after {status.Iterations} iterations{(status.Ended ? "" : " or more")}, by the {source}; {Needs(options)}: {Shorter}");
         }
         if (status.PassedOver > 0)
             yield return string.Create(CultureInfo.InvariantCulture, $"{status.PassedOver} iterations were passed over, for the job had a profiler of its own on");

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.IO.Compression;
 using System.Text.RegularExpressions;
 using Mystique.Diagnostics;
 using Mystique.Profiles;
@@ -15,10 +14,6 @@ namespace Mystique.Capture;
 /// </summary>
 internal sealed partial class CaptureAdopter
 {
-    /// <summary>Profiles unpack to 10 to 30 times their size; gzip could make it 1,000 of what means harm.</summary>
-    private const long MaxRatio = 200;
-    private const long UnpackedFloorBytes = 4L << 30;
-
     private readonly List<FoundTrace> _traces = [];
     private readonly List<FoundProfile> _profiles = [];
     private readonly ImmutableArray<string>.Builder _passedOver = ImmutableArray.CreateBuilder<string>();
@@ -135,7 +130,7 @@ internal sealed partial class CaptureAdopter
         {
             try
             {
-                return (candidate, ProfileLinker.Link(trace.Trace, candidate.Text));
+                return (candidate, ProfileLinker.Link(trace.Trace, candidate.Profile));
             }
             catch (MystiqueException)
             {
@@ -162,9 +157,8 @@ internal sealed partial class CaptureAdopter
         }
         try
         {
-            using var gzip = new GZipStream(head, CompressionMode.Decompress);
-            using var bounded = new BoundedStream(gzip, () => UnpackedFloorBytes + MaxRatio * head.TotalBytes, () => Problems.TraceUnpacksTooFar(file, MaxRatio));
-            bounded.CopyTo(target);
+            using var gzip = BoundedStream.Unpack(head, KinetoReader.UnpackedFloorBytes, file);
+            gzip.CopyTo(target);
             // Where a packed file ends too soon, the decompressor just stops; the last four bytes are the text's size (RFC 1952, ISIZE).
             return head.LastFourBytes == (uint)target.Length;
         }

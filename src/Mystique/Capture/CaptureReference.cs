@@ -122,14 +122,6 @@ public sealed record CaptureWindow
     /// <summary>The most resident memory that belongs to no file, in bytes.</summary>
     public long PeakBytes { get; init; }
 
-    /// <summary>When they started, by the machine's monotonic clock, in nanoseconds; 0 where it is not known. Not in files.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public long StartNs { get; init; }
-
-    /// <summary>When they ended.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public long EndNs { get; init; }
-
     /// <summary>What the process did to its machine meanwhile; null where that was not sampled.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SystemMetrics? System { get; init; }

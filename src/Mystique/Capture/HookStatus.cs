@@ -17,11 +17,10 @@ internal sealed record HookStatus
     public HookSource? Source { get; init; }
     public long? RecordedIteration { get; init; }
     public ImmutableArray<long> RecordedNs { get; init; } = [];
-    public CaptureWindow Before { get; init; } = new();
-    public CaptureWindow After { get; init; } = new();
+    public HookWindow Before { get; init; } = new();
+    public HookWindow After { get; init; } = new();
     public long BaselineBytes { get; init; }
     public long DevicePeakBytes { get; init; }
-    public bool HasKineto { get; init; }
     public long StartUpNs { get; init; }
     public long OwnNs { get; init; }
     public long RecordNs { get; init; }
@@ -40,9 +39,22 @@ internal sealed record HookStatus
     {
         foreach (string folder in Directory.EnumerateDirectories(work).Order(StringComparer.Ordinal))
         {
-            string file = Path.Combine(folder, "status.json");
-            if (File.Exists(file) && JsonSerializer.Deserialize<HookStatus>(File.ReadAllBytes(file), SnakeJson.Compact) is { } status)
+            if (TryRead(folder) is { } status)
                 yield return (status, folder);
+        }
+    }
+
+    /// <summary>The status in a process's folder; null where there is none, or none that can be read now.</summary>
+    public static HookStatus? TryRead(string folder)
+    {
+        string file = Path.Combine(folder, "status.json");
+        try
+        {
+            return File.Exists(file) ? JsonSerializer.Deserialize<HookStatus>(File.ReadAllBytes(file), SnakeJson.Compact) : null;
+        }
+        catch (Exception exception) when (exception is IOException or JsonException)
+        {
+            return null;
         }
     }
 
@@ -56,8 +68,8 @@ internal sealed record HookStatus
         SourceName = Source?.Name ?? "",
         RecordedIteration = RecordedIteration,
         RecordedNs = RecordedNs,
-        Before = Before with { StartNs = 0, EndNs = 0, System = system.Before },
-        After = After with { StartNs = 0, EndNs = 0, System = system.After },
+        Before = Before.ToWindow(system.Before),
+        After = After.ToWindow(system.After),
         BaselineBytes = BaselineBytes,
         DevicePeakBytes = DevicePeakBytes,
         Device = Job!.Device,
@@ -68,6 +80,18 @@ internal sealed record HookStatus
         Environment = Job.Environment,
         ProcessGroups = Job.ProcessGroups,
     };
+}
+
+/// <summary>Untouched iterations, and when they were by the machine's monotonic clock, in nanoseconds.</summary>
+internal sealed record HookWindow
+{
+    public ImmutableArray<long> SamplesNs { get; init; } = [];
+    public long CpuTimeNs { get; init; }
+    public long PeakBytes { get; init; }
+    public long StartNs { get; init; }
+    public long EndNs { get; init; }
+
+    public CaptureWindow ToWindow(SystemMetrics? system) => new() { SamplesNs = SamplesNs, CpuTimeNs = CpuTimeNs, PeakBytes = PeakBytes, System = system };
 }
 
 /// <summary>What marks the iterations.</summary>

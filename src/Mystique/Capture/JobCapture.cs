@@ -76,21 +76,21 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     {
         var all = HookStatus.ReadAll(_work).ToArray();
         // Launchers import PyTorch too: where a process had iterations, those that had none do not matter.
-        var jobs = all.Where(s => s.Status.Iterations > 0).ToArray();
+        var jobs = all.Where(s => s.Status.Iterations > 0).Select(s => (s.Status, s.Folder, HasTrace: s.Status.HasRecording && File.Exists(TraceOf(s.Folder)))).ToArray();
         var record = new CaptureRecord { Command = command, Options = options, ExitCode = exitCode };
         var folders = ImmutableArray.CreateBuilder<CaptureFolder>();
         var account = ImmutableArray.CreateBuilder<string>();
-        var recorded = jobs.Where(s => s.Status.HasRecording && File.Exists(TraceOf(s.Folder))).ToArray();
-        bool isAlone = recorded.Length == 1 && recorded[0].Status.WorldSize == 1;
+        var recorded = jobs.Where(j => j.HasTrace).Select(j => j.Status).ToArray();
+        bool isAlone = recorded is [{ WorldSize: 1 }];
         if (recorded.Length > 0 && !isAlone && File.Exists(Path.Combine(directory, CaptureFolder.RecordFile)))
             Directory.Delete(directory, recursive: true); // An old capture of a job with one rank, or of nothing.
-        foreach (var (status, folder) in jobs)
+        foreach (var (status, folder, hasTrace) in jobs)
         {
             string who = jobs.Length == 1 && status.WorldSize == 1 ? "" : status.WorldSize > 1 ? $"rank {status.Rank}: " : $"process {status.Pid}: ";
-            var sentences = CaptureAccount.Of(status, options, exitCode, File.Exists(TraceOf(folder))).ToImmutableArray();
-            if (status.HasRecording && File.Exists(TraceOf(folder)))
+            var sentences = CaptureAccount.Of(status, options, exitCode, hasTrace).ToImmutableArray();
+            if (hasTrace)
             {
-                string target = isAlone ? directory : Path.Combine(directory, NameOf(status, recorded.Select(r => r.Status)));
+                string target = isAlone ? directory : Path.Combine(directory, NameOf(status, recorded));
                 Directory.CreateDirectory(directory);
                 try
                 {

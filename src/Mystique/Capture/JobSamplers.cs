@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
 using Mystique.Metrics;
 
 namespace Mystique.Capture;
@@ -69,19 +68,8 @@ internal sealed class JobSamplers(string work)
             _done[process] = status is null ? default : (Between(sampler, status.Before), Between(sampler, status.After));
     }
 
-    private static SystemMetrics? Between(SystemSampler sampler, CaptureWindow window) => window.EndNs <= window.StartNs ? null
+    private static SystemMetrics? Between(SystemSampler sampler, HookWindow window) => window.EndNs <= window.StartNs ? null
         : sampler.Between((long)(window.StartNs * (Stopwatch.Frequency / 1e9)), (long)(window.EndNs * (Stopwatch.Frequency / 1e9)));
 
-    private HookStatus? StatusOf(int process)
-    {
-        try
-        {
-            string file = Path.Combine(work, process.ToString(CultureInfo.InvariantCulture), "status.json");
-            return File.Exists(file) ? JsonSerializer.Deserialize<HookStatus>(File.ReadAllBytes(file), SnakeJson.Compact) : null;
-        }
-        catch (Exception exception) when (exception is IOException or JsonException)
-        {
-            return null;
-        }
-    }
+    private HookStatus? StatusOf(int process) => HookStatus.TryRead(Path.Combine(work, process.ToString(CultureInfo.InvariantCulture)));
 }

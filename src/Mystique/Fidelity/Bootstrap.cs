@@ -19,13 +19,9 @@ internal static class Bootstrap
     public static ErrorInterval MedianError(SampleStatistics original, SampleStatistics replay)
     {
         uint state = (uint)(original.SamplesNs.Length * 31 + replay.SamplesNs.Length);
-        long[] a = new long[original.SamplesNs.Length];
-        long[] b = new long[replay.SamplesNs.Length];
-        double[] errors = new double[Draws];
-        for (int i = 0; i < Draws; i++)
-            errors[i] = DrawMedian(replay, b, ref state) / DrawMedian(original, a, ref state) - 1;
-        Array.Sort(errors);
-        return new ErrorInterval(replay.MedianNs / original.MedianNs - 1, errors[(int)(Draws * Tail / 100)], errors[(int)(Draws * (100 - Tail) / 100) - 1]);
+        double[] a = [.. original.SamplesNs];
+        double[] b = [.. replay.SamplesNs];
+        return Interval(replay.MedianNs / original.MedianNs - 1, () => DrawMedian(b, ref state) / DrawMedian(a, ref state) - 1);
     }
 
     /// <summary>The median of the turns' own errors, with its interval of 95% confidence: turns are drawn, not samples.</summary>
@@ -35,22 +31,23 @@ internal static class Bootstrap
     {
         double[] turns = [.. original.Zip(replay, (a, b) => b.MedianNs / a.MedianNs - 1)];
         uint state = (uint)turns.Length;
-        double[] errors = new double[Draws];
-        double[] draw = new double[turns.Length];
-        for (int i = 0; i < Draws; i++)
-        {
-            for (int j = 0; j < draw.Length; j++)
-                draw[j] = turns[Next(ref state, turns.Length)];
-            errors[i] = MedianOf(draw);
-        }
-        Array.Sort(errors);
-        return new ErrorInterval(MedianOf([.. turns]), errors[(int)(Draws * Tail / 100)], errors[(int)(Draws * (100 - Tail) / 100) - 1]);
+        return Interval(MedianOf([.. turns]), () => DrawMedian(turns, ref state));
     }
 
-    private static double MedianOf(double[] values)
+    /// <summary>The median; the values are sorted.</summary>
+    internal static double MedianOf(double[] values)
     {
         Array.Sort(values);
         return (values[(values.Length - 1) / 2] + values[values.Length / 2]) / 2;
+    }
+
+    private static ErrorInterval Interval(double error, Func<double> draw)
+    {
+        double[] errors = new double[Draws];
+        for (int i = 0; i < Draws; i++)
+            errors[i] = draw();
+        Array.Sort(errors);
+        return new ErrorInterval(error, errors[(int)(Draws * Tail / 100)], errors[(int)(Draws * (100 - Tail) / 100) - 1]);
     }
 
     /// <summary>A linear congruential generator (Numerical Recipes); its high bits choose.</summary>
@@ -60,11 +57,11 @@ internal static class Bootstrap
         return (int)((ulong)state * (ulong)count >> 32);
     }
 
-    private static double DrawMedian(SampleStatistics samples, long[] draw, ref uint state)
+    private static double DrawMedian(double[] samples, ref uint state)
     {
+        double[] draw = new double[samples.Length];
         for (int i = 0; i < draw.Length; i++)
-            draw[i] = samples.SamplesNs[Next(ref state, draw.Length)];
-        Array.Sort(draw);
-        return (draw[(draw.Length - 1) / 2] + draw[draw.Length / 2]) / 2.0;
+            draw[i] = samples[Next(ref state, draw.Length)];
+        return MedianOf(draw);
     }
 }

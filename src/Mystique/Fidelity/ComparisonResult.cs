@@ -39,9 +39,15 @@ public sealed record ComparisonResult(
 /// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds.</param>
 public sealed record ComparedSide(SampleStatistics Times, long MemoryBytes, double CpuTimeNs)
 {
+    /// <summary>The iteration times by turn.</summary>
+    public ImmutableArray<SampleStatistics> Turns { get; init; } = [];
+
     internal static ComparedSide Of(IReadOnlyList<WorkerResponse> rounds)
     {
         var samples = rounds.SelectMany(r => r.SamplesNs!.Value).ToImmutableArray();
-        return new ComparedSide(new SampleStatistics(samples), rounds.Max(r => r.PeakBytes - r.BaselineBytes), (double)rounds.Sum(r => r.CpuTimeNs) / samples.Length);
+        return new ComparedSide(new SampleStatistics(samples), rounds.Max(r => r.PeakBytes - r.BaselineBytes), (double)rounds.Sum(r => r.CpuTimeNs) / samples.Length)
+        {
+            Turns = [.. rounds.Select(r => new SampleStatistics(r.SamplesNs!.Value))],
+        };
     }
 }

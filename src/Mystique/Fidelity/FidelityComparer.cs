@@ -43,7 +43,7 @@ public static class FidelityComparer
     /// <summary>Half the spread of the original's medians around their middle would hide in theirs: so the whole of it counts.</summary>
     private static double? NoiseOf(ComparedRun original)
     {
-        double[] medians = [.. original.Repeats.Where(r => !r.SamplesNs.IsEmpty).Select(r => r.MedianNs)];
+        double[] medians = [.. (original.Turns.IsEmpty ? original.Repeats : original.Turns).Where(r => !r.SamplesNs.IsEmpty).Select(r => r.MedianNs)];
         return medians.Length < 2 ? null : medians.Max() / medians.Min() - 1;
     }
 

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Capture;
-using Mystique.Diagnostics;
 using Mystique.Metrics;
 using Mystique.Planning;
 using Mystique.Profiles;
@@ -19,15 +18,8 @@ internal static class OriginalReader
     {
         var reference = capture.Reference;
         var trace = TraceReader.Read(capture.TracePath);
-        LinkedProfile? profile = null;
-        try
-        {
-            profile = capture.ProfilePath is { } path ? ProfileLinker.Link(trace, path) : null;
-        }
-        catch (MystiqueException)
-        {
-            // Without a profile there are no times of operators; the rest compares all the same.
-        }
+        // Without a profile there are no times of operators; the rest compares all the same.
+        var profile = capture.ProfilePath is { } path ? ProfileLinker.TryLink(trace, path, out _) : null;
         var plan = ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions { Profile = profile, Reference = reference });
         return new ComparedRun
         {
@@ -43,7 +35,7 @@ internal static class OriginalReader
             System = reference.Before.System ?? reference.After.System,
             Kinds = OriginalKindsOf(plan),
             WatchedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : 0,
-            Kernels = plan.Times is { } known ? known.Kernels.ToImmutableSortedDictionary(k => k.Name, k => (k.Count, k.DurationNs), StringComparer.Ordinal) : new ComparedRun { Name = "" }.Kernels,
+            Kernels = (plan.Times?.Kernels ?? []).ToImmutableSortedDictionary(k => k.Name, k => (k.Count, k.DurationNs), StringComparer.Ordinal),
             OpenedOperators = plan.Source.OpenedCount,
             Timeline = TimelineOf(plan),
             MemoryCurve = PlanMemory.CurveOf(plan),
@@ -52,7 +44,7 @@ internal static class OriginalReader
 
     /// <summary>What the kinds of a plan tell of the original.</summary>
     /// <param name="plan">The plan.</param>
-    public static ImmutableSortedDictionary<string, ComparedKind> OriginalKindsOf(ReplayPlan plan) =>
+    private static ImmutableSortedDictionary<string, ComparedKind> OriginalKindsOf(ReplayPlan plan) =>
         PlanKind.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k => new ComparedKind(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
 
     /// <summary>When the operators of a plan ran in the original, scaled to an iteration that nobody watched.</summary>

@@ -26,10 +26,11 @@ internal static class WatchedReplay
             SliceSelector.CollectOutermost(read.Root, 0, long.MaxValue, outermost);
             HelperThreads.Drop(outermost, read);
             var timed = outermost.Where(n => n.Schema is not null && linked.Operators.ContainsKey(n.Id)).Select(n => (n.Schema!.FullName, Time: linked.Operators[n.Id])).OrderBy(n => n.Time.StartNs).ToArray();
+            var sums = timed.GroupBy(n => n.FullName).ToDictionary(g => g.Key, g => g.Sum(n => (double)n.Time.DurationNs));
             double scale = run.Times.MedianNs / Math.Max(linked.IterationNs, timed.Sum(n => n.Time.DurationNs));
             return run with
             {
-                Kinds = run.Kinds.ToImmutableSortedDictionary(k => k.Key, k => k.Value with { TimeNs = timed.Where(n => n.FullName == k.Key).Sum(n => (double)n.Time.DurationNs) }, StringComparer.Ordinal),
+                Kinds = run.Kinds.ToImmutableSortedDictionary(k => k.Key, k => k.Value with { TimeNs = sums.GetValueOrDefault(k.Key) }, StringComparer.Ordinal),
                 WatchedNs = linked.IterationNs,
                 Timeline = [.. timed.Select(n => new TimelineSpan(n.FullName, n.Time.StartNs * scale, n.Time.DurationNs * scale))],
                 Kernels = timed.SelectMany(n => n.Time.Kernels).GroupBy(k => k.Name).ToImmutableSortedDictionary(g => g.Key, g => (g.Count(), g.Sum(k => k.DurationNs)), StringComparer.Ordinal),

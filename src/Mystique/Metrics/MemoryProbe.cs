@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 
 namespace Mystique.Metrics;
 
@@ -46,21 +45,10 @@ internal static class MemoryProbe
     public static long? AvailableBytes()
     {
         const string MemoryInfo = "/proc/meminfo";
-        long? host = File.Exists(MemoryInfo) ? ReadKilobytes(MemoryInfo, "MemAvailable:") : null;
+        long? host = ProcFiles.BytesIn(MemoryInfo, "MemAvailable:");
         long container = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         return host is null ? container : Math.Min(host.Value, container);
     }
 
-    private static long? ReadStatus(string field) => File.Exists(Status) ? ReadKilobytes(Status, field) : null;
-
-    private static long? ReadKilobytes(string path, string field)
-    {
-        foreach (string line in File.ReadLines(path))
-        {
-            if (line.StartsWith(field, StringComparison.Ordinal)
-                && long.TryParse(line.AsSpan(field.Length).Trim().ToString().Split(' ')[0], CultureInfo.InvariantCulture, out long kilobytes))
-                return kilobytes * 1024;
-        }
-        return null;
-    }
+    private static long? ReadStatus(string field) => ProcFiles.BytesIn(Status, field);
 }

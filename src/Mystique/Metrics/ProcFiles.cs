@@ -23,7 +23,10 @@ internal static class ProcFiles
     }
 
     /// <summary>Resident bytes that belong to no file.</summary>
-    public static long? AnonymousBytesOf(int process) => Field(Read($"/proc/{process}/status"), "RssAnon:") is { } kilobytes ? kilobytes * 1024 : null;
+    public static long? AnonymousBytesOf(int process) => BytesIn($"/proc/{process}/status", "RssAnon:");
+
+    /// <summary>A field of a file that is told in kilobytes, in bytes. Not one of the file's first line.</summary>
+    public static long? BytesIn(string path, string field) => Field(Read(path), field) * 1024;
 
     /// <summary>How often the process's threads gave up their processor, and lost it; of those that live.</summary>
     public static (long Voluntary, long Involuntary) SwitchesOf(int process)

@@ -32,7 +32,7 @@ public sealed class SubstitutionTable
     }
 
     /// <summary>The table that comes along.</summary>
-    public static SubstitutionTable BuiltIn { get; } = Read(Resources.Read("Substitutions.txt"), "Substitutions.txt", null);
+    public static SubstitutionTable BuiltIn { get; } = Read(EmbeddedText.Join("Mystique.Planning.Substitutions.txt"), "Substitutions.txt", null);
 
     /// <summary>All rows.</summary>
     internal IEnumerable<Substitution> Rows => _rows.Values.SelectMany(r => r);

@@ -1,4 +1,3 @@
-using System.Reflection;
 using Mystique.Diagnostics;
 using Mystique.Traces;
 
@@ -39,16 +38,5 @@ internal static class TableText
         string[] parts = text.Split("::");
         return parts.Length == 2 && SchemaParser.IsIdentifier(parts[0])
             && parts[1].Split('.') is { Length: 1 or 2 } names && names.All(n => SchemaParser.IsIdentifier(n));
-    }
-}
-
-/// <summary>Files that are part of the assembly.</summary>
-internal static class Resources
-{
-    public static string Read(string name)
-    {
-        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream($"Mystique.Planning.{name}")!;
-        using var reader = new StreamReader(stream);
-        return reader.ReadToEnd();
     }
 }

@@ -51,7 +51,7 @@ public sealed class ValueTable
     }
 
     /// <summary>The table that comes along.</summary>
-    public static ValueTable BuiltIn { get; } = Read(Resources.Read("Values.txt"), "Values.txt", null);
+    public static ValueTable BuiltIn { get; } = Read(EmbeddedText.Join("Mystique.Planning.Values.txt"), "Values.txt", null);
 
     /// <summary>Reads a user's table; its rows take the places of those that come along, by operator and tensor.</summary>
     /// <param name="path">The file.</param>

@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Traces;
@@ -11,9 +10,8 @@ namespace Mystique.Profiles;
 /// </summary>
 internal sealed class KinetoReader
 {
-    /// <summary>Profiles unpack to 10 to 30 times their size; gzip could make it 1,000 of what means harm.</summary>
-    private const long MaxRatio = 200;
-    private const long UnpackedFloorBytes = 4L << 30;
+    /// <summary>What a gzip file may unpack to, however small it is.</summary>
+    internal const long UnpackedFloorBytes = 4L << 30;
 
     private readonly TraceWindow _window;
     private readonly string _source;
@@ -41,9 +39,8 @@ internal sealed class KinetoReader
             var head = PrefixedStream.Sniff(file, out bool isGzip);
             if (!isGzip)
                 return new KinetoReader(head, path).Read();
-            using var gzip = new GZipStream(head, CompressionMode.Decompress);
-            using var bounded = new BoundedStream(gzip, () => UnpackedFloorBytes + MaxRatio * head.TotalBytes, () => Problems.TraceUnpacksTooFar(path, MaxRatio));
-            return new KinetoReader(bounded, path).Read();
+            using var gzip = BoundedStream.Unpack(head, UnpackedFloorBytes, path);
+            return new KinetoReader(gzip, path).Read();
         }
         catch (InvalidDataException exception)
         {

@@ -16,9 +16,29 @@ public static class ProfileLinker
     /// <param name="trace">The trace.</param>
     /// <param name="path">The profile's file.</param>
     /// <exception cref="MystiqueException">It cannot be read, is no profile, or is of another job (MYS116, MYS118 to MYS120).</exception>
-    public static LinkedProfile Link(ExecutionTrace trace, string path)
+    public static LinkedProfile Link(ExecutionTrace trace, string path) => Link(trace, KinetoReader.Read(path));
+
+    /// <summary>The same, where a profile helps but is not needed.</summary>
+    /// <param name="trace">The trace.</param>
+    /// <param name="path">The profile's file.</param>
+    /// <param name="why">Why it cannot be used; empty where it can.</param>
+    public static LinkedProfile? TryLink(ExecutionTrace trace, string path, out string why)
     {
-        var profile = KinetoReader.Read(path);
+        try
+        {
+            why = "";
+            return Link(trace, path);
+        }
+        catch (MystiqueException exception)
+        {
+            why = exception.What;
+            return null;
+        }
+    }
+
+    /// <summary>Links a profile that was read.</summary>
+    internal static LinkedProfile Link(ExecutionTrace trace, KinetoProfile profile)
+    {
         var tree = new KinetoTree(profile);
         var events = profile.Events;
         var operators = trace.Nodes.Where(n => IsOperatorName(n.Name)).ToArray();

@@ -24,8 +24,9 @@ public static class ReplayRunner
             session.Iterate(options.Warmup, "warming up");
         SystemMetrics? system;
         WorkerResponse measured;
-        using (var gpu = options.SystemMetrics && OperatingSystem.IsLinux() ? new GpuSampler() : null)
-        using (var sampler = options.SystemMetrics && OperatingSystem.IsLinux() ? new SystemSampler(session.WorkerId, gpu) : null)
+        bool samples = options.SystemMetrics && OperatingSystem.IsLinux();
+        using (var gpu = samples ? new GpuSampler() : null)
+        using (var sampler = samples ? new SystemSampler(session.WorkerId, gpu) : null)
         {
             long start = Stopwatch.GetTimestamp();
             measured = session.Iterate(options.Iterations, "measuring");

@@ -20,9 +20,9 @@ public static class BenchReport
         var coverage = report.Replay.Coverage!;
         return
         [
-            name, FidelityText.Number(coverage.Selected), FidelityText.Share((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)),
-            Milliseconds(report.Original.Times.MedianNs), Milliseconds(report.Replay.Times.MedianNs), Signed(report.Time?.Error),
-            report.Time is { } time ? $"{FidelityText.Signed(time.Low)} to {FidelityText.Signed(time.High)}" : "", report.NoiseFloor is { } noise ? FidelityText.Share(noise) : "",
+            name, Figures.Number(coverage.Selected), Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)),
+            Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs), Signed(report.Time?.Error),
+            report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}" : "", report.NoiseFloor is { } noise ? Figures.Percent(noise) : "",
             Signed(report.CpuTimeError), Signed(report.MemoryError), coverage.Verification,
         ];
     }
@@ -41,9 +41,8 @@ public static class BenchReport
         foreach (var (name, report) in reports)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, report))} |\n");
         double[] errors = [.. reports.Where(r => r.Report.Time is not null).Select(r => Math.Abs(r.Report.Time!.Error)).Order()];
-        double median = errors.Length == 0 ? 0 : (errors[(errors.Length - 1) / 2] + errors[errors.Length / 2]) / 2;
         if (errors.Length > 0)
-            text.Append(CultureInfo.InvariantCulture, $"\nMedian error of the iteration time {FidelityText.Share(median)}, largest {FidelityText.Share(errors[^1])}.\n");
+            text.Append(CultureInfo.InvariantCulture, $"\nMedian error of the iteration time {Figures.Percent(Bootstrap.MedianOf(errors))}, largest {Figures.Percent(errors[^1])}.\n");
         foreach (var (name, report) in reports)
         {
             text.Append(CultureInfo.InvariantCulture, $"\n## {name}\n\n{FidelityText.Headline(report)}.\n");
@@ -55,7 +54,5 @@ public static class BenchReport
         return text.ToString();
     }
 
-    private static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture);
-
-    private static string Signed(double? share) => share is { } value ? FidelityText.Signed(value) : "";
+    private static string Signed(double? share) => share is { } value ? Figures.Difference(value) : "";
 }

@@ -91,7 +91,7 @@ public static class CoverageReport
             Line($"| operator | count | traces | instead | reason |");
             Line($"| --- | ---: | ---: | --- | --- |");
             foreach (var group in kinds)
-                Line($"| {group.Key.Name} | {group.Sum(k => k.Kind.Count)} | {group.Select(k => k.Trace).Distinct().Count()} | {group.Key.RemedyName}{(group.Key.By.Length > 0 ? ": " + group.Key.By : "")} | {group.Key.Reason} |");
+                Line($"| {group.Key.Name} | {group.Sum(k => k.Kind.Count)} | {group.Select(k => k.Trace).Distinct().Count()} | {ReplacedKind.InsteadOf(group.Key.RemedyName, group.Key.By)} | {group.Key.Reason} |");
         }
         var notes = rows.SelectMany(r => NotesOf(r).Select(n => (r.Trace, Note: n))).ToArray();
         if (notes.Length > 0)

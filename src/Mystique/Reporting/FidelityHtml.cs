@@ -21,9 +21,8 @@ public static class FidelityHtml
         page.List("What is wrong", report.Findings);
         WriteTimelines(page, original, replay);
         var kinds = report.Kinds.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
-        string[] byTime = [.. kinds.OrderByDescending(k => k.OriginalNs).Select(k => k.Name)];
         var ordered = kinds.OrderByDescending(k => k.OriginalNs).ToArray();
-        page.Bars("Time by kind of operator", "Of an iteration, on the host. The original's times are those of the iteration that was watched, scaled to one that nobody watched.", "ms", byTime,
+        page.Bars("Time by kind of operator", "Of an iteration, on the host. The original's times are those of the iteration that was watched, scaled to one that nobody watched.", "ms", [.. ordered.Select(k => k.Name)],
             ("original", [.. ordered.Select(k => Rounded(k.OriginalNs!.Value))]), ("replay", [.. ordered.Select(k => Rounded(k.ReplayNs!.Value))]));
         page.Bars("Difference by kind of operator", "How much longer the replay takes; what explains most first.", "ms", [.. kinds.Select(k => k.Name)],
             ("replay", [.. kinds.Select(k => Rounded(k.DifferenceNs))]));
@@ -37,10 +36,10 @@ public static class FidelityHtml
             ("original", null, 1, [.. original.MemoryCurve.Select(b => Math.Round(b / 1e6, 3))]), ("replay", null, 1, [.. replay.MemoryCurve.Select(b => Math.Round(b / 1e6, 3))]));
         if (replay.Coverage is { } coverage)
         {
-            page.Table("Coverage", null, [["operators selected", FidelityText.Number(coverage.Selected)], ["as recorded", FidelityText.Number(coverage.Replayed)], ["substituted", FidelityText.Number(coverage.Substituted)], ["verification", coverage.Verification]]);
-            page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], coverage.Replaced.Select(r => new[] { r.Name, FidelityText.Number(r.Count), r.By.Length > 0 ? $"{r.Remedy}: {r.By}" : r.Remedy, r.Reason }), [2, 3]);
+            page.Table("Coverage", null, [["operators selected", Figures.Number(coverage.Selected)], ["as recorded", Figures.Number(coverage.Replayed)], ["substituted", Figures.Number(coverage.Substituted)], ["verification", coverage.Verification]]);
+            page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], coverage.Replaced.Select(r => new[] { r.Name, Figures.Number(r.Count), ReplacedKind.InsteadOf(r.Remedy, r.By), r.Reason }), [2, 3]);
         }
-        page.Table("Kernels whose number differs", ["kernel", "original", "replay"], report.Kernels.Select(k => new[] { k.Name, FidelityText.Number(k.Original), FidelityText.Number(k.Replay) }));
+        page.Table("Kernels whose number differs", ["kernel", "original", "replay"], report.Kernels.Select(k => new[] { k.Name, Figures.Number(k.Original), Figures.Number(k.Replay) }));
         page.List("What could not be compared", report.Notes);
         page.Table("Where it was measured: original", null, original.Provenance.Select(p => new[] { p.Name, p.Value }), [1]);
         page.Table("Where it was measured: replay", null, replay.Provenance.Select(p => new[] { p.Name, p.Value }), [1]);

@@ -23,14 +23,14 @@ public static class FidelityMarkdown
             text.Append("### Time by kind of operator, what explains most first\n\n");
             Table(text, ["operator", "original", "replay", "original ms", "replay ms", "difference ms"], kinds.Select(k => new[]
             {
-                k.Name, FidelityText.Number(k.OriginalCount), FidelityText.Number(k.ReplayCount), Milliseconds(k.OriginalNs!.Value), Milliseconds(k.ReplayNs!.Value),
+                k.Name, Figures.Number(k.OriginalCount), Figures.Number(k.ReplayCount), Figures.InMilliseconds(k.OriginalNs!.Value), Figures.InMilliseconds(k.ReplayNs!.Value),
                 (k.DifferenceNs / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture),
             }));
         }
         if (report.Replay.Coverage is { Replaced: { Length: > 0 } replaced })
         {
             text.Append("### Not run as recorded\n\n");
-            Table(text, ["operator", "count", "instead", "reason"], replaced.Select(r => new[] { r.Name, FidelityText.Number(r.Count), r.By.Length > 0 ? $"{r.Remedy}: {r.By}" : r.Remedy, r.Reason }));
+            Table(text, ["operator", "count", "instead", "reason"], replaced.Select(r => new[] { r.Name, Figures.Number(r.Count), ReplacedKind.InsteadOf(r.Remedy, r.By), r.Reason }));
         }
         List(text, "What could not be compared", report.Notes);
         text.Append("### Where it was measured\n\n");
@@ -38,8 +38,6 @@ public static class FidelityMarkdown
             .Select(name => new[] { name, ValueOf(report.Original, name), ValueOf(report.Replay, name) }));
         return text.ToString().TrimEnd('\n') + "\n";
     }
-
-    private static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture);
 
     private static string ValueOf(ComparedRun run, string name) => string.Join("; ", run.Provenance.Where(p => p.Name == name).Select(p => p.Value));
 

@@ -12,7 +12,7 @@ internal static class FidelityText
         if (report.Time is not { } time)
             return "iteration times cannot be compared";
         string text = string.Create(CultureInfo.InvariantCulture,
-            $"the replay is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original (95 %: {Signed(time.Low)} to {Signed(time.High)})");
+            $"the replay is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original (95 %: {Figures.Difference(time.Low)} to {Figures.Difference(time.High)})");
         if (report.NoiseFloor is { } noise)
             text += string.Create(CultureInfo.InvariantCulture, $"; the original differs from itself by {noise:0.0 %}");
         if (report.BetweenNs is not { } between || Math.Abs(time.Error) <= (report.NoiseFloor ?? 0))
@@ -31,23 +31,23 @@ internal static class FidelityText
         var (original, replay) = (report.Original, report.Replay);
         if (report.Time is { } time)
         {
-            yield return ("iteration time, median", Milliseconds(original.Times.MedianNs), Milliseconds(replay.Times.MedianNs), Signed(time.Error));
-            yield return ("5th percentile", Milliseconds(original.Times.P5Ns), Milliseconds(replay.Times.P5Ns), Signed(replay.Times.P5Ns / original.Times.P5Ns - 1));
-            yield return ("95th percentile", Milliseconds(original.Times.P95Ns), Milliseconds(replay.Times.P95Ns), Signed(replay.Times.P95Ns / original.Times.P95Ns - 1));
+            yield return ("iteration time, median", Milliseconds(original.Times.MedianNs), Milliseconds(replay.Times.MedianNs), Figures.Difference(time.Error));
+            yield return ("5th percentile", Milliseconds(original.Times.P5Ns), Milliseconds(replay.Times.P5Ns), Figures.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
+            yield return ("95th percentile", Milliseconds(original.Times.P95Ns), Milliseconds(replay.Times.P95Ns), Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
         }
         if (report.BetweenNs is { } between)
             yield return ("of it between operators", Milliseconds(between.Original), Milliseconds(between.Replay), "");
         if (report.CpuTimeError is { } cpu)
-            yield return ("processor time of an iteration", Milliseconds(original.CpuTimeNs), Milliseconds(replay.CpuTimeNs), Signed(cpu));
+            yield return ("processor time of an iteration", Milliseconds(original.CpuTimeNs), Milliseconds(replay.CpuTimeNs), Figures.Difference(cpu));
         if (report.MemoryError is { } memory)
-            yield return ("peak memory over the start", Megabytes(original.UsedBytes), Megabytes(replay.UsedBytes), Signed(memory));
+            yield return ("peak memory over the start", Figures.Megabytes(original.UsedBytes), Figures.Megabytes(replay.UsedBytes), Figures.Difference(memory));
         if (report.DeviceMemoryError is { } device)
-            yield return ("peak memory of the device", Megabytes(original.DeviceBytes), Megabytes(replay.DeviceBytes), Signed(device));
+            yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes), Figures.Megabytes(replay.DeviceBytes), Figures.Difference(device));
         foreach (var row in SystemRows(original, replay))
             yield return row;
         if (replay.Coverage is { } coverage)
         {
-            yield return ("operators", Number(coverage.Selected), Number(coverage.Replayed + coverage.Substituted), Share((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)));
+            yield return ("operators", Figures.Number(coverage.Selected), Figures.Number(coverage.Replayed + coverage.Substituted), Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)));
             yield return ("verification", "", coverage.Verification, "");
         }
     }
@@ -79,16 +79,8 @@ internal static class FidelityText
         }
 
         static (string, string, string, string) Row(string name, double x, double y, string format) =>
-            (name, x.ToString(format, CultureInfo.InvariantCulture), y.ToString(format, CultureInfo.InvariantCulture), x > 0 ? Signed(y / x - 1) : "");
+            (name, x.ToString(format, CultureInfo.InvariantCulture), y.ToString(format, CultureInfo.InvariantCulture), x > 0 ? Figures.Difference(y / x - 1) : "");
     }
 
-    public static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture) + " ms";
-
-    public static string Megabytes(double bytes) => (bytes / 1e6).ToString("N1", CultureInfo.InvariantCulture) + " MB";
-
-    public static string Signed(double share) => share.ToString("+0.0 %;-0.0 %;0.0 %", CultureInfo.InvariantCulture);
-
-    public static string Share(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
-
-    public static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
+    public static string Milliseconds(double nanoseconds) => Figures.InMilliseconds(nanoseconds) + " ms";
 }

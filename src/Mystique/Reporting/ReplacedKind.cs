@@ -17,6 +17,12 @@ public sealed record ReplacedKind(string Name, Remedy Remedy, string By, string 
         [.. plan.Replaced.GroupBy(r => (r.Name, r.Remedy, r.By, r.Reason), (key, group) => new ReplacedKind(key.Name, key.Remedy, key.By, key.Reason, group.Count()))
             .OrderBy(k => k.Remedy).ThenByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal).ThenBy(k => k.Reason, StringComparer.Ordinal)];
 
+    /// <summary>What runs instead, in words.</summary>
+    public string Instead => InsteadOf(RemedyName, By);
+
+    /// <summary>The same, of what was read back.</summary>
+    internal static string InsteadOf(string remedy, string by) => by.Length > 0 ? $"{remedy}: {by}" : remedy;
+
     /// <summary>The remedy in a word or two, for people and machines.</summary>
     public string RemedyName => Remedy switch { Remedy.Substitute => "substituted", Remedy.StandIn => "stand-in", _ => "missing" };
 }

@@ -25,21 +25,21 @@ public static class SummaryHtml
             ["schema", trace.SchemaVersion + (trace.HasStrides ? "" : " (no strides)")],
             ["captured", $"{trace.Time}, process {trace.ProcessId}"],
             ["SHA-256 of the text", trace.Digest],
-            ["nodes, operators, threads", $"{FidelityText.Number(trace.Nodes.Length)}, {FidelityText.Number(trace.Operators.Count())}, {summary.Threads}"],
+            ["nodes, operators, threads", $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}"],
             ["iterations", summary.Iterations.IsEmpty ? "none marked" : string.Join(", ", summary.Iterations.Select(i => i.Number))],
-            ["tensors, storages", $"{FidelityText.Number(plan.Tensors.Length)}, {FidelityText.Number(plan.Storages.Length)}"],
-            ["external storages", $"{FidelityText.Number(plan.Storages.Count(s => s.IsExternal))}, {FidelityText.Megabytes(summary.Memory.ExternalBytes)}"],
-            ["memory, peak and largest tensor", $"{FidelityText.Megabytes(summary.Memory.PeakBytes)}, {FidelityText.Megabytes(summary.Memory.LargestBytes)}"],
+            ["tensors, storages", $"{Figures.Number(plan.Tensors.Length)}, {Figures.Number(plan.Storages.Length)}"],
+            ["external storages", $"{Figures.Number(plan.Storages.Count(s => s.IsExternal))}, {Figures.Megabytes(summary.Memory.ExternalBytes)}"],
+            ["memory, peak and largest tensor", $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}"],
             .. plan.Times is { } times ? (string[][])[["an iteration of the original", FidelityText.Milliseconds(times.IterationNs)]] : [],
         ], [1]);
         WriteKinds(page, summary);
         page.Lines("Memory of the plan's tensors", "Live bytes after each operator, by the lifetimes of storages.", "operator", "MB", area: true, ("replay", null, 1, [.. PlanMemory.CurveOf(plan).Select(b => Math.Round(b / 1e6, 3))]));
         page.Table("Largest storages", ["of", "count", "bytes of each", "element type", "shape", "device"], LargestOf(plan), [3, 4, 5]);
-        page.Table("Collectives, in all of the trace", ["collective", "count", "elements in"], summary.Collectives.Select(c => new[] { c.Name, FidelityText.Number(c.Count), c.InputElements == 0 ? "not recorded" : FidelityText.Number(c.InputElements) }));
-        page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], ReplacedKind.Of(plan).Select(r => new[] { r.Name, FidelityText.Number(r.Count), r.By.Length > 0 ? $"{r.RemedyName}: {r.By}" : r.RemedyName, r.Reason }), [2, 3]);
+        page.Table("Collectives, in all of the trace", ["collective", "count", "elements in"], summary.Collectives.Select(c => new[] { c.Name, Figures.Number(c.Count), c.InputElements == 0 ? "not recorded" : Figures.Number(c.InputElements) }));
+        page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], ReplacedKind.Of(plan).Select(r => new[] { r.Name, Figures.Number(r.Count), r.Instead, r.Reason }), [2, 3]);
         page.Table("On a platform that lacks the operator", ["operator", "count", "instead"], plan.Operators.Where(o => o.Role == OperatorRole.Recorded).GroupBy(o => o.Schema.FullName)
             .Select(g => (g.Key, Count: g.Count(), Rows: plan.Substitutions.Where(s => s.Operator == g.Key || s.Operator == g.First().Schema.QualifiedName).ToArray())).Where(g => g.Rows.Length > 0)
-            .Select(g => new[] { g.Key, FidelityText.Number(g.Count), string.Join("; or ", g.Rows.Select(r => r.Statements.IsEmpty ? "nothing" : string.Join(", ", r.Statements.Select(s => s.Operator)))) }), [2],
+            .Select(g => new[] { g.Key, Figures.Number(g.Count), string.Join("; or ", g.Rows.Select(r => r.Statements.IsEmpty ? "nothing" : string.Join(", ", r.Statements.Select(s => s.Operator)))) }), [2],
             "By the table of substitutions. Operators that have no row are opened, where their children are recorded, or get a stand-in.");
         page.Tree("Operators", "All nodes of the trace: labels, operators, and what is in them.", NodesOf(trace));
         page.List("What was odd", [.. trace.Warnings, .. plan.Source.Notes]);
@@ -63,7 +63,7 @@ public static class SummaryHtml
          where tensor is not null
          let of = storage.Item.IsExternal ? "external" : plan.Operators.FirstOrDefault(o => o.OutputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == storage.Index))?.Schema.FullName ?? ""
          group storage by (of, storage.Item.SizeBytes, tensor.Type, Shape: $"[{string.Join(", ", tensor.Shape)}]", Device: plan.Devices[storage.Item.Device]) into alike
-         select (string[])[alike.Key.of, FidelityText.Number(alike.Count()), FidelityText.Number(alike.Key.SizeBytes), alike.Key.Type.TorchName(), alike.Key.Shape, alike.Key.Device]).Take(MaxTensors);
+         select (string[])[alike.Key.of, Figures.Number(alike.Count()), Figures.Number(alike.Key.SizeBytes), alike.Key.Type.TorchName(), alike.Key.Shape, alike.Key.Device]).Take(MaxTensors);
 
     /// <summary>The nodes from the root on, each before its children: how deep, and what it is.</summary>
     private static IEnumerable<(int Depth, string Text)> NodesOf(ExecutionTrace trace)

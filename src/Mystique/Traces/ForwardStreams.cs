@@ -1,3 +1,6 @@
+using System.IO.Compression;
+using Mystique.Diagnostics;
+
 namespace Mystique.Traces;
 
 /// <summary>A stream that can be read from start to end, and nothing else.</summary>
@@ -77,12 +80,28 @@ internal sealed class PrefixedStream(byte[] prefix, Stream rest) : ForwardStream
 /// <param name="problem">The error.</param>
 internal sealed class BoundedStream(Stream inner, Func<long> limit, Func<Exception> problem) : ForwardStream
 {
+    /// <summary>Traces and profiles unpack to 10 to 40 times their size; gzip could make it 1,000 of what means harm.</summary>
+    private const long MaxRatio = 200;
+
     private long _total;
+
+    /// <summary>What a gzip file unpacks to, as long as that is no more than a trace or a profile would.</summary>
+    /// <param name="packed">The file; left open.</param>
+    /// <param name="floorBytes">What it may unpack to, however small it is.</param>
+    /// <param name="source">What to call it in messages.</param>
+    public static BoundedStream Unpack(PrefixedStream packed, long floorBytes, string source) => new(
+        new GZipStream(packed, CompressionMode.Decompress, leaveOpen: true), () => floorBytes + MaxRatio * packed.TotalBytes, () => Problems.TraceUnpacksTooFar(source, MaxRatio));
 
     public override int Read(Span<byte> buffer)
     {
         int count = inner.Read(buffer);
         _total += count;
         return _total <= limit() ? count : throw problem();
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            inner.Dispose();
     }
 }

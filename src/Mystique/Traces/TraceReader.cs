@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using Mystique.Diagnostics;
 
 namespace Mystique.Traces;
@@ -11,9 +10,6 @@ public static class TraceReader
 {
     /// <summary>The name that means standard input.</summary>
     public const string StandardInput = "-";
-
-    /// <summary>Traces unpack to 10 to 40 times their size; gzip could make it 1,000 of what means harm.</summary>
-    private const long MaxRatio = 200;
 
     /// <summary>Reads a trace.</summary>
     /// <param name="path">A <c>.json</c> or <c>.json.gz</c> file, told apart by its first bytes, or <c>-</c> for standard input.</param>
@@ -63,9 +59,7 @@ public static class TraceReader
     {
         try
         {
-            using var unpacked = new GZipStream(packed, CompressionMode.Decompress, leaveOpen: true);
-            using var gzip = new BoundedStream(unpacked, () => options.UnpackedFloorBytes + MaxRatio * packed.TotalBytes,
-                () => Problems.TraceUnpacksTooFar(source, MaxRatio));
+            using var gzip = BoundedStream.Unpack(packed, options.UnpackedFloorBytes, source);
             var parser = new TraceParser(gzip, source, options);
             try
             {

@@ -1,0 +1,19 @@
+using System.Globalization;
+
+namespace Mystique.Reporting;
+
+/// <summary>How figures are written, on the terminal and in reports.</summary>
+internal static class Figures
+{
+    public static string Megabytes(double bytes) => (bytes / 1e6).ToString("N1", CultureInfo.InvariantCulture) + " MB";
+
+    public static string Percent(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
+
+    /// <summary>A difference as a share of what is differed from: <c>+1.4 %</c>.</summary>
+    public static string Difference(double share) => share.ToString("+0.0 %;-0.0 %;0.0 %", CultureInfo.InvariantCulture);
+
+    public static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
+
+    /// <summary>Milliseconds with three decimals, without their unit: for columns that name it.</summary>
+    public static string InMilliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture);
+}
