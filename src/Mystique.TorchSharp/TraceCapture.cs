@@ -4,6 +4,7 @@ using System.Globalization;
 using Mystique.Capture;
 using Mystique.Diagnostics;
 using Mystique.Metrics;
+using Mystique.TorchSharp.Native;
 using Mystique.Traces;
 using static TorchSharp.torch;
 
@@ -63,6 +64,8 @@ public sealed class TraceCapture : IDisposable
 
     private string TracePath => Path.Combine(_work, "et.json");
 
+    private string ProfilePath => Path.Combine(_work, "kineto.json");
+
     /// <summary>Starts to capture; call it before the first iteration.</summary>
     /// <param name="directory">The capture folder; one that is there is replaced.</param>
     /// <param name="options">Which iterations; null for the defaults. One is recorded, and no values of tensors are kept.</param>
@@ -98,6 +101,7 @@ public sealed class TraceCapture : IDisposable
                 _recordedNs = Nanoseconds(now - _start);
                 _recordedIteration = _iteration;
                 _observer!.Dispose();
+                KinetoLibrary.DisableAndSave(ProfilePath);
                 _recordingNs += Nanoseconds(Stopwatch.GetTimestamp() - now);
                 _phase = Phase.Settling;
                 break;
@@ -112,6 +116,7 @@ public sealed class TraceCapture : IDisposable
         {
             _before = Close();
             long begin = Stopwatch.GetTimestamp();
+            KinetoLibrary.Enable();
             _observer = TraceObserver.Start(TracePath);
             _recordingNs = Nanoseconds(Stopwatch.GetTimestamp() - begin);
             _phase = Phase.Recording;
@@ -133,6 +138,8 @@ public sealed class TraceCapture : IDisposable
         try
         {
             _observer?.Dispose();
+            if (_phase == Phase.Recording)
+                KinetoLibrary.DisableAndSave(ProfilePath);
             if (_phase == Phase.After)
                 _after = Close();
             if (_recordedIteration > 0)
@@ -169,7 +176,7 @@ public sealed class TraceCapture : IDisposable
             Operators = trace.Operators.Count(),
             Cost = new CaptureCost(0, 0, _recordingNs),
         };
-        CaptureFolder.Write(_directory, reference, record with { Account = [.. record.Account, .. trace.Warnings] }, TracePath, null, null);
+        CaptureFolder.Write(_directory, reference, record with { Account = [.. record.Account, .. trace.Warnings] }, TracePath, ProfilePath, null);
     }
 
     private CaptureRecord Record(string sentence) => new() { Options = _options, Iterations = _iteration, Account = [sentence] };
