@@ -50,12 +50,16 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     public EngineInfo Info => TorchSharpRuntime.Describe(_threads, _devices.Main.ToString());
 
     /// <inheritdoc/>
+    public long BaselineBytes { get; private set; }
+
+    /// <inheritdoc/>
     public ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names) => Dispatcher.SchemasOf(names).ToImmutableDictionary();
 
     /// <inheritdoc/>
     public void Start(Action<int, int> progress)
     {
         _program = Load([.. _package.ProgramBytes], _package.Schedule);
+        BaselineBytes = MemoryProbe.AnonymousBytes();
         _externals = new ExternalTensors(_package.Plan, _seed, _threads, _devices, progress);
         _externals.PutInto(_program);
     }
@@ -77,10 +81,10 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
-    public void KeepPace(long referenceNs)
+    public void KeepPace(long? referenceNs)
     {
         Restore(all: true);
-        _pacer = Pacer.Of(_package, CallOne, referenceNs);
+        _pacer = referenceNs is { } reference ? Pacer.Of(_package, CallOne, reference) : null;
     }
 
     /// <inheritdoc/>
@@ -91,6 +95,24 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     {
         var program = Program;
         TraceObserver.Record(path, () => CallAll(program));
+    }
+
+    /// <inheritdoc/>
+    public void RecordProfile(string path, string? trace)
+    {
+        var program = Program;
+        KinetoLibrary.Enable();
+        try
+        {
+            if (trace is null)
+                CallAll(program);
+            else
+                TraceObserver.Record(trace, () => CallAll(program));
+        }
+        finally
+        {
+            KinetoLibrary.DisableAndSave(path);
+        }
     }
 
     private void CallAll(ScriptProgram program)

@@ -38,7 +38,6 @@ public sealed class TraceCapture : IDisposable
     private readonly string _directory;
     private readonly string _work;
     private readonly CaptureOptions _options;
-    private readonly long _baselineBytes;
     private readonly List<long> _samples = [];
     private Phase _phase;
     private TraceObserver? _observer;
@@ -56,7 +55,6 @@ public sealed class TraceCapture : IDisposable
         (_directory, _options) = (directory, options);
         _work = $"{Path.GetFullPath(directory)}.{Guid.NewGuid():N}.work";
         Directory.CreateDirectory(_work);
-        _baselineBytes = MemoryProbe.AnonymousBytes();
     }
 
     /// <summary>Whether all has been recorded and measured: what follows is not looked at.</summary>
@@ -165,7 +163,6 @@ public sealed class TraceCapture : IDisposable
             RecordedNs = [_recordedNs],
             Before = _before,
             After = _after,
-            BaselineBytes = _baselineBytes,
             Host = HostInfo.Current,
             Versions = engine.Versions,
             Threads = ImmutableSortedDictionary.CreateRange([new KeyValuePair<string, int>("intra_op", get_num_threads()), new KeyValuePair<string, int>("inter_op", get_num_interop_threads())]),

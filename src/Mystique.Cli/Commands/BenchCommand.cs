@@ -3,7 +3,6 @@ using System.Text;
 using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Fidelity;
 using Mystique.Metrics;
 using Mystique.Reporting;
 
@@ -42,7 +41,7 @@ internal static class BenchCommand
             string folder = kept ?? Directory.CreateTempSubdirectory("mystique-bench-").FullName;
             Directory.CreateDirectory(folder);
             var runner = new BenchRunner(folder, new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) }, replay.Read(result), result.GetValue(rounds), result.GetValue(python)!);
-            var reports = new List<(string, FidelityReport)>();
+            var reports = new List<(string, BenchOutcome)>();
             var failures = new List<(string, string)>();
             try
             {
@@ -50,10 +49,10 @@ internal static class BenchCommand
                 {
                     try
                     {
-                        var report = runner.Run(workload);
-                        reports.Add((workload.Name, report));
+                        var outcome = runner.Run(workload);
+                        reports.Add((workload.Name, outcome));
                         if (kept is not null)
-                            Terminal.WriteFile(Path.Combine(kept, $"{workload.Name}.html"), stream => FidelityHtml.Write(report, stream));
+                            Terminal.WriteFile(Path.Combine(kept, $"{workload.Name}.html"), stream => FidelityHtml.Write(outcome.Report, stream));
                     }
                     catch (MystiqueException exception)
                     {

@@ -19,64 +19,35 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
 {
     /// <summary>The comparison of a workload.</summary>
     /// <exception cref="MystiqueException">It cannot be captured, or not be replayed.</exception>
-    public FidelityReport Run(BenchWorkload workload) => workload.IsExample ? RunExample(workload.Name) : RunJob(workload);
+    public BenchOutcome Run(BenchWorkload workload) => workload.IsExample ? RunExample(workload.Name) : RunJob(workload);
 
-    private FidelityReport RunExample(string name)
+    private BenchOutcome RunExample(string name)
     {
         var outcome = Terminal.WithProgress(progress => new OriginalComparison(name, WorkerProcess.StartCommand, options, progress).Run(rounds, folder));
-        var original = OriginalReader.OfCapture(CaptureFolder.Read(Path.Combine(folder, $"{name}.capture")));
-        return FidelityComparer.Compare(
-            original with { Name = name, Times = outcome.Original.Times, Turns = outcome.Original.Turns, CpuTimeNs = outcome.Original.CpuTimeNs, UsedBytes = outcome.Original.MemoryBytes, System = null },
-            ResultReader.Of(new ReplayResult(outcome.Package.Plan, options, outcome.Engine, outcome.Host, outcome.Replay.Times, [],
-                new MemoryUse(0, outcome.Replay.MemoryBytes, PlanMemory.Of(outcome.Package.Plan).PeakBytes), outcome.Replay.CpuTimeNs, outcome.Verification)) with
-            { Turns = outcome.Replay.Turns });
+        return OutcomeOf(outcome.Captured, new TurnResult(outcome.Original, outcome.Replay, outcome.FlatOut, outcome.Result));
     }
 
-    private FidelityReport RunJob(BenchWorkload workload)
+    private BenchOutcome RunJob(BenchWorkload workload)
     {
         string target = Path.Combine(folder, $"{workload.Name}.capture");
         var job = new JobCapture(workload.Command, target, capture);
         CaptureText.Write(job.Run(), target);
-        string work = Directory.CreateTempSubdirectory("mystique-bench-").FullName;
-        try
+        return Terminal.WithProgress(progress =>
         {
-            return Terminal.WithProgress(progress => Replay(job, target, work, progress));
-        }
-        finally
-        {
-            Directory.Delete(work, recursive: true);
-        }
+            using var session = ReplaySession.Start(GenerateCommand.PlansOf(target, null, false, new PlanningOptions()), WorkerProcess.StartPython(python), options, progress);
+            var original = OriginalReader.OfCapture(CaptureFolder.Read(target));
+            return OutcomeOf(original, new TurnComparison(session, options, rounds, progress).Run(() =>
+            {
+                var clocked = job.Clock();
+                return clocked.SamplesNs.IsEmpty ? throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured")
+                    : new ComparedTurn(new SampleStatistics(clocked.SamplesNs), clocked.CpuTimeNs, clocked.PeakBytes);
+            }));
+        });
     }
 
-    private FidelityReport Replay(JobCapture job, string target, string work, Action<string, int, int> progress)
-    {
-        var original = OriginalReader.OfCapture(CaptureFolder.Read(target));
-        var paced = options with { Pace = ReplayPace.Recorded };
-        using var session = ReplaySession.Start(GenerateCommand.PlansOf(target, null, false, new PlanningOptions()), WorkerProcess.StartPython(python), paced, progress);
-        var verification = session.Verify();
-        session.Iterate(Math.Max(1, options.Warmup), "warming up the replay");
-        var originals = new List<SampleStatistics>();
-        var replays = new List<WorkerResponse>();
-        for (int round = 0; round < rounds; round++)
-        {
-            progress("measuring in turn", 2 * round, 2 * rounds);
-            originals.Add(new SampleStatistics(job.Clock()));
-            if (originals[^1].SamplesNs.IsEmpty)
-                throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured");
-            progress("measuring in turn", 2 * round + 1, 2 * rounds);
-            session.Repace((long)originals[^1].MedianNs);
-            replays.Add(session.Iterate(options.Iterations, "measuring in turn"));
-        }
-        var (trace, kineto) = (Path.Combine(work, "et.json"), Path.Combine(work, "kineto.json"));
-        session.RecordKineto(kineto, trace);
-        var side = ComparedSide.Of(replays);
-        var times = session.Profile(options.ProfileIterations);
-        var plan = session.Package.Plan;
-        var run = ResultReader.Of(new ReplayResult(plan, paced, session.Engine, HostInfo.Current, side.Times, ReplayRunner.KindsOf(plan, times),
-            new MemoryUse(0, side.MemoryBytes, PlanMemory.Of(plan).PeakBytes), side.CpuTimeNs, verification)
-        { OperatorTimesNs = times });
-        return FidelityComparer.Compare(
-            original with { Name = Path.GetFileName(target), Times = new SampleStatistics([.. originals.SelectMany(o => o.SamplesNs)]), Turns = [.. originals], System = null },
-            WatchedReplay.Apply(run, trace, kineto) with { Turns = side.Turns });
-    }
+    private static BenchOutcome OutcomeOf(ComparedRun original, TurnResult turns) => new(
+        FidelityComparer.Compare(
+            original with { Times = turns.Original.Times, Turns = turns.Original.Turns, CpuTimeNs = turns.Original.CpuTimeNs, UsedBytes = turns.Original.UsedBytes },
+            ResultReader.Of(turns.Result) with { Turns = turns.Replay.Turns }),
+        turns.FlatOut.Turns);
 }

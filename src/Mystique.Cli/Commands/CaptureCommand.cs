@@ -29,7 +29,7 @@ internal static class CaptureCommand
         };
         values.AcceptOnlyFromAmong(Ranges, Values);
         var report = SharedOptions.Count("--report", 0, 1, "Run the job N times with the hook and N times with a clock alone, in turn, and say what capturing costs");
-        var system = SharedOptions.SystemMetrics();
+        var gpu = SharedOptions.GpuMetrics();
         var runs = SharedOptions.Count("--noise", 0, 1, "After that, run the job N times more with a clock alone: how far it is from itself is what a replay cannot be closer than");
         var adopt = new Option<string?>("--adopt") { Description = "Instead of running a job, make capture folders of the traces and profiles in DIR (docs/collecting.md)", HelpName = "DIR" };
         var command = new Command("capture",
@@ -42,7 +42,7 @@ internal static class CaptureCommand
               mystique capture -o job --skip 50 -- torchrun --nproc-per-node 8 train.py
               mystique run job
             """)
-        { job, output, skip, reference, steps, values, system, report, runs, adopt };
+        { job, output, skip, reference, steps, values, gpu, report, runs, adopt };
         command.Validators.Add(result =>
         {
             bool hasJob = result.GetValue(job) is { Length: > 0 };
@@ -56,7 +56,7 @@ internal static class CaptureCommand
                 Skip = result.GetValue(skip),
                 Reference = result.GetValue(reference),
                 Steps = result.GetValue(steps),
-                SystemMetrics = result.GetValue(system),
+                GpuMetrics = result.GetValue(gpu),
                 Values = result.GetValue(values) switch { null => TensorValues.None, Ranges => TensorValues.Ranges, _ => TensorValues.Values },
             };
             string directory = result.GetValue(output)!;
@@ -78,7 +78,7 @@ internal static class CaptureCommand
 
     private static void AddRuns(JobCapture capture, CaptureOutcome outcome, int count)
     {
-        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock())).Where(s => !s.SamplesNs.IsEmpty).Select(s => (long)s.MedianNs).ToArray();
+        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock().SamplesNs)).Where(s => !s.SamplesNs.IsEmpty).Select(s => (long)s.MedianNs).ToArray();
         foreach (var folder in outcome.Folders)
             folder.AddRuns(medians);
         CaptureText.WriteRuns(outcome, medians);
@@ -91,7 +91,7 @@ internal static class CaptureCommand
         for (int round = 0; round < rounds; round++)
         {
             captured.Add(capture.Run());
-            clocked.Add(capture.Clock());
+            clocked.Add(capture.Clock().SamplesNs);
         }
         CaptureText.WriteReport(CaptureOverhead.Of(captured.ToImmutable(), clocked.ToImmutable()));
         return captured[^1].ExitCode;

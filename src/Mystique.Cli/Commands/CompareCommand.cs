@@ -23,7 +23,7 @@ internal static class CompareCommand
         var replay = SharedOptions.Replay.Create();
         var (engine, python) = SharedOptions.Engine();
         var pace = SharedOptions.Pace();
-        var system = SharedOptions.SystemMetrics();
+        var gpu = SharedOptions.GpuMetrics();
         var html = new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" };
         var markdown = new Option<string?>("--markdown") { Description = "Write the report as Markdown into FILE; - is standard output", HelpName = "FILE" };
         var json = SharedOptions.Json();
@@ -42,7 +42,7 @@ internal static class CompareCommand
               mystique compare job job --engine python --pace recorded --html report.html
               mystique compare job result.json --fail-above 5%
             """)
-        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, system, html, markdown, json, failAbove };
+        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, gpu, html, markdown, json, failAbove };
         command.SetAction(result =>
         {
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
@@ -53,7 +53,7 @@ internal static class CompareCommand
             var right = ResultReader.IsResult(path) ? ResultReader.Read(path) : RunNow(path, replay.Read(result) with
             {
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
-                SystemMetrics = result.GetValue(system),
+                GpuMetrics = result.GetValue(gpu),
             }, result.GetValue(engine) == SharedOptions.Python ? result.GetValue(python)! : null);
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)
@@ -75,23 +75,12 @@ internal static class CompareCommand
     private static ComparedRun ReadOriginal(string path) => CaptureFolder.IsCapture(path) ? OriginalReader.OfCapture(CaptureFolder.Read(path))
         : ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
 
-    /// <summary>Runs what there is to run; a Python watches an iteration of it as an original's was.</summary>
+    /// <summary>Runs what there is to run.</summary>
     private static ComparedRun RunNow(string path, ReplayOptions options, string? python)
     {
         IPlanSource source = BenchmarkPackage.IsPackage(path) ? new FixedPlanSource(BenchmarkPackage.Read(path).Plan) : GenerateCommand.PlansOf(path, null, false, new PlanningOptions());
-        if (python is null)
-            return ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, WorkerProcess.StartCommand, options, progress)));
-        string folder = Directory.CreateTempSubdirectory("mystique-compare-").FullName;
-        try
-        {
-            options = options with { KinetoFile = Path.Combine(folder, "kineto.json"), WatchedTraceFile = Path.Combine(folder, "et.json") };
-            var run = ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, WorkerProcess.StartPython(python), options, progress)));
-            return WatchedReplay.Apply(run, options.WatchedTraceFile, options.KinetoFile);
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
+        var worker = python is null ? WorkerProcess.StartCommand : WorkerProcess.StartPython(python);
+        return ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress)));
     }
 
     private static double? ParsePercent(ArgumentResult result)

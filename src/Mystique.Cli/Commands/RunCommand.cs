@@ -37,10 +37,10 @@ internal static class RunCommand
         var libtorch = new Option<string?>("--libtorch") { Description = $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example torch/lib of an installed PyTorch", HelpName = "DIR" };
         var device = new Option<string>("--device") { Description = "What stands for the recorded accelerators: cpu, cuda:1, …", HelpName = "D", DefaultValueFactory = _ => "" };
         var pace = SharedOptions.Pace();
-        var kineto = new Option<string?>("--profile") { Description = "Write a Kineto profile of one iteration into FILE (--engine python)", HelpName = "FILE" };
+        var kineto = new Option<string?>("--profile") { Description = "Write a Kineto profile of one iteration into FILE", HelpName = "FILE" };
         var traceOut = new Option<string?>("--trace-out") { Description = "Write the replay's timeline into FILE, as a Chrome trace that Perfetto opens", HelpName = "FILE" };
         var planning = SharedOptions.Planning.Create();
-        var system = SharedOptions.SystemMetrics();
+        var gpu = SharedOptions.GpuMetrics();
         var json = SharedOptions.Json();
         var command = new Command("run",
             """
@@ -50,7 +50,7 @@ internal static class RunCommand
               mystique run trace.et.json.gz --iterations 50 --json result.json
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, system, json };
+        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, gpu, json };
         planning.AddTo(command);
         command.Validators.Add(result =>
         {
@@ -65,8 +65,6 @@ internal static class RunCommand
             Terminal.CheckFolder(result.GetValue(kineto));
             Terminal.CheckFolder(result.GetValue(traceOut));
             bool isPython = result.GetValue(engine) == SharedOptions.Python;
-            if (!isPython && result.GetValue(kineto) is not null)
-                throw Problems.EngineHasNoProfiler(SharedOptions.TorchSharp);
             var worker = isPython ? WorkerProcess.StartPython(result.GetValue(python)!) : WorkerProcess.StartCommand;
             using var other = result.GetValue(libtorch) is { } folder ? new OtherLibTorch(folder) : null;
             worker = other?.Worker ?? worker;
@@ -83,7 +81,7 @@ internal static class RunCommand
                 ProfileIterations = result.GetValue(noProfile) ? 0 : new ReplayOptions().ProfileIterations,
                 Verify = result.GetValue(verify) ?? (package is null || !VerificationMemory.Knows(package)),
                 CheckValues = result.GetValue(checkValues),
-                SystemMetrics = result.GetValue(system),
+                GpuMetrics = result.GetValue(gpu),
                 Device = result.GetValue(device)!,
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
                 KinetoFile = result.GetValue(kineto),

@@ -35,9 +35,9 @@ internal static class SharedOptions
         return (engine, new Option<string>("--python") { Description = "The Python of --engine python", HelpName = "EXE", DefaultValueFactory = _ => "python3" });
     }
 
-    public static Option<bool> SystemMetrics() => new("--system-metrics")
+    public static Option<bool> GpuMetrics() => new("--gpu-metrics")
     {
-        Description = "Sample processors, faults, context switches, memory, counters, energy and GPUs meanwhile; makes iterations longer by some percent",
+        Description = "Sample the machine's GPUs meanwhile, as far as the vendor's tools are there: utilisation, memory, power, clocks",
     };
 
     public static Option<string> Pace()

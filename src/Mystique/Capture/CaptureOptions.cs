@@ -16,7 +16,7 @@ public sealed record CaptureOptions
     public TensorValues Values { get; init; }
 
     /// <summary>Whether the job is sampled from outside meanwhile. The default is no: it makes iterations longer by some percent.</summary>
-    public bool SystemMetrics { get; init; }
+    public bool GpuMetrics { get; init; }
 }
 
 /// <summary>What a capture keeps of the contents of integral tensors: indices, offsets, targets.</summary>

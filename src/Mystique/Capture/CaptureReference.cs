@@ -49,11 +49,19 @@ public sealed record CaptureReference
     /// <summary>The medians of the iterations in further runs of the job, a process each, in nanoseconds: how far the original is from itself.</summary>
     public ImmutableArray<long> RunsNs { get; init; } = [];
 
-    /// <summary>Resident memory that belongs to no file, in bytes, when PyTorch had been loaded and nothing else had been done.</summary>
+    /// <summary>Resident memory that belongs to no file, in bytes, when PyTorch had been loaded and nothing else had been done; 0 where nobody looked then.</summary>
     public long BaselineBytes { get; init; }
 
     /// <summary>The most that PyTorch's allocator gave out on the device, in bytes; 0 without a device.</summary>
     public long DevicePeakBytes { get; init; }
+
+    /// <summary>Bytes of the host's tensors when the recording started; null where nobody counted.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? LiveBytes { get; init; }
+
+    /// <summary>The same of the device.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? DeviceLiveBytes { get; init; }
 
     /// <summary>The device's kind (<c>cpu</c>, <c>cuda</c>, …) and name.</summary>
     public CaptureDevice Device { get; init; } = new("cpu", "");
@@ -90,7 +98,7 @@ public sealed record CaptureReference
 
     /// <summary>The most memory of the process in untouched iterations, over <see cref="BaselineBytes"/>; 0 where it was not measured.</summary>
     [JsonIgnore]
-    public long UsedBytes => Math.Max(0, Math.Max(Before.PeakBytes, After.PeakBytes) - BaselineBytes);
+    public long UsedBytes => BaselineBytes == 0 ? 0 : Math.Max(0, Math.Max(Before.PeakBytes, After.PeakBytes) - BaselineBytes);
 
     /// <summary>The time of an iteration to compare with: the median of the untouched ones, else of the recorded ones; null where nothing was measured.</summary>
     [JsonIgnore]
@@ -102,7 +110,7 @@ public sealed record CaptureReference
     {
         if (Format != FormatName || FormatVersion != CurrentVersion)
             throw new FormatException($"its format is not {FormatName}, version {CurrentVersion}");
-        string? bad = Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : BaselineBytes < 0 ? "baseline_bytes" : DevicePeakBytes < 0 ? "device_peak_bytes" : Device is null ? "device"
+        string? bad = Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : BaselineBytes < 0 ? "baseline_bytes" : DevicePeakBytes < 0 ? "device_peak_bytes" : LiveBytes < 0 ? "live_bytes" : DeviceLiveBytes < 0 ? "device_live_bytes" : Device is null ? "device"
             : Source is null ? "source" : RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0) ? "recorded_ns" : RunsNs.IsDefault || RunsNs.Any(t => t <= 0) ? "runs_ns" : Before is not { IsSound: true } ? "before" : After is not { IsSound: true } ? "after" : null;
         if (bad is not null)
             throw new FormatException($"{bad} is missing or out of its range");
@@ -122,7 +130,7 @@ public sealed record CaptureWindow
     /// <summary>The most resident memory that belongs to no file, in bytes.</summary>
     public long PeakBytes { get; init; }
 
-    /// <summary>What the process did to its machine meanwhile; null where that was not sampled.</summary>
+    /// <summary>What the process did to its machine meanwhile; null where that is not known.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SystemMetrics? System { get; init; }
 

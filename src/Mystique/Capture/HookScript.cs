@@ -17,7 +17,7 @@ internal static class HookScript
     private const string Variable = "MYSTIQUE_CAPTURE";
     private const string PythonPath = "PYTHONPATH";
 
-    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("hook/"));
+    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("hook/", EmbeddedText.SharedPython));
 
     /// <summary>The whole file.</summary>
     public static string Text => Joined.Value;

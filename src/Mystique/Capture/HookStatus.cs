@@ -21,6 +21,8 @@ internal sealed record HookStatus
     public HookWindow After { get; init; } = new();
     public long BaselineBytes { get; init; }
     public long DevicePeakBytes { get; init; }
+    public long? LiveBytes { get; init; }
+    public long? DeviceLiveBytes { get; init; }
     public long StartUpNs { get; init; }
     public long OwnNs { get; init; }
     public long RecordNs { get; init; }
@@ -30,6 +32,12 @@ internal sealed record HookStatus
 
     /// <summary>In the mode <c>clock</c>: the clock at the end of each iteration, in nanoseconds.</summary>
     public ImmutableArray<long> EndsNs { get; init; } = [];
+
+    /// <summary>In the mode <c>clock</c>: the process's processor time at the end of each iteration, in nanoseconds.</summary>
+    public ImmutableArray<long> CpuNs { get; init; } = [];
+
+    /// <summary>In the mode <c>clock</c>: the most resident memory that belongs to no file, in bytes.</summary>
+    public long PeakBytes { get; init; }
 
     /// <summary>Whether a recording was completed.</summary>
     public bool HasRecording => RecordedIteration is not null;
@@ -59,8 +67,8 @@ internal sealed record HookStatus
     }
 
     /// <summary>What goes into the reference.</summary>
-    /// <param name="system">What the process did to its machine in the two windows.</param>
-    public CaptureReference ToReference((SystemMetrics? Before, SystemMetrics? After) system) => new()
+    /// <param name="gpu">What was sampled of the machine's GPUs; null for nothing.</param>
+    public CaptureReference ToReference(GpuSampler? gpu) => new()
     {
         Rank = Rank,
         WorldSize = WorldSize,
@@ -68,10 +76,12 @@ internal sealed record HookStatus
         SourceName = Source?.Name ?? "",
         RecordedIteration = RecordedIteration,
         RecordedNs = RecordedNs,
-        Before = Before.ToWindow(system.Before),
-        After = After.ToWindow(system.After),
+        Before = Before.ToWindow(gpu),
+        After = After.ToWindow(gpu),
         BaselineBytes = BaselineBytes,
         DevicePeakBytes = DevicePeakBytes,
+        LiveBytes = LiveBytes,
+        DeviceLiveBytes = DeviceLiveBytes,
         Device = Job!.Device,
         Host = HostInfo.Current with { Runtime = $"Python {Job.Versions.GetValueOrDefault("python")}" },
         Versions = Job.Versions,
@@ -90,8 +100,9 @@ internal sealed record HookWindow
     public long PeakBytes { get; init; }
     public long StartNs { get; init; }
     public long EndNs { get; init; }
+    public SystemMetrics? System { get; init; }
 
-    public CaptureWindow ToWindow(SystemMetrics? system) => new() { SamplesNs = SamplesNs, CpuTimeNs = CpuTimeNs, PeakBytes = PeakBytes, System = system };
+    public CaptureWindow ToWindow(GpuSampler? gpu) => new() { SamplesNs = SamplesNs, CpuTimeNs = CpuTimeNs, PeakBytes = PeakBytes, System = gpu is null ? System : gpu.AddTo(System, StartNs, EndNs) };
 }
 
 /// <summary>What marks the iterations.</summary>

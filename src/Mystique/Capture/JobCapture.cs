@@ -20,9 +20,9 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         CaptureFolder.CheckTarget(directory);
         try
         {
-            var samplers = options.SystemMetrics ? new JobSamplers(_work) : null;
-            int exitCode = Start("record", samplers);
-            return Collect(exitCode, samplers);
+            using var gpu = options.GpuMetrics ? new GpuSampler() : null;
+            int exitCode = Start("record");
+            return Collect(exitCode, gpu);
         }
         finally
         {
@@ -30,14 +30,20 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         }
     }
 
-    /// <summary>Runs the job with nothing but a clock, and returns the times of its iterations after the skipped ones, in nanoseconds.</summary>
-    public ImmutableArray<long> Clock()
+    /// <summary>Runs the job with nothing but a clock, and returns what its iterations after the skipped ones took; memory is over what there was when PyTorch had been loaded.</summary>
+    public CaptureWindow Clock()
     {
         try
         {
-            Start("clock", null);
-            var ends = HookStatus.ReadAll(_work).Select(s => s.Status.EndsNs).DefaultIfEmpty([]).MaxBy(e => e.Length);
-            return [.. ends.Zip(ends.Skip(1), (a, b) => b - a).Skip(options.Skip)];
+            Start("clock");
+            var status = HookStatus.ReadAll(_work).Select(s => s.Status).MaxBy(s => s.EndsNs.Length) ?? new HookStatus();
+            int count = status.EndsNs.Length - 1 - options.Skip;
+            return count <= 0 ? new CaptureWindow() : new CaptureWindow
+            {
+                SamplesNs = [.. status.EndsNs.Zip(status.EndsNs.Skip(1), (a, b) => b - a).Skip(options.Skip)],
+                CpuTimeNs = (status.CpuNs[^1] - status.CpuNs[options.Skip]) / count,
+                PeakBytes = Math.Max(0, status.PeakBytes - status.BaselineBytes),
+            };
         }
         finally
         {
@@ -45,7 +51,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         }
     }
 
-    private int Start(string mode, JobSamplers? samplers)
+    private int Start(string mode)
     {
         try
         {
@@ -55,15 +61,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         {
             throw Problems.OutputUnwritable(directory, exception);
         }
-        samplers?.Start();
-        try
-        {
-            return JobProcess.Run(command, environment => HookScript.Install(_work, options, mode, environment));
-        }
-        finally
-        {
-            samplers?.Stop();
-        }
+        return JobProcess.Run(command, environment => HookScript.Install(_work, options, mode, environment));
     }
 
     private void Clean()
@@ -72,7 +70,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
             Directory.Delete(_work, recursive: true);
     }
 
-    private CaptureOutcome Collect(int exitCode, JobSamplers? samplers)
+    private CaptureOutcome Collect(int exitCode, GpuSampler? gpu)
     {
         var all = HookStatus.ReadAll(_work).ToArray();
         // Launchers import PyTorch too: where a process had iterations, those that had none do not matter.
@@ -94,7 +92,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
                 Directory.CreateDirectory(directory);
                 try
                 {
-                    folders.Add(Keep(target, status, samplers?.MetricsOf(status.Pid) ?? default, folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
+                    folders.Add(Keep(target, status, gpu, folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
                 }
                 catch (MystiqueException exception)
                 {
@@ -112,14 +110,14 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     }
 
     /// <summary>Makes a capture folder of what a process left behind.</summary>
-    private static CaptureFolder Keep(string target, HookStatus status, (SystemMetrics?, SystemMetrics?) system, string folder, CaptureRecord record, ref ImmutableArray<string> account)
+    private static CaptureFolder Keep(string target, HookStatus status, GpuSampler? gpu, string folder, CaptureRecord record, ref ImmutableArray<string> account)
     {
         var trace = TraceReader.Read(TraceOf(folder));
         account = [.. account, .. trace.Warnings];
         string values = Path.Combine(folder, "values.json");
         string? resources = File.Exists(values) ? NotedValues.Assign(trace, values, folder) : null;
         string profile = Path.Combine(folder, "kineto.json");
-        CaptureFolder.Write(target, status.ToReference(system), record with { Captured = true, Account = account, Operators = trace.Operators.Count() },
+        CaptureFolder.Write(target, status.ToReference(gpu), record with { Captured = true, Account = account, Operators = trace.Operators.Count() },
             TraceOf(folder), File.Exists(profile) ? profile : null, resources);
         return CaptureFolder.Read(target);
     }

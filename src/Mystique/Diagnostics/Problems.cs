@@ -178,9 +178,6 @@ internal static class Problems
         new("MYS408", $"the library of operators cannot be loaded: {FirstSentence(cause)}", path,
             "check the path, and that it was built for the libtorch of this tool (`mystique run` names its version)", inner: cause);
 
-    public static MystiqueException EngineHasNoProfiler(string engine) =>
-        new("MYS416", $"the engine {engine} cannot record a Kineto profile", "--profile", "take --engine python");
-
     public static MystiqueException DeviceMissing(string device, string engine) =>
         new("MYS411", $"there is no device {device} for {engine}", "--device", "take cpu, or --engine python with a PyTorch that has the device");
 

@@ -24,7 +24,10 @@ public sealed record ComparedRun
     /// <summary>Processor time of an iteration, all threads, in nanoseconds.</summary>
     public double CpuTimeNs { get; init; }
 
-    /// <summary>The most memory of the host over what was there before, in bytes.</summary>
+    /// <summary>The most bytes of the host's tensors at one time; 0 where it is not known.</summary>
+    public long AllocatedBytes { get; init; }
+
+    /// <summary>The most resident memory of the process over what was there before, in bytes.</summary>
     public long UsedBytes { get; init; }
 
     /// <summary>The most memory that the allocator gave out on the device, in bytes.</summary>
@@ -45,6 +48,15 @@ public sealed record ComparedRun
     /// <summary>Operators on the host in an iteration, by their start.</summary>
     public ImmutableArray<TimelineSpan> Timeline { get; init; } = [];
 
+    /// <summary>How much of the work ran at the same time as other work; null where it is not known.</summary>
+    public Concurrency? Concurrency { get; init; }
+
+    /// <summary>Bytes of the host's tensors over an iteration; null where they are not known.</summary>
+    public MemoryTimeline? HostMemory { get; init; }
+
+    /// <summary>Bytes of the device's tensors over an iteration; null where they are not known.</summary>
+    public MemoryTimeline? DeviceMemory { get; init; }
+
     /// <summary>Bytes of the plan's live storages after each operator.</summary>
     public ImmutableArray<long> MemoryCurve { get; init; } = [];
 
@@ -59,7 +71,9 @@ public sealed record ComparedRun
 /// <param name="Name">The full name.</param>
 /// <param name="StartNs">Its start.</param>
 /// <param name="DurationNs">How long it took on the host.</param>
-public sealed record TimelineSpan(string Name, double StartNs, double DurationNs);
+/// <param name="NodeId">The node of the original's trace; 0 where it is not known.</param>
+/// <param name="Label">The labels of the original that it ran within, outermost first, joined by " / "; empty for none.</param>
+public sealed record TimelineSpan(string Name, double StartNs, double DurationNs, long NodeId, string Label);
 
 /// <summary>Operators of a name, in an iteration.</summary>
 /// <param name="Count">How many.</param>

@@ -33,9 +33,48 @@ public static class FidelityComparer
         var kernels = original.Kernels.IsEmpty || replay.Kernels.IsEmpty ? [] : original.Kernels.Keys.Union(replay.Kernels.Keys)
             .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k).Count))
             .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay)).ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
-        var report = new FidelityReport(original, replay, time, NoiseOf(original), ErrorOf(original.CpuTimeNs, replay.CpuTimeNs), ErrorOf(original.UsedBytes, replay.UsedBytes),
-            ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, kernels, [], notes.ToImmutable());
+        var report = new FidelityReport(original, replay, time, NoiseOf(original), ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
+            ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes), ErrorOf(original.UsedBytes, replay.UsedBytes),
+            ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(original, replay), OrderOf(original, replay), kernels, [], notes.ToImmutable());
         return report with { Findings = [.. FindingsOf(report, countsCompare).Take(MaxFindings)] };
+    }
+
+    /// <summary>The operators of both sides, paired by the nodes of the original's trace, in the original's order.</summary>
+    private static (TimelineSpan Original, TimelineSpan Replay)[] PairsOf(ComparedRun original, ComparedRun replay)
+    {
+        var byNode = new Dictionary<long, TimelineSpan>();
+        foreach (var span in replay.Timeline.Where(s => s.NodeId != 0))
+            byNode.TryAdd(span.NodeId, span);
+        return [.. original.Timeline.Where(s => byNode.ContainsKey(s.NodeId)).Select(s => (s, byNode[s.NodeId]))];
+    }
+
+    private static ImmutableArray<LabelError> LabelsOf(ComparedRun original, ComparedRun replay)
+    {
+        var labels = PairsOf(original, replay).GroupBy(p => p.Original.Label, (label, pairs) =>
+        {
+            var all = pairs.ToArray();
+            return new LabelError(label, all.Length, all.Sum(p => p.Original.DurationNs), all.Sum(p => p.Replay.DurationNs));
+        }).ToArray();
+        return labels.All(l => l.Label.Length == 0) ? [] : [.. labels.OrderByDescending(l => Math.Abs(l.DifferenceNs)).ThenBy(l => l.Label, StringComparer.Ordinal)];
+    }
+
+    /// <summary>The longest sequence of operators that start in the original's order (patience sorting), as a share of all.</summary>
+    private static double? OrderOf(ComparedRun original, ComparedRun replay)
+    {
+        var pairs = PairsOf(original, replay);
+        if (pairs.Length == 0)
+            return null;
+        var ends = new List<double>(); // Of sequences of each length, the earliest end.
+        foreach (var (_, span) in pairs)
+        {
+            int place = ends.BinarySearch(span.StartNs);
+            place = place < 0 ? ~place : place + 1;
+            if (place >= ends.Count)
+                ends.Add(span.StartNs);
+            else
+                ends[place] = span.StartNs;
+        }
+        return (double)ends.Count / pairs.Length;
     }
 
     private static double? ErrorOf(double original, double replay) => original > 0 && replay > 0 ? replay / original - 1 : null;
@@ -98,6 +137,8 @@ public static class FidelityComparer
         foreach (var kind in report.Kinds.Where(k => k is { OriginalBytes: not null, ReplayBytes: not null } && Math.Abs(k.ReplayBytes.Value - k.OriginalBytes.Value) > Noticeable * allocated)
             .OrderByDescending(k => Math.Abs(k.ReplayBytes!.Value - k.OriginalBytes!.Value)))
             yield return string.Create(CultureInfo.InvariantCulture, $"{kind.Name} allocates {kind.ReplayBytes / 1e6:N1} MB in the replay, {kind.OriginalBytes / 1e6:N1} MB in the original");
+        if (report.InOrder is { } inOrder and < 1 - Noticeable)
+            yield return string.Create(CultureInfo.InvariantCulture, $"{1 - inOrder:0.0 %} of the operators start in another order than in the original");
         if (report.BetweenNs is not { } between)
             yield break;
         double noticeable = Noticeable * report.Original.Times.MedianNs;

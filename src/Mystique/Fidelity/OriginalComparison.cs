@@ -2,23 +2,21 @@ using Mystique.Capture;
 using Mystique.Diagnostics;
 using Mystique.Metrics;
 using Mystique.Packaging;
+using Mystique.Profiles;
 using Mystique.Replay;
 using Mystique.Selection;
 using Mystique.Traces;
 
 namespace Mystique.Fidelity;
 
-/// <summary>
-/// Runs a workload, records it, replays it, and measures both in turn (A B A B …), each in a process of its own: what
-/// drifts on the machine meets both alike.
-/// </summary>
+/// <summary>Runs a workload, captures it, replays it, and measures both in turn, each in a process of its own.</summary>
 internal sealed class OriginalComparison(string workload, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
 {
     private readonly WorkerCommand _worker = worker with { Environment = MemoryProbe.ComparableEnvironment };
 
     /// <summary>Measures.</summary>
     /// <param name="rounds">Turns of each side.</param>
-    /// <param name="folder">Where the trace and the package go; made where it is not there.</param>
+    /// <param name="folder">Where the capture and the package go; made where it is not there.</param>
     /// <exception cref="MystiqueException">One of them cannot run (MYS4xx).</exception>
     public ComparisonResult Run(int rounds, string folder)
     {
@@ -26,23 +24,14 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         // The first step differs from the others: it makes the optimizer's state.
         Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
         var capture = CaptureFolder.Read(Capture(original, folder));
-        var source = new TracePlanSource(TraceReader.Read(capture.TracePath), new SelectionOptions(), options.Planning);
-        BenchmarkPackage.Create(source.Plan([]) with { Reference = capture.Reference }).Write(Path.Combine(folder, $"{workload}.bench"));
+        var trace = TraceReader.Read(capture.TracePath);
+        var profile = capture.ProfilePath is { } path ? ProfileLinker.TryLink(trace, path, out _) : null;
+        var source = new TracePlanSource(trace, new SelectionOptions(), options.Planning with { Profile = profile, Reference = capture.Reference });
+        BenchmarkPackage.Create(source.Plan([])).Write(Path.Combine(folder, $"{workload}.bench"));
         using var replay = ReplaySession.Start(source, _worker, options, progress);
-        var verification = replay.Verify();
-        if (options.Warmup > 0)
-            replay.Iterate(options.Warmup, "warming up the replay");
-        var originalRounds = new List<WorkerResponse>();
-        var replayRounds = new List<WorkerResponse>();
-        for (int round = 0; round < rounds; round++)
-        {
-            progress("measuring in turn", 2 * round, 2 * rounds);
-            originalRounds.Add(Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = options.Iterations }, "running the original"));
-            progress("measuring in turn", 2 * round + 1, 2 * rounds);
-            replayRounds.Add(replay.Iterate(options.Iterations, "measuring in turn"));
-        }
-        return new ComparisonResult(workload, ComparedSide.Of(originalRounds), ComparedSide.Of(replayRounds), rounds,
-            replay.Package, verification, replay.Engine, HostInfo.Current);
+        var turns = new TurnComparison(replay, options, rounds, progress)
+            .Run(() => ComparedTurn.Of(Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = options.Iterations }, "running the original")));
+        return new ComparisonResult(OriginalReader.OfCapture(capture) with { Name = workload }, turns.Original, turns.Replay, turns.FlatOut, rounds, turns.Result);
     }
 
     private WorkerClient StartOriginal()

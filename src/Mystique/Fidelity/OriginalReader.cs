@@ -12,6 +12,9 @@ namespace Mystique.Fidelity;
 /// <summary>Originals to compare with: capture folders, and profiles.</summary>
 internal static class OriginalReader
 {
+    /// <summary>What autograd puts around what it runs for a node of its graph (<c>torch/csrc/autograd/engine.cpp</c>).</summary>
+    private const string BackwardLabel = "autograd::engine::evaluate_function: ";
+
     /// <summary>What a capture folder tells.</summary>
     /// <param name="capture">The folder.</param>
     public static ComparedRun OfCapture(CaptureFolder capture)
@@ -21,6 +24,7 @@ internal static class OriginalReader
         // Without a profile there are no times of operators; the rest compares all the same.
         var profile = capture.ProfilePath is { } path ? ProfileLinker.TryLink(trace, path, out _) : null;
         var plan = ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions { Profile = profile, Reference = reference });
+        var hostMemory = MemoryOf(profile, plan, isOnDevice: false);
         return new ComparedRun
         {
             Name = Path.GetFileName(Path.GetFullPath(capture.Directory)),
@@ -30,6 +34,9 @@ internal static class OriginalReader
             Repeats = reference.RunsNs.IsEmpty ? [new SampleStatistics(reference.Before.SamplesNs), new SampleStatistics(reference.After.SamplesNs)]
                 : [reference.Untouched, .. reference.RunsNs.Select(r => new SampleStatistics([r]))],
             CpuTimeNs = reference.CpuTimeNs,
+            AllocatedBytes = hostMemory?.PeakBytes ?? 0,
+            HostMemory = hostMemory,
+            DeviceMemory = MemoryOf(profile, plan, isOnDevice: true),
             UsedBytes = reference.UsedBytes,
             DeviceBytes = reference.DevicePeakBytes,
             System = reference.Before.System ?? reference.After.System,
@@ -37,7 +44,8 @@ internal static class OriginalReader
             WatchedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : 0,
             Kernels = (plan.Times?.Kernels ?? []).ToImmutableSortedDictionary(k => k.Name, k => (k.Count, k.DurationNs), StringComparer.Ordinal),
             OpenedOperators = plan.Source.OpenedCount,
-            Timeline = TimelineOf(plan),
+            Timeline = TimelineOf(plan, trace),
+            Concurrency = ConcurrencyOf(plan, profile),
             MemoryCurve = PlanMemory.CurveOf(plan),
         };
     }
@@ -47,14 +55,44 @@ internal static class OriginalReader
     private static ImmutableSortedDictionary<string, ComparedKind> OriginalKindsOf(ReplayPlan plan) =>
         PlanKind.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k => new ComparedKind(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
 
+    /// <summary>The original's tensors over the iteration, by what the profiler saw.</summary>
+    private static MemoryTimeline? MemoryOf(LinkedProfile? profile, ReplayPlan plan, bool isOnDevice) => profile is null ? null
+        : MemoryTimeline.Of(profile.Allocations, plan.Times?.RecordedNs ?? profile.IterationNs, isOnDevice,
+            isOnDevice ? plan.Reference?.DeviceLiveBytes : plan.Reference?.LiveBytes, PlanMemory.ExternalBytesOn(plan, isOnDevice));
+
+    private static Concurrency? ConcurrencyOf(ReplayPlan plan, LinkedProfile? profile)
+    {
+        if (profile is null || plan.Times is not { Operators.Count: > 0 } times)
+            return null;
+        var operators = times.Operators.Keys.Select(n => profile.Operators[n]).ToArray();
+        return Concurrency.Of(operators.Select(o => (o.StartNs, o.DurationNs)), operators.SelectMany(o => o.Kernels), times.RecordedNs);
+    }
+
+    /// <summary>The labels around a node, outermost first: what the user or PyTorch names parts of an iteration by.</summary>
+    private static string LabelOf(TraceNode node)
+    {
+        var labels = new Stack<string>();
+        for (var above = node.Parent; above is { Parent: not null }; above = above.Parent)
+        {
+            if (above.Schema is not null || above.Name.StartsWith("[pytorch", StringComparison.Ordinal) || ProfilerStep.NumberOf(above.Name) is not null)
+                continue;
+            if (above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal))
+                labels.Clear(); // What is within it only says the same again.
+            labels.Push(above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal) ? "backward: " + above.Name[BackwardLabel.Length..] : above.Name);
+        }
+        return string.Join(" / ", labels);
+    }
+
     /// <summary>When the operators of a plan ran in the original, scaled to an iteration that nobody watched.</summary>
-    private static ImmutableArray<TimelineSpan> TimelineOf(ReplayPlan plan)
+    private static ImmutableArray<TimelineSpan> TimelineOf(ReplayPlan plan, ExecutionTrace trace)
     {
         if (plan.Times is not { Operators.Count: > 0 } times)
             return [];
         double scale = (double)times.IterationNs / times.RecordedNs;
         var names = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => (o.NodeId, Name: o.Schema.FullName)).Concat(plan.Replaced.Select(r => (r.NodeId, r.Name)));
-        return [.. names.Where(n => times.Operators.ContainsKey(n.NodeId)).Select(n => new TimelineSpan(n.Name, times.Operators[n.NodeId].StartNs * scale, times.Operators[n.NodeId].DurationNs * scale)).OrderBy(s => s.StartNs)];
+        var nodes = trace.Nodes.ToDictionary(n => n.Id);
+        return [.. names.Where(n => times.Operators.ContainsKey(n.NodeId)).Select(n => (n.Name, n.NodeId, Time: times.Operators[n.NodeId]))
+            .Select(n => new TimelineSpan(n.Name, n.Time.StartNs * scale, n.Time.DurationNs * scale, n.NodeId, nodes.TryGetValue(n.NodeId, out var node) ? LabelOf(node) : "")).OrderBy(s => s.StartNs)];
     }
 
     /// <summary>What a Kineto profile tells: its steps, and the kernels of one of them.</summary>

@@ -16,27 +16,22 @@ public static class ReplayVerifier
     /// <param name="observed">The trace of one iteration of the replay.</param>
     public static VerificationResult Verify(ReplayPlan plan, ExecutionTrace observed)
     {
-        var ran = new List<TraceNode>();
-        SliceSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran);
-        ran.Sort((a, b) => a.Id.CompareTo(b.Id));
-        HelperThreads.Drop(ran, observed);
+        var ran = RanIn(observed);
         var differences = ImmutableArray.CreateBuilder<OperatorDifference>();
         int exact = 0;
         int at = 0;
-        for (int i = 0; i < plan.Operators.Length; i++)
+        foreach (var (i, (found, instead)) in Align(plan, ran).Index())
         {
             var op = plan.Operators[i];
             if (op.IsKernel)
-                continue; // The observer sees operators alone.
-            int found = Find(ran, at, op);
+                continue;
             if (found < 0)
             {
-                bool isInstead = at < ran.Count && (i + 1 == plan.Operators.Length || Find(ran, at, plan.Operators[i + 1]) != at);
-                bool isVariant = isInstead && ran[at].Schema?.QualifiedName == op.Schema.QualifiedName;
+                bool isVariant = instead >= 0 && ran[instead].Schema?.QualifiedName == op.Schema.QualifiedName;
                 differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, isVariant ? DifferenceKind.Variant : DifferenceKind.Missing,
-                    isInstead ? $"{NameOf(ran[at])} ran instead" : "it did not run"));
-                if (isInstead)
-                    at++;
+                    instead >= 0 ? $"{NameOf(ran[instead])} ran instead" : "it did not run"));
+                if (instead >= 0)
+                    at = instead + 1;
                 continue;
             }
             for (; at < found; at++)
@@ -50,6 +45,33 @@ public static class ReplayVerifier
         for (; at < ran.Count; at++)
             differences.Add(Unplanned(ran[at]));
         return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(), plan.Source.HasStrides, OperatorClasses.Of(plan, differences));
+    }
+
+    /// <summary>The outermost operators of a replay's trace, in the order in which they ran.</summary>
+    /// <param name="observed">The trace of one iteration of the replay.</param>
+    internal static List<TraceNode> RanIn(ExecutionTrace observed)
+    {
+        var ran = new List<TraceNode>();
+        SliceSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran);
+        ran.Sort((a, b) => a.Id.CompareTo(b.Id));
+        HelperThreads.Drop(ran, observed);
+        return ran;
+    }
+
+    /// <summary>For each operator of the plan, which of those that ran it is, or else which ran instead; -1 for none.</summary>
+    /// <param name="plan">What should have run.</param>
+    /// <param name="ran">What ran.</param>
+    internal static IEnumerable<(int Found, int Instead)> Align(ReplayPlan plan, List<TraceNode> ran)
+    {
+        int at = 0;
+        for (int i = 0; i < plan.Operators.Length; i++)
+        {
+            // The observer sees operators alone.
+            int found = plan.Operators[i].IsKernel ? -1 : Find(ran, at, plan.Operators[i]);
+            bool isInstead = found < 0 && !plan.Operators[i].IsKernel && at < ran.Count && (i + 1 == plan.Operators.Length || Find(ran, at, plan.Operators[i + 1]) != at);
+            yield return (found, isInstead ? at : -1);
+            at = found >= 0 ? found + 1 : isInstead ? at + 1 : at;
+        }
     }
 
     private static OperatorDifference Unplanned(TraceNode node) => new(0, NameOf(node), DifferenceKind.Unplanned, "it ran without being planned");

@@ -46,6 +46,19 @@ internal sealed class GpuSampler : IDisposable
                 g.Average(s => s.Values[0]) / 100, (long)g.Max(s => s.Values[1]) << 20, g.Average(s => s.Values[2]), g.Average(s => s.Values[3])))];
     }
 
+    /// <summary>What a process did to its machine in a time, with what was sampled of the GPUs meanwhile.</summary>
+    /// <param name="metrics">Without the GPUs; null where nothing is known.</param>
+    /// <param name="startNs">The time's start by the machine's monotonic clock, in nanoseconds.</param>
+    /// <param name="endNs">Its end.</param>
+    public SystemMetrics? AddTo(SystemMetrics? metrics, long startNs, long endNs) => metrics is null ? null : metrics with
+    {
+        Gpus = Between(Ticks(startNs), Ticks(endNs)),
+        Unavailable = Unavailable is { } reason ? metrics.Unavailable.SetItem("GPU", reason) : metrics.Unavailable,
+    };
+
+    /// <summary>On Linux, <see cref="Stopwatch"/> and Python's <c>time.perf_counter_ns</c> are both CLOCK_MONOTONIC.</summary>
+    private static long Ticks(long nanoseconds) => (long)(nanoseconds * (Stopwatch.Frequency / 1e9));
+
     public void Dispose()
     {
         if (_process is { HasExited: false })

@@ -5,41 +5,8 @@ namespace Mystique.Metrics;
 /// <summary>Counters of Linux, from its files (proc(5)). Where a file is not there, or not readable, there is nothing.</summary>
 internal static class ProcFiles
 {
-    private const long NanosecondsPerTick = 10_000_000; // USER_HZ is 100 on all of Linux' platforms.
-
-    /// <summary>A process's counters since its start.</summary>
-    /// <param name="CpuTimeNs">Processor time of all threads.</param>
-    /// <param name="MinorFaults">Page faults without input.</param>
-    /// <param name="MajorFaults">Page faults with input.</param>
-    internal readonly record struct Counters(long CpuTimeNs, long MinorFaults, long MajorFaults);
-
-    public static Counters? CountersOf(int process)
-    {
-        if (Read($"/proc/{process}/stat") is not { } text)
-            return null;
-        // The name in parentheses can hold anything; what follows the last one is numbers.
-        string[] fields = text[(text.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return fields.Length < 13 ? null : new Counters((Number(fields[11]) + Number(fields[12])) * NanosecondsPerTick, Number(fields[7]), Number(fields[9]));
-    }
-
-    /// <summary>Resident bytes that belong to no file.</summary>
-    public static long? AnonymousBytesOf(int process) => BytesIn($"/proc/{process}/status", "RssAnon:");
-
     /// <summary>A field of a file that is told in kilobytes, in bytes. Not one of the file's first line.</summary>
     public static long? BytesIn(string path, string field) => Field(Read(path), field) * 1024;
-
-    /// <summary>How often the process's threads gave up their processor, and lost it; of those that live.</summary>
-    public static (long Voluntary, long Involuntary) SwitchesOf(int process)
-    {
-        long voluntary = 0, involuntary = 0;
-        foreach (string task in TasksOf(process))
-        {
-            string? status = Read($"{task}/status");
-            voluntary += Field(status, "voluntary_ctxt_switches:") ?? 0;
-            involuntary += Field(status, "nonvoluntary_ctxt_switches:") ?? 0;
-        }
-        return (voluntary, involuntary);
-    }
 
     /// <summary>The folders of the process's threads.</summary>
     public static string[] TasksOf(int process)

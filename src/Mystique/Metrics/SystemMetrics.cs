@@ -4,18 +4,14 @@ using System.Text.Json.Serialization;
 namespace Mystique.Metrics;
 
 /// <summary>
-/// What a process did to its machine while iterations were measured, sampled from outside: originals and replays by the
-/// same code. What a machine does not offer is null, and named in <see cref="Unavailable"/>. Immutable.
+/// What a process did to its machine in measured iterations, told by the system itself, to originals and replays alike. What a machine does not offer is null, and named in <see cref="Unavailable"/>. Immutable.
 /// </summary>
 public sealed record SystemMetrics
 {
-    /// <summary>How long was sampled, in nanoseconds.</summary>
+    /// <summary>How long was measured, in nanoseconds.</summary>
     public long DurationNs { get; init; }
 
-    /// <summary>How many samples there are.</summary>
-    public int Samples { get; init; }
-
-    /// <summary>Processor time of all threads, in nanoseconds (proc(5), <c>utime</c> and <c>stime</c>).</summary>
+    /// <summary>Processor time of all threads, in nanoseconds (getrusage(2)).</summary>
     public long CpuTimeNs { get; init; }
 
     /// <summary>By processor, the share of the time that it was busy, with whatever, 0 to 1 (<c>/proc/stat</c>).</summary>
@@ -32,9 +28,6 @@ public sealed record SystemMetrics
 
     /// <summary>How often a thread lost its processor to another.</summary>
     public long InvoluntarySwitches { get; init; }
-
-    /// <summary>Resident memory that belongs to no file, at each sample, in bytes.</summary>
-    public ImmutableArray<long> MemoryBytes { get; init; } = [];
 
     /// <summary>Instructions in user mode (perf_event_open(2)).</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

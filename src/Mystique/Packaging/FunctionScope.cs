@@ -7,17 +7,19 @@ namespace Mystique.Packaging;
 internal sealed class FunctionScope
 {
     private readonly ReplayPlan _plan;
+    private readonly int _first;
     private readonly int _end;
+    private readonly int[] _firstUse;
     private readonly int[] _lastUse;
     private readonly HashSet<int> _locals = [];
     private readonly HashSet<int> _listed = [];
     private readonly Dictionary<int, List<(int Operator, bool IsRead)>> _events = [];
 
-    public FunctionScope(ReplayPlan plan, ScheduledCall call, int[] lastUse)
+    public FunctionScope(ReplayPlan plan, ScheduledCall call, int[] firstUse, int[] lastUse)
     {
         _plan = plan;
-        _lastUse = lastUse;
-        _end = call.First + call.Count;
+        (_firstUse, _lastUse) = (firstUse, lastUse);
+        (_first, _end) = (call.First, call.First + call.Count);
         for (int i = call.First; i < _end; i++)
         {
             foreach (int slot in plan.Operators[i].InputSlots)
@@ -42,6 +44,12 @@ internal sealed class FunctionScope
 
     /// <summary>Whether a tensor that was taken from the list is not needed after this function.</summary>
     public bool IsFreedHere(int slot) => !_plan.Tensors[slot].IsExternal && _lastUse[slot] < _end;
+
+    /// <summary>
+    /// Whether a tensor that is made anew has an older value in the list that this function, the last to use it, did not
+    /// take out: memory that would be held until the next iteration. To be asked before <see cref="Define"/>.
+    /// </summary>
+    public bool LeavesBehind(int slot) => IsFreedHere(slot) && _firstUse[slot] < _first && !_locals.Contains(slot);
 
     /// <summary>Notes that a tensor was made. True where it must be put into the list.</summary>
     public bool Define(int slot)

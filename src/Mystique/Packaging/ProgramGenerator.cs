@@ -46,6 +46,7 @@ internal sealed class ProgramGenerator
         """;
 
     private readonly ReplayPlan _plan;
+    private readonly int[] _firstUse;
     private readonly int[] _lastUse;
     private readonly StringBuilder _text = new(Prologue.ReplaceLineEndings("\n"));
     private readonly ImmutableArray<int>.Builder _lines;
@@ -55,12 +56,14 @@ internal sealed class ProgramGenerator
     {
         _plan = plan;
         _lines = ImmutableArray.CreateBuilder<int>(plan.Operators.Length);
+        _firstUse = new int[plan.Tensors.Length];
         _lastUse = new int[plan.Tensors.Length];
+        Array.Fill(_firstUse, int.MaxValue);
         for (int i = 0; i < plan.Operators.Length; i++)
         {
             foreach (int slot in plan.Operators[i].InputSlots.Concat(plan.Operators[i].OutputSlots))
                 if (slot >= 0)
-                    _lastUse[slot] = i;
+                    (_firstUse[slot], _lastUse[slot]) = (Math.Min(_firstUse[slot], i), i);
         }
     }
 
@@ -81,7 +84,7 @@ internal sealed class ProgramGenerator
 
     private void WriteFunction(ScheduledCall call)
     {
-        var function = new FunctionScope(_plan, call, _lastUse);
+        var function = new FunctionScope(_plan, call, _firstUse, _lastUse);
         Line($"  def {call.Function}(self: __torch__.Benchmark) -> NoneType:");
         Line("    s = self.slots");
         if (function.UsesDevices)
@@ -233,8 +236,12 @@ internal sealed class ProgramGenerator
             }
         }
         foreach (int slot in op.OutputSlots)
+        {
+            if (slot >= 0 && function.LeavesBehind(slot))
+                Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = s[{BenchmarkProgram.EmptySlot}]");
             if (slot >= 0 && function.Define(slot))
                 Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = t{slot}");
+        }
         if (isAnchored || op.Results.IsEmpty)
             return;
         int first = Enumerable.Range(0, op.Results.Length).First(i => IsTensorResult(op, i));

@@ -9,7 +9,7 @@ internal static class RunScript
     /// <summary>Its file in a package.</summary>
     public const string FileName = "run.py";
 
-    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("run/"));
+    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("run/", EmbeddedText.SharedPython));
 
     /// <summary>The whole file.</summary>
     public static string Text => Joined.Value;

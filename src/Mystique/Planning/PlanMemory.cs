@@ -13,6 +13,12 @@ public sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Largest
     /// <param name="plan">The plan.</param>
     public static PlanMemory Of(ReplayPlan plan) => Of(plan, null);
 
+    /// <summary>Bytes of the external storages that are on an accelerator, or on the host.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="isOnDevice">Which.</param>
+    public static long ExternalBytesOn(ReplayPlan plan, bool isOnDevice) => plan.Storages.Where(s => s.IsExternal && plan.Devices[s.Device].StartsWith("cpu", StringComparison.Ordinal) != isOnDevice)
+        .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.SizeBytes));
+
     /// <summary>Live bytes after each operator has allocated what it makes, and before what it used last is freed.</summary>
     /// <param name="plan">The plan.</param>
     public static ImmutableArray<long> CurveOf(ReplayPlan plan)

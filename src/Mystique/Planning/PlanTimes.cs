@@ -59,7 +59,9 @@ public sealed record PlanTimes(
                 times[node] = times[node] with { WaitsAfter = true };
             }
         }
-        long recorded = plan.Source.Iteration is { } number && profile.Steps.TryGetValue(number, out long step) ? step : profile.IterationNs;
+        long recorded = plan.Source.Iteration is { } number && profile.Steps.TryGetValue(number, out long step) ? step
+            // Nothing marks iterations in the profile of a TorchSharp program: its capture knows how long the recorded one took.
+            : profile.Steps.IsEmpty && plan.Reference?.RecordedNs is [var only] ? only : profile.IterationNs;
         var kernels = known.SelectMany(k => k.Time.Kernels).GroupBy(k => k.Name, (name, group) => new KernelTime(name, group.Count(), group.Sum(k => k.DurationNs)));
         var result = new PlanTimes(profile.Source, recorded, recorded, times.ToImmutable(), nodes.Length - known.Length,
             [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],

@@ -56,6 +56,13 @@ internal struct KinetoEvent
     public readonly bool IsOnDevice => Kind >= KinetoKind.Kernel;
 }
 
+/// <summary>An allocation, or a free (<c>[memory]</c>, written with <c>profile_memory</c>; <c>torch/csrc/profiler/kineto_shim.cpp</c>).</summary>
+/// <param name="AtNs">When, in nanoseconds, as events have it.</param>
+/// <param name="Bytes">How many bytes; negative for a free.</param>
+/// <param name="Address">Where; 0 where it is not recorded.</param>
+/// <param name="IsOnDevice">Whether it is memory of a device, not of the host (<c>Device Type</c>, <c>c10/core/DeviceType.h</c>).</param>
+internal readonly record struct KinetoAllocation(long AtNs, long Bytes, long Address, bool IsOnDevice);
+
 /// <summary>The events of a Kineto profile that say what ran when. Immutable once read.</summary>
 /// <param name="source">The file's name, without its folders.</param>
 /// <param name="events">The events, in the file's order.</param>
@@ -67,6 +74,9 @@ internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOn
     public KinetoEvent[] Events { get; } = events;
 
     public IReadOnlyList<string> Warnings { get; } = warnings;
+
+    /// <summary>Allocations and frees, in the file's order; none where the profile was taken without them.</summary>
+    public IReadOnlyList<KinetoAllocation> Allocations { get; init; } = [];
 
     /// <summary>The rank and the number of ranks, where the job told PyTorch (<c>distributedInfo</c>); else null.</summary>
     public (int Rank, int WorldSize)? Distributed { get; init; }

@@ -17,6 +17,7 @@ internal sealed class KinetoReader
     private readonly string _source;
     private readonly Utf8StringPool _names = new();
     private readonly List<KinetoEvent> _events = [];
+    private readonly List<KinetoAllocation> _allocations = [];
     private readonly List<string> _warnings = [];
     private long _epochNs = long.MinValue;
     private long _processId;
@@ -69,7 +70,7 @@ internal sealed class KinetoReader
             else if (next != (byte)'{' || !TryReadEvent())
                 break;
         }
-        return new KinetoProfile(Path.GetFileName(_source), [.. _events], _warnings) { Distributed = _distributed, ProcessId = _processId };
+        return new KinetoProfile(Path.GetFileName(_source), [.. _events], _warnings) { Distributed = _distributed, ProcessId = _processId, Allocations = _allocations };
     }
 
     /// <summary>Goes to the first event.</summary>
@@ -135,10 +136,12 @@ internal sealed class KinetoReader
             var reader = new Utf8JsonReader(_window.Data, isFinalBlock: false, default);
             try
             {
-                if (TryParse(ref reader, out var parsed, out bool isUsed))
+                if (TryParse(ref reader, out var parsed, out bool isUsed, out var allocation))
                 {
                     if (isUsed)
                         _events.Add(parsed);
+                    else if (allocation.Bytes != 0 && parsed.Name == "[memory]")
+                        _allocations.Add(allocation with { AtNs = parsed.StartNs });
                     _window.Advance((int)reader.BytesConsumed);
                     return true;
                 }
@@ -156,8 +159,9 @@ internal sealed class KinetoReader
         }
     }
 
-    private bool TryParse(ref Utf8JsonReader reader, out KinetoEvent parsed, out bool isUsed)
+    private bool TryParse(ref Utf8JsonReader reader, out KinetoEvent parsed, out bool isUsed, out KinetoAllocation allocation)
     {
+        allocation = default;
         parsed = new KinetoEvent { Name = "", RecordFunctionId = -1, ExternalId = -1, Correlation = -1, Stream = -1 };
         bool isComplete = false;
         bool isLegacy = false;
@@ -206,7 +210,7 @@ internal sealed class KinetoReader
                     parsed.DurationNs = Nanoseconds(ref reader);
                     break;
                 case Field.Arguments when reader.TokenType == JsonTokenType.StartObject:
-                    if (!TryParseArguments(ref reader, ref parsed))
+                    if (!TryParseArguments(ref reader, ref parsed, ref allocation))
                         return false;
                     break;
                 default:
@@ -218,23 +222,27 @@ internal sealed class KinetoReader
         return false;
     }
 
-    private static bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed)
+    private static bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation)
     {
         while (reader.Read())
         {
             if (reader.TokenType == JsonTokenType.EndObject)
                 return true;
             int which = reader.ValueTextEquals("External id"u8) ? 1 : reader.ValueTextEquals("Record function id"u8) ? 2
-                : reader.ValueTextEquals("correlation"u8) ? 3 : reader.ValueTextEquals("stream"u8) ? 4 : reader.ValueTextEquals("grid"u8) ? 5 : 0;
+                : reader.ValueTextEquals("correlation"u8) ? 3 : reader.ValueTextEquals("stream"u8) ? 4 : reader.ValueTextEquals("grid"u8) ? 5
+                : reader.ValueTextEquals("Bytes"u8) ? 6 : reader.ValueTextEquals("Addr"u8) ? 7 : reader.ValueTextEquals("Device Type"u8) ? 8 : 0;
             if (!reader.Read())
                 return false;
-            if (which is >= 1 and <= 4 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
+            if (which is >= 1 and not 5 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
             {
                 switch (which)
                 {
                     case 1: parsed.ExternalId = value; break;
                     case 2: parsed.RecordFunctionId = value; break;
                     case 3: parsed.Correlation = value; break;
+                    case 6: allocation = allocation with { Bytes = value }; break;
+                    case 7: allocation = allocation with { Address = value }; break;
+                    case 8: allocation = allocation with { IsOnDevice = value != 0 }; break;
                     default: parsed.Stream = value; break;
                 }
             }

@@ -23,6 +23,13 @@ public sealed record OperatorTime(long StartNs, long DurationNs, ImmutableArray<
 /// <param name="Grid">A kernel's blocks, for example <c>16x8x2</c>; empty for other work, and where it is not recorded.</param>
 public sealed record DeviceWork(string Name, long StartNs, long DurationNs, long Stream, string Grid);
 
+/// <summary>An allocation, or a free.</summary>
+/// <param name="AtNs">When, in nanoseconds from the start of the first linked node on; a little before it, too.</param>
+/// <param name="Bytes">How many bytes; negative for a free.</param>
+/// <param name="IsOnDevice">Whether it is memory of a device, not of the host.</param>
+/// <param name="WasThere">Whether it frees what was there before the iteration.</param>
+public sealed record ProfiledAllocation(long AtNs, long Bytes, bool IsOnDevice, bool WasThere);
+
 /// <summary>How nodes of a trace were found in a profile.</summary>
 public enum ProfileLink
 {
@@ -58,6 +65,9 @@ public sealed record LinkedProfile(
     ImmutableDictionary<long, long> Steps,
     ImmutableArray<string> Notes)
 {
+    /// <summary>Allocations and frees of the iteration, in order; empty where the profile was taken without them.</summary>
+    public ImmutableArray<ProfiledAllocation> Allocations { get; init; } = [];
+
     /// <summary>Share of the device's time that no operator explains (CUDA graphs, kernels of the user's own), 0 to 1.</summary>
     public double UnexplainedShare => DeviceNs == 0 ? 0 : (double)Unexplained.Sum(u => u.DurationNs) / DeviceNs;
 }

@@ -113,7 +113,25 @@ public static class ProfileLinker
         }
         return new LinkedProfile(profile.Source, link, IterationOf(events, trace, found, end - start), times, unlinked, unlinkedEvents,
             [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs).ThenBy(u => u.Key, StringComparer.Ordinal)],
-            deviceNs, waits.ToImmutable(), StepsOf(events), [.. NotesOn(profile, operators.Length, found, link)]);
+            deviceNs, waits.ToImmutable(), StepsOf(events), [.. NotesOn(profile, operators.Length, found, link)])
+        { Allocations = [.. AllocationsOf(profile, trace, start, end)] };
+    }
+
+    /// <summary>From the start of the profiler's step that the trace has too, where there is one, to the end of what is linked.</summary>
+    private static IEnumerable<ProfiledAllocation> AllocationsOf(KinetoProfile profile, ExecutionTrace trace, long start, long end)
+    {
+        if (profile.Allocations.Count == 0)
+            yield break;
+        var names = trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).Select(n => n.Name).ToHashSet(StringComparer.Ordinal);
+        long from = profile.Events.Where(e => e.StartNs < start && names.Contains(e.Name)).Select(e => e.StartNs).Append(start).Min();
+        var made = new HashSet<long>();
+        foreach (var allocation in profile.Allocations.Where(a => a.AtNs >= from && a.AtNs <= end).OrderBy(a => a.AtNs))
+        {
+            bool wasThere = allocation.Bytes < 0 && allocation.Address != 0 && !made.Remove(allocation.Address);
+            if (allocation.Bytes > 0)
+                made.Add(allocation.Address);
+            yield return new ProfiledAllocation(allocation.AtNs - start, allocation.Bytes, allocation.IsOnDevice, wasThere);
+        }
     }
 
     private static IEnumerable<string> NotesOn(KinetoProfile profile, int count, Found found, ProfileLink link)

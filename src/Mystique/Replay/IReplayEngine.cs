@@ -36,10 +36,13 @@ public interface IReplayEngine : IIterationRunner
     /// <returns>By name, the schemas of those that it knows.</returns>
     ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names);
 
-    /// <summary>From now on, iterations keep the original's pace.</summary>
+    /// <summary>Resident bytes that belong to no file, when the program was loaded and the first tensor was not made.</summary>
+    long BaselineBytes { get; }
+
+    /// <summary>From now on, iterations keep the original's pace, or none.</summary>
     /// <exception cref="Diagnostics.MystiqueException">The package has no times (MYS413).</exception>
-    /// <param name="referenceNs">How long an iteration of the original takes, in nanoseconds; 0 for what the package says.</param>
-    void KeepPace(long referenceNs);
+    /// <param name="referenceNs">How long an iteration of the original takes, in nanoseconds; 0 for what the package says; null to run flat out.</param>
+    void KeepPace(long? referenceNs);
 
     /// <summary>How the pace was kept since the last call; null where it is not kept.</summary>
     PaceReport? TakePaceReport();
@@ -52,6 +55,11 @@ public interface IReplayEngine : IIterationRunner
     /// <summary>Runs an iteration and looks at each operator's results.</summary>
     /// <returns>The operators that made a NaN, or an infinity out of finite inputs and literals.</returns>
     ImmutableArray<OperatorFailure> CheckValues();
+
+    /// <summary>Runs one iteration under PyTorch's profiler, with its allocations.</summary>
+    /// <param name="path">Where its Kineto profile goes; overwritten.</param>
+    /// <param name="trace">Where the execution trace of the same iteration goes; null for none.</param>
+    void RecordProfile(string path, string? trace);
 
     /// <summary>Runs iterations with a clock around each operator.</summary>
     /// <param name="iterations">How many; the times are averages over them.</param>

@@ -26,8 +26,8 @@ public sealed record ReplayOptions
     /// <summary>Whether one iteration is observed and compared with the plan. The default is yes.</summary>
     public bool Verify { get; init; } = true;
 
-    /// <summary>Whether the worker is sampled from outside while iterations are measured. The default is no: it makes them longer by some percent.</summary>
-    public bool SystemMetrics { get; init; }
+    /// <summary>Whether the machine's GPUs are sampled while iterations are measured. The default is no.</summary>
+    public bool GpuMetrics { get; init; }
 
     /// <summary>Whether to refuse a replay that leaves an operator out.</summary>
     public bool Strict { get; init; }
@@ -43,9 +43,6 @@ public sealed record ReplayOptions
 
     /// <summary>Where to write a Kineto profile of one iteration, which is recorded last; null for none.</summary>
     public string? KinetoFile { get; init; }
-
-    /// <summary>Where to write the execution trace of the same iteration, so that it is watched as an original is; null for none.</summary>
-    public string? WatchedTraceFile { get; init; }
 
     /// <summary>Libraries of operators that the worker loads before anything else.</summary>
     public ImmutableArray<string> Libraries { get; init; } = [];
@@ -95,8 +92,26 @@ public sealed record ReplayResult(
     /// <summary>The times of the plan's operators, each called alone, in nanoseconds; empty where they were not timed.</summary>
     public ImmutableArray<double> OperatorTimesNs { get; init; } = [];
 
-    /// <summary>What the worker did to its machine in the measured iterations, and what little goes with them; null where that was not sampled.</summary>
+    /// <summary>An iteration that was watched as the original's was; null where nobody did, or where it does not fit.</summary>
+    public WatchedIteration? Watched { get; init; }
+
+    /// <summary>Bytes of the host's tensors over the watched iteration; null where they are not known.</summary>
+    public MemoryTimeline? HostMemory => MemoryOn(isOnDevice: false);
+
+    /// <summary>Bytes of the device's tensors over the watched iteration; null where they are not known.</summary>
+    public MemoryTimeline? DeviceMemory => MemoryOn(isOnDevice: true);
+
+    /// <summary>What the worker did to its machine in the measured iterations; null where that is not known.</summary>
     public SystemMetrics? System { get; init; }
+
+    private MemoryTimeline? MemoryOn(bool isOnDevice)
+    {
+        if (Watched is null)
+            return null;
+        bool isOnHostAlone = Engine.Device.StartsWith("cpu", StringComparison.Ordinal);
+        long external = isOnHostAlone ? isOnDevice ? 0 : PlanMemory.Of(Plan).ExternalBytes : PlanMemory.ExternalBytesOn(Plan, isOnDevice);
+        return MemoryTimeline.Of(Watched.Allocations, Watched.IterationNs, isOnDevice, external, external);
+    }
 }
 
 /// <summary>Time of all operators of a kind in one iteration.</summary>

@@ -22,27 +22,28 @@ public static class ReplayRunner
         VerificationResult? verification = options.Verify ? session.Verify() : null;
         if (options.Warmup > 0)
             session.Iterate(options.Warmup, "warming up");
-        SystemMetrics? system;
         WorkerResponse measured;
-        bool samples = options.SystemMetrics && OperatingSystem.IsLinux();
-        using (var gpu = samples ? new GpuSampler() : null)
-        using (var sampler = samples ? new SystemSampler(session.WorkerId, gpu) : null)
+        SystemMetrics? system;
+        using (var gpu = options.GpuMetrics ? new GpuSampler() : null)
         {
-            long start = Stopwatch.GetTimestamp();
+            long start = Now();
             measured = session.Iterate(options.Iterations, "measuring");
-            system = sampler?.Between(start, Stopwatch.GetTimestamp());
+            system = gpu is null ? measured.SystemMetrics : gpu.AddTo(measured.SystemMetrics, start, Now());
         }
         var times = options.ProfileIterations > 0 ? session.Profile(options.ProfileIterations) : [];
         var nonFinite = options.CheckValues ? (ImmutableArray<OperatorFailure>?)session.CheckValues() : null;
+        var watched = options.ProfileIterations > 0 ? session.Watch() : null;
         if (options.KinetoFile is { } file)
-            session.RecordKineto(Path.GetFullPath(file), options.WatchedTraceFile is { } trace ? Path.GetFullPath(trace) : null);
+            session.RecordProfile(Path.GetFullPath(file), null);
         return new ReplayResult(
             session.Package.Plan, options, session.Engine, HostInfo.Current,
             new SampleStatistics(measured.SamplesNs!.Value), KindsOf(session.Package.Plan, times),
             new MemoryUse(measured.BaselineBytes, measured.PeakBytes, PlanMemory.Of(session.Package.Plan).PeakBytes),
             (double)measured.CpuTimeNs / options.Iterations, verification, nonFinite, measured.Pace)
-        { OperatorTimesNs = times, System = system };
+        { OperatorTimesNs = times, System = system, Watched = watched };
     }
+
+    private static long Now() => (long)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency));
 
     /// <summary>The times by kind, the longest first.</summary>
     internal static ImmutableArray<OperatorKindTime> KindsOf(ReplayPlan plan, ImmutableArray<double> times) =>

@@ -23,9 +23,6 @@ internal sealed class ReplaySession : IDisposable
     private readonly string _workFolder;
     private WorkerClient? _worker;
 
-    /// <summary>The worker's process.</summary>
-    public int WorkerId => _worker!.Id;
-
     private readonly TargetFit _fit;
 
     private ReplaySession(IPlanSource source, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
@@ -68,8 +65,11 @@ internal sealed class ReplaySession : IDisposable
         }
     }
 
-    /// <summary>Tells a worker that keeps the pace how long the original's iterations take now: a machine that others use too is not as fast as it was.</summary>
-    public void Repace(long referenceNs) => Call(new WorkerRequest(WorkerRequest.Pace) { ReferenceNs = referenceNs }, "learning the pace");
+    /// <summary>Has a worker keep the original's pace, and tells it how long the original's iterations take now: a machine that others use too is not as fast as it was.</summary>
+    public void Pace(long referenceNs) => Call(new WorkerRequest(WorkerRequest.Pace) { ReferenceNs = referenceNs }, "learning the pace");
+
+    /// <summary>From now on, calls start as soon as can be.</summary>
+    public void RunFlatOut() => Call(new WorkerRequest(WorkerRequest.FlatOut), "measuring");
 
     /// <summary>Runs iterations.</summary>
     public WorkerResponse Iterate(int count, string stage) =>
@@ -83,8 +83,16 @@ internal sealed class ReplaySession : IDisposable
         return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path));
     }
 
+    /// <summary>Watches an iteration as an original's is watched when it is captured; null where what is seen does not fit.</summary>
+    public WatchedIteration? Watch()
+    {
+        var (trace, profile) = (Path.Combine(_workFolder, "watched.et.json"), Path.Combine(_workFolder, "watched.kineto.json"));
+        RecordProfile(profile, trace);
+        return WatchedIteration.Of(Package.Plan, trace, profile);
+    }
+
     /// <summary>Records a Kineto profile of one iteration, and its execution trace where that is asked for.</summary>
-    public void RecordKineto(string path, string? trace) => Call(new WorkerRequest(WorkerRequest.Kineto) { Path = path, Trace = trace }, "recording a profile");
+    public void RecordProfile(string path, string? trace) => Call(new WorkerRequest(WorkerRequest.Kineto) { Path = path, Trace = trace }, "recording a profile");
 
     /// <summary>Looks for operators whose results are not finite.</summary>
     public ImmutableArray<OperatorFailure> CheckValues() => Call(new WorkerRequest(WorkerRequest.Check), "checking values").Failures!.Value;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Metrics;
 
@@ -56,12 +57,18 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
             case WorkerRequest.Start:
                 _baselineBytes = MemoryProbe.AnonymousBytes();
                 Runner.Start(Report);
+                _baselineBytes = (Runner as IReplayEngine)?.BaselineBytes ?? _baselineBytes;
                 return Result() with { BaselineBytes = _baselineBytes };
             case WorkerRequest.Pace:
                 Engine.KeepPace(request.ReferenceNs);
                 return Result();
+            case WorkerRequest.FlatOut:
+                Engine.KeepPace(null);
+                return Result();
             case WorkerRequest.Kineto:
-                throw Problems.EngineHasNoProfiler(_runner!.Info.Name);
+                Runner.Restore(all: true);
+                Engine.RecordProfile(request.Path!, request.Trace);
+                return Result();
             case WorkerRequest.Iterate:
                 return Iterate(request.Count);
             case WorkerRequest.Observe:
@@ -87,7 +94,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
     private WorkerResponse Iterate(int count)
     {
         var samples = new long[count];
-        var cpuTime = TimeSpan.Zero;
+        using var meter = new ProcessMeter();
         MemoryProbe.ResetPeak();
         (Runner as IReplayEngine)?.TakePaceReport();
         for (int i = 0; i < count; i++)
@@ -98,17 +105,19 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
                 Runner.RunIteration();
             }
             Runner.Restore(all: false);
-            var before = Environment.CpuUsage.TotalTime;
+            meter.Start();
             samples[i] = Runner.RunIteration();
-            cpuTime += Environment.CpuUsage.TotalTime - before;
+            meter.Stop();
             Report(i + 1, count);
         }
+        var system = meter.Read();
         return Result() with
         {
             SamplesNs = [.. samples],
             BaselineBytes = _baselineBytes,
             PeakBytes = MemoryProbe.PeakAnonymousBytes(),
-            CpuTimeNs = cpuTime.Ticks * 100,
+            CpuTimeNs = meter.CpuTimeNs,
+            System = system is null ? null : JsonSerializer.SerializeToElement(system, SnakeJson.Compact),
             Pace = (Runner as IReplayEngine)?.TakePaceReport(),
         };
     }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Mystique.Metrics;
 
 namespace Mystique.Replay;
 
@@ -19,6 +20,9 @@ internal sealed record WorkerRequest(string Command)
 
     /// <summary>From now on, iterations keep the original's pace.</summary>
     public const string Pace = "pace";
+
+    /// <summary>From now on, iterations keep no pace.</summary>
+    public const string FlatOut = "flat_out";
 
     /// <summary>Records a Kineto profile of one iteration into <see cref="Path"/>.</summary>
     public const string Kineto = "kineto";
@@ -109,6 +113,12 @@ internal sealed record WorkerResponse(string Kind)
     public long PeakBytes { get; init; }
 
     public long CpuTimeNs { get; init; }
+
+    /// <summary>What the worker did to its machine in the iterations: a <see cref="Metrics.SystemMetrics"/>, as files have it; null where that is not known.</summary>
+    public JsonElement? System { get; init; }
+
+    [JsonIgnore]
+    public SystemMetrics? SystemMetrics => System?.Deserialize<SystemMetrics>(SnakeJson.Compact);
 }
 
 internal static class WorkerJson

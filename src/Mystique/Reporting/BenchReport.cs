@@ -10,41 +10,43 @@ namespace Mystique.Reporting;
 public static class BenchReport
 {
     /// <summary>The table's head.</summary>
-    public static ImmutableArray<string> Head { get; } = ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "original from itself", "processor time", "memory", "verification"];
+    public static ImmutableArray<string> Head { get; } = ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "original from itself", "flat out", "processor time", "memory", "verification"];
 
     /// <summary>A row.</summary>
     /// <param name="name">The workload.</param>
-    /// <param name="report">Its comparison.</param>
-    public static ImmutableArray<string> Row(string name, FidelityReport report)
+    /// <param name="outcome">Its comparison.</param>
+    public static ImmutableArray<string> Row(string name, BenchOutcome outcome)
     {
+        var report = outcome.Report;
         var coverage = report.Replay.Coverage!;
         return
         [
             name, Figures.Number(coverage.Selected), Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)),
             Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs), Signed(report.Time?.Error),
-            report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}" : "", report.NoiseFloor is { } noise ? Figures.Percent(noise) : "",
+            report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}" : "", report.NoiseFloor is { } noise ? Figures.Percent(noise) : "", Figures.Difference(outcome.FlatOutError),
             Signed(report.CpuTimeError), Signed(report.MemoryError), coverage.Verification,
         ];
     }
 
     /// <summary>The table, what is wrong with each workload, the machine and the command, as Markdown.</summary>
-    /// <param name="reports">The comparisons, by workload.</param>
+    /// <param name="outcomes">The comparisons, by workload.</param>
     /// <param name="failures">Workloads that could not be compared, and why.</param>
     /// <param name="host">The machine.</param>
     /// <param name="rounds">Turns of each side.</param>
     /// <param name="command">The command that makes it.</param>
-    public static string ToMarkdown(IReadOnlyList<(string Name, FidelityReport Report)> reports, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
+    public static string ToMarkdown(IReadOnlyList<(string Name, BenchOutcome Outcome)> outcomes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} turns of original and replay each. The error is the median of the turns' own errors, each of medians, relative to the original; \"original from itself\" is the largest difference between the medians of its own turns: a perfect replay would show as much.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} turns of original and replay each. The error is the median of the turns' own errors, each of medians, relative to the original; \"original from itself\" is the largest difference between the medians of its own turns: a perfect replay would show as much. Replays keep the original's pace, and are told each turn's own speed: they wait where they would be early; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one time.\n\n");
         text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
-        foreach (var (name, report) in reports)
-            text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, report))} |\n");
-        double[] errors = [.. reports.Where(r => r.Report.Time is not null).Select(r => Math.Abs(r.Report.Time!.Error)).Order()];
+        foreach (var (name, outcome) in outcomes)
+            text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, outcome))} |\n");
+        double[] errors = [.. outcomes.Where(r => r.Outcome.Report.Time is not null).Select(r => Math.Abs(r.Outcome.Report.Time!.Error)).Order()];
         if (errors.Length > 0)
             text.Append(CultureInfo.InvariantCulture, $"\nMedian error of the iteration time {Figures.Percent(Bootstrap.MedianOf(errors))}, largest {Figures.Percent(errors[^1])}.\n");
-        foreach (var (name, report) in reports)
+        foreach (var (name, outcome) in outcomes)
         {
+            var report = outcome.Report;
             text.Append(CultureInfo.InvariantCulture, $"\n## {name}\n\n{FidelityText.Headline(report)}.\n");
             foreach (string finding in report.Findings.Take(5))
                 text.Append(CultureInfo.InvariantCulture, $"- {finding}\n");
@@ -55,4 +57,13 @@ public static class BenchReport
     }
 
     private static string Signed(double? share) => share is { } value ? Figures.Difference(value) : "";
+}
+
+/// <summary>What came of a workload.</summary>
+/// <param name="Report">Original against replay, at the original's pace.</param>
+/// <param name="FlatOut">The iteration times of the replay that runs flat out, by turn, as the original's.</param>
+public sealed record BenchOutcome(FidelityReport Report, ImmutableArray<SampleStatistics> FlatOut)
+{
+    /// <summary>The median of the turns' errors when the replay runs flat out.</summary>
+    public double FlatOutError => Bootstrap.MedianOf([.. Report.Original.Turns.Zip(FlatOut, (a, b) => b.MedianNs / a.MedianNs - 1)]);
 }

@@ -15,28 +15,31 @@ public static class ComparisonJson
         json.WriteStartObject();
         json.WriteString("format", "mystique-comparison");
         json.WriteNumber("format_version", ResultJson.FormatVersion);
-        json.WriteString("workload", result.Name);
-        ResultJson.WriteSource(json, result.Package.Plan.Source);
-        ResultJson.WriteEngine(json, result.Engine);
-        ResultJson.WriteHost(json, result.Host);
-        ResultJson.WriteCoverage(json, result.Package.Plan);
+        json.WriteString("workload", result.Captured.Name);
+        ResultJson.WriteSource(json, result.Result.Plan.Source);
+        ResultJson.WriteEngine(json, result.Result.Engine);
+        ResultJson.WriteHost(json, result.Result.Host);
+        ResultJson.WriteCoverage(json, result.Result.Plan);
         json.WriteNumber("rounds", result.Rounds);
-        WriteSide(json, "original", result.Original);
-        WriteSide(json, "replay", result.Replay);
+        WriteSide(json, "original", result.Original, result.MemoryBytes.Original);
+        WriteSide(json, "replay", result.Replay, result.MemoryBytes.Replay);
+        ResultJson.WriteSamples(json, "replay_flat_out", result.FlatOut.Times);
         json.WriteNumber("time_error", Math.Round(result.TimeError, 6));
+        json.WriteNumber("time_error_flat_out", Math.Round(result.FlatOutError, 6));
         json.WriteNumber("memory_error", Math.Round(result.MemoryError, 6));
         json.WriteNumber("cpu_time_error", Math.Round(result.CpuTimeError, 6));
-        ResultJson.WriteVerification(json, result.Verification);
+        ResultJson.WriteVerification(json, result.Result.Verification!);
         json.WriteEndObject();
         json.Flush();
         stream.WriteByte((byte)'\n');
     }
 
-    private static void WriteSide(Utf8JsonWriter json, string name, ComparedSide side)
+    private static void WriteSide(Utf8JsonWriter json, string name, ComparedSide side, long memoryBytes)
     {
         json.WriteStartObject(name);
         ResultJson.WriteSamples(json, "iterations", side.Times);
-        json.WriteNumber("memory_bytes", side.MemoryBytes);
+        json.WriteNumber("memory_bytes", memoryBytes);
+        json.WriteNumber("used_bytes", side.UsedBytes);
         json.WriteNumber("cpu_time_ns", Math.Round(side.CpuTimeNs));
         json.WriteEndObject();
     }

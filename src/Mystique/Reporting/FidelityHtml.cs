@@ -8,6 +8,7 @@ public static class FidelityHtml
 {
     private const int MaxKinds = 60;
     private const int Buckets = 40;
+    private const int MemoryParts = 500;
 
     /// <summary>Writes the page.</summary>
     /// <param name="report">The comparison.</param>
@@ -27,8 +28,9 @@ public static class FidelityHtml
         page.Bars("Difference by kind of operator", "How much longer the replay takes; what explains most first.", "ms", [.. kinds.Select(k => k.Name)],
             ("replay", [.. kinds.Select(k => Rounded(k.DifferenceNs))]));
         WriteDistributions(page, original.Times, replay.Times);
-        page.Lines("Memory over the time that was measured", "Resident memory of the process that belongs to no file, at each sample.", "share of the time", "MB", area: false,
-            MemoryOf("original", original.System), MemoryOf("replay", replay.System));
+        page.Table("Time by label of the original", ["label", "operators", "original ms", "replay ms", "difference ms"], report.Labels.Take(MaxKinds).Select(l => FidelityText.LabelRow(l)));
+        page.Lines("Memory of the host's tensors", "What PyTorch's allocators had given out, over an iteration.", "share of the iteration", "MB", area: true, MemoryOf("original", original.HostMemory), MemoryOf("replay", replay.HostMemory));
+        page.Lines("Memory of the device's tensors", "What PyTorch's allocators had given out, over an iteration.", "share of the iteration", "MB", area: true, MemoryOf("original", original.DeviceMemory), MemoryOf("replay", replay.DeviceMemory));
         string[] cores = [.. Enumerable.Range(0, Math.Max(original.System?.CoreUtilisation.Length ?? 0, replay.System?.CoreUtilisation.Length ?? 0)).Select(i => $"processor {i}")];
         page.Bars("Utilisation of the machine's processors", "By whatever ran on them while iterations were measured.", "%", cores,
             ("original", [.. (original.System?.CoreUtilisation ?? []).Select(u => Math.Round(100 * u, 1))]), ("replay", [.. (replay.System?.CoreUtilisation ?? []).Select(u => Math.Round(100 * u, 1))]));
@@ -46,8 +48,8 @@ public static class FidelityHtml
         page.Write(stream);
     }
 
-    private static (string, double?, double, double[]) MemoryOf(string name, SystemMetrics? system) =>
-        (name, 0, system is { MemoryBytes.Length: > 1 } known ? 1.0 / (known.MemoryBytes.Length - 1) : 1, [.. (system?.MemoryBytes ?? []).Select(b => Math.Round(b / 1e6, 3))]);
+    private static (string, double?, double, double[]) MemoryOf(string name, MemoryTimeline? memory) =>
+        (name, 0, 1.0 / MemoryParts, [.. (memory?.PeaksIn(MemoryParts) ?? []).Select(b => Math.Round(b / 1e6, 3))]);
 
     private static double Rounded(double nanoseconds) => Math.Round(nanoseconds / 1e6, 5);
 

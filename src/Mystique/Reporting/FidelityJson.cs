@@ -26,6 +26,7 @@ public static class FidelityJson
         WriteShare(json, "noise_floor", report.NoiseFloor);
         WriteShare(json, "cpu_time", report.CpuTimeError);
         WriteShare(json, "memory", report.MemoryError);
+        WriteShare(json, "resident_memory", report.ResidentError);
         WriteShare(json, "device_memory", report.DeviceMemoryError);
         json.WriteEndObject();
         json.WriteStartArray("operators");
@@ -49,6 +50,18 @@ public static class FidelityJson
             WriteRounded(json, "replay_ns", between.Replay);
             json.WriteEndObject();
         }
+        WriteShare(json, "in_order", report.InOrder);
+        json.WriteStartArray("labels");
+        foreach (var label in report.Labels)
+        {
+            json.WriteStartObject();
+            json.WriteString("label", label.Label);
+            json.WriteNumber("count", label.Count);
+            WriteRounded(json, "original_ns", label.OriginalNs);
+            WriteRounded(json, "replay_ns", label.ReplayNs);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
         json.WriteStartArray("kernels");
         foreach (var (name, original, replay) in report.Kernels)
         {
@@ -76,8 +89,14 @@ public static class FidelityJson
             json.WriteNumberValue(Math.Round(repeat.MedianNs));
         json.WriteEndArray();
         json.WriteNumber("cpu_time_ns", Math.Round(run.CpuTimeNs));
+        json.WriteNumber("allocated_bytes", run.AllocatedBytes);
         json.WriteNumber("used_bytes", run.UsedBytes);
         json.WriteNumber("device_bytes", run.DeviceBytes);
+        if (run.Concurrency is { } concurrency)
+        {
+            json.WritePropertyName("concurrency");
+            JsonSerializer.Serialize(json, concurrency, SnakeJson.Compact);
+        }
         if (run.System is { } system)
         {
             json.WritePropertyName("system");

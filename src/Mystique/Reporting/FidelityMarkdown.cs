@@ -27,6 +27,11 @@ public static class FidelityMarkdown
                 (k.DifferenceNs / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture),
             }));
         }
+        if (!report.Labels.IsEmpty)
+        {
+            text.Append("### Time by label of the original, what explains most first\n\n");
+            Table(text, ["label", "operators", "original ms", "replay ms", "difference ms"], report.Labels.Take(MaxKinds).Select(l => FidelityText.LabelRow(l)));
+        }
         if (report.Replay.Coverage is { Replaced: { Length: > 0 } replaced })
         {
             text.Append("### Not run as recorded\n\n");

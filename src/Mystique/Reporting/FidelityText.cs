@@ -39,10 +39,23 @@ internal static class FidelityText
             yield return ("of it between operators", Milliseconds(between.Original), Milliseconds(between.Replay), "");
         if (report.CpuTimeError is { } cpu)
             yield return ("processor time of an iteration", Milliseconds(original.CpuTimeNs), Milliseconds(replay.CpuTimeNs), Figures.Difference(cpu));
-        if (report.MemoryError is { } memory)
-            yield return ("peak memory over the start", Figures.Megabytes(original.UsedBytes), Figures.Megabytes(replay.UsedBytes), Figures.Difference(memory));
+        if (report.MemoryError is { } memory && original.AllocatedBytes > 0 && replay.AllocatedBytes > 0)
+            yield return ("peak memory of tensors", Figures.Megabytes(original.AllocatedBytes), Figures.Megabytes(replay.AllocatedBytes), Figures.Difference(memory));
+        if (report.ResidentError is { } resident)
+            yield return ("peak memory of the process, over the start", Figures.Megabytes(original.UsedBytes), Figures.Megabytes(replay.UsedBytes), Figures.Difference(resident));
         if (report.DeviceMemoryError is { } device)
             yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes), Figures.Megabytes(replay.DeviceBytes), Figures.Difference(device));
+        if (report.InOrder is { } inOrder)
+            yield return ("operators that start in the original's order", "", Figures.Percent(inOrder), "");
+        if (original.Concurrency is { } a && replay.Concurrency is { } b)
+        {
+            yield return ("operators' time beside other operators", Figures.Percent(a.HostOverlap), Figures.Percent(b.HostOverlap), "");
+            if (a is { DeviceBusy: { } busy, DeviceOverlap: { } overlap } && b is { DeviceBusy: { } otherBusy, DeviceOverlap: { } otherOverlap })
+            {
+                yield return ("device busy", Figures.Percent(busy), Figures.Percent(otherBusy), Figures.Difference(otherBusy / busy - 1));
+                yield return ("device's time beside other work there", Figures.Percent(overlap), Figures.Percent(otherOverlap), "");
+            }
+        }
         foreach (var row in SystemRows(original, replay))
             yield return row;
         if (replay.Coverage is { } coverage)
@@ -81,6 +94,10 @@ internal static class FidelityText
         static (string, string, string, string) Row(string name, double x, double y, string format) =>
             (name, x.ToString(format, CultureInfo.InvariantCulture), y.ToString(format, CultureInfo.InvariantCulture), x > 0 ? Figures.Difference(y / x - 1) : "");
     }
+
+    /// <summary>A label in a table: name, operators, milliseconds of both sides, and the difference.</summary>
+    public static string[] LabelRow(LabelError label) => [label.Label.Length == 0 ? "(none)" : label.Label, Figures.Number(label.Count), Figures.InMilliseconds(label.OriginalNs), Figures.InMilliseconds(label.ReplayNs),
+        (label.DifferenceNs / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture)];
 
     public static string Milliseconds(double nanoseconds) => Figures.InMilliseconds(nanoseconds) + " ms";
 }

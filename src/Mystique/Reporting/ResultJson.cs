@@ -43,7 +43,7 @@ public static class ResultJson
         }
         WriteSamples(json, "iterations", result.Iterations);
         json.WriteNumber("cpu_time_ns", Math.Round(result.CpuTimeNs));
-        WriteMemory(json, result.Memory);
+        WriteMemory(json, result.Memory, result.HostMemory);
         if (result.System is { } system)
         {
             json.WritePropertyName("system");
@@ -203,13 +203,15 @@ public static class ResultJson
         json.WriteEndObject();
     }
 
-    internal static void WriteMemory(Utf8JsonWriter json, MemoryUse memory)
+    internal static void WriteMemory(Utf8JsonWriter json, MemoryUse memory, MemoryTimeline? tensors = null)
     {
         json.WriteStartObject("memory");
         json.WriteNumber("baseline_bytes", memory.BaselineBytes);
         json.WriteNumber("peak_bytes", memory.PeakBytes);
         json.WriteNumber("used_bytes", memory.UsedBytes);
         json.WriteNumber("planned_peak_bytes", memory.PlannedPeakBytes);
+        if (tensors is not null)
+            json.WriteNumber("allocated_bytes", tensors.PeakBytes);
         json.WriteEndObject();
     }
 

@@ -48,7 +48,29 @@ internal static class ResultReader
         ResultJson.Write(result, stream);
         using var json = JsonDocument.Parse(stream.ToArray());
         var run = Of(json.RootElement, "replay");
-        return run with { Timeline = TimelineOf(result, run.Times.MedianNs), MemoryCurve = Planning.PlanMemory.CurveOf(result.Plan) };
+        run = run with
+        {
+            Timeline = TimelineOf(result, run.Times.MedianNs),
+            MemoryCurve = Planning.PlanMemory.CurveOf(result.Plan),
+            HostMemory = result.HostMemory,
+            DeviceMemory = result.DeviceMemory,
+        };
+        return result.Watched is { } watched ? Watched(run, watched) : run;
+    }
+
+    /// <summary>The times that were watched as the original's were, in place of those of operators that are called one by one.</summary>
+    private static ComparedRun Watched(ComparedRun run, WatchedIteration watched)
+    {
+        var sums = watched.Operators.GroupBy(o => o.Name).ToDictionary(g => g.Key, g => g.Sum(o => (double)o.DurationNs));
+        double scale = run.Times.MedianNs / Math.Max(watched.IterationNs, watched.Operators.Sum(o => o.DurationNs));
+        return run with
+        {
+            Kinds = run.Kinds.ToImmutableSortedDictionary(k => k.Key, k => k.Value with { TimeNs = sums.GetValueOrDefault(k.Key) }, StringComparer.Ordinal),
+            WatchedNs = watched.IterationNs,
+            Timeline = [.. watched.Operators.Select(o => new TimelineSpan(o.Name, o.StartNs * scale, o.DurationNs * scale, o.NodeId, ""))],
+            Kernels = watched.Operators.SelectMany(o => o.Kernels).GroupBy(k => k.Name).ToImmutableSortedDictionary(g => g.Key, g => (g.Count(), g.Sum(k => k.DurationNs)), StringComparer.Ordinal),
+            Concurrency = Concurrency.Of(watched.Operators.Select(o => (o.StartNs, o.DurationNs)), watched.Operators.SelectMany(o => o.Kernels), watched.IterationNs),
+        };
     }
 
     /// <summary>The operators end to end, each as long as it takes alone, scaled to an iteration.</summary>
@@ -60,7 +82,7 @@ internal static class ResultReader
         foreach (var (op, time) in result.Plan.Operators.Zip(result.OperatorTimesNs))
         {
             double scaled = time * iterationNs / Math.Max(iterationNs, sum);
-            spans.Add(new TimelineSpan(op.Schema.FullName, at, scaled));
+            spans.Add(new TimelineSpan(op.Schema.FullName, at, scaled, 0, ""));
             at += scaled;
         }
         return spans.ToImmutable();
@@ -82,13 +104,17 @@ internal static class ResultReader
             if (NumberOf(op, "original_count") is > 0 and { } original)
                 originals[kind] = new ComparedKind((int)original, NumberOf(op, "original_ns"), bytes);
         }
+        var memory = root.GetProperty("memory");
+        bool isOnHost = root.GetProperty("engine").GetProperty("device").GetString()!.StartsWith("cpu", StringComparison.Ordinal);
         return new ComparedRun
         {
             Name = name,
             Provenance = ProvenanceOf(root),
             Times = new SampleStatistics([.. root.GetProperty("iterations").GetProperty("samples_ns").EnumerateArray().Select(s => s.GetInt64() is > 0 and var t ? t : throw new FormatException("a sample is not above 0"))]),
             CpuTimeNs = root.GetProperty("cpu_time_ns").GetDouble(),
-            UsedBytes = root.GetProperty("memory").GetProperty("used_bytes").GetInt64(),
+            UsedBytes = isOnHost ? memory.GetProperty("used_bytes").GetInt64() : 0,
+            DeviceBytes = isOnHost ? 0 : memory.GetProperty("peak_bytes").GetInt64(),
+            AllocatedBytes = isOnHost ? NumberOf(memory, "allocated_bytes") ?? 0 : 0,
             System = root.TryGetProperty("system", out var system) ? system.Deserialize<SystemMetrics>(SnakeJson.Compact) : null,
             Kinds = kinds.ToImmutable(),
             OpenedOperators = coverage.GetProperty("opened_operators").GetInt32(),

@@ -25,7 +25,7 @@ class _Recorder:
         observer.register_callback(os.path.join(self.folder, "et.json"))
         self.observer = observer
         try:
-            self.profile = self.torch.profiler.profile()
+            self.profile = self.torch.profiler.profile(profile_memory=True)
             self.profile.start()
         except Exception as error:
             self.profile = None
@@ -55,7 +55,7 @@ class _Recorder:
     def write(self):
         if self.profile is not None:
             try:
-                self.profile.export_chrome_trace(os.path.join(self.folder, "kineto.json"))
+                _write_profile(self.profile, os.path.join(self.folder, "kineto.json"))
             except Exception as error:
                 self.notes.append(f"no profile: {error}")
         self.drop()

@@ -8,12 +8,13 @@ class _Window:
         self.torch, self.clock, self.cpu_clock = torch, time.perf_counter_ns, time.process_time_ns
         self.samples, self.events = [], []
         self.start = None
-        self.opened = self.closed = 0
+        self.counters, self.system = None, None
         self.cpu_ns = self.peak = 0
 
     def open(self):
         _reset_peak()
-        self.opened = self.clock()
+        self.counters = _Counters()
+        self.counters.start()
         self.cpu_start = self.cpu_clock()
 
     def mark(self):
@@ -33,16 +34,41 @@ class _Window:
 
     def close(self):
         self.note_event()
-        self.closed = self.clock()
         count = max(1, len(self.samples))
         self.cpu_ns = (self.cpu_clock() - self.cpu_start) // count
+        self.counters.stop()
+        self.counters.close()
+        self.system = self.counters.describe()
         self.peak = _anonymous_peak()
         if len(self.events) == len(self.samples) + 1:
             self.events[-1].synchronize()
             self.samples = [round(a.elapsed_time(b) * 1e6) for a, b in zip(self.events, self.events[1:])]
 
     def describe(self):
-        return {"samples_ns": self.samples, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak, "start_ns": self.opened, "end_ns": self.closed}
+        return {"samples_ns": self.samples, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak, "system": self.system,
+                "start_ns": self.counters.opened if self.counters else 0, "end_ns": self.counters.closed or 0 if self.counters else 0}
+
+
+def _live_bytes(torch):
+    """Bytes of the storages of all tensors that Python can reach, on the host and on the device."""
+    import gc
+    host, device, seen = 0, 0, set()
+    for thing in gc.get_objects():
+        if not issubclass(type(thing), torch.Tensor):
+            continue
+        try:
+            for tensor in (thing, thing.grad if thing.is_leaf else None):
+                if tensor is None:
+                    continue
+                storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()
+                key, size = (tensor.device, storage.data_ptr()), storage.nbytes()
+                if key in seen:
+                    continue
+                seen.add(key)
+                host, device = (host + size, device) if tensor.device.type == "cpu" else (host, device + size)
+        except Exception:
+            pass  # It has no memory of its own: a sparse, fake or lazy one.
+    return host, getattr(_device(torch)[1], "memory_allocated", lambda: device)()
 
 
 def _status_bytes(field):

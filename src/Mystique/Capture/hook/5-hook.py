@@ -16,6 +16,7 @@ class _Hook:
         self.first = self.error = self.job = None
         self.rank = _rank(torch)
         self.baseline = _anonymous_bytes()
+        self.live = None  # Bytes of tensors when the recording starts.
         self.own_ns = []  # What the hook takes at the end of an untouched iteration.
         self.record_ns = 0  # What starting and ending the recording took, beside the iteration.
         self.guard = _Guard(torch, self.yield_to_job)
@@ -80,6 +81,7 @@ class _Hook:
     def begin_recording(self):
         self.before.close()
         entered = self.clock()
+        self.live = _live_bytes(self.torch)
         self.recorder = _Recorder(self.torch, self.folder)
         self.phase = "recording"
         self.job, self.rank = _describe(self.torch), _rank(self.torch)  # Now, for at its end the job may have left its process groups.
@@ -212,6 +214,7 @@ class _Hook:
             "phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1], "iterations": self.count, "passed_over": self.passed_over,
             "source": self.first, "recorded_iteration": self.kept - len(self.recorded) + 1 if self.kept else None, "recorded_ns": self.recorded if self.kept else [],
             "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline, "device_peak_bytes": peak,
+            "live_bytes": self.live and self.live[0], "device_live_bytes": self.live and self.live[1],
             "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
             "record_ns": self.record_ns, "error": self.error, "notes": self.notes, "job": self.job})
 
@@ -272,22 +275,24 @@ class _Guard:
 
 
 class _Clock:
-    """For `--report`: reads the clock at the end of each iteration and does nothing else, to compare the hook with."""
+    """For `--report`: reads the clocks at the end of each iteration and does nothing else, to compare the hook with."""
 
     def __init__(self, torch, settings):
-        self.ends, self.narrow_at, self.pid = [], max(1, settings["skip"]), os.getpid()
+        self.ends, self.cpu, self.narrow_at, self.pid = [], [], max(1, settings["skip"]), os.getpid()
+        self.baseline = _anonymous_bytes()
         self.folder = os.path.join(settings["folder"], f"{self.pid}")
         self.iterations = _Iterations(torch, self.on_end, lambda: None, lambda profile: False)
         os.makedirs(self.folder, exist_ok=True)
 
     def on_end(self, source, by, is_new):
         self.ends.append(time.perf_counter_ns())
+        self.cpu.append(time.process_time_ns())
         if source == "module" and len(self.ends) == self.narrow_at:
             self.iterations.narrow(type(by))
 
     def at_exit(self):
         if os.getpid() == self.pid:
-            _write_json(self.folder, {"phase": "clock", "pid": self.pid, "ends_ns": self.ends})
+            _write_json(self.folder, {"phase": "clock", "pid": self.pid, "ends_ns": self.ends, "cpu_ns": self.cpu, "baseline_bytes": self.baseline, "peak_bytes": _anonymous_peak()})
 
     def in_child(self):
         self.iterations.stop()

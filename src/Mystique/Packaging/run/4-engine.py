@@ -52,7 +52,7 @@ class Engine:
         return {"name": "python", "versions": versions, "device": f"{self.device} ({name})" if name else str(self.device), "threads": self.threads}
 
     def start(self, progress=lambda done, total: None, fall_back=True):
-        """Loads the program and makes the tensors. TorchScript where it takes the program; else operator by operator."""
+        """Loads the program and makes the tensors; returns the memory before the first of them. TorchScript where it takes the program; else operator by operator."""
         self.fallback = "asked for" if self.eager else ""
         try:
             if any(row.get("always") for row in self.package.manifest["substitutions"]) and fall_back:
@@ -66,9 +66,11 @@ class Engine:
                     self.fallback = first_line(error)
             if self.program is None:
                 self.program = EagerProgram(self.package, self.devices, self.kernels)
+            baseline = baseline_bytes(self.backend)
             self.externals = Externals(self.package, self.devices, self.seed, progress)
             self.put_into(self.program)
             self.steps = self.steps_of(self.program)
+            return baseline
         except RuntimeError as error:
             raise self.memory_problem(error) or error
 
@@ -129,7 +131,7 @@ class Engine:
 
     def iterate(self, count, progress=lambda done, total: None):
         """Runs iterations, measured, from the same state each: see docs/design.md, 8. Times in nanoseconds."""
-        samples, events, cpu_time = [], [], 0
+        samples, events, counters = [], [], _Counters()
         reset_peak(self.backend)
         if self.pacer is not None:
             self.pacer.reset()
@@ -139,7 +141,7 @@ class Engine:
                     self.externals.restore(True)
                     self.run_all()
                 self.externals.restore(False)
-                before = time.process_time_ns()
+                counters.start()
                 if self.backend is not None and hasattr(self.backend, "Event"):
                     pair = [self.backend.Event(enable_timing=True) for _ in range(2)]
                     pair[0].record()
@@ -150,13 +152,14 @@ class Engine:
                     start = time.perf_counter_ns()
                     self.run_all()
                     samples.append(time.perf_counter_ns() - start)
-                cpu_time += time.process_time_ns() - before
+                counters.stop()
                 progress(i + 1, count)
             self.synchronize()
+            counters.close()
         except RuntimeError as error:
             raise self.memory_problem(error) or error
         samples = samples or [round(a.elapsed_time(b) * 1e6) for a, b in events]
-        return {"samplesNs": samples, "peakBytes": peak_bytes(self.backend), "cpuTimeNs": cpu_time}
+        return {"samplesNs": samples, "peakBytes": peak_bytes(self.backend), "cpuTimeNs": counters.sums[0], "system": counters.describe()}
 
     def observe(self, path):
         """Runs an iteration under PyTorch's own observer of execution traces."""
@@ -178,14 +181,29 @@ class Engine:
     def kineto(self, path, trace=None):
         """Runs an iteration under the profiler; and under the observer too, as an original is captured, where a trace is asked for."""
         self.externals.restore(True)
-        with torch.profiler.profile() as profiler:
+        with torch.profiler.profile(profile_memory=True) as profiler:
             if trace:
                 self.observe(trace)
             else:
                 for step in self.steps:
                     step()
             self.synchronize()
-        profiler.export_chrome_trace(path)
+        _write_profile(profiler, path)
+
+    def allocated_bytes(self):
+        """The most bytes of tensors at one time in an iteration, as the profiler saw them allocated; None where it does not tell."""
+        self.externals.restore(True)
+        with torch.profiler.profile(profile_memory=True) as profiler:
+            for step in self.steps:
+                step()
+            self.synchronize()
+        results = getattr(profiler.profiler, "kineto_results", None)
+        changes = [e for e in results.events() if e.name() == "[memory]" and str(e.device_type()).endswith("CPU") == (self.device.type == "cpu")] if results else []
+        live = peak = sum(m.numel() for m in self.externals.memory.values() if m.device.type == self.device.type)
+        for e in sorted(changes, key=lambda e: e.start_ns() if hasattr(e, "start_ns") else e.start_us()):
+            live += e.nbytes()
+            peak = max(peak, live)
+        return peak if changes else None
 
     def probe(self, before):
         """Runs each operator on its own, and goes on after one that fails. Returns those that failed, with the reasons."""

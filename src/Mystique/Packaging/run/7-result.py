@@ -8,7 +8,7 @@ def percentile(samples, percent):
     return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
 
 
-def result_of(engine, options, measured, baseline, kinds, verification, missing, substituted, non_finite):
+def result_of(engine, options, measured, baseline, allocated, kinds, verification, missing, substituted, non_finite):
     m, info, samples = engine.package.manifest, engine.info(), measured["samplesNs"]
     coverage = dict(m["coverage"])
     replaced = [{"operator": r["operator"], "count": 1, "remedy": r["remedy"], "by": r.get("by", ""), "reason": r["reason"]} for r in m["replaced"]]
@@ -42,6 +42,10 @@ def result_of(engine, options, measured, baseline, kinds, verification, missing,
         "memory": {"baseline_bytes": baseline, "peak_bytes": measured["peakBytes"], "used_bytes": max(0, measured["peakBytes"] - baseline),
                    "planned_peak_bytes": m["memory"]["peak_bytes"]},
         "operators": kinds, "verification": verification}
+    if allocated is not None:
+        result["memory"]["allocated_bytes"] = allocated
+    if measured["system"] is not None:
+        result["system"] = measured["system"]
     if m.get("times"):
         times = m["times"]
         result["reference"] = {**{k: times[k] for k in ("source", "iteration_ns", "recorded_ns")}, "linked_operators": len(times["operators"]),
@@ -124,6 +128,8 @@ def print_result(result, fallback):
     line("verification", state.format(verification["exact_operators"], verification["expected_operators"], verification.get("reason", "not asked for"))
          + ("" if verification["strides_compared"] or verification["status"] == "not_run" else " (strides not recorded)"))
     line("processor time of an iteration", f"{result['cpu_time_ns'] / 1e6:,.3f} ms")
+    if "allocated_bytes" in memory:
+        line("peak memory of tensors", f"{memory['allocated_bytes'] / 1e6:,.1f} MB")
     line("peak memory over the start", f"{memory['used_bytes'] / 1e6:,.1f} MB")
     if "pace" in result:
         pace = result["pace"]

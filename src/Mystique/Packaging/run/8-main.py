@@ -5,8 +5,7 @@ def run(options):
     if options.json not in (None, "-") and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
         raise Problem("MYS305", "the output cannot be written: there is no such folder", options.json, "check that the place is writable and has room")
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
-    baseline = baseline_bytes(engine.backend)
-    engine.start()
+    baseline = engine.start()
     missing, substituted = dict(engine.program.missing), dict(engine.program.substituted)
     try:
         engine.iterate(1)
@@ -33,10 +32,11 @@ def run(options):
         engine.iterate(options.warmup)
     measured = engine.iterate(options.iterations)
     kinds = [] if options.no_operators else kinds_of(package, engine.time_operators(3))
+    allocated = None if options.no_operators else engine.allocated_bytes()
     non_finite = engine.check_values() if options.check_values else None
     if options.profile:
         engine.kineto(options.profile)
-    result = result_of(engine, options, measured, baseline, kinds, verification, missing, substituted, non_finite)
+    result = result_of(engine, options, measured, baseline, allocated, kinds, verification, missing, substituted, non_finite)
     if options.json:
         write_json(options.json, result)
     if options.json != "-":
@@ -86,11 +86,13 @@ class Worker:
                 known[package.name_of(op)] = package.manifest["schemas"][op["schema"]]
             return {"schemas": known}
         if command == "start":
-            self.baseline = baseline_bytes(self.engine.backend)
-            self.engine.start(self.progress, fall_back=False)
+            self.baseline = self.engine.start(self.progress, fall_back=False)
             return {"baselineBytes": self.baseline}
         if command == "pace":
             self.engine.pacer = pacer_of(self.engine, request.get("referenceNs", 0))
+            return None
+        if command == "flat_out":
+            self.engine.pacer = None
             return None
         if command == "iterate":
             answer = {"baselineBytes": self.baseline, **self.engine.iterate(request["count"], self.progress)}
