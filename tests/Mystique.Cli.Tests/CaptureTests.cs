@@ -312,6 +312,7 @@ public sealed partial class CaptureTests : IDisposable
         File.WriteAllText(Path.Combine(package, "__init__.py"), """"
             import enum, json, types
             namespace = types.SimpleNamespace
+            class Tensor: pass
             class Optimizer:
                 def __init__(self): pass
             class SGD(Optimizer):
@@ -326,7 +327,7 @@ public sealed partial class CaptureTests : IDisposable
                 def synchronize(self): pass
                 def elapsed_time(self, end): return (end.at - self.at) / 1e6
             device = namespace(now=0)
-            cuda = namespace(is_initialized=lambda: True, Event=Event, synchronize=lambda: None, max_memory_allocated=lambda: 12345, get_device_name=lambda: "GPU 9000")
+            cuda = namespace(is_initialized=lambda: True, Event=Event, synchronize=lambda: None, max_memory_allocated=lambda: 12345, memory_allocated=lambda: 678, get_device_name=lambda: "GPU 9000")
             class ExecutionTraceObserver:
                 def register_callback(self, path): self.path = path
                 def start(self): assert device.profiling
@@ -336,6 +337,7 @@ public sealed partial class CaptureTests : IDisposable
                         "inputs": {"values": [], "shapes": [], "types": [], "strides": []}, "outputs": {"values": [], "shapes": [], "types": [], "strides": []}, "attrs": []}]}
                     json.dump(text, open(self.path, "w"))
             class profile:
+                def __init__(self, profile_memory): assert profile_memory
                 def start(self): device.profiling = True
                 def stop(self): device.profiling = False
                 def step(self): pass
@@ -376,7 +378,7 @@ public sealed partial class CaptureTests : IDisposable
         foreach (string window in (string[])["before", "after"])
             Assert.Equal([5_000_000, 5_000_000, 5_000_000], reference.GetProperty(window).GetProperty("samples_ns").EnumerateArray().Select(t => t.GetInt64()));
         Assert.Equal(("cuda", "GPU 9000"), (reference.GetProperty("device").GetProperty("type").GetString(), reference.GetProperty("device").GetProperty("name").GetString()));
-        Assert.Equal(12345, reference.GetProperty("device_peak_bytes").GetInt64());
+        Assert.Equal((12345, 678), (reference.GetProperty("device_peak_bytes").GetInt64(), reference.GetProperty("device_live_bytes").GetInt64()));
         Assert.Equal("12.8", reference.GetProperty("versions").GetProperty("cuda").GetString());
         Assert.Equal("true", reference.GetProperty("settings").GetProperty("cudnn_benchmark").GetString());
         Assert.True(File.Exists(Path.Combine(Target, "rank-0.kineto.json.gz")));

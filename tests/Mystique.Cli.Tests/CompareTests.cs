@@ -112,12 +112,23 @@ public sealed partial class CompareTests : IDisposable
             for i in range(40):
                 o.zero_grad(); m(d).sum().backward(); o.step()
             """);
-        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--system-metrics", "--", Python.Executable, File_("job.py")).AssertOk();
-        var result = CommandLine.Run("compare", File_("job"), File_("job"), "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "5", "--pace", "recorded", "--system-metrics", "--json", File_("r.json"), "--html", File_("r.html"));
+        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--", Python.Executable, File_("job.py")).AssertOk();
+        var result = CommandLine.Run("compare", File_("job"), File_("job"), "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "5", "--pace", "recorded", "--gpu-metrics", "--json", File_("r.json"), "--html", File_("r.html"));
         result.AssertOk();
         var json = Json(File_("r.json"));
         Assert.All(json.GetProperty("notes").EnumerateArray(), n => Assert.StartsWith("not measured: ", n.GetString(), StringComparison.Ordinal));
         Assert.True(json.GetProperty("errors").TryGetProperty("noise_floor", out _));
+        Assert.InRange(json.GetProperty("errors").GetProperty("memory").GetDouble(), -0.05, 0.05); // Of tensors, which is no matter of speed.
+        Assert.Equal(1, json.GetProperty("in_order").GetDouble());
+        string[] labels = [.. json.GetProperty("labels").EnumerateArray().Select(l => l.GetProperty("label").GetString()!)];
+        Assert.Contains("Optimizer.step#SGD.step", labels);
+        Assert.Contains("backward: AddmmBackward0", labels);
+        Assert.All((string[])["original", "replay"], side =>
+        {
+            var system = json.GetProperty(side).GetProperty("system");
+            Assert.True(system.GetProperty("cpu_time_ns").GetInt64() > 0 && system.GetProperty("core_utilisation").GetArrayLength() > 0);
+            Assert.Equal(0, json.GetProperty(side).GetProperty("concurrency").GetProperty("host_overlap").GetDouble(), 2);
+        });
         var products = json.GetProperty("operators").EnumerateArray().Single(o => o.GetProperty("name").GetString() == "aten::mm");
         Assert.Equal(products.GetProperty("original_count").GetInt32(), products.GetProperty("replay_count").GetInt32());
         Assert.True(products.GetProperty("original_ns").GetInt64() > 0 && products.GetProperty("replay_ns").GetInt64() > 0);

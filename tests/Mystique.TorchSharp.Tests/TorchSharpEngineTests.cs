@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
+using Mystique.Fidelity;
 using Mystique.Packaging;
+using Mystique.Planning;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.TraceText.Value;
 
@@ -62,6 +64,51 @@ public class TorchSharpEngineTests
             [Undefined, T(20, 1, 1, 1, 1), Undefined])
         .Operator(4, "aten::conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1, SymInt groups=1) -> Tensor",
             [T(12, 1, 1, 3, 3), T(14, 1, 1, 1, 1), Undefined, Ints(1, 1), Ints(0, 0), Ints(1, 1), 1], [T(30, 1, 1, 3, 3)]));
+
+    /// <summary>What an iteration makes is gone when it ends, and there is never more of it than the plan says, but for what operators need within them.</summary>
+    [Theory]
+    [InlineData("bilstm")]
+    [InlineData("dlrm")]
+    [InlineData("gpt")]
+    public void RecordProfile_Example_NeedsThePlansMemory(string example) => AssertPlannedMemory(EngineFixture.Package(Path.Combine(Repository.ExampleTraces, $"{example}.et.json.gz")), 1.2);
+
+    /// <summary>A tensor that a later function makes anew, as a view of itself, and that nobody reads then: its first value went into the list, and has to leave it.</summary>
+    [Fact]
+    public void RecordProfile_TensorMadeAnew_IsFreedInTime()
+    {
+        const string Transpose = "aten::t(Tensor(a) self) -> Tensor(a)";
+        var text = TraceText.WithRoots()
+            .Operator(3, Matmul, [T(10, 64, 64), T(12, 64, 64)], [Tensor(20, 21, [64, 64])])
+            .Operator(4, Transpose, [Tensor(20, 21, [64, 64])], [Tensor(22, 21, [64, 64], strides: [1, 64])]);
+        for (int i = 0; i < BenchmarkProgram.DefaultOperatorsPerFunction; i++)
+            text.Operator(5 + i, Add, [T(14, 4), T(16, 4), 1], [T(1000 + 2 * i, 4)]);
+        text.Operator(5000, Transpose, [Tensor(22, 21, [64, 64], strides: [1, 64])], [Tensor(20, 21, [64, 64])])
+            .Operator(5001, Add, [Tensor(20, 21, [64, 64]), T(10, 64, 64), 1], [T(80, 64, 64)])
+            .Operator(5002, Matmul, [T(10, 64, 64), T(12, 64, 64)], [T(90, 64, 64)]);
+        AssertPlannedMemory(EngineFixture.Package(text), 1.001);
+    }
+
+    private static void AssertPlannedMemory(BenchmarkPackage package, double factor)
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            using var engine = EngineFixture.Start(package);
+            engine.RunIteration();
+            engine.Restore(all: true);
+            engine.RecordProfile(Path.Combine(folder, "k.json"), Path.Combine(folder, "et.json"));
+            var watched = WatchedIteration.Of(package.Plan, Path.Combine(folder, "et.json"), Path.Combine(folder, "k.json"))!;
+            Assert.Equal(package.Plan.Operators.Select(o => o.NodeId).Order(), watched.Operators.Select(o => o.NodeId).Order());
+            var planned = PlanMemory.Of(package.Plan);
+            var memory = MemoryTimeline.Of(watched.Allocations, watched.IterationNs, isOnDevice: false, null, planned.ExternalBytes)!;
+            Assert.Equal(planned.ExternalBytes, memory.Points[^1].Bytes);
+            Assert.InRange(memory.PeakBytes, planned.ExternalBytes, planned.PeakBytes * factor);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
 
     [Fact]
     public void RunIteration_AfterRestore_StartsFromTheSameState()

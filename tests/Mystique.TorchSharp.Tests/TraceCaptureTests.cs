@@ -1,5 +1,8 @@
 using Mystique.Capture;
 using Mystique.Diagnostics;
+using Mystique.Planning;
+using Mystique.Profiles;
+using Mystique.Selection;
 using Mystique.Traces;
 using TorchSharp;
 
@@ -51,6 +54,24 @@ public sealed class TraceCaptureTests : IDisposable
         Assert.True(capture.Reference.Before.PeakBytes > 0 && capture.Reference.IterationNs > 0);
         Assert.Equal(LibTorchVersion, capture.Reference.Versions["libtorch"]);
         Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
+    }
+
+    /// <summary>libtorch's own profiler sees the same operators, under the same ids, and what they allocate.</summary>
+    [Fact]
+    public void Capture_Profile_HasTheOperatorsAndTheirMemory()
+    {
+        Run(12, new CaptureOptions { Skip = 2, Reference = 3 });
+        var capture = CaptureFolder.Read(Target);
+        var trace = TraceReader.Read(capture.TracePath);
+        var profile = ProfileLinker.Link(trace, capture.ProfilePath!);
+        Assert.Equal(ProfileLink.Id, profile.Link);
+        Assert.Empty(profile.Unlinked);
+        Assert.All(profile.Operators.Values, t => Assert.True(t.DurationNs > 0));
+        // A product and what relu makes of it, each 8 by 8 floats; the product goes after it.
+        Assert.Equal([256, 256], profile.Allocations.Select(a => a.Bytes).Where(b => b > 0));
+        Assert.All(profile.Allocations, a => Assert.False(a.IsOnDevice));
+        var plan = ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions { Profile = profile, Reference = capture.Reference });
+        Assert.Equal((capture.Reference.RecordedNs[0], capture.Reference.IterationNs), (plan.Times!.RecordedNs, plan.Times.IterationNs));
     }
 
     private static string LibTorchVersion => TorchSharpRuntime.LibTorchVersion;

@@ -15,6 +15,9 @@ public static class FidelityComparer
     /// <summary>An allocation, or the time of a kind, must differ by so much of the whole to be named.</summary>
     private const double Noticeable = 0.01;
 
+    /// <summary>A peak of memory must differ by so much to be named.</summary>
+    private const double NoticeableMemory = 0.05;
+
     /// <summary>Compares.</summary>
     /// <param name="original">The original.</param>
     /// <param name="replay">The replay.</param>
@@ -133,6 +136,8 @@ public static class FidelityComparer
                 yield return string.Create(CultureInfo.InvariantCulture, $"{kind.Name} runs {kind.ReplayCount:N0} times in the replay, {kind.OriginalCount:N0} in the original");
         foreach (var kernel in report.Kernels)
             yield return string.Create(CultureInfo.InvariantCulture, $"the kernel {kernel.Name} runs {kernel.Replay:N0} times in the replay, {kernel.Original:N0} in the original");
+        if (report.MemoryError is { } memory && Math.Abs(memory) > NoticeableMemory)
+            yield return string.Create(CultureInfo.InvariantCulture, $"the peak of memory differs by {memory:+0.0 %;-0.0 %}");
         double allocated = report.Kinds.Sum(k => (double)(k.OriginalBytes ?? 0));
         foreach (var kind in report.Kinds.Where(k => k is { OriginalBytes: not null, ReplayBytes: not null } && Math.Abs(k.ReplayBytes.Value - k.OriginalBytes.Value) > Noticeable * allocated)
             .OrderByDescending(k => Math.Abs(k.ReplayBytes!.Value - k.OriginalBytes!.Value)))

@@ -5,46 +5,34 @@ using System.Runtime.InteropServices;
 
 namespace Mystique.Metrics;
 
-/// <summary>Samples the machine's NVIDIA GPUs by <c>nvidia-smi</c>, which comes with the driver and reads NVML, in a process of its own.</summary>
+/// <summary>
+/// Samples the machine's GPUs by the vendors' own tools, each in a process of its own: <c>nvidia-smi</c>, which comes with
+/// the driver and reads NVML; <c>dcgmi</c> for what the multiprocessors and the memory do, where DCGM is installed;
+/// <c>rocm-smi</c> for AMD. The measured process itself is not looked at.
+/// </summary>
 internal sealed class GpuSampler : IDisposable
 {
-    private const string Program = "nvidia-smi";
     private const int IntervalMilliseconds = 100;
 
-    private readonly List<(long At, int Index, double[] Values)> _samples = [];
-    private readonly Process? _process;
+    private readonly List<(long At, GpuReading Reading)> _samples = [];
+    private readonly List<Process> _processes = [];
+    private readonly ManualResetEventSlim _stop = new();
+    private readonly Thread? _poll;
 
     public GpuSampler()
     {
-        try
-        {
-            _process = Process.Start(new ProcessStartInfo(Program, ["--query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm", "--format=csv,noheader,nounits", $"-lms={IntervalMilliseconds}"])
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            _process.OutputDataReceived += (_, line) => Add(line.Data);
-            _process.BeginOutputReadLine();
-            _process.BeginErrorReadLine();
-        }
-        catch (ExternalException)
-        {
-            // There is no such program: there is no such driver.
-        }
+        string interval = IntervalMilliseconds.ToString(CultureInfo.InvariantCulture);
+        Stream("nvidia-smi", ["--query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm", "--format=csv,noheader,nounits", $"-lms={interval}"], GpuReading.OfNvidiaSmi);
+        Stream("dcgmi", ["dmon", "-e", "1002,1005", "-d", interval], GpuReading.OfDcgm); // DCGM_FI_PROF_SM_ACTIVE, DCGM_FI_PROF_DRAM_ACTIVE
+        if (Start("rocm-smi", ["--version"]) is not { } version)
+            return;
+        version.Dispose();
+        _poll = new Thread(Poll) { IsBackground = true, Name = "rocm-smi" };
+        _poll.Start();
     }
 
     /// <summary>Why there is nothing; null where there is.</summary>
-    public string? Unavailable => _process is null ? $"there is no {Program}" : _process.HasExited && _samples.Count == 0 ? $"{Program} found no GPU" : null;
-
-    /// <summary>The samples of a time.</summary>
-    /// <param name="start">Its start, by <see cref="Stopwatch.GetTimestamp"/>.</param>
-    /// <param name="end">Its end.</param>
-    public ImmutableArray<GpuMetrics> Between(long start, long end)
-    {
-        lock (_samples)
-            return [.. _samples.Where(s => s.At >= start && s.At <= end).GroupBy(s => s.Index).OrderBy(g => g.Key).Select(g => new GpuMetrics(g.Key,
-                g.Average(s => s.Values[0]) / 100, (long)g.Max(s => s.Values[1]) << 20, g.Average(s => s.Values[2]), g.Average(s => s.Values[3])))];
-    }
+    public string? Unavailable => _processes.Count == 0 && _poll is null ? "there is no nvidia-smi and no rocm-smi" : _samples.Count == 0 ? "the vendor's tool found no GPU" : null;
 
     /// <summary>What a process did to its machine in a time, with what was sampled of the GPUs meanwhile.</summary>
     /// <param name="metrics">Without the GPUs; null where nothing is known.</param>
@@ -56,23 +44,76 @@ internal sealed class GpuSampler : IDisposable
         Unavailable = Unavailable is { } reason ? metrics.Unavailable.SetItem("GPU", reason) : metrics.Unavailable,
     };
 
+    public void Dispose()
+    {
+        _stop.Set();
+        foreach (var process in _processes)
+        {
+            if (!process.HasExited)
+                process.Kill();
+            process.Dispose();
+        }
+        _poll?.Join();
+        _stop.Dispose();
+    }
+
+    private ImmutableArray<GpuMetrics> Between(long start, long end)
+    {
+        lock (_samples)
+            return [.. _samples.Where(s => s.At >= start && s.At <= end).Select(s => s.Reading).GroupBy(r => r.Index).OrderBy(g => g.Key).Select(g => new GpuMetrics(g.Key)
+            {
+                Utilisation = g.Average(r => r.Utilisation),
+                PeakMemoryBytes = (long?)g.Max(r => r.MemoryBytes),
+                PowerWatts = g.Average(r => r.PowerWatts),
+                ClockMegahertz = g.Average(r => r.ClockMegahertz),
+                SmActivity = g.Average(r => r.SmActivity),
+                MemoryActivity = g.Average(r => r.MemoryActivity),
+            })];
+    }
+
     /// <summary>On Linux, <see cref="Stopwatch"/> and Python's <c>time.perf_counter_ns</c> are both CLOCK_MONOTONIC.</summary>
     private static long Ticks(long nanoseconds) => (long)(nanoseconds * (Stopwatch.Frequency / 1e9));
 
-    public void Dispose()
+    private static Process? Start(string program, string[] arguments)
     {
-        if (_process is { HasExited: false })
-            _process.Kill();
-        _process?.Dispose();
+        try
+        {
+            return Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true });
+        }
+        catch (ExternalException)
+        {
+            return null; // There is no such program: there is no such driver.
+        }
     }
 
-    /// <summary>A line: <c>0, 98, 70123, 412.55, 1980</c>; what a GPU does not tell is <c>[N/A]</c>.</summary>
-    private void Add(string? line)
+    /// <summary>A tool that goes on, and writes a line for each GPU at each time.</summary>
+    private void Stream(string program, string[] arguments, Func<string, IEnumerable<GpuReading>> read)
     {
-        double[] values = [.. (line ?? "").Split(',').Select(v => double.TryParse(v, CultureInfo.InvariantCulture, out double value) ? value : double.NaN)];
-        if (values.Length != 5 || double.IsNaN(values[0]))
+        if (Start(program, arguments) is not { } process)
             return;
+        _processes.Add(process);
+        process.OutputDataReceived += (_, line) => Add(read(line.Data ?? ""));
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    /// <summary>A tool that tells what is now, and ends.</summary>
+    private void Poll()
+    {
+        while (!_stop.Wait(IntervalMilliseconds))
+        {
+            using var process = Start("rocm-smi", ["--showuse", "--showmeminfo", "vram", "--showpower", "--showclocks", "--json"]);
+            if (process is null)
+                return;
+            process.BeginErrorReadLine();
+            Add(GpuReading.OfRocmSmi(process.StandardOutput.ReadToEnd()));
+        }
+    }
+
+    private void Add(IEnumerable<GpuReading> readings)
+    {
         lock (_samples)
-            _samples.Add((Stopwatch.GetTimestamp(), (int)values[0], [.. values[1..].Select(v => double.IsNaN(v) ? 0 : v)]));
+            foreach (var reading in readings)
+                _samples.Add((Stopwatch.GetTimestamp(), reading));
     }
 }

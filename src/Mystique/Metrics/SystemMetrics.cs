@@ -45,7 +45,7 @@ public sealed record SystemMetrics
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? PackageEnergyMicrojoules { get; init; }
 
-    /// <summary>The machine's GPUs, with whatever ran on them, as <c>nvidia-smi</c> (NVML) tells; empty without one.</summary>
+    /// <summary>The machine's GPUs, with whatever ran on them, as the vendors' tools tell; empty where nothing was sampled.</summary>
     public ImmutableArray<GpuMetrics> Gpus { get; init; } = [];
 
     /// <summary>What this machine does not offer: by name, the reason.</summary>
@@ -56,10 +56,25 @@ public sealed record SystemMetrics
     public double? InstructionsPerCycle => Instructions is { } instructions && Cycles is > 0 and { } cycles ? (double)instructions / cycles : null;
 }
 
-/// <summary>A GPU, on average over the samples.</summary>
+/// <summary>A GPU, on average over the samples; null for what nothing tells.</summary>
 /// <param name="Index">Its number.</param>
-/// <param name="Utilisation">Share of the time that a kernel ran, 0 to 1.</param>
-/// <param name="PeakMemoryBytes">The most memory in use, in bytes.</param>
-/// <param name="PowerWatts">Power, in watts.</param>
-/// <param name="ClockMegahertz">The multiprocessors' clock, in MHz.</param>
-public sealed record GpuMetrics(int Index, double Utilisation, long PeakMemoryBytes, double PowerWatts, double ClockMegahertz);
+public sealed record GpuMetrics(int Index)
+{
+    /// <summary>Share of the time that a kernel ran, 0 to 1.</summary>
+    public double? Utilisation { get; init; }
+
+    /// <summary>The most memory in use, in bytes.</summary>
+    public long? PeakMemoryBytes { get; init; }
+
+    /// <summary>Power, in watts.</summary>
+    public double? PowerWatts { get; init; }
+
+    /// <summary>The multiprocessors' clock, in MHz.</summary>
+    public double? ClockMegahertz { get; init; }
+
+    /// <summary>Share of the time, over all multiprocessors, that a warp was there, 0 to 1 (DCGM_FI_PROF_SM_ACTIVE).</summary>
+    public double? SmActivity { get; init; }
+
+    /// <summary>Share of the time that the memory moved data, 0 to 1 (DCGM_FI_PROF_DRAM_ACTIVE).</summary>
+    public double? MemoryActivity { get; init; }
+}

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Mystique.Profiles;
 
 namespace Mystique.Planning;
 
@@ -38,11 +37,11 @@ public sealed record PlanTimes(
 
     /// <summary>The times of a plan's operators.</summary>
     /// <param name="plan">The plan; its operators, and those that do not run.</param>
-    /// <param name="profile">The trace in its profile; null where there is none.</param>
-    /// <param name="referenceNs">The time of an iteration that nobody watched, in nanoseconds; null for that of the profile.</param>
-    internal static PlanTimes? Of(ReplayPlan plan, LinkedProfile? profile, long? referenceNs)
+    /// <param name="options">The profile, and the time of an iteration that nobody watched.</param>
+    internal static PlanTimes? Of(ReplayPlan plan, PlanningOptions options)
     {
-        if (profile is null)
+        long? referenceNs = options.ReferenceNs ?? options.Reference?.IterationNs;
+        if (options.Profile is not { } profile)
             return WithReference(null, referenceNs);
         var nodes = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId).Concat(plan.Replaced.Select(r => r.NodeId)).ToArray();
         var known = nodes.Where(profile.Operators.ContainsKey).Order().Select(n => (Node: n, Time: profile.Operators[n])).ToArray();
@@ -61,7 +60,7 @@ public sealed record PlanTimes(
         }
         long recorded = plan.Source.Iteration is { } number && profile.Steps.TryGetValue(number, out long step) ? step
             // Nothing marks iterations in the profile of a TorchSharp program: its capture knows how long the recorded one took.
-            : profile.Steps.IsEmpty && plan.Reference?.RecordedNs is [var only] ? only : profile.IterationNs;
+            : profile.Steps.IsEmpty && options.Reference?.RecordedNs is [var only] ? only : profile.IterationNs;
         var kernels = known.SelectMany(k => k.Time.Kernels).GroupBy(k => k.Name, (name, group) => new KernelTime(name, group.Count(), group.Sum(k => k.DurationNs)));
         var result = new PlanTimes(profile.Source, recorded, recorded, times.ToImmutable(), nodes.Length - known.Length,
             [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],

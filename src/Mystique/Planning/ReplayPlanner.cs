@@ -51,7 +51,7 @@ public static class ReplayPlanner
         {
             KernelSources = sources.ToImmutable(),
             Reference = options.Reference,
-            Times = PlanTimes.Of(plan, options.Profile, options.ReferenceNs ?? options.Reference?.IterationNs),
+            Times = PlanTimes.Of(plan, options),
             Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf).Distinct()],
         };
     }

@@ -114,18 +114,20 @@ public static class ProfileLinker
         return new LinkedProfile(profile.Source, link, IterationOf(events, trace, found, end - start), times, unlinked, unlinkedEvents,
             [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs).ThenBy(u => u.Key, StringComparer.Ordinal)],
             deviceNs, waits.ToImmutable(), StepsOf(events), [.. NotesOn(profile, operators.Length, found, link)])
-        { Allocations = [.. AllocationsOf(profile, trace, start, end)] };
+        { Allocations = [.. AllocationsOf(profile, trace, start, end, link)] };
     }
 
-    /// <summary>From the start of the profiler's step that the trace has too, where there is one, to the end of what is linked.</summary>
-    private static IEnumerable<ProfiledAllocation> AllocationsOf(KinetoProfile profile, ExecutionTrace trace, long start, long end)
+    /// <summary>Of the profiler's steps that the trace has too; without steps, to the end of the profile, if it is of just what the trace is of.</summary>
+    private static IEnumerable<ProfiledAllocation> AllocationsOf(KinetoProfile profile, ExecutionTrace trace, long start, long end, ProfileLink link)
     {
         if (profile.Allocations.Count == 0)
             yield break;
         var names = trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).Select(n => n.Name).ToHashSet(StringComparer.Ordinal);
-        long from = profile.Events.Where(e => e.StartNs < start && names.Contains(e.Name)).Select(e => e.StartNs).Append(start).Min();
+        var steps = profile.Events.Where(e => names.Contains(e.Name)).ToArray();
+        long from = steps.Select(e => e.StartNs).Append(start).Min();
+        long until = steps.Select(e => e.EndNs).Append(steps.Length == 0 && link == ProfileLink.Id ? long.MaxValue : end).Max();
         var made = new HashSet<long>();
-        foreach (var allocation in profile.Allocations.Where(a => a.AtNs >= from && a.AtNs <= end).OrderBy(a => a.AtNs))
+        foreach (var allocation in profile.Allocations.Where(a => a.AtNs >= from && a.AtNs <= until).OrderBy(a => a.AtNs))
         {
             bool wasThere = allocation.Bytes < 0 && allocation.Address != 0 && !made.Remove(allocation.Address);
             if (allocation.Bytes > 0)

@@ -85,10 +85,14 @@ internal static class FidelityText
             yield return Row("package energy of an iteration, mJ", energy * forA / 1e3, otherEnergy * forB / 1e3, "N1");
         foreach (var (x, y) in a.Gpus.Join(b.Gpus, g => g.Index, g => g.Index, (x, y) => (x, y)))
         {
-            yield return Row($"GPU {x.Index}, share of the time", x.Utilisation, y.Utilisation, "0.000");
-            yield return Row($"GPU {x.Index}, memory in use, MB", x.PeakMemoryBytes / 1e6, y.PeakMemoryBytes / 1e6, "N0");
-            yield return Row($"GPU {x.Index}, power, W", x.PowerWatts, y.PowerWatts, "N1");
-            yield return Row($"GPU {x.Index}, clock, MHz", x.ClockMegahertz, y.ClockMegahertz, "N0");
+            foreach (var (name, a1, b1, format) in new[]
+            {
+                ("share of the time", x.Utilisation, y.Utilisation, "0.000"), ("memory in use, MB", x.PeakMemoryBytes / 1e6, y.PeakMemoryBytes / 1e6, "N0"),
+                ("power, W", x.PowerWatts, y.PowerWatts, "N1"), ("clock, MHz", x.ClockMegahertz, y.ClockMegahertz, "N0"),
+                ("multiprocessors active", x.SmActivity, y.SmActivity, "0.000"), ("memory active", x.MemoryActivity, y.MemoryActivity, "0.000"),
+            })
+                if (a1 is { } left && b1 is { } right)
+                    yield return Row($"GPU {x.Index}, {name}", left, right, format);
         }
 
         static (string, string, string, string) Row(string name, double x, double y, string format) =>

@@ -107,6 +107,30 @@ public sealed class ProfileLinkerTests : IDisposable
         Assert.Equal(linked.Operators[3].StartNs, linked.Operators[4].StartNs);
     }
 
+    /// <summary>As <c>profile_memory</c> writes them; and as the hook puts them into the profile of a PyTorch without Kineto.</summary>
+    [Fact]
+    public void Link_Allocations_AreThoseOfTheIteration()
+    {
+        var text = TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4, 4])], [Tensor(20, 21, [4, 4])]);
+        string Memory(long at, string arguments) => $"{{'ph': 'i', 'cat': 'cpu_instant_event', 's': 't', 'name': '[memory]', 'pid': 5, 'tid': 1, 'ts': {at}, 'args': {{{arguments}}}}}".Replace('\'', '"');
+        var profile = new ProfileText().Raw(Memory(1_689_180_448_563_240, "'Bytes': 7, 'Addr': 1")).Host("aten::relu", 0, 10, 3)
+            .Raw(Memory(1_689_180_448_563_245, "'Total Allocated': 900, 'Bytes': 64, 'Device Id': -1, 'Device Type': 0, 'Addr': 4096"))
+            .Raw(Memory(1_689_180_448_563_246, "'Bytes': -64, 'Device Type': 0, 'Addr': 4096"))
+            .Raw(Memory(1_689_180_448_563_247, "'Bytes': -32, 'Device Type': 1, 'Addr': 8192"))
+            .Raw(Memory(1_689_180_448_563_248, "'Bytes': 'many', 'Addr': 1"))
+            .Raw(Memory(1_689_180_448_563_260, "'Bytes': 5, 'Addr': 2"));
+        var linked = ProfileLinker.Link(text.Read(), profile.Write(File_("k.json")));
+        Assert.Equal([new ProfiledAllocation(4000, 64, false, false), new(5000, -64, false, false), new(6000, -32, true, true), new(19000, 5, false, false)], linked.Allocations);
+        File.WriteAllText(File_("l.json"), """
+            [{"name": "aten::relu", "ph": "X", "ts": 10, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}}, {"name": "aten::relu", "ph": "X", "ts": 20, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
+             {"name": "aten::relu", "ph": "X", "ts": 30, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}}, {"name": "aten::relu", "ph": "X", "ts": 40, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
+             {"name": "[memory]", "ph": "i", "ts": 12, "args": {"Bytes": 64, "Device Type": 0}}]
+            """);
+        for (int i = 4; i < 7; i++)
+            text.Operator(i, Relu, [Tensor(10, 11, [4, 4])], [Tensor(20 + i, 21 + i, [4, 4])]);
+        Assert.Equal([new ProfiledAllocation(2000, 64, false, false)], ProfileLinker.Link(text.Read(), File_("l.json")).Allocations);
+    }
+
     [Fact]
     public void Plan_WithAProfile_HasTimesShortCallsStreamsAndWaits()
     {

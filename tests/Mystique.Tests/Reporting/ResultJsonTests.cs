@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Mystique.Fidelity;
 using Mystique.Metrics;
-using Mystique.Packaging;
+using Mystique.Profiles;
 using Mystique.Planning;
 using Mystique.Replay;
 using Mystique.Reporting;
@@ -38,11 +38,18 @@ public class ResultJsonTests
     [Fact]
     public void Write_Comparison_MatchesTheSnapshot()
     {
-        var result = new ComparisonResult("resnet18", new ComparedSide(new SampleStatistics([1000, 1010]), 1000, 2000),
-            new ComparedSide(new SampleStatistics([1020, 1030]), 990, 2100), 1, BenchmarkPackage.Create(Plan()), Verification, Engine, Host);
+        var replay = new ReplayResult(Plan(), new ReplayOptions { Iterations = 2, Warmup = 1 }, Engine, Host, new SampleStatistics([1020, 1030]), [], new MemoryUse(100, 500, 400), 2100, Verification)
+        {
+            Watched = new WatchedIteration(1000, [], [new ProfiledAllocation(10, 350, false, false), new ProfiledAllocation(20, -350, false, false)]),
+        };
+        var result = new ComparisonResult(new ComparedRun { Name = "resnet18", AllocatedBytes = 400 }, Side(1000, 2000, 1000, 1010), Side(990, 2100, 1020, 1030), Side(990, 2050, 950, 960), 1, replay);
         Assert.Equal(1025.0 / 1005 - 1, result.TimeError, 9);
+        Assert.Equal(955.0 / 1005 - 1, result.FlatOutError, 9);
+        Assert.Equal((400, replay.HostMemory!.PeakBytes), result.MemoryBytes);
         Snapshot.Match(Text(s => ComparisonJson.Write(result, s)), "comparison");
     }
+
+    private static ComparedSide Side(long usedBytes, double cpuTimeNs, params long[] samples) => new(new SampleStatistics([.. samples]), usedBytes, cpuTimeNs, [new SampleStatistics([.. samples])]);
 
     [Fact]
     public void Write_Summary_MatchesTheSnapshot()

@@ -40,7 +40,7 @@ class _Counters:
         unavailable, share = {}, self.ns / max(1, self.closed - self.opened)
         cores = [round((b - a) / (bb - aa), 4) if bb > aa else 0 for (a, aa), (b, bb) in zip(self.machine[0], self.after[0])]
         described = dict(zip(("cpu_time_ns", "minor_faults", "major_faults", "voluntary_switches", "involuntary_switches"), self.sums),
-                         duration_ns=self.ns, core_utilisation=cores)
+                         duration_ns=self.ns, core_utilisation=cores, gpus=[])
         if self.hardware.why:
             unavailable["hardware counters"] = self.hardware.why
         else:

@@ -5,7 +5,7 @@ def _write_profile(profiler, path):
     """Writes a Kineto profile. A PyTorch that was built without Kineto leaves the allocations out: they are put in as Kineto has them."""
     import json
     profiler.export_chrome_trace(path)
-    results = getattr(profiler.profiler, "kineto_results", None)
+    results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
     with open(path, encoding="utf-8") as file:
         if file.read(1) != "[" or results is None or not hasattr(results.events()[0] if results.events() else None, "start_us"):
             return
