@@ -84,7 +84,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     public void KeepPace(long? referenceNs)
     {
         Restore(all: true);
-        _pacer = referenceNs is { } reference ? Pacer.Of(_package, CallOne, reference) : null;
+        _pacer = referenceNs is { } reference ? Pacer.Of(_package, CallOne, _devices.Synchronize, reference) : null;
     }
 
     /// <inheritdoc/>

@@ -68,12 +68,12 @@ public sealed class TraceCapture : IDisposable
     /// <param name="directory">The capture folder; one that is there is replaced.</param>
     /// <param name="options">Which iterations; null for the defaults. One is recorded, and no values of tensors are kept.</param>
     /// <exception cref="MystiqueException">libtorch cannot be loaded (MYS401, MYS402), or the folder holds something else (MYS307).</exception>
-    /// <exception cref="ArgumentException"><paramref name="options"/> asks for several iterations, or for values.</exception>
+    /// <exception cref="ArgumentException"><paramref name="options"/> asks for several iterations, for values, or for modules.</exception>
     public static TraceCapture Start(string directory, CaptureOptions? options = null)
     {
         options ??= new CaptureOptions();
-        if (options.Steps != 1 || options.Values != TensorValues.None)
-            throw new ArgumentException("a TorchSharp program records one iteration, without values of tensors", nameof(options));
+        if (options.Steps != 1 || options.Values != TensorValues.None || options.Modules)
+            throw new ArgumentException("a TorchSharp program records one iteration, without values of tensors and names of modules", nameof(options));
         TorchSharpRuntime.Load();
         CaptureFolder.CheckTarget(directory);
         return new TraceCapture(directory, options);

@@ -13,12 +13,13 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        var list = new Argument<string>("LIST") { Description = $"A list of workloads, or a folder with {BenchList.FileName}: a line each, NAME: COMMAND, or example NAME" };
+        var list = new Argument<string>("LIST") { Description = $"A list of workloads, or a folder with {BenchList.FileName}: a line each, NAME: COMMAND, or example NAME; change NAME OTHER for what changes between two of them" };
         var only = new Option<string[]>("--only") { Description = "Only the workload NAME; may come more than once", HelpName = "NAME", DefaultValueFactory = _ => [] };
         var rounds = SharedOptions.Count("--rounds", 5, 1, "Turns that original and replay have each");
         var replay = SharedOptions.Replay.Create();
         var skip = SharedOptions.Count("--skip", 5, 0, "Iterations of a job to wait for, in each turn");
         var reference = SharedOptions.Count("--reference", 10, 1, "Iterations of a job to measure untouched, when it is captured");
+        var device = new Option<string>("--device") { Description = "What replays of jobs run on: cpu, cuda:1, …; jobs themselves run on what their commands say", HelpName = "D", DefaultValueFactory = _ => "" };
         var python = SharedOptions.Engine().Python;
         var output = new Option<string?>("--output", "-o") { Description = "Keep captures and packages in DIR, and a page for each workload", HelpName = "DIR" };
         var markdown = new Option<string?>("--markdown") { Description = "Write the table into FILE (docs/fidelity.md is one); - is standard output", HelpName = "FILE" };
@@ -30,17 +31,18 @@ internal static class BenchCommand
             Example:
               mystique bench examples --markdown fidelity.md
             """)
-        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, skip, reference, python, output, markdown };
+        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, skip, reference, python, device, output, markdown };
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(markdown));
             string source = result.GetValue(list)!;
             string[] names = result.GetValue(only)!;
-            var workloads = BenchList.Read(source, result.GetValue(python)!).Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
+            var benchList = BenchList.Read(source, result.GetValue(python)!);
+            var workloads = benchList.Workloads.Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
             string? kept = result.GetValue(output);
             string folder = kept ?? Directory.CreateTempSubdirectory("mystique-bench-").FullName;
             Directory.CreateDirectory(folder);
-            var runner = new BenchRunner(folder, new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) }, replay.Read(result), result.GetValue(rounds), result.GetValue(python)!);
+            var runner = new BenchRunner(folder, new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) }, replay.Read(result) with { Device = result.GetValue(device)! }, result.GetValue(rounds), result.GetValue(python)!);
             var reports = new List<(string, BenchOutcome)>();
             var failures = new List<(string, string)>();
             try
@@ -69,7 +71,7 @@ internal static class BenchCommand
             if (result.GetValue(markdown) is { } file)
             {
                 string again = $"mystique bench {source} --rounds {result.GetValue(rounds)} --iterations {result.GetValue(replay.Iterations)}";
-                string text = BenchReport.ToMarkdown(reports, failures, HostInfo.Current, result.GetValue(rounds), again);
+                string text = BenchReport.ToMarkdown(reports, benchList.Changes, failures, HostInfo.Current, result.GetValue(rounds), again);
                 Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
             }
             if (result.GetValue(markdown) != Terminal.StandardOutput)

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
-using Mystique.Examples;
 using Mystique.Planning;
 
 namespace Mystique.Cli.Commands;
@@ -10,12 +9,14 @@ namespace Mystique.Cli.Commands;
 /// <param name="Command">The command line; empty for an example.</param>
 internal sealed record BenchWorkload(string Name, ImmutableArray<string> Command)
 {
-    /// <summary>Whether it is one of <see cref="Workloads"/>.</summary>
+    /// <summary>Whether it is one of <see cref="Examples.Workloads"/>.</summary>
     public bool IsExample => Command.IsEmpty;
 }
 
-/// <summary>Reads lists of workloads: a line each, <c>NAME: COMMAND ARGUMENT …</c> or <c>example NAME</c>; <c>#</c> starts a comment.</summary>
-internal static class BenchList
+/// <summary>A list of workloads: a line each, <c>NAME: COMMAND ARGUMENT …</c> or <c>example NAME</c>; <c>change NAME OTHER</c>, which asks for what changes from one to the other; <c>#</c> starts a comment.</summary>
+/// <param name="Workloads">The workloads, in order.</param>
+/// <param name="Changes">Pairs of their names.</param>
+internal sealed record BenchList(ImmutableArray<BenchWorkload> Workloads, ImmutableArray<(string From, string To)> Changes)
 {
     /// <summary>The file that is looked for in a folder.</summary>
     public const string FileName = "bench.txt";
@@ -24,23 +25,26 @@ internal static class BenchList
     /// <param name="path">The file, or a folder with <see cref="FileName"/>.</param>
     /// <param name="python">What stands for <c>python3</c> at the start of a command.</param>
     /// <exception cref="MystiqueException">It is not there, or a line makes no sense (MYS204, MYS205).</exception>
-    public static ImmutableArray<BenchWorkload> Read(string path, string python)
+    public static BenchList Read(string path, string python)
     {
         string file = Directory.Exists(path) ? Path.Combine(path, FileName) : path;
         var workloads = ImmutableArray.CreateBuilder<BenchWorkload>();
+        var changes = ImmutableArray.CreateBuilder<(string, string)>();
         foreach (var (index, raw) in TableText.ReadFile(file).Split('\n').Index())
         {
             string line = TableText.WithoutComment(raw).Trim();
             if (line.Length == 0)
                 continue;
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words is ["example", var example] && Workloads.Contains(example))
+            if (words is ["change", var from, var to] && workloads.Any(w => w.Name == from) && workloads.Any(w => w.Name == to))
+                changes.Add((from, to));
+            else if (words is ["example", var example] && Examples.Workloads.Contains(example))
                 workloads.Add(new BenchWorkload(example, []));
             else if (words.Length > 1 && words[0].EndsWith(':') && words[0].Length > 1 && words[0].AsSpan().IndexOfAny('/', '\\') < 0)
                 workloads.Add(new BenchWorkload(words[0][..^1], [words[1] == "python3" ? python : words[1], .. words[2..]]));
             else
                 throw Problems.BenchLineInvalid(file, index + 1, raw);
         }
-        return workloads.ToImmutable();
+        return new BenchList(workloads.ToImmutable(), changes.ToImmutable());
     }
 }

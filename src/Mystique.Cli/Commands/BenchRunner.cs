@@ -30,11 +30,11 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
     private BenchOutcome RunJob(BenchWorkload workload)
     {
         string target = Path.Combine(folder, $"{workload.Name}.capture");
-        var job = new JobCapture(workload.Command, target, capture);
+        var job = new JobCapture(workload.Command, target, capture) { Environment = MemoryProbe.ComparableEnvironment };
         CaptureText.Write(job.Run(), target);
         return Terminal.WithProgress(progress =>
         {
-            using var session = ReplaySession.Start(GenerateCommand.PlansOf(target, null, false, new PlanningOptions()), WorkerProcess.StartPython(python), options, progress);
+            using var session = ReplaySession.Start(GenerateCommand.PlansOf(target, null, false, new PlanningOptions()), WorkerProcess.StartPython(python) with { Environment = MemoryProbe.ComparableEnvironment }, options, progress);
             var original = OriginalReader.OfCapture(CaptureFolder.Read(target));
             return OutcomeOf(original, new TurnComparison(session, options, rounds, progress).Run(() =>
             {

@@ -28,6 +28,7 @@ internal static class CaptureCommand
             HelpName = $"{Ranges}|{Values}",
         };
         values.AcceptOnlyFromAmong(Ranges, Values);
+        var modules = new Option<bool>("--modules") { Description = "Label what runs within a module's forward by the module's name, in the recorded iteration: comparisons then tell times by module" };
         var report = SharedOptions.Count("--report", 0, 1, "Run the job N times with the hook and N times with a clock alone, in turn, and say what capturing costs");
         var gpu = SharedOptions.GpuMetrics();
         var runs = SharedOptions.Count("--noise", 0, 1, "After that, run the job N times more with a clock alone: how far it is from itself is what a replay cannot be closer than");
@@ -42,7 +43,7 @@ internal static class CaptureCommand
               mystique capture -o job --skip 50 -- torchrun --nproc-per-node 8 train.py
               mystique run job
             """)
-        { job, output, skip, reference, steps, values, gpu, report, runs, adopt };
+        { job, output, skip, reference, steps, values, modules, gpu, report, runs, adopt };
         command.Validators.Add(result =>
         {
             bool hasJob = result.GetValue(job) is { Length: > 0 };
@@ -56,6 +57,7 @@ internal static class CaptureCommand
                 Skip = result.GetValue(skip),
                 Reference = result.GetValue(reference),
                 Steps = result.GetValue(steps),
+                Modules = result.GetValue(modules),
                 GpuMetrics = result.GetValue(gpu),
                 Values = result.GetValue(values) switch { null => TensorValues.None, Ranges => TensorValues.Ranges, _ => TensorValues.Values },
             };

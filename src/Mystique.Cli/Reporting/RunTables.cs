@@ -27,7 +27,7 @@ internal static class RunTables
         if (result.Pace is { } pace)
         {
             table.Row("waits of an iteration", $"{Figures.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");
-            table.Row("calls that were late", $"{Figures.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
+            table.Row("iterations that were late", $"{Figures.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
         }
         table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs, plan.Reference?.CpuTimeNs, Terminal.Milliseconds));
         if (result.HostMemory is { } tensors)

@@ -41,6 +41,7 @@ internal static class HookScript
             reference = options.Reference,
             steps = options.Steps,
             values = options.Values switch { TensorValues.None => "", TensorValues.Ranges => "ranges", _ => "values" },
+            modules = options.Modules,
             mode,
         });
     }

@@ -11,6 +11,9 @@ namespace Mystique.Capture;
 /// <param name="options">What to capture.</param>
 internal sealed class JobCapture(ImmutableArray<string> command, string directory, CaptureOptions options)
 {
+    /// <summary>Variables that the job gets beside those of this process.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
     private readonly string _work = $"{Path.GetFullPath(directory)}.{Guid.NewGuid():N}.work";
 
     /// <summary>Runs the job to its end.</summary>
@@ -61,7 +64,12 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         {
             throw Problems.OutputUnwritable(directory, exception);
         }
-        return JobProcess.Run(command, environment => HookScript.Install(_work, options, mode, environment));
+        return JobProcess.Run(command, environment =>
+        {
+            foreach (var (name, value) in Environment)
+                environment[name] = value;
+            HookScript.Install(_work, options, mode, environment);
+        });
     }
 
     private void Clean()

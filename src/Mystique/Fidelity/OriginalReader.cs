@@ -15,6 +15,9 @@ internal static class OriginalReader
     /// <summary>What autograd puts around what it runs for a node of its graph (<c>torch/csrc/autograd/engine.cpp</c>).</summary>
     private const string BackwardLabel = "autograd::engine::evaluate_function: ";
 
+    /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>Capture/hook/3-recorder.py</c>).</summary>
+    private const string ModuleLabel = "nn.Module: ";
+
     /// <summary>What a capture folder tells.</summary>
     /// <param name="capture">The folder.</param>
     public static ComparedRun OfCapture(CaptureFolder capture)
@@ -78,6 +81,8 @@ internal static class OriginalReader
                 continue;
             if (above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal))
                 labels.Clear(); // What is within it only says the same again.
+            if (above.Name.StartsWith(ModuleLabel, StringComparison.Ordinal) && labels.Any(l => l.StartsWith(ModuleLabel, StringComparison.Ordinal)))
+                continue; // The name of the module within it has its own in it.
             labels.Push(above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal) ? "backward: " + above.Name[BackwardLabel.Length..] : above.Name);
         }
         return string.Join(" / ", labels);

@@ -77,8 +77,8 @@ public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, s
 /// <summary>How a replay kept the original's pace.</summary>
 /// <param name="Waits">Waits in an iteration.</param>
 /// <param name="WaitedNs">Nanoseconds waited in an iteration.</param>
-/// <param name="Late">Calls of an iteration that started after their time.</param>
-/// <param name="WorstLateNs">The most that a call of any iteration was late, in nanoseconds.</param>
+/// <param name="Late">Iterations that took longer than the original's.</param>
+/// <param name="WorstLateNs">The most that one of them took longer, in nanoseconds.</param>
 public sealed record PaceReport(long Waits, long WaitedNs, long Late, long WorstLateNs);
 
 /// <summary>An operator of a plan that did not run.</summary>

@@ -1,24 +1,25 @@
 using System.Diagnostics;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
+using Mystique.Planning;
 
 namespace Mystique.Replay;
 
 /// <summary>
-/// Waits before calls so that they start when they started in the original; never where the replay is already late. Where
-/// only the iteration's time is known, calls are spread as a replay that runs flat out spends its time; where it is known
-/// beside a profile, whose iteration took longer because it was watched, recorded starts are scaled to it.
+/// Waits where the original did something that is no operator, so that an iteration takes as long as the original's: what a
+/// replay that runs flat out lacks is shared out over the original's gaps between operators, in proportion. Where no profile
+/// tells the gaps, it is shared out over the calls, as they take long. A replay that is slower never waits.
 /// </summary>
 internal sealed class Pacer
 {
     /// <summary>Longer waits give the processor away for a while; the rest, and shorter ones, are spun.</summary>
     private const long SleepFromNs = 1_000_000;
     private const long SpinNs = 300_000;
-    private const int LearningRounds = 5;
+    private const int LearningRounds = 9;
 
     private static readonly double NsPerTick = 1e9 / Stopwatch.Frequency;
 
-    private readonly long[] _startsNs;
+    private readonly long[] _waitsNs; // Before each call, and after the last.
     private readonly long _totalNs;
     private long _waits;
     private long _waitedNs;
@@ -26,47 +27,44 @@ internal sealed class Pacer
     private long _worstLateNs;
     private long _iterations;
 
-    private Pacer(long[] startsNs, long totalNs)
-    {
-        _startsNs = startsNs;
-        _totalNs = totalNs;
-    }
+    private Pacer(long[] waitsNs, long totalNs) => (_waitsNs, _totalNs) = (waitsNs, totalNs);
 
     /// <summary>The pace of a package.</summary>
     /// <param name="package">The package.</param>
     /// <param name="call">Makes a call of the schedule; used to learn how long calls take.</param>
+    /// <param name="synchronize">Waits for the device.</param>
     /// <param name="referenceNs">How long an iteration of the original takes, in nanoseconds; 0 for what the package says.</param>
     /// <exception cref="MystiqueException">The package has no times (MYS413).</exception>
-    public static Pacer Of(BenchmarkPackage package, Action<int> call, long referenceNs = 0)
+    public static Pacer Of(BenchmarkPackage package, Action<int> call, Action synchronize, long referenceNs = 0)
     {
         if (package.Plan.Times is not { IterationNs: > 0, RecordedNs: > 0 } times)
             throw Problems.NoTimes(package.Plan.Source.Name);
-        times = referenceNs > 0 ? times with { IterationNs = referenceNs } : times;
-        long[] learned = Learn(package.Schedule.Length, call);
-        long flatOutNs = Math.Max(1, learned[^1]);
-        var starts = new long[package.Schedule.Length];
-        for (int i = 0; i < starts.Length; i++)
-        {
-            if (times.Operators.IsEmpty)
-                starts[i] = (long)((Int128)learned[i] * times.IterationNs / flatOutNs);
-            else if (times.Operators.TryGetValue(package.Plan.Operators[package.Schedule[i].First].NodeId, out var time))
-                starts[i] = (long)((Int128)time.StartNs * times.IterationNs / times.RecordedNs);
-            // A profiler costs some operators more than others: no call starts so late that the rest would not fit.
-            starts[i] = Math.Max(i > 0 ? starts[i - 1] : 0, Math.Min(starts[i], times.IterationNs - (flatOutNs - learned[i])));
-        }
-        return new Pacer(starts, times.IterationNs);
+        long total = referenceNs > 0 ? referenceNs : times.IterationNs;
+        long[] learned = Learn(package.Schedule.Length, call, synchronize);
+        long[] gaps = GapsOf(package, times);
+        if (gaps.All(g => g == 0))
+            gaps = [0, .. learned.Zip(learned.Skip(1), (a, b) => b - a)];
+        double share = Math.Max(0, total - learned[^1]) / Math.Max(1.0, gaps.Sum(g => (double)g));
+        return new Pacer([.. gaps.Select(g => (long)(g * share))], total);
     }
 
     /// <summary>Makes all calls, each in its time.</summary>
     public void Run(Action<int> call)
     {
         long begin = Stopwatch.GetTimestamp();
-        for (int i = 0; i < _startsNs.Length; i++)
+        long owedNs = 0, waitedNs = 0;
+        for (int i = 0; i < _waitsNs.Length; i++)
         {
-            WaitUntil(begin, _startsNs[i]);
-            call(i);
+            owedNs += _waitsNs[i];
+            if (owedNs > waitedNs)
+                waitedNs += Wait(owedNs - waitedNs); // What was too long is taken off the next.
+            if (i + 1 < _waitsNs.Length)
+                call(i);
         }
-        WaitUntil(begin, _totalNs);
+        long lateNs = (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick) - _totalNs;
+        _waitedNs += waitedNs;
+        _late += lateNs > 0 ? 1 : 0;
+        _worstLateNs = Math.Max(_worstLateNs, lateNs);
         _iterations++;
     }
 
@@ -74,33 +72,47 @@ internal sealed class Pacer
     public PaceReport TakeReport()
     {
         long n = Math.Max(1, _iterations);
-        var report = new PaceReport(_waits / n, _waitedNs / n, _late / n, _worstLateNs);
+        var report = new PaceReport(_waits / n, _waitedNs / n, _late, _worstLateNs);
         _waits = _waitedNs = _late = _worstLateNs = _iterations = 0;
         return report;
     }
 
-    private void WaitUntil(long begin, long dueNs)
+    private long Wait(long nanoseconds)
     {
-        long due = begin + (long)(dueNs / NsPerTick);
-        long now = Stopwatch.GetTimestamp();
-        if (now >= due)
-        {
-            _late += now > due ? 1 : 0;
-            _worstLateNs = Math.Max(_worstLateNs, (long)((now - due) * NsPerTick));
-            return;
-        }
-        long waitNs = (long)((due - now) * NsPerTick);
+        long start = Stopwatch.GetTimestamp();
+        long due = start + (long)(nanoseconds / NsPerTick);
         _waits++;
-        _waitedNs += waitNs;
-        if (waitNs > SleepFromNs)
-            Thread.Sleep((int)((waitNs - SpinNs) / 1_000_000));
-        while (Stopwatch.GetTimestamp() < due)
+        if (nanoseconds > SleepFromNs)
+            Thread.Sleep((int)((nanoseconds - SpinNs) / 1_000_000));
+        long now;
+        while ((now = Stopwatch.GetTimestamp()) < due)
         {
         }
+        return (long)((now - start) * NsPerTick);
     }
 
-    /// <summary>When calls start, and the last one ends, in a replay that never waits, in nanoseconds: medians of a few.</summary>
-    private static long[] Learn(int calls, Action<int> call)
+    /// <summary>How long the original ran no operator before each call, and after the last, in nanoseconds of the recorded iteration.</summary>
+    private static long[] GapsOf(BenchmarkPackage package, PlanTimes times)
+    {
+        var gaps = new long[package.Schedule.Length + 1];
+        long end = 0;
+        for (int i = 0; i < package.Schedule.Length; i++)
+        {
+            var call = package.Schedule[i];
+            for (int op = call.First; op < call.First + call.Count; op++)
+            {
+                if (!times.Operators.TryGetValue(package.Plan.Operators[op].NodeId, out var time))
+                    continue;
+                gaps[i] += Math.Max(0, time.StartNs - end);
+                end = Math.Max(end, time.StartNs + time.DurationNs);
+            }
+        }
+        gaps[^1] = times.Operators.IsEmpty ? 0 : Math.Max(0, times.RecordedNs - end);
+        return gaps;
+    }
+
+    /// <summary>When calls start, and all is done, in a replay that never waits, in nanoseconds: medians of a few.</summary>
+    private static long[] Learn(int calls, Action<int> call, Action synchronize)
     {
         var rounds = new long[LearningRounds][];
         for (int round = 0; round < LearningRounds; round++)
@@ -112,6 +124,7 @@ internal sealed class Pacer
                 marks[i] = (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
                 call(i);
             }
+            synchronize();
             marks[calls] = (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
         }
         return [.. Enumerable.Range(0, calls + 1).Select(i => rounds.Select(r => r[i]).Order().ElementAt(LearningRounds / 2))];

@@ -30,20 +30,22 @@ public static class BenchReport
 
     /// <summary>The table, what is wrong with each workload, the machine and the command, as Markdown.</summary>
     /// <param name="outcomes">The comparisons, by workload.</param>
+    /// <param name="changes">Pairs of workloads, of which the second is the first with something changed.</param>
     /// <param name="failures">Workloads that could not be compared, and why.</param>
     /// <param name="host">The machine.</param>
     /// <param name="rounds">Turns of each side.</param>
     /// <param name="command">The command that makes it.</param>
-    public static string ToMarkdown(IReadOnlyList<(string Name, BenchOutcome Outcome)> outcomes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
+    public static string ToMarkdown(IReadOnlyList<(string Name, BenchOutcome Outcome)> outcomes, IReadOnlyList<(string From, string To)> changes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} turns of original and replay each. The error is the median of the turns' own errors, each of medians, relative to the original; \"original from itself\" is the largest difference between the medians of its own turns: a perfect replay would show as much. Replays keep the original's pace, and are told each turn's own speed: they wait where they would be early; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one time.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} turns of original and replay each. The error is the median of the turns' own errors, each of medians, relative to the original; \"original from itself\" is the largest difference between the medians of its own turns: a perfect replay would show as much. Replays keep the original's pace, and are told each turn's own speed: what they lack of it they wait, between operators; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one time.\n\n");
         text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (var (name, outcome) in outcomes)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, outcome))} |\n");
         double[] errors = [.. outcomes.Where(r => r.Outcome.Report.Time is not null).Select(r => Math.Abs(r.Outcome.Report.Time!.Error)).Order()];
         if (errors.Length > 0)
             text.Append(CultureInfo.InvariantCulture, $"\nMedian error of the iteration time {Figures.Percent(Bootstrap.MedianOf(errors))}, largest {Figures.Percent(errors[^1])}.\n");
+        WriteChanges(text, outcomes.ToDictionary(o => o.Name, o => o.Outcome), changes);
         foreach (var (name, outcome) in outcomes)
         {
             var report = outcome.Report;
@@ -54,6 +56,25 @@ public static class BenchReport
         foreach (var (name, why) in failures)
             text.Append(CultureInfo.InvariantCulture, $"\n## {name}\n\nNot compared: {why}\n");
         return text.ToString();
+    }
+
+    /// <summary>How a change moves the original, and how it moves its replay: by how much the medians differ.</summary>
+    private static void WriteChanges(StringBuilder text, Dictionary<string, BenchOutcome> outcomes, IReadOnlyList<(string From, string To)> changes)
+    {
+        var known = changes.Where(c => outcomes.ContainsKey(c.From) && outcomes.ContainsKey(c.To)).ToArray();
+        if (known.Length == 0)
+            return;
+        text.Append("\n## Sensitivity\n\nHow a change of the job moves the original's iteration time, and the replays': each replay is of its own capture.\n\n| from | to | original | replay | replay flat out |\n| --- | --- | ---: | ---: | ---: |\n");
+        foreach (var (from, to) in known)
+        {
+            var (a, b) = (outcomes[from], outcomes[to]);
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {from} | {to} | {Change(a.Report.Original.Turns, b.Report.Original.Turns)} | {Change(a.Report.Replay.Turns, b.Report.Replay.Turns)} | {Change(a.FlatOut, b.FlatOut)} |\n");
+        }
+
+        static string Change(ImmutableArray<SampleStatistics> from, ImmutableArray<SampleStatistics> to) => Figures.Difference(MedianOf(to) / MedianOf(from) - 1);
+
+        static double MedianOf(ImmutableArray<SampleStatistics> turns) => Bootstrap.MedianOf([.. turns.Select(t => t.MedianNs)]);
     }
 
     private static string Signed(double? share) => share is { } value ? Figures.Difference(value) : "";

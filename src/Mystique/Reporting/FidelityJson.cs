@@ -15,7 +15,7 @@ public static class FidelityJson
         using var json = new Utf8JsonWriter(stream, ResultJson.WriterOptions);
         json.WriteStartObject();
         json.WriteString("format", "mystique-fidelity");
-        json.WriteNumber("format_version", 1);
+        json.WriteNumber("format_version", 2);
         json.WriteString("headline", FidelityText.Headline(report));
         WriteSide(json, "original", report.Original);
         WriteSide(json, "replay", report.Replay);

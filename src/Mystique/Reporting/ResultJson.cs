@@ -12,7 +12,7 @@ namespace Mystique.Reporting;
 public static class ResultJson
 {
     /// <summary>The version of the format: raised when a field changes its meaning or goes.</summary>
-    public const int FormatVersion = 2;
+    public const int FormatVersion = 3;
 
     internal static readonly JsonWriterOptions WriterOptions = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 

@@ -90,6 +90,15 @@ public sealed class FidelityComparerTests : IDisposable
         Assert.Equal(3.5, FidelityComparer.Compare(Original with { AllocatedBytes = 100 }, Run("replay") with { UsedBytes = 900_000_000 }).MemoryError);
     }
 
+    [Fact]
+    public void Compare_OtherPageFaults_AreNamed()
+    {
+        var system = new SystemMetrics { DurationNs = 100_000_000, MinorFaults = 40_000 };
+        var report = FidelityComparer.Compare(Original with { System = system }, Run("replay") with { System = system with { MinorFaults = 10_000, MajorFaults = 10 } });
+        Assert.StartsWith("the replay has 1,001 page faults in an iteration, the original 4,000: ", Assert.Single(report.Findings));
+        Assert.Empty(FidelityComparer.Compare(Original with { System = system }, Run("replay") with { System = system with { MinorFaults = 40_100 } }).Findings);
+    }
+
     private static ImmutableArray<TimelineSpan> Spans(params (long Node, double Start, double Duration, string Label)[] spans) => [.. spans.Select(s => new TimelineSpan("aten::mm", s.Start, s.Duration, s.Node, s.Label))];
 
     [Fact]
@@ -198,8 +207,8 @@ public sealed class FidelityComparerTests : IDisposable
     [InlineData("[]")]
     [InlineData("{\"format\": \"mystique-run\"}")]
     [InlineData("{\"format\": \"mystique-run\", \"format_version\": 99}")]
-    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 2, \"coverage\": {}, \"operators\": 7}")]
-    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 2, \"coverage\": {\"opened_operators\": 0}, \"operators\": [{\"name\": 1}]}")]
+    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 3, \"coverage\": {}, \"operators\": 7}")]
+    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 3, \"coverage\": {\"opened_operators\": 0}, \"operators\": [{\"name\": 1}]}")]
     public void ResultReader_NoResult_IsNamed(string text)
     {
         string path = Path.Combine(_folder, "r.json");

@@ -4,8 +4,9 @@
 class _Recorder:
     """Records into a folder: `et.json`, `kineto.json`, and with `--tensor-values` `values.json` and `*.dat`."""
 
-    def __init__(self, torch, folder):
+    def __init__(self, torch, folder, modules=False):
         self.torch, self.folder = torch, folder
+        self.modules = _ModuleLabels(torch) if modules else None
         self.observer = self.profile = self.label = self.values = None
         self.notes = []
 
@@ -32,6 +33,8 @@ class _Recorder:
             self.notes.append(f"no profile: {error}")
         self.sync()
         observer.start()
+        if self.modules is not None:
+            self.modules.start()
 
     def mark(self, number):
         """Marks the iteration that starts now as torch.profiler does."""
@@ -39,6 +42,8 @@ class _Recorder:
         self.label.__enter__()
 
     def unmark(self):
+        if self.modules is not None:
+            self.modules.unwind()
         if self.label is not None:
             self.label.__exit__(None, None, None)
             self.label = None
@@ -46,6 +51,8 @@ class _Recorder:
     def stop(self):
         """Ends the recording."""
         self.unmark()
+        if self.modules is not None:
+            self.modules.stop()
         self.sync()
         if self.observer is not None:
             self.observer.stop()
@@ -113,6 +120,40 @@ class _Recorder:
             for name in os.listdir(self.folder):
                 if name != "status.json":
                     os.remove(os.path.join(self.folder, name))
+
+
+class _ModuleLabels:
+    """Labels what runs within a module's forward by its name in the outermost module, as `record_function` does: `nn.Module: layer1.0.conv1`."""
+
+    def __init__(self, torch):
+        self.torch, self.names, self.open, self.handles = torch, {}, [], []
+
+    def start(self):
+        hooks = self.torch.nn.modules.module
+        self.handles = [hooks.register_module_forward_pre_hook(self.enter), hooks.register_module_forward_hook(self.leave)]
+
+    def enter(self, module, inputs):
+        if not self.open:
+            self.names.update({id(m): name or type(m).__name__ for name, m in module.named_modules()})
+        label = self.torch.autograd.profiler.record_function("nn.Module: " + self.names.get(id(module), type(module).__name__))
+        label.__enter__()
+        self.open.append((id(module), label))
+
+    def leave(self, module, inputs, outputs):
+        while self.open and any(opened == id(module) for opened, _ in self.open):  # Those within it that an exception left open, too.
+            opened, label = self.open.pop()
+            label.__exit__(None, None, None)
+            if opened == id(module):
+                break
+
+    def unwind(self):
+        while self.open:
+            self.open.pop()[1].__exit__(None, None, None)
+
+    def stop(self):
+        self.unwind()
+        for handle in self.handles:
+            handle.remove()
 
 
 def _observer_type(torch):

@@ -82,7 +82,7 @@ class _Hook:
         self.before.close()
         entered = self.clock()
         self.live = _live_bytes(self.torch)
-        self.recorder = _Recorder(self.torch, self.folder)
+        self.recorder = _Recorder(self.torch, self.folder, self.settings["modules"])
         self.phase = "recording"
         self.job, self.rank = _describe(self.torch), _rank(self.torch)  # Now, for at its end the job may have left its process groups.
         self.write_status()

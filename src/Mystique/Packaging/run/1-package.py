@@ -18,7 +18,7 @@ import tempfile
 import time
 
 FORMAT_VERSION = 2
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 OLDEST_TORCH = (1, 13)
 RESERVED_SLOTS = 2  # Of the program's list: one for what is freed, one for results that nobody uses.
 RESTORE_EVERY = 10  # Iterations after which all state is brought back, not integers alone.

@@ -1,73 +1,89 @@
 class Pacer:
-    """Waits before calls so that they start when they started in the original; never where the replay is already late."""
+    """Waits where the original did something that is no operator, so that an iteration takes as long as the original's; never where the replay is slower."""
 
-    SLEEP_FROM_NS, SPIN_NS = 1_000_000, 300_000
+    SLEEP_FROM_NS, SPIN_NS, LEARNING_ROUNDS = 1_000_000, 300_000, 9
 
-    def __init__(self, starts, total):
-        self.starts, self.total = starts, total  # In nanoseconds from the iteration's start.
-        self.marks = None  # Where it is a list, the times at which calls could have started go there.
+    def __init__(self, waits, total):
+        self.waits_ns, self.total = waits, total  # Before each call, and after the last, in nanoseconds.
         self.reset()
 
     def reset(self):
         self.waits = self.late = self.waited_ns = self.worst_late_ns = self.iterations = 0
 
     def run(self, steps):
-        begin = time.perf_counter_ns()
-        for step, start in zip(steps, self.starts):
-            self.wait_until(begin, begin + start)
+        clock = time.perf_counter_ns
+        begin, owed, waited = clock(), 0, 0
+        for step, wait in zip(steps, self.waits_ns):
+            owed += wait
+            if owed > waited:
+                waited += self.wait(owed - waited)  # What was too long is taken off the next.
             step()
-        self.wait_until(begin, begin + self.total)
+        owed += self.waits_ns[-1]
+        if owed > waited:
+            waited += self.wait(owed - waited)
+        late = clock() - begin - self.total
+        self.late += late > 0
+        self.worst_late_ns = max(self.worst_late_ns, late)
+        self.waited_ns += waited
         self.iterations += 1
 
-    def wait_until(self, begin, due):
+    def wait(self, nanoseconds):
         clock = time.perf_counter_ns
-        now = clock()
-        if self.marks is not None:
-            self.marks.append(now - begin)
-        if now >= due:
-            self.late += now > due
-            self.worst_late_ns = max(self.worst_late_ns, now - due)
-            return
+        start = clock()
         self.waits += 1
-        self.waited_ns += due - now
-        if due - now > self.SLEEP_FROM_NS:
-            time.sleep((due - now - self.SPIN_NS) / 1e9)
-        while clock() < due:
-            pass
+        if nanoseconds > self.SLEEP_FROM_NS:
+            time.sleep((nanoseconds - self.SPIN_NS) / 1e9)
+        now = clock()
+        while now - start < nanoseconds:
+            now = clock()
+        return now - start
 
     def report(self):
         n = max(1, self.iterations)
-        return {"waits": self.waits // n, "waitedNs": self.waited_ns // n, "late": self.late // n, "worstLateNs": self.worst_late_ns}
+        return {"waits": self.waits // n, "waitedNs": self.waited_ns // n, "late": self.late, "worstLateNs": self.worst_late_ns}
 
 
 def pacer_of(engine, reference_ns=0):
-    """When calls started in the original: recorded, or spread as a replay flat out spends its time."""
+    """What a replay flat out lacks is shared out over the original's gaps between operators; without a profile, over the calls as they take long."""
     package = engine.package
-    times, schedule, operators = package.manifest.get("times"), package.manifest["schedule"], package.manifest["operators"]
+    times = package.manifest.get("times")
     if not times and not reference_ns:
         raise Problem("MYS413", "the package has no times to keep", package.path,
                       "generate it with --profile or --reference-time, or take --pace none")
     total = reference_ns or times["iteration_ns"]
     learned = learn(engine)
-    flat_out, starts, last = max(1, learned[-1]), [], 0
-    for call, mark in zip(schedule, learned):
-        known = package.times.get(operators[call["first"]]["node"])
-        start = mark * total // flat_out if not package.times else known["start_ns"] * total // times["recorded_ns"] if known else last
-        # A profiler costs some operators more than others: no call starts so late that the rest would not fit.
-        last = max(last, min(start, total - (flat_out - mark)))
-        starts.append(last)
-    return Pacer(starts, total)
+    gaps = gaps_of(package, times)
+    if not any(gaps):
+        gaps = [0] + [b - a for a, b in zip(learned, learned[1:])]
+    share = max(0, total - learned[-1]) / max(1, sum(gaps))
+    return Pacer([int(g * share) for g in gaps], total)
+
+
+def gaps_of(package, times):
+    """How long the original ran no operator before each call, and after the last, in nanoseconds of the recorded iteration."""
+    gaps, end = [], 0
+    for call in package.manifest["schedule"]:
+        gap = 0
+        for op in package.manifest["operators"][call["first"]:call["first"] + call["count"]]:
+            known = package.times.get(op["node"])
+            if known:
+                gap += max(0, known["start_ns"] - end)
+                end = max(end, known["start_ns"] + known["duration_ns"])
+        gaps.append(gap)
+    return gaps + [max(0, times["recorded_ns"] - end) if package.times else 0]
 
 
 def learn(engine):
-    """When calls start, and the last one ends, in a replay that never waits, in nanoseconds: medians of a few."""
-    rounds, calls = [], len(engine.steps)
-    for _ in range(5):
+    """When calls start, and all is done, in a replay that never waits, in nanoseconds: medians of a few."""
+    rounds, clock = [], time.perf_counter_ns
+    for _ in range(Pacer.LEARNING_ROUNDS):
         engine.externals.restore(False)
-        pacer = Pacer([0] * calls, 0)
-        marks = pacer.marks = []
-        pacer.run(engine.steps)
-        rounds.append(marks)
+        begin, marks = clock(), []
+        for step in engine.steps:
+            marks.append(clock() - begin)
+            step()
+        engine.synchronize()
+        rounds.append(marks + [clock() - begin])
     return [sorted(column)[len(rounds) // 2] for column in zip(*rounds)]
 
 

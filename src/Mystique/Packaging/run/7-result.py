@@ -133,7 +133,7 @@ def print_result(result, fallback):
     line("peak of the process, over the start", f"{memory['used_bytes'] / 1e6:,.1f} MB")
     if "pace" in result:
         pace = result["pace"]
-        line("waits of an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; late {pace['late']} times, at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
+        line("waits of an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; {pace['late']} iterations late, at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
     engine = result["engine"]
     line("engine", f"python ({engine['program']}), {', '.join(f'{k} {v}' for k, v in engine['versions'].items())}, {engine['device']}, {engine['threads']} threads")
     if fallback:
