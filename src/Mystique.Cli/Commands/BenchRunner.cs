@@ -30,24 +30,24 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
     private BenchOutcome RunJob(BenchWorkload workload)
     {
         string target = Path.Combine(folder, $"{workload.Name}.capture");
-        var job = new JobCapture(workload.Command, target, capture) { Environment = MemoryProbe.ComparableEnvironment };
+        var job = new JobCapture(workload.Command, target, capture) { Environment = MemoryProbe.KeepingEnvironment };
         CaptureText.Write(job.Run(), target);
         return Terminal.WithProgress(progress =>
         {
-            using var session = ReplaySession.Start(GenerateCommand.PlansOf(target, null, false, new PlanningOptions()), WorkerProcess.StartPython(python) with { Environment = MemoryProbe.ComparableEnvironment }, options, progress);
+            using var session = ReplaySession.Start(GenerateCommand.PlansOf(target, null, false, new PlanningOptions()), WorkerProcess.StartPython(python) with { Environment = MemoryProbe.KeepingEnvironment }, options, progress);
             var original = OriginalReader.OfCapture(CaptureFolder.Read(target));
             return OutcomeOf(original, new TurnComparison(session, options, rounds, progress).Run(() =>
             {
                 var clocked = job.Clock();
                 return clocked.SamplesNs.IsEmpty ? throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured")
-                    : new ComparedTurn(new SampleStatistics(clocked.SamplesNs), clocked.CpuTimeNs, clocked.PeakBytes);
+                    : new ComparedTurn(new SampleStatistics(clocked.SamplesNs), clocked.CpuTimeNs, clocked.PeakBytes, clocked.System);
             }));
         });
     }
 
     private static BenchOutcome OutcomeOf(ComparedRun original, TurnResult turns) => new(
         FidelityComparer.Compare(
-            original with { Times = turns.Original.Times, Turns = turns.Original.Turns, CpuTimeNs = turns.Original.CpuTimeNs, UsedBytes = turns.Original.UsedBytes },
+            original with { Times = turns.Original.Times, Turns = turns.Original.Turns, CpuTimeNs = turns.Original.CpuTimeNs, UsedBytes = turns.Original.UsedBytes, System = turns.Original.System ?? original.System },
             ResultReader.Of(turns.Result) with { Turns = turns.Replay.Turns }),
         turns.FlatOut.Turns);
 }

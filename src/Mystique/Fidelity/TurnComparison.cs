@@ -44,7 +44,7 @@ internal sealed class TurnComparison(ReplaySession session, ReplayOptions option
         var result = new ReplayResult(
             plan, options with { Pace = hasPace ? ReplayPace.Recorded : ReplayPace.None }, session.Engine, HostInfo.Current, side.Times, ReplayRunner.KindsOf(plan, times),
             new MemoryUse(last.BaselineBytes, last.BaselineBytes + side.UsedBytes, PlanMemory.Of(plan).PeakBytes), side.CpuTimeNs, verification, Pace: last.Pace)
-        { OperatorTimesNs = times, System = last.SystemMetrics, Watched = session.Watch() };
+        { OperatorTimesNs = times, System = side.System, Watched = session.Watch() };
         return new TurnResult(ComparedSide.Of(originals), side, ComparedSide.Of(flatOut), result);
 
         ComparedTurn Turn()
@@ -66,10 +66,11 @@ internal sealed record TurnResult(ComparedSide Original, ComparedSide Replay, Co
 /// <param name="Times">Iteration times.</param>
 /// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds.</param>
 /// <param name="UsedBytes">The most resident memory, without what was there before the first tensor.</param>
-internal sealed record ComparedTurn(SampleStatistics Times, double CpuTimeNs, long UsedBytes)
+/// <param name="System">What it did to its machine; null where that is not known.</param>
+internal sealed record ComparedTurn(SampleStatistics Times, double CpuTimeNs, long UsedBytes, SystemMetrics? System)
 {
     public static ComparedTurn Of(WorkerResponse response) =>
-        new(new SampleStatistics(response.SamplesNs!.Value), (double)response.CpuTimeNs / response.SamplesNs.Value.Length, response.PeakBytes - response.BaselineBytes);
+        new(new SampleStatistics(response.SamplesNs!.Value), (double)response.CpuTimeNs / response.SamplesNs.Value.Length, response.PeakBytes - response.BaselineBytes, response.SystemMetrics);
 }
 
 /// <summary>One side of a comparison in turn.</summary>
@@ -77,8 +78,9 @@ internal sealed record ComparedTurn(SampleStatistics Times, double CpuTimeNs, lo
 /// <param name="UsedBytes">The most resident memory, without what was there before the first tensor.</param>
 /// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds: the median of the turns'.</param>
 /// <param name="Turns">The iteration times by turn.</param>
-public sealed record ComparedSide(SampleStatistics Times, long UsedBytes, double CpuTimeNs, ImmutableArray<SampleStatistics> Turns)
+/// <param name="System">What it did to its machine in its last turn; null where that is not known.</param>
+public sealed record ComparedSide(SampleStatistics Times, long UsedBytes, double CpuTimeNs, ImmutableArray<SampleStatistics> Turns, SystemMetrics? System = null)
 {
     internal static ComparedSide Of(IReadOnlyList<ComparedTurn> turns) => new(
-        new SampleStatistics([.. turns.SelectMany(t => t.Times.SamplesNs)]), turns.Max(t => t.UsedBytes), Bootstrap.MedianOf([.. turns.Select(t => t.CpuTimeNs)]), [.. turns.Select(t => t.Times)]);
+        new SampleStatistics([.. turns.SelectMany(t => t.Times.SamplesNs)]), turns.Max(t => t.UsedBytes), Bootstrap.MedianOf([.. turns.Select(t => t.CpuTimeNs)]), [.. turns.Select(t => t.Times)], turns[^1].System);
 }

@@ -8,7 +8,8 @@ namespace Mystique.Replay;
 /// <summary>
 /// Waits where the original did something that is no operator, so that an iteration takes as long as the original's: what a
 /// replay that runs flat out lacks is shared out over the original's gaps between operators, in proportion. Where no profile
-/// tells the gaps, it is shared out over the calls, as they take long. A replay that is slower never waits.
+/// tells the gaps, it is shared out over the calls, as they take long. Calls take longer between waits than flat out: a wait
+/// ends when its call would start if calls took what they take flat out. A replay that is slower than the original never waits.
 /// </summary>
 internal sealed class Pacer
 {
@@ -19,6 +20,7 @@ internal sealed class Pacer
 
     private static readonly double NsPerTick = 1e9 / Stopwatch.Frequency;
 
+    private readonly long[] _learnedNs; // When each call starts flat out, and all is done.
     private readonly long[] _waitsNs; // Before each call, and after the last.
     private readonly long _totalNs;
     private long _waits;
@@ -27,7 +29,7 @@ internal sealed class Pacer
     private long _worstLateNs;
     private long _iterations;
 
-    private Pacer(long[] waitsNs, long totalNs) => (_waitsNs, _totalNs) = (waitsNs, totalNs);
+    private Pacer(long[] learnedNs, long[] waitsNs, long totalNs) => (_learnedNs, _waitsNs, _totalNs) = (learnedNs, waitsNs, totalNs);
 
     /// <summary>The pace of a package.</summary>
     /// <param name="package">The package.</param>
@@ -45,7 +47,7 @@ internal sealed class Pacer
         if (gaps.All(g => g == 0))
             gaps = [0, .. learned.Zip(learned.Skip(1), (a, b) => b - a)];
         double share = Math.Max(0, total - learned[^1]) / Math.Max(1.0, gaps.Sum(g => (double)g));
-        return new Pacer([.. gaps.Select(g => (long)(g * share))], total);
+        return new Pacer(learned, [.. gaps.Select(g => (long)(g * share))], total);
     }
 
     /// <summary>Makes all calls, each in its time.</summary>
@@ -56,12 +58,13 @@ internal sealed class Pacer
         for (int i = 0; i < _waitsNs.Length; i++)
         {
             owedNs += _waitsNs[i];
-            if (owedNs > waitedNs)
-                waitedNs += Wait(owedNs - waitedNs); // What was too long is taken off the next.
+            long wait = owedNs - waitedNs;
+            if (wait > 0 && (wait = Math.Min(wait, _learnedNs[i] + owedNs - Since(begin))) > 0)
+                waitedNs += Wait(wait);
             if (i + 1 < _waitsNs.Length)
                 call(i);
         }
-        long lateNs = (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick) - _totalNs;
+        long lateNs = Since(begin) - _totalNs;
         _waitedNs += waitedNs;
         _late += lateNs > 0 ? 1 : 0;
         _worstLateNs = Math.Max(_worstLateNs, lateNs);
@@ -76,6 +79,8 @@ internal sealed class Pacer
         _waits = _waitedNs = _late = _worstLateNs = _iterations = 0;
         return report;
     }
+
+    private static long Since(long begin) => (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
 
     private long Wait(long nanoseconds)
     {
@@ -121,11 +126,11 @@ internal sealed class Pacer
             long begin = Stopwatch.GetTimestamp();
             for (int i = 0; i < calls; i++)
             {
-                marks[i] = (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
+                marks[i] = Since(begin);
                 call(i);
             }
             synchronize();
-            marks[calls] = (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
+            marks[calls] = Since(begin);
         }
         return [.. Enumerable.Range(0, calls + 1).Select(i => rounds.Select(r => r[i]).Order().ElementAt(LearningRounds / 2))];
     }

@@ -1,10 +1,13 @@
 class Pacer:
-    """Waits where the original did something that is no operator, so that an iteration takes as long as the original's; never where the replay is slower."""
+    """Waits where the original did something that is no operator, so that an iteration takes as long as the original's; never where the replay is slower.
+
+    Calls take longer between waits than flat out: a wait ends when its call would start if calls took what they take flat out.
+    """
 
     SLEEP_FROM_NS, SPIN_NS, LEARNING_ROUNDS = 1_000_000, 300_000, 9
 
-    def __init__(self, waits, total):
-        self.waits_ns, self.total = waits, total  # Before each call, and after the last, in nanoseconds.
+    def __init__(self, learned, waits, total):
+        self.learned, self.waits_ns, self.total = learned, waits, total  # When each call starts flat out, and all is done; waits before that; nanoseconds.
         self.reset()
 
     def reset(self):
@@ -13,14 +16,14 @@ class Pacer:
     def run(self, steps):
         clock = time.perf_counter_ns
         begin, owed, waited = clock(), 0, 0
-        for step, wait in zip(steps, self.waits_ns):
+        for step, wait, start in zip([*steps, None], self.waits_ns, self.learned):
             owed += wait
             if owed > waited:
-                waited += self.wait(owed - waited)  # What was too long is taken off the next.
-            step()
-        owed += self.waits_ns[-1]
-        if owed > waited:
-            waited += self.wait(owed - waited)
+                left = min(owed - waited, start + owed - clock() + begin)
+                if left > 0:
+                    waited += self.wait(left)
+            if step is not None:
+                step()
         late = clock() - begin - self.total
         self.late += late > 0
         self.worst_late_ns = max(self.worst_late_ns, late)
@@ -56,7 +59,7 @@ def pacer_of(engine, reference_ns=0):
     if not any(gaps):
         gaps = [0] + [b - a for a, b in zip(learned, learned[1:])]
     share = max(0, total - learned[-1]) / max(1, sum(gaps))
-    return Pacer([int(g * share) for g in gaps], total)
+    return Pacer(learned, [int(g * share) for g in gaps], total)
 
 
 def gaps_of(package, times):
