@@ -112,7 +112,7 @@ public sealed partial class CompareTests : IDisposable
             for i in range(40):
                 o.zero_grad(); m(d).sum().backward(); o.step()
             """);
-        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--", Python.Executable, File_("job.py")).AssertOk();
+        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--modules", "--", Python.Executable, File_("job.py")).AssertOk();
         var result = CommandLine.Run("compare", File_("job"), File_("job"), "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "5", "--pace", "recorded", "--gpu-metrics", "--json", File_("r.json"), "--html", File_("r.html"));
         result.AssertOk();
         var json = Json(File_("r.json"));
@@ -123,6 +123,7 @@ public sealed partial class CompareTests : IDisposable
         string[] labels = [.. json.GetProperty("labels").EnumerateArray().Select(l => l.GetProperty("label").GetString()!)];
         Assert.Contains("Optimizer.step#SGD.step", labels);
         Assert.Contains("backward: AddmmBackward0", labels);
+        Assert.Contains("nn.Module: 0", labels); // The first layer's; its operators are not the outermost module's.
         Assert.All((string[])["original", "replay"], side =>
         {
             var system = json.GetProperty(side).GetProperty("system");

@@ -32,7 +32,7 @@ internal static class RunTables
         table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs, plan.Reference?.CpuTimeNs, Terminal.Milliseconds));
         if (result.HostMemory is { } tensors)
             table.Row("peak memory of tensors", Figures.Megabytes(tensors.PeakBytes));
-        table.Row("peak of the process, over the start", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes, plan.Reference?.UsedBytes, Figures.Megabytes));
+        table.Row("peak memory of the process", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes, plan.Reference?.UsedBytes, Figures.Megabytes));
         table.Row("peak of the plan's tensors", Figures.Megabytes(result.Memory.PlannedPeakBytes));
         table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
         table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");

@@ -4,7 +4,7 @@ using Mystique.Metrics;
 
 namespace Mystique.Capture;
 
-/// <summary>What the hook wrote down in a process of the job (<c>status.json</c>; <c>Capture/hook/5-hook.py</c>).</summary>
+/// <summary>What the hook wrote down in a process of the job (<c>status.json</c>; <c>Capture/hook</c>).</summary>
 internal sealed record HookStatus
 {
     public string Phase { get; init; } = "";

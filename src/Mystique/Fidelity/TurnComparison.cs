@@ -32,12 +32,13 @@ internal sealed class TurnComparison(ReplaySession session, ReplayOptions option
             progress("measuring in turn", 2 * round, 2 * rounds);
             originals.Add(original());
             progress("measuring in turn", 2 * round + 1, 2 * rounds);
-            flatOut.Add(Turn());
             if (hasPace)
                 session.Pace((long)originals[^1].Times.MedianNs);
-            replays.Add(hasPace ? Turn() : flatOut[^1]);
+            last = session.Iterate(options.Iterations, "measuring in turn");
+            replays.Add(ComparedTurn.Of(last));
             if (hasPace)
                 session.RunFlatOut();
+            flatOut.Add(hasPace ? ComparedTurn.Of(session.Iterate(options.Iterations, "measuring in turn")) : replays[^1]);
         }
         var times = options.ProfileIterations > 0 ? session.Profile(options.ProfileIterations) : [];
         var (plan, side) = (session.Package.Plan, ComparedSide.Of(replays));
@@ -46,12 +47,6 @@ internal sealed class TurnComparison(ReplaySession session, ReplayOptions option
             new MemoryUse(last.BaselineBytes, last.BaselineBytes + side.UsedBytes, PlanMemory.Of(plan).PeakBytes), side.CpuTimeNs, verification, Pace: last.Pace)
         { OperatorTimesNs = times, System = side.System, Watched = session.Watch() };
         return new TurnResult(ComparedSide.Of(originals), side, ComparedSide.Of(flatOut), result);
-
-        ComparedTurn Turn()
-        {
-            last = session.Iterate(options.Iterations, "measuring in turn");
-            return ComparedTurn.Of(last);
-        }
     }
 }
 

@@ -111,7 +111,7 @@ def kinds_of(package, times):
 
 def print_result(result, fallback):
     def line(name, value):
-        print(f"{name + ':':38}{value}")
+        print(f"{name + ':':32}{value}")
 
     times, coverage, verification, memory = (result[k] for k in ("iterations", "coverage", "verification", "memory"))
     line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms")
@@ -130,7 +130,7 @@ def print_result(result, fallback):
     line("processor time of an iteration", f"{result['cpu_time_ns'] / 1e6:,.3f} ms")
     if "allocated_bytes" in memory:
         line("peak memory of tensors", f"{memory['allocated_bytes'] / 1e6:,.1f} MB")
-    line("peak of the process, over the start", f"{memory['used_bytes'] / 1e6:,.1f} MB")
+    line("peak memory of the process", f"{memory['used_bytes'] / 1e6:,.1f} MB")
     if "pace" in result:
         pace = result["pace"]
         line("waits of an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; {pace['late']} iterations late, at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
