@@ -160,8 +160,9 @@ public sealed class PythonEngineTests : IDisposable
         Assert.True(json.GetProperty("pace").GetProperty("waits").GetInt32() > 0);
         Assert.True(json.GetProperty("pace").GetProperty("waited_ns").GetInt64() > 0);
         Assert.Equal(2_000_000_000, json.GetProperty("reference").GetProperty("iteration_ns").GetInt64());
-        // Not a speed: what waits until a time cannot end before it.
-        Assert.All(json.GetProperty("iterations").GetProperty("samples_ns").EnumerateArray(), s => Assert.True(s.GetInt64() >= 2_000_000_000));
+        // Not a speed: what an iteration waits is in its time, and most of these 2 s is waited.
+        long[] samples = [.. json.GetProperty("iterations").GetProperty("samples_ns").EnumerateArray().Select(s => s.GetInt64())];
+        Assert.InRange(json.GetProperty("pace").GetProperty("waited_ns").GetInt64(), 1_000_000_000, (long)samples.Average());
     }
 
     [Fact]
