@@ -97,10 +97,10 @@ public class TorchSharpEngineTests
             engine.RunIteration();
             engine.Restore(all: true);
             engine.RecordProfile(Path.Combine(folder, "k.json"), Path.Combine(folder, "et.json"));
-            var watched = WatchedIteration.Of(package.Plan, Path.Combine(folder, "et.json"), Path.Combine(folder, "k.json"))!;
+            var watched = WatchedIteration.Of(package.Plan, isOnHost: true, Path.Combine(folder, "et.json"), Path.Combine(folder, "k.json"))!;
             Assert.Equal(package.Plan.Operators.Select(o => o.NodeId).Order(), watched.Operators.Select(o => o.NodeId).Order());
             var planned = PlanMemory.Of(package.Plan);
-            var memory = MemoryTimeline.Of(watched.Allocations, watched.IterationNs, isOnDevice: false, null, planned.ExternalBytes)!;
+            var memory = watched.HostMemory!;
             Assert.Equal(planned.ExternalBytes, memory.Points[^1].Bytes);
             Assert.InRange(memory.PeakBytes, planned.ExternalBytes, planned.PeakBytes * factor);
         }

@@ -34,8 +34,9 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         CaptureText.Write(job.Run(), target);
         return Terminal.WithProgress(progress =>
         {
-            using var session = ReplaySession.Start(GenerateCommand.PlansOf(target, null, false, new PlanningOptions()), WorkerProcess.StartPython(python) with { Environment = MemoryProbe.KeepingEnvironment }, options, progress);
-            var original = OriginalReader.OfCapture(CaptureFolder.Read(target));
+            var plans = GenerateCommand.PlansOf(target, null, false, new PlanningOptions());
+            using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python) with { Environment = MemoryProbe.KeepingEnvironment }, options, progress);
+            var original = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
             return OutcomeOf(original, new TurnComparison(session, options, rounds, progress).Run(() =>
             {
                 var clocked = job.Clock();

@@ -30,7 +30,7 @@ internal static class RunTables
             table.Row("iterations that were late", $"{Figures.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
         }
         table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs, plan.Reference?.CpuTimeNs, Terminal.Milliseconds));
-        if (result.HostMemory is { } tensors)
+        if (result.Watched?.HostMemory is { } tensors)
             table.Row("peak memory of tensors", Figures.Megabytes(tensors.PeakBytes));
         table.Row("peak memory of the process", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes, plan.Reference?.UsedBytes, Figures.Megabytes));
         table.Row("peak of the plan's tensors", Figures.Megabytes(result.Memory.PlannedPeakBytes));

@@ -19,7 +19,7 @@ public sealed record ComparisonResult(ComparedRun Captured, ComparedSide Origina
 
     /// <summary>The most bytes of the original's tensors at one time, and of the replay's; resident memory where the profiler does not tell.</summary>
     public (long Original, long Replay) MemoryBytes =>
-        Captured.AllocatedBytes > 0 && Result.HostMemory is { } memory ? (Captured.AllocatedBytes, memory.PeakBytes) : (Original.UsedBytes, Replay.UsedBytes);
+        Captured.AllocatedBytes > 0 && Result.Watched?.HostMemory is { } memory ? (Captured.AllocatedBytes, memory.PeakBytes) : (Original.UsedBytes, Replay.UsedBytes);
 
     /// <summary>How far the replay's peak memory is from the original's.</summary>
     public double MemoryError => (double)MemoryBytes.Replay / MemoryBytes.Original - 1;

@@ -39,9 +39,10 @@ public static class FidelityComparer
         var kernels = original.Kernels.IsEmpty || replay.Kernels.IsEmpty ? [] : original.Kernels.Keys.Union(replay.Kernels.Keys)
             .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k).Count))
             .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay)).ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
+        var pairs = PairsOf(original, replay);
         var report = new FidelityReport(original, replay, time, NoiseOf(original), ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
             ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes), ErrorOf(original.UsedBytes, replay.UsedBytes),
-            ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(original, replay), OrderOf(original, replay), kernels, [], notes.ToImmutable());
+            ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(pairs), OrderOf(pairs), kernels, [], notes.ToImmutable());
         return report with { Findings = [.. FindingsOf(report, countsCompare).Take(MaxFindings)] };
     }
 
@@ -54,9 +55,9 @@ public static class FidelityComparer
         return [.. original.Timeline.Where(s => byNode.ContainsKey(s.NodeId)).Select(s => (s, byNode[s.NodeId]))];
     }
 
-    private static ImmutableArray<LabelError> LabelsOf(ComparedRun original, ComparedRun replay)
+    private static ImmutableArray<LabelError> LabelsOf((TimelineSpan Original, TimelineSpan Replay)[] operators)
     {
-        var labels = PairsOf(original, replay).GroupBy(p => p.Original.Label, (label, pairs) =>
+        var labels = operators.GroupBy(p => p.Original.Label, (label, pairs) =>
         {
             var all = pairs.ToArray();
             return new LabelError(label, all.Length, all.Sum(p => p.Original.DurationNs), all.Sum(p => p.Replay.DurationNs));
@@ -65,9 +66,8 @@ public static class FidelityComparer
     }
 
     /// <summary>The longest sequence of operators that start in the original's order (patience sorting), as a share of all.</summary>
-    private static double? OrderOf(ComparedRun original, ComparedRun replay)
+    private static double? OrderOf((TimelineSpan Original, TimelineSpan Replay)[] pairs)
     {
-        var pairs = PairsOf(original, replay);
         if (pairs.Length == 0)
             return null;
         var ends = new List<double>(); // Of sequences of each length, the earliest end.

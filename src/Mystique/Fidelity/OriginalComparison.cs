@@ -2,10 +2,7 @@ using Mystique.Capture;
 using Mystique.Diagnostics;
 using Mystique.Metrics;
 using Mystique.Packaging;
-using Mystique.Profiles;
 using Mystique.Replay;
-using Mystique.Selection;
-using Mystique.Traces;
 
 namespace Mystique.Fidelity;
 
@@ -24,14 +21,12 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         // The first step differs from the others: it makes the optimizer's state.
         Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
         var capture = CaptureFolder.Read(Capture(original, folder));
-        var trace = TraceReader.Read(capture.TracePath);
-        var profile = capture.ProfilePath is { } path ? ProfileLinker.TryLink(trace, path, out _) : null;
-        var source = new TracePlanSource(trace, new SelectionOptions(), options.Planning with { Profile = profile, Reference = capture.Reference });
+        var source = OriginalReader.PlansOf(capture, options.Planning);
         BenchmarkPackage.Create(source.Plan([])).Write(Path.Combine(folder, $"{workload}.bench"));
         using var replay = ReplaySession.Start(source, _worker, options, progress);
         var turns = new TurnComparison(replay, options, rounds, progress)
             .Run(() => ComparedTurn.Of(Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = options.Iterations }, "running the original")));
-        return new ComparisonResult(OriginalReader.OfCapture(capture) with { Name = workload }, turns.Original, turns.Replay, turns.FlatOut, rounds, turns.Result);
+        return new ComparisonResult(OriginalReader.OfCapture(capture, source) with { Name = workload }, turns.Original, turns.Replay, turns.FlatOut, rounds, turns.Result);
     }
 
     private WorkerClient StartOriginal()

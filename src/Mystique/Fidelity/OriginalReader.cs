@@ -4,6 +4,7 @@ using Mystique.Capture;
 using Mystique.Metrics;
 using Mystique.Planning;
 using Mystique.Profiles;
+using Mystique.Replay;
 using Mystique.Selection;
 using Mystique.Traces;
 
@@ -18,15 +19,26 @@ internal static class OriginalReader
     /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>Capture/hook/3-recorder.py</c>).</summary>
     private const string ModuleLabel = "nn.Module: ";
 
+    /// <summary>Plans of a capture's trace, with its profile, if that fits: without it there are no times of operators; the rest compares all the same.</summary>
+    /// <param name="capture">The folder.</param>
+    /// <param name="options">How to plan.</param>
+    public static TracePlanSource PlansOf(CaptureFolder capture, PlanningOptions options)
+    {
+        var trace = TraceReader.Read(capture.TracePath);
+        var profile = capture.ProfilePath is { } path ? ProfileLinker.TryLink(trace, path, out _) : null;
+        return new TracePlanSource(trace, new SelectionOptions(), options with { Profile = profile, Reference = capture.Reference });
+    }
+
     /// <summary>What a capture folder tells.</summary>
     /// <param name="capture">The folder.</param>
-    public static ComparedRun OfCapture(CaptureFolder capture)
+    public static ComparedRun OfCapture(CaptureFolder capture) => OfCapture(capture, PlansOf(capture, new PlanningOptions()));
+
+    /// <summary>The same, where the trace has been read.</summary>
+    /// <param name="capture">The folder.</param>
+    /// <param name="source">The plans of its trace.</param>
+    public static ComparedRun OfCapture(CaptureFolder capture, TracePlanSource source)
     {
-        var reference = capture.Reference;
-        var trace = TraceReader.Read(capture.TracePath);
-        // Without a profile there are no times of operators; the rest compares all the same.
-        var profile = capture.ProfilePath is { } path ? ProfileLinker.TryLink(trace, path, out _) : null;
-        var plan = ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions { Profile = profile, Reference = reference });
+        var (reference, trace, profile, plan) = (capture.Reference, source.Trace, source.Options.Profile, source.Plan([]));
         var hostMemory = MemoryOf(profile, plan, isOnDevice: false);
         return new ComparedRun
         {

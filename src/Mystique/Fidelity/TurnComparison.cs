@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Mystique.Metrics;
-using Mystique.Planning;
 using Mystique.Replay;
 
 namespace Mystique.Fidelity;
@@ -40,12 +39,9 @@ internal sealed class TurnComparison(ReplaySession session, ReplayOptions option
                 session.RunFlatOut();
             flatOut.Add(hasPace ? ComparedTurn.Of(session.Iterate(options.Iterations, "measuring in turn")) : replays[^1]);
         }
-        var times = options.ProfileIterations > 0 ? session.Profile(options.ProfileIterations) : [];
-        var (plan, side) = (session.Package.Plan, ComparedSide.Of(replays));
-        var result = new ReplayResult(
-            plan, options with { Pace = hasPace ? ReplayPace.Recorded : ReplayPace.None }, session.Engine, HostInfo.Current, side.Times, ReplayRunner.KindsOf(plan, times),
-            new MemoryUse(last.BaselineBytes, last.BaselineBytes + side.UsedBytes, PlanMemory.Of(plan).PeakBytes), side.CpuTimeNs, verification, Pace: last.Pace)
-        { OperatorTimesNs = times, System = side.System, Watched = session.Watch() };
+        var side = ComparedSide.Of(replays);
+        var result = ReplayRunner.Finish(session, options with { Pace = hasPace ? ReplayPace.Recorded : ReplayPace.None }, verification, last,
+            side.Times, last.BaselineBytes + side.UsedBytes, side.CpuTimeNs, side.System);
         return new TurnResult(ComparedSide.Of(originals), side, ComparedSide.Of(flatOut), result);
     }
 }

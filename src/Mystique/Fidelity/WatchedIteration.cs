@@ -12,14 +12,16 @@ namespace Mystique.Fidelity;
 /// </summary>
 /// <param name="IterationNs">How long it took.</param>
 /// <param name="Operators">What ran, by its start.</param>
-/// <param name="Allocations">Allocations and frees, in order; empty where the profiler does not tell.</param>
-public sealed record WatchedIteration(long IterationNs, ImmutableArray<WatchedOperator> Operators, ImmutableArray<ProfiledAllocation> Allocations)
+/// <param name="HostMemory">Bytes of the host's tensors; null where the profiler does not tell.</param>
+/// <param name="DeviceMemory">Bytes of the device's tensors; null where nothing was allocated there.</param>
+public sealed record WatchedIteration(long IterationNs, ImmutableArray<WatchedOperator> Operators, MemoryTimeline? HostMemory, MemoryTimeline? DeviceMemory)
 {
     /// <summary>Joins what the two saw; null where it does not fit.</summary>
     /// <param name="plan">What should have run.</param>
+    /// <param name="isOnHost">Whether all of it ran on the host, accelerators' tensors too.</param>
     /// <param name="trace">The file of the iteration's execution trace.</param>
     /// <param name="profile">The file of its profile.</param>
-    public static WatchedIteration? Of(ReplayPlan plan, string trace, string profile)
+    public static WatchedIteration? Of(ReplayPlan plan, bool isOnHost, string trace, string profile)
     {
         try
         {
@@ -33,7 +35,10 @@ public sealed record WatchedIteration(long IterationNs, ImmutableArray<WatchedOp
             var operators = ran.Index().Where(r => r.Item.Schema is not null && linked.Operators.ContainsKey(r.Item.Id))
                 .Select(r => (r.Index, Name: r.Item.Schema!.FullName, Time: linked.Operators[r.Item.Id]))
                 .Select(r => new WatchedOperator(nodes[r.Index], r.Name, r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels)).OrderBy(o => o.StartNs);
-            return new WatchedIteration(linked.IterationNs, [.. operators], linked.Allocations);
+            long onDevice = isOnHost ? 0 : PlanMemory.ExternalBytesOn(plan, isOnDevice: true);
+            long onHost = isOnHost ? PlanMemory.Of(plan).ExternalBytes : PlanMemory.ExternalBytesOn(plan, isOnDevice: false);
+            return new WatchedIteration(linked.IterationNs, [.. operators], MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: false, onHost, onHost),
+                MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: true, onDevice, onDevice));
         }
         catch (MystiqueException)
         {

@@ -14,7 +14,7 @@ internal sealed class GpuSampler : IDisposable
 {
     private const int IntervalMilliseconds = 100;
 
-    private readonly List<(long At, GpuReading Reading)> _samples = [];
+    private readonly List<(long AtNs, GpuMetrics Reading)> _samples = [];
     private readonly List<Process> _processes = [];
     private readonly ManualResetEventSlim _stop = new();
     private readonly Thread? _poll;
@@ -22,8 +22,8 @@ internal sealed class GpuSampler : IDisposable
     public GpuSampler()
     {
         string interval = IntervalMilliseconds.ToString(CultureInfo.InvariantCulture);
-        Stream("nvidia-smi", ["--query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm", "--format=csv,noheader,nounits", $"-lms={interval}"], GpuReading.OfNvidiaSmi);
-        Stream("dcgmi", ["dmon", "-e", "1002,1005", "-d", interval], GpuReading.OfDcgm); // DCGM_FI_PROF_SM_ACTIVE, DCGM_FI_PROF_DRAM_ACTIVE
+        Stream("nvidia-smi", ["--query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm", "--format=csv,noheader,nounits", $"-lms={interval}"], GpuTools.OfNvidiaSmi);
+        Stream("dcgmi", ["dmon", "-e", "1002,1005", "-d", interval], GpuTools.OfDcgm); // DCGM_FI_PROF_SM_ACTIVE, DCGM_FI_PROF_DRAM_ACTIVE
         if (Start("rocm-smi", ["--version"]) is not { } version)
             return;
         version.Dispose();
@@ -34,13 +34,16 @@ internal sealed class GpuSampler : IDisposable
     /// <summary>Why there is nothing; null where there is.</summary>
     public string? Unavailable => _processes.Count == 0 && _poll is null ? "there is no nvidia-smi and no rocm-smi" : _samples.Count == 0 ? "the vendor's tool found no GPU" : null;
 
+    /// <summary>The machine's monotonic clock, in nanoseconds; on Linux, Python's <c>time.perf_counter_ns</c> is the same.</summary>
+    public static long Now() => (long)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency));
+
     /// <summary>What a process did to its machine in a time, with what was sampled of the GPUs meanwhile.</summary>
     /// <param name="metrics">Without the GPUs; null where nothing is known.</param>
-    /// <param name="startNs">The time's start by the machine's monotonic clock, in nanoseconds.</param>
+    /// <param name="startNs">The time's start by <see cref="Now"/>.</param>
     /// <param name="endNs">Its end.</param>
     public SystemMetrics? AddTo(SystemMetrics? metrics, long startNs, long endNs) => metrics is null ? null : metrics with
     {
-        Gpus = Between(Ticks(startNs), Ticks(endNs)),
+        Gpus = Between(startNs, endNs),
         Unavailable = Unavailable is { } reason ? metrics.Unavailable.SetItem("GPU", reason) : metrics.Unavailable,
     };
 
@@ -57,22 +60,19 @@ internal sealed class GpuSampler : IDisposable
         _stop.Dispose();
     }
 
-    private ImmutableArray<GpuMetrics> Between(long start, long end)
+    private ImmutableArray<GpuMetrics> Between(long startNs, long endNs)
     {
         lock (_samples)
-            return [.. _samples.Where(s => s.At >= start && s.At <= end).Select(s => s.Reading).GroupBy(r => r.Index).OrderBy(g => g.Key).Select(g => new GpuMetrics(g.Key)
+            return [.. _samples.Where(s => s.AtNs >= startNs && s.AtNs <= endNs).Select(s => s.Reading).GroupBy(r => r.Index).OrderBy(g => g.Key).Select(g => new GpuMetrics(g.Key)
             {
                 Utilisation = g.Average(r => r.Utilisation),
-                PeakMemoryBytes = (long?)g.Max(r => r.MemoryBytes),
+                PeakMemoryBytes = g.Max(r => r.PeakMemoryBytes),
                 PowerWatts = g.Average(r => r.PowerWatts),
                 ClockMegahertz = g.Average(r => r.ClockMegahertz),
                 SmActivity = g.Average(r => r.SmActivity),
                 MemoryActivity = g.Average(r => r.MemoryActivity),
             })];
     }
-
-    /// <summary>On Linux, <see cref="Stopwatch"/> and Python's <c>time.perf_counter_ns</c> are both CLOCK_MONOTONIC.</summary>
-    private static long Ticks(long nanoseconds) => (long)(nanoseconds * (Stopwatch.Frequency / 1e9));
 
     private static Process? Start(string program, string[] arguments)
     {
@@ -87,7 +87,7 @@ internal sealed class GpuSampler : IDisposable
     }
 
     /// <summary>A tool that goes on, and writes a line for each GPU at each time.</summary>
-    private void Stream(string program, string[] arguments, Func<string, IEnumerable<GpuReading>> read)
+    private void Stream(string program, string[] arguments, Func<string, IEnumerable<GpuMetrics>> read)
     {
         if (Start(program, arguments) is not { } process)
             return;
@@ -106,14 +106,14 @@ internal sealed class GpuSampler : IDisposable
             if (process is null)
                 return;
             process.BeginErrorReadLine();
-            Add(GpuReading.OfRocmSmi(process.StandardOutput.ReadToEnd()));
+            Add(GpuTools.OfRocmSmi(process.StandardOutput.ReadToEnd()));
         }
     }
 
-    private void Add(IEnumerable<GpuReading> readings)
+    private void Add(IEnumerable<GpuMetrics> readings)
     {
         lock (_samples)
             foreach (var reading in readings)
-                _samples.Add((Stopwatch.GetTimestamp(), reading));
+                _samples.Add((Now(), reading));
     }
 }

@@ -22,6 +22,12 @@ public interface IPlanSource
 /// <param name="options">How to plan.</param>
 public sealed class TracePlanSource(ExecutionTrace trace, SelectionOptions selection, PlanningOptions options) : IPlanSource
 {
+    /// <summary>The trace.</summary>
+    public ExecutionTrace Trace => trace;
+
+    /// <summary>How it is planned.</summary>
+    public PlanningOptions Options => options;
+
     private readonly Lazy<Dictionary<long, TraceNode>> _nodes = new(() => trace.Nodes.ToDictionary(n => n.Id));
     private readonly Lazy<StorageTimeline> _timeline = new(() => StorageTimeline.Of(trace));
 

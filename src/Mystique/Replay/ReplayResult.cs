@@ -95,23 +95,8 @@ public sealed record ReplayResult(
     /// <summary>An iteration that was watched as the original's was; null where nobody did, or where it does not fit.</summary>
     public WatchedIteration? Watched { get; init; }
 
-    /// <summary>Bytes of the host's tensors over the watched iteration; null where they are not known.</summary>
-    public MemoryTimeline? HostMemory => MemoryOn(isOnDevice: false);
-
-    /// <summary>Bytes of the device's tensors over the watched iteration; null where they are not known.</summary>
-    public MemoryTimeline? DeviceMemory => MemoryOn(isOnDevice: true);
-
     /// <summary>What the worker did to its machine in the measured iterations; null where that is not known.</summary>
     public SystemMetrics? System { get; init; }
-
-    private MemoryTimeline? MemoryOn(bool isOnDevice)
-    {
-        if (Watched is null)
-            return null;
-        bool isOnHostAlone = Engine.Device.StartsWith("cpu", StringComparison.Ordinal);
-        long external = isOnHostAlone ? isOnDevice ? 0 : PlanMemory.Of(Plan).ExternalBytes : PlanMemory.ExternalBytesOn(Plan, isOnDevice);
-        return MemoryTimeline.Of(Watched.Allocations, Watched.IterationNs, isOnDevice, external, external);
-    }
 }
 
 /// <summary>Time of all operators of a kind in one iteration.</summary>

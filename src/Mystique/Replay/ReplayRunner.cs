@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
 using Mystique.Metrics;
@@ -26,27 +25,38 @@ public static class ReplayRunner
         SystemMetrics? system;
         using (var gpu = options.GpuMetrics ? new GpuSampler() : null)
         {
-            long start = Now();
+            long start = GpuSampler.Now();
             measured = session.Iterate(options.Iterations, "measuring");
-            system = gpu is null ? measured.SystemMetrics : gpu.AddTo(measured.SystemMetrics, start, Now());
+            system = gpu is null ? measured.SystemMetrics : gpu.AddTo(measured.SystemMetrics, start, GpuSampler.Now());
         }
+        return Finish(session, options, verification, measured, new SampleStatistics(measured.SamplesNs!.Value), measured.PeakBytes, (double)measured.CpuTimeNs / options.Iterations, system);
+    }
+
+    /// <summary>What follows the measured iterations, and the outcome of all.</summary>
+    /// <param name="session">The replay.</param>
+    /// <param name="options">How it ran.</param>
+    /// <param name="verification">What the observer saw.</param>
+    /// <param name="measured">The last measured iterations.</param>
+    /// <param name="iterations">The times of all of them.</param>
+    /// <param name="peakBytes">The most memory in all of them.</param>
+    /// <param name="cpuTimeNs">Processor time of one of them, in nanoseconds.</param>
+    /// <param name="system">What they did to the machine.</param>
+    internal static ReplayResult Finish(ReplaySession session, ReplayOptions options, VerificationResult? verification, WorkerResponse measured,
+        SampleStatistics iterations, long peakBytes, double cpuTimeNs, SystemMetrics? system)
+    {
+        var plan = session.Package.Plan;
         var times = options.ProfileIterations > 0 ? session.Profile(options.ProfileIterations) : [];
         var nonFinite = options.CheckValues ? (ImmutableArray<OperatorFailure>?)session.CheckValues() : null;
         var watched = options.ProfileIterations > 0 ? session.Watch() : null;
         if (options.KinetoFile is { } file)
             session.RecordProfile(Path.GetFullPath(file), null);
-        return new ReplayResult(
-            session.Package.Plan, options, session.Engine, HostInfo.Current,
-            new SampleStatistics(measured.SamplesNs!.Value), KindsOf(session.Package.Plan, times),
-            new MemoryUse(measured.BaselineBytes, measured.PeakBytes, PlanMemory.Of(session.Package.Plan).PeakBytes),
-            (double)measured.CpuTimeNs / options.Iterations, verification, nonFinite, measured.Pace)
+        return new ReplayResult(plan, options, session.Engine, HostInfo.Current, iterations, KindsOf(plan, times),
+            new MemoryUse(measured.BaselineBytes, peakBytes, PlanMemory.Of(plan).PeakBytes), cpuTimeNs, verification, nonFinite, measured.Pace)
         { OperatorTimesNs = times, System = system, Watched = watched };
     }
 
-    private static long Now() => (long)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency));
-
     /// <summary>The times by kind, the longest first.</summary>
-    internal static ImmutableArray<OperatorKindTime> KindsOf(ReplayPlan plan, ImmutableArray<double> times) =>
+    private static ImmutableArray<OperatorKindTime> KindsOf(ReplayPlan plan, ImmutableArray<double> times) =>
         [.. plan.Operators.Zip(times, (op, time) => (op.Schema.FullName, Time: time))
             .GroupBy(o => o.FullName, (name, group) => new OperatorKindTime(name, group.Count(), group.Sum(o => o.Time)))
             .OrderByDescending(k => k.TimeNs)];

@@ -46,6 +46,8 @@ internal sealed class ReplaySession : IDisposable
 
     public EngineInfo Engine { get; private set; } = null!;
 
+    private bool IsOnHost => Engine.Device.StartsWith("cpu", StringComparison.Ordinal);
+
     /// <summary>Starts a worker with a plan.</summary>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
     public static ReplaySession Start(IPlanSource source, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
@@ -88,7 +90,7 @@ internal sealed class ReplaySession : IDisposable
     {
         var (trace, profile) = (Path.Combine(_workFolder, "watched.et.json"), Path.Combine(_workFolder, "watched.kineto.json"));
         RecordProfile(profile, trace);
-        return WatchedIteration.Of(Package.Plan, trace, profile);
+        return WatchedIteration.Of(Package.Plan, IsOnHost, trace, profile);
     }
 
     /// <summary>Records a Kineto profile of one iteration, and its execution trace where that is asked for.</summary>
@@ -109,7 +111,7 @@ internal sealed class ReplaySession : IDisposable
     /// <summary>The host's memory is known before anything is allocated; a device says so itself when its own does not suffice.</summary>
     private void CheckMemory()
     {
-        if (!Engine.Device.StartsWith("cpu", StringComparison.Ordinal))
+        if (!IsOnHost)
             return;
         var memory = PlanMemory.Of(Package.Plan);
         if (MemoryProbe.AvailableBytes() is { } available && memory.PeakBytes > available)

@@ -24,7 +24,7 @@ public static class FidelityMarkdown
             Table(text, ["operator", "original", "replay", "original ms", "replay ms", "difference ms"], kinds.Select(k => new[]
             {
                 k.Name, Figures.Number(k.OriginalCount), Figures.Number(k.ReplayCount), Figures.InMilliseconds(k.OriginalNs!.Value), Figures.InMilliseconds(k.ReplayNs!.Value),
-                (k.DifferenceNs / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture),
+                Figures.DifferenceInMilliseconds(k.DifferenceNs),
             }));
         }
         if (!report.Labels.IsEmpty)

@@ -101,7 +101,7 @@ internal static class FidelityText
 
     /// <summary>A label in a table: name, operators, milliseconds of both sides, and the difference.</summary>
     public static string[] LabelRow(LabelError label) => [label.Label.Length == 0 ? "(none)" : label.Label, Figures.Number(label.Count), Figures.InMilliseconds(label.OriginalNs), Figures.InMilliseconds(label.ReplayNs),
-        (label.DifferenceNs / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture)];
+        Figures.DifferenceInMilliseconds(label.DifferenceNs)];
 
     public static string Milliseconds(double nanoseconds) => Figures.InMilliseconds(nanoseconds) + " ms";
 }

@@ -16,4 +16,7 @@ internal static class Figures
 
     /// <summary>Milliseconds with three decimals, without their unit: for columns that name it.</summary>
     public static string InMilliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture);
+
+    /// <summary>A difference in milliseconds, without their unit.</summary>
+    public static string DifferenceInMilliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture);
 }

@@ -43,7 +43,7 @@ public static class ResultJson
         }
         WriteSamples(json, "iterations", result.Iterations);
         json.WriteNumber("cpu_time_ns", Math.Round(result.CpuTimeNs));
-        WriteMemory(json, result.Memory, result.HostMemory);
+        WriteMemory(json, result.Memory, result.Watched?.HostMemory);
         if (result.System is { } system)
         {
             json.WritePropertyName("system");

@@ -48,14 +48,8 @@ internal static class ResultReader
         ResultJson.Write(result, stream);
         using var json = JsonDocument.Parse(stream.ToArray());
         var run = Of(json.RootElement, "replay");
-        run = run with
-        {
-            Timeline = TimelineOf(result, run.Times.MedianNs),
-            MemoryCurve = Planning.PlanMemory.CurveOf(result.Plan),
-            HostMemory = result.HostMemory,
-            DeviceMemory = result.DeviceMemory,
-        };
-        return result.Watched is { } watched ? Watched(run, watched) : run;
+        run = run with { MemoryCurve = Planning.PlanMemory.CurveOf(result.Plan) };
+        return result.Watched is { } watched ? Watched(run, watched) : run with { Timeline = TimelineOf(result, run.Times.MedianNs) };
     }
 
     /// <summary>The times that were watched as the original's were, in place of those of operators that are called one by one.</summary>
@@ -67,6 +61,8 @@ internal static class ResultReader
         {
             Kinds = run.Kinds.ToImmutableSortedDictionary(k => k.Key, k => k.Value with { TimeNs = sums.GetValueOrDefault(k.Key) }, StringComparer.Ordinal),
             WatchedNs = watched.IterationNs,
+            HostMemory = watched.HostMemory,
+            DeviceMemory = watched.DeviceMemory,
             Timeline = [.. watched.Operators.Select(o => new TimelineSpan(o.Name, o.StartNs * scale, o.DurationNs * scale, o.NodeId, ""))],
             Kernels = watched.Operators.SelectMany(o => o.Kernels).GroupBy(k => k.Name).ToImmutableSortedDictionary(g => g.Key, g => (g.Count(), g.Sum(k => k.DurationNs)), StringComparer.Ordinal),
             Concurrency = Concurrency.Of(watched.Operators.Select(o => (o.StartNs, o.DurationNs)), watched.Operators.SelectMany(o => o.Kernels), watched.IterationNs),

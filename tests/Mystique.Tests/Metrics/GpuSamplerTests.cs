@@ -28,19 +28,17 @@ public sealed class GpuSamplerTests : IDisposable
     private static SystemMetrics Sample(Func<SystemMetrics, bool> isEnough)
     {
         using var gpu = new GpuSampler();
-        long start = Nanoseconds();
+        long start = GpuSampler.Now();
         var metrics = new SystemMetrics();
         for (int i = 0; i < 100 && !isEnough(metrics); i++)
         {
             Thread.Sleep(100);
-            metrics = gpu.AddTo(new SystemMetrics(), start, Nanoseconds())!;
+            metrics = gpu.AddTo(new SystemMetrics(), start, GpuSampler.Now())!;
         }
-        Assert.Null(gpu.AddTo(null, start, Nanoseconds()));
+        Assert.Null(gpu.AddTo(null, start, GpuSampler.Now()));
         Assert.Empty(gpu.AddTo(new SystemMetrics(), 0, 1)!.Gpus);
         return metrics;
     }
-
-    private static long Nanoseconds() => (long)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency));
 
     [Fact]
     public void AddTo_NvidiaSmiAndDcgm_AreJoined()
@@ -76,9 +74,9 @@ public sealed class GpuSamplerTests : IDisposable
     [InlineData("""{"card0": 1, "cardx": {}, "card1": {"GPU use (%)": 5}}""")]
     public void Of_OtherText_TellsNothing(string text)
     {
-        Assert.Empty(GpuReading.OfNvidiaSmi(text));
-        Assert.Empty(GpuReading.OfDcgm(text));
-        Assert.All(GpuReading.OfRocmSmi(text), r => Assert.Null(r.Utilisation));
+        Assert.Empty(GpuTools.OfNvidiaSmi(text));
+        Assert.Empty(GpuTools.OfDcgm(text));
+        Assert.All(GpuTools.OfRocmSmi(text), r => Assert.Null(r.Utilisation));
     }
 
     [Fact]

@@ -3,7 +3,6 @@ using System.Text;
 using Mystique.Fidelity;
 using Mystique.Metrics;
 using Mystique.Planning;
-using Mystique.Profiles;
 using Mystique.Replay;
 using Mystique.Reporting;
 using Mystique.Selection;
@@ -40,12 +39,12 @@ public class ResultJsonTests
     {
         var replay = new ReplayResult(Plan(), new ReplayOptions { Iterations = 2, Warmup = 1 }, Engine, Host, new SampleStatistics([1020, 1030]), [], new MemoryUse(100, 500, 400), 2100, Verification)
         {
-            Watched = new WatchedIteration(1000, [], [new ProfiledAllocation(10, 350, false, false), new ProfiledAllocation(20, -350, false, false)]),
+            Watched = new WatchedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
         };
         var result = new ComparisonResult(new ComparedRun { Name = "resnet18", AllocatedBytes = 400 }, Side(1000, 2000, 1000, 1010), Side(990, 2100, 1020, 1030), Side(990, 2050, 950, 960), 1, replay);
         Assert.Equal(1025.0 / 1005 - 1, result.TimeError, 9);
         Assert.Equal(955.0 / 1005 - 1, result.FlatOutError, 9);
-        Assert.Equal((400, replay.HostMemory!.PeakBytes), result.MemoryBytes);
+        Assert.Equal((400, replay.Watched!.HostMemory!.PeakBytes), result.MemoryBytes);
         Snapshot.Match(Text(s => ComparisonJson.Write(result, s)), "comparison");
     }
 

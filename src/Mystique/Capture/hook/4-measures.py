@@ -5,7 +5,7 @@ class _Window:
     """The times of iterations that run untouched, and what the process used meanwhile."""
 
     def __init__(self, torch):
-        self.torch, self.clock, self.cpu_clock = torch, time.perf_counter_ns, time.process_time_ns
+        self.torch, self.clock = torch, time.perf_counter_ns
         self.samples, self.events = [], []
         self.start = None
         self.counters, self.system = None, None
@@ -15,7 +15,6 @@ class _Window:
         _reset_peak()
         self.counters = _Counters()
         self.counters.start()
-        self.cpu_start = self.cpu_clock()
 
     def mark(self):
         """An iteration starts now."""
@@ -34,10 +33,9 @@ class _Window:
 
     def close(self):
         self.note_event()
-        count = max(1, len(self.samples))
-        self.cpu_ns = (self.cpu_clock() - self.cpu_start) // count
         self.counters.stop()
         self.counters.close()
+        self.cpu_ns = self.counters.sums[0] // max(1, len(self.samples))
         self.system = self.counters.describe()
         self.peak = _anonymous_peak()
         if len(self.events) == len(self.samples) + 1:
@@ -69,33 +67,6 @@ def _live_bytes(torch):
         except Exception:
             pass  # It has no memory of its own: a sparse, fake or lazy one.
     return host, getattr(_device(torch)[1], "memory_allocated", lambda: device)()
-
-
-def _status_bytes(field):
-    try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(field + ":")), None)
-    except OSError:
-        return None
-
-
-def _anonymous_bytes():
-    """Resident bytes that belong to no file."""
-    return _status_bytes("RssAnon") or 0
-
-
-def _anonymous_peak():
-    """The most such bytes since `_reset_peak`: the peak of all resident bytes without those of files."""
-    peak = _status_bytes("VmHWM")
-    return 0 if peak is None else peak - (_status_bytes("RssFile") or 0) - (_status_bytes("RssShmem") or 0)
-
-
-def _reset_peak():
-    try:
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")
-    except OSError:
-        pass
 
 
 # Variables that change how fast a job runs. Values that look like paths stay out: they tell of the owner's machine.

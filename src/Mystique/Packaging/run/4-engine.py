@@ -197,11 +197,10 @@ class Engine:
             for step in self.steps:
                 step()
             self.synchronize()
-        results = getattr(profiler.profiler, "kineto_results", None)
-        changes = [e for e in results.events() if e.name() == "[memory]" and str(e.device_type()).endswith("CPU") == (self.device.type == "cpu")] if results else []
+        changes = [size for _, size, is_on_device in _allocations(profiler) if is_on_device == (self.device.type != "cpu")]
         live = peak = sum(m.numel() for m in self.externals.memory.values() if m.device.type == self.device.type)
-        for e in sorted(changes, key=lambda e: e.start_ns() if hasattr(e, "start_ns") else e.start_us()):
-            live += e.nbytes()
+        for size in changes:
+            live += size
             peak = max(peak, live)
         return peak if changes else None
 

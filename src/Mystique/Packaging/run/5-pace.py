@@ -90,34 +90,17 @@ def learn(engine):
     return [sorted(column)[len(rounds) // 2] for column in zip(*rounds)]
 
 
-# Memory, as `mystique run` measures it: resident bytes that belong to no file, or what the device's allocator gave out.
-
-def status_bytes(field):
-    try:
-        with open("/proc/self/status", encoding="ascii") as file:
-            for line in file:
-                if line.startswith(field):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
-
+# Memory, as `mystique run` measures it: the process's, or what the device's allocator gave out.
 
 def reset_peak(backend):
     if hasattr(backend, "reset_peak_memory_stats"):
         backend.reset_peak_memory_stats()
-    try:
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")
-    except OSError:
-        pass  # Then the peak is that of the process: no less than what is asked for.
+    _reset_peak()
 
 
 def peak_bytes(backend):
-    if hasattr(backend, "max_memory_allocated"):
-        return backend.max_memory_allocated()
-    return status_bytes("VmHWM:") - status_bytes("RssFile:") - status_bytes("RssShmem:")
+    return backend.max_memory_allocated() if hasattr(backend, "max_memory_allocated") else _anonymous_peak()
 
 
 def baseline_bytes(backend):
-    return backend.memory_allocated() if hasattr(backend, "memory_allocated") else status_bytes("RssAnon:")
+    return backend.memory_allocated() if hasattr(backend, "memory_allocated") else _anonymous_bytes()

@@ -1,4 +1,12 @@
-# Profiles: what torch.profiler saw, in a file.
+# Profiles: what torch.profiler saw.
+
+
+def _allocations(profiler):
+    """Of each allocation and each free, in order, when it was in nanoseconds, how many bytes (negative for a free), and whether on a device."""
+    results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
+    found = [(e.start_ns() if hasattr(e, "start_ns") else e.start_us() * 1000, e.nbytes(), not str(e.device_type()).endswith("CPU"))
+             for e in (results.events() if results else ()) if e.name() == "[memory]"]
+    return sorted(found, key=lambda a: a[0])
 
 
 def _write_profile(profiler, path):
@@ -7,12 +15,12 @@ def _write_profile(profiler, path):
     profiler.export_chrome_trace(path)
     results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
     with open(path, encoding="utf-8") as file:
-        if file.read(1) != "[" or results is None or not hasattr(results.events()[0] if results.events() else None, "start_us"):
+        if file.read(1) != "[" or not hasattr(results, "trace_start_us"):
             return
         file.seek(0)
         events = json.load(file)
     start = results.trace_start_us()
-    events += [{"name": "[memory]", "ph": "i", "ts": e.start_us() - start, "args": {"Bytes": e.nbytes(), "Device Type": 0 if str(e.device_type()).endswith("CPU") else 1}}
-               for e in results.events() if e.name() == "[memory]"]
+    events += [{"name": "[memory]", "ph": "i", "ts": at // 1000 - start, "args": {"Bytes": size, "Device Type": int(is_on_device)}}
+               for at, size, is_on_device in _allocations(profiler)]
     with open(path, "w", encoding="utf-8") as file:
         json.dump(events, file)

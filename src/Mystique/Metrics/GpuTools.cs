@@ -3,40 +3,27 @@ using System.Text.Json;
 
 namespace Mystique.Metrics;
 
-/// <summary>What a vendor's tool says of a GPU at some time; null for what it does not.</summary>
-/// <param name="Index">The GPU's number.</param>
-internal readonly record struct GpuReading(int Index)
+/// <summary>What the vendors' tools write of GPUs at some time.</summary>
+internal static class GpuTools
 {
-    public double? Utilisation { get; init; }
-
-    public double? MemoryBytes { get; init; }
-
-    public double? PowerWatts { get; init; }
-
-    public double? ClockMegahertz { get; init; }
-
-    public double? SmActivity { get; init; }
-
-    public double? MemoryActivity { get; init; }
-
     /// <summary>A line of <c>nvidia-smi --query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm</c>: <c>0, 98, 70123, 412.55, 1980</c>, without what the GPU does not tell.</summary>
-    public static IEnumerable<GpuReading> OfNvidiaSmi(string text)
+    public static IEnumerable<GpuMetrics> OfNvidiaSmi(string text)
     {
         double?[] values = [.. text.Split(',').Select(Number)];
         if (values.Length == 5 && values[0] is >= 0 and < 1024)
-            yield return new GpuReading((int)values[0]!) { Utilisation = values[1] / 100, MemoryBytes = values[2] * (1 << 20), PowerWatts = values[3], ClockMegahertz = values[4] };
+            yield return new GpuMetrics((int)values[0]!) { Utilisation = values[1] / 100, PeakMemoryBytes = (long?)(values[2] * (1 << 20)), PowerWatts = values[3], ClockMegahertz = values[4] };
     }
 
     /// <summary>A line of <c>dcgmi dmon -e 1002,1005</c>: <c>GPU 0     0.731     0.402</c>; heads and what is no GPU tell nothing.</summary>
-    public static IEnumerable<GpuReading> OfDcgm(string text)
+    public static IEnumerable<GpuMetrics> OfDcgm(string text)
     {
         string[] words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (words.Length == 4 && words[0] == "GPU" && Number(words[1]) is >= 0 and < 1024 and var index)
-            yield return new GpuReading((int)index) { SmActivity = Number(words[2]), MemoryActivity = Number(words[3]) };
+            yield return new GpuMetrics((int)index) { SmActivity = Number(words[2]), MemoryActivity = Number(words[3]) };
     }
 
     /// <summary>The output of <c>rocm-smi --showuse --showmeminfo vram --showpower --showclocks --json</c>: an object for each <c>cardN</c>, whose values are text.</summary>
-    public static IEnumerable<GpuReading> OfRocmSmi(string text)
+    public static IEnumerable<GpuMetrics> OfRocmSmi(string text)
     {
         JsonDocument json;
         try
@@ -55,10 +42,10 @@ internal readonly record struct GpuReading(int Index)
             {
                 if (!card.Name.StartsWith("card", StringComparison.Ordinal) || Number(card.Name[4..]) is not (>= 0 and < 1024 and var index) || card.Value.ValueKind != JsonValueKind.Object)
                     continue;
-                yield return new GpuReading((int)index)
+                yield return new GpuMetrics((int)index)
                 {
                     Utilisation = Of(card.Value, "GPU use (%)") / 100,
-                    MemoryBytes = Of(card.Value, "VRAM Total Used Memory (B)"),
+                    PeakMemoryBytes = (long?)Of(card.Value, "VRAM Total Used Memory (B)"),
                     PowerWatts = Of(card.Value, "Average Graphics Package Power (W)") ?? Of(card.Value, "Current Socket Graphics Package Power (W)"),
                     ClockMegahertz = Of(card.Value, "sclk clock speed:"), // (1700Mhz)
                 };
