@@ -16,7 +16,11 @@ internal sealed class Pacer
     /// <summary>Longer waits give the processor away for a while; the rest, and shorter ones, are spun.</summary>
     private const long SleepFromNs = 1_000_000;
     private const long SpinNs = 300_000;
-    private const int LearningRounds = 9;
+
+    /// <summary>A pace is learned from so many iterations, or from fewer, if they take long.</summary>
+    private const int MaxLearningRounds = 9;
+    private const int MinLearningRounds = 3;
+    private const long LearningNs = 1_000_000_000;
 
     private static readonly double NsPerTick = 1e9 / Stopwatch.Frequency;
 
@@ -119,10 +123,12 @@ internal sealed class Pacer
     /// <summary>When calls start, and all is done, in a replay that never waits, in nanoseconds: medians of a few.</summary>
     private static long[] Learn(int calls, Action<int> call, Action synchronize)
     {
-        var rounds = new long[LearningRounds][];
-        for (int round = 0; round < LearningRounds; round++)
+        var rounds = new List<long[]>();
+        long first = Stopwatch.GetTimestamp();
+        while (rounds.Count < MinLearningRounds || rounds.Count < MaxLearningRounds && Since(first) < LearningNs)
         {
-            var marks = rounds[round] = new long[calls + 1];
+            var marks = new long[calls + 1];
+            rounds.Add(marks);
             long begin = Stopwatch.GetTimestamp();
             for (int i = 0; i < calls; i++)
             {
@@ -132,6 +138,6 @@ internal sealed class Pacer
             synchronize();
             marks[calls] = Since(begin);
         }
-        return [.. Enumerable.Range(0, calls + 1).Select(i => rounds.Select(r => r[i]).Order().ElementAt(LearningRounds / 2))];
+        return [.. Enumerable.Range(0, calls + 1).Select(i => rounds.Select(r => r[i]).Order().ElementAt(rounds.Count / 2))];
     }
 }

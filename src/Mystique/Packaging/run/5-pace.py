@@ -4,7 +4,8 @@ class Pacer:
     Calls take longer between waits than flat out: a wait ends when its call would start if calls took what they take flat out.
     """
 
-    SLEEP_FROM_NS, SPIN_NS, LEARNING_ROUNDS = 1_000_000, 300_000, 9
+    SLEEP_FROM_NS, SPIN_NS = 1_000_000, 300_000
+    MAX_LEARNING_ROUNDS, MIN_LEARNING_ROUNDS, LEARNING_NS = 9, 3, 1_000_000_000  # A pace is learned from fewer iterations, if they take long.
 
     def __init__(self, learned, waits, total):
         self.learned, self.waits_ns, self.total = learned, waits, total  # When each call starts flat out, and all is done; waits before that; nanoseconds.
@@ -79,7 +80,8 @@ def gaps_of(package, times):
 def learn(engine):
     """When calls start, and all is done, in a replay that never waits, in nanoseconds: medians of a few."""
     rounds, clock = [], time.perf_counter_ns
-    for _ in range(Pacer.LEARNING_ROUNDS):
+    first = clock()
+    while len(rounds) < Pacer.MIN_LEARNING_ROUNDS or len(rounds) < Pacer.MAX_LEARNING_ROUNDS and clock() - first < Pacer.LEARNING_NS:
         engine.externals.restore(False)
         begin, marks = clock(), []
         for step in engine.steps:
