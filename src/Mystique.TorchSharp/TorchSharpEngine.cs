@@ -24,6 +24,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     private readonly IDisposable _gradMode;
     private ScriptProgram? _program;
     private ExternalTensors? _externals;
+    private Pacer? _learned;
     private Pacer? _pacer;
 
     /// <summary>Opens a package; nothing is allocated yet.</summary>
@@ -81,10 +82,14 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
-    public void KeepPace(long? referenceNs)
+    public void KeepPace(bool isPaced, double share = 0)
     {
-        Restore(all: true);
-        _pacer = referenceNs is { } reference ? Pacer.Of(_package, CallOne, _devices.Synchronize, reference) : null;
+        if (isPaced && _learned is null)
+        {
+            Restore(all: true);
+            _learned = Pacer.Of(_package, CallOne, _devices.Synchronize);
+        }
+        _pacer = !isPaced ? null : share > 0 ? _learned!.WithShare(share) : _learned;
     }
 
     /// <inheritdoc/>

@@ -15,9 +15,9 @@ internal static class BenchCommand
     {
         var list = new Argument<string>("LIST") { Description = $"A list of workloads, or a folder with {BenchList.FileName}: a line each, NAME: COMMAND, or example NAME; change NAME OTHER for what changes between two of them" };
         var only = new Option<string[]>("--only") { Description = "Only the workload NAME; may come more than once", HelpName = "NAME", DefaultValueFactory = _ => [] };
-        var rounds = SharedOptions.Count("--rounds", 5, 1, "Turns that original and replay have each");
-        var replay = SharedOptions.Replay.Create();
-        var skip = SharedOptions.Count("--skip", 5, 0, "Iterations of a job to wait for, in each turn");
+        var rounds = SharedOptions.Count("--rounds", 30, 1, "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
+        var replay = SharedOptions.Replay.Create(inTurn: true);
+        var skip = SharedOptions.Count("--skip", 5, 0, "Iterations of a job to wait for");
         var reference = SharedOptions.Count("--reference", 10, 1, "Iterations of a job to measure untouched, when it is captured");
         var device = new Option<string>("--device") { Description = "What replays of jobs run on: cpu, cuda:1, …; jobs themselves run on what their commands say", HelpName = "D", DefaultValueFactory = _ => "" };
         var python = SharedOptions.Engine().Python;
@@ -70,7 +70,7 @@ internal static class BenchCommand
             }
             if (result.GetValue(markdown) is { } file)
             {
-                string again = $"mystique bench {source} --rounds {result.GetValue(rounds)} --iterations {result.GetValue(replay.Iterations)}";
+                string again = $"mystique bench {source} --rounds {result.GetValue(rounds)}{(result.GetValue(replay.Iterations) is > 0 and var n ? $" --iterations {n}" : "")}";
                 string text = BenchReport.ToMarkdown(reports, benchList.Changes, failures, HostInfo.Current, result.GetValue(rounds), again);
                 Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
             }

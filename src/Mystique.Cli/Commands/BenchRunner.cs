@@ -9,25 +9,22 @@ using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
 
-/// <summary>Captures a workload, replays it, and measures both in turn; each turn of a job is a process of its own.</summary>
+/// <summary>Captures a workload, replays it, and measures both in turn.</summary>
 /// <param name="folder">Where captures and packages go.</param>
 /// <param name="capture">How jobs are captured.</param>
 /// <param name="options">How replays run.</param>
-/// <param name="rounds">Turns of each side.</param>
+/// <param name="rounds">Turns of each process.</param>
 /// <param name="python">The Python of replays of jobs.</param>
 internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayOptions options, int rounds, string python)
 {
     /// <summary>The comparison of a workload.</summary>
     /// <exception cref="MystiqueException">It cannot be captured, or not be replayed.</exception>
-    public BenchOutcome Run(BenchWorkload workload) => workload.IsExample ? RunExample(workload.Name) : RunJob(workload);
+    public BenchOutcome Run(BenchWorkload workload) => BenchOutcome.Of(workload.IsExample ? RunExample(workload.Name) : RunJob(workload));
 
-    private BenchOutcome RunExample(string name)
-    {
-        var outcome = Terminal.WithProgress(progress => new OriginalComparison(name, WorkerProcess.StartCommand, options, progress).Run(rounds, folder));
-        return OutcomeOf(outcome.Captured, new TurnResult(outcome.Original, outcome.Replay, outcome.FlatOut, outcome.Result));
-    }
+    private ComparisonResult RunExample(string name) =>
+        Terminal.WithProgress(progress => new OriginalComparison(name, WorkerProcess.StartCommand, options, progress).Run(rounds, folder));
 
-    private BenchOutcome RunJob(BenchWorkload workload)
+    private ComparisonResult RunJob(BenchWorkload workload)
     {
         string target = Path.Combine(folder, $"{workload.Name}.capture");
         var job = new JobCapture(workload.Command, target, capture) { Environment = MemoryProbe.KeepingEnvironment };
@@ -36,19 +33,13 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         {
             var plans = GenerateCommand.PlansOf(target, null, false, new PlanningOptions());
             using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python) with { Environment = MemoryProbe.KeepingEnvironment }, options, progress);
-            var original = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
-            return OutcomeOf(original, new TurnComparison(session, options, rounds, progress).Run(() =>
-            {
-                var clocked = job.Clock();
-                return clocked.SamplesNs.IsEmpty ? throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured")
-                    : new ComparedTurn(new SampleStatistics(clocked.SamplesNs), clocked.CpuTimeNs, clocked.PeakBytes, clocked.System);
-            }));
+            var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
+            using HeldJob first = job.Hold(), second = job.Hold();
+            return new TurnComparison(session, options, rounds, progress).Run(captured, [.. new[] { first, second }.Select(held => (Func<int, ComparedTurn>)(count => TurnOf(held, count)))]);
         });
-    }
 
-    private static BenchOutcome OutcomeOf(ComparedRun original, TurnResult turns) => new(
-        FidelityComparer.Compare(
-            original with { Times = turns.Original.Times, Turns = turns.Original.Turns, CpuTimeNs = turns.Original.CpuTimeNs, UsedBytes = turns.Original.UsedBytes, System = turns.Original.System ?? original.System },
-            ResultReader.Of(turns.Result) with { Turns = turns.Replay.Turns }),
-        turns.FlatOut.Turns);
+        ComparedTurn TurnOf(HeldJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window
+            ? new ComparedTurn(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
+            : throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured");
+    }
 }

@@ -80,7 +80,7 @@ internal static class CaptureCommand
 
     private static void AddRuns(JobCapture capture, CaptureOutcome outcome, int count)
     {
-        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock().SamplesNs)).Where(s => !s.SamplesNs.IsEmpty).Select(s => (long)s.MedianNs).ToArray();
+        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock())).Where(s => !s.SamplesNs.IsEmpty).Select(s => (long)s.MedianNs).ToArray();
         foreach (var folder in outcome.Folders)
             folder.AddRuns(medians);
         CaptureText.WriteRuns(outcome, medians);
@@ -93,7 +93,7 @@ internal static class CaptureCommand
         for (int round = 0; round < rounds; round++)
         {
             captured.Add(capture.Run());
-            clocked.Add(capture.Clock().SamplesNs);
+            clocked.Add(capture.Clock());
         }
         CaptureText.WriteReport(CaptureOverhead.Of(captured.ToImmutable(), clocked.ToImmutable()));
         return captured[^1].ExitCode;

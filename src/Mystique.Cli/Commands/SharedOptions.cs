@@ -83,6 +83,9 @@ internal static class SharedOptions
     public static Option<int> Timeout() =>
         Count("--timeout", 1800, 1, "Seconds that the worker process may take for one step before it is stopped");
 
+    public static Option<int> TurnIterations() =>
+        Count("--iterations", 0, 0, "Iterations to measure in each turn; 0 takes as many as fit into 0.2 s, or one");
+
     public static SelectionOptions SelectionOf(string? iteration) => iteration switch
     {
         null => new SelectionOptions(),
@@ -169,8 +172,8 @@ internal static class SharedOptions
     /// <summary>The options of a replay.</summary>
     internal sealed record Replay(Option<int> Iterations, Option<int> Warmup, Option<int> Threads, Option<int> Timeout)
     {
-        public static Replay Create() => new(
-            Count("--iterations", 20, 1, "Iterations to measure"),
+        public static Replay Create(bool inTurn = false) => new(
+            inTurn ? TurnIterations() : Count("--iterations", 20, 1, "Iterations to measure"),
             Count("--warmup", 3, 0, "Iterations before that, which are not measured"),
             SharedOptions.Threads(), SharedOptions.Timeout());
 

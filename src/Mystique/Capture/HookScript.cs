@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 
 namespace Mystique.Capture;
@@ -25,9 +26,9 @@ internal static class HookScript
     /// <summary>Puts the hook into a working folder and sets the variables that have Python start with it.</summary>
     /// <param name="work">The working folder.</param>
     /// <param name="options">What to capture.</param>
-    /// <param name="mode"><c>record</c>, or <c>clock</c>: only read the clock at the end of each iteration.</param>
+    /// <param name="mode">What the hook does.</param>
     /// <param name="environment">The job's environment.</param>
-    public static void Install(string work, CaptureOptions options, string mode, IDictionary<string, string?> environment)
+    public static void Install(string work, CaptureOptions options, HookMode mode, IDictionary<string, string?> environment)
     {
         string folder = Path.Combine(work, Folder);
         Directory.CreateDirectory(folder);
@@ -42,7 +43,26 @@ internal static class HookScript
             steps = options.Steps,
             values = options.Values switch { TensorValues.None => "", TensorValues.Ranges => "ranges", _ => "values" },
             modules = options.Modules,
-            mode,
+            mode = mode.Name,
+            host = mode.Address?.Address.ToString(),
+            port = mode.Address?.Port,
+            token = mode.Token,
         });
     }
+}
+
+/// <summary>What the hook does in a job.</summary>
+/// <param name="Name">What the hook calls it.</param>
+/// <param name="Address">Whom it asks what to run, and tells what that took; null for nobody.</param>
+/// <param name="Token">What it says there first.</param>
+internal sealed record HookMode(string Name, IPEndPoint? Address = null, string Token = "")
+{
+    /// <summary>Records an iteration.</summary>
+    public static HookMode Record { get; } = new("record");
+
+    /// <summary>Only reads the clock at the end of each iteration.</summary>
+    public static HookMode Clock { get; } = new("clock");
+
+    /// <summary>Holds the job between turns.</summary>
+    public static HookMode Turns(IPEndPoint address, string token) => new("turns", address, token);
 }

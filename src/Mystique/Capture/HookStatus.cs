@@ -33,12 +33,6 @@ internal sealed record HookStatus
     /// <summary>In the mode <c>clock</c>: the clock at the end of each iteration, in nanoseconds.</summary>
     public ImmutableArray<long> EndsNs { get; init; } = [];
 
-    /// <summary>In the mode <c>clock</c>: the process's processor time at the end of each iteration, in nanoseconds.</summary>
-    public ImmutableArray<long> CpuNs { get; init; } = [];
-
-    /// <summary>In the mode <c>clock</c>: the most resident memory that belongs to no file, in bytes.</summary>
-    public long PeakBytes { get; init; }
-
     /// <summary>Whether a recording was completed.</summary>
     public bool HasRecording => RecordedIteration is not null;
 

@@ -24,7 +24,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         try
         {
             using var gpu = options.GpuMetrics ? new GpuSampler() : null;
-            int exitCode = Start("record");
+            int exitCode = Start(HookMode.Record);
             return Collect(exitCode, gpu);
         }
         finally
@@ -33,20 +33,14 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         }
     }
 
-    /// <summary>Runs the job with nothing but a clock, and returns what its iterations after the skipped ones took; memory is over what there was when PyTorch had been loaded.</summary>
-    public CaptureWindow Clock()
+    /// <summary>Runs the job to its end with nothing but a clock, and returns what its iterations after the skipped ones took, in nanoseconds.</summary>
+    public ImmutableArray<long> Clock()
     {
         try
         {
-            Start("clock");
-            var status = HookStatus.ReadAll(_work).Select(s => s.Status).MaxBy(s => s.EndsNs.Length) ?? new HookStatus();
-            int count = status.EndsNs.Length - 1 - options.Skip;
-            return count <= 0 ? new CaptureWindow() : new CaptureWindow
-            {
-                SamplesNs = [.. status.EndsNs.Zip(status.EndsNs.Skip(1), (a, b) => b - a).Skip(options.Skip)],
-                CpuTimeNs = (status.CpuNs[^1] - status.CpuNs[options.Skip]) / count,
-                PeakBytes = Math.Max(0, status.PeakBytes - status.BaselineBytes),
-            };
+            Start(HookMode.Clock);
+            var ends = HookStatus.ReadAll(_work).Select(s => s.Status.EndsNs).MaxBy(e => e.Length);
+            return ends.IsDefault ? [] : [.. ends.Zip(ends.Skip(1), (a, b) => b - a).Skip(options.Skip)];
         }
         finally
         {
@@ -54,7 +48,10 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         }
     }
 
-    private int Start(string mode)
+    /// <summary>The job, to be measured in turn with something else.</summary>
+    public HeldJob Hold() => new(command, $"{Path.GetFullPath(directory)}.{Guid.NewGuid():N}.work", options, Environment);
+
+    private int Start(HookMode mode)
     {
         try
         {

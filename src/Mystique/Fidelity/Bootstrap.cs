@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Mystique.Metrics;
 
 namespace Mystique.Fidelity;
@@ -25,11 +24,11 @@ internal static class Bootstrap
     }
 
     /// <summary>The median of the turns' own errors, with its interval of 95% confidence: turns are drawn, not samples.</summary>
-    /// <param name="original">The turns of what it is relative to.</param>
-    /// <param name="replay">The other's turns, as many.</param>
-    public static ErrorInterval PairedError(ImmutableArray<SampleStatistics> original, ImmutableArray<SampleStatistics> replay)
+    /// <param name="original">The medians of the turns of what it is relative to; at least one.</param>
+    /// <param name="replay">Those of the other, as many.</param>
+    public static ErrorInterval PairedError(IEnumerable<double> original, IEnumerable<double> replay)
     {
-        double[] turns = [.. original.Zip(replay, (a, b) => b.MedianNs / a.MedianNs - 1)];
+        double[] turns = [.. original.Zip(replay, (a, b) => b / a - 1)];
         uint state = (uint)turns.Length;
         return Interval(MedianOf([.. turns]), () => DrawMedian(turns, ref state));
     }

@@ -18,8 +18,11 @@ public sealed record ComparedRun
     /// <summary>Iteration times of the same thing, measured at another time: what the machine alone does to them. Empty where there are none.</summary>
     public ImmutableArray<SampleStatistics> Repeats { get; init; } = [];
 
-    /// <summary>The samples by turn, where both sides were measured in turn: what drifts on the machine meets a turn of both alike. Else empty.</summary>
-    public ImmutableArray<SampleStatistics> Turns { get; init; } = [];
+    /// <summary>The turns, where both sides were measured in turn: what drifts on the machine meets a turn of both alike. Else empty.</summary>
+    public ImmutableArray<MeasuredTurn> Turns { get; init; } = [];
+
+    /// <summary>The processes that had these turns, where there were several: what is between them is no error of a replay. Else empty.</summary>
+    public ImmutableArray<ComparedSide> Processes { get; init; } = [];
 
     /// <summary>Processor time of an iteration, all threads, in nanoseconds.</summary>
     public double CpuTimeNs { get; init; }

@@ -27,9 +27,9 @@ public static class FidelityComparer
     public static FidelityReport Compare(ComparedRun original, ComparedRun replay)
     {
         var notes = ImmutableArray.CreateBuilder<string>();
-        bool inTurn = original.Turns.Length >= MinTurns && original.Turns.Length == replay.Turns.Length && original.Turns.Concat(replay.Turns).All(t => !t.SamplesNs.IsEmpty);
+        bool inTurn = original.Turns.Length >= MinTurns && original.Turns.Length == replay.Turns.Length && original.Turns.Concat(replay.Turns).All(t => !t.Times.SamplesNs.IsEmpty);
         var time = original.Times.SamplesNs.IsEmpty || replay.Times.SamplesNs.IsEmpty ? null
-            : inTurn ? Bootstrap.PairedError(original.Turns, replay.Turns) : Bootstrap.MedianError(original.Times, replay.Times);
+            : inTurn ? MeasuredTurn.Error(original.Turns, replay.Turns) : Bootstrap.MedianError(original.Times, replay.Times);
         if (time is null)
             notes.Add("iteration times are not known on both sides");
         var unavailable = from system in (SystemMetrics?[])[original.System, replay.System] where system is not null from missing in system.Unavailable select missing;
@@ -40,7 +40,7 @@ public static class FidelityComparer
             .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k).Count))
             .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay)).ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
         var pairs = PairsOf(original, replay);
-        var report = new FidelityReport(original, replay, time, NoiseOf(original), ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
+        var report = new FidelityReport(original, replay, time, AgainOf(original), NoiseOf(original), inTurn ? MeasuredTurn.CpuTimeError(original.Turns, replay.Turns) : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
             ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes), ErrorOf(original.UsedBytes, replay.UsedBytes),
             ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(pairs), OrderOf(pairs), kernels, [], notes.ToImmutable());
         return report with { Findings = [.. FindingsOf(report, countsCompare).Take(MaxFindings)] };
@@ -85,10 +85,17 @@ public static class FidelityComparer
 
     private static double? ErrorOf(double original, double replay) => original > 0 && replay > 0 ? replay / original - 1 : null;
 
-    /// <summary>Half the spread of the original's medians around their middle would hide in theirs: so the whole of it counts.</summary>
+    private static ErrorInterval? AgainOf(ComparedRun original) => original.Processes is [var first, var second, ..] ? second.ErrorFrom(first) : null;
+
+    /// <summary>
+    /// Processes in turn tell what a perfect replay would show: the end of the interval that is farther from none. Else, half
+    /// the spread of the original's medians around their middle would hide in theirs: so the whole of it counts.
+    /// </summary>
     private static double? NoiseOf(ComparedRun original)
     {
-        double[] medians = [.. (original.Turns.IsEmpty ? original.Repeats : original.Turns).Where(r => !r.SamplesNs.IsEmpty).Select(r => r.MedianNs)];
+        if (AgainOf(original) is { } again)
+            return Math.Max(Math.Abs(again.Low), Math.Abs(again.High));
+        double[] medians = [.. original.Repeats.Where(r => !r.SamplesNs.IsEmpty).Select(r => r.MedianNs)];
         return medians.Length < 2 ? null : medians.Max() / medians.Min() - 1;
     }
 

@@ -6,9 +6,10 @@ namespace Mystique.Fidelity;
 /// <param name="Original">The original.</param>
 /// <param name="Replay">The replay.</param>
 /// <param name="Time">Iteration time, by the medians.</param>
+/// <param name="Again">A second process of the original, as a replay of the first; null where there was none.</param>
 /// <param name="NoiseFloor">
-/// The largest difference between the original and itself, measured at another time: what a perfect replay would show.
-/// Null where the original was measured once.
+/// The largest difference between the original and itself, measured again: what a perfect replay could show. Null where
+/// the original was measured once.
 /// </param>
 /// <param name="CpuTimeError">Processor time of an iteration; null where one side has none.</param>
 /// <param name="MemoryError">The host's memory at its worst moment: of tensors, where both sides know it, else resident; null where one side has none.</param>
@@ -25,6 +26,7 @@ public sealed record FidelityReport(
     ComparedRun Original,
     ComparedRun Replay,
     ErrorInterval? Time,
+    ErrorInterval? Again,
     double? NoiseFloor,
     double? CpuTimeError,
     double? MemoryError,

@@ -9,24 +9,23 @@ namespace Mystique.Fidelity;
 /// <summary>Runs a workload, captures it, replays it, and measures both in turn, each in a process of its own.</summary>
 internal sealed class OriginalComparison(string workload, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
 {
-    private readonly WorkerCommand _worker = worker with { Environment = MemoryProbe.MappingEnvironment };
+    private readonly WorkerCommand _worker = worker with { Environment = MemoryProbe.KeepingEnvironment };
 
     /// <summary>Measures.</summary>
-    /// <param name="rounds">Turns of each side.</param>
+    /// <param name="rounds">Turns of each process.</param>
     /// <param name="folder">Where the capture and the package go; made where it is not there.</param>
     /// <exception cref="MystiqueException">One of them cannot run (MYS4xx).</exception>
     public ComparisonResult Run(int rounds, string folder)
     {
         using var original = StartOriginal();
-        // The first step differs from the others: it makes the optimizer's state.
-        Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = Math.Max(1, options.Warmup) }, "warming up the original");
+        using var again = StartOriginal();
         var capture = CaptureFolder.Read(Capture(original, folder));
         var source = OriginalReader.PlansOf(capture, options.Planning);
         BenchmarkPackage.Create(source.Plan([])).Write(Path.Combine(folder, $"{workload}.bench"));
         using var replay = ReplaySession.Start(source, _worker, options, progress);
-        var turns = new TurnComparison(replay, options, rounds, progress)
-            .Run(() => ComparedTurn.Of(Call(original, new WorkerRequest(WorkerRequest.Iterate) { Count = options.Iterations }, "running the original")));
-        return new ComparisonResult(OriginalReader.OfCapture(capture, source) with { Name = workload }, turns.Original, turns.Replay, turns.FlatOut, rounds, turns.Result);
+        return new TurnComparison(replay, options, rounds, progress).Run(
+            OriginalReader.OfCapture(capture, source) with { Name = workload },
+            [.. new[] { original, again }.Select(process => (Func<int, ComparedTurn>)(count => ComparedTurn.Of(Iterate(process, count, "running the original"))))]);
     }
 
     private WorkerClient StartOriginal()
@@ -36,6 +35,8 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         {
             Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = options.Threads }, "starting the original");
             Call(original, new WorkerRequest(WorkerRequest.Start), "starting the original");
+            // The first step differs from the others: it makes the optimizer's state.
+            Iterate(original, Math.Max(1, options.Warmup), "warming up the original");
             return original;
         }
         catch
@@ -60,6 +61,8 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         Call(original, new WorkerRequest(WorkerRequest.Observe) { Path = path }, "capturing the original");
         return path;
     }
+
+    private WorkerResponse Iterate(WorkerClient client, int count, string stage) => Call(client, new WorkerRequest(WorkerRequest.Iterate) { Count = count }, stage);
 
     private WorkerResponse Call(WorkerClient client, WorkerRequest request, string stage)
     {

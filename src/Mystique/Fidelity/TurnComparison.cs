@@ -1,77 +1,89 @@
-using System.Collections.Immutable;
 using Mystique.Metrics;
 using Mystique.Replay;
 
 namespace Mystique.Fidelity;
 
 /// <summary>
-/// Measures an original and its replay in turn (A B A B …): what drifts on the machine meets both alike. The replay runs
-/// at the original's pace where its package has one, and is told in each turn how fast the original just was; and flat out.
+/// Measures processes of an original and a replay in turn (A B A' F, F A' B A, …): what drifts on the machine meets all
+/// alike. The replay runs flat out, and at the original's pace where its package has one: it waits the share of an iteration
+/// that its calls left free in the rounds so far, by their median. By a turn alone, that share would be too large as often as
+/// too small, but never below 0: noise would make replays slow.
 /// </summary>
 /// <param name="session">The replay.</param>
-/// <param name="options">How it runs.</param>
-/// <param name="rounds">Turns of each side.</param>
+/// <param name="options">How it runs; without a number of iterations, as many a turn as fit into <see cref="TurnNs"/>.</param>
+/// <param name="rounds">Turns of each process.</param>
 /// <param name="progress">Told the stage, parts done, and parts in all.</param>
 internal sealed class TurnComparison(ReplaySession session, ReplayOptions options, int rounds, Action<string, int, int> progress)
 {
+    /// <summary>How long a turn is meant to take, in nanoseconds: short, for the machine to be the same for all of a round.</summary>
+    private const double TurnNs = 200e6;
+
+    private const int MaxIterations = 100;
+
+    /// <summary>Rounds that tell what there is to wait, before those that count.</summary>
+    private const int FirstRounds = 3;
+
+    private const string Stage = "measuring in turn";
+
+    private readonly List<double> _shares = []; // What the replay's calls take between waits, of an iteration of the original, by round.
+
     /// <summary>Measures.</summary>
-    /// <param name="original">Gives the original its turn.</param>
+    /// <param name="captured">What the original's capture tells of it.</param>
+    /// <param name="originals">Each gives a process of the original a turn of so many iterations.</param>
     /// <exception cref="Diagnostics.MystiqueException">One of them cannot run (MYS4xx).</exception>
-    public TurnResult Run(Func<ComparedTurn> original)
+    public ComparisonResult Run(ComparedRun captured, IReadOnlyList<Func<int, ComparedTurn>> originals)
     {
         var verification = session.Verify();
         session.Iterate(Math.Max(1, options.Warmup), "warming up the replay");
-        var originals = new List<ComparedTurn>();
-        var replays = new List<ComparedTurn>();
-        var flatOut = new List<ComparedTurn>();
+        var first = originals.Select(o => o(1)).ToArray();
+        int count = options.Iterations > 0 ? options.Iterations : (int)Math.Clamp(TurnNs / first[0].Times.MedianNs, 1, MaxIterations);
         bool hasPace = session.Package.Plan.Times is not null;
-        WorkerResponse last = null!;
-        for (int round = 0; round < rounds; round++)
+        for (int i = 0; hasPace && i < FirstRounds; i++)
         {
-            progress("measuring in turn", 2 * round, 2 * rounds);
-            originals.Add(original());
-            progress("measuring in turn", 2 * round + 1, 2 * rounds);
-            if (hasPace)
-                session.Pace((long)originals[^1].Times.MedianNs);
-            last = session.Iterate(options.Iterations, "measuring in turn");
-            replays.Add(ComparedTurn.Of(last));
-            if (hasPace)
-                session.RunFlatOut();
-            flatOut.Add(hasPace ? ComparedTurn.Of(session.Iterate(options.Iterations, "measuring in turn")) : replays[^1]);
+            progress("learning the pace", i, FirstRounds);
+            Note(originals[0](count), _shares.Count == 0 ? session.Iterate(count, Stage) : Paced(count));
         }
-        var side = ComparedSide.Of(replays);
-        var result = ReplayRunner.Finish(session, options with { Pace = hasPace ? ReplayPace.Recorded : ReplayPace.None }, verification, last,
-            side.Times, last.BaselineBytes + side.UsedBytes, side.CpuTimeNs, side.System);
-        return new TurnResult(ComparedSide.Of(originals), side, ComparedSide.Of(flatOut), result);
+        var ofOriginals = originals.Select(_ => new List<ComparedTurn>()).ToArray();
+        var (flatOut, paced) = (new List<ComparedTurn>(), new List<ComparedTurn>());
+        WorkerResponse last = null!;
+        Action[] round =
+        [
+            () => ofOriginals[0].Add(originals[0](count)),
+            () => paced.Add(ComparedTurn.Of(last = Paced(count))),
+            .. originals.Zip(ofOriginals).Skip(1).Select(o => (Action)(() => o.Second.Add(o.First(count)))),
+            () => flatOut.Add(FlatOut(count)),
+        ];
+        for (int i = 0; i < rounds; i++)
+        {
+            progress(Stage, i, rounds);
+            foreach (var turn in i % 2 == 0 ? round : round.Reverse())
+                turn();
+            Note(ofOriginals[0][^1], last);
+        }
+        session.RunFlatOut();
+        var replay = ComparedSide.Of(paced);
+        var result = ReplayRunner.Finish(session, options with { Pace = hasPace ? ReplayPace.Recorded : ReplayPace.None, Iterations = count }, verification, last,
+            replay.Times, last.BaselineBytes + replay.UsedBytes, replay.CpuTimeNs, replay.System);
+        return new ComparisonResult(captured, [.. ofOriginals.Select(ComparedSide.Of)], replay, ComparedSide.Of(flatOut), result);
     }
-}
 
-/// <summary>What came of turns.</summary>
-/// <param name="Original">The original's.</param>
-/// <param name="Replay">The replay's, at the original's pace where that is known.</param>
-/// <param name="FlatOut">The replay's, each call as soon as can be.</param>
-/// <param name="Result">The replay's, with what else was found out of it.</param>
-internal sealed record TurnResult(ComparedSide Original, ComparedSide Replay, ComparedSide FlatOut, ReplayResult Result);
+    private void Note(ComparedTurn original, WorkerResponse replay)
+    {
+        var times = new SampleStatistics(replay.SamplesNs!.Value);
+        double waited = (replay.Pace?.WaitedNs ?? 0) / times.MeanNs;
+        _shares.Add(times.MedianNs * (1 - waited) / original.Times.MedianNs);
+    }
 
-/// <summary>A turn.</summary>
-/// <param name="Times">Iteration times.</param>
-/// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds.</param>
-/// <param name="UsedBytes">The most resident memory, without what was there before the first tensor.</param>
-/// <param name="System">What it did to its machine; null where that is not known.</param>
-internal sealed record ComparedTurn(SampleStatistics Times, double CpuTimeNs, long UsedBytes, SystemMetrics? System)
-{
-    public static ComparedTurn Of(WorkerResponse response) =>
-        new(new SampleStatistics(response.SamplesNs!.Value), (double)response.CpuTimeNs / response.SamplesNs.Value.Length, response.PeakBytes - response.BaselineBytes, response.SystemMetrics);
-}
+    private ComparedTurn FlatOut(int count)
+    {
+        session.RunFlatOut();
+        return ComparedTurn.Of(session.Iterate(count, Stage));
+    }
 
-/// <summary>One side of a comparison in turn.</summary>
-/// <param name="Times">Iteration times of all turns.</param>
-/// <param name="UsedBytes">The most resident memory, without what was there before the first tensor.</param>
-/// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds: the median of the turns'.</param>
-/// <param name="Turns">The iteration times by turn.</param>
-/// <param name="System">What it did to its machine in its last turn; null where that is not known.</param>
-public sealed record ComparedSide(SampleStatistics Times, long UsedBytes, double CpuTimeNs, ImmutableArray<SampleStatistics> Turns, SystemMetrics? System = null)
-{
-    internal static ComparedSide Of(IReadOnlyList<ComparedTurn> turns) => new(
-        new SampleStatistics([.. turns.SelectMany(t => t.Times.SamplesNs)]), turns.Max(t => t.UsedBytes), Bootstrap.MedianOf([.. turns.Select(t => t.CpuTimeNs)]), [.. turns.Select(t => t.Times)], turns[^1].System);
+    private WorkerResponse Paced(int count)
+    {
+        if (session.Package.Plan.Times is not null)
+            session.Pace(Math.Min(1, Bootstrap.MedianOf([.. _shares])));
+        return session.Iterate(count, Stage);
+    }
 }

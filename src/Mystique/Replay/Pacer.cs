@@ -10,6 +10,7 @@ namespace Mystique.Replay;
 /// replay that runs flat out lacks is shared out over the original's gaps between operators, in proportion. Where no profile
 /// tells the gaps, it is shared out over the calls, as they take long. Calls take longer between waits than flat out: a wait
 /// ends when its call would start if calls took what they take flat out. A replay that is slower than the original never waits.
+/// On a machine whose speed changes from one moment to the next, waits can be a share of the time that calls just take.
 /// </summary>
 internal sealed class Pacer
 {
@@ -25,34 +26,43 @@ internal sealed class Pacer
     private static readonly double NsPerTick = 1e9 / Stopwatch.Frequency;
 
     private readonly long[] _learnedNs; // When each call starts flat out, and all is done.
-    private readonly long[] _waitsNs; // Before each call, and after the last.
+    private readonly long[] _gapsNs; // The original's, before each call, and after the last.
+    private readonly long[] _waitsNs; // The same that are waited.
     private readonly long _totalNs;
+    private bool _isShare; // Waits are a share of what calls take now; else an iteration is to take the total.
+    private double _slowness = 1; // What calls took in the last iteration, of what they took when the pace was learned.
     private long _waits;
     private long _waitedNs;
     private long _late;
     private long _worstLateNs;
     private long _iterations;
 
-    private Pacer(long[] learnedNs, long[] waitsNs, long totalNs) => (_learnedNs, _waitsNs, _totalNs) = (learnedNs, waitsNs, totalNs);
+    private Pacer(long[] learnedNs, long[] gapsNs, long totalNs)
+    {
+        double share = Math.Max(0, totalNs - learnedNs[^1]) / Math.Max(1.0, gapsNs.Sum(g => (double)g));
+        (_learnedNs, _gapsNs, _totalNs) = (learnedNs, gapsNs, totalNs);
+        _waitsNs = [.. gapsNs.Select(g => (long)(g * share))];
+    }
 
     /// <summary>The pace of a package.</summary>
     /// <param name="package">The package.</param>
     /// <param name="call">Makes a call of the schedule; used to learn how long calls take.</param>
     /// <param name="synchronize">Waits for the device.</param>
-    /// <param name="referenceNs">How long an iteration of the original takes, in nanoseconds; 0 for what the package says.</param>
     /// <exception cref="MystiqueException">The package has no times (MYS413).</exception>
-    public static Pacer Of(BenchmarkPackage package, Action<int> call, Action synchronize, long referenceNs = 0)
+    public static Pacer Of(BenchmarkPackage package, Action<int> call, Action synchronize)
     {
         if (package.Plan.Times is not { IterationNs: > 0, RecordedNs: > 0 } times)
             throw Problems.NoTimes(package.Plan.Source.Name);
-        long total = referenceNs > 0 ? referenceNs : times.IterationNs;
         long[] learned = Learn(package.Schedule.Length, call, synchronize);
         long[] gaps = GapsOf(package, times);
         if (gaps.All(g => g == 0))
             gaps = [0, .. learned.Zip(learned.Skip(1), (a, b) => b - a)];
-        double share = Math.Max(0, total - learned[^1]) / Math.Max(1.0, gaps.Sum(g => (double)g));
-        return new Pacer(learned, [.. gaps.Select(g => (long)(g * share))], total);
+        return new Pacer(learned, gaps, times.IterationNs);
     }
+
+    /// <summary>The pace of a machine whose speed changes: waits are a share of the time, however long calls take just now.</summary>
+    /// <param name="flatOutShare">How long an iteration of the replay takes flat out, of one of the original at the same speed; above 0.</param>
+    public Pacer WithShare(double flatOutShare) => new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, flatOutShare))) { _isShare = true };
 
     /// <summary>Makes all calls, each in its time.</summary>
     public void Run(Action<int> call)
@@ -62,8 +72,8 @@ internal sealed class Pacer
         for (int i = 0; i < _waitsNs.Length; i++)
         {
             owedNs += _waitsNs[i];
-            long wait = owedNs - waitedNs;
-            if (wait > 0 && (wait = Math.Min(wait, _learnedNs[i] + owedNs - Since(begin))) > 0)
+            long wait = WaitBefore(i, owedNs, waitedNs, Since(begin));
+            if (wait > 0)
                 waitedNs += Wait(wait);
             if (i + 1 < _waitsNs.Length)
                 call(i);
@@ -82,6 +92,20 @@ internal sealed class Pacer
         var report = new PaceReport(_waits / n, _waitedNs / n, _late, _worstLateNs);
         _waits = _waitedNs = _late = _worstLateNs = _iterations = 0;
         return report;
+    }
+
+    /// <summary>How long to wait before a call, in nanoseconds; 0 or less for not at all.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="owedNs">What is to be waited until then, if calls take what they took when the pace was learned.</param>
+    /// <param name="waitedNs">What has been waited.</param>
+    /// <param name="elapsedNs">Since the iteration began.</param>
+    private long WaitBefore(int call, long owedNs, long waitedNs, long elapsedNs)
+    {
+        if (!_isShare)
+            return Math.Min(owedNs - waitedNs, _learnedNs[call] + owedNs - elapsedNs);
+        if (_learnedNs[call] >= _learnedNs[^1] / 10) // The first calls alone say too little.
+            _slowness = (double)(elapsedNs - waitedNs) / _learnedNs[call];
+        return (long)(owedNs * _slowness) - waitedNs;
     }
 
     private static long Since(long begin) => (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);

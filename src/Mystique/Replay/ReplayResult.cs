@@ -8,7 +8,7 @@ namespace Mystique.Replay;
 /// <summary>How a replay is run.</summary>
 public sealed record ReplayOptions
 {
-    /// <summary>Iterations that are measured. The default is 20.</summary>
+    /// <summary>Iterations that are measured, in each turn where there are turns: 0 there for as many as fit into one. The default is 20.</summary>
     public int Iterations { get; init; } = 20;
 
     /// <summary>Iterations before that, which are not. The default is 3.</summary>

@@ -67,8 +67,9 @@ internal sealed class ReplaySession : IDisposable
         }
     }
 
-    /// <summary>Has a worker keep the original's pace, and tells it how long the original's iterations take now: a machine that others use too is not as fast as it was.</summary>
-    public void Pace(long referenceNs) => Call(new WorkerRequest(WorkerRequest.Pace) { ReferenceNs = referenceNs }, "learning the pace");
+    /// <summary>Has the worker wait as the original did, in proportion to the machine's speed just then: it may be one that others use too.</summary>
+    /// <param name="flatOutShare">How long an iteration takes flat out, of one of the original at the same speed.</param>
+    public void Pace(double flatOutShare) => Call(new WorkerRequest(WorkerRequest.Pace) { Share = flatOutShare }, "learning the pace");
 
     /// <summary>From now on, calls start as soon as can be.</summary>
     public void RunFlatOut() => Call(new WorkerRequest(WorkerRequest.FlatOut), "measuring");

@@ -47,6 +47,8 @@ internal sealed class WorkerClient : IDisposable
 {
     private const int KeptErrorLines = 60;
 
+    private const string MessageStart = "{\"kind\"";
+
     private readonly Process _process;
 
     /// <summary>The worker's process.</summary>
@@ -137,16 +139,16 @@ internal sealed class WorkerClient : IDisposable
         _process.Dispose();
     }
 
-    /// <summary>Lines that are no messages are libtorch's own output, and of no interest.</summary>
+    /// <summary>Lines that are no messages are libtorch's own output, and of no interest; a message that makes no sense must not be waited for again.</summary>
     private static WorkerResponse? ReadResponse(string line)
     {
         try
         {
             return WorkerJson.Read<WorkerResponse>(line);
         }
-        catch (JsonException)
+        catch (JsonException exception)
         {
-            return null;
+            return line.StartsWith(MessageStart, StringComparison.Ordinal) ? new WorkerResponse(WorkerResponse.Failure) { Error = $"its answer cannot be read: {exception.Message}" } : null;
         }
     }
 

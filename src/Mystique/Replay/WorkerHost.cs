@@ -60,10 +60,10 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
                 _baselineBytes = (Runner as IReplayEngine)?.BaselineBytes ?? _baselineBytes;
                 return Result() with { BaselineBytes = _baselineBytes };
             case WorkerRequest.Pace:
-                Engine.KeepPace(request.ReferenceNs);
+                Engine.KeepPace(true, request.Share);
                 return Result();
             case WorkerRequest.FlatOut:
-                Engine.KeepPace(null);
+                Engine.KeepPace(false);
                 return Result();
             case WorkerRequest.Kineto:
                 Runner.Restore(all: true);

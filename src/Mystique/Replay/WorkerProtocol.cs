@@ -64,8 +64,8 @@ internal sealed record WorkerRequest(string Command)
 
     public string? Path { get; init; }
 
-    /// <summary>With <see cref="Pace"/>: how long an iteration of the original takes now, in nanoseconds; 0 for what the package says.</summary>
-    public long ReferenceNs { get; init; }
+    /// <summary>With <see cref="Pace"/>: how long an iteration takes flat out, of one of the original at the same speed of the machine; 0 for iterations of the time that the package says.</summary>
+    public double Share { get; init; }
 
     /// <summary>With <see cref="Kineto"/>: where the execution trace of the same iteration goes; null for none.</summary>
     public string? Trace { get; init; }

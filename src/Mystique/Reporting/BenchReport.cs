@@ -10,7 +10,7 @@ namespace Mystique.Reporting;
 public static class BenchReport
 {
     /// <summary>The table's head.</summary>
-    public static ImmutableArray<string> Head { get; } = ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "original from itself", "flat out", "processor time", "memory", "verification"];
+    public static ImmutableArray<string> Head { get; } = ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "original again", "flat out", "processor time", "memory", "verification"];
 
     /// <summary>A row.</summary>
     /// <param name="name">The workload.</param>
@@ -23,7 +23,7 @@ public static class BenchReport
         [
             name, Figures.Number(coverage.Selected), Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)),
             Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs), Signed(report.Time?.Error),
-            report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}" : "", report.NoiseFloor is { } noise ? Figures.Percent(noise) : "", Figures.Difference(outcome.FlatOutError),
+            report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}" : "", Signed(report.Again?.Error), Figures.Difference(outcome.FlatOutError),
             Signed(report.CpuTimeError), Signed(report.MemoryError), coverage.Verification,
         ];
     }
@@ -38,7 +38,7 @@ public static class BenchReport
     public static string ToMarkdown(IReadOnlyList<(string Name, BenchOutcome Outcome)> outcomes, IReadOnlyList<(string From, string To)> changes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} turns of original and replay each. The error is the median of the turns' own errors, each of medians, relative to the original; \"original from itself\" is the largest difference between the medians of its own turns: a perfect replay would show as much. Replays keep the original's pace, and are told each turn's own speed: what they lack of it they wait, between operators; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one time.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by `{command}` on {host.Processor}, {host.Processors} processors, {host.OperatingSystem}; {rounds} rounds, in each of which two processes of the original, the replay flat out, and the replay at the original's pace have a turn. Errors are medians of the rounds' own errors, each of medians, relative to the original; \"original again\" is the error of the original's second process, as if it were a replay of the first. At the original's pace, replays wait between operators for what they lack of its time; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one time.\n\n");
         text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (var (name, outcome) in outcomes)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, outcome))} |\n");
@@ -68,13 +68,12 @@ public static class BenchReport
         foreach (var (from, to) in known)
         {
             var (a, b) = (outcomes[from], outcomes[to]);
-            text.Append(CultureInfo.InvariantCulture,
-                $"| {from} | {to} | {Change(a.Report.Original.Turns, b.Report.Original.Turns)} | {Change(a.Report.Replay.Turns, b.Report.Replay.Turns)} | {Change(a.FlatOut, b.FlatOut)} |\n");
+            double change = b.Report.Original.Times.MedianNs / a.Report.Original.Times.MedianNs;
+            text.Append(CultureInfo.InvariantCulture, $"| {from} | {to} | {Figures.Difference(change - 1)} | {Replayed(a.Report.Time!.Error, b.Report.Time!.Error)} | {Replayed(a.FlatOutError, b.FlatOutError)} |\n");
+
+            // The two originals were measured at different times; how far each replay is from its own, in turn.
+            string Replayed(double errorFrom, double errorTo) => Figures.Difference(change * (1 + errorTo) / (1 + errorFrom) - 1);
         }
-
-        static string Change(ImmutableArray<SampleStatistics> from, ImmutableArray<SampleStatistics> to) => Figures.Difference(MedianOf(to) / MedianOf(from) - 1);
-
-        static double MedianOf(ImmutableArray<SampleStatistics> turns) => Bootstrap.MedianOf([.. turns.Select(t => t.MedianNs)]);
     }
 
     private static string Signed(double? share) => share is { } value ? Figures.Difference(value) : "";
@@ -82,9 +81,18 @@ public static class BenchReport
 
 /// <summary>What came of a workload.</summary>
 /// <param name="Report">Original against replay, at the original's pace.</param>
-/// <param name="FlatOut">The iteration times of the replay that runs flat out, by turn, as the original's.</param>
-public sealed record BenchOutcome(FidelityReport Report, ImmutableArray<SampleStatistics> FlatOut)
+/// <param name="FlatOutError">How far the replay that runs flat out is from the original in iteration time: 0.02 for 2% longer.</param>
+public sealed record BenchOutcome(FidelityReport Report, double FlatOutError)
 {
-    /// <summary>The median of the turns' errors when the replay runs flat out.</summary>
-    public double FlatOutError => Bootstrap.MedianOf([.. Report.Original.Turns.Zip(FlatOut, (a, b) => b.MedianNs / a.MedianNs - 1)]);
+    /// <summary>The outcome of a comparison in turn.</summary>
+    /// <param name="result">The comparison.</param>
+    public static BenchOutcome Of(ComparisonResult result)
+    {
+        var original = result.Original;
+        return new BenchOutcome(
+            FidelityComparer.Compare(
+                result.Captured with { Times = original.Times, Turns = original.Turns, Processes = result.Originals, CpuTimeNs = original.CpuTimeNs, UsedBytes = original.UsedBytes, System = original.System ?? result.Captured.System },
+                ResultReader.Of(result.Result) with { Turns = result.Replay.Turns }),
+            result.FlatOutError.Error);
+    }
 }

@@ -20,12 +20,14 @@ public static class ComparisonJson
         ResultJson.WriteEngine(json, result.Result.Engine);
         ResultJson.WriteHost(json, result.Result.Host);
         ResultJson.WriteCoverage(json, result.Result.Plan);
-        json.WriteNumber("rounds", result.Rounds);
+        json.WriteNumber("rounds", result.Replay.Turns.Length);
         WriteSide(json, "original", result.Original, result.MemoryBytes.Original);
         WriteSide(json, "replay", result.Replay, result.MemoryBytes.Replay);
         ResultJson.WriteSamples(json, "replay_flat_out", result.FlatOut.Times);
-        json.WriteNumber("time_error", Math.Round(result.TimeError, 6));
-        json.WriteNumber("time_error_flat_out", Math.Round(result.FlatOutError, 6));
+        json.WriteNumber("time_error", Math.Round(result.TimeError.Error, 6));
+        if (result.Again is { } again)
+            json.WriteNumber("time_error_original_again", Math.Round(again.Error, 6));
+        json.WriteNumber("time_error_flat_out", Math.Round(result.FlatOutError.Error, 6));
         json.WriteNumber("memory_error", Math.Round(result.MemoryError, 6));
         json.WriteNumber("cpu_time_error", Math.Round(result.CpuTimeError, 6));
         ResultJson.WriteVerification(json, result.Result.Verification!);

@@ -23,6 +23,7 @@ public static class FidelityJson
         WriteShare(json, "time", report.Time?.Error);
         WriteShare(json, "time_low", report.Time?.Low);
         WriteShare(json, "time_high", report.Time?.High);
+        WriteShare(json, "original_again", report.Again?.Error);
         WriteShare(json, "noise_floor", report.NoiseFloor);
         WriteShare(json, "cpu_time", report.CpuTimeError);
         WriteShare(json, "memory", report.MemoryError);

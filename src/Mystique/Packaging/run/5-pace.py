@@ -2,14 +2,22 @@ class Pacer:
     """Waits where the original did something that is no operator, so that an iteration takes as long as the original's; never where the replay is slower.
 
     Calls take longer between waits than flat out: a wait ends when its call would start if calls took what they take flat out.
+    On a machine whose speed changes from one moment to the next, waits can be a share of the time that calls just take.
     """
 
     SLEEP_FROM_NS, SPIN_NS = 1_000_000, 300_000
     MAX_LEARNING_ROUNDS, MIN_LEARNING_ROUNDS, LEARNING_NS = 9, 3, 1_000_000_000  # A pace is learned from fewer iterations, if they take long.
 
-    def __init__(self, learned, waits, total):
-        self.learned, self.waits_ns, self.total = learned, waits, total  # When each call starts flat out, and all is done; waits before that; nanoseconds.
+    def __init__(self, learned, gaps, total, is_share=False):
+        self.learned, self.gaps, self.total = learned, gaps, total  # When each call starts flat out, and all is done; the original's gaps before that; nanoseconds.
+        share = max(0, total - learned[-1]) / max(1, sum(gaps))
+        self.waits_ns = [int(g * share) for g in gaps]
+        self.is_share, self.slowness = is_share, 1  # What calls took in the last iteration, of what they took when the pace was learned.
         self.reset()
+
+    def with_share(self, flat_out_share):
+        """Waits as a share of the time: flat out, an iteration takes so much of one of the original."""
+        return Pacer(self.learned, self.gaps, int(self.learned[-1] / min(1, flat_out_share)), True)
 
     def reset(self):
         self.waits = self.late = self.waited_ns = self.worst_late_ns = self.iterations = 0
@@ -19,10 +27,9 @@ class Pacer:
         begin, owed, waited = clock(), 0, 0
         for step, wait, start in zip([*steps, None], self.waits_ns, self.learned):
             owed += wait
-            if owed > waited:
-                left = min(owed - waited, start + owed - clock() + begin)
-                if left > 0:
-                    waited += self.wait(left)
+            left = self.wait_before(start, owed, waited, clock() - begin)
+            if left > 0:
+                waited += self.wait(left)
             if step is not None:
                 step()
         late = clock() - begin - self.total
@@ -30,6 +37,13 @@ class Pacer:
         self.worst_late_ns = max(self.worst_late_ns, late)
         self.waited_ns += waited
         self.iterations += 1
+
+    def wait_before(self, start, owed, waited, elapsed):
+        if not self.is_share:
+            return min(owed - waited, start + owed - elapsed)
+        if start >= self.learned[-1] / 10:  # The first calls alone say too little.
+            self.slowness = (elapsed - waited) / start
+        return owed * self.slowness - waited
 
     def wait(self, nanoseconds):
         clock = time.perf_counter_ns
@@ -47,20 +61,18 @@ class Pacer:
         return {"waits": self.waits // n, "waitedNs": self.waited_ns // n, "late": self.late, "worstLateNs": self.worst_late_ns}
 
 
-def pacer_of(engine, reference_ns=0):
+def pacer_of(engine, original_ns=0):
     """What a replay flat out lacks is shared out over the original's gaps between operators; without a profile, over the calls as they take long."""
     package = engine.package
     times = package.manifest.get("times")
-    if not times and not reference_ns:
+    if not times and not original_ns:
         raise Problem("MYS413", "the package has no times to keep", package.path,
                       "generate it with --profile or --reference-time, or take --pace none")
-    total = reference_ns or times["iteration_ns"]
     learned = learn(engine)
     gaps = gaps_of(package, times)
     if not any(gaps):
         gaps = [0] + [b - a for a, b in zip(learned, learned[1:])]
-    share = max(0, total - learned[-1]) / max(1, sum(gaps))
-    return Pacer(learned, [int(g * share) for g in gaps], total)
+    return Pacer(learned, gaps, original_ns or times["iteration_ns"])
 
 
 def gaps_of(package, times):

@@ -1,0 +1,104 @@
+# Clocks: a job whose iterations are timed and nothing else.
+
+
+class _Clock:
+    """For `--report`: reads the clocks at the end of each iteration and does nothing else, to compare the hook with."""
+
+    def __init__(self, torch, settings):
+        self.ends, self.narrow_at, self.pid = [], max(1, settings["skip"]), os.getpid()
+        self.folder = os.path.join(settings["folder"], f"{self.pid}")
+        self.iterations = _Iterations(torch, self.on_end, lambda: None, lambda profile: False)
+        os.makedirs(self.folder, exist_ok=True)
+
+    def on_end(self, source, by, is_new):
+        self.ends.append(time.perf_counter_ns())
+        if source == "module" and len(self.ends) == self.narrow_at:
+            self.iterations.narrow(type(by))
+
+    def at_exit(self):
+        if os.getpid() == self.pid:
+            _write_json(self.folder, {"phase": "clock", "pid": self.pid, "ends_ns": self.ends})
+
+    def in_child(self):
+        self.iterations.stop()
+
+
+class _Turns:
+    """For `mystique bench`: holds the job between iterations until it is asked for some, and tells what they took.
+
+    One more runs before those that are asked for: after a pause the caches are somebody else's. When nobody is there to
+    ask, the job ends. Of a job with several ranks the first is held, and so are, at their next collective, the others.
+    """
+
+    def __init__(self, torch, settings):
+        self.torch, self.address, self.skip = torch, (settings["host"], settings["port"]), max(1, settings["skip"])
+        self.token, self.link, self.window, self.asked, self.left = settings["token"], None, None, 0, self.skip
+        self.baseline = _anonymous_bytes()
+        self.iterations = _Iterations(torch, self.on_end, self.on_begin, lambda profile: False)
+
+    def on_end(self, source, by, is_new):
+        now = time.perf_counter_ns()
+        if is_new:  # What was counted before were no iterations.
+            self.window, self.left = None, self.skip
+        elif self.window is not None:
+            self.window.add(now)
+        self.left -= 1
+        if self.left > 0:
+            return
+        try:
+            self.step(source, by)
+        except Exception:  # The other side is gone, or this makes no sense: there is nothing to run for.
+            os._exit(0)
+
+    def step(self, source, by):
+        import json
+        if self.window is None and self.asked:  # It is warm.
+            self.window, self.left = _Window(self.torch), self.asked
+            return self.window.open()
+        if self.link is None:
+            if _rank(self.torch)[0] != 0:
+                return self.iterations.stop()
+            if source == "module":
+                self.iterations.narrow(type(by))
+            self.connect()
+        if self.window is not None:
+            self.window.close()
+            answer, self.window = self.window.describe(), None
+            answer["peak_bytes"] = max(0, answer["peak_bytes"] - self.baseline)
+            self.link.sendall((json.dumps(answer) + "\n").encode())
+        self.asked, self.left = self.wait(), 1
+        return None
+
+    def on_begin(self):
+        if self.window is not None:
+            self.window.mark()
+
+    def connect(self):
+        import socket
+        self.link = socket.create_connection(self.address)
+        self.lines = self.link.makefile("r", encoding="utf-8")
+        self.link.sendall((self.token + "\n").encode())
+
+    def wait(self):
+        """Holds the job, and the processes that load its data, until iterations are asked for."""
+        import signal
+        device = _device(self.torch)[1]
+        if device is not None:
+            device.synchronize()
+        helpers = [c.pid for c in sys.modules["multiprocessing"].active_children()] if "multiprocessing" in sys.modules and hasattr(signal, "SIGSTOP") else []
+        try:
+            for pid in helpers:
+                os.kill(pid, signal.SIGSTOP)
+            return int(self.lines.readline())
+        finally:
+            for pid in helpers:
+                os.kill(pid, signal.SIGCONT)
+
+    def at_exit(self):
+        """The other side sees that the connection ends."""
+
+    def in_child(self):
+        self.iterations.stop()
+        if self.link is not None:
+            self.lines.close()
+            self.link.close()

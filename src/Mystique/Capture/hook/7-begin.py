@@ -1,0 +1,19 @@
+# The start: what is done when the job has imported torch.
+
+
+def _begin(torch):
+    """Called when the job has imported torch."""
+    started = time.perf_counter_ns()
+    try:
+        import atexit
+        import json
+        settings = json.loads(_SETTINGS)
+        mode = settings["mode"]
+        hook = _Clock(torch, settings) if mode == "clock" else _Turns(torch, settings) if mode == "turns" else _Hook(torch, settings, started)
+        atexit.register(hook.at_exit)
+        os.register_at_fork(after_in_child=hook.in_child)
+    except Exception as error:
+        sys.stderr.write(f"mystique: the job cannot be recorded: {error}\n")
+
+
+_start()
