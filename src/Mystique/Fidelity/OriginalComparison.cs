@@ -9,7 +9,7 @@ namespace Mystique.Fidelity;
 /// <summary>Runs a workload, captures it, replays it, and measures both in turn, each in a process of its own.</summary>
 internal sealed class OriginalComparison(string workload, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
 {
-    private readonly WorkerCommand _worker = worker with { Environment = MemoryProbe.KeepingEnvironment };
+    private readonly WorkerCommand _worker = worker with { Environment = MemoryProbe.MappingEnvironment };
 
     /// <summary>Measures.</summary>
     /// <param name="rounds">Turns of each process.</param>
