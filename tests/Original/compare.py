@@ -208,24 +208,31 @@ def kernels_of(profile):
 
 
 def in_turn(original, replay, options, paced):
-    """Medians of turns A B A B …, in nanoseconds; peak memory of the device.
+    """Medians of turns A B A B …, in nanoseconds, and of the turns' own errors; peak memory of the device.
 
-    A replay that keeps the pace is told before each turn how long the original's iterations just took: a machine that
-    others use too is not as fast now as it was a second ago.
+    A replay that keeps the pace waits the share of an iteration that its calls left free in the turns so far, as
+    `mystique bench` has it (src/Mystique/Fidelity/TurnComparison.cs); first turns, which do not count, tell what that is.
     """
-    samples, peaks = {"original": [], "replay": []}, {"original": 0, "replay": 0}
-    for side, process in (("original", original), ("replay", replay)):
+    samples, errors, shares, peaks = {"original": [], "replay": []}, [], [], {"original": 0, "replay": 0}
+    for process in (original, replay):
         process.ask(command="iterate", count=options.warmup)
-    for _ in range(options.rounds):
-        for side, process in (("original", original), ("replay", replay)):
-            if paced and side == "replay":
-                process.ask(command="pace", referenceNs=round(statistics.median(answer["samplesNs"])))
-            answer = process.ask(command="iterate", count=options.iterations)
+    first = 3 if paced else 0
+    for turn in range(first + options.rounds):
+        if shares and paced:
+            replay.ask(command="pace", share=min(1, statistics.median(shares)))
+        theirs, ours = (process.ask(command="iterate", count=options.iterations) for process in (original, replay))
+        a, b = (statistics.median(answer["samplesNs"]) for answer in (theirs, ours))
+        waited = (ours.get("pace") or {}).get("waitedNs", 0) / statistics.mean(ours["samplesNs"])
+        shares.append(b * (1 - waited) / a)
+        if turn < first:
+            continue
+        errors.append(b / a - 1)
+        for side, answer in (("original", theirs), ("replay", ours)):
             samples[side] += answer["samplesNs"]
             peaks[side] = max(peaks[side], answer["peakBytes"])
     median = {side: statistics.median(values) for side, values in samples.items()}
-    return {**median, "error": median["replay"] / median["original"] - 1, "original_peak_bytes": peaks["original"], "replay_peak_bytes": peaks["replay"],
-            "peak_error": peaks["replay"] / peaks["original"] - 1 if peaks["original"] else None, "pace": answer.get("pace")}
+    return {**median, "error": statistics.median(errors), "original_peak_bytes": peaks["original"], "replay_peak_bytes": peaks["replay"],
+            "peak_error": peaks["replay"] / peaks["original"] - 1 if peaks["original"] else None, "pace": ours.get("pace")}
 
 
 def compare(name, options, folder):

@@ -127,11 +127,25 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_InTurn_TakesTheTurnsOwnErrors()
     {
-        ImmutableArray<SampleStatistics> Turns(double factor, params int[] speeds) => [.. speeds.Select(s => new SampleStatistics([(long)(s * 1_000_000 * factor)]))];
         var original = Original with { Turns = Turns(1, 10, 20, 15, 30) };
-        Assert.Equal(0.02, FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20, 15, 30) }).Time!.Error, 6);
+        var report = FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20, 15, 30) });
+        Assert.Equal((0.02, 0.02), (Math.Round(report.Time!.Error, 6), Math.Round(report.CpuTimeError!.Value, 6)));
         Assert.Equal(0, FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20) }).Time!.Error, 6); // Not as many: all samples.
     }
+
+    /// <summary>Two processes of the original had their turns: what is between them is what a perfect replay could show.</summary>
+    [Fact]
+    public void Compare_OriginalAgain_IsTheNoiseFloor()
+    {
+        var original = Original with { Processes = [new ComparedSide(Turns(1, 10, 20, 15, 30), 0), new ComparedSide([.. Turns(1.01, 10, 20, 15), .. Turns(0.97, 30)], 0)] };
+        var report = FidelityComparer.Compare(original, Run("replay"));
+        Assert.Equal(0.01, report.Again!.Error, 6);
+        Assert.Equal(0.03, report.NoiseFloor!.Value, 6);
+        Assert.Equal((1.005, 1.005), (ComparedSide.Of(original.Processes).Turns[0].Times.MedianNs / 1e7, ComparedSide.Of(original.Processes).Turns[0].CpuTimeNs / 1e7));
+    }
+
+    private static ImmutableArray<MeasuredTurn> Turns(double factor, params int[] speeds) =>
+        [.. speeds.Select(s => new MeasuredTurn(new SampleStatistics([(long)(s * 1_000_000 * factor)]), s * 1_000_000 * factor))];
 
     [Fact]
     public void Compare_Kernels_AreCounted()

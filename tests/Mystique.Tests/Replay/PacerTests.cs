@@ -41,6 +41,32 @@ public class PacerTests
         Assert.Equal(new PaceReport(0, 0, 0, 0), pacer.TakeReport());
     }
 
+    /// <summary>A machine that is a third as fast as it was waits three times as long: half of an iteration, as asked for.</summary>
+    [Fact]
+    public void WithShare_SlowerCalls_WaitsAsMuchLonger()
+    {
+        var pacer = Pacer.Of(Package(Times(1_000_000, 3_000_000, (3, 0), (11, 2_000_000))), _ => Thread.Sleep(2), () => { }).WithShare(0.5);
+        var calls = TimeSpan.Zero;
+        pacer.Run(_ =>
+        {
+            var clock = System.Diagnostics.Stopwatch.StartNew();
+            Thread.Sleep(6);
+            calls += clock.Elapsed;
+        });
+        double waited = pacer.TakeReport().WaitedNs;
+        // By what the calls took, and what is between them; the first speaks for the rest until others have run.
+        Assert.InRange(waited / calls.TotalNanoseconds, 0.9, 2);
+        Assert.Equal(0, Wait(1));
+        Assert.Equal(0, Wait(1.5)); // Slower than the original: nothing is left to wait.
+
+        double Wait(double share)
+        {
+            var other = pacer.WithShare(share);
+            other.Run(_ => { });
+            return other.TakeReport().WaitedNs;
+        }
+    }
+
     [Fact]
     public void Run_ReplayThatIsSlower_NeverWaitsAndIsLate()
     {

@@ -44,6 +44,14 @@ public class WorkerClientTests
     }
 
     [Fact]
+    public void Call_AnswerThatMakesNoSense_IsNotWaitedForAgain()
+    {
+        var exception = Fail("while read line; do echo '{\"kind\":\"result\",\"samplesNs\":[1.5]}'; done");
+        Assert.Equal(WorkerFailureKind.Refused, exception.Kind);
+        Assert.StartsWith("its answer cannot be read: ", exception.Message);
+    }
+
+    [Fact]
     public void Call_WorkerRefuses_LivesOn()
     {
         Assert.SkipUnless(File.Exists("/bin/sh"), "needs /bin/sh");
