@@ -33,6 +33,7 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         {
             var plans = GenerateCommand.PlansOf(target, null, false, new PlanningOptions());
             using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python) with { Environment = MemoryProbe.KeepingEnvironment }, options, progress);
+            session.Package.Write(Path.Combine(folder, $"{workload.Name}.bench"));
             var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
             using HeldJob first = job.Hold(), second = job.Hold();
             return new TurnComparison(session, options, rounds, progress).Run(captured, [.. new[] { first, second }.Select(held => (Func<int, ComparedTurn>)(count => TurnOf(held, count)))]);

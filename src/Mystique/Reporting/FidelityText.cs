@@ -14,7 +14,7 @@ internal static class FidelityText
         string text = string.Create(CultureInfo.InvariantCulture,
             $"the replay is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original (95 %: {Figures.Difference(time.Low)} to {Figures.Difference(time.High)})");
         if (report.Again is { } again)
-            text += $"; another process of the original by {Figures.Difference(again.Error)} (95 %: {Figures.Difference(again.Low)} to {Figures.Difference(again.High)})";
+            text += $"; a second process of the original differs by {Figures.Difference(again.Error)} (95 %: {Figures.Difference(again.Low)} to {Figures.Difference(again.High)})";
         else if (report.NoiseFloor is { } noise)
             text += string.Create(CultureInfo.InvariantCulture, $"; the original differs from itself by {noise:0.0 %}");
         if (report.BetweenNs is not { } between || Math.Abs(time.Error) <= (report.NoiseFloor ?? 0))
