@@ -25,7 +25,7 @@ internal static class ComparisonTables
         table.Row("verification", "", RunTables.DescribeVerification(result.Result.Verification!), "");
         Terminal.Out.Write(table);
         Terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{replay.Turns.Length} turns of {replay.Turns[0].Times.SamplesNs.Length} iterations each, differences of times are the turns' own; {string.Join(", ", result.Result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}; {result.Result.Engine.Threads} threads on {result.Result.Host.Processor}"));
+            $"{replay.Turns.Length} turns, iterations measured in each: {result.Result.Options.Iterations}; differences of times are the turns' own; {string.Join(", ", result.Result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}; {result.Result.Engine.Threads} threads on {result.Result.Host.Processor}"));
         PlanTables.WriteCoverage(plan);
     }
 }
