@@ -219,7 +219,7 @@ def in_turn(original, replay, options, paced):
     first = 3 if paced else 0
     for turn in range(first + options.rounds):
         if shares and paced:
-            replay.ask(command="pace", share=min(1, statistics.median(shares)))
+            replay.ask(command="pace", share=statistics.median(shares))
         theirs, ours = (process.ask(command="iterate", count=options.iterations) for process in (original, replay))
         a, b = (statistics.median(answer["samplesNs"]) for answer in (theirs, ours))
         waited = (ours.get("pace") or {}).get("waitedNs", 0) / statistics.mean(ours["samplesNs"])

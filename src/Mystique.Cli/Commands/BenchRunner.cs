@@ -36,11 +36,11 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
             session.Package.Write(Path.Combine(folder, $"{workload.Name}.bench"));
             var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
             using HeldJob first = job.Hold(), second = job.Hold();
-            return new TurnComparison(session, options, rounds, progress).Run(captured, [.. new[] { first, second }.Select(held => (Func<int, ComparedTurn>)(count => TurnOf(held, count)))]);
+            return new TurnComparison(session, options, rounds, progress).Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);
         });
 
-        ComparedTurn TurnOf(HeldJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window
-            ? new ComparedTurn(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
+        MeasuredTurn TurnOf(HeldJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window
+            ? new MeasuredTurn(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
             : throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured");
     }
 }

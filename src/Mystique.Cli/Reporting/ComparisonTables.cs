@@ -19,7 +19,7 @@ internal static class ComparisonTables
         table.Row("5th percentile", Terminal.Milliseconds(original.Times.P5Ns), Terminal.Milliseconds(replay.Times.P5Ns), Figures.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
         table.Row("95th percentile", Terminal.Milliseconds(original.Times.P95Ns), Terminal.Milliseconds(replay.Times.P95Ns), Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
         table.Row("median, replayed flat out", "", Terminal.Milliseconds(result.FlatOut.Times.MedianNs), Figures.Difference(result.FlatOutError.Error));
-        table.Row("processor time of an iteration", Terminal.Milliseconds(original.CpuTimeNs), Terminal.Milliseconds(replay.CpuTimeNs), Figures.Difference(result.CpuTimeError));
+        table.Row("processor time of an iteration", Terminal.Milliseconds(original.CpuTimeNs), Terminal.Milliseconds(replay.CpuTimeNs), result.CpuTimeError is { } cpu ? Figures.Difference(cpu) : "");
         table.Row("peak memory", Figures.Megabytes(result.MemoryBytes.Original), Figures.Megabytes(result.MemoryBytes.Replay), Figures.Difference(result.MemoryError));
         table.Row("operators", Figures.Number(plan.SelectedCount), Figures.Number(plan.ReplayedCount), Figures.Percent(plan.Coverage));
         table.Row("verification", "", RunTables.DescribeVerification(result.Result.Verification!), "");

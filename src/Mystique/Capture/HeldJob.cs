@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -15,10 +14,9 @@ namespace Mystique.Capture;
 /// else, each turn as short as can be, with nothing to start again. Its output goes nowhere, and it has no input.
 /// </summary>
 /// <param name="command">The program and its arguments.</param>
-/// <param name="work">The folder for the hook; made, and deleted in the end.</param>
-/// <param name="options">How many iterations to skip.</param>
-/// <param name="environment">Variables that the job gets beside those of this process.</param>
-internal sealed class HeldJob(ImmutableArray<string> command, string work, CaptureOptions options, IReadOnlyDictionary<string, string> environment) : IDisposable
+/// <param name="work">The folder that has the hook; deleted in the end.</param>
+/// <param name="prepare">Puts the hook there, and changes the job's environment so that it runs.</param>
+internal sealed class HeldJob(ImmutableArray<string> command, string work, Action<HookMode, IDictionary<string, string?>> prepare) : IDisposable
 {
     private static readonly TimeSpan TimeToEnd = TimeSpan.FromSeconds(5);
 
@@ -66,18 +64,9 @@ internal sealed class HeldJob(ImmutableArray<string> command, string work, Captu
         listener.Listen();
         string token = RandomNumberGenerator.GetHexString(32);
         var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
-        foreach (var (name, value) in environment)
-            start.Environment[name] = value;
-        HookScript.Install(work, options, HookMode.Turns((IPEndPoint)listener.LocalEndPoint!, token), start.Environment);
+        prepare(HookMode.Turns((IPEndPoint)listener.LocalEndPoint!, token), start.Environment);
         using var ended = new CancellationTokenSource();
-        try
-        {
-            _process = Process.Start(start)!;
-        }
-        catch (ExternalException exception) // A Win32Exception, on every system.
-        {
-            throw Problems.JobNotStarted(command[0], exception);
-        }
+        _process = JobProcess.Start(start);
         _process.StandardInput.Close();
         _process.OutputDataReceived += (_, _) => { };
         _process.BeginOutputReadLine();

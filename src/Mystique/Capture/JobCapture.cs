@@ -14,7 +14,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     /// <summary>Variables that the job gets beside those of this process.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
-    private readonly string _work = $"{Path.GetFullPath(directory)}.{Guid.NewGuid():N}.work";
+    private readonly string _work = NewWorkIn(directory);
 
     /// <summary>Runs the job to its end.</summary>
     /// <exception cref="MystiqueException">The job cannot be started, or the folder not be written to.</exception>
@@ -49,24 +49,29 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     }
 
     /// <summary>The job, to be measured in turn with something else.</summary>
-    public HeldJob Hold() => new(command, $"{Path.GetFullPath(directory)}.{Guid.NewGuid():N}.work", options, Environment);
-
-    private int Start(HookMode mode)
+    public HeldJob Hold()
     {
+        string work = NewWorkIn(directory);
+        return new HeldJob(command, work, (mode, environment) => Prepare(work, mode, environment));
+    }
+
+    private int Start(HookMode mode) => JobProcess.Run(command, environment => Prepare(_work, mode, environment));
+
+    private static string NewWorkIn(string directory) => $"{Path.GetFullPath(directory)}.{Guid.NewGuid():N}.work";
+
+    /// <summary>Puts the hook into a working folder, and changes a job's environment so that it runs.</summary>
+    private void Prepare(string work, HookMode mode, IDictionary<string, string?> environment)
+    {
+        foreach (var (name, value) in Environment)
+            environment[name] = value;
         try
         {
-            Directory.CreateDirectory(_work);
+            HookScript.Install(work, options, mode, environment);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw Problems.OutputUnwritable(directory, exception);
         }
-        return JobProcess.Run(command, environment =>
-        {
-            foreach (var (name, value) in Environment)
-                environment[name] = value;
-            HookScript.Install(_work, options, mode, environment);
-        });
     }
 
     private void Clean()

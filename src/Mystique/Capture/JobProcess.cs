@@ -35,19 +35,29 @@ internal static partial class JobProcess
         })).ToArray();
         try
         {
-            process = Process.Start(start)!;
+            process = Start(start);
             process.WaitForExit();
             return process.ExitCode;
-        }
-        catch (ExternalException exception) // A Win32Exception, on every system.
-        {
-            throw Problems.JobNotStarted(command[0], exception);
         }
         finally
         {
             foreach (var registration in registrations)
                 registration.Dispose();
             process?.Dispose();
+        }
+    }
+
+    /// <summary>Starts a job.</summary>
+    /// <exception cref="MystiqueException">The program cannot be started (MYS417).</exception>
+    public static Process Start(ProcessStartInfo start)
+    {
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (ExternalException exception) // A Win32Exception, on every system.
+        {
+            throw Problems.JobNotStarted(start.FileName, exception);
         }
     }
 

@@ -15,7 +15,7 @@ public sealed record ComparisonResult(ComparedRun Captured, ImmutableArray<Compa
     public ComparedSide Original { get; } = ComparedSide.Of(Originals);
 
     /// <summary>The second process of the original, as a replay of the first; null where there is one.</summary>
-    public ErrorInterval? Again => Originals is [var first, var second, ..] ? second.ErrorFrom(first) : null;
+    public ErrorInterval? Again => ComparedSide.Again(Originals);
 
     /// <summary>The replay's iteration time.</summary>
     public ErrorInterval TimeError => Replay.ErrorFrom(Original);
@@ -23,8 +23,8 @@ public sealed record ComparisonResult(ComparedRun Captured, ImmutableArray<Compa
     /// <summary>The same, of the replay that runs flat out.</summary>
     public ErrorInterval FlatOutError => FlatOut.ErrorFrom(Original);
 
-    /// <summary>The replay's processor time.</summary>
-    public double CpuTimeError => Replay.CpuTimeErrorFrom(Original) ?? 0;
+    /// <summary>The replay's processor time; null where a turn has none.</summary>
+    public double? CpuTimeError => MeasuredTurn.CpuTimeError(Original.Turns, Replay.Turns);
 
     /// <summary>The most bytes of the original's tensors at one time, and of the replay's; resident memory where the profiler does not tell.</summary>
     public (long Original, long Replay) MemoryBytes =>

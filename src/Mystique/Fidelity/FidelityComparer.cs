@@ -40,7 +40,8 @@ public static class FidelityComparer
             .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k).Count))
             .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay)).ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
         var pairs = PairsOf(original, replay);
-        var report = new FidelityReport(original, replay, time, AgainOf(original), NoiseOf(original), inTurn ? MeasuredTurn.CpuTimeError(original.Turns, replay.Turns) : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
+        var again = ComparedSide.Again(original.Processes);
+        var report = new FidelityReport(original, replay, time, again, NoiseOf(original, again), inTurn ? MeasuredTurn.CpuTimeError(original.Turns, replay.Turns) : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
             ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes), ErrorOf(original.UsedBytes, replay.UsedBytes),
             ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(pairs), OrderOf(pairs), kernels, [], notes.ToImmutable());
         return report with { Findings = [.. FindingsOf(report, countsCompare).Take(MaxFindings)] };
@@ -85,15 +86,13 @@ public static class FidelityComparer
 
     private static double? ErrorOf(double original, double replay) => original > 0 && replay > 0 ? replay / original - 1 : null;
 
-    private static ErrorInterval? AgainOf(ComparedRun original) => original.Processes is [var first, var second, ..] ? second.ErrorFrom(first) : null;
-
     /// <summary>
     /// Processes in turn tell what a perfect replay would show: the end of the interval that is farther from none. Else, half
     /// the spread of the original's medians around their middle would hide in theirs: so the whole of it counts.
     /// </summary>
-    private static double? NoiseOf(ComparedRun original)
+    private static double? NoiseOf(ComparedRun original, ErrorInterval? again)
     {
-        if (AgainOf(original) is { } again)
+        if (again is not null)
             return Math.Max(Math.Abs(again.Low), Math.Abs(again.High));
         double[] medians = [.. original.Repeats.Where(r => !r.SamplesNs.IsEmpty).Select(r => r.MedianNs)];
         return medians.Length < 2 ? null : medians.Max() / medians.Min() - 1;

@@ -25,7 +25,7 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         using var replay = ReplaySession.Start(source, _worker, options, progress);
         return new TurnComparison(replay, options, rounds, progress).Run(
             OriginalReader.OfCapture(capture, source) with { Name = workload },
-            [.. new[] { original, again }.Select(process => (Func<int, ComparedTurn>)(count => ComparedTurn.Of(Iterate(process, count, "running the original"))))]);
+            [.. new[] { original, again }.Select(process => (Func<int, MeasuredTurn>)(count => MeasuredTurn.Of(Iterate(process, count, "running the original"))))]);
     }
 
     private WorkerClient StartOriginal()

@@ -25,31 +25,31 @@ internal sealed class TurnComparison(ReplaySession session, ReplayOptions option
 
     private const string Stage = "measuring in turn";
 
+    private readonly bool _hasPace = session.Package.Plan.Times is not null;
     private readonly List<double> _shares = []; // What the replay's calls take between waits, of an iteration of the original, by round.
 
     /// <summary>Measures.</summary>
     /// <param name="captured">What the original's capture tells of it.</param>
     /// <param name="originals">Each gives a process of the original a turn of so many iterations.</param>
     /// <exception cref="Diagnostics.MystiqueException">One of them cannot run (MYS4xx).</exception>
-    public ComparisonResult Run(ComparedRun captured, IReadOnlyList<Func<int, ComparedTurn>> originals)
+    public ComparisonResult Run(ComparedRun captured, IReadOnlyList<Func<int, MeasuredTurn>> originals)
     {
         var verification = session.Verify();
         session.Iterate(Math.Max(1, options.Warmup), "warming up the replay");
-        var first = originals.Select(o => o(1)).ToArray();
+        var first = originals.Select(o => o(1)).ToArray(); // All of them: they are to have started before turns count.
         int count = options.Iterations > 0 ? options.Iterations : (int)Math.Clamp(TurnNs / first[0].Times.MedianNs, 1, MaxIterations);
-        bool hasPace = session.Package.Plan.Times is not null;
-        for (int i = 0; hasPace && i < FirstRounds; i++)
+        for (int i = 0; _hasPace && i < FirstRounds; i++)
         {
             progress("learning the pace", i, FirstRounds);
-            Note(originals[0](count), _shares.Count == 0 ? session.Iterate(count, Stage) : Paced(count));
+            Note(originals[0](count), Paced(count));
         }
-        var ofOriginals = originals.Select(_ => new List<ComparedTurn>()).ToArray();
-        var (flatOut, paced) = (new List<ComparedTurn>(), new List<ComparedTurn>());
+        var ofOriginals = originals.Select(_ => new List<MeasuredTurn>()).ToArray();
+        var (flatOut, paced) = (new List<MeasuredTurn>(), new List<MeasuredTurn>());
         WorkerResponse last = null!;
         Action[] round =
         [
             () => ofOriginals[0].Add(originals[0](count)),
-            () => paced.Add(ComparedTurn.Of(last = Paced(count))),
+            () => paced.Add(MeasuredTurn.Of(last = Paced(count))),
             .. originals.Zip(ofOriginals).Skip(1).Select(o => (Action)(() => o.Second.Add(o.First(count)))),
             () => flatOut.Add(FlatOut(count)),
         ];
@@ -61,29 +61,29 @@ internal sealed class TurnComparison(ReplaySession session, ReplayOptions option
             Note(ofOriginals[0][^1], last);
         }
         session.RunFlatOut();
-        var replay = ComparedSide.Of(paced);
-        var result = ReplayRunner.Finish(session, options with { Pace = hasPace ? ReplayPace.Recorded : ReplayPace.None, Iterations = count }, verification, last,
+        var replay = new ComparedSide([.. paced]);
+        var result = ReplayRunner.Finish(session, options with { Pace = _hasPace ? ReplayPace.Recorded : ReplayPace.None, Iterations = count }, verification, last,
             replay.Times, last.BaselineBytes + replay.UsedBytes, replay.CpuTimeNs, replay.System);
-        return new ComparisonResult(captured, [.. ofOriginals.Select(ComparedSide.Of)], replay, ComparedSide.Of(flatOut), result);
+        return new ComparisonResult(captured, [.. ofOriginals.Select(turns => new ComparedSide([.. turns]))], replay, new ComparedSide([.. flatOut]), result);
     }
 
-    private void Note(ComparedTurn original, WorkerResponse replay)
+    private void Note(MeasuredTurn original, WorkerResponse replay)
     {
         var times = new SampleStatistics(replay.SamplesNs!.Value);
         double waited = (replay.Pace?.WaitedNs ?? 0) / times.MeanNs;
         _shares.Add(times.MedianNs * (1 - waited) / original.Times.MedianNs);
     }
 
-    private ComparedTurn FlatOut(int count)
+    private MeasuredTurn FlatOut(int count)
     {
         session.RunFlatOut();
-        return ComparedTurn.Of(session.Iterate(count, Stage));
+        return MeasuredTurn.Of(session.Iterate(count, Stage));
     }
 
     private WorkerResponse Paced(int count)
     {
-        if (session.Package.Plan.Times is not null)
-            session.Pace(Math.Min(1, Bootstrap.MedianOf([.. _shares])));
+        if (_hasPace && _shares.Count > 0)
+            session.Pace(Bootstrap.MedianOf([.. _shares]));
         return session.Iterate(count, Stage);
     }
 }

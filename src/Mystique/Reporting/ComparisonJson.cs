@@ -29,7 +29,8 @@ public static class ComparisonJson
             json.WriteNumber("time_error_original_again", Math.Round(again.Error, 6));
         json.WriteNumber("time_error_flat_out", Math.Round(result.FlatOutError.Error, 6));
         json.WriteNumber("memory_error", Math.Round(result.MemoryError, 6));
-        json.WriteNumber("cpu_time_error", Math.Round(result.CpuTimeError, 6));
+        if (result.CpuTimeError is { } cpuTimeError)
+            json.WriteNumber("cpu_time_error", Math.Round(cpuTimeError, 6));
         ResultJson.WriteVerification(json, result.Result.Verification!);
         json.WriteEndObject();
         json.Flush();

@@ -137,7 +137,7 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_OriginalAgain_IsTheNoiseFloor()
     {
-        var original = Original with { Processes = [new ComparedSide(Turns(1, 10, 20, 15, 30), 0), new ComparedSide([.. Turns(1.01, 10, 20, 15), .. Turns(0.97, 30)], 0)] };
+        var original = Original with { Processes = [new ComparedSide(Turns(1, 10, 20, 15, 30)), new ComparedSide([.. Turns(1.01, 10, 20, 15), .. Turns(0.97, 30)])] };
         var report = FidelityComparer.Compare(original, Run("replay"));
         Assert.Equal(0.01, report.Again!.Error, 6);
         Assert.Equal(0.03, report.NoiseFloor!.Value, 6);

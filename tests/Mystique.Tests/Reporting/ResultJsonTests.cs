@@ -49,7 +49,7 @@ public class ResultJsonTests
         Snapshot.Match(Text(s => ComparisonJson.Write(result, s)), "comparison");
     }
 
-    private static ComparedSide Side(long usedBytes, double cpuTimeNs, params long[] samples) => new([new MeasuredTurn(new SampleStatistics([.. samples]), cpuTimeNs)], usedBytes);
+    private static ComparedSide Side(long usedBytes, double cpuTimeNs, params long[] samples) => new([new MeasuredTurn(new SampleStatistics([.. samples]), cpuTimeNs, usedBytes)]);
 
     [Fact]
     public void Write_Summary_MatchesTheSnapshot()

@@ -21,7 +21,7 @@ class Engine:
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
         self.externals = self.program = None
         self.kernels = compile_kernels(package, self.device, allow_trace_code)
-        self.pacer = None
+        self.learned = self.pacer = None
 
     def find_device(self, name):
         """The device that stands for the recorded ones: the one asked for, else an accelerator for what ran on one."""
@@ -118,6 +118,11 @@ class Engine:
             function()
             self.backend.synchronize()
         return run
+
+    def keep_pace(self, share=0):
+        """From now on, iterations keep the original's pace: take the time that the package says, or so much more than flat out."""
+        self.learned = self.learned or pacer_of(self)
+        self.pacer = self.learned.with_share(share) if share else self.learned
 
     def synchronize(self):
         if self.backend is not None:

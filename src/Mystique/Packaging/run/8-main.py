@@ -47,7 +47,7 @@ class Worker:
     """Answers requests, lines of JSON, until its input ends (src/Mystique/Replay/WorkerProtocol.cs)."""
 
     def __init__(self, eager):
-        self.engine, self.learned, self.eager, self.baseline, self.told = None, None, eager, 0, 0.0
+        self.engine, self.eager, self.baseline, self.told = None, eager, 0, 0.0
         self.output = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)  # What libraries print is no answer.
 
@@ -75,7 +75,6 @@ class Worker:
         command = request["command"]
         if command == "open":
             need_torch()
-            self.learned = None
             self.engine = Engine(Package(request["package"]), request.get("device", ""), request.get("threads", 0), request.get("seed", 0),
                                  request.get("libraries") or (), self.eager, request.get("allowTraceCode", False))
             return {"info": self.engine.info()}
@@ -90,9 +89,7 @@ class Worker:
             self.baseline = self.engine.start(self.progress, fall_back=False)
             return {"baselineBytes": self.baseline}
         if command == "pace":
-            self.learned = self.learned or pacer_of(self.engine)
-            self.engine.pacer = self.learned.with_share(request["share"]) if "share" in request else self.learned
-            return None
+            return self.engine.keep_pace(request.get("share", 0))
         if command == "flat_out":
             self.engine.pacer = None
             return None
