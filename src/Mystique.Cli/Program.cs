@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mystique.Cli.Commands;
 using Mystique.Diagnostics;
+using Mystique.Files;
 
 namespace Mystique.Cli;
 
@@ -8,6 +9,7 @@ internal static class Program
 {
     public static int Main(string[] args)
     {
+        Interruption.Install();
         var root = new RootCommand(
             """
             Mystique turns a PyTorch execution trace into a benchmark that anyone can run.
@@ -39,11 +41,13 @@ internal static class Program
         }
         catch (MystiqueException exception)
         {
+            Unfinished.WaitIfOver();
             Console.Error.WriteLine(exception.Message);
             return (int)exception.ExitCode;
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
+            Unfinished.WaitIfOver();
             // A bug: the text is all a user can act on, the rest helps whoever mends it.
             Console.Error.WriteLine($"MYS999: {exception.GetType().Name}: {exception.Message}");
             Console.Error.WriteLine("  where: in mystique itself");

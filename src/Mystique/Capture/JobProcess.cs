@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Mystique.Diagnostics;
+using Mystique.Files;
 
 namespace Mystique.Capture;
 
@@ -25,13 +26,14 @@ internal static partial class JobProcess
         var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false };
         prepare(start.Environment);
         Process? process = null;
+        using var shield = Interruption.Shield();
         // Before the start: a signal that comes early must not leave the job alone.
         var registrations = OperatingSystem.IsWindows() ? [] : Forwarded.Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
             // A terminal sends these to all of its processes by itself.
             if (process is { } running && !(context.Signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && !Console.IsInputRedirected))
-                _ = Kill(running.Id, NumberOf(context.Signal));
+                _ = Kill(running.Id, Interruption.NumberOf(context.Signal));
         })).ToArray();
         try
         {
@@ -60,15 +62,6 @@ internal static partial class JobProcess
             throw Problems.JobNotStarted(start.FileName, exception);
         }
     }
-
-    private static int NumberOf(PosixSignal signal) => signal switch
-    {
-        PosixSignal.SIGHUP => 1,
-        PosixSignal.SIGINT => 2,
-        PosixSignal.SIGQUIT => 3,
-        PosixSignal.SIGTERM => 15,
-        _ => (int)signal,
-    };
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int Kill(int process, int signal);

@@ -143,6 +143,10 @@ internal static class Problems
     public static MystiqueException PackageUnreadable(string path, Exception cause) =>
         new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the package again as a whole", inner: cause);
 
+    public static MystiqueException NoTemporaryFolder(string path, Exception cause) =>
+        new("MYS308", $"there is no room for temporary files: {FirstSentence(cause)}", path, "set TMPDIR to a folder that is there and can be written to",
+            inner: cause);
+
     // MYS4xx: engines and workers.
 
     public static MystiqueException NativeLibraryMissing(string path, Exception? cause) =>
