@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mystique.Diagnostics;
 using Mystique.Examples;
+using Mystique.Files;
 using Mystique.Packaging;
 using Mystique.Replay;
 using Mystique.TorchSharp;
@@ -38,7 +39,7 @@ internal static class WorkerProcess
         command.SetAction(_ =>
         {
             using var output = new StreamWriter(Console.OpenStandardOutput()) { NewLine = "\n" };
-            new WorkerHost(Console.In, output, Open).Run();
+            new WorkerHost(Console.In, output, Open, () => Interruption.EndNow((int)ExitCode.ReplayFailed)).Run();
             return (int)ExitCode.Done;
         });
         return command;

@@ -1,11 +1,10 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
-using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Files;
 
 namespace Mystique.Capture;
 
@@ -20,9 +19,17 @@ internal sealed class HeldJob(ImmutableArray<string> command, string work, Actio
 {
     private static readonly TimeSpan TimeToEnd = TimeSpan.FromSeconds(5);
 
+    private readonly List<Socket> _connections = [];
+    private CancellationTokenSource? _life;
+    private Socket? _listener;
     private Process? _process;
+    private Unfinished? _running;
+    private Unfinished? _folder;
     private Socket? _link;
     private StreamReader? _answers;
+
+    /// <summary>How long the job may take to be held for the first time, and for each turn.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(30);
 
     /// <summary>Runs iterations, after one that does not count. A job that has ended is started again; it is held for the first time after the iterations to skip.</summary>
     /// <param name="iterations">How many.</param>
@@ -46,64 +53,81 @@ internal sealed class HeldJob(ImmutableArray<string> command, string work, Actio
 
     private CaptureWindow? Ask(int iterations)
     {
+        using var limit = new CancellationTokenSource(Timeout);
         try
         {
             _link!.Send(Encoding.ASCII.GetBytes($"{iterations}\n"));
-            return _answers!.ReadLine() is { } line ? JsonSerializer.Deserialize<HookWindow>(line, SnakeJson.Compact)?.ToWindow(null) : null;
+            // One deadline for the whole answer, however it comes.
+            return _answers!.ReadLineAsync(limit.Token).AsTask().GetAwaiter().GetResult() is { } line
+                ? JsonSerializer.Deserialize<HookWindow>(line, SnakeJson.Compact)?.ToWindow(null) : null;
         }
-        catch (Exception exception) when (exception is IOException or SocketException or JsonException)
+        catch (Exception exception) when (exception is IOException or SocketException or JsonException or OperationCanceledException)
         {
-            return null; // It ended in the middle.
+            return null; // It ended in the middle, or takes too long.
         }
     }
 
     private void Start()
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        // Only this user can reach a socket in a folder that only this user can look into.
+        _folder = Unfinished.TemporaryFolder();
+        string path = Path.Combine(_folder.Path, "job");
+        _life = new CancellationTokenSource();
+        var listener = _listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            listener.Bind(new UnixDomainSocketEndPoint(path));
+        }
+        catch (Exception exception) when (exception is ArgumentException or SocketException)
+        {
+            throw Problems.NoTemporaryFolder(path, exception); // Its path is too long for a socket.
+        }
         listener.Listen();
-        string token = RandomNumberGenerator.GetHexString(32);
         var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
-        prepare(HookMode.Turns((IPEndPoint)listener.LocalEndPoint!, token), start.Environment);
-        using var ended = new CancellationTokenSource();
-        _process = JobProcess.Start(start);
+        prepare(HookMode.Turns(path), start.Environment);
+        var process = _process = JobProcess.Start(start);
+        _running = Unfinished.Of(() => Kill(process));
         _process.StandardInput.Close();
         _process.OutputDataReceived += (_, _) => { };
         _process.BeginOutputReadLine();
-        var exit = _process.WaitForExitAsync(CancellationToken.None);
-        while (_link is null)
+        var link = new TaskCompletionSource<Socket?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _ = AcceptAsync(listener, link, _life.Token);
+        Task.WaitAny([link.Task, _process.WaitForExitAsync(CancellationToken.None)], Timeout);
+        _link = link.TrySetResult(null) ? null : link.Task.Result;
+        _answers = _link is null ? null : new StreamReader(new NetworkStream(_link, ownsSocket: false), Encoding.UTF8);
+    }
+
+    /// <summary>
+    /// Takes connections as long as the job lives: each of its processes has one, and ends when it does, however this process
+    /// ends; and one of them waits to be asked for iterations. None waits for another.
+    /// </summary>
+    private async Task AcceptAsync(Socket listener, TaskCompletionSource<Socket?> link, CancellationToken end)
+    {
+        try
         {
-            var accepting = listener.AcceptAsync(ended.Token).AsTask();
-            if (Task.WaitAny(accepting, exit) != 0)
-            {
-                ended.Cancel();
-                return;
-            }
-            var link = accepting.Result;
-            if (IsJob(link, token))
-                (_link, _answers) = (link, new StreamReader(new NetworkStream(link, ownsSocket: false), Encoding.UTF8));
-            else
-                link.Dispose(); // Somebody else on this machine.
+            while (true)
+                _ = TakeAsync(await listener.AcceptAsync(end).ConfigureAwait(false), link, end);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            // The job is over.
         }
     }
 
-    /// <summary>The hook says first what only it can know.</summary>
-    private static bool IsJob(Socket link, string token)
+    /// <summary>A connection says what it is for by its first byte.</summary>
+    private async Task TakeAsync(Socket connection, TaskCompletionSource<Socket?> link, CancellationToken end)
     {
-        byte[] expected = Encoding.ASCII.GetBytes(token + "\n");
-        byte[] said = new byte[expected.Length];
         try
         {
-            link.ReceiveTimeout = (int)TimeToEnd.TotalMilliseconds;
-            int length = 0;
-            for (int read = 1; length < said.Length && read > 0; length += read)
-                read = link.Receive(said.AsSpan(length));
-            link.ReceiveTimeout = 0;
-            return CryptographicOperations.FixedTimeEquals(said, expected);
+            lock (_connections)
+                _connections.Add(connection);
+            byte[] role = new byte[1];
+            if (await connection.ReceiveAsync(role, end).ConfigureAwait(false) == 1 && role[0] == (byte)'L')
+                link.TrySetResult(connection);
         }
-        catch (SocketException)
+        catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
         {
-            return false;
+            // The job is over.
         }
     }
 
@@ -111,14 +135,35 @@ internal sealed class HeldJob(ImmutableArray<string> command, string work, Actio
     private void Stop()
     {
         _answers?.Dispose();
-        _link?.Dispose();
+        _link?.Dispose(); // The others stay: their end would kill the job before it has cleared up.
         (_answers, _link) = (null, null);
         if (_process is { } process)
         {
             if (!process.WaitForExit(TimeToEnd))
-                process.Kill(entireProcessTree: true);
+                Kill(process);
+            _running?.Dispose();
             process.Dispose();
         }
-        _process = null;
+        _life?.Cancel();
+        _listener?.Dispose();
+        lock (_connections)
+        {
+            _connections.ForEach(c => c.Dispose());
+            _connections.Clear();
+        }
+        _folder?.Dispose();
+        (_process, _folder) = (null, null);
+    }
+
+    private static void Kill(Process process)
+    {
+        try
+        {
+            process.Kill(entireProcessTree: true);
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            // It has ended by itself.
+        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json;
 
 namespace Mystique.Capture;
@@ -44,18 +43,15 @@ internal static class HookScript
             values = options.Values switch { TensorValues.None => "", TensorValues.Ranges => "ranges", _ => "values" },
             modules = options.Modules,
             mode = mode.Name,
-            host = mode.Address?.Address.ToString(),
-            port = mode.Address?.Port,
-            token = mode.Token,
+            socket = mode.Socket,
         });
     }
 }
 
 /// <summary>What the hook does in a job.</summary>
 /// <param name="Name">What the hook calls it.</param>
-/// <param name="Address">Whom it asks what to run, and tells what that took; null for nobody.</param>
-/// <param name="Token">What it says there first.</param>
-internal sealed record HookMode(string Name, IPEndPoint? Address = null, string Token = "")
+/// <param name="Socket">The socket of whoever asks it what to run, and is told what that took; empty for nobody.</param>
+internal sealed record HookMode(string Name, string Socket = "")
 {
     /// <summary>Records an iteration.</summary>
     public static HookMode Record { get; } = new("record");
@@ -64,5 +60,5 @@ internal sealed record HookMode(string Name, IPEndPoint? Address = null, string 
     public static HookMode Clock { get; } = new("clock");
 
     /// <summary>Holds the job between turns.</summary>
-    public static HookMode Turns(IPEndPoint address, string token) => new("turns", address, token);
+    public static HookMode Turns(string socket) => new("turns", socket);
 }

@@ -147,6 +147,9 @@ internal static class Problems
         new("MYS308", $"there is no room for temporary files: {FirstSentence(cause)}", path, "set TMPDIR to a folder that is there and can be written to",
             inner: cause);
 
+    public static MystiqueException PackageForbidden(string path, string why) =>
+        new("MYS309", $"the package does what a benchmark may not: {why}", path, "do not run it: no version of mystique writes such a package");
+
     // MYS4xx: engines and workers.
 
     public static MystiqueException NativeLibraryMissing(string path, Exception? cause) =>

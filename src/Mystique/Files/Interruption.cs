@@ -43,7 +43,15 @@ internal static partial class Interruption
             return;
         Unfinished.EndAll();
         // Not Environment.Exit: it waits for the main thread's finally blocks, which wait for the end.
-        Exit(128 + NumberOf(context.Signal));
+        EndNow(128 + NumberOf(context.Signal));
+    }
+
+    /// <summary>Ends this process at once: nothing that still runs in it, libtorch's threads for one, is waited for or cleared up.</summary>
+    public static void EndNow(int code)
+    {
+        if (OperatingSystem.IsWindows())
+            Environment.Exit(code);
+        Exit(code);
     }
 
     [LibraryImport("libc", EntryPoint = "_exit")]

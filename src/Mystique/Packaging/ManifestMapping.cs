@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Mystique.Planning;
-using Mystique.Selection;
 using Mystique.Traces;
 
 namespace Mystique.Packaging;
@@ -61,7 +60,6 @@ internal static class ManifestMapping
     {
         if (times is null)
             return null;
-        Check(times.IterationNs > 0 && times.RecordedNs > 0 && times.Operators.All(t => t.StartNs >= 0 && t.DurationNs >= 0), "times");
         return new PlanTimes(times.Source, times.IterationNs, times.RecordedNs,
             times.Operators.ToImmutableSortedDictionary(t => t.Node, t => new PlannedTime(t.StartNs, t.DurationNs, t.Kernels, t.DeviceNs, t.Stream ?? -1, t.Sync)),
             times.Unlinked, [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))], times.UnexplainedNs, times.DeviceNs);
@@ -74,108 +72,45 @@ internal static class ManifestMapping
         storage.IsMutated);
 
     /// <summary>Makes the plan of a manifest.</summary>
-    /// <param name="manifest">The manifest.</param>
-    /// <param name="sources">The sources of compiled kernels, by file name.</param>
-    /// <exception cref="FormatException">The manifest makes no sense.</exception>
-    public static ReplayPlan ToPlan(Manifest manifest, ImmutableSortedDictionary<string, string> sources)
+    /// <param name="manifest">The manifest; it keeps to <see cref="ManifestRules"/>.</param>
+    /// <exception cref="FormatException">Its parts do not fit each other (<see cref="ManifestChecks"/>).</exception>
+    public static ReplayPlan ToPlan(Manifest manifest)
     {
-        var schemas = manifest.Schemas.Select(SchemaParser.Parse).ToArray();
-        var storages = manifest.Storages.Select((s, i) => ToStorage(s, i, manifest.Devices.Length)).ToImmutableArray();
-        var tensors = manifest.Tensors.Select((t, i) => ToTensor(t, i, storages)).ToImmutableArray();
-        var operators = manifest.Operators.Select((o, i) => ToOperator(o, i, schemas, tensors.Length)).ToImmutableArray();
+        var schemas = manifest.Schemas.Select(SchemaParser.Parse).ToImmutableArray();
+        new ManifestChecks(manifest, schemas).Check();
         var source = manifest.Source;
         return new ReplayPlan(
-            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators, source.HasStrides, source.HasBackward) { Notes = source.Notes ?? [] },
-            manifest.Devices, storages, tensors, operators,
-            [.. manifest.Replaced.Select((r, i) => new ReplacedOperator(r.Node, r.Operator, (Remedy)IndexOf(RemedyNames, r.Remedy, $"replaced[{i}].remedy"), r.By ?? "", r.Reason))])
+            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators,
+                source.HasStrides, source.HasBackward)
+            { Notes = source.Notes ?? [] },
+            manifest.Devices, [.. manifest.Storages.Select(ToStorage)], [.. manifest.Tensors.Select(ToTensor)],
+            [.. manifest.Operators.Select(o => ToOperator(o, schemas[o.Schema]))],
+            [.. manifest.Replaced.Select(r => new ReplacedOperator(r.Node, r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By ?? "", r.Reason))])
         {
-            KernelSources = sources,
             Times = ToTimes(manifest.Times),
             Reference = manifest.Original?.Checked(),
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
         };
     }
 
-    private static Substitution ToSubstitution(ManifestSubstitution row, int index)
-    {
-        Check(TableText.IsOperatorName(row.Operator) && row.Calls.All(c => TableText.IsOperatorName(c.Operator) && c.Args.All(a => a.Length == 2)), $"substitutions[{index}]");
-        return new Substitution(row.Operator, row.Argument is { } argument ? (argument, row.Is ?? 0) : null, row.Always,
+    private static Substitution ToSubstitution(ManifestSubstitution row) =>
+        new(row.Operator, row.Argument is { } argument ? (argument, row.Is!.Value) : null, row.Always,
             [.. row.Calls.Select(c => new SubstituteCall(c.Results, c.Like ?? "", c.Operator, [.. c.Args.Select(a => (a[0], a[1]))]))]);
-    }
 
-    private static PlannedStorage ToStorage(ManifestStorage storage, int index, int deviceCount)
-    {
-        Check(storage.Bytes >= 0 && storage.Device >= 0 && storage.Device < deviceCount, $"storages[{index}]");
-        Initializer? initializer = null;
-        if (storage.Init is { } init)
-        {
-            string place = $"storages[{index}].init";
-            int kind = IndexOf(KindNames, init.Kind, place);
-            var type = ToType(init.Dtype, place + ".dtype");
-            Check(init.Low <= init.High && type.SizeBytes() > 0 && init.Parameter is >= 0 and < long.MaxValue && double.IsFinite(init.Low) && double.IsFinite(init.High), place);
-            initializer = new Initializer((InitializerKind)kind, type, init.Low, init.High, init.Parameter) { Data = [.. init.Data ?? []] };
-            Check(initializer.Kind != InitializerKind.Recorded || initializer.Data.Length == storage.Bytes, place + ".data");
-        }
-        return new PlannedStorage(storage.Bytes, storage.Device, initializer, storage.Mutated);
-    }
+    private static PlannedStorage ToStorage(ManifestStorage storage) => new(storage.Bytes, storage.Device,
+        storage.Init is { } init
+            ? new Initializer((InitializerKind)Array.IndexOf(KindNames, init.Kind), ToType(init.Dtype), init.Low, init.High, init.Parameter)
+            { Data = [.. init.Data ?? []] }
+            : null,
+        storage.Mutated);
 
-    private static PlannedTensor ToTensor(ManifestTensor tensor, int index, ImmutableArray<PlannedStorage> storages)
-    {
-        string place = $"tensors[{index}]";
-        Check(tensor.Storage >= -1 && tensor.Storage < storages.Length, place + ".storage");
-        if (tensor.Storage < 0)
-            return PlannedTensor.Undefined;
-        var type = ToType(tensor.Dtype, place + ".dtype");
-        Check(!tensor.Shape.IsDefault && !tensor.Strides.IsDefault && tensor.Shape.Length == tensor.Strides.Length
-            && tensor.Shape.All(s => s >= 0) && tensor.Offset >= 0, place);
-        long bytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, type.SizeBytes());
-        Check(bytes <= storages[tensor.Storage].SizeBytes, $"{place}, which reaches beyond its storage,");
-        return new PlannedTensor(tensor.Storage, type, tensor.Shape, tensor.Strides, tensor.Offset, tensor.External, tensor.Number);
-    }
+    private static PlannedTensor ToTensor(ManifestTensor tensor) => tensor.Storage < 0 ? PlannedTensor.Undefined
+        : new PlannedTensor(tensor.Storage, ToType(tensor.Dtype), tensor.Shape, tensor.Strides, tensor.Offset, tensor.External, tensor.Number);
 
-    private static PlannedOperator ToOperator(ManifestOperator op, int index, OperatorSchema[] schemas, int tensorCount)
-    {
-        string place = $"operators[{index}]";
-        Check(op.Schema >= 0 && op.Schema < schemas.Length, place + ".schema");
-        var schema = schemas[op.Schema];
-        Check(op.Args.Length == schema.Arguments.Length && op.Outs.Length == schema.Returns.Length, place);
-        var arguments = op.Args.Select((a, i) =>
-        {
-            Check(a.T is null != a.V is null, $"{place}.args[{i}]");
-            if (a.V is { } literal)
-            {
-                Check(OperatorSupport.IsFit(schema.Arguments[i].Type, literal.Value), $"{place}.args[{i}]");
-                return new PlannedArgument([], literal.Value);
-            }
-            bool isList = schema.Arguments[i].Type.AsList is not null;
-            Check(schema.Arguments[i].Type.BaseName == "Tensor" && (isList || a.T!.Value.Length == 1), $"{place}.args[{i}]");
-            Check(a.T!.Value.All(s => s >= (isList ? -1 : 0) && s < tensorCount), $"{place}.args[{i}]");
-            return new PlannedArgument(a.T.Value, null, a.P);
-        });
-        var results = op.Outs.Select((o, i) =>
-        {
-            Check(!o.IsDefault && o.All(s => s >= -1 && s < tensorCount), $"{place}.outs[{i}]");
-            return new PlannedResult(o);
-        });
-        return new PlannedOperator(op.Node, schema, [.. arguments], [.. results], (OperatorRole)IndexOf(RoleNames, op.Role, place + ".role")) { KernelFile = op.Kernel ?? "" };
-    }
+    private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) => new(op.Node, schema,
+        [.. op.Args.Select(a => a.V is { } literal ? new PlannedArgument([], literal.Value) : new PlannedArgument(a.T!.Value, null, a.P))],
+        [.. op.Outs.Select(o => new PlannedResult(o))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
+    { KernelFile = op.Kernel ?? "" };
 
-    private static int IndexOf(string?[] names, string? name, string place)
-    {
-        int index = Array.IndexOf(names, name);
-        Check(index >= 0, place);
-        return index;
-    }
-
-    private static ScalarType ToType(string name, string place)
-    {
-        Check(ScalarTypes.TryFromTorchName(name, out var type), place);
-        return type;
-    }
-
-    private static void Check(bool isRight, string place)
-    {
-        if (!isRight)
-            throw new FormatException($"{place} makes no sense");
-    }
+    private static ScalarType ToType(string name) => ScalarTypes.TryFromTorchName(name, out var type) ? type : throw new FormatException($"{name} is no element type");
 }

@@ -9,33 +9,93 @@ namespace Mystique.Packaging;
 /// <summary>A package on disk.</summary>
 internal static class PackageFiles
 {
-    /// <summary>A program of 100,000 operators is 40 MB.</summary>
-    private const long MaxProgramBytes = 1L << 30;
+    /// <summary>A program of 100,000 operators is 40 MB, and so is its manifest.</summary>
+    private const long MaxBytes = 1L << 29;
 
     private const string KernelFolder = "kernels";
 
     public static BenchmarkPackage Read(string manifestPath)
     {
         string directory = Path.GetDirectoryName(Path.GetFullPath(manifestPath))!;
-        Manifest? manifest;
+        // The names of its files are fixed: a manifest cannot point out of its folder.
+        string programPath = Path.Combine(directory, BenchmarkPackage.ProgramFile);
+        byte[] manifest, program;
         try
         {
-            using var stream = File.OpenRead(manifestPath);
-            manifest = JsonSerializer.Deserialize<Manifest>(stream, SnakeJson.Compact);
-        }
-        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException)
-        {
-            throw Problems.ManifestInvalid(manifestPath, exception);
+            manifest = ReadBytes(manifestPath);
+            program = ReadBytes(programPath);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw Problems.PackageUnreadable(manifestPath, exception);
+            throw Problems.PackageUnreadable(exception is FileNotFoundException { FileName: { } name } ? name : directory, exception);
         }
-        if (manifest?.Format != Manifest.FormatName)
-            throw Problems.ManifestInvalid(manifestPath, new FormatException($"its format is not \"{Manifest.FormatName}\""));
-        if (manifest.FormatVersion != Manifest.CurrentVersion)
-            throw Problems.PackageVersionUnknown(manifestPath, manifest.FormatVersion, Manifest.CurrentVersion);
-        return ReadProgram(manifest, manifestPath, directory);
+        var package = Read(manifest, program, manifestPath, programPath, out var kernels);
+        return package with { Plan = package.Plan with { KernelSources = ReadKernels(kernels, directory) } };
+    }
+
+    /// <summary>Reads a package from its parts: holds it to the rules, and looks through its program.</summary>
+    /// <param name="manifestBytes">The manifest.</param>
+    /// <param name="program">The program.</param>
+    /// <param name="manifestPath">What to call the manifest in messages.</param>
+    /// <param name="programPath">What to call the program.</param>
+    /// <param name="kernels">The sources of kernels that the manifest lists; the package has none of them yet.</param>
+    /// <exception cref="MystiqueException">It is no package, or one that does what a benchmark may not (MYS301 to MYS303, MYS309).</exception>
+    internal static BenchmarkPackage Read(byte[] manifestBytes, byte[] program, string manifestPath, string programPath,
+        out ImmutableArray<ManifestSourceFile> kernels)
+    {
+        var (manifest, plan, schedule) = ReadManifest(manifestBytes, manifestPath);
+        kernels = manifest.Kernels ?? [];
+        string digest = BenchmarkPackage.DigestOf(program);
+        if (digest != manifest.Program.Sha256)
+            throw Problems.PackageDisagrees(programPath, "the program is not the one that the manifest was written with (its SHA-256 differs)");
+        try
+        {
+            string code = TorchScriptArchive.ReadCode(program);
+            if (ProgramInspector.WhyNot(code, plan, schedule) is { } why)
+                throw Problems.PackageForbidden(programPath, why);
+        }
+        catch (InvalidDataException exception)
+        {
+            throw Problems.PackageDisagrees(programPath, $"the program is no TorchScript archive of this tool ({exception.Message})");
+        }
+        return new BenchmarkPackage(plan, schedule, [.. program], digest);
+    }
+
+    private static (Manifest Manifest, ReplayPlan Plan, ImmutableArray<ScheduledCall> Schedule) ReadManifest(byte[] bytes, string path)
+    {
+        try
+        {
+            using var document = ManifestRules.Parse(bytes);
+            var root = document.RootElement;
+            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("format", out var format) || format.ValueKind != JsonValueKind.String
+                || !format.ValueEquals(Manifest.FormatName))
+                throw new FormatException($"its format is not \"{Manifest.FormatName}\"");
+            if (root.TryGetProperty("format_version", out var version) && version.ValueKind == JsonValueKind.Number && version.TryGetInt32(out int number)
+                && number != Manifest.CurrentVersion)
+                throw Problems.PackageVersionUnknown(path, number, Manifest.CurrentVersion);
+            ManifestRules.Check(root);
+            var manifest = root.Deserialize<Manifest>(SnakeJson.Compact)!;
+            var plan = ManifestMapping.ToPlan(manifest);
+            if (PackagePolicy.WhyNot(plan) is { } why)
+                throw Problems.PackageForbidden(path, why);
+            return (manifest, plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count)
+            {
+                Stream = c.Stream,
+                Waits = c.Wait ?? [],
+                HostWaits = c.Sync,
+            })]);
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or ArgumentException or InvalidOperationException)
+        {
+            throw Problems.ManifestInvalid(path, exception);
+        }
+    }
+
+    private static byte[] ReadBytes(string path)
+    {
+        if (new FileInfo(path) is { Exists: true, Length: > MaxBytes })
+            throw Problems.PackageDisagrees(path, "the file is too large to be of a package");
+        return File.ReadAllBytes(path);
     }
 
     public static void Write(BenchmarkPackage package, string directory)
@@ -109,74 +169,18 @@ internal static class PackageFiles
         writer.WriteLine("\n}");
     }
 
-    private static BenchmarkPackage ReadProgram(Manifest manifest, string manifestPath, string directory)
-    {
-        // The program's name is fixed: a manifest cannot point out of its folder.
-        string programPath = Path.Combine(directory, BenchmarkPackage.ProgramFile);
-        byte[] archive;
-        string code;
-        try
-        {
-            if (new FileInfo(programPath) is { Exists: true, Length: > MaxProgramBytes })
-                throw Problems.PackageDisagrees(programPath, "the program is too large to be one");
-            archive = File.ReadAllBytes(programPath);
-            code = TorchScriptArchive.ReadCode(archive);
-        }
-        catch (InvalidDataException exception)
-        {
-            throw Problems.PackageDisagrees(programPath, $"the program is no TorchScript archive of this tool ({exception.Message})");
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Problems.PackageUnreadable(programPath, exception);
-        }
-        string digest = BenchmarkPackage.DigestOf(archive);
-        if (digest != manifest.Program?.Sha256)
-            throw Problems.PackageDisagrees(programPath, "the program is not the one that the manifest was written with (its SHA-256 differs)");
-        try
-        {
-            var plan = ManifestMapping.ToPlan(manifest, ReadKernels(manifest, directory));
-            CheckSchedule(manifest, code, plan.Operators.Length);
-            return new BenchmarkPackage(plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count) { Stream = c.Stream, Waits = c.Wait ?? [], HostWaits = c.Sync })], [.. archive], digest);
-        }
-        catch (Exception exception) when (exception is FormatException or ArgumentException or NullReferenceException or InvalidOperationException)
-        {
-            throw Problems.ManifestInvalid(manifestPath, exception);
-        }
-    }
-
     /// <summary>The sources of compiled kernels: plain files of the folder, as they were when the package was written.</summary>
-    private static ImmutableSortedDictionary<string, string> ReadKernels(Manifest manifest, string directory)
+    private static ImmutableSortedDictionary<string, string> ReadKernels(ImmutableArray<ManifestSourceFile> kernels, string directory)
     {
         var sources = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
-        if (manifest.Kernels is not { } kernels)
-            return sources.ToImmutable();
         string path = Path.Combine(directory, KernelFolder);
         var folder = ResourceFolder.At(path);
         foreach (var kernel in kernels)
         {
-            if (folder?.Read(kernel.File, MaxProgramBytes) is not { } bytes || BenchmarkPackage.DigestOf(bytes) != kernel.Sha256)
+            if (folder?.Read(kernel.File, MaxBytes) is not { } bytes || BenchmarkPackage.DigestOf(bytes) != kernel.Sha256)
                 throw Problems.PackageDisagrees(path, $"the kernel {kernel.File} is not there, or not as it was (its SHA-256 differs)");
             sources[kernel.File] = Encoding.UTF8.GetString(bytes);
         }
         return sources.ToImmutable();
-    }
-
-    private static void CheckSchedule(Manifest manifest, string code, int operatorCount)
-    {
-        int next = 0;
-        for (int i = 0; i < manifest.Schedule.Length; i++)
-        {
-            var call = manifest.Schedule[i];
-            if (call.First != next || call.Count < 1)
-                throw new FormatException($"schedule[{i}] does not go on where the call before it ended");
-            if (!code.Contains($"  def {call.Call}(self", StringComparison.Ordinal))
-                throw new FormatException($"schedule[{i}] calls {call.Call}, which the program does not have");
-            if (call.Wait is { } waits && waits.Any(w => w < 0 || w >= i))
-                throw new FormatException($"schedule[{i}] waits for a call that does not come before it");
-            next += call.Count;
-        }
-        if (next != operatorCount)
-            throw new FormatException($"the schedule has {next} operators where the manifest lists {operatorCount}");
     }
 }

@@ -13,7 +13,8 @@ namespace Mystique.Packaging;
 /// </summary>
 internal sealed class ProgramGenerator
 {
-    private const string Prologue =
+    /// <summary>How each program starts: the list of tensors, and what a host does with it.</summary>
+    public static readonly string Prologue =
         """
         class Benchmark(Module):
           __parameters__ = []
@@ -43,14 +44,14 @@ internal sealed class ProgramGenerator
             s = self.slots
             return s[i]
 
-        """;
+        """.ReplaceLineEndings("\n");
 
     private readonly ReplayPlan _plan;
     private readonly int[] _firstUse;
     private readonly int[] _lastUse;
-    private readonly StringBuilder _text = new(Prologue.ReplaceLineEndings("\n"));
+    private readonly StringBuilder _text = new(Prologue);
     private readonly ImmutableArray<int>.Builder _lines;
-    private int _line = Prologue.ReplaceLineEndings("\n").Count(c => c == '\n');
+    private int _line = Prologue.Count(c => c == '\n');
 
     private ProgramGenerator(ReplayPlan plan)
     {

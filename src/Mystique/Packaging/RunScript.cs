@@ -1,3 +1,5 @@
+using Mystique.Planning;
+
 namespace Mystique.Packaging;
 
 /// <summary>
@@ -9,7 +11,12 @@ internal static class RunScript
     /// <summary>Its file in a package.</summary>
     public const string FileName = "run.py";
 
-    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("run/", EmbeddedText.SharedPython));
+    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("run/", EmbeddedText.SharedPython)
+        // What it holds packages to is what the command holds them to.
+        .Replace("@@OperatorPolicy.txt@@", OperatorPolicy.Text, StringComparison.Ordinal)
+        .Replace("@@ManifestRules.json@@", ManifestRules.Text, StringComparison.Ordinal)
+        .Replace("@@Prologue@@", ProgramGenerator.Prologue, StringComparison.Ordinal)
+        .Replace("@@PickledState@@", Convert.ToHexStringLower(TorchScriptArchive.PickleState()), StringComparison.Ordinal));
 
     /// <summary>The whole file.</summary>
     public static string Text => Joined.Value;

@@ -12,9 +12,6 @@ internal static class TorchScriptArchive
     private const string Root = "benchmark";
     private const string CodePath = "code/__torch__.py";
 
-    /// <summary>The largest program text that is read back; 10,000 operators take about 3 MB.</summary>
-    private const long MaxCodeBytes = 1L << 30;
-
     /// <summary>
     /// The newest version that PyTorch 1.13 reads (<c>caffe2/serialize/versions.h</c>). An older one would do, but makes
     /// libtorch put operators' former meanings in their places: <c>aten::div</c> before version 4, for one.
@@ -41,15 +38,19 @@ internal static class TorchScriptArchive
     }
 
     /// <summary>The program's text.</summary>
-    /// <exception cref="InvalidDataException">The archive is damaged, or is not one that <see cref="Write"/> made.</exception>
+    /// <exception cref="InvalidDataException">The archive is damaged, or has more in it than <see cref="Write"/> puts there.</exception>
     public static string ReadCode(byte[] archive)
     {
-        using var zip = new ZipArchive(new MemoryStream(archive), ZipArchiveMode.Read);
-        var entry = zip.GetEntry($"{Root}/{CodePath}");
-        if (entry is null || entry.Length > MaxCodeBytes)
-            throw new InvalidDataException($"it has no {Root}/{CodePath}");
-        using var reader = new StreamReader(entry.Open(), Encoding.UTF8);
-        return reader.ReadToEnd();
+        var entries = StoredZip.Read(archive);
+        (string Name, byte[]? Content)[] parts = [("data.pkl", PickleState()), (CodePath, null), ("constants.pkl", Constants), ("version", FormatVersion)];
+        if (entries.Count != parts.Length)
+            throw new InvalidDataException($"it has {entries.Count} parts where there must be {parts.Length}");
+        foreach (var (name, content) in parts)
+            if (!entries.TryGetValue($"{Root}/{name}", out var bytes) || content is not null && !bytes.Span.SequenceEqual(content))
+                throw new InvalidDataException($"its {Root}/{name} is not there, or not as it must be");
+        var code = entries[$"{Root}/{CodePath}"].Span;
+        // A program is written in ASCII: nothing can look like something else.
+        return Ascii.IsValid(code) ? Encoding.ASCII.GetString(code) : throw new InvalidDataException($"its {Root}/{CodePath} is not ASCII");
     }
 
     private static void Add(ZipArchive zip, string name, byte[] content)
@@ -61,7 +62,7 @@ internal static class TorchScriptArchive
     }
 
     /// <summary>A <c>__torch__.Benchmark</c> whose four attributes are empty lists (pickle protocol 2).</summary>
-    private static byte[] PickleState()
+    public static byte[] PickleState()
     {
         var pickle = new MemoryStream();
         void Text(string text) => pickle.Write(Encoding.ASCII.GetBytes(text));

@@ -12,7 +12,7 @@ namespace Mystique.Planning;
 internal static class CompiledKernel
 {
     /// <summary>The namespace of kernels' schemas; no operator library has it.</summary>
-    private const string Namespace = "triton";
+    public const string Namespace = "triton";
 
     private const long MaxSourceBytes = 1 << 20;
 

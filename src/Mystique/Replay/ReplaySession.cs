@@ -29,7 +29,10 @@ internal sealed class ReplaySession : IDisposable
     {
         _options = options;
         _progress = progress;
-        _fit = new TargetFit(source, options.Planning, SchemasOf, () => string.Join(", ", Engine!.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")));
+        _fit = new TargetFit(source, options.Planning, SchemasOf, () => string.Join(", ", Engine!.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
+        {
+            HasLibraries = !options.Libraries.IsDefaultOrEmpty,
+        };
         Package = BenchmarkPackage.Create(_fit.Plan);
         _workFolder = Directory.CreateTempSubdirectory("mystique-").FullName;
         _command = command;

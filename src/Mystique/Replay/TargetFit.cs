@@ -72,7 +72,7 @@ internal sealed class TargetFit(
                 continue;
             if (reason is null && adapted is not null && !substituter.IsWanted(op))
                 edits.Add(i, new PlanEdit([adapted], null));
-            else if (substituter.TryReplace(op, _failing) is { } calls)
+            else if (substituter.TryReplace(op, _failing) is { } calls && calls.All(c => OperatorPolicy.BuiltIn.WhyNot(c, HasLibraries) is null))
                 edits.Add(i, new PlanEdit(calls, Note(op, Remedy.Substitute, calls, reason ?? "the table of substitutions wants it")));
             else if (reason is null)
                 continue;
@@ -88,6 +88,9 @@ internal sealed class TargetFit(
         return true;
     }
 
+    /// <summary>Whether the user loaded libraries of operators: then namespaces that are not PyTorch's may run.</summary>
+    public bool HasLibraries { get; init; }
+
     private string? WhyNot(PlannedOperator op, out PlannedOperator? adapted)
     {
         adapted = null;
@@ -95,10 +98,15 @@ internal sealed class TargetFit(
             return _standIns[op.NodeId];
         if (!_target.TryGetValue(op.Schema.FullName, out var schema))
             return $"{targetName()} does not have this operator";
-        if (SchemaAdapter.IsSame(op.Schema, schema))
-            return null;
-        adapted = SchemaAdapter.Adapt(op, schema, out string reason);
-        return adapted is null ? $"{targetName()} has it with other arguments: {reason}" : null;
+        if (op.IsKernel)
+            return null; // It is code that the user allowed, and no operator of the target's.
+        if (OperatorPolicy.BuiltIn.WhyNot(schema, HasLibraries) is { } forbidden)
+            return forbidden;
+        bool isSame = SchemaAdapter.IsSame(op.Schema, schema);
+        if (!isSame && (adapted = SchemaAdapter.Adapt(op, schema, out string reason)) is null)
+            return $"{targetName()} has it with other arguments: {reason}";
+        // The recorded schema is the word of whoever wrote the trace: what counts is the target's.
+        return OperatorPolicy.BuiltIn.WhyNot(adapted ?? op with { Schema = schema }, HasLibraries);
     }
 
     private bool HasAll(IReadOnlyList<string> names)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Files;
 
 namespace Mystique.Replay;
 
@@ -55,6 +56,7 @@ internal sealed class WorkerClient : IDisposable
     public int Id => _process.Id;
     private readonly Queue<string> _errors = new();
     private readonly TimeSpan _timeout;
+    private readonly Unfinished _running;
 
     public WorkerClient(WorkerCommand command, TimeSpan timeout)
     {
@@ -78,6 +80,7 @@ internal sealed class WorkerClient : IDisposable
         {
             throw Problems.WorkerNotStarted(command.FileName, exception);
         }
+        _running = Unfinished.Of(Kill);
         _process.ErrorDataReceived += (_, e) => KeepError(e.Data);
         _process.BeginErrorReadLine();
     }
@@ -136,6 +139,7 @@ internal sealed class WorkerClient : IDisposable
         }
         if (!_process.WaitForExit(2000))
             Kill();
+        _running.Dispose();
         _process.Dispose();
     }
 
@@ -175,7 +179,7 @@ internal sealed class WorkerClient : IDisposable
             _process.Kill(entireProcessTree: true);
             _process.WaitForExit();
         }
-        catch (InvalidOperationException)
+        catch (Exception exception) when (exception is InvalidOperationException or System.ComponentModel.Win32Exception)
         {
             // It has ended by itself.
         }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Mystique.Diagnostics;
@@ -6,9 +7,14 @@ using Mystique.Metrics;
 namespace Mystique.Replay;
 
 /// <summary>The worker's side: answers requests until its input ends.</summary>
-internal sealed class WorkerHost(TextReader input, TextWriter output, Func<WorkerRequest, IIterationRunner> open)
+/// <param name="input">The requests.</param>
+/// <param name="output">Where answers go.</param>
+/// <param name="open">Opens what runs.</param>
+/// <param name="abandoned">Called where the input has ended and a request still runs after a second: nobody waits for its answer.</param>
+internal sealed class WorkerHost(TextReader input, TextWriter output, Func<WorkerRequest, IIterationRunner> open, Action? abandoned = null)
 {
     private const int ProgressIntervalMs = 100;
+    private const int TimeToEndMs = 1000;
 
     /// <summary>
     /// After so many iterations all state is restored, and an iteration runs that is not measured. Restoring writes to
@@ -23,7 +29,12 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
 
     public void Run()
     {
-        while (input.ReadLine() is { } line)
+        using var requests = new BlockingCollection<string>();
+        using var done = new ManualResetEventSlim();
+        // Read beside the work: whoever asks may end in the middle of it, by whatever signal, and this process ends then too.
+        var listening = new Thread(() => Listen(requests, done)) { IsBackground = true, Name = "requests" };
+        listening.Start();
+        foreach (string line in requests.GetConsumingEnumerable())
         {
             WorkerResponse response;
             try
@@ -41,6 +52,17 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
             Send(response);
         }
         _runner?.Dispose();
+        done.Set();
+        listening.Join();
+    }
+
+    private void Listen(BlockingCollection<string> requests, ManualResetEventSlim done)
+    {
+        while (input.ReadLine() is { } line)
+            requests.Add(line);
+        requests.CompleteAdding();
+        if (!done.Wait(TimeToEndMs))
+            abandoned?.Invoke();
     }
 
     private WorkerResponse Answer(WorkerRequest request)

@@ -45,6 +45,12 @@ def _start():
     if _SETTINGS and sys.version_info >= (3, 7):
         sys.modules["_mystique_capture"] = sys.modules[__name__]  # The job's own sitecustomize takes the name.
         sys.meta_path.insert(0, _TorchFinder())
+        if '"mode":"turns"' in _SETTINGS:
+            try:
+                import json
+                _end_with(json.loads(_SETTINGS)["socket"])
+            except Exception:  # Who would measure it is gone.
+                os._exit(0)
         try:
             with open(os.path.join(here, "..", "started"), "a", encoding="utf-8"):
                 pass

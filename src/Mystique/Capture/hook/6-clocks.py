@@ -23,6 +23,39 @@ class _Clock:
         self.iterations.stop()
 
 
+def _connect(path, role):
+    """A connection to whoever measures the job, through a socket that only this user can reach: L, to be asked for iterations; W, to end with it."""
+    import socket
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    link.connect(path)
+    link.sendall(role)
+    return link
+
+
+def _end_with(path):
+    """Has this process end at once when whoever measures it is gone, whatever it does then: the system kills it when the connection ends."""
+    global _watch
+    _watch = _connect(path, b"W")
+    import fcntl
+    import signal
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(_watch, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(_watch, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(_watch, fcntl.F_SETFL, fcntl.fcntl(_watch, fcntl.F_GETFL) | os.O_ASYNC)
+    else:
+        import threading
+        threading.Thread(target=lambda: (_watch.recv(1), os._exit(0)), daemon=True).start()
+
+
+def _end_with_parent():
+    """Has this process end when its parent does, stopped or not (prctl(2), PR_SET_PDEATHSIG)."""
+    try:
+        import ctypes
+        ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+    except (OSError, AttributeError):
+        pass
+
+
 class _Turns:
     """For `mystique bench`: holds the job between iterations until it is asked for some, and tells what they took.
 
@@ -31,8 +64,8 @@ class _Turns:
     """
 
     def __init__(self, torch, settings):
-        self.torch, self.address, self.skip = torch, (settings["host"], settings["port"]), max(1, settings["skip"])
-        self.token, self.link, self.window, self.asked, self.left = settings["token"], None, None, 0, self.skip
+        self.torch, self.socket, self.skip = torch, settings["socket"], max(1, settings["skip"])
+        self.link, self.window, self.asked, self.left = None, None, 0, self.skip
         self.baseline = _anonymous_bytes()
         self.iterations = _Iterations(torch, self.on_end, self.on_begin, lambda profile: False)
 
@@ -74,10 +107,8 @@ class _Turns:
             self.window.mark()
 
     def connect(self):
-        import socket
-        self.link = socket.create_connection(self.address)
+        self.link = _connect(self.socket, b"L")
         self.lines = self.link.makefile("r", encoding="utf-8")
-        self.link.sendall((self.token + "\n").encode())
 
     def wait(self):
         """Holds the job, and the processes that load its data, until iterations are asked for."""
@@ -98,6 +129,8 @@ class _Turns:
         """The other side sees that the connection ends."""
 
     def in_child(self):
+        """A forked process, most often a worker that loads data, ends with the process that it belongs to, held or not."""
+        _end_with_parent()
         self.iterations.stop()
         if self.link is not None:
             self.lines.close()

@@ -10,12 +10,20 @@ import base64
 import collections
 import contextlib
 import hashlib
+import io
 import json
 import os
 import platform
+import queue
+import re
+import signal
+import stat
+import struct
 import sys
 import tempfile
+import threading
 import time
+import unicodedata
 
 FORMAT_VERSION = 2
 RESULT_VERSION = 3
@@ -33,8 +41,15 @@ class Problem(Exception):
     """Something that the user can act on: what is wrong, where, and the way out."""
 
     def __init__(self, id, what, where, way_out, exit_code=2):
+        id, what, where, way_out = self.parts = [printable(part) for part in (id, what, where, way_out)]
         super().__init__(f"{id}: {what}\n  where: {where}\n  way out: {way_out}")
-        self.parts, self.exit_code = [id, what, where, way_out], exit_code
+        self.exit_code = exit_code
+
+
+def printable(text):
+    """A text as it may reach a terminal: what is no character of a line is written as its number."""
+    return "".join(c if c.isprintable() or unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp", "Cs")
+                   else f"\\x{ord(c):02x}" if ord(c) < 0x100 else f"\\u{ord(c):04x}" for c in str(text))
 
 
 def need_torch():
@@ -54,31 +69,74 @@ def first_line(error):
 # The package.
 
 class Package:
-    """The manifest (benchmark.json) and where the program (program.pt) is; docs/package-format.md names the fields."""
+    """The manifest (benchmark.json) and the program (program.pt), both held to the rules; docs/package-format.md names the fields."""
 
     def __init__(self, folder):
-        self.program_path = os.path.join(folder, "program.pt")
-        path = os.path.join(folder, "benchmark.json")
-        try:
-            with open(path, encoding="utf-8") as file:
-                m = json.load(file)
-            with open(self.program_path, "rb") as file:
-                digest = hashlib.sha256(file.read()).hexdigest()
-        except OSError as error:
-            raise Problem("MYS306", f"the package cannot be read: {error.strerror}", error.filename, "copy the package again as a whole")
-        except ValueError as error:
-            raise Problem("MYS301", f"the manifest makes no sense: {error}", path, "generate the package again")
-        if not isinstance(m, dict) or m.get("format") != "mystique-benchmark":
-            raise Problem("MYS301", 'the manifest makes no sense: its format is not "mystique-benchmark"', path, "generate the package again")
-        if m["format_version"] != FORMAT_VERSION:
-            raise Problem("MYS302", f"the package's format version {m['format_version']} is not known: {FORMAT_VERSION} is", path,
-                          "use the run.py or the mystique that wrote it, or generate it again")
-        if digest != m["program"]["sha256"]:
-            raise Problem("MYS303", "the package's manifest and program disagree: the program is not the one that the manifest was written with"
-                          " (its SHA-256 differs)", self.program_path, "generate the package again, or copy it again as a whole")
-        self.manifest, self.path = m, path
-        self.names = [s[:s.index("(")] for s in m["schemas"]]  # With the overload: aten::add.Tensor.
+        self.path, self.program_path = os.path.join(folder, "benchmark.json"), os.path.join(folder, "program.pt")
+        self.manifest, self.schemas, self.program = read_package(read_plain(self.path), read_plain(self.program_path), self.path, self.program_path)
+        m = self.manifest
+        self.kernels = {k["file"]: read_kernel(folder, k) for k in m.get("kernels", ())}
+        self.names = [schema.name for schema in self.schemas]  # With the overload: aten::add.Tensor.
         self.times = {t["node"]: t for t in (m.get("times") or {}).get("operators", [])}
 
     def name_of(self, op):
         return self.names[op["schema"]]
+
+
+def read_plain(path):
+    """The bytes of a plain file, which a folder of somebody else's may not have in its place."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise Problem("MYS306", "the package cannot be read: it is no plain file", path, "copy the package again as a whole")
+        if os.path.getsize(path) > MAX_FILE_BYTES:
+            raise Problem("MYS303", "the package's manifest and program disagree: the file is too large to be of a package", path,
+                          "generate the package again, or copy it again as a whole")
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise Problem("MYS306", f"the package cannot be read: {error.strerror}", error.filename, "copy the package again as a whole")
+
+
+def read_kernel(folder, kernel):
+    """The source of a compiled kernel: a plain file in the package's own folder, as it was when the package was written."""
+    folder = os.path.join(folder, "kernels")
+    path = os.path.join(folder, kernel["file"])
+    if not os.path.islink(folder) and not os.path.islink(path) and os.path.isfile(path):
+        source = read_plain(path)
+        if hashlib.sha256(source).hexdigest() == kernel["sha256"]:
+            return source
+    raise Problem("MYS303", f"the package's manifest and program disagree: the kernel {kernel['file']} is not there, or not as it was (its SHA-256 differs)",
+                  folder, "generate the package again, or copy it again as a whole")
+
+
+def read_package(manifest, program, path, program_path):
+    """The manifest, its schemas and the program's text, held to the rules."""
+    again = "generate the package again, or copy it again as a whole"
+    try:
+        m = parse_manifest(manifest)
+        hold(isinstance(m, dict) and m.get("format") == "mystique-benchmark", 'its format, which is not "mystique-benchmark",')
+        version = m.get("format_version")
+        if isinstance(version, int) and not isinstance(version, bool) and version != FORMAT_VERSION and -1 << 31 <= version < 1 << 31:
+            raise Problem("MYS302", f"the package's format version {version} is not known: {FORMAT_VERSION} is", path,
+                          "use the run.py or the mystique that wrote it, or generate it again")
+        schemas = check_manifest(m)
+    except Broken as broken:
+        raise Problem("MYS301", f"the manifest is invalid: {broken}", path, "generate the package again")
+    forbidden = why_not_package(m, schemas)
+    if forbidden:
+        raise forbidden_problem(forbidden, path)
+    if hashlib.sha256(program).hexdigest() != m["program"]["sha256"]:
+        raise Problem("MYS303", "the package's manifest and program disagree: the program is not the one that the manifest was written with"
+                      " (its SHA-256 differs)", program_path, again)
+    try:
+        code = code_of(program)
+    except ValueError as error:
+        raise Problem("MYS303", f"the package's manifest and program disagree: the program is no TorchScript archive of this tool ({error})", program_path, again)
+    forbidden = why_not_program(code, m, schemas)
+    if forbidden:
+        raise forbidden_problem(forbidden, program_path)
+    return m, schemas, program
+
+
+def forbidden_problem(why, path):
+    return Problem("MYS309", f"the package does what a benchmark may not: {why}", path, "do not run it: no version of mystique writes such a package")

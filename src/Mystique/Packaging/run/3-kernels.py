@@ -3,28 +3,19 @@
 def compile_kernels(package, device, allowed):
     """By place, functions that launch the Triton kernels of a package, where that is allowed and this PyTorch can compile them."""
     kernels, compiled = {}, {}
-    digests = {k["file"]: k["sha256"] for k in package.manifest.get("kernels", ())}
     for i, op in enumerate(package.manifest["operators"] if allowed else ()):
         file = op.get("kernel")
         if file is None:
             continue
         if file not in compiled:
-            compiled[file] = compile_kernel(package, file, digests.get(file), package.name_of(op).split("::")[1], device)
+            compiled[file] = compile_kernel(package.kernels[file], package.name_of(op).split("::")[1], device)
         kernels[i] = compiled[file]
     return kernels
 
 
-def compile_kernel(package, file, digest, name, device):
+def compile_kernel(source, name, device):
     """A function that launches a kernel that torch.compile made, on the current stream, with the arguments that were recorded."""
-    path = os.path.join(os.path.dirname(package.path), "kernels", os.path.basename(file))
-    try:
-        with open(path, encoding="utf-8") as source:
-            text = source.read()
-    except OSError as error:
-        raise Problem("MYS306", f"the package cannot be read: {error.strerror}", path, "copy the package again as a whole")
-    if file != os.path.basename(file) or hashlib.sha256(text.encode()).hexdigest() != digest:
-        raise Problem("MYS303", f"the package's manifest and program disagree: the kernel {file} is not as it was (its SHA-256 differs)", path,
-                      "generate the package again, or copy it again as a whole")
+    text = source.decode("utf-8", "replace")
     try:
         try:
             from torch._inductor.async_compile import AsyncCompile
@@ -36,7 +27,7 @@ def compile_kernel(package, file, digest, name, device):
             kernel = AsyncCompile().triton("triton_", text, device_str=device.type)
         kernel = kernel.result() if hasattr(kernel, "result") else kernel
     except Exception as error:
-        raise Problem("MYS415", f"the kernel {name} cannot be compiled here: {first_line(error)}", path,
+        raise Problem("MYS415", f"the kernel {name} cannot be compiled here: {first_line(error)}", "the package's kernels",
                       "run it on a PyTorch with Triton for this device, or without --allow-trace-code", 1)
 
     def launch(*arguments):

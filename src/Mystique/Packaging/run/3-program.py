@@ -1,21 +1,12 @@
 # The program, as TorchScript and operator by operator.
 
-def schemas_of(names):
-    """By full name, the schemas of those operators that this PyTorch has."""
-    wanted, found = set(names), {}
-    for schema in torch._C._jit_get_all_schemas():
-        name = f"{schema.name}.{schema.overload_name}" if schema.overload_name else schema.name
-        if name in wanted:
-            found[name] = schema
-    return found
-
-
 class ScriptProgram:
     """program.pt: a function for each call of the schedule; tensors live in a list inside it."""
 
-    def __init__(self, package, devices, kernels):
+    def __init__(self, package, devices, kernels, has_libraries):
+        self.check_target(package, has_libraries)
         torch._C._set_graph_executor_optimize(False)  # It would merge equal operators and fuse others.
-        self.module = torch.jit.load(package.program_path)
+        self.module = torch.jit.load(io.BytesIO(package.program))  # The bytes that were looked through.
         self.module.resize(len(package.manifest["tensors"]) + RESERVED_SLOTS)
         for device in devices:
             self.module.use_device(torch.empty(0, device=device))
@@ -23,6 +14,16 @@ class ScriptProgram:
         self.missing = {i: "a Triton kernel: not allowed (--allow-trace-code)" for i, op in enumerate(package.manifest["operators"])
                         if "kernel" in op and i not in kernels}
         self.substituted = {}
+
+    @staticmethod
+    def check_target(package, has_libraries):
+        """TorchScript finds an operator by its name and arguments, whatever overload a manifest names: each must be there as named, and may run."""
+        target = schemas_of(package.names)
+        for op in package.manifest["operators"]:
+            if "kernel" not in op:
+                reason = why_not_on_target(target.get(package.name_of(op)), op, has_libraries)
+                if reason:
+                    raise RuntimeError(f"{package.name_of(op)}: {reason}")
 
     def call_for(self, call, package, kernels):
         function, op = getattr(self.module, call["call"]), package.manifest["operators"][call["first"]]
@@ -43,8 +44,8 @@ class ScriptProgram:
 class EagerProgram:
     """The same operators, each called through torch.ops: for a PyTorch that does not take the program, and to look at each alone."""
 
-    def __init__(self, package, devices, kernels):
-        self.package, self.devices, self.kernels = package, devices, kernels
+    def __init__(self, package, devices, kernels, has_libraries):
+        self.package, self.devices, self.kernels, self.has_libraries = package, devices, kernels, has_libraries
         m = package.manifest
         self.tensors, self.operators, self.recorded_devices = m["tensors"], m["operators"], m["devices"]
         self.slots = [None] * len(self.tensors)
@@ -102,13 +103,14 @@ class EagerProgram:
         self.steps[index] = self.replace(index, reason)
 
     def recorded_arguments(self, op):
-        return dict(zip(argument_names(self.package.manifest["schemas"][op["schema"]]), op["args"]))
+        return dict(zip([a.name for a in self.package.schemas[op["schema"]].arguments], op["args"]))
 
     def own_step(self, op, name, recorded):
         """The function, how to make its arguments, and where its results go; or why it cannot be called."""
         schema = self.schemas.get(name)
-        if schema is None:
-            return f"PyTorch {torch.__version__} does not have this operator"
+        reason = why_not_on_target(schema, op, self.has_libraries)
+        if reason:
+            return reason
 
         def make(argument):
             if argument.name in recorded:
@@ -137,7 +139,7 @@ class EagerProgram:
         values, steps = {}, []  # What calls of the row make for each other, by name.
         for call in row["calls"]:
             schema = self.schemas.get(call["operator"])
-            if schema is None:
+            if schema is None or POLICY.why_not(Schema.parse(str(schema)), self.has_libraries):
                 return None
             given = [text for name, text in call["args"] if not name]
             named = {name: text for name, text in call["args"] if name}
@@ -173,14 +175,18 @@ class EagerProgram:
             return lambda: [value for value in (make() for make in makers) if value is not None]
         try:
             value = ast.literal_eval(text)
-            return lambda: value
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             return lambda: values[text]
+        if any(argument is None or not POLICY.is_word(argument.name, word) for word in texts_of(value)):
+            return refuse_text
+        return lambda: value
 
     def maker(self, value, argument):
         slots = value.get("t")
         if slots is None:
             made = literal(value["v"], self.recorded_devices, self.devices)
+            if argument is not None and any(not POLICY.is_word(argument.name, text) for text in texts_of(made)):
+                return refuse_text
             if argument is not None and argument.name == "pin_memory" and made is True:
                 made = False  # Page-locked memory is the business of the device that runs it.
             return lambda: made
@@ -247,26 +253,16 @@ def slots_of(op):
         yield from out
 
 
-def arguments_of(text):
-    """The texts of a schema's arguments, in order."""
-    depth, start, items = 0, text.index("(") + 1, []
-    for at in range(start - 1, len(text)):
-        depth += (text[at] in "([") - (text[at] in ")]")
-        if (text[at] == "," and depth == 1) or depth == 0:
-            items.append(text[start:at].strip().split("=")[0])
-            start = at + 1
-        if depth == 0:
-            break
-    return [item for item in items if item and item != "*"]
+def why_not_on_target(schema, op, has_libraries):
+    """Why the target's operator of a schema does not run with an operator's literal arguments; None where it does."""
+    if schema is None:
+        return f"PyTorch {torch.__version__} does not have this operator"
+    return POLICY.why_not_with(Schema.parse(str(schema)), [a.get("v") for a in op["args"]], has_libraries)
 
 
-def argument_names(text):
-    return [item.split()[-1] for item in arguments_of(text)]
-
-
-def writes(text):
-    """For each argument of a schema, whether the operator writes to it."""
-    return ["!" in item for item in arguments_of(text)]
+def refuse_text():
+    """What makes an argument whose text is no word of the policy's."""
+    raise RuntimeError("it would get a text that no operator may have")
 
 
 def literal(value, recorded_devices, devices):

@@ -11,7 +11,7 @@ class Engine:
             except OSError as error:
                 raise Problem("MYS408", f"the library of operators cannot be loaded: {first_line(error)}", library,
                               "check the path, and that it was built for this PyTorch")
-        self.package, self.seed, self.eager = package, seed, eager or not hasattr(torch.jit, "load")
+        self.package, self.seed, self.eager, self.has_libraries = package, seed, eager or not hasattr(torch.jit, "load"), bool(libraries)
         self.recorded = package.manifest["devices"]
         self.device = self.find_device(device)
         self.devices = [self.target_of(d) for d in self.recorded]
@@ -59,13 +59,13 @@ class Engine:
                 self.eager, self.fallback = True, "the table of substitutions wants other operators"
             if not self.eager:
                 try:
-                    self.program = ScriptProgram(self.package, self.devices, self.kernels)
+                    self.program = ScriptProgram(self.package, self.devices, self.kernels, self.has_libraries)
                 except RuntimeError as error:
                     if not fall_back:
                         raise
                     self.fallback = first_line(error)
             if self.program is None:
-                self.program = EagerProgram(self.package, self.devices, self.kernels)
+                self.program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries)
             baseline = baseline_bytes(self.backend)
             self.externals = Externals(self.package, self.devices, self.seed, progress)
             self.put_into(self.program)
@@ -233,7 +233,7 @@ class Engine:
         """The program whose operators can be called one by one."""
         if isinstance(self.program, EagerProgram):
             return self.program
-        program = EagerProgram(self.package, self.devices, self.kernels)
+        program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries)
         self.put_into(program)
         return program
 
@@ -256,12 +256,13 @@ class Engine:
         not_numbers, infinite = set(), set()
         for i, op in enumerate(program.operators):
             inputs = {s for a in op["args"] for s in a.get("t", ())}
-            written = {s for a, w in zip(op["args"], writes(self.package.manifest["schemas"][op["schema"]])) if w for s in a.get("t", ())}
+            schema = self.package.schemas[op["schema"]]
+            written = {s for a, w in zip(op["args"], schema.arguments) if w.is_written for s in a.get("t", ())}
             freed, program.freed[i] = program.freed[i], []
             program.run_one(i)
             asked = "inf" in json.dumps([a.get("v") for a in op["args"]]).lower() or self.package.name_of(op).startswith("aten::_ctc_loss")
             had_nan, had_inf = bool(inputs & not_numbers), asked or bool(inputs & infinite)
-            is_view = "(a" in self.package.manifest["schemas"][op["schema"]].split("->")[-1] and not written
+            is_view = "(a" in schema.returns_text and not written
             nan = inf = False
             for slot in set() if is_view else {s for out in op["outs"] for s in out} | written:
                 value = program.slots[slot] if slot >= 0 else None

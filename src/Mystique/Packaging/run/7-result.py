@@ -111,7 +111,7 @@ def kinds_of(package, times):
 
 def print_result(result, fallback):
     def line(name, value):
-        print(f"{name + ':':32}{value}")
+        print(printable(f"{name + ':':32}{value}"))
 
     times, coverage, verification, memory = (result[k] for k in ("iterations", "coverage", "verification", "memory"))
     line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms")
@@ -150,14 +150,20 @@ def print_result(result, fallback):
 
 def write_json(path, value):
     """All of it or nothing; - is standard output."""
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(value, indent=2, ensure_ascii=path == "-") + "\n"  # Standard output may be a terminal.
     if path == "-":
         sys.stdout.write(text)
         return
+    with staged(path) as staging, open(staging, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def staged(path):
+    """A name beside an output, which takes its place when it is whole, and is gone where it never is."""
     staging = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(staging, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        yield staging
         os.replace(staging, path)
     except OSError as error:
         raise Problem("MYS305", f"the output cannot be written: {error.strerror}", path, "check that the place is writable and has room")

@@ -2,8 +2,9 @@
 
 def run(options):
     package = Package(options.package)
-    if options.json not in (None, "-") and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
-        raise Problem("MYS305", "the output cannot be written: there is no such folder", options.json, "check that the place is writable and has room")
+    for output in (options.json, options.profile):
+        if output not in (None, "-") and (os.path.isdir(output) or not os.path.isdir(os.path.dirname(os.path.abspath(output)))):
+            raise Problem("MYS305", "the output cannot be written: there is no such folder, or it is one", output, "check that the place is writable and has room")
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
     baseline = engine.start()
     missing, substituted = dict(engine.program.missing), dict(engine.program.substituted)
@@ -35,7 +36,8 @@ def run(options):
     allocated = None if options.no_operators else engine.allocated_bytes()
     non_finite = engine.check_values() if options.check_values else None
     if options.profile:
-        engine.kineto(options.profile)
+        with staged(options.profile) as path:
+            engine.kineto(path)
     result = result_of(engine, options, measured, baseline, allocated, kinds, verification, missing, substituted, non_finite)
     if options.json:
         write_json(options.json, result)
@@ -52,7 +54,9 @@ class Worker:
         os.dup2(2, 1)  # What libraries print is no answer.
 
     def run(self):
-        for line in sys.stdin:
+        requests, done = queue.SimpleQueue(), threading.Event()
+        threading.Thread(target=self.listen, args=(requests, done), daemon=True).start()
+        for line in iter(requests.get, None):
             try:
                 answer = {"kind": "result", **(self.answer(json.loads(line)) or {})}
             except Problem as problem:
@@ -60,6 +64,16 @@ class Worker:
             except Exception as error:
                 answer = {"kind": "failure", "error": str(error)}
             self.send(answer)
+        done.set()
+
+    @staticmethod
+    def listen(requests, done):
+        """Reads beside the work: whoever asks may end in the middle of it, by whatever signal, and this process ends then too."""
+        for line in sys.stdin:
+            requests.put(line)
+        requests.put(None)
+        if not done.wait(1):
+            os._exit(1)
 
     def send(self, message):
         self.output.write(json.dumps(message) + "\n")
@@ -141,9 +155,14 @@ def main():
     options = parse(sys.argv[1:])
     if options.worker:
         return Worker(options.eager).run()
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # What was begun goes: see the finally clauses.
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
         need_torch()
         run(options)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except Problem as problem:
         print(problem, file=sys.stderr)
         return problem.exit_code

@@ -1,0 +1,123 @@
+using System.Collections.Immutable;
+using Mystique.Planning;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Packaging;
+
+/// <summary>
+/// What must hold between the parts of a manifest, beyond the form of each (<see cref="ManifestRules"/>): places that exist,
+/// tensors within their storages, arguments that fit their schemas, counts that add up. The list is that of
+/// <c>docs/package-format.md</c>; <c>run.py</c> holds to the same.
+/// </summary>
+/// <param name="manifest">The manifest.</param>
+/// <param name="schemas">Its schemas.</param>
+internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorSchema> schemas)
+{
+    /// <summary>Whole numbers of contents beyond this would not stay whole, or not fit into 64 bits, on their way.</summary>
+    private const double MaxWhole = 1L << 62;
+
+    /// <summary>Holds the manifest to them.</summary>
+    /// <exception cref="FormatException">It breaks one; the message says where.</exception>
+    public void Check()
+    {
+        for (int i = 0; i < manifest.Storages.Length; i++)
+            CheckStorage(manifest.Storages[i], $"storages[{i}]");
+        for (int i = 0; i < manifest.Tensors.Length; i++)
+            CheckTensor(manifest.Tensors[i], $"tensors[{i}]");
+        for (int i = 0; i < manifest.Operators.Length; i++)
+            CheckOperator(manifest.Operators[i], $"operators[{i}]");
+        for (int i = 0; i < manifest.Substitutions.Length; i++)
+            Check(manifest.Substitutions[i].Argument is null == manifest.Substitutions[i].Is is null, $"substitutions[{i}]");
+        CheckSchedule();
+        CheckCounts();
+        if (manifest.Times is { } times)
+            Check(times.Operators.DistinctBy(t => t.Node).Count() == times.Operators.Length, "times.operators, which has a node twice,");
+    }
+
+    private static void CheckStorage(ManifestStorage storage, string place)
+    {
+        if (storage.Init is not { } init)
+            return;
+        bool isFloat = ScalarTypes.TryFromTorchName(init.Dtype, out var type) && type.IsFloating();
+        bool isDrawnFloat = isFloat && init.Kind is "constant" or "uniform" or "dominant";
+        Check(ManifestRules.ElementBytes[init.Dtype] > 0, $"{place}.init.dtype");
+        Check(init.Low <= init.High, $"{place}.init");
+        Check(init.Parameter is >= 0 and <= MaxWhole && (isDrawnFloat || Math.Abs(init.Low) <= MaxWhole && Math.Abs(init.High) <= MaxWhole), $"{place}.init");
+        Check(init.Kind == "recorded" ? init.Data?.Length == storage.Bytes : init.Data is null, $"{place}.init.data");
+    }
+
+    private void CheckTensor(ManifestTensor tensor, string place)
+    {
+        Check(tensor.Storage < 0 == (tensor.Dtype == "undefined"), $"{place}.storage");
+        Check(tensor.Shape.Length == tensor.Strides.Length, $"{place}.strides");
+        if (tensor.Storage < 0)
+            return;
+        var storage = manifest.Storages[tensor.Storage];
+        long bytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, ManifestRules.ElementBytes[tensor.Dtype]);
+        Check(bytes <= storage.Bytes, $"{place}, which reaches beyond its storage,");
+        Check(!tensor.External || storage.Init is not null, $"{place}, which nothing fills,");
+        Check(!tensor.Number || tensor.External && tensor.Shape.IsEmpty, $"{place}.number");
+    }
+
+    private void CheckOperator(ManifestOperator op, string place)
+    {
+        var schema = schemas[op.Schema];
+        Check(op.Args.Length == schema.Arguments.Length && op.Outs.Length == schema.Returns.Length, place);
+        Check(op.Kernel is null == (schema.Namespace != CompiledKernel.Namespace), $"{place}.kernel");
+        Check(op.Kernel is null || manifest.Kernels?.Any(k => k.File == op.Kernel) == true, $"{place}.kernel");
+        for (int i = 0; i < op.Args.Length; i++)
+            CheckArgument(op.Args[i], schema.Arguments[i].Type, $"{place}.args[{i}]");
+    }
+
+    private void CheckArgument(ManifestArgument argument, SchemaType type, string place)
+    {
+        Check(argument.T is null != argument.V is null, place);
+        if (argument.V is { } literal)
+        {
+            Check(OperatorSupport.IsFit(type, literal.Value) && DevicesOf(literal.Value).All(manifest.Devices.Contains), place);
+            return;
+        }
+        bool isList = type.AsList is not null;
+        Check(type.BaseName == "Tensor" && (isList || argument.T!.Value is [>= 0]), place);
+    }
+
+    private void CheckSchedule()
+    {
+        int next = 0;
+        for (int i = 0; i < manifest.Schedule.Length; i++)
+        {
+            var call = manifest.Schedule[i];
+            Check(call.First == next, $"schedule[{i}], which does not go on where the call before it ended,");
+            Check(call.Wait is not { } waits || waits.All(w => w < i), $"schedule[{i}], which waits for a call that does not come before it,");
+            next += call.Count;
+        }
+        Check(next == manifest.Operators.Length, "the schedule, which has not all of the operators,");
+        Check(manifest.Schedule.DistinctBy(c => c.Call).Count() == manifest.Schedule.Length, "the schedule, which makes a call twice,");
+    }
+
+    private void CheckCounts()
+    {
+        var counts = manifest.Coverage;
+        int replayed = manifest.Operators.Count(o => o.Role is null);
+        int With(string remedy) => manifest.Replaced.Count(r => r.Remedy == remedy);
+        Check(counts.ReplayedOperators == replayed && counts.SelectedOperators == replayed + manifest.Replaced.Length
+            && counts.SubstitutedOperators == With("substitute") && counts.StandIns == With("stand_in") && counts.MissingOperators == With("missing")
+            && counts.AddedOperators == manifest.Operators.Length - replayed, "coverage, which is not what the lists come to,");
+        long external = manifest.Storages.Where(s => s.Init is not null).Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.Bytes));
+        Check(manifest.Memory.ExternalBytes == external && manifest.Memory.PeakBytes >= external, "memory, which is not what the storages come to,");
+    }
+
+    private static IEnumerable<string> DevicesOf(ArgumentValue value) => value switch
+    {
+        DeviceValue device => [device.Name],
+        ListValue list => list.Items.SelectMany(DevicesOf),
+        _ => [],
+    };
+
+    private static void Check(bool isRight, string place)
+    {
+        if (!isRight)
+            throw new FormatException($"{place} is invalid");
+    }
+}
