@@ -16,11 +16,13 @@ internal static class CommandLine
     public static Result Run(byte[]? input, string[] arguments) => Finish(Start(arguments), input);
 
     /// <summary>Runs the command with a variable of the environment.</summary>
-    public static Result RunWith(string variable, string value, params string[] arguments)
+    public static Result RunWith(string variable, string value, params string[] arguments) => Finish(StartWith(variable, value, arguments), null);
+
+    public static Process StartWith(string variable, string value, params string[] arguments)
     {
         var start = Prepare(arguments);
         start.Environment[variable] = value;
-        return Finish(Process.Start(start)!, null);
+        return Process.Start(start)!;
     }
 
     private static Result Finish(Process started, byte[]? input)

@@ -43,7 +43,7 @@ internal static unsafe partial class Dispatcher
     }
 
     /// <summary>The full names (<c>aten::add.Tensor</c>) of all operators that are registered now.</summary>
-    private static HashSet<string> OperatorNames()
+    public static HashSet<string> OperatorNames()
     {
         var names = new HashSet<string>();
         StdVector vector;

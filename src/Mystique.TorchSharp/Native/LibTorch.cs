@@ -13,6 +13,9 @@ internal static unsafe partial class LibTorch
     private static readonly Lock Gate = new();
     private static bool _isLoaded;
 
+    /// <summary>Results of a method that there is room for.</summary>
+    private const nuint MaxResults = 8;
+
     [ThreadStatic]
     private static nint _results;
 
@@ -151,18 +154,20 @@ internal static unsafe partial class LibTorch
     [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8profiler4impl28removeExecutionTraceObserverEv")]
     public static partial void RemoveExecutionTraceObserver();
 
-    /// <summary>Memory for the results of a method: freed by the caller of the method, who asks for none or for one.</summary>
+    /// <summary>
+    /// Memory for the results of a method. A method of a program has one result at most, None counts as one, and all are called
+    /// one after the other: each thread has one place for it, as nobody gives it back.
+    /// </summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    public static nint AllocateResults(int index, nuint count) => _results = (nint)NativeMemory.AllocZeroed(count, (nuint)sizeof(Argument));
+    public static nint AllocateResults(int index, nuint count)
+    {
+        if (_results == 0)
+            _results = (nint)NativeMemory.AllocZeroed(MaxResults, (nuint)sizeof(Argument));
+        return count <= MaxResults ? _results : 0;
+    }
 
     /// <summary>The only result of the last method called on this thread: a tensor.</summary>
-    public static nint TakeResult()
-    {
-        nint tensor = ((Argument*)_results)->Handle;
-        NativeMemory.Free((void*)_results);
-        _results = 0;
-        return tensor;
-    }
+    public static nint TakeResult() => ((Argument*)_results)->Handle;
 
     /// <summary>Loads a library of operators; loading it registers them with libtorch, which it must have been built for.</summary>
     /// <param name="path">The library's file.</param>
