@@ -7,6 +7,7 @@ namespace Mystique.Diagnostics;
 internal static class Problems
 {
     private const string NewestSchema = "1.1.1-chakra.0.0.4";
+    internal const string TooLargeId = "MYS125";
     private const string CaptureHint =
         "capture one with torch.profiler.ExecutionTraceObserver, or try `mystique demo`, which makes its own";
 
@@ -83,6 +84,14 @@ internal static class Problems
 
     public static MystiqueException NothingCaptured(string path, string why) =>
         new("MYS122", why, path, "capture the job again");
+
+    public static MystiqueException NotAPlainFile(string path, string kind, bool orStandardInput) =>
+        new("MYS124", $"the file is no plain file: it is {kind}", path,
+            orStandardInput ? "`-` reads standard input: mystique inspect - < FILE" : "copy what it gives into a file, and name that");
+
+    public static MystiqueException TraceTooLarge(string source, Exception cause) =>
+        new(TooLargeId, $"the file is larger than a trace may be: {cause.Message}", source,
+            "record fewer iterations; if PyTorch wrote it like this, report it: docs/trace-format.md lists the limits", inner: cause);
 
     public static MystiqueException CaptureTargetNotEmpty(string path) =>
         new("MYS307", "the output folder holds something that is no capture", path, "name an empty or a new folder with -o");
