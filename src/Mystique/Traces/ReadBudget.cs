@@ -8,7 +8,8 @@ namespace Mystique.Traces;
 /// .NET's objects with 64 bits, and of what lists and dictionaries need when they grow.
 /// </summary>
 /// <param name="window">What was read so far.</param>
-internal sealed class ReadBudget(TraceWindow window)
+/// <param name="floorBytes">What it may take beside that.</param>
+internal sealed class ReadBudget(TraceWindow window, long floorBytes = ReadLimits.MemoryFloorBytes)
 {
     /// <summary>A node, its place in lists, and what linking it takes.</summary>
     public const int NodeBytes = 288;
@@ -51,7 +52,7 @@ internal sealed class ReadBudget(TraceWindow window)
     public void Take(long bytes)
     {
         _used += bytes;
-        if (_used + window.BufferBytes + (long)_elements * ElementBytes > ReadLimits.MemoryFactor * window.TotalBytes + ReadLimits.MemoryFloorBytes)
+        if (_used + window.BufferBytes + (long)_elements * ElementBytes > ReadLimits.MemoryFactor * window.TotalBytes + floorBytes)
             throw new ReadLimitException("what is in it would take too much memory", $"{ReadLimits.MemoryFactor} bytes for each byte of its text, and 64 MB");
     }
 

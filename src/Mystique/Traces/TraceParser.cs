@@ -24,7 +24,7 @@ internal sealed class TraceParser
     public TraceParser(Stream stream, string source, TraceReadOptions options)
     {
         _window = new TraceWindow(stream);
-        _parser = new NodeParser(new ReadBudget(_window));
+        _parser = new NodeParser(new ReadBudget(_window, options.MemoryFloorBytes));
         _source = source;
         _options = options;
     }
@@ -229,8 +229,8 @@ internal sealed class TraceParser
 
     private void Add(TraceNode node)
     {
-        if (_nodes.Count == ReadLimits.Nodes)
-            throw new ReadLimitException("it has too many nodes", string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.Nodes:N0}"));
+        if (_nodes.Count == _options.MaxNodes)
+            throw new ReadLimitException("it has too many nodes", string.Create(CultureInfo.InvariantCulture, $"{_options.MaxNodes:N0}"));
         _nodes.Add(node);
     }
 
