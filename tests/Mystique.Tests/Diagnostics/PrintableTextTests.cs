@@ -99,4 +99,24 @@ public class PrintableTextTests
         }
         Assert.Equal("\"'<>&\\\"é名\"", JsonSerializer.Serialize("'<>&\"é名", options));
     }
+
+    [Fact]
+    public void Writer_WhateverComesInPieces_IsEscaped()
+    {
+        using var target = new StringWriter { NewLine = "\n" };
+        using (var writer = new PrintableWriter(target))
+        {
+            writer.Write('a');
+            writer.Write('\u001b');
+            writer.Write("\ud83d");
+            writer.Write('\ude00');
+            writer.Write("b\ud83d".AsSpan());
+            writer.WriteLine("c\tä");
+            writer.Write(['x', '\r', '\n'], 1, 2);
+            writer.WriteLine("{0} {1}", "\u202e", 5);
+            writer.WriteLine();
+            writer.Write(new StringBuilder("\u0085"));
+        }
+        Assert.Equal("a\\x1b\ud83d\ude00b\\ud83dc\tä\n\\x0d\n\\u202e 5\n\n\\x85", target.ToString());
+    }
 }

@@ -1,7 +1,6 @@
 using System.Text;
-using Mystique.Diagnostics;
 
-namespace Mystique.Cli.Reporting;
+namespace Mystique.Diagnostics;
 
 /// <summary>A writer to a terminal that escapes what the terminal would obey (<see cref="PrintableText"/>), but for ends of lines and tabs.</summary>
 /// <param name="inner">Where it goes.</param>
