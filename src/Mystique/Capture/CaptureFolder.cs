@@ -180,7 +180,8 @@ public sealed class CaptureFolder
     {
         try
         {
-            return JsonSerializer.Deserialize<T>(PlainFile.ReadAllBytes(path, MaxJsonBytes), SnakeJson.Indented) ?? throw new FormatException("it is empty");
+            return JsonSerializer.Deserialize<T>(PlainFile.ReadAllBytes(path, MaxJsonBytes), SnakeJson.Indented)
+                ?? throw new FormatException("it is empty");
         }
         catch (Exception exception) when (exception is JsonException or FormatException or NotSupportedException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {

@@ -56,7 +56,8 @@ internal sealed record HookStatus
         string file = Path.Combine(folder, "status.json");
         try
         {
-            return File.Exists(file) && PlainFile.KindOf(file) is null ? JsonSerializer.Deserialize<HookStatus>(PlainFile.ReadAllBytes(file, MaxBytes), SnakeJson.Compact) : null;
+            return File.Exists(file) && PlainFile.KindOf(file) is null
+                ? JsonSerializer.Deserialize<HookStatus>(PlainFile.ReadAllBytes(file, MaxBytes), SnakeJson.Compact) : null;
         }
         catch (Exception exception) when (exception is IOException or JsonException)
         {

@@ -36,7 +36,8 @@ internal static class NotedValues
                 parents[child.Id] = node;
         int next = 0;
         var nodes = trace.Operators.ToArray();
-        foreach (var note in JsonSerializer.Deserialize<ImmutableArray<NotedValue>>(PlainFile.ReadAllBytes(notes, MaxBytes), SnakeJson.Compact))
+        byte[] text = PlainFile.ReadAllBytes(notes, MaxBytes);
+        foreach (var note in JsonSerializer.Deserialize<ImmutableArray<NotedValue>>(text, SnakeJson.Compact))
         {
             int found = Array.FindIndex(nodes, next, n => IsMatch(n, note));
             if (found < 0)

@@ -31,7 +31,8 @@ public enum ExitCode
 /// <param name="inner">The cause, if another exception is.</param>
 /// <param name="details">Lines that tell more of what is wrong, for example a process's last words.</param>
 public sealed class MystiqueException(
-    string id, string what, string where, string wayOut, ExitCode exitCode = ExitCode.BadInput, Exception? inner = null, IEnumerable<string>? details = null)
+    string id, string what, string where, string wayOut, ExitCode exitCode = ExitCode.BadInput, Exception? inner = null,
+    IEnumerable<string>? details = null)
     : Exception(null, inner)
 {
     /// <summary>The stable id, for example <c>MYS101</c>.</summary>
@@ -50,7 +51,8 @@ public sealed class MystiqueException(
     public string WayOut { get; } = PrintableText.Escape(wayOut);
 
     /// <summary>All of it, on lines of their own.</summary>
-    public override string Message => $"{Id}: {What}{string.Concat(Details.Select(d => $"\n    {d}"))}\n  where: {Where}\n  way out: {WayOut}";
+    public override string Message =>
+        $"{Id}: {What}{string.Concat(Details.Select(d => $"\n    {d}"))}\n  where: {Where}\n  way out: {WayOut}";
 
     /// <summary>The exit code of the command that meets it.</summary>
     public ExitCode ExitCode { get; } = exitCode;

@@ -34,7 +34,8 @@ internal static class PrintableText
     /// <summary>Whether a character is one that is escaped.</summary>
     /// <param name="codePoint">The character, or a surrogate.</param>
     public static bool IsUnprintable(int codePoint) => codePoint is < 0x20 or (>= 0x7F and < 0xA0)
-        || codePoint >= 0xA0 && CharUnicodeInfo.GetUnicodeCategory(codePoint) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Surrogate;
+        || codePoint >= 0xA0 && CharUnicodeInfo.GetUnicodeCategory(codePoint)
+            is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Surrogate;
 
     private static int FirstUnprintable(string text, int start)
     {

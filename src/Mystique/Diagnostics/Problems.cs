@@ -189,15 +189,17 @@ internal static class Problems
         new("MYS406", $"the worker process was stopped while {stage}: {how}", source, "give it more time with --timeout SECONDS", ExitCode.ReplayFailed);
 
     public static MystiqueException WorkerFailed(string source, string stage, string why) =>
-        new("MYS407", $"the replay failed while {stage}: {LinesOf(why).FirstOrDefault("it does not say why")}", source, "report it with this message and the trace",
-            ExitCode.ReplayFailed, details: LinesOf(why).Skip(1));
+        new("MYS407", $"the replay failed while {stage}: {LinesOf(why).FirstOrDefault("it does not say why")}", source,
+            "report it with this message and the trace", ExitCode.ReplayFailed, details: LinesOf(why).Skip(1));
 
-    /// <summary>A problem that a worker met, in the parts of <see cref="PartsOf"/>; a worker in Python may say what is wrong in several lines.</summary>
-    public static MystiqueException OfParts(string id, string what, string where, string wayOut, IEnumerable<string> details, ExitCode exitCode) =>
+    /// <summary>A problem that a worker met, of <see cref="PartsOf"/>; a worker in Python may say what is wrong in several lines.</summary>
+    public static MystiqueException OfParts(
+        string id, string what, string where, string wayOut, IEnumerable<string> details, ExitCode exitCode) =>
         new(id, LinesOf(what).FirstOrDefault(""), where, wayOut, exitCode, details: [.. LinesOf(what).Skip(1), .. details]);
 
     /// <summary>What a worker tells of a problem: its id, what, where, the way out, and what there are of details.</summary>
-    public static string[] PartsOf(MystiqueException problem) => [problem.Id, problem.What, problem.Where, problem.WayOut, .. problem.Details];
+    public static string[] PartsOf(MystiqueException problem) =>
+        [problem.Id, problem.What, problem.Where, problem.WayOut, .. problem.Details];
 
     public static MystiqueException OperatorLibraryNotLoaded(string path, Exception cause) =>
         new("MYS408", $"the library of operators cannot be loaded: {FirstSentence(cause)}", path,

@@ -52,7 +52,7 @@ internal static partial class PlainFile
         }
     }
 
-    /// <summary>What a path is that is no plain file; null for plain files, for folders, and where there is nothing or nothing is known.</summary>
+    /// <summary>What a path is that is no plain file; null for plain files, for folders, and where nothing is known.</summary>
     /// <param name="path">The path.</param>
     public static string? KindOf(string path)
     {

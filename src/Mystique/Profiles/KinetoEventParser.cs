@@ -92,7 +92,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
         return false;
     }
 
-    private static long AddWithin(long sum, long value, long limit) => value <= limit - sum ? sum + value : throw new OverflowException("more than all of a profile can have");
+    private static long AddWithin(long sum, long value, long limit) =>
+        value <= limit - sum ? sum + value : throw new OverflowException("more than all of a profile can have");
 
     private static bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation)
     {

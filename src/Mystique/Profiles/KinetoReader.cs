@@ -82,7 +82,12 @@ internal sealed class KinetoReader
             else if (next != (byte)'{' || !TryReadEvent())
                 break;
         }
-        return new KinetoProfile(Path.GetFileName(_source), Events(), _warnings) { Distributed = _distributed, ProcessId = _parser.ProcessId, Allocations = _allocations };
+        return new KinetoProfile(Path.GetFileName(_source), Events(), _warnings)
+        {
+            Distributed = _distributed,
+            ProcessId = _parser.ProcessId,
+            Allocations = _allocations,
+        };
     }
 
     private void Add(KinetoEvent parsed)
@@ -153,7 +158,8 @@ internal sealed class KinetoReader
                 return false;
             if (isEvents && reader.TokenType == JsonTokenType.StartArray)
                 return true;
-            if (isDistributed && reader.TokenType == JsonTokenType.StartObject ? !TryReadDistributed(ref reader) : !ReadLimits.TrySkip(ref reader))
+            isDistributed &= reader.TokenType == JsonTokenType.StartObject;
+            if (isDistributed ? !TryReadDistributed(ref reader) : !ReadLimits.TrySkip(ref reader))
                 return false;
         }
         return false;

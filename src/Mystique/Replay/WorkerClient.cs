@@ -104,7 +104,8 @@ internal sealed class WorkerClient : IDisposable
                     case WorkerResponse.Result:
                         return response;
                     case WorkerResponse.Failure when response.Problem is [var id, var what, var where, var wayOut, .. var details]:
-                        throw Problems.OfParts(id, what, where, wayOut, details, response.ExitCode == 0 ? ExitCode.ReplayFailed : (ExitCode)response.ExitCode);
+                        throw Problems.OfParts(id, what, where, wayOut, details,
+                            response.ExitCode == 0 ? ExitCode.ReplayFailed : (ExitCode)response.ExitCode);
                     case WorkerResponse.Failure:
                         throw new WorkerException(WorkerFailureKind.Refused, response.Error ?? "", Errors(), lastProgress);
                     case WorkerResponse.Progress:

@@ -77,15 +77,22 @@ internal sealed class HtmlPage(string title)
     }
 
     /// <summary>Text in markup: nothing in it is a tag, an entity, or one of the page's places (<c>$DATA$</c>).</summary>
-    private static string Text(string text) => WebUtility.HtmlEncode(PrintableText.Escape(text)).Replace("$", "&#36;", StringComparison.Ordinal);
+    private static string Text(string text) =>
+        WebUtility.HtmlEncode(PrintableText.Escape(text)).Replace("$", "&#36;", StringComparison.Ordinal);
 
-    /// <summary>The default encoder escapes &lt; and &amp;, so the data cannot end its element; the script only makes text of it, never markup.</summary>
-    private static readonly JsonSerializerOptions Options = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, Converters = { new PrintableConverter() } };
+    /// <summary>The default encoder escapes &lt; and &amp;, so the data cannot end its element; the script only makes text of it.</summary>
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Converters = { new PrintableConverter() },
+    };
 
     private sealed class PrintableConverter : JsonConverter<string>
     {
-        public override string Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException();
+        public override string Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            throw new NotSupportedException();
 
-        public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => writer.WriteStringValue(PrintableText.Escape(value));
+        public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(PrintableText.Escape(value));
     }
 }

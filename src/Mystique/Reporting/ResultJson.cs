@@ -13,7 +13,12 @@ public static class ResultJson
     /// <summary>The version of the format: raised when a field changes its meaning or goes.</summary>
     public const int FormatVersion = 3;
 
-    internal static readonly JsonWriterOptions WriterOptions = new() { Indented = true, NewLine = "\n", Encoder = PrintableJsonEncoder.Instance };
+    internal static readonly JsonWriterOptions WriterOptions = new()
+    {
+        Indented = true,
+        NewLine = "\n",
+        Encoder = PrintableJsonEncoder.Instance,
+    };
 
     /// <summary>Writes the result of a replay.</summary>
     /// <param name="result">The result.</param>

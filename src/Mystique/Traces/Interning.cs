@@ -74,7 +74,8 @@ internal sealed class Utf8StringPool(ReadBudget budget)
 /// <param name="budget">What they are counted by.</param>
 internal sealed class ShapePool(ReadBudget budget)
 {
-    private readonly HashSet<Key>.AlternateLookup<ReadOnlySpan<long>> _lookup = new HashSet<Key>(new Comparer()).GetAlternateLookup<ReadOnlySpan<long>>();
+    private readonly HashSet<Key>.AlternateLookup<ReadOnlySpan<long>> _lookup =
+        new HashSet<Key>(new Comparer()).GetAlternateLookup<ReadOnlySpan<long>>();
 
     public ImmutableArray<long> Get(ReadOnlySpan<long> items)
     {

@@ -44,7 +44,8 @@ internal sealed class ReadBudget(TraceWindow window, long floorBytes = ReadLimit
     public void AddElement()
     {
         if (++_elements > ReadLimits.Elements)
-            throw new ReadLimitException("the lists of a node are too long", string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.Elements:N0} elements"));
+            throw new ReadLimitException("the lists of a node are too long",
+                string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.Elements:N0} elements"));
     }
 
     /// <summary>Counts memory that is kept.</summary>
@@ -53,7 +54,8 @@ internal sealed class ReadBudget(TraceWindow window, long floorBytes = ReadLimit
     {
         _used += bytes;
         if (_used + window.BufferBytes + (long)_elements * ElementBytes > ReadLimits.MemoryFactor * window.TotalBytes + floorBytes)
-            throw new ReadLimitException("what is in it would take too much memory", $"{ReadLimits.MemoryFactor} bytes for each byte of its text, and 64 MB");
+            throw new ReadLimitException("what is in it would take too much memory",
+                $"{ReadLimits.MemoryFactor} bytes for each byte of its text, and 64 MB");
     }
 
     /// <summary>Counts the bytes that a tensor reaches over, or a collective's elements.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 
 namespace Mystique.Traces;
@@ -50,6 +51,7 @@ internal static class ReadLimits
 
     /// <summary>Reads the next token. False where the text ends before it does.</summary>
     /// <exception cref="ReadLimitException">It is too long, or too deep.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Read(ref Utf8JsonReader reader)
     {
         if (!reader.Read())
@@ -57,7 +59,7 @@ internal static class ReadLimits
         if (reader.ValueSpan.Length > TokenBytes)
             throw LongToken();
         if (reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject && reader.CurrentDepth >= Depth)
-            throw new ReadLimitException("it nests too deeply", $"{Depth} levels");
+            throw DeepNesting();
         return true;
     }
 
@@ -88,6 +90,8 @@ internal static class ReadLimits
         if (text.Length - reader.BytesConsumed > TokenBytes)
             throw LongToken();
     }
+
+    private static ReadLimitException DeepNesting() => new("it nests too deeply", $"{Depth} levels");
 
     private static ReadLimitException LongToken() => new("a string, a number or a name is too long", "16 MB");
 }

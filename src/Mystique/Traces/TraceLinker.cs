@@ -26,7 +26,7 @@ internal static class TraceLinker
         {
             if (!isDamaged && nodes.All(n => places.ContainsKey(n.ParentId)))
                 throw Problems.TraceCycle(source, nodes[0].Id);
-            // The process's node is written last: a file that was cut short lacks it. It goes behind the others, and to its place at the end.
+            // The process's node is written last: a file that was cut short lacks it. It goes behind the others until all are linked.
             rootPlace = nodes.Count;
             nodes.Add(new TraceNode(nodes[0].Id - 1, "[pytorch|profiler|execution_trace|process]") { ParentId = nodes[0].Id - 1 });
             places.Add(nodes[^1].Id, rootPlace);
@@ -57,7 +57,7 @@ internal static class TraceLinker
         return root;
     }
 
-    /// <summary>Gives each node its parent and its children, these by rising id. Arrays of the right size, for there are millions of nodes.</summary>
+    /// <summary>Gives each node its parent and its children, these by rising id; in arrays of the right size, for there are millions.</summary>
     private static void LinkChildren(List<TraceNode> nodes, int[] parents, int root)
     {
         var counts = new int[nodes.Count];

@@ -237,7 +237,8 @@ internal sealed class TraceParser
     private void LoseNode(string what)
     {
         if (_damage.Lost == ReadLimits.LostNodes)
-            throw new ReadLimitException("too many of its nodes are damaged", string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.LostNodes:N0}"));
+            throw new ReadLimitException("too many of its nodes are damaged",
+                string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.LostNodes:N0}"));
         _damage.Add(_window.Position, what, lost: 1);
         _window.Advance(1);
         SkipToNextNode();

@@ -67,7 +67,8 @@ public static class TraceReader
                 var trace = parser.Parse();
                 return !parser.IsDamaged || packed.LastFourBytes == (uint)trace.SizeBytes ? trace : throw new InvalidDataException("it ends too soon");
             }
-            catch (MystiqueException exception) when (exception.Id != Problems.TooLargeId && packed.IsAtEnd && packed.LastFourBytes != (uint)parser.TotalBytes)
+            catch (MystiqueException exception)
+                when (exception.Id != Problems.TooLargeId && packed.IsAtEnd && packed.LastFourBytes != (uint)parser.TotalBytes)
             {
                 throw new InvalidDataException("it ends too soon");
             }

@@ -18,8 +18,8 @@ public sealed class ReadMemoryCollection;
 [Collection(nameof(ReadMemoryTests))]
 public sealed class ReadMemoryTests
 {
-    private const int FloorBytes = 8 << 20;
-    private const int TextBytes = 6 << 20;
+    private const int FloorBytes = 4 << 20;
+    private const int TextBytes = 4 << 20;
 
     /// <summary>What the text's stream, the test and the runtime's own tables take besides.</summary>
     private const int SlackBytes = 2 << 20;
@@ -41,7 +41,7 @@ public sealed class ReadMemoryTests
 
     [Fact]
     public void Read_RandomShapes_TakeNoMoreThanTwiceTheTextAndTheFloor() =>
-        Kinds.Sample(kinds => AssertWithin(Text(kinds)), iter: 25, threads: 1);
+        Kinds.Sample(kinds => AssertWithin(Text(kinds)), iter: 12, threads: 1);
 
     [Fact]
     public void Read_EachShapeAlone_TakesNoMoreThanTwiceTheTextAndTheFloor()
@@ -59,7 +59,7 @@ public sealed class ReadMemoryTests
             foreach (var (at, value) in damage)
                 text[at % text.Length] = value;
             AssertWithin(text);
-        }, iter: 15, threads: 1);
+        }, iter: 8, threads: 1);
 
     private static byte[] Text((int Template, int Length)[] kinds)
     {
