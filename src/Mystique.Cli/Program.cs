@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mystique.Cli.Commands;
+using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Files;
 
@@ -10,6 +11,7 @@ internal static class Program
     public static int Main(string[] args)
     {
         Interruption.Install();
+        Terminal.EscapeConsole();
         var root = new RootCommand(
             """
             Mystique turns a PyTorch execution trace into a benchmark that anyone can run.

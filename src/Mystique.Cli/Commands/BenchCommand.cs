@@ -81,7 +81,7 @@ internal static class BenchCommand
                 var table = Terminal.Table($"{reports.Count} workloads, {result.GetValue(rounds)} turns each", [.. shown.Select(i => BenchReport.Head[i])]);
                 foreach (var row in reports.Select(r => BenchReport.Row(r.Item1, r.Item2)))
                     table.Row([.. shown.Select(i => row[i])]);
-                Terminal.Out.Write(table);
+                Terminal.Write(table);
             }
             return (int)(failures.Count == 0 ? ExitCode.Done : ExitCode.ReplayFailed);
         });

@@ -58,7 +58,7 @@ internal static class DemoCommand
                 if (result.GetValue(json) != Terminal.StandardOutput)
                     ComparisonTables.Write(outcome);
                 if (kept is not null)
-                    Terminal.Out.WriteLine($"trace and package are in {kept}");
+                    Terminal.WriteLine($"trace and package are in {kept}");
             }
             finally
             {

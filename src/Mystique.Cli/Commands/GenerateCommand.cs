@@ -5,7 +5,6 @@ using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Replay;
 using Mystique.Traces;
-using Spectre.Console;
 
 namespace Mystique.Cli.Commands;
 
@@ -37,7 +36,7 @@ internal static class GenerateCommand
             string folder = result.GetValue(output)!;
             package.Write(folder);
             PlanTables.WriteCoverage(plan);
-            Terminal.Out.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), {BenchmarkPackage.ManifestFile}, {RunScript.FileName}");
+            Terminal.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), {BenchmarkPackage.ManifestFile}, {RunScript.FileName}");
             return (int)ExitCode.Done;
         });
         return command;

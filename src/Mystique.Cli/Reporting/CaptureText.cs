@@ -51,7 +51,7 @@ internal static class CaptureText
         table.Row("once, at the job's start", Terminal.Milliseconds(overhead.Cost.StartUpNs), "");
         table.Row("once, to start, end and write the recording", Terminal.Milliseconds(overhead.Cost.RecordingNs), "");
         table.Row("bytes for each operator, packed", overhead.BytesPerOperator.ToString("N0", CultureInfo.InvariantCulture), "");
-        Terminal.Error.Write(table);
+        Terminal.WriteError(table);
     }
 
     private static void Say(string sentence) => Console.Error.WriteLine($"mystique: {sentence}");

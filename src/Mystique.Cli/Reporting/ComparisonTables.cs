@@ -23,8 +23,8 @@ internal static class ComparisonTables
         table.Row("peak memory", Figures.Megabytes(result.MemoryBytes.Original), Figures.Megabytes(result.MemoryBytes.Replay), Figures.Difference(result.MemoryError));
         table.Row("operators", Figures.Number(plan.SelectedCount), Figures.Number(plan.ReplayedCount), Figures.Percent(plan.Coverage));
         table.Row("verification", "", RunTables.DescribeVerification(result.Result.Verification!), "");
-        Terminal.Out.Write(table);
-        Terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        Terminal.Write(table);
+        Terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{replay.Turns.Length} turns, iterations measured in each: {result.Result.Options.Iterations}; differences of times are the turns' own; {string.Join(", ", result.Result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}; {result.Result.Engine.Threads} threads on {result.Result.Host.Processor}"));
         PlanTables.WriteCoverage(plan);
     }

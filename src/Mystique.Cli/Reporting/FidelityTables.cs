@@ -14,7 +14,7 @@ internal static class FidelityTables
         var table = Terminal.Table($"{report.Replay.Name} against {report.Original.Name}", "measure", "original", "replay", "difference");
         foreach (var (name, original, replay, difference) in FidelityText.Rows(report))
             table.Row(name, original, replay, difference);
-        Terminal.Out.Write(table);
+        Terminal.Write(table);
         var kinds = report.Kinds.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
         if (kinds.Length > 0)
         {
@@ -22,12 +22,12 @@ internal static class FidelityTables
             foreach (var kind in kinds)
                 times.Row(kind.Name, Figures.Number(kind.OriginalCount), Figures.Number(kind.ReplayCount), Terminal.Milliseconds(kind.OriginalNs!.Value), Terminal.Milliseconds(kind.ReplayNs!.Value),
                     $"{(kind.DifferenceNs < 0 ? "-" : "+")}{Terminal.Milliseconds(Math.Abs(kind.DifferenceNs))}");
-            Terminal.Out.Write(times);
+            Terminal.Write(times);
         }
         foreach (string finding in report.Findings)
-            Terminal.Out.WriteLine($"- {finding}");
+            Terminal.WriteLine($"- {finding}");
         foreach (string note in report.Notes)
-            Terminal.Out.WriteLine($"note: {note}");
-        Terminal.Out.WriteLine(FidelityText.Headline(report));
+            Terminal.WriteLine($"note: {note}");
+        Terminal.WriteLine(FidelityText.Headline(report));
     }
 }

@@ -11,13 +11,13 @@ internal static class PlanTables
 
     public static void WriteCoverage(ReplayPlan plan)
     {
-        Terminal.Out.WriteLine($"coverage: {Describe(plan)}");
+        Terminal.WriteLine($"coverage: {Describe(plan)}");
         if (plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)) is > 0 and int prepared)
-            Terminal.Out.WriteLine($"prepared inputs: {Figures.Number(prepared)} (values that decide what runs, and that the replay's own would not be)");
+            Terminal.WriteLine($"prepared inputs: {Figures.Number(prepared)} (values that decide what runs, and that the replay's own would not be)");
         if (plan.Times is { DeviceNs: > 0 } times)
-            Terminal.Out.WriteLine($"device: {Terminal.Milliseconds(times.DeviceNs)} of work in {Figures.Number(times.Kernels.Sum(k => k.Count))} kernels and copies that operators started; {Figures.Percent(times.UnexplainedShare)} of the time that no operator explains");
+            Terminal.WriteLine($"device: {Terminal.Milliseconds(times.DeviceNs)} of work in {Figures.Number(times.Kernels.Sum(k => k.Count))} kernels and copies that operators started; {Figures.Percent(times.UnexplainedShare)} of the time that no operator explains");
         foreach (string note in plan.Source.Notes)
-            Terminal.Out.WriteLine($"note: {note}");
+            Terminal.WriteLine($"note: {note}");
         var kinds = ReplacedKind.Of(plan);
         if (kinds.IsEmpty)
             return;
@@ -26,7 +26,7 @@ internal static class PlanTables
             table.Row(kind.Name, Figures.Number(kind.Count), kind.Instead, kind.Reason);
         if (kinds.Length > MaxReasons)
             table.Row($"and {kinds.Length - MaxReasons} kinds more", "", "", "");
-        Terminal.Out.Write(table);
+        Terminal.Write(table);
     }
 
     /// <summary>How many operators run as recorded, and what becomes of the others.</summary>

@@ -37,7 +37,7 @@ internal static class RunTables
         table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
         table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");
         table.Row("host", $"{result.Host.Processor}, {result.Host.Processors} processors");
-        Terminal.Out.Write(table);
+        Terminal.Write(table);
         WriteKinds(result);
         PlanTables.WriteCoverage(plan);
         WriteDifferences(result.Verification);
@@ -60,9 +60,9 @@ internal static class RunTables
         if (result.NonFinite is not { } found)
             return;
         if (found.IsEmpty)
-            Terminal.Out.WriteLine("values: all results are finite, but for infinities that the trace itself asks for");
+            Terminal.WriteLine("values: all results are finite, but for infinities that the trace itself asks for");
         foreach (var failure in found.Take(MaxDifferences))
-            Terminal.Out.WriteLine($"values: node {result.Plan.Operators[failure.Operator].NodeId} ({result.Plan.Operators[failure.Operator].Schema.FullName}): {failure.Reason}");
+            Terminal.WriteLine($"values: node {result.Plan.Operators[failure.Operator].NodeId} ({result.Plan.Operators[failure.Operator].Schema.FullName}): {failure.Reason}");
     }
 
     private static void WriteKinds(ReplayResult result)
@@ -78,7 +78,7 @@ internal static class RunTables
             var rest = result.OperatorKinds.Skip(MaxKinds).ToArray();
             table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)), Terminal.Milliseconds(rest.Sum(k => k.TimeNs)), Figures.Percent(rest.Sum(k => k.TimeNs) / total));
         }
-        Terminal.Out.Write(table);
+        Terminal.Write(table);
     }
 
     private static void WriteDifferences(VerificationResult? verification)
@@ -90,6 +90,6 @@ internal static class RunTables
             table.Row(difference.NodeId == 0 ? "" : Figures.Number(difference.NodeId), difference.Operator, difference.What);
         if (verification.Differences.Length > MaxDifferences)
             table.Row("", $"and {verification.Differences.Length - MaxDifferences} more", "");
-        Terminal.Out.Write(table);
+        Terminal.Write(table);
     }
 }

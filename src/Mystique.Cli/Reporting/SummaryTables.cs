@@ -26,14 +26,14 @@ internal static class SummaryTables
         table.Row("memory, peak and largest tensor", $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}");
         if (trace.UnknownAttributes.Count > 0)
             table.Row("attributes ignored", string.Join(", ", trace.UnknownAttributes.Select(a => $"{a.Key} ({a.Value})")));
-        Terminal.Out.Write(table);
+        Terminal.Write(table);
         WriteKinds(summary);
         if (!summary.Collectives.IsEmpty)
         {
             var collectives = Terminal.Table("collectives, in all of the trace", "collective", "count", "elements in");
             foreach (var collective in summary.Collectives)
                 collectives.Row(collective.Name, Figures.Number(collective.Count), collective.InputElements == 0 ? "not recorded" : Figures.Number(collective.InputElements));
-            Terminal.Out.Write(collectives);
+            Terminal.Write(collectives);
         }
         PlanTables.WriteCoverage(plan);
     }
@@ -48,6 +48,6 @@ internal static class SummaryTables
             var rest = summary.Kinds.Skip(MaxKinds).ToArray();
             table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)), Figures.Megabytes(rest.Sum(k => (double)k.InputBytes)), Figures.Megabytes(rest.Sum(k => (double)k.OutputBytes)));
         }
-        Terminal.Out.Write(table);
+        Terminal.Write(table);
     }
 }

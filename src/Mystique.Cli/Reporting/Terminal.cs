@@ -5,7 +5,11 @@ using Spectre.Console;
 
 namespace Mystique.Cli.Reporting;
 
-/// <summary>The terminal: results on standard output, everything else on standard error.</summary>
+/// <summary>
+/// The terminal: results on standard output, everything else on standard error. All text on its way there is escaped
+/// (<see cref="PrintableText"/>): here what goes into tables and lines, and by <see cref="PrintableWriter"/> what is written to
+/// the console in other ways.
+/// </summary>
 internal static class Terminal
 {
     /// <summary>The file name that means standard output.</summary>
@@ -14,9 +18,26 @@ internal static class Terminal
     /// <summary>Width of tables where the output is no terminal.</summary>
     private const int PlainWidth = 120;
 
-    public static IAnsiConsole Out { get; } = Create(Console.Out, Console.IsOutputRedirected);
+    private static readonly TextWriter RawOut = Console.Out;
+    private static readonly TextWriter RawError = Console.Error;
+    private static readonly IAnsiConsole Out = Create(RawOut, Console.IsOutputRedirected);
+    private static readonly IAnsiConsole Error = Create(RawError, Console.IsErrorRedirected);
 
-    public static IAnsiConsole Error { get; } = Create(Console.Error, Console.IsErrorRedirected);
+    /// <summary>From now on, nothing gets to the console raw but the colours and lines of tables.</summary>
+    public static void EscapeConsole()
+    {
+        Console.SetOut(new PrintableWriter(RawOut));
+        Console.SetError(new PrintableWriter(RawError));
+    }
+
+    /// <summary>Writes a line to standard output, wrapped to the terminal's width.</summary>
+    public static void WriteLine(string text) => Out.WriteLine(PrintableText.Escape(text));
+
+    /// <summary>Writes a table to standard output.</summary>
+    public static void Write(Table table) => Out.Write(table);
+
+    /// <summary>Writes a table to standard error.</summary>
+    public static void WriteError(Table table) => Error.Write(table);
 
     /// <summary>Says what was odd about a trace.</summary>
     public static void Warn(ExecutionTrace trace)
@@ -33,12 +54,14 @@ internal static class Terminal
         return Error.Progress().AutoClear(true).HideCompleted(true).Start(context =>
         {
             ProgressTask? task = null;
+            string? current = null;
             return action((stage, done, total) =>
             {
-                if (task?.Description != stage)
+                if (task is null || current != stage)
                 {
+                    current = stage;
                     task?.StopTask();
-                    task = context.AddTask(Markup.Escape(stage), maxValue: Math.Max(1, total));
+                    task = context.AddTask(Printable(stage), maxValue: Math.Max(1, total));
                 }
                 task.MaxValue = Math.Max(1, total);
                 task.Value = done;
@@ -88,9 +111,9 @@ internal static class Terminal
     /// <summary>A table in the style of all of them; the first column is text, the others are numbers.</summary>
     public static Table Table(string title, params ReadOnlySpan<string> columns)
     {
-        var table = new Table().Title(Markup.Escape(title)).Border(TableBorder.Rounded);
+        var table = new Table().Title(Printable(title)).Border(TableBorder.Rounded);
         for (int i = 0; i < columns.Length; i++)
-            table.AddColumn(i == 0 ? new TableColumn(columns[i]) : new TableColumn(columns[i]).RightAligned());
+            table.AddColumn(i == 0 ? new TableColumn(Printable(columns[i])) : new TableColumn(Printable(columns[i])).RightAligned());
         return table;
     }
 
@@ -98,9 +121,11 @@ internal static class Terminal
     {
         var escaped = new Markup[cells.Length];
         for (int i = 0; i < cells.Length; i++)
-            escaped[i] = new Markup(Markup.Escape(cells[i]));
+            escaped[i] = new Markup(Printable(cells[i]));
         return table.AddRow(escaped);
     }
+
+    private static string Printable(string text) => Markup.Escape(PrintableText.Escape(text));
 
     private static IAnsiConsole Create(TextWriter writer, bool isRedirected)
     {

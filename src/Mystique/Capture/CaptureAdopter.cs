@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Profiles;
 using Mystique.Traces;
 
@@ -147,7 +148,7 @@ internal sealed partial class CaptureAdopter
     /// <summary>Unpacks a file, or copies what is not packed. False where gzip ends too soon.</summary>
     private static bool Unpack(string file, string text)
     {
-        using var source = File.OpenRead(file);
+        using var source = PlainFile.Open(file);
         var head = PrefixedStream.Sniff(source, out bool isGzip);
         using var target = File.Create(text);
         if (!isGzip)

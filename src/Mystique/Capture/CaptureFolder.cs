@@ -4,6 +4,7 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Files;
 
 namespace Mystique.Capture;
 
@@ -16,7 +17,7 @@ public sealed class CaptureFolder
 {
     internal const string ReferenceFile = "reference.json";
     internal const string RecordFile = "capture.json";
-    private const long MaxJsonBytes = 64 << 20;
+    private const int MaxJsonBytes = 64 << 20;
 
     private CaptureFolder(string directory, int rank, CaptureReference reference, CaptureRecord record)
     {
@@ -160,7 +161,7 @@ public sealed class CaptureFolder
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long size = 0;
-        using (var input = File.OpenRead(source))
+        using (var input = PlainFile.Open(source))
         using (var output = new GZipStream(File.Create(target), CompressionLevel.Optimal))
         {
             byte[] buffer = new byte[1 << 20];
@@ -179,9 +180,8 @@ public sealed class CaptureFolder
     {
         try
         {
-            if (new FileInfo(path).Length > MaxJsonBytes)
-                throw new FormatException("it is too large");
-            return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path), SnakeJson.Indented) ?? throw new FormatException("it is empty");
+            return JsonSerializer.Deserialize<T>(PlainFile.ReadAllBytes(path, MaxJsonBytes), SnakeJson.Indented)
+                ?? throw new FormatException("it is empty");
         }
         catch (Exception exception) when (exception is JsonException or FormatException or NotSupportedException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {

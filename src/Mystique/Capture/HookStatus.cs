@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Mystique.Files;
 using Mystique.Metrics;
 
 namespace Mystique.Capture;
@@ -7,6 +8,9 @@ namespace Mystique.Capture;
 /// <summary>What the hook wrote down in a process of the job (<c>status.json</c>; <c>Capture/hook</c>).</summary>
 internal sealed record HookStatus
 {
+    /// <summary>No hook writes more.</summary>
+    private const int MaxBytes = 64 << 20;
+
     public string Phase { get; init; } = "";
     public bool Ended { get; init; }
     public int Pid { get; init; }
@@ -52,7 +56,8 @@ internal sealed record HookStatus
         string file = Path.Combine(folder, "status.json");
         try
         {
-            return File.Exists(file) ? JsonSerializer.Deserialize<HookStatus>(File.ReadAllBytes(file), SnakeJson.Compact) : null;
+            return File.Exists(file) && PlainFile.KindOf(file) is null
+                ? JsonSerializer.Deserialize<HookStatus>(PlainFile.ReadAllBytes(file, MaxBytes), SnakeJson.Compact) : null;
         }
         catch (Exception exception) when (exception is IOException or JsonException)
         {

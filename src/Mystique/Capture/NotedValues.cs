@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mystique.Files;
 using Mystique.Traces;
 
 namespace Mystique.Capture;
@@ -15,6 +16,9 @@ internal static class NotedValues
 {
     /// <summary>The ranges by node and input: <c>{"5": {"1": [0, 99]}}</c>.</summary>
     public const string RangesFile = "ranges.json";
+
+    /// <summary>No hook notes more.</summary>
+    private const int MaxBytes = 256 << 20;
 
     /// <summary>Makes the resource folder.</summary>
     /// <param name="trace">The trace.</param>
@@ -32,7 +36,8 @@ internal static class NotedValues
                 parents[child.Id] = node;
         int next = 0;
         var nodes = trace.Operators.ToArray();
-        foreach (var note in JsonSerializer.Deserialize<ImmutableArray<NotedValue>>(File.ReadAllBytes(notes), SnakeJson.Compact))
+        byte[] text = PlainFile.ReadAllBytes(notes, MaxBytes);
+        foreach (var note in JsonSerializer.Deserialize<ImmutableArray<NotedValue>>(text, SnakeJson.Compact))
         {
             int found = Array.FindIndex(nodes, next, n => IsMatch(n, note));
             if (found < 0)

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Mystique.Diagnostics;
 
 /// <summary>The exit codes of the command <c>mystique</c>; documented in <c>docs/errors.md</c>.</summary>
@@ -18,7 +20,8 @@ public enum ExitCode
 
 /// <summary>
 /// A failure that the user can do something about: it says what is wrong, where, and how to get out of it.
-/// All of them are made in <see cref="Problems"/>.
+/// All of them are made in <see cref="Problems"/>. Names, paths and other people's messages are in its parts: these are
+/// escaped here (<see cref="PrintableText"/>), so that no name can forge a line.
 /// </summary>
 /// <param name="id">The stable id, <c>MYS</c> and three digits; never reused.</param>
 /// <param name="what">What is wrong, a sentence without its full stop.</param>
@@ -26,21 +29,30 @@ public enum ExitCode
 /// <param name="wayOut">What the user can do.</param>
 /// <param name="exitCode">The exit code of the command that meets it.</param>
 /// <param name="inner">The cause, if another exception is.</param>
+/// <param name="details">Lines that tell more of what is wrong, for example a process's last words.</param>
 public sealed class MystiqueException(
-    string id, string what, string where, string wayOut, ExitCode exitCode = ExitCode.BadInput, Exception? inner = null)
-    : Exception($"{id}: {what}\n  where: {where}\n  way out: {wayOut}", inner)
+    string id, string what, string where, string wayOut, ExitCode exitCode = ExitCode.BadInput, Exception? inner = null,
+    IEnumerable<string>? details = null)
+    : Exception(null, inner)
 {
     /// <summary>The stable id, for example <c>MYS101</c>.</summary>
-    public string Id { get; } = id;
+    public string Id { get; } = PrintableText.Escape(id);
 
     /// <summary>What is wrong.</summary>
-    public string What { get; } = what;
+    public string What { get; } = PrintableText.Escape(what);
+
+    /// <summary>Lines that tell more of it; empty for most.</summary>
+    public ImmutableArray<string> Details { get; } = [.. (details ?? []).Select(PrintableText.Escape)];
 
     /// <summary>The file, and the place in it.</summary>
-    public string Where { get; } = where;
+    public string Where { get; } = PrintableText.Escape(where);
 
     /// <summary>What the user can do about it.</summary>
-    public string WayOut { get; } = wayOut;
+    public string WayOut { get; } = PrintableText.Escape(wayOut);
+
+    /// <summary>All of it, on lines of their own.</summary>
+    public override string Message =>
+        $"{Id}: {What}{string.Concat(Details.Select(d => $"\n    {d}"))}\n  where: {Where}\n  way out: {WayOut}";
 
     /// <summary>The exit code of the command that meets it.</summary>
     public ExitCode ExitCode { get; } = exitCode;

@@ -7,6 +7,10 @@ namespace Mystique.Diagnostics;
 internal static class Problems
 {
     private const string NewestSchema = "1.1.1-chakra.0.0.4";
+    /// <summary>A worker's last words are in so many lines.</summary>
+    private const int KeptLines = 5;
+
+    internal const string TooLargeId = "MYS125";
     private const string CaptureHint =
         "capture one with torch.profiler.ExecutionTraceObserver, or try `mystique demo`, which makes its own";
 
@@ -83,6 +87,14 @@ internal static class Problems
 
     public static MystiqueException NothingCaptured(string path, string why) =>
         new("MYS122", why, path, "capture the job again");
+
+    public static MystiqueException NotAPlainFile(string path, string kind, bool orStandardInput) =>
+        new("MYS124", $"the file is no plain file: it is {kind}", path,
+            orStandardInput ? "`-` reads standard input: mystique inspect - < FILE" : "copy what it gives into a file, and name that");
+
+    public static MystiqueException TraceTooLarge(string source, Exception cause) =>
+        new(TooLargeId, $"the file is larger than a trace may be: {cause.Message}", source,
+            "record fewer iterations; if PyTorch wrote it like this, report it: docs/trace-format.md lists the limits", inner: cause);
 
     public static MystiqueException CaptureTargetNotEmpty(string path) =>
         new("MYS307", "the output folder holds something that is no capture", path, "name an empty or a new folder with -o");
@@ -172,14 +184,25 @@ internal static class Problems
             "leave --strict away to replay the rest; `mystique inspect` lists all reasons");
 
     public static MystiqueException WorkerDied(string source, string stage, string how, string standardError) =>
-        new("MYS405", $"the worker process ended while {stage}: {how}{LastLines(standardError)}", source,
-            "if it was killed, free memory or select a smaller part of the trace; else report it with this message", ExitCode.ReplayFailed);
+        new("MYS405", $"the worker process ended while {stage}: {how}", source,
+            "if it was killed, free memory or select a smaller part of the trace; else report it with this message", ExitCode.ReplayFailed,
+            details: LinesOf(standardError).TakeLast(KeptLines));
 
     public static MystiqueException WorkerTimedOut(string source, string stage, string how) =>
         new("MYS406", $"the worker process was stopped while {stage}: {how}", source, "give it more time with --timeout SECONDS", ExitCode.ReplayFailed);
 
     public static MystiqueException WorkerFailed(string source, string stage, string why) =>
-        new("MYS407", $"the replay failed while {stage}: {why}", source, "report it with this message and the trace", ExitCode.ReplayFailed);
+        new("MYS407", $"the replay failed while {stage}: {LinesOf(why).FirstOrDefault("it does not say why")}", source,
+            "report it with this message and the trace", ExitCode.ReplayFailed, details: LinesOf(why).Skip(1));
+
+    /// <summary>A problem that a worker met, of <see cref="PartsOf"/>; a worker in Python may say what is wrong in several lines.</summary>
+    public static MystiqueException OfParts(
+        string id, string what, string where, string wayOut, IEnumerable<string> details, ExitCode exitCode) =>
+        new(id, LinesOf(what).FirstOrDefault(""), where, wayOut, exitCode, details: [.. LinesOf(what).Skip(1), .. details]);
+
+    /// <summary>What a worker tells of a problem: its id, what, where, the way out, and what there are of details.</summary>
+    public static string[] PartsOf(MystiqueException problem) =>
+        [problem.Id, problem.What, problem.Where, problem.WayOut, .. problem.Details];
 
     public static MystiqueException OperatorLibraryNotLoaded(string path, Exception cause) =>
         new("MYS408", $"the library of operators cannot be loaded: {FirstSentence(cause)}", path,
@@ -197,11 +220,7 @@ internal static class Problems
 
     private static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:N1} GB");
 
-    private static string LastLines(string text)
-    {
-        string[] lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        return lines.Length == 0 ? "" : "\n    " + string.Join("\n    ", lines.TakeLast(5));
-    }
+    private static string[] LinesOf(string text) => text.ReplaceLineEndings("\n").Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     private static string At(string source, long offset) =>
         string.Create(CultureInfo.InvariantCulture, $"{source}, byte {offset:N0} of its text");

@@ -6,6 +6,12 @@ namespace Mystique.Planning;
 /// <summary>Says why an operator cannot be replayed, as far as the trace alone tells.</summary>
 internal static class OperatorSupport
 {
+    /// <summary>Values in a call's arguments, those in lists too: compiling many more takes minutes. The observer cuts lists after 4,097.</summary>
+    private const int MaxValues = 16_384;
+
+    /// <summary>Characters in a call's strings.</summary>
+    private const int MaxCharacters = 4_096;
+
     /// <summary>The reason, or null where nothing stands against it.</summary>
     public static string? WhyNot(TraceNode node)
     {
@@ -19,6 +25,10 @@ internal static class OperatorSupport
             return forbidden; // Whether libraries were loaded is known where the plan is fitted to its target.
         if (node.Inputs.Length != schema.Arguments.Length)
             return $"{node.Inputs.Length} arguments are recorded where its schema has {schema.Arguments.Length}";
+        if (node.Inputs.Sum(CountOf) is > MaxValues and int count)
+            return $"its arguments are {count} values, more than a call can have";
+        if (node.Inputs.Sum(LengthOf) is > MaxCharacters and long length)
+            return $"its arguments are strings of {length} characters, more than a call can have";
         for (int i = 0; i < node.Inputs.Length; i++)
             if (WhyNot(schema.Arguments[i].Type, node.Inputs[i]) is { } reason)
                 return $"its argument '{schema.Arguments[i].Name}' is {reason}";
@@ -57,6 +67,21 @@ internal static class OperatorSupport
             string other => $"of the type {other}, which generated programs cannot write",
         };
     }
+
+    private static int CountOf(ArgumentValue value) => value switch
+    {
+        IntListValue list => list.Items.Length,
+        ListValue list => list.Items.Sum(CountOf),
+        _ => 1,
+    };
+
+    private static long LengthOf(ArgumentValue value) => value switch
+    {
+        StringValue text => text.Value.Length,
+        DeviceValue device => device.Name.Length,
+        ListValue list => list.Items.Sum(LengthOf),
+        _ => 0,
+    };
 
     /// <summary>Whether a literal is of the type that the schema asks for; a list's place may be taken by its only element.</summary>
     public static bool IsFit(SchemaType type, ArgumentValue value)

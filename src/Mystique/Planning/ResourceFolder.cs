@@ -1,3 +1,5 @@
+using Mystique.Files;
+
 namespace Mystique.Planning;
 
 /// <summary>
@@ -39,7 +41,8 @@ internal sealed class ResourceFolder
         var file = new FileInfo(Path.Combine(_path, name));
         try
         {
-            return file is { Exists: true, LinkTarget: null } && file.Length <= maxBytes ? File.ReadAllBytes(file.FullName) : null;
+            return file is { Exists: true, LinkTarget: null } && file.Length <= maxBytes && PlainFile.KindOf(file.FullName) is null
+                ? PlainFile.ReadAllBytes(file.FullName, (int)Math.Min(maxBytes, Array.MaxLength - 1)) : null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -1,4 +1,5 @@
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Traces;
 
 namespace Mystique.Planning;
@@ -7,7 +8,7 @@ namespace Mystique.Planning;
 internal static class TableText
 {
     /// <summary>No table that people write is larger.</summary>
-    private const long MaxBytes = 1 << 20;
+    private const int MaxBytes = 1 << 20;
 
     /// <summary>Reads a user's table.</summary>
     /// <exception cref="MystiqueException">It cannot be read (MYS204).</exception>
@@ -15,9 +16,8 @@ internal static class TableText
     {
         try
         {
-            if (new FileInfo(path) is { Exists: true, Length: > MaxBytes })
-                throw new IOException("it is too large to be a table");
-            return File.ReadAllText(path);
+            using var reader = new StreamReader(new MemoryStream(PlainFile.ReadAllBytes(path, MaxBytes)));
+            return reader.ReadToEnd();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -4,10 +4,16 @@ using Mystique.Traces;
 namespace Mystique.Profiles;
 
 /// <summary>Reads single events of a Kineto profile (<c>libkineto/src/output_json.cpp</c>).</summary>
-internal sealed class KinetoEventParser
+/// <param name="budget">What names are counted by.</param>
+internal sealed class KinetoEventParser(ReadBudget budget)
 {
-    private readonly Utf8StringPool _names = new();
+    /// <summary>Nanoseconds that all events together may take, and that they may be apart: sums of times cannot overflow.</summary>
+    private const long MaxNs = 1L << 61;
+
+    private readonly Utf8StringPool _names = new(budget);
     private long _epochNs = long.MinValue;
+    private long _sumNs;
+    private long _sumBytes;
 
     /// <summary>The profiled process, as an operator told it; 0 while none has.</summary>
     public long ProcessId { get; private set; }
@@ -19,6 +25,8 @@ internal sealed class KinetoEventParser
     /// <param name="allocation">What it says of memory, for one named <c>[memory]</c>.</param>
     /// <returns>False where the text ends within it.</returns>
     /// <exception cref="JsonException">It is no JSON.</exception>
+    /// <exception cref="OverflowException">Its times are beyond any profile's.</exception>
+    /// <exception cref="ReadLimitException">It is larger than an event may be.</exception>
     public bool TryParse(ref Utf8JsonReader reader, out KinetoEvent parsed, out bool isUsed, out KinetoAllocation allocation)
     {
         allocation = default;
@@ -28,7 +36,7 @@ internal sealed class KinetoEventParser
         KinetoKind? kind = null;
         isUsed = false;
         reader.Read();
-        while (reader.Read())
+        while (ReadLimits.Read(ref reader))
         {
             if (reader.TokenType == JsonTokenType.EndObject)
             {
@@ -38,10 +46,12 @@ internal sealed class KinetoEventParser
                 parsed.Kind = kind ?? default;
                 if (parsed.IsOnDevice && parsed.Stream < 0)
                     parsed.Stream = parsed.Thread;
+                _sumNs = AddWithin(_sumNs, parsed.DurationNs, MaxNs);
+                _sumBytes = AddWithin(_sumBytes, Math.Abs(allocation.Bytes), MaxNs);
                 return true;
             }
             var field = FieldOf(ref reader);
-            if (!reader.Read())
+            if (!ReadLimits.Read(ref reader))
                 return false;
             switch (field)
             {
@@ -52,7 +62,7 @@ internal sealed class KinetoEventParser
                     kind = KindOf(ref reader);
                     break;
                 case Field.Name when reader.TokenType == JsonTokenType.String:
-                    parsed.Name = reader.ValueIsEscaped ? reader.GetString() ?? "" : _names.Get(reader.ValueSpan);
+                    parsed.Name = NodeParser.GetString(ref reader, _names);
                     break;
                 case Field.Process when reader.TokenType == JsonTokenType.String:
                     isLegacy = reader.ValueTextEquals("CPU functions"u8);
@@ -67,14 +77,14 @@ internal sealed class KinetoEventParser
                     parsed.StartNs = SinceEpoch(Nanoseconds(ref reader));
                     break;
                 case Field.Duration when reader.TokenType == JsonTokenType.Number:
-                    parsed.DurationNs = Nanoseconds(ref reader);
+                    parsed.DurationNs = Math.Max(0, Nanoseconds(ref reader));
                     break;
                 case Field.Arguments when reader.TokenType == JsonTokenType.StartObject:
                     if (!TryParseArguments(ref reader, ref parsed, ref allocation))
                         return false;
                     break;
                 default:
-                    if (!reader.TrySkip())
+                    if (!ReadLimits.TrySkip(ref reader))
                         return false;
                     break;
             }
@@ -82,16 +92,19 @@ internal sealed class KinetoEventParser
         return false;
     }
 
+    private static long AddWithin(long sum, long value, long limit) =>
+        value <= limit - sum ? sum + value : throw new OverflowException("more than all of a profile can have");
+
     private static bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation)
     {
-        while (reader.Read())
+        while (ReadLimits.Read(ref reader))
         {
             if (reader.TokenType == JsonTokenType.EndObject)
                 return true;
             int which = reader.ValueTextEquals("External id"u8) ? 1 : reader.ValueTextEquals("Record function id"u8) ? 2
                 : reader.ValueTextEquals("correlation"u8) ? 3 : reader.ValueTextEquals("stream"u8) ? 4 : reader.ValueTextEquals("grid"u8) ? 5
                 : reader.ValueTextEquals("Bytes"u8) ? 6 : reader.ValueTextEquals("Addr"u8) ? 7 : reader.ValueTextEquals("Device Type"u8) ? 8 : 0;
-            if (!reader.Read())
+            if (!ReadLimits.Read(ref reader))
                 return false;
             if (which is >= 1 and not 5 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
             {
@@ -111,18 +124,18 @@ internal sealed class KinetoEventParser
                 Span<int> grid = [0, 0, 0];
                 for (int i = 0; ; i++)
                 {
-                    if (!reader.Read())
+                    if (!ReadLimits.Read(ref reader))
                         return false;
                     if (reader.TokenType == JsonTokenType.EndArray)
                         break;
                     if (i < grid.Length && reader.TokenType == JsonTokenType.Number)
                         grid[i] = (int)Math.Clamp(reader.GetDouble(), 0, int.MaxValue);
-                    else if (!reader.TrySkip())
+                    else if (!ReadLimits.TrySkip(ref reader))
                         return false;
                 }
                 parsed.Grid = (grid[0], grid[1], grid[2]);
             }
-            else if (!reader.TrySkip())
+            else if (!ReadLimits.TrySkip(ref reader))
             {
                 return false;
             }
@@ -176,6 +189,7 @@ internal sealed class KinetoEventParser
     {
         if (_epochNs == long.MinValue)
             _epochNs = nanoseconds;
-        return nanoseconds - _epochNs;
+        long since = checked(nanoseconds - _epochNs);
+        return since is > -MaxNs and < MaxNs ? since : throw new OverflowException("a time that is centuries from the others'");
     }
 }

@@ -106,8 +106,9 @@ internal sealed class WorkerClient : IDisposable
                 {
                     case WorkerResponse.Result:
                         return response;
-                    case WorkerResponse.Failure when response.Problem is [var id, var what, var where, var wayOut]:
-                        throw new MystiqueException(id, what, where, wayOut, response.ExitCode == 0 ? ExitCode.ReplayFailed : (ExitCode)response.ExitCode);
+                    case WorkerResponse.Failure when response.Problem is [var id, var what, var where, var wayOut, .. var details]:
+                        throw Problems.OfParts(id, what, where, wayOut, details,
+                            response.ExitCode == 0 ? ExitCode.ReplayFailed : (ExitCode)response.ExitCode);
                     case WorkerResponse.Failure:
                         throw new WorkerException(WorkerFailureKind.Refused, response.Error ?? "", Errors(), lastProgress);
                     case WorkerResponse.Progress:

@@ -43,7 +43,11 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
             }
             catch (MystiqueException exception)
             {
-                response = new WorkerResponse(WorkerResponse.Failure) { Problem = [exception.Id, exception.What, exception.Where, exception.WayOut], ExitCode = (int)exception.ExitCode };
+                response = new WorkerResponse(WorkerResponse.Failure)
+                {
+                    Problem = [.. Problems.PartsOf(exception)],
+                    ExitCode = (int)exception.ExitCode,
+                };
             }
             catch (Exception exception) when (exception is ExternalException or IOException or InvalidOperationException or ArgumentException)
             {

@@ -90,7 +90,7 @@ internal sealed record WorkerResponse(string Kind)
 
     public string? Error { get; init; }
 
-    /// <summary>Of a failure that the user can act on: its id, what, where, and the way out.</summary>
+    /// <summary>Of a failure that the user can act on: its id, what, where, the way out, and lines of details.</summary>
     public ImmutableArray<string>? Problem { get; init; }
 
     /// <summary>Of such a failure, the exit code; 0 where the worker does not say.</summary>

@@ -60,9 +60,9 @@ public static class CoverageReport
         Line($"");
         Line($"What became of the operators of traces, as libtorch's own observer saw the replay: made by");
         Line($"");
-        Line($"    {command}");
+        Line($"{MarkdownText.CodeLine(command)}");
         Line($"");
-        Line($"{string.Join(", ", engine.Versions.Select(v => $"{v.Key} {v.Value}"))} on {engine.Device}, {engine.Threads} threads, {host.Processor}; each trace {runs} {(runs == 1 ? "time" : "times in a row, in a process of its own each, with the same outcome")}.");
+        Line($"{MarkdownText.EscapeLine($"{string.Join(", ", engine.Versions.Select(v => $"{v.Key} {v.Value}"))} on {engine.Device}, {engine.Threads} threads, {host.Processor}")}; each trace {runs} {(runs == 1 ? "time" : "times in a row, in a process of its own each, with the same outcome")}.");
         Line($"");
         Line($"- exact: ran with the recorded name, overload, shapes, element types and strides (where the trace has them)");
         Line($"- variant: ran with another overload or other strides; different: with other shapes or types");
@@ -78,7 +78,7 @@ public static class CoverageReport
         {
             var c = row.Classes;
             int all = c.Exact + c.Variant + c.Different + c.Substituted + c.StandIn + c.Missing;
-            Line($"| {row.Trace} | {all} | {c.Exact} | {c.Variant} | {c.Different} | {c.Substituted} | {c.StandIn} | {c.Missing} | {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} | {row.NonFinite} |");
+            Line($"| {MarkdownText.Escape(row.Trace)} | {all} | {c.Exact} | {c.Variant} | {c.Different} | {c.Substituted} | {c.StandIn} | {c.Missing} | {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} | {row.NonFinite} |");
         }
         var kinds = rows.SelectMany(r => r.Replaced.Select(k => (r.Trace, Kind: k)))
             .GroupBy(k => (k.Kind.Name, k.Kind.RemedyName, k.Kind.By, k.Kind.Reason))
@@ -91,7 +91,7 @@ public static class CoverageReport
             Line($"| operator | count | traces | instead | reason |");
             Line($"| --- | ---: | ---: | --- | --- |");
             foreach (var group in kinds)
-                Line($"| {group.Key.Name} | {group.Sum(k => k.Kind.Count)} | {group.Select(k => k.Trace).Distinct().Count()} | {ReplacedKind.InsteadOf(group.Key.RemedyName, group.Key.By)} | {group.Key.Reason} |");
+                Line($"| {MarkdownText.Escape(group.Key.Name)} | {group.Sum(k => k.Kind.Count)} | {group.Select(k => k.Trace).Distinct().Count()} | {MarkdownText.Escape(ReplacedKind.InsteadOf(group.Key.RemedyName, group.Key.By))} | {MarkdownText.Escape(group.Key.Reason)} |");
         }
         var notes = rows.SelectMany(r => NotesOf(r).Select(n => (r.Trace, Note: n))).ToArray();
         if (notes.Length > 0)
@@ -100,7 +100,7 @@ public static class CoverageReport
             Line($"## Notes");
             Line($"");
             foreach (var (trace, note) in notes)
-                Line($"- {trace}: {note}");
+                Line($"- {MarkdownText.EscapeLine($"{trace}: {note}")}");
         }
         return text.ToString();
     }

@@ -14,7 +14,7 @@ public static class FidelityMarkdown
     public static string Of(FidelityReport report)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"## {Escape(report.Replay.Name)} against {Escape(report.Original.Name)}\n\n{Escape(FidelityText.Headline(report))}.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"## {MarkdownText.Escape(report.Replay.Name)} against {MarkdownText.Escape(report.Original.Name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n\n");
         Table(text, ["measure", "original", "replay", "difference"], FidelityText.Rows(report).Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
         List(text, "What is wrong", report.Findings);
         var kinds = report.Kinds.Take(MaxKinds).Where(k => k.OriginalNs is not null).ToArray();
@@ -52,7 +52,7 @@ public static class FidelityMarkdown
             return;
         text.Append(CultureInfo.InvariantCulture, $"### {title}\n\n");
         foreach (string item in items)
-            text.Append(CultureInfo.InvariantCulture, $"- {Escape(item)}\n");
+            text.Append(CultureInfo.InvariantCulture, $"- {MarkdownText.EscapeLine(item)}\n");
         text.Append('\n');
     }
 
@@ -60,11 +60,7 @@ public static class FidelityMarkdown
     {
         text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", head)} |\n| {string.Join(" | ", head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (string[] row in rows)
-            text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", row.Select(Escape))} |\n");
+            text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", row.Select(MarkdownText.Escape))} |\n");
         text.Append('\n');
     }
-
-    /// <summary>Names come from traces, which anyone can write: none of them may end a cell, a line or the text.</summary>
-    private static string Escape(string text) => text.ReplaceLineEndings(" ").Replace("\\", "\\\\", StringComparison.Ordinal).Replace("|", "\\|", StringComparison.Ordinal)
-        .Replace("<", "&lt;", StringComparison.Ordinal).Replace("`", "\\`", StringComparison.Ordinal).Replace("[", "\\[", StringComparison.Ordinal);
 }

@@ -1,12 +1,15 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using Mystique.Diagnostics;
 
 namespace Mystique.Reporting;
 
 /// <summary>
 /// A page that needs nothing else: the data as JSON, the script that draws it, and Apache ECharts, which the build takes
-/// from its package. The page's policy lets it load nothing from anywhere.
+/// from its package. The page's policy lets it load nothing from anywhere. All text goes through <see cref="Text"/> or
+/// <see cref="Options"/>: the first for the one name in the markup, the second for the data.
 /// </summary>
 internal sealed class HtmlPage(string title)
 {
@@ -60,10 +63,9 @@ internal sealed class HtmlPage(string title)
 
     public void Write(Stream stream)
     {
-        // The serializer's default encoder escapes < and &: the data cannot end its element.
         string data = JsonSerializer.Serialize(new { sections = _sections }, Options);
-        string page = EmbeddedText.Join("html/report.html").Replace("$TITLE$", WebUtility.HtmlEncode(title), StringComparison.Ordinal)
-            .Replace("$SCRIPT$", EmbeddedText.Join("html/report.js"), StringComparison.Ordinal);
+        string page = EmbeddedText.Join("html/report.html").Replace("$SCRIPT$", EmbeddedText.Join("html/report.js"), StringComparison.Ordinal)
+            .Replace("$TITLE$", Text(title), StringComparison.Ordinal);
         int at = page.IndexOf("$DATA$", StringComparison.Ordinal);
         int library = page.IndexOf("$ECHARTS$", StringComparison.Ordinal);
         using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
@@ -74,5 +76,23 @@ internal sealed class HtmlPage(string title)
         writer.Write(page.AsSpan(library + 9));
     }
 
-    private static readonly JsonSerializerOptions Options = new() { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    /// <summary>Text in markup: nothing in it is a tag, an entity, or one of the page's places (<c>$DATA$</c>).</summary>
+    private static string Text(string text) =>
+        WebUtility.HtmlEncode(PrintableText.Escape(text)).Replace("$", "&#36;", StringComparison.Ordinal);
+
+    /// <summary>The default encoder escapes &lt; and &amp;, so the data cannot end its element; the script only makes text of it.</summary>
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Converters = { new PrintableConverter() },
+    };
+
+    private sealed class PrintableConverter : JsonConverter<string>
+    {
+        public override string Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            throw new NotSupportedException();
+
+        public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(PrintableText.Escape(value));
+    }
 }

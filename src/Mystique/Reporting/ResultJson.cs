@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Mystique.Fidelity;
 using Mystique.Metrics;
@@ -14,7 +13,12 @@ public static class ResultJson
     /// <summary>The version of the format: raised when a field changes its meaning or goes.</summary>
     public const int FormatVersion = 3;
 
-    internal static readonly JsonWriterOptions WriterOptions = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    internal static readonly JsonWriterOptions WriterOptions = new()
+    {
+        Indented = true,
+        NewLine = "\n",
+        Encoder = PrintableJsonEncoder.Instance,
+    };
 
     /// <summary>Writes the result of a replay.</summary>
     /// <param name="result">The result.</param>

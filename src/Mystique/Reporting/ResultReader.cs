@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
+using Mystique.Files;
 using Mystique.Metrics;
 
 namespace Mystique.Reporting;
@@ -10,7 +11,7 @@ namespace Mystique.Reporting;
 /// <summary>Reads results for machines back, <c>mystique-run</c> (<c>docs/result-format.md</c>), to compare them.</summary>
 internal static class ResultReader
 {
-    private const long MaxBytes = 256 << 20;
+    private const int MaxBytes = 256 << 20;
 
     /// <summary>Whether a path is a file that looks like a result.</summary>
     public static bool IsResult(string path)
@@ -18,8 +19,15 @@ internal static class ResultReader
         if (!File.Exists(path))
             return false;
         Span<char> head = stackalloc char[64];
-        using var reader = new StreamReader(path);
-        return new string(head[..reader.ReadBlock(head)]).Contains("\"mystique-run\"", StringComparison.Ordinal);
+        try
+        {
+            using var reader = new StreamReader(PlainFile.Open(path));
+            return new string(head[..reader.ReadBlock(head)]).Contains("\"mystique-run\"", StringComparison.Ordinal);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false; // Whoever reads it as something else says why it cannot be read.
+        }
     }
 
     /// <summary>Reads a result file.</summary>
@@ -29,9 +37,7 @@ internal static class ResultReader
     {
         try
         {
-            if (new FileInfo(path).Length > MaxBytes)
-                throw new FormatException("it is too large");
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var json = JsonDocument.Parse(PlainFile.ReadAllBytes(path, MaxBytes));
             return Of(json.RootElement, Path.GetFileName(path));
         }
         catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException or KeyNotFoundException or OverflowException or IOException or UnauthorizedAccessException)

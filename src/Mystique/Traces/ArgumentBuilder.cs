@@ -4,7 +4,8 @@ using System.Globalization;
 namespace Mystique.Traces;
 
 /// <summary>Joins the recorded values, shapes, types and strides of a node's inputs or outputs.</summary>
-internal sealed class ArgumentBuilder
+/// <param name="budget">What they are counted by.</param>
+internal sealed class ArgumentBuilder(ReadBudget budget)
 {
     private const int SmallIntMin = -16;
     private const int SmallIntMax = 255;
@@ -15,16 +16,16 @@ internal sealed class ArgumentBuilder
     private static readonly ListValue EmptyList = new([], "GenericList[]");
 
     private readonly Dictionary<string, RecordedType> _types = [];
-    private readonly ShapePool _shapes = new();
+    private readonly ShapePool _shapes = new(budget);
     private long[] _scratch = new long[16];
 
-    public RawValues Values { get; } = new();
+    public RawValues Values { get; } = new(budget);
 
-    public RawValues Shapes { get; } = new();
+    public RawValues Shapes { get; } = new(budget);
 
-    public RawValues Types { get; } = new();
+    public RawValues Types { get; } = new(budget);
 
-    public RawValues Strides { get; } = new();
+    public RawValues Strides { get; } = new(budget);
 
     public bool HasStrides { get; set; }
 
@@ -52,6 +53,7 @@ internal sealed class ArgumentBuilder
             throw new FormatException($"{Values.Length} values and {Strides.Length} strides where there must be as many of each");
         if (Values.Length == 0)
             return [];
+        budget.Take(ReadBudget.ArrayBytes + (long)sizeof(long) * Values.Length);
         var arguments = ImmutableArray.CreateBuilder<ArgumentValue>(Values.Length);
         int value = 0, shape = 0, stride = 0;
         for (int i = 0; i < Types.Length; i++)
@@ -68,14 +70,19 @@ internal sealed class ArgumentBuilder
 
     private RecordedType TypeOf(string text)
     {
-        if (!_types.TryGetValue(text, out var type))
-            _types[text] = type = RecordedType.Parse(text);
-        return type;
+        if (_types.TryGetValue(text, out var type))
+            return type;
+        if (text.Length > ReadLimits.TypeLength)
+            throw new FormatException($"a type of {text.Length} characters (the limit is {ReadLimits.TypeLength})");
+        type = RecordedType.Parse(text);
+        budget.Take(ReadBudget.EntryBytes + type.Bytes);
+        return _types[text] = type;
     }
 
     private ArgumentValue Build(RecordedType type, int value, int shape, int stride)
     {
         ref var raw = ref Values[value];
+        budget.Take(type.Kind == RecordedKind.Tensor ? ReadBudget.TensorBytes : ReadBudget.ValueBytes);
         switch (type.Kind)
         {
             case RecordedKind.Tensor:
@@ -127,6 +134,7 @@ internal sealed class ArgumentBuilder
         long itemSize = Values[value + 5].Int;
         if (offset < 0 || elements < 0 || itemSize is < 0 or > 16)
             throw new FormatException($"a tensor with offset {offset}, {elements} elements of {itemSize} bytes");
+        budget.Reach(ReachOf(offset, elements, Math.Max(itemSize, 1), sharedSizes, sharedStrides));
         string device = count == 6 && Values[value + 6].Kind == RawKind.String ? Values[value + 6].Text! : "";
         return new TensorValue(Values[value + 1].Int, Values[value + 2].Int, offset, elements, (int)itemSize, device,
             type.Element, sharedSizes, sharedStrides);
@@ -139,7 +147,11 @@ internal sealed class ArgumentBuilder
             return EmptyList;
         if (type.IsAllInts)
             return new IntListValue(_shapes.Get(ReadLongs(Values, value, "list")));
-        var items = ImmutableArray.CreateBuilder<ArgumentValue>();
+        int length = 0;
+        for (int item = value + 1; item < end; item = Values[item].End)
+            length++;
+        budget.Take(ReadBudget.ArrayBytes + (long)sizeof(long) * length);
+        var items = ImmutableArray.CreateBuilder<ArgumentValue>(length);
         bool hasShapes = Shapes[shape].Kind == RawKind.Array && Shapes[shape].End > shape + 1;
         int itemShape = shape + 1;
         int itemStride = stride + 1;
@@ -155,7 +167,24 @@ internal sealed class ArgumentBuilder
             itemShape = hasShapes ? Shapes[itemShape].End : itemShape;
             itemStride = hasStrides ? Strides[itemStride].End : itemStride;
         }
-        return new ListValue(items.ToImmutable(), type.Text);
+        return new ListValue(items.MoveToImmutable(), type.Text);
+    }
+
+    /// <summary>
+    /// Bytes from a storage's start to the end of a tensor, by its sizes, its strides, and its number of elements: the most
+    /// that any of them says. As a double, which no number in a trace makes overflow.
+    /// </summary>
+    private static double ReachOf(long offset, long elements, long itemSize, ImmutableArray<long> sizes, ImmutableArray<long> strides)
+    {
+        double contiguous = 1;
+        double last = 0;
+        for (int i = 0; i < sizes.Length; i++)
+        {
+            contiguous *= Math.Max(sizes[i], 1);
+            if (!strides.IsDefault)
+                last += (double)Math.Max(sizes[i] - 1, 0) * Math.Abs((double)strides[i]);
+        }
+        return (offset + Math.Max(Math.Max(contiguous, elements), last + 1)) * itemSize;
     }
 
     private ReadOnlySpan<long> ReadLongs(RawValues source, int index, string what)

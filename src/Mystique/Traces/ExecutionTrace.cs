@@ -38,4 +38,10 @@ public sealed record TraceReadOptions(bool Strict = false)
 {
     /// <summary>What a gzip file may unpack to, however small it is, in bytes; larger ones are bounded by their size.</summary>
     internal long UnpackedFloorBytes { get; init; } = 1L << 30;
+
+    /// <summary>What reading may take beside twice the text, in bytes.</summary>
+    internal long MemoryFloorBytes { get; init; } = ReadLimits.MemoryFloorBytes;
+
+    /// <summary>How many nodes there may be.</summary>
+    internal int MaxNodes { get; init; } = ReadLimits.Nodes;
 }

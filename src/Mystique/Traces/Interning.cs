@@ -8,7 +8,8 @@ namespace Mystique.Traces;
 /// Turns UTF-8 text into strings, each text once: a trace repeats the same few hundred names, types and schemas
 /// in every node.
 /// </summary>
-internal sealed class Utf8StringPool
+/// <param name="budget">What the strings are counted by.</param>
+internal sealed class Utf8StringPool(ReadBudget budget)
 {
     private (byte[] Utf8, string Text)[] _slots = new (byte[], string)[1024];
     private int _count;
@@ -25,6 +26,7 @@ internal sealed class Utf8StringPool
             Grow();
             slot = Find(utf8);
         }
+        budget.Take(ReadBudget.EntryBytes + 2 * ReadBudget.ArrayBytes + 3L * utf8.Length);
         string text = Encoding.UTF8.GetString(utf8);
         _slots[slot] = (utf8.ToArray(), text);
         return text;
@@ -69,18 +71,23 @@ internal sealed class Utf8StringPool
 }
 
 /// <summary>Shares equal shapes and strides.</summary>
-internal sealed class ShapePool
+/// <param name="budget">What they are counted by.</param>
+internal sealed class ShapePool(ReadBudget budget)
 {
-    private readonly Dictionary<Key, ImmutableArray<long>>.AlternateLookup<ReadOnlySpan<long>> _lookup =
-        new Dictionary<Key, ImmutableArray<long>>(new Comparer()).GetAlternateLookup<ReadOnlySpan<long>>();
+    private readonly HashSet<Key>.AlternateLookup<ReadOnlySpan<long>> _lookup =
+        new HashSet<Key>(new Comparer()).GetAlternateLookup<ReadOnlySpan<long>>();
 
     public ImmutableArray<long> Get(ReadOnlySpan<long> items)
     {
         if (items.IsEmpty)
             return [];
         if (!_lookup.TryGetValue(items, out var shared))
-            _lookup[items] = shared = [.. items];
-        return shared;
+        {
+            budget.Take(ReadBudget.EntryBytes + ReadBudget.ArrayBytes + (long)sizeof(long) * items.Length);
+            _lookup.Add(items);
+            _lookup.TryGetValue(items, out shared);
+        }
+        return ImmutableCollectionsMarshal.AsImmutableArray(shared.Items);
     }
 
     private readonly record struct Key(long[] Items);

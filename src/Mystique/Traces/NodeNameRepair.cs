@@ -30,7 +30,9 @@ internal static class NodeNameRepair
             length = rest.IndexOf("\", \"id\":"u8);
         if (length < 0)
             return false;
-        var writer = new ArrayBufferWriter<byte>(text.Length + 16);
+        int node = NextNodeStart(text[(start + length)..]);
+        originalLength = node < 0 ? text.Length : start + length + node;
+        var writer = new ArrayBufferWriter<byte>(originalLength + 16);
         writer.Write(text[..start]);
         foreach (byte b in rest[..length])
         {
@@ -38,8 +40,6 @@ internal static class NodeNameRepair
                 writer.Write("\\"u8);
             writer.Write(b < 0x20 ? " "u8 : [b]);
         }
-        int node = NextNodeStart(text[(start + length)..]);
-        originalLength = node < 0 ? text.Length : start + length + node;
         writer.Write(text[(start + length)..originalLength]);
         repaired = writer.WrittenSpan.ToArray();
         return true;

@@ -9,21 +9,16 @@ namespace Mystique.Traces;
 /// <c>input_types</c> (schema 1.0.1), or <c>ctrl_deps</c>, <c>inputs: {values, shapes, types, strides}</c>,
 /// <c>attrs</c> (1.0.2 to 1.1.1). See <c>docs/trace-format.md</c>.
 /// </summary>
-internal sealed class NodeParser
+/// <param name="budget">What the nodes are counted by.</param>
+internal sealed class NodeParser(ReadBudget budget)
 {
     private static readonly SuspendException Suspend = new();
 
-    private readonly Utf8StringPool _strings = new();
+    private readonly Utf8StringPool _strings = new(budget);
     private readonly Dictionary<string, OperatorSchema> _schemas = [];
-    private readonly ArgumentBuilder _inputs;
-    private readonly ArgumentBuilder _outputs;
+    private readonly ArgumentBuilder _inputs = new(budget);
+    private readonly ArgumentBuilder _outputs = new(budget);
     private readonly NodeFields _fields = new();
-
-    public NodeParser()
-    {
-        _inputs = new ArgumentBuilder();
-        _outputs = new ArgumentBuilder();
-    }
 
     /// <summary>Attributes and fields without a meaning here, by name.</summary>
     public SortedDictionary<string, long> UnknownAttributes { get; } = new(StringComparer.Ordinal);
@@ -40,6 +35,7 @@ internal sealed class NodeParser
     /// <exception cref="SuspendException">The buffer ends before the node does.</exception>
     public TraceNode Parse(ref Utf8JsonReader reader)
     {
+        budget.StartNode();
         _fields.Clear();
         _inputs.Clear();
         _outputs.Clear();
@@ -61,6 +57,10 @@ internal sealed class NodeParser
         if (_fields.Id < 0 || _fields.Name is null || _fields.Parent < 0)
             throw new FormatException("a node without an id, a name or a parent (ctrl_deps)");
         HasStrides |= _inputs.HasStrides || _outputs.HasStrides;
+        if (_fields.CollectiveInput < -1 || _fields.CollectiveOutput < -1)
+            throw new FormatException("a collective of a negative number of elements");
+        budget.Reach((double)_fields.CollectiveInput + _fields.CollectiveOutput + 2);
+        budget.Take(ReadBudget.NodeBytes);
         bool isOperator = _fields.Schema.Length > 0;
         return _fields.ToNode(Build(_inputs, "inputs", isOperator), Build(_outputs, "outputs", isOperator), ParseSchema(_fields.Schema));
     }
@@ -69,7 +69,7 @@ internal sealed class NodeParser
     /// <exception cref="SuspendException">The buffer ends here.</exception>
     public static void ReadOrSuspend(ref Utf8JsonReader reader)
     {
-        if (!reader.Read())
+        if (!ReadLimits.Read(ref reader))
             throw Suspend;
     }
 
@@ -107,6 +107,8 @@ internal sealed class NodeParser
             return null;
         if (!_schemas.TryGetValue(text, out var schema))
         {
+            // An argument of a few characters becomes a name, a type and their objects.
+            budget.Take(ReadBudget.EntryBytes + 48L * Math.Min(text.Length, ReadLimits.SchemaLength));
             try
             {
                 _schemas[text] = schema = SchemaParser.Parse(text);
@@ -215,7 +217,7 @@ internal sealed class NodeParser
             case JsonTokenType.String when long.TryParse(GetString(ref reader, _strings), CultureInfo.InvariantCulture, out long quoted):
                 return quoted;
             case JsonTokenType.StartArray:
-                var list = new RawValues();
+                var list = new RawValues(budget);
                 list.Read(ref reader, _strings);
                 return list.Count > 0 && list[0].Kind == RawKind.Int ? list[0].Int : -1;
             default:
@@ -232,13 +234,15 @@ internal sealed class NodeParser
     private void Skip(ref Utf8JsonReader reader, string name)
     {
         SkipQuietly(ref reader);
-        UnknownAttributes[name] = UnknownAttributes.GetValueOrDefault(name) + 1;
+        if (!UnknownAttributes.TryGetValue(name, out long count))
+            budget.Take(3 * ReadBudget.EntryBytes);
+        UnknownAttributes[name] = count + 1;
     }
 
     private static void SkipQuietly(ref Utf8JsonReader reader)
     {
         ReadOrSuspend(ref reader);
-        if (!reader.TrySkip())
+        if (!ReadLimits.TrySkip(ref reader))
             throw Suspend;
     }
 

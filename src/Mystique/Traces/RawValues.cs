@@ -17,18 +17,27 @@ internal struct RawValue
 {
     public RawKind Kind;
     public int End;
+
+    /// <summary>The value of an integer or a boolean; of a double, its bits.</summary>
     public long Int;
-    public double Double;
     public string? Text;
+
+    public readonly double Double => Kind == RawKind.Double ? BitConverter.Int64BitsToDouble(Int) : Int;
 }
 
 /// <summary>
 /// A nested JSON array, flat and in a buffer that is used again: values, shapes, types and strides stand in separate
 /// arrays, so a node's arguments can be made only once all four were read.
 /// </summary>
-internal sealed class RawValues
+/// <param name="budget">What counts the elements.</param>
+internal sealed class RawValues(ReadBudget budget)
 {
-    private RawValue[] _items = new RawValue[256];
+    private const int InitialLength = 256;
+
+    /// <summary>A buffer beyond this is not kept for the next node.</summary>
+    private const int KeptLength = 1 << 16;
+
+    private RawValue[] _items = new RawValue[InitialLength];
 
     public int Count { get; private set; }
 
@@ -37,7 +46,12 @@ internal sealed class RawValues
 
     public ref RawValue this[int index] => ref _items[index];
 
-    public void Clear() => Count = Length = 0;
+    public void Clear()
+    {
+        Count = Length = 0;
+        if (_items.Length > KeptLength)
+            _items = new RawValue[InitialLength];
+    }
 
     /// <summary>Reads the array whose start the reader is at.</summary>
     public void Read(ref Utf8JsonReader reader, Utf8StringPool strings)
@@ -55,6 +69,7 @@ internal sealed class RawValues
             NodeParser.ReadOrSuspend(ref reader);
             if (reader.TokenType == JsonTokenType.EndArray)
                 return;
+            budget.AddElement();
             if (isOutermost)
                 Length++;
             int index = Count++;
@@ -73,12 +88,11 @@ internal sealed class RawValues
                     if (reader.TryGetInt64(out item.Int))
                     {
                         item.Kind = RawKind.Int;
-                        item.Double = item.Int;
                     }
                     else
                     {
                         item.Kind = RawKind.Double;
-                        item.Double = reader.GetDouble();
+                        item.Int = BitConverter.DoubleToInt64Bits(reader.GetDouble());
                     }
                     break;
                 case JsonTokenType.String:

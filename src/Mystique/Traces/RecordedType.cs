@@ -28,6 +28,10 @@ internal sealed record RecordedType(RecordedKind Kind, ScalarType Element, Immut
 
     public bool IsAllInts { get; } = Items.Length > 0 && Items.All(i => i.Kind == RecordedKind.Int);
 
+    /// <summary>Bytes of memory that it takes, with its elements' types.</summary>
+    public long Bytes { get; } = 96 + 2L * Text.Length + (long)sizeof(long) * Items.Length
+        + Items.Where((item, i) => i == 0 || !ReferenceEquals(item, Items[i - 1])).Sum(item => item.Bytes);
+
     public static RecordedType Parse(string text) => Parse(text, 0);
 
     private static RecordedType Parse(string text, int depth)

@@ -8,19 +8,19 @@ namespace Mystique.Traces;
 /// </summary>
 internal ref struct SchemaParser
 {
-    /// <summary>Types nest by brackets and parentheses; no real schema comes near this.</summary>
+    /// <summary>Types nest by brackets and question marks; no real schema comes near this.</summary>
     private const int MaxDepth = 32;
 
     private readonly string _text;
     private int _position;
-    private int _depth;
-
     private SchemaParser(string text) => _text = text;
 
     /// <summary>Parses a schema.</summary>
     /// <exception cref="FormatException">The text is no schema; the message says what was expected where.</exception>
     public static OperatorSchema Parse(string text)
     {
+        if (text.Length > ReadLimits.SchemaLength)
+            throw new FormatException($"it has {text.Length} characters (the limit is {ReadLimits.SchemaLength})");
         var parser = new SchemaParser(text);
         return parser.ParseSchema();
     }
@@ -129,8 +129,6 @@ internal ref struct SchemaParser
 
     private SchemaType ParseType()
     {
-        if (++_depth > MaxDepth)
-            throw Expected("a type that nests less deeply");
         int start = _position;
         SchemaType type;
         if (TryTake('('))
@@ -151,8 +149,10 @@ internal ref struct SchemaParser
                 type = new SchemaType(SchemaTypeKind.Named, name == "SymInt" ? "int" : name, null, ParseAlias());
             }
         }
-        while (true)
+        for (int depth = 0; ; depth++)
         {
+            if (depth > MaxDepth)
+                throw Expected("a type that nests less deeply");
             if (TryTake('?'))
             {
                 type = new SchemaType(SchemaTypeKind.Optional, "", type, type.Alias);
@@ -166,7 +166,6 @@ internal ref struct SchemaParser
             }
             else
             {
-                _depth--;
                 return type;
             }
         }

@@ -6,18 +6,20 @@ namespace Mystique.Traces;
 internal sealed class TraceDamage
 {
     private int _places;
-    private int _lost;
 
     /// <summary>The first damage.</summary>
     public (long Offset, string What)? First { get; private set; }
+
+    /// <summary>Nodes that were lost.</summary>
+    public int Lost { get; private set; }
 
     public void Add(long offset, string what, int lost = 0)
     {
         First ??= (offset, what);
         _places++;
-        _lost += lost;
+        Lost += lost;
     }
 
     public string Describe(int kept) => string.Create(CultureInfo.InvariantCulture,
-        $"the file is damaged from byte {First!.Value.Offset:N0} on ({First.Value.What}): {kept:N0} nodes kept, {_lost:N0} lost, {_places:N0} damaged place{(_places == 1 ? "" : "s")}");
+        $"the file is damaged from byte {First!.Value.Offset:N0} on ({First.Value.What}): {kept:N0} nodes kept, {Lost:N0} lost, {_places:N0} damaged place{(_places == 1 ? "" : "s")}");
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Mystique.Diagnostics;
 
 namespace Mystique.Traces;
@@ -16,59 +17,83 @@ internal static class TraceLinker
     public static TraceNode Link(List<TraceNode> nodes, string source, bool isDamaged, bool isStrict, ImmutableArray<string>.Builder warnings)
     {
         nodes.Sort((a, b) => a.Id.CompareTo(b.Id));
-        var byId = new Dictionary<long, TraceNode>(nodes.Count);
-        foreach (var node in nodes)
-            if (!byId.TryAdd(node.Id, node))
-                throw Problems.TraceDuplicateId(source, node.Id, byId[node.Id].Name, node.Name);
-        var root = nodes.FirstOrDefault(n => n.ParentId == n.Id || !byId.ContainsKey(n.ParentId) && IsProcessRoot(n));
-        if (root is null)
+        var places = new Dictionary<long, int>(nodes.Count + 1);
+        for (int i = 0; i < nodes.Count; i++)
+            if (!places.TryAdd(nodes[i].Id, i))
+                throw Problems.TraceDuplicateId(source, nodes[i].Id, nodes[places[nodes[i].Id]].Name, nodes[i].Name);
+        int rootPlace = nodes.FindIndex(n => n.ParentId == n.Id || !places.ContainsKey(n.ParentId) && IsProcessRoot(n));
+        if (rootPlace < 0)
         {
-            if (!isDamaged && nodes.All(n => byId.ContainsKey(n.ParentId)))
+            if (!isDamaged && nodes.All(n => places.ContainsKey(n.ParentId)))
                 throw Problems.TraceCycle(source, nodes[0].Id);
-            // The process's node is written last: a file that was cut short lacks it.
-            root = new TraceNode(nodes[0].Id - 1, "[pytorch|profiler|execution_trace|process]") { ParentId = nodes[0].Id - 1 };
-            nodes.Insert(0, root);
-            byId.Add(root.Id, root);
+            // The process's node is written last: a file that was cut short lacks it. It goes behind the others until all are linked.
+            rootPlace = nodes.Count;
+            nodes.Add(new TraceNode(nodes[0].Id - 1, "[pytorch|profiler|execution_trace|process]") { ParentId = nodes[0].Id - 1 });
+            places.Add(nodes[^1].Id, rootPlace);
         }
         int orphans = 0;
-        var children = new Dictionary<TraceNode, ImmutableArray<TraceNode>.Builder>(nodes.Count / 2);
-        foreach (var node in nodes)
+        var parents = new int[nodes.Count];
+        for (int i = 0; i < nodes.Count; i++)
         {
-            if (node == root)
-                continue;
-            if (!byId.TryGetValue(node.ParentId, out var parent))
+            if (i != rootPlace && !places.TryGetValue(nodes[i].ParentId, out parents[i]))
             {
                 if (isStrict)
-                    throw Problems.TraceParentMissing(source, node.Id, node.Name, node.ParentId);
+                    throw Problems.TraceParentMissing(source, nodes[i].Id, nodes[i].Name, nodes[i].ParentId);
                 orphans++;
-                parent = root;
+                parents[i] = rootPlace;
             }
-            node.Parent = parent;
-            if (!children.TryGetValue(parent, out var list))
-                children.Add(parent, list = ImmutableArray.CreateBuilder<TraceNode>());
-            list.Add(node);
         }
-        foreach (var (parent, list) in children)
-            parent.Children = list.DrainToImmutable();
-        CheckReachable(nodes, root, source);
+        CheckReachable(nodes, parents, rootPlace, source);
+        LinkChildren(nodes, parents, rootPlace);
+        var root = nodes[rootPlace];
+        if (rootPlace == nodes.Count - 1 && nodes.Count > 1 && root.Id < nodes[0].Id)
+        {
+            nodes.RemoveAt(rootPlace);
+            nodes.Insert(0, root);
+        }
         if (orphans > 0)
             warnings.Add(isDamaged ? $"{orphans} nodes whose parents were lost now belong to the root"
                 : $"{orphans} nodes whose parents are missing (still open when the observer stopped) now belong to the root");
         return root;
     }
 
+    /// <summary>Gives each node its parent and its children, these by rising id; in arrays of the right size, for there are millions.</summary>
+    private static void LinkChildren(List<TraceNode> nodes, int[] parents, int root)
+    {
+        var counts = new int[nodes.Count];
+        for (int i = 0; i < nodes.Count; i++)
+            if (i != root)
+                counts[parents[i]]++;
+        for (int i = 0; i < nodes.Count; i++)
+            if (counts[i] > 0)
+                nodes[i].Children = ImmutableCollectionsMarshal.AsImmutableArray(new TraceNode[counts[i]]);
+        // From the last node on, so that a count is the place of the next child.
+        for (int i = nodes.Count - 1; i >= 0; i--)
+        {
+            if (i == root)
+                continue;
+            var parent = nodes[parents[i]];
+            nodes[i].Parent = parent;
+            ImmutableCollectionsMarshal.AsArray(parent.Children)![--counts[parents[i]]] = nodes[i];
+        }
+    }
+
     private static bool IsProcessRoot(TraceNode node) =>
         node.Name.StartsWith("[pytorch|profiler|execution_", StringComparison.Ordinal) && node.Name.EndsWith("|process]", StringComparison.Ordinal);
 
-    private static void CheckReachable(List<TraceNode> nodes, TraceNode root, string source)
+    /// <summary>Goes up from each node until one is met whose way to the root is known.</summary>
+    private static void CheckReachable(List<TraceNode> nodes, int[] parents, int root, string source)
     {
-        var reached = new HashSet<TraceNode>(nodes.Count) { root };
-        var pending = new Stack<TraceNode>([root]);
-        while (pending.TryPop(out var node))
-            foreach (var child in node.Children)
-                if (reached.Add(child))
-                    pending.Push(child);
-        if (reached.Count != nodes.Count)
-            throw Problems.TraceCycle(source, nodes.First(n => !reached.Contains(n)).Id);
+        var isReachable = new bool[nodes.Count];
+        isReachable[root] = true;
+        for (int i = 0; i < nodes.Count; i++)
+        {
+            int at = i;
+            for (int steps = 0; !isReachable[at]; at = parents[at])
+                if (++steps > nodes.Count)
+                    throw Problems.TraceCycle(source, nodes[i].Id);
+            for (at = i; !isReachable[at]; at = parents[at])
+                isReachable[at] = true;
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using Mystique.Diagnostics;
 
@@ -8,15 +9,25 @@ namespace Mystique.Traces;
 /// Walks over a trace's text: the header up to <c>nodes</c>, node by node, the rest. Where the text is damaged it
 /// goes on at the next place that looks like the start of a node.
 /// </summary>
-internal sealed class TraceParser(Stream stream, string source, TraceReadOptions options)
+internal sealed class TraceParser
 {
-    private readonly TraceWindow _window = new(stream);
-    private readonly NodeParser _parser = new();
+    private readonly TraceWindow _window;
+    private readonly string _source;
+    private readonly TraceReadOptions _options;
+    private readonly NodeParser _parser;
     private readonly List<TraceNode> _nodes = [];
     private readonly TraceDamage _damage = new();
     private string? _schema;
     private long _processId;
     private string _time = "";
+
+    public TraceParser(Stream stream, string source, TraceReadOptions options)
+    {
+        _window = new TraceWindow(stream);
+        _parser = new NodeParser(new ReadBudget(_window, options.MemoryFloorBytes));
+        _source = source;
+        _options = options;
+    }
 
     /// <summary>Whether the text was damaged, so far.</summary>
     public bool IsDamaged => _damage.First is not null;
@@ -24,21 +35,34 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
     /// <summary>Bytes of text, so far.</summary>
     public long TotalBytes => _window.TotalBytes;
 
+    /// <exception cref="MystiqueException">It is no trace that can be read (MYS104 to MYS115, MYS125).</exception>
     public ExecutionTrace Parse()
+    {
+        try
+        {
+            return Read();
+        }
+        catch (ReadLimitException exception)
+        {
+            throw Problems.TraceTooLarge(_source, exception);
+        }
+    }
+
+    private ExecutionTrace Read()
     {
         ReadHeader();
         CheckSchema();
         ReadNodes();
-        if (options.Strict && _damage.First is { } first)
-            throw Problems.TraceDamaged(source, first.Offset, first.What, _nodes.Count);
+        if (_options.Strict && _damage.First is { } first)
+            throw Problems.TraceDamaged(_source, first.Offset, first.What, _nodes.Count);
         string digest = _window.Finish();
         var warnings = ImmutableArray.CreateBuilder<string>();
         if (IsDamaged)
             warnings.Add(_damage.Describe(_nodes.Count));
         if (_nodes.Count == 0)
-            throw Problems.TraceHasNoNodes(source);
-        var root = TraceLinker.Link(_nodes, source, IsDamaged, options.Strict, warnings);
-        return new ExecutionTrace(source, _schema!, _processId, _time, [.. _nodes], root, digest, _window.TotalBytes,
+            throw Problems.TraceHasNoNodes(_source);
+        var root = TraceLinker.Link(_nodes, _source, IsDamaged, _options.Strict, warnings);
+        return new ExecutionTrace(_source, _schema!, _processId, _time, [.. _nodes], root, digest, _window.TotalBytes,
             _parser.UnknownAttributes.ToImmutableSortedDictionary(StringComparer.Ordinal), warnings.ToImmutable())
         {
             HasStrides = _parser.HasStrides,
@@ -50,7 +74,7 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
     {
         while (true)
         {
-            var reader = new Utf8JsonReader(_window.Data, _window.IsFinal, default);
+            var reader = ReadLimits.Reader(_window.Data, _window.IsFinal);
             try
             {
                 if (TryReadHeader(ref reader))
@@ -65,11 +89,12 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
             catch (Exception exception) when (exception is JsonException or InvalidOperationException)
             {
                 // InvalidOperationException: a string that is not valid UTF-8.
-                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(source)
-                    : Problems.TraceNotJson(source, reader.BytesConsumed, exception);
+                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(_source)
+                    : Problems.TraceNotJson(_source, reader.BytesConsumed, exception);
             }
+            ReadLimits.CheckRest(reader, _window.Data);
             if (!_window.Fill())
-                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(source) : Problems.TraceNotAnExecutionTrace(source, "it has no list of nodes");
+                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(_source) : Problems.TraceNotAnExecutionTrace(_source, "it has no list of nodes");
         }
     }
 
@@ -77,15 +102,15 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
     {
         NodeParser.ReadOrSuspend(ref reader);
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw Problems.TraceNotAnExecutionTrace(source, "its JSON is no object");
+            throw Problems.TraceNotAnExecutionTrace(_source, "its JSON is no object");
         while (true)
         {
             NodeParser.ReadOrSuspend(ref reader);
             if (reader.TokenType == JsonTokenType.EndObject)
-                throw Problems.TraceNotAnExecutionTrace(source, "it has no list of nodes");
+                throw Problems.TraceNotAnExecutionTrace(_source, "it has no list of nodes");
             string name = reader.GetString() ?? "";
             if (name == "traceEvents")
-                throw Problems.TraceIsKinetoProfile(source);
+                throw Problems.TraceIsKinetoProfile(_source);
             NodeParser.ReadOrSuspend(ref reader);
             switch (name)
             {
@@ -94,7 +119,7 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
                 case "time" when reader.TokenType == JsonTokenType.String: _time = reader.GetString() ?? ""; break;
                 case "nodes" when reader.TokenType == JsonTokenType.StartArray: return true;
                 default:
-                    if (!reader.TrySkip())
+                    if (!ReadLimits.TrySkip(ref reader))
                         return false;
                     break;
             }
@@ -104,11 +129,11 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
     private void CheckSchema()
     {
         if (_schema is null)
-            throw Problems.TraceNotAnExecutionTrace(source, "it has no \"schema\" before its nodes");
+            throw Problems.TraceNotAnExecutionTrace(_source, "it has no \"schema\" before its nodes");
         // The layout is told by each node's fields; the version only says whether they can be expected to mean the same.
         string major = _schema.Split('.')[0];
         if (!int.TryParse(major, out int number) || number != 1)
-            throw Problems.TraceSchemaUnknown(source, _schema);
+            throw Problems.TraceSchemaUnknown(_source, _schema);
     }
 
     private void ReadNodes()
@@ -154,15 +179,16 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
     {
         while (true)
         {
-            var reader = new Utf8JsonReader(_window.Data, _window.IsFinal, default);
+            var reader = ReadLimits.Reader(_window.Data, _window.IsFinal);
             try
             {
-                _nodes.Add(_parser.Parse(ref reader));
+                Add(_parser.Parse(ref reader));
                 _window.Advance((int)reader.BytesConsumed);
                 return;
             }
             catch (NodeParser.SuspendException)
             {
+                ReadLimits.CheckRest(reader, _window.Data);
                 if (_window.Fill())
                     continue;
                 LoseNode("the file ends within a node");
@@ -170,7 +196,7 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
             }
             catch (FormatException exception)
             {
-                throw Problems.TraceNodeInvalid(source, _parser.LastId, _window.Position, exception);
+                throw Problems.TraceNodeInvalid(_source, _parser.LastId, _window.Position, exception);
             }
             catch (JsonException)
             {
@@ -186,12 +212,12 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
     {
         if (!NodeNameRepair.TryRepair(_window.Data, out byte[] repaired, out int originalLength))
             return false;
-        var reader = new Utf8JsonReader(repaired, isFinalBlock: false, default);
+        var reader = ReadLimits.Reader(repaired);
         try
         {
             var node = _parser.Parse(ref reader);
             _damage.Add(_window.Position, "a name has quotes that are not escaped", lost: 0);
-            _nodes.Add(node);
+            Add(node);
             _window.Advance((int)reader.BytesConsumed - (repaired.Length - originalLength));
             return true;
         }
@@ -201,8 +227,18 @@ internal sealed class TraceParser(Stream stream, string source, TraceReadOptions
         }
     }
 
+    private void Add(TraceNode node)
+    {
+        if (_nodes.Count == _options.MaxNodes)
+            throw new ReadLimitException("it has too many nodes", string.Create(CultureInfo.InvariantCulture, $"{_options.MaxNodes:N0}"));
+        _nodes.Add(node);
+    }
+
     private void LoseNode(string what)
     {
+        if (_damage.Lost == ReadLimits.LostNodes)
+            throw new ReadLimitException("too many of its nodes are damaged",
+                string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.LostNodes:N0}"));
         _damage.Add(_window.Position, what, lost: 1);
         _window.Advance(1);
         SkipToNextNode();

@@ -1,4 +1,5 @@
 using Mystique.Diagnostics;
+using Mystique.Files;
 
 namespace Mystique.Traces;
 
@@ -17,7 +18,7 @@ public static class TraceReader
     /// <exception cref="MystiqueException">The file is not there, or is no execution trace (MYS100 to MYS199).</exception>
     public static ExecutionTrace Read(string path, TraceReadOptions? options = null)
     {
-        if (path == StandardInput)
+        if (path is StandardInput or "/dev/stdin")
         {
             using var input = Console.OpenStandardInput();
             return Read(input, "standard input", options);
@@ -28,7 +29,7 @@ public static class TraceReader
             throw Problems.TraceNotFound(path);
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
+            using var file = PlainFile.Open(path, orStandardInput: true);
             return Read(file, path, options);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -66,7 +67,8 @@ public static class TraceReader
                 var trace = parser.Parse();
                 return !parser.IsDamaged || packed.LastFourBytes == (uint)trace.SizeBytes ? trace : throw new InvalidDataException("it ends too soon");
             }
-            catch (MystiqueException) when (packed.IsAtEnd && packed.LastFourBytes != (uint)parser.TotalBytes)
+            catch (MystiqueException exception)
+                when (exception.Id != Problems.TooLargeId && packed.IsAtEnd && packed.LastFourBytes != (uint)parser.TotalBytes)
             {
                 throw new InvalidDataException("it ends too soon");
             }

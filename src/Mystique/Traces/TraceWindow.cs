@@ -9,8 +9,7 @@ internal sealed class TraceWindow(Stream stream, bool hashes = true)
 {
     private const int InitialSize = 1 << 20;
 
-    /// <summary>A single node beyond this is no node: lists are cut by the observer after 4,097 elements.</summary>
-    private const int MaxSize = 1 << 30;
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private byte[] _buffer = new byte[InitialSize];
@@ -19,6 +18,9 @@ internal sealed class TraceWindow(Stream stream, bool hashes = true)
 
     /// <summary>Bytes read from the stream so far.</summary>
     public long TotalBytes { get; private set; }
+
+    /// <summary>Bytes of memory that the window takes.</summary>
+    public int BufferBytes => _buffer.Length;
 
     /// <summary>Whether the stream has no more than what is in the window.</summary>
     public bool IsFinal { get; private set; }
@@ -47,7 +49,8 @@ internal sealed class TraceWindow(Stream stream, bool hashes = true)
         }
     }
 
-    /// <summary>Reads more behind what is there. False where the stream has ended.</summary>
+    /// <summary>Reads more behind what is there, as much as there is room for. False where the stream has ended.</summary>
+    /// <exception cref="ReadLimitException">The window is as large as a node may be, and all of it is one.</exception>
     public bool Fill()
     {
         if (IsFinal)
@@ -60,14 +63,16 @@ internal sealed class TraceWindow(Stream stream, bool hashes = true)
         }
         if (_end == _buffer.Length)
         {
-            if (_buffer.Length >= MaxSize)
-                return false;
+            if (_buffer.Length >= ReadLimits.NodeBytes)
+                throw new ReadLimitException("a node, an event or the header is too long", "32 MB");
             Array.Resize(ref _buffer, _buffer.Length * 2);
         }
-        int count = stream.ReadAtLeast(_buffer.AsSpan(_end), 1, throwOnEndOfStream: false);
+        int count = stream.ReadAtLeast(_buffer.AsSpan(_end), _buffer.Length - _end, throwOnEndOfStream: false);
         if (hashes)
             _hash.AppendData(_buffer, _end, count);
         _end += count;
+        if (TotalBytes == 0 && Data.StartsWith(ByteOrderMark))
+            _start = ByteOrderMark.Length;
         TotalBytes += count;
         // One byte more is asked for at the end only: then what is in the window is all there is.
         IsFinal = count == 0;
