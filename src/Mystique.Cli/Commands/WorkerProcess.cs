@@ -13,15 +13,21 @@ internal static class WorkerProcess
 {
     public const string Name = "worker";
 
+    /// <summary>A worker can be ended at any time: it must have no files of .NET's own, which nobody would take away.</summary>
+    private static readonly Dictionary<string, string> WithoutDiagnostics = new()
+    {
+        ["DOTNET_EnableDiagnostics"] = Environment.GetEnvironmentVariable("DOTNET_EnableDiagnostics") ?? "0",
+    };
+
     public static WorkerCommand StartCommand
     {
         get
         {
             string process = Environment.ProcessPath ?? "dotnet";
             // Started as `dotnet mystique.dll`, the process is dotnet, and wants the assembly first.
-            return Path.GetFileNameWithoutExtension(process) == "dotnet"
-                ? new WorkerCommand(process, [Path.Combine(AppContext.BaseDirectory, "Mystique.Cli.dll"), Name])
-                : new WorkerCommand(process, [Name]);
+            return new WorkerCommand(process, Path.GetFileNameWithoutExtension(process) == "dotnet"
+                ? [Path.Combine(AppContext.BaseDirectory, "Mystique.Cli.dll"), Name] : [Name])
+            { Environment = WithoutDiagnostics };
         }
     }
 
@@ -38,11 +44,25 @@ internal static class WorkerProcess
         var command = new Command(Name, "Runs replays for another mystique process; not for people.") { Hidden = true };
         command.SetAction(_ =>
         {
+            GiveWay();
             using var output = new StreamWriter(Console.OpenStandardOutput()) { NewLine = "\n" };
             new WorkerHost(Console.In, output, Open, () => Interruption.EndNow((int)ExitCode.ReplayFailed)).Run();
             return (int)ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>Where memory runs out, a worker goes before what the user works with (proc(5), <c>oom_score_adj</c>).</summary>
+    private static void GiveWay()
+    {
+        try
+        {
+            File.WriteAllText("/proc/self/oom_score_adj", "1000");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Not on this system.
+        }
     }
 
     private static IIterationRunner Open(WorkerRequest request) => request.Workload is { } workload

@@ -161,7 +161,7 @@ internal sealed class HeldJob(ImmutableArray<string> command, string work, Actio
         {
             process.Kill(entireProcessTree: true);
         }
-        catch (Exception exception) when (exception is InvalidOperationException or System.ComponentModel.Win32Exception)
+        catch (Exception exception) when (exception is InvalidOperationException or System.Runtime.InteropServices.ExternalException)
         {
             // It has ended by itself.
         }

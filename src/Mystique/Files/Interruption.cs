@@ -42,8 +42,8 @@ internal static partial class Interruption
         if (Volatile.Read(ref _shields) > 0)
             return;
         Unfinished.EndAll();
-        // Not Environment.Exit: it waits for the main thread's finally blocks, which wait for the end.
-        EndNow(128 + NumberOf(context.Signal));
+        // The runtime takes its own files out of the temporary folder; the main thread, wherever it is, is not waited for.
+        Environment.Exit(128 + NumberOf(context.Signal));
     }
 
     /// <summary>Ends this process at once: nothing that still runs in it, libtorch's threads for one, is waited for or cleared up.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Planning;
 
 namespace Mystique.Packaging;
@@ -10,7 +11,7 @@ namespace Mystique.Packaging;
 internal static class PackageFiles
 {
     /// <summary>A program of 100,000 operators is 40 MB, and so is its manifest.</summary>
-    private const long MaxBytes = 1L << 29;
+    private const int MaxBytes = 1 << 29;
 
     private const string KernelFolder = "kernels";
 
@@ -91,12 +92,8 @@ internal static class PackageFiles
         }
     }
 
-    private static byte[] ReadBytes(string path)
-    {
-        if (new FileInfo(path) is { Exists: true, Length: > MaxBytes })
-            throw Problems.PackageDisagrees(path, "the file is too large to be of a package");
-        return File.ReadAllBytes(path);
-    }
+    private static byte[] ReadBytes(string path) => new FileInfo(path) is { Exists: true, Length: > MaxBytes }
+        ? throw Problems.PackageDisagrees(path, "the file is too large to be of a package") : PlainFile.ReadAllBytes(path, MaxBytes);
 
     public static void Write(BenchmarkPackage package, string directory)
     {

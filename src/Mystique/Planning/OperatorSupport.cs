@@ -6,8 +6,8 @@ namespace Mystique.Planning;
 /// <summary>Says why an operator cannot be replayed, as far as the trace alone tells.</summary>
 internal static class OperatorSupport
 {
-    /// <summary>Values in a call's arguments, those in lists too: compiling many more takes minutes. The observer cuts lists after 4,097.</summary>
-    private const int MaxValues = 16_384;
+    /// <summary>Values in a call's arguments, those in lists too: compiling many more takes minutes. The observer cuts lists after 4,097, and no operator has more than six.</summary>
+    private const int MaxValues = 32_768;
 
     /// <summary>Characters in a call's strings.</summary>
     private const int MaxCharacters = 4_096;

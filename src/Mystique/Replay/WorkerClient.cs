@@ -180,7 +180,7 @@ internal sealed class WorkerClient : IDisposable
             _process.Kill(entireProcessTree: true);
             _process.WaitForExit();
         }
-        catch (Exception exception) when (exception is InvalidOperationException or System.ComponentModel.Win32Exception)
+        catch (Exception exception) when (exception is InvalidOperationException or System.Runtime.InteropServices.ExternalException)
         {
             // It has ended by itself.
         }

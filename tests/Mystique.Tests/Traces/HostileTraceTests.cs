@@ -56,12 +56,23 @@ public sealed class HostileTraceTests : IDisposable
     }
 
     [Fact]
-    public void Plan_StringWithCodeInIt_IsALiteralInTheProgram()
+    public void Plan_StringWithCodeInIt_IsInNoProgram()
     {
-        var trace = TraceText.WithRoots().Operator(3, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor",
-            [Tensor(10, 11, [4]), new("\"\\\")\\n    import os\\n    x = (\\\"\"", "[]", "String", "[]")], [Tensor(20, 21, [4])]);
-        string line = Assert.Single(ProgramGenerator.Generate(PlanOf.Trace(trace)).Code.Split('\n'), l => l.Contains("gelu", StringComparison.Ordinal));
-        Assert.Equal("    t1 = ops.aten.gelu(t0, approximate=\"\\x22)\\x0a    import os\\x0a    x = (\\x22\")", line);
+        var trace = TraceText.WithRoots()
+            .Operator(3, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor",
+                [Tensor(10, 11, [4]), new("\"\\\")\\n    import os\\n    x = (\\\"\"", "[]", "String", "[]")], [Tensor(20, 21, [4])])
+            .Operator(4, "aten::relu(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]);
+        var plan = PlanOf.Trace(trace);
+        Assert.Contains("'approximate' is free text", Assert.Single(plan.Replaced).Reason);
+        Assert.DoesNotContain("import", ProgramGenerator.Generate(plan).Code);
+    }
+
+    [Fact]
+    public void LiteralText_StringWithCodeInIt_IsALiteral()
+    {
+        var text = new System.Text.StringBuilder();
+        LiteralText.Write(text, SchemaParser.Parse("a::b(str s) -> Tensor").Arguments[0].Type, new StringValue("\")\n    import os\n    x = (\""), []);
+        Assert.Equal("\"\\x22)\\x0a    import os\\x0a    x = (\\x22\"", text.ToString());
     }
 
     /// <summary>Values are read from the trace's own folder, and from nowhere else.</summary>

@@ -13,7 +13,7 @@ def _begin(torch):
         atexit.register(hook.at_exit)
         os.register_at_fork(after_in_child=hook.in_child)
     except Exception as error:
-        sys.stderr.write(f"mystique: the job cannot be recorded: {error}\n")
+        sys.stderr.write(f"mystique: the job cannot be recorded: {str(error).encode('unicode_escape').decode()}\n")
 
 
 _start()

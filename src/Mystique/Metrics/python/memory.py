@@ -1,13 +1,28 @@
 # Memory: resident bytes of this process that belong to no file (src/Mystique/Metrics/MemoryProbe.cs).
 
 
-def _status_bytes(field):
-    """A field of proc(5)'s status that is told in kilobytes; 0 where there is none."""
+def _bytes_in(path, field):
+    """A field of a file of proc(5) that is told in kilobytes; None where there is none."""
     try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(field + ":")), 0)
+        with open(path, encoding="ascii", errors="replace") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(field + ":")), None)
     except OSError:
-        return 0
+        return None
+
+
+def _status_bytes(field):
+    return _bytes_in("/proc/self/status", field) or 0
+
+
+def _available_bytes():
+    """Bytes that can be had without swapping, in this container or on this machine; None where the system does not say."""
+    available = _bytes_in("/proc/meminfo", "MemAvailable")
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
+            limit = file.read().strip()
+        return min(available, int(limit)) if available is not None and limit.isdigit() else available
+    except OSError:
+        return available
 
 
 def _anonymous_bytes():

@@ -66,6 +66,7 @@ class Engine:
                     self.fallback = first_line(error)
             if self.program is None:
                 self.program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries)
+            self.check_memory()
             baseline = baseline_bytes(self.backend)
             self.externals = Externals(self.package, self.devices, self.seed, progress)
             self.put_into(self.program)
@@ -73,6 +74,14 @@ class Engine:
             return baseline
         except RuntimeError as error:
             raise self.memory_problem(error) or error
+
+    def check_memory(self):
+        """The host's memory is known before anything is allocated; a device says so itself when its own does not suffice."""
+        available = _available_bytes() if self.device.type == "cpu" else None
+        needed = self.package.manifest["memory"]["peak_bytes"]
+        if available is not None and needed > available:
+            raise Problem("MYS403", f"the replay needs {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB can be had", self.package.path,
+                          "run it on a larger machine, or generate the package from a smaller part of the trace (--iteration) or with --scale-memory")
 
     def memory_problem(self, error):
         if "out of memory" in str(error) or "allocate memory" in str(error):

@@ -151,8 +151,18 @@ def parse(arguments):
     return options
 
 
+def give_way():
+    """Where memory runs out, this process goes before those that somebody works with (proc(5), oom_score_adj)."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    except OSError:
+        pass  # Not on this system.
+
+
 def main():
     options = parse(sys.argv[1:])
+    give_way()
     if options.worker:
         return Worker(options.eager).run()
     for name in ("SIGTERM", "SIGHUP"):
