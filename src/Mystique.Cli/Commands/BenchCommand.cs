@@ -3,6 +3,8 @@ using System.Text;
 using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Fidelity;
+using Mystique.Files;
 using Mystique.Metrics;
 using Mystique.Reporting;
 
@@ -40,33 +42,27 @@ internal static class BenchCommand
             var benchList = BenchList.Read(source, result.GetValue(python)!);
             var workloads = benchList.Workloads.Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
             string? kept = result.GetValue(output);
-            string folder = kept ?? Directory.CreateTempSubdirectory("mystique-bench-").FullName;
-            Directory.CreateDirectory(folder);
+            foreach (var workload in kept is null ? [] : workloads)
+                OriginalComparison.CheckTargets(workload.Name, kept!);
+            using var work = kept is null ? Unfinished.TemporaryFolder() : null;
+            string folder = work?.Path ?? kept!;
             var runner = new BenchRunner(folder, new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) }, replay.Read(result) with { Device = result.GetValue(device)! }, result.GetValue(rounds), result.GetValue(python)!);
             var reports = new List<(string, BenchOutcome)>();
             var failures = new List<(string, string)>();
-            try
+            foreach (var workload in workloads)
             {
-                foreach (var workload in workloads)
+                try
                 {
-                    try
-                    {
-                        var outcome = runner.Run(workload);
-                        reports.Add((workload.Name, outcome));
-                        if (kept is not null)
-                            Terminal.WriteFile(Path.Combine(kept, $"{workload.Name}.html"), stream => FidelityHtml.Write(outcome.Report, stream));
-                    }
-                    catch (MystiqueException exception)
-                    {
-                        failures.Add((workload.Name, exception.What));
-                        Console.Error.WriteLine($"{workload.Name}: {exception.Message}");
-                    }
+                    var outcome = runner.Run(workload);
+                    reports.Add((workload.Name, outcome));
+                    if (kept is not null)
+                        Terminal.WriteFile(Path.Combine(kept, $"{workload.Name}.html"), stream => FidelityHtml.Write(outcome.Report, stream));
                 }
-            }
-            finally
-            {
-                if (kept is null)
-                    Directory.Delete(folder, recursive: true);
+                catch (MystiqueException exception)
+                {
+                    failures.Add((workload.Name, exception.What));
+                    Console.Error.WriteLine($"{workload.Name}: {exception.Message}");
+                }
             }
             if (result.GetValue(markdown) is { } file)
             {
