@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.CompilerServices;
 using Mystique.Cli.Commands;
 using Mystique.Diagnostics;
 using Mystique.Files;
@@ -7,7 +8,11 @@ namespace Mystique.Cli;
 
 internal static class Program
 {
-    public static int Main(string[] args)
+    public static int Main(string[] args) => FewDescriptors.Handle(args) ?? Run(args);
+
+    /// <summary>Runs the command. Apart, so that nothing of it is loaded before.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int Run(string[] args)
     {
         Interruption.Install();
         var root = new RootCommand(
