@@ -43,7 +43,8 @@ internal static class BenchCommand
             var workloads = benchList.Workloads.Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
             string? kept = result.GetValue(output);
             foreach (var workload in kept is null ? [] : workloads)
-                OriginalComparison.CheckTargets(workload.Name, kept!);
+                CheckTargets(workload.Name, kept!);
+            using var parents = kept is null ? null : Unfinished.FoldersAbove(PageIn(kept, "page"));
             using var work = kept is null ? Unfinished.TemporaryFolder() : null;
             string folder = work?.Path ?? kept!;
             var runner = new BenchRunner(folder, new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) }, replay.Read(result) with { Device = result.GetValue(device)! }, result.GetValue(rounds), result.GetValue(python)!);
@@ -56,7 +57,7 @@ internal static class BenchCommand
                     var outcome = runner.Run(workload);
                     reports.Add((workload.Name, outcome));
                     if (kept is not null)
-                        Terminal.WriteFile(Path.Combine(kept, $"{workload.Name}.html"), stream => FidelityHtml.Write(outcome.Report, stream));
+                        Terminal.WriteFile(PageIn(kept, workload.Name), stream => FidelityHtml.Write(outcome.Report, stream));
                 }
                 catch (MystiqueException exception)
                 {
@@ -82,5 +83,16 @@ internal static class BenchCommand
             return (int)(failures.Count == 0 ? ExitCode.Done : ExitCode.ReplayFailed);
         });
         return command;
+    }
+    private static string PageIn(string folder, string name) => Path.Combine(folder, $"{name}.html");
+
+    /// <summary>Says beforehand that what comes of a workload has no place: somebody else's capture, package or page is there.</summary>
+    private static void CheckTargets(string name, string folder)
+    {
+        OriginalComparison.CheckTargets(name, folder);
+        string page = PageIn(folder, name);
+        string start = EmbeddedText.Join("html/report.html").Split("$TITLE$")[0];
+        if (Path.Exists(page) && (!File.Exists(page) || !File.ReadLines(page).Take(start.Count(c => c == '\n')).SequenceEqual(start.Split('\n')[..^1])))
+            throw Problems.OutputNotEmpty(folder, Path.GetFileName(page));
     }
 }

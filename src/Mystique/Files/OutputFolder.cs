@@ -111,7 +111,7 @@ internal sealed class OutputFolder : IDisposable
         string[] names = [.. Directory.EnumerateFiles(Staged, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(Staged, f)).OrderBy(IsManifest)];
         if (InTheWay(_target, names, earlier ?? []) is { } other)
             throw _kind.Refuse(_directory, other);
-        string[] old = [.. (earlier ?? []).Where(n => Path.Exists(Path.Combine(_target, n)) && (names.Contains(n) || !keeps(n))).OrderByDescending(IsManifest)];
+        string[] old = [.. (earlier ?? []).Where(n => File.Exists(Path.Combine(_target, n)) && (names.Contains(n) || !keeps(n))).OrderByDescending(IsManifest)];
         MoveAll([.. old.Select(n => (Path.Combine(_target, n), Path.Combine(Replaced, n))), .. names.Select(n => (Path.Combine(Staged, n), Path.Combine(_target, n)))]);
         foreach (string folder in old.Select(n => Path.GetDirectoryName(n)!).Where(n => n.Length > 0).SelectMany(n => Ancestors(n).Append(n)).Distinct().OrderByDescending(n => n.Length))
             Unfinished.RemoveIfEmpty(Path.Combine(_target, folder));
