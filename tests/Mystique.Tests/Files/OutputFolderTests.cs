@@ -81,7 +81,7 @@ public sealed partial class OutputFolderTests : IDisposable
     {
         var kind = Kind(goesBesideOthers);
         int written = 0, refused = 0, raced = 0;
-        for (int seed = 0; seed < 300; seed++)
+        for (int seed = 0; seed < 60; seed++)
         {
             var random = new Random(seed);
             foreach (string folder in (string[])[Target, Outside])
@@ -128,7 +128,7 @@ public sealed partial class OutputFolderTests : IDisposable
                 Assert.Empty(Directory.EnumerateFileSystemEntries(_folder).Select(e => Path.GetFileName(e)).Except(["out", "outside"]));
             }
         }
-        Assert.True(written > 200 && refused > 200 && raced > 20, $"{written} written, {refused} refused, {raced} raced");
+        Assert.True(written > 40 && refused > 40 && raced > 4, $"{written} written, {refused} refused, {raced} raced");
     }
 
     private void AddForeign(Random random, SortedDictionary<string, string> foreign)
