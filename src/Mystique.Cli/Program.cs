@@ -41,7 +41,8 @@ internal static class Program
             // System.CommandLine writes the help; it knows the command by its file's name.
             using var help = new StringWriter();
             int code = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = help });
-            (parsed.Errors.Count > 0 ? Console.Error : Console.Out).Write(help.ToString().Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
+            if (help.ToString() is { Length: > 0 } text)
+                (parsed.Errors.Count > 0 ? Console.Error : Console.Out).Write(text.Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
             return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;
         }
         catch (MystiqueException exception)

@@ -154,6 +154,40 @@ public sealed class CaptureExitCodeTests : IDisposable
         Assert.Equal(["out", "out/job", "out/job/capture.json", "status.json"], Left);
     }
 
+    /// <summary>A job that puts down what the hook would have, for ranks: no PyTorch is needed.</summary>
+    [Fact]
+    public void Ranks_OneThenSeveralThenAPart_AreTheNewOnes()
+    {
+        string trace = Path.Combine(_folder, "et.json");
+        using (var gzip = new System.IO.Compression.GZipStream(File.OpenRead(CommandLine.Example("dlrm")), System.IO.Compression.CompressionMode.Decompress))
+        using (var file = File.Create(trace))
+            gzip.CopyTo(file);
+        Ranks(1, 0);
+        Assert.Equal(["capture.json", "rank-0.et.json.gz", "reference.json"], Below(Target));
+        File.WriteAllText(Path.Combine(Target, "notes.txt"), "mine");
+        Ranks(2, 0, 1);
+        Assert.Equal(["notes.txt", "rank-0", "rank-1"], Below(Target));
+        Ranks(3, 2); // A process a rank, each with a capture of its own.
+        Assert.Equal(["notes.txt", "rank-0", "rank-1", "rank-2"], Below(Target));
+        Assert.Equal(["capture.json", "rank-2.et.json.gz", "reference.json"], Below(Path.Combine(Target, "rank-2")));
+        CommandLine.Run("inspect", Target).AssertOk();
+        Ranks(1, 0);
+        Assert.Equal(["capture.json", "notes.txt", "rank-0.et.json.gz", "reference.json"], Below(Target));
+
+        void Ranks(int world, params int[] ranks)
+        {
+            string work = "work=$(echo \"$MYSTIQUE_CAPTURE\" | sed 's/.*\"folder\":\"\\([^\"]*\\).*/\\1/'); ";
+            var processes = ranks.Select(rank => $$$"""
+                mkdir "$work/{{{rank}}}"; cp "$1" "$work/{{{rank}}}/et.json"; echo '{"phase": "done", "iterations": 5, "pid": {{{rank}}}, "rank": {{{rank}}}, "world_size": {{{world}}}, "recorded_iteration": 3, "recorded_ns": [5],
+                "job": {"device": {"type": "cpu", "name": ""}, "versions": {}, "threads": {}, "settings": {}, "environment": {}, "process_groups": []}}' > "$work/{{{rank}}}/status.json"
+                """);
+            var result = CommandLine.Run("capture", "-o", Target, "--", "bash", "-c", $"{work}{string.Join('\n', processes)}\nexit 7", "job", trace);
+            Assert.True(result.ExitCode == 7 && result.Error.Contains("next: mystique run", StringComparison.Ordinal), result.Error);
+        }
+
+        static IEnumerable<string> Below(string folder) => Directory.EnumerateFileSystemEntries(folder).Select(e => Path.GetFileName(e)).Order(StringComparer.Ordinal);
+    }
+
     [Theory]
     [InlineData("et.json", "garbage", "the trace cannot be used")]
     [InlineData("values.json", "{", "the values of tensors cannot be used")]

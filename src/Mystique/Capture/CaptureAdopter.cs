@@ -79,7 +79,6 @@ internal sealed partial class CaptureAdopter
     private CaptureAdoption Write(string directory)
     {
         var pairs = _traces.Select(t => (Trace: t, Profile: ProfileOf(t))).ToArray();
-        using var parents = Unfinished.FoldersAbove(directory);
         using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
         var names = new List<string>();
         var taken = new HashSet<int>();

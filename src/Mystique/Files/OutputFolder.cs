@@ -12,11 +12,13 @@ internal sealed class OutputFolder : IDisposable
     private readonly string _directory;
     private readonly string _target;
     private readonly OutputKind _kind;
+    private readonly Unfinished _parents;
     private readonly Unfinished _staging;
 
     private OutputFolder(string directory, string target, OutputKind kind)
     {
         (_directory, _target, _kind) = (directory, target, kind);
+        _parents = Unfinished.FoldersAbove(target);
         // Within a folder that is there: it may be the only place of its disk that can be written to.
         _staging = Unfinished.Beside(Directory.Exists(target) ? Path.Combine(target, kind.Manifest) : target);
     }
@@ -33,7 +35,6 @@ internal sealed class OutputFolder : IDisposable
     public static void Check(string directory, OutputKind kind)
     {
         string target = Resolve(directory);
-        using var parents = Unfinished.FoldersAbove(target);
         using var probe = new OutputFolder(directory, target, kind);
         probe.Try(() =>
         {
@@ -87,7 +88,11 @@ internal sealed class OutputFolder : IDisposable
     /// <exception cref="MystiqueException">Something else is in the way, or the place cannot be written to (MYS304, MYS305, MYS307).</exception>
     public void Commit(Func<string, bool>? keeps = null) => Try(() => Unfinished.Undisturbed(() => Place(keeps ?? (_ => false))));
 
-    public void Dispose() => _staging.Dispose();
+    public void Dispose()
+    {
+        _staging.Dispose();
+        _parents.Dispose();
+    }
 
     private void Place(Func<string, bool> keeps)
     {
@@ -112,7 +117,7 @@ internal sealed class OutputFolder : IDisposable
         if (InTheWay(_target, names, earlier ?? []) is { } other)
             throw _kind.Refuse(_directory, other);
         string[] old = [.. (earlier ?? []).Where(n => File.Exists(Path.Combine(_target, n)) && (names.Contains(n) || !keeps(n))).OrderByDescending(IsManifest)];
-        MoveAll([.. old.Select(n => (Path.Combine(_target, n), Path.Combine(Replaced, n))), .. names.Select(n => (Path.Combine(Staged, n), Path.Combine(_target, n)))]);
+        MoveAll([.. old.Select(n => (Path.Combine(_target, n), Path.Combine(Replaced, n)))], [.. names.Select(n => (Path.Combine(Staged, n), Path.Combine(_target, n)))]);
         foreach (string folder in old.Select(n => Path.GetDirectoryName(n)!).Where(n => n.Length > 0).SelectMany(n => Ancestors(n).Append(n)).Distinct().OrderByDescending(n => n.Length))
             Unfinished.RemoveIfEmpty(Path.Combine(_target, folder));
     }
@@ -120,16 +125,17 @@ internal sealed class OutputFolder : IDisposable
     private bool IsManifest(string name) => Path.GetFileName(name) == _kind.Manifest;
 
     /// <summary>Moves files, none over another; where one cannot be moved, those before it go back.</summary>
-    private static void MoveAll(IReadOnlyList<(string From, string To)> moves)
+    private static void MoveAll(IReadOnlyList<(string From, string To)> old, IReadOnlyList<(string From, string To)> made)
     {
+        (string From, string To)[] moves = [.. old, .. made];
         var folders = new Stack<Unfinished>();
         int done = 0;
         try
         {
-            for (; done < moves.Count; done++)
+            for (; done < moves.Length; done++)
             {
                 folders.Push(Unfinished.FoldersAbove(moves[done].To));
-                File.Move(moves[done].From, moves[done].To);
+                Move(moves[done].From, moves[done].To, mayBeGone: done < old.Count);
             }
         }
         catch
@@ -140,8 +146,20 @@ internal sealed class OutputFolder : IDisposable
         }
         finally
         {
-            while (folders.TryPop(out var made))
-                made.Dispose(); // Those that have something in them stay.
+            while (folders.TryPop(out var folder))
+                folder.Dispose(); // Those that have something in them stay.
+        }
+    }
+
+    private static void Move(string from, string to, bool mayBeGone)
+    {
+        try
+        {
+            File.Move(from, to);
+        }
+        catch (FileNotFoundException) when (mayBeGone)
+        {
+            // Another process of the same job took it away.
         }
     }
 
