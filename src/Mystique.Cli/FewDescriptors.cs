@@ -10,14 +10,15 @@ namespace Mystique.Cli;
 /// </summary>
 internal static partial class FewDescriptors
 {
-    /// <summary>A capture was seen to need 60 beside those that are open when the program starts; tools that sample GPUs take more.</summary>
+    /// <summary>A capture was seen to need 64 beside those that are open when the program starts; tools that sample GPUs take more.</summary>
     private const int Needed = 96;
 
     private const int StandardError = 2;
     private const int ReadAndCloseOnExec = 0x80000;
     private const int SigPipe = 13;
 
-    private const string Fix = "  where: ulimit -n\n  way out: allow more, for example by `ulimit -n 256`, or ask who set the hard limit (`ulimit -Hn`)\n";
+    private const string Fix = "  where: ulimit -n\n"
+        + "  way out: allow more, for example by `ulimit -n 256`, or ask who set the hard limit (`ulimit -Hn`)\n";
 
     /// <summary>Looks whether there are enough; returns if so. Runs the job otherwise, in the place of this process.</summary>
     /// <returns>The exit code to end with; null where all is well.</returns>

@@ -46,7 +46,10 @@ internal static class OutputFile
     {
         string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
         if (!Directory.Exists(folder) || Directory.Exists(file))
-            throw Problems.OutputUnwritable(file, new DirectoryNotFoundException(Directory.Exists(file) ? "it is a folder" : $"there is no folder {folder}"));
+        {
+            string why = Directory.Exists(file) ? "it is a folder" : $"there is no folder {folder}";
+            throw Problems.OutputUnwritable(file, new DirectoryNotFoundException(why));
+        }
         if (IsDevice(file))
             return;
         using var probe = Unfinished.Beside(file);
@@ -55,7 +58,8 @@ internal static class OutputFile
 
     /// <summary><c>/dev/stdout</c>, <c>/dev/null</c>, <c>/dev/fd/63</c>: nothing that a file could take the place of.</summary>
     private static bool IsDevice(string file) => Path.GetFullPath(file) is var path
-        && (path.StartsWith("/dev/", StringComparison.Ordinal) && !path.StartsWith("/dev/shm/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal));
+        && (path.StartsWith("/dev/", StringComparison.Ordinal) && !path.StartsWith("/dev/shm/", StringComparison.Ordinal)
+            || path.StartsWith("/proc/", StringComparison.Ordinal));
 
     private static void Try(string file, Action action)
     {

@@ -113,12 +113,15 @@ internal sealed class OutputFolder : IDisposable
         var earlier = _kind.Earlier(_target);
         if (earlier is null && !_kind.GoesBesideOthers && Foreign(_target) is { } foreign)
             throw _kind.Refuse(_directory, foreign);
-        string[] names = [.. Directory.EnumerateFiles(Staged, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(Staged, f)).OrderBy(IsManifest)];
+        string[] names = [.. Directory.EnumerateFiles(Staged, "*", SearchOption.AllDirectories)
+            .Select(f => Path.GetRelativePath(Staged, f)).OrderBy(IsManifest)];
         if (InTheWay(_target, names, earlier ?? []) is { } other)
             throw _kind.Refuse(_directory, other);
-        string[] old = [.. (earlier ?? []).Where(n => File.Exists(Path.Combine(_target, n)) && (names.Contains(n) || !keeps(n))).OrderByDescending(IsManifest)];
-        MoveAll([.. old.Select(n => (Path.Combine(_target, n), Path.Combine(Replaced, n)))], [.. names.Select(n => (Path.Combine(Staged, n), Path.Combine(_target, n)))]);
-        foreach (string folder in old.Select(n => Path.GetDirectoryName(n)!).Where(n => n.Length > 0).SelectMany(n => Ancestors(n).Append(n)).Distinct().OrderByDescending(n => n.Length))
+        string[] old = [.. (earlier ?? []).Where(n => File.Exists(Path.Combine(_target, n)) && (names.Contains(n) || !keeps(n)))
+            .OrderByDescending(IsManifest)];
+        MoveAll([.. old.Select(n => (Path.Combine(_target, n), Path.Combine(Replaced, n)))],
+            [.. names.Select(n => (Path.Combine(Staged, n), Path.Combine(_target, n)))]);
+        foreach (string folder in old.SelectMany(Ancestors).Distinct().OrderByDescending(n => n.Length))
             Unfinished.RemoveIfEmpty(Path.Combine(_target, folder));
     }
 
@@ -178,9 +181,13 @@ internal sealed class OutputFolder : IDisposable
 
     /// <summary>The first thing in a folder that is not there because of this program; null where there is nothing.</summary>
     private static string? Foreign(string target) =>
-        Directory.EnumerateFileSystemEntries(target).Select(e => Path.GetFileName(e)).Order(StringComparer.Ordinal).FirstOrDefault(n => !Unfinished.IsName(n));
+        Directory.EnumerateFileSystemEntries(target).Select(e => Path.GetFileName(e)).Order(StringComparer.Ordinal)
+            .FirstOrDefault(n => !Unfinished.IsName(n));
 
-    /// <summary>What hinders files from going to their places: a file that was not of the earlier output, a link or a file for a folder, a folder for a file.</summary>
+    /// <summary>
+    /// What hinders files from going to their places: a file that is not of the earlier output, a link or a file where a folder
+    /// must be, a folder where a file must be.
+    /// </summary>
     private static string? InTheWay(string target, IEnumerable<string> names, IReadOnlyCollection<string> earlier)
     {
         foreach (string name in names)

@@ -48,7 +48,8 @@ internal sealed record OutputKind(
         if (!root.TryGetProperty(list, out var items) || items.ValueKind != JsonValueKind.Array)
             yield break;
         foreach (var item in items.EnumerateArray())
-            if (item.ValueKind == JsonValueKind.Object && item.TryGetProperty(property, out var text) && text.ValueKind == JsonValueKind.String)
+            if (item.ValueKind == JsonValueKind.Object && item.TryGetProperty(property, out var text)
+                && text.ValueKind == JsonValueKind.String)
                 yield return text.GetString()!;
     }
 }

@@ -64,7 +64,8 @@ internal sealed partial class Unfinished : IDisposable
         lock (Gate)
         {
             WaitIfOver();
-            string folder = System.IO.Path.GetDirectoryName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path))) ?? "/";
+            string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+            string folder = System.IO.Path.GetDirectoryName(full) ?? full;
             var missing = new List<string>();
             for (string? next = folder; next is not null && !Directory.Exists(next); next = System.IO.Path.GetDirectoryName(next))
                 missing.Add(next);
@@ -128,7 +129,8 @@ internal sealed partial class Unfinished : IDisposable
         lock (Gate)
         {
             _isOver = true;
-            all = [.. All.OrderBy(u => u.Path.Length > 0).ThenByDescending(u => u.Path.Length)]; // Processes first: they write into the folders.
+            // Processes first: they write into the folders.
+            all = [.. All.OrderBy(u => u.Path.Length > 0).ThenByDescending(u => u.Path.Length)];
             All.Clear();
         }
         foreach (var unfinished in all)
