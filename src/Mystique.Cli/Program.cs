@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.CompilerServices;
 using Mystique.Cli.Commands;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
@@ -8,7 +9,11 @@ namespace Mystique.Cli;
 
 internal static class Program
 {
-    public static int Main(string[] args)
+    public static int Main(string[] args) => FewDescriptors.Handle(args) ?? Run(args);
+
+    /// <summary>Runs the command. Apart, so that nothing of it is loaded before.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int Run(string[] args)
     {
         Interruption.Install();
         Terminal.EscapeConsole();
@@ -38,7 +43,8 @@ internal static class Program
             // System.CommandLine writes the help; it knows the command by its file's name.
             using var help = new StringWriter();
             int code = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = help });
-            (parsed.Errors.Count > 0 ? Console.Error : Console.Out).Write(help.ToString().Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
+            if (help.ToString() is { Length: > 0 } text)
+                (parsed.Errors.Count > 0 ? Console.Error : Console.Out).Write(text.Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
             return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;
         }
         catch (MystiqueException exception)

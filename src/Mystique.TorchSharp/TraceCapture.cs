@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Mystique.Capture;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Metrics;
 using Mystique.TorchSharp.Native;
 using Mystique.Traces;
@@ -36,7 +37,8 @@ public sealed class TraceCapture : IDisposable
     }
 
     private readonly string _directory;
-    private readonly string _work;
+    private readonly Unfinished _parents;
+    private readonly Unfinished _work;
     private readonly CaptureOptions _options;
     private readonly List<long> _samples = [];
     private Phase _phase;
@@ -49,20 +51,21 @@ public sealed class TraceCapture : IDisposable
     private long _recordedNs;
     private long _recordingNs;
     private long _start;
+    private bool _isDisposed;
 
     private TraceCapture(string directory, CaptureOptions options)
     {
         (_directory, _options) = (directory, options);
-        _work = $"{Path.GetFullPath(directory)}.{Guid.NewGuid():N}.work";
-        Directory.CreateDirectory(_work);
+        (_parents, _work) = (Unfinished.FoldersAbove(directory), Unfinished.Beside(directory, ".work"));
+        Directory.CreateDirectory(_work.Path);
     }
 
     /// <summary>Whether all has been recorded and measured: what follows is not looked at.</summary>
     public bool IsDone => _phase == Phase.Done;
 
-    private string TracePath => Path.Combine(_work, "et.json");
+    private string TracePath => Path.Combine(_work.Path, "et.json");
 
-    private string ProfilePath => Path.Combine(_work, "kineto.json");
+    private string ProfilePath => Path.Combine(_work.Path, "kineto.json");
 
     /// <summary>Starts to capture; call it before the first iteration.</summary>
     /// <param name="directory">The capture folder; one that is there is replaced.</param>
@@ -131,8 +134,9 @@ public sealed class TraceCapture : IDisposable
     /// <exception cref="MystiqueException">The folder cannot be written (MYS305).</exception>
     public void Dispose()
     {
-        if (!Directory.Exists(_work))
+        if (_isDisposed)
             return;
+        _isDisposed = true;
         try
         {
             _observer?.Dispose();
@@ -148,7 +152,8 @@ public sealed class TraceCapture : IDisposable
         }
         finally
         {
-            Directory.Delete(_work, recursive: true);
+            _work.Dispose();
+            _parents.Dispose();
         }
     }
 

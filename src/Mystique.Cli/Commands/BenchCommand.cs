@@ -3,6 +3,8 @@ using System.Text;
 using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Fidelity;
+using Mystique.Files;
 using Mystique.Metrics;
 using Mystique.Reporting;
 
@@ -40,33 +42,28 @@ internal static class BenchCommand
             var benchList = BenchList.Read(source, result.GetValue(python)!);
             var workloads = benchList.Workloads.Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
             string? kept = result.GetValue(output);
-            string folder = kept ?? Directory.CreateTempSubdirectory("mystique-bench-").FullName;
-            Directory.CreateDirectory(folder);
+            foreach (var workload in kept is null ? [] : workloads)
+                CheckTargets(workload.Name, kept!);
+            using var parents = kept is null ? null : Unfinished.FoldersAbove(PageIn(kept, "page"));
+            using var work = kept is null ? Unfinished.TemporaryFolder() : null;
+            string folder = work?.Path ?? kept!;
             var runner = new BenchRunner(folder, new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) }, replay.Read(result) with { Device = result.GetValue(device)! }, result.GetValue(rounds), result.GetValue(python)!);
             var reports = new List<(string, BenchOutcome)>();
             var failures = new List<(string, string)>();
-            try
+            foreach (var workload in workloads)
             {
-                foreach (var workload in workloads)
+                try
                 {
-                    try
-                    {
-                        var outcome = runner.Run(workload);
-                        reports.Add((workload.Name, outcome));
-                        if (kept is not null)
-                            Terminal.WriteFile(Path.Combine(kept, $"{workload.Name}.html"), stream => FidelityHtml.Write(outcome.Report, stream));
-                    }
-                    catch (MystiqueException exception)
-                    {
-                        failures.Add((workload.Name, exception.What));
-                        Console.Error.WriteLine($"{workload.Name}: {exception.Message}");
-                    }
+                    var outcome = runner.Run(workload);
+                    reports.Add((workload.Name, outcome));
+                    if (kept is not null)
+                        Terminal.WriteFile(PageIn(kept, workload.Name), stream => FidelityHtml.Write(outcome.Report, stream));
                 }
-            }
-            finally
-            {
-                if (kept is null)
-                    Directory.Delete(folder, recursive: true);
+                catch (MystiqueException exception)
+                {
+                    failures.Add((workload.Name, exception.What));
+                    Console.Error.WriteLine($"{workload.Name}: {exception.Message}");
+                }
             }
             if (result.GetValue(markdown) is { } file)
             {
@@ -86,5 +83,16 @@ internal static class BenchCommand
             return (int)(failures.Count == 0 ? ExitCode.Done : ExitCode.ReplayFailed);
         });
         return command;
+    }
+    private static string PageIn(string folder, string name) => Path.Combine(folder, $"{name}.html");
+
+    /// <summary>Says beforehand that what comes of a workload has no place: somebody else's capture, package or page is there.</summary>
+    private static void CheckTargets(string name, string folder)
+    {
+        OriginalComparison.CheckTargets(name, folder);
+        string page = PageIn(folder, name);
+        string start = EmbeddedText.Join("html/report.html").Split("$TITLE$")[0];
+        if (Path.Exists(page) && (!File.Exists(page) || !File.ReadLines(page).Take(start.Count(c => c == '\n')).SequenceEqual(start.Split('\n')[..^1])))
+            throw Problems.OutputNotEmpty(folder, Path.GetFileName(page));
     }
 }

@@ -26,16 +26,17 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
 
     private ComparisonResult RunJob(BenchWorkload workload)
     {
-        string target = Path.Combine(folder, $"{workload.Name}.capture");
+        string target = OriginalComparison.CaptureIn(folder, workload.Name);
         var job = new JobCapture(workload.Command, target, capture) { Environment = MemoryProbe.KeepingEnvironment };
-        CaptureText.Write(job.Run(), target);
+        var outcome = job.Run();
+        CaptureText.Write(outcome.Failure is { } failure ? throw failure : outcome, target);
         return Terminal.WithProgress(progress =>
         {
             var plans = GenerateCommand.PlansOf(target, null, false, new PlanningOptions());
-            using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python) with { Environment = MemoryProbe.KeepingEnvironment }, options, progress);
-            session.Package.Write(Path.Combine(folder, $"{workload.Name}.bench"));
+            using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python).With(MemoryProbe.KeepingEnvironment), options, progress);
+            session.Package.Write(OriginalComparison.PackageIn(folder, workload.Name));
             var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
-            using HeldJob first = job.Hold(), second = job.Hold();
+            using HeldJob first = job.Hold(options.Timeout), second = job.Hold(options.Timeout);
             return new TurnComparison(session, options, rounds, progress).Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);
         });
 

@@ -4,6 +4,7 @@ using System.CommandLine.Parsing;
 using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Metrics;
 
 namespace Mystique.Cli.Commands;
@@ -68,11 +69,11 @@ internal static class CaptureCommand
                 throw Problems.JobNotApart(result.GetValue(job)![0]); // Else options of the job would be taken for this command's.
             var capture = new JobCapture([.. result.GetValue(job)!], directory, options);
             if (result.GetValue(report) is > 0 and int rounds)
-                return Report(capture, rounds);
+                return Report(capture, directory, rounds);
             var outcome = capture.Run();
-            CaptureText.Write(outcome, directory);
-            if (result.GetValue(runs) is > 0 and int more)
-                AddRuns(capture, outcome, more);
+            AfterJob(directory, () => CaptureText.Write(outcome, directory));
+            if (result.GetValue(runs) is > 0 and int more && outcome.Failure is null)
+                AfterJob(directory, () => AddRuns(capture, outcome, more));
             return outcome.ExitCode;
         });
         return command;
@@ -80,23 +81,43 @@ internal static class CaptureCommand
 
     private static void AddRuns(JobCapture capture, CaptureOutcome outcome, int count)
     {
-        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock())).Where(s => !s.SamplesNs.IsEmpty).Select(s => (long)s.MedianNs).ToArray();
+        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock())).Where(s => !s.SamplesNs.IsEmpty).Select(s => (long)s.MedianNs).Where(m => m > 0).ToArray();
         foreach (var folder in outcome.Folders)
             folder.AddRuns(medians);
         CaptureText.WriteRuns(outcome, medians);
     }
 
-    private static int Report(JobCapture capture, int rounds)
+    private static int Report(JobCapture capture, string directory, int rounds)
     {
-        var captured = ImmutableArray.CreateBuilder<CaptureOutcome>();
-        var clocked = ImmutableArray.CreateBuilder<ImmutableArray<long>>();
-        for (int round = 0; round < rounds; round++)
+        var first = capture.Run();
+        AfterJob(directory, () =>
         {
-            captured.Add(capture.Run());
-            clocked.Add(capture.Clock());
+            var captured = ImmutableArray.CreateBuilder<CaptureOutcome>();
+            var clocked = ImmutableArray.CreateBuilder<ImmutableArray<long>>();
+            for (int round = 0; round < rounds; round++)
+            {
+                captured.Add(round == 0 ? first : capture.Run());
+                if (captured[^1].Failure is { } failure)
+                    throw failure;
+                clocked.Add(capture.Clock());
+            }
+            CaptureText.WriteReport(CaptureOverhead.Of(captured.ToImmutable(), clocked.ToImmutable()));
+        });
+        return first.ExitCode;
+    }
+
+    /// <summary>Does what follows a job's end: where it fails, that is told, and the exit code stays the job's.</summary>
+    private static void AfterJob(string directory, Action action)
+    {
+        try
+        {
+            action();
         }
-        CaptureText.WriteReport(CaptureOverhead.Of(captured.ToImmutable(), clocked.ToImmutable()));
-        return captured[^1].ExitCode;
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            Unfinished.WaitIfOver();
+            CaptureText.WriteFailure(Problems.AfterJob(directory, exception));
+        }
     }
 
     private static int Adopt(string source, string directory)

@@ -3,6 +3,7 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Examples;
 using Mystique.Fidelity;
+using Mystique.Files;
 using Mystique.Reporting;
 using Spectre.Console;
 
@@ -48,23 +49,17 @@ internal static class DemoCommand
             var replay = new SharedOptions.Replay(iterations, warmup, threads, timeout);
             string name = result.GetValue(workload)!;
             string? kept = result.GetValue(output);
-            string folder = kept ?? Directory.CreateTempSubdirectory("mystique-demo-").FullName;
-            try
-            {
-                var outcome = Terminal.WithProgress(progress =>
-                    new OriginalComparison(name, WorkerProcess.StartCommand, replay.Read(result), progress).Run(result.GetValue(rounds), folder));
-                if (result.GetValue(json) is { } file)
-                    Terminal.WriteFile(file, stream => ComparisonJson.Write(outcome, stream));
-                if (result.GetValue(json) != Terminal.StandardOutput)
-                    ComparisonTables.Write(outcome);
-                if (kept is not null)
-                    Terminal.WriteLine($"trace and package are in {kept}");
-            }
-            finally
-            {
-                if (kept is null)
-                    Directory.Delete(folder, recursive: true);
-            }
+            if (kept is not null)
+                OriginalComparison.CheckTargets(name, kept);
+            using var work = kept is null ? Unfinished.TemporaryFolder() : null;
+            var outcome = Terminal.WithProgress(progress =>
+                new OriginalComparison(name, WorkerProcess.StartCommand, replay.Read(result), progress).Run(result.GetValue(rounds), work?.Path ?? kept!));
+            if (result.GetValue(json) is { } file)
+                Terminal.WriteFile(file, stream => ComparisonJson.Write(outcome, stream));
+            if (result.GetValue(json) != Terminal.StandardOutput)
+                ComparisonTables.Write(outcome);
+            if (kept is not null)
+                Terminal.WriteLine($"trace and package are in {kept}");
             return (int)ExitCode.Done;
         });
         return command;

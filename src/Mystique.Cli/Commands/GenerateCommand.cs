@@ -31,9 +31,10 @@ internal static class GenerateCommand
         planning.AddTo(command);
         command.SetAction(result =>
         {
+            string folder = result.GetValue(output)!;
+            BenchmarkPackage.CheckTarget(folder);
             var plan = PlansOf(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict), planning.Read(result), result.GetValue(profile)).Plan([]);
             var package = BenchmarkPackage.Create(plan);
-            string folder = result.GetValue(output)!;
             package.Write(folder);
             PlanTables.WriteCoverage(plan);
             Terminal.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), {BenchmarkPackage.ManifestFile}, {RunScript.FileName}");

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Replay;
 
 namespace Mystique.Cli.Commands;
@@ -15,26 +16,27 @@ internal sealed class OtherLibTorch : IDisposable
     private const string Program = "Mystique.Cli";
     private const string Cpu = "libtorch_cpu.so";
 
-    private readonly string _copy;
+    private readonly Unfinished _copy;
 
     /// <summary>Makes the copy.</summary>
     /// <param name="folder">The folder of the other libtorch's libraries.</param>
-    /// <exception cref="MystiqueException">There is no libtorch in it (MYS401).</exception>
+    /// <exception cref="MystiqueException">There is no libtorch in it (MYS401), or no room for the copy (MYS308).</exception>
     public OtherLibTorch(string folder)
     {
         folder = Path.GetFullPath(folder);
         if (!File.Exists(Path.Combine(folder, Cpu)))
             throw Problems.OtherLibTorchMissing(Path.Combine(folder, Cpu));
-        _copy = Directory.CreateTempSubdirectory("mystique-libtorch-").FullName;
-        string native = Directory.EnumerateFiles(AppContext.BaseDirectory, "libLibTorchSharp.so", SearchOption.AllDirectories).First();
-        foreach (string file in Directory.EnumerateFiles(AppContext.BaseDirectory).Where(f => Path.GetExtension(f) is ".dll" or ".json").Append(native))
+        _copy = Unfinished.TemporaryFolder();
+        try
         {
-            string target = Path.Combine(_copy, Path.GetRelativePath(AppContext.BaseDirectory, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
+            Copy(_copy.Path);
         }
-        ForgetLibTorch(Path.Combine(_copy, $"{Program}.deps.json"));
-        Worker = new WorkerCommand(Host, [Path.Combine(_copy, $"{Program}.dll"), WorkerProcess.Name])
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _copy.Dispose();
+            throw Problems.NoTemporaryFolder(_copy.Path, exception);
+        }
+        Worker = new WorkerCommand(Host, [Path.Combine(_copy.Path, $"{Program}.dll"), WorkerProcess.Name])
         {
             Environment = new Dictionary<string, string> { ["LD_LIBRARY_PATH"] = folder + Path.PathSeparator + Environment.GetEnvironmentVariable("LD_LIBRARY_PATH") },
         };
@@ -43,7 +45,19 @@ internal sealed class OtherLibTorch : IDisposable
     /// <summary>How to start the worker.</summary>
     public WorkerCommand Worker { get; }
 
-    public void Dispose() => Directory.Delete(_copy, recursive: true);
+    public void Dispose() => _copy.Dispose();
+
+    private static void Copy(string folder)
+    {
+        string native = Directory.EnumerateFiles(AppContext.BaseDirectory, "libLibTorchSharp.so", SearchOption.AllDirectories).First();
+        foreach (string file in Directory.EnumerateFiles(AppContext.BaseDirectory).Where(f => Path.GetExtension(f) is ".dll" or ".json").Append(native))
+        {
+            string target = Path.Combine(folder, Path.GetRelativePath(AppContext.BaseDirectory, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
+        ForgetLibTorch(Path.Combine(folder, $"{Program}.deps.json"));
+    }
 
     /// <summary>The runtime's own folder is three below that of its host.</summary>
     private static string Host => Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Replay;
@@ -84,11 +85,12 @@ internal static class RunCommand
                 GpuMetrics = result.GetValue(gpu),
                 Device = result.GetValue(device)!,
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
-                KinetoFile = result.GetValue(kineto),
                 Libraries = [.. result.GetValue(libraries)!],
                 Planning = plans,
             };
-            var outcome = Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress));
+            var outcome = result.GetValue(kineto) is { } profile
+                ? OutputFile.Make(profile, made => Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options with { KinetoFile = made }, progress)))
+                : Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress));
             if (package is not null && outcome.Verification is { IsExact: true })
                 VerificationMemory.Remember(package);
             if (result.GetValue(traceOut) is { } timeline)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mystique.Capture;
+using Mystique.Diagnostics;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Reporting;
@@ -9,6 +10,11 @@ internal static class CaptureText
 {
     public static void Write(CaptureOutcome outcome, string directory)
     {
+        if (outcome.Failure is { } failure)
+        {
+            WriteFailure(failure);
+            return;
+        }
         foreach (string sentence in outcome.Account)
             Say(sentence);
         foreach (var folder in outcome.Folders)
@@ -18,6 +24,19 @@ internal static class CaptureText
             Say(string.Create(CultureInfo.InvariantCulture, $"{folder.Directory}: {folder.Record.Operators:N0} operators, {Figures.Megabytes(folder.Record.Files.Sum(f => f.Bytes))}; an iteration takes {times}{Terminal.Milliseconds(reference.RecordedNs[0])} recorded"));
         }
         Say(outcome.Folders.IsEmpty ? $"{Path.Combine(directory, "capture.json")} says so too" : $"next: mystique run {directory}");
+    }
+
+    /// <summary>Says why there is no capture; where nobody can be told (standard error goes to a disk that is full), nothing.</summary>
+    public static void WriteFailure(MystiqueException failure)
+    {
+        try
+        {
+            Console.Error.WriteLine(failure.Message);
+        }
+        catch (IOException)
+        {
+            // The job's exit code is all that is left.
+        }
     }
 
     public static void WriteRuns(CaptureOutcome outcome, long[] mediansNs)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Traces;
 using Spectre.Console;
 
@@ -78,32 +79,14 @@ internal static class Terminal
             write(output);
             return;
         }
-        string staging = $"{file}.{Environment.ProcessId}.tmp";
-        try
-        {
-            using (var stream = File.Create(staging))
-                write(stream);
-            File.Move(staging, file, overwrite: true);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Problems.OutputUnwritable(file, exception);
-        }
-        finally
-        {
-            if (File.Exists(staging))
-                File.Delete(staging);
-        }
+        OutputFile.Write(file, write);
     }
 
-    /// <summary>Says at once, and not after a long run, that a file for machines has no folder to go into.</summary>
+    /// <summary>Says at once, and not after a long run, that a file for machines cannot be written.</summary>
     public static void CheckFolder(string? file)
     {
-        if (file is null or StandardOutput)
-            return;
-        string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
-        if (!Directory.Exists(folder) || Directory.Exists(file))
-            throw Problems.OutputUnwritable(file, new DirectoryNotFoundException(Directory.Exists(file) ? "it is a folder" : $"there is no folder {folder}"));
+        if (file is not (null or StandardOutput))
+            OutputFile.Check(file);
     }
 
     public static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString(nanoseconds < 1e8 ? "N3" : "N1", CultureInfo.InvariantCulture) + " ms";

@@ -28,19 +28,10 @@ internal sealed partial class CaptureAdopter
         if (!Directory.Exists(source))
             throw Problems.TraceNotFound(source);
         CaptureFolder.CheckTarget(directory);
-        string work = Directory.CreateTempSubdirectory("mystique-adopt-").FullName;
-        try
-        {
-            var adopter = new CaptureAdopter();
-            adopter.Find(source, work);
-            if (adopter._traces.Count == 0)
-                throw Problems.NoTraces(source);
-            return adopter.Write(directory);
-        }
-        finally
-        {
-            Directory.Delete(work, recursive: true);
-        }
+        using var work = Unfinished.TemporaryFolder();
+        var adopter = new CaptureAdopter();
+        adopter.Find(source, work.Path);
+        return adopter._traces.Count == 0 ? throw Problems.NoTraces(source) : adopter.Write(directory);
     }
 
     private void Find(string source, string work)
@@ -88,7 +79,8 @@ internal sealed partial class CaptureAdopter
     private CaptureAdoption Write(string directory)
     {
         var pairs = _traces.Select(t => (Trace: t, Profile: ProfileOf(t))).ToArray();
-        var folders = ImmutableArray.CreateBuilder<CaptureFolder>();
+        using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
+        var names = new List<string>();
         var taken = new HashSet<int>();
         foreach (var (trace, profile) in pairs.OrderBy(p => p.Profile?.Found.Rank ?? p.Trace.Rank ?? int.MaxValue).ThenBy(p => p.Trace.Name, StringComparer.Ordinal))
         {
@@ -112,16 +104,16 @@ internal sealed partial class CaptureAdopter
                 RecordedNs = profile is { Link.IterationNs: > 0 } p ? [p.Link.IterationNs] : [],
                 Device = new CaptureDevice(trace.Device, ""),
             };
-            string target = pairs.Length == 1 ? directory : Path.Combine(directory, $"rank-{rank}");
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(target))!);
-            CaptureFolder.Write(target, reference, new CaptureRecord { Captured = true, Account = account.ToImmutable(), Operators = trace.Trace.Operators.Count() },
-                trace.Text, profile?.Found.Text, null);
-            folders.Add(CaptureFolder.Read(target));
+            string name = pairs.Length == 1 ? "" : $"rank-{rank}";
+            var record = new CaptureRecord { Captured = true, Account = account.ToImmutable(), Operators = trace.Trace.Operators.Count() };
+            output.Try(() => CaptureFolder.Make(Path.Combine(output.Staged, name), reference, record, trace.Text, profile?.Found.Text, null));
+            names.Add(name);
         }
+        output.Commit();
         var used = pairs.Where(p => p.Profile is not null).Select(p => p.Profile!.Value.Found).ToHashSet();
         foreach (var profile in _profiles.Where(p => !used.Contains(p)))
             _passedOver.Add($"{profile.Name}: a profile whose execution trace is not there");
-        return new CaptureAdoption(folders.ToImmutable(), _passedOver.ToImmutable());
+        return new CaptureAdoption([.. names.Select(n => CaptureFolder.Read(Path.Combine(directory, n)))], _passedOver.ToImmutable());
     }
 
     /// <summary>The profile of a trace: the likeliest whose events are the trace's operators.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.IO.Compression;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Files;
@@ -17,7 +18,7 @@ public sealed class CaptureFolder
 {
     internal const string ReferenceFile = "reference.json";
     internal const string RecordFile = "capture.json";
-    private const int MaxJsonBytes = 64 << 20;
+    internal const int MaxJsonBytes = 64 << 20;
 
     private CaptureFolder(string directory, int rank, CaptureReference reference, CaptureRecord record)
     {
@@ -77,19 +78,14 @@ public sealed class CaptureFolder
 
     /// <summary>Adds what further runs of the job took.</summary>
     /// <param name="runsNs">The medians of their iterations, in nanoseconds.</param>
+    /// <exception cref="MystiqueException">The file is no longer this capture's, or cannot be written (MYS305, MYS307).</exception>
     internal void AddRuns(IEnumerable<long> runsNs)
     {
         string file = Path.Combine(Directory, ReferenceFile);
-        string staging = $"{file}.{Environment.ProcessId}.tmp";
-        try
-        {
-            WriteJson(staging, Reference with { RunsNs = [.. Reference.RunsNs, .. runsNs] });
-            File.Move(staging, file, overwrite: true);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Problems.OutputUnwritable(file, exception);
-        }
+        using (var own = OutputKind.ReadOwn(file, CaptureReference.FormatName, MaxJsonBytes))
+            if (own is null)
+                throw Problems.CaptureTargetNotEmpty(Directory, ReferenceFile);
+        OutputFile.Write(file, stream => stream.Write(Encoding.UTF8.GetBytes(ToJson(Reference with { RunsNs = [.. Reference.RunsNs, .. runsNs] }))));
     }
 
     internal static string TraceName(int rank) => string.Create(CultureInfo.InvariantCulture, $"rank-{rank}.et.json.gz");
@@ -98,63 +94,46 @@ public sealed class CaptureFolder
 
     internal static string ResourcesName(int rank) => string.Create(CultureInfo.InvariantCulture, $"rank-{rank}.et_resources");
 
-    /// <summary>Says beforehand that a capture cannot go into a folder: it holds something else.</summary>
+    /// <summary>Says beforehand that a capture cannot go into a folder: it holds something else, or cannot be written to.</summary>
     /// <param name="directory">The folder; it need not be there.</param>
-    internal static void CheckTarget(string directory)
-    {
-        if (File.Exists(directory) || System.IO.Directory.Exists(directory) && !IsCapture(directory) && System.IO.Directory.EnumerateFileSystemEntries(directory).Any())
-            throw Problems.CaptureTargetNotEmpty(directory);
-        try
-        {
-            System.IO.Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(directory))!);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Problems.OutputUnwritable(directory, exception);
-        }
-    }
+    /// <exception cref="MystiqueException">Why not (MYS305, MYS307).</exception>
+    internal static void CheckTarget(string directory) => OutputFolder.Check(directory, CaptureOutput.Kind);
 
-    /// <summary>Writes a capture folder: all of it or nothing. One that is there is replaced.</summary>
+    /// <summary>Writes a capture folder: all of it or nothing. One that is there is replaced, file by file.</summary>
     /// <param name="directory">The folder.</param>
     /// <param name="reference">What goes into <c>reference.json</c>; null where nothing was captured.</param>
     /// <param name="record">What goes into <c>capture.json</c>; its list of files is made here.</param>
     /// <param name="trace">The trace's text; null where there is none.</param>
     /// <param name="profile">The profile's text; null where there is none.</param>
-    /// <param name="resources">A folder to put beside the trace; null for none. It is moved.</param>
+    /// <param name="resources">A folder to put beside the trace; null for none.</param>
+    /// <exception cref="MystiqueException">Something else is in the way, or the place cannot be written to (MYS305, MYS307).</exception>
     internal static void Write(string directory, CaptureReference? reference, CaptureRecord record, string? trace, string? profile, string? resources)
     {
-        string target = Path.GetFullPath(directory);
-        string staging = $"{target}.{Guid.NewGuid():N}.tmp";
-        try
+        using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
+        output.Try(() => Make(output.Staged, reference, record, trace, profile, resources));
+        output.Commit();
+    }
+
+    /// <summary>Makes the files of a capture of one rank in a folder.</summary>
+    /// <exception cref="IOException">One cannot be written.</exception>
+    internal static void Make(string folder, CaptureReference? reference, CaptureRecord record, string? trace, string? profile, string? resources)
+    {
+        System.IO.Directory.CreateDirectory(folder);
+        var files = ImmutableArray.CreateBuilder<CaptureFile>();
+        int rank = reference?.Rank ?? 0;
+        if (trace is not null)
+            files.Add(Pack(trace, Path.Combine(folder, TraceName(rank))));
+        if (profile is not null)
+            files.Add(Pack(profile, Path.Combine(folder, ProfileName(rank))));
+        if (resources is not null && System.IO.Directory.Exists(resources))
         {
-            System.IO.Directory.CreateDirectory(staging);
-            var files = ImmutableArray.CreateBuilder<CaptureFile>();
-            int rank = reference?.Rank ?? 0;
-            if (trace is not null)
-                files.Add(Pack(trace, Path.Combine(staging, TraceName(rank))));
-            if (profile is not null)
-                files.Add(Pack(profile, Path.Combine(staging, ProfileName(rank))));
-            if (resources is not null && System.IO.Directory.Exists(resources))
-                System.IO.Directory.Move(resources, Path.Combine(staging, ResourcesName(rank)));
-            if (reference is not null)
-                WriteJson(Path.Combine(staging, ReferenceFile), reference);
-            WriteJson(Path.Combine(staging, RecordFile), record with { Files = files.ToImmutable() });
-            string? old = System.IO.Directory.Exists(target) ? $"{target}.{Guid.NewGuid():N}.old" : null;
-            if (old is not null)
-                System.IO.Directory.Move(target, old);
-            System.IO.Directory.Move(staging, target);
-            if (old is not null)
-                System.IO.Directory.Delete(old, recursive: true);
+            string target = System.IO.Directory.CreateDirectory(Path.Combine(folder, ResourcesName(rank))).FullName;
+            foreach (string file in System.IO.Directory.EnumerateFiles(resources))
+                File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Problems.OutputUnwritable(directory, exception);
-        }
-        finally
-        {
-            if (System.IO.Directory.Exists(staging))
-                System.IO.Directory.Delete(staging, recursive: true);
-        }
+        if (reference is not null)
+            File.WriteAllText(Path.Combine(folder, ReferenceFile), ToJson(reference));
+        File.WriteAllText(Path.Combine(folder, RecordFile), ToJson(record with { Files = files.ToImmutable() }));
     }
 
     private static CaptureFile Pack(string source, string target)
@@ -174,7 +153,7 @@ public sealed class CaptureFolder
         return new CaptureFile(Path.GetFileName(target), new FileInfo(target).Length, size, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 
-    private static void WriteJson<T>(string path, T value) => File.WriteAllText(path, JsonSerializer.Serialize(value, SnakeJson.Indented) + "\n");
+    private static string ToJson<T>(T value) => JsonSerializer.Serialize(value, SnakeJson.Indented) + "\n";
 
     private static T ReadJson<T>(string path)
     {

@@ -15,7 +15,7 @@ namespace Mystique.Capture;
 /// <param name="command">The program and its arguments.</param>
 /// <param name="work">The folder that has the hook; deleted in the end.</param>
 /// <param name="prepare">Puts the hook there, and changes the job's environment so that it runs.</param>
-internal sealed class HeldJob(ImmutableArray<string> command, string work, Action<HookMode, IDictionary<string, string?>> prepare) : IDisposable
+internal sealed class HeldJob(ImmutableArray<string> command, Unfinished work, Action<HookMode, IDictionary<string, string?>> prepare) : IDisposable
 {
     private static readonly TimeSpan TimeToEnd = TimeSpan.FromSeconds(5);
 
@@ -29,7 +29,7 @@ internal sealed class HeldJob(ImmutableArray<string> command, string work, Actio
     private StreamReader? _answers;
 
     /// <summary>How long the job may take to be held for the first time, and for each turn.</summary>
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(30);
+    public required TimeSpan Timeout { get; init; }
 
     /// <summary>Runs iterations, after one that does not count. A job that has ended is started again; it is held for the first time after the iterations to skip.</summary>
     /// <param name="iterations">How many.</param>
@@ -47,8 +47,7 @@ internal sealed class HeldJob(ImmutableArray<string> command, string work, Actio
     public void Dispose()
     {
         Stop();
-        if (Directory.Exists(work))
-            Directory.Delete(work, recursive: true);
+        work.Dispose();
     }
 
     private CaptureWindow? Ask(int iterations)

@@ -8,8 +8,7 @@ namespace Mystique.Capture;
 /// <summary>What the hook wrote down in a process of the job (<c>status.json</c>; <c>Capture/hook</c>).</summary>
 internal sealed record HookStatus
 {
-    /// <summary>No hook writes more.</summary>
-    private const int MaxBytes = 64 << 20;
+    private const int MaxBytes = 256 << 20;
 
     public string Phase { get; init; } = "";
     public bool Ended { get; init; }
@@ -41,29 +40,44 @@ internal sealed record HookStatus
     public bool HasRecording => RecordedIteration is not null;
 
     /// <summary>The statuses of all processes in a working folder, by their ids, each with its folder.</summary>
-    public static IEnumerable<(HookStatus Status, string Folder)> ReadAll(string work)
+    /// <param name="work">The working folder.</param>
+    /// <param name="damaged">Told of what is no status: the disk was full, or the job wrote there.</param>
+    public static IEnumerable<(HookStatus Status, string Folder)> ReadAll(string work, Action<string>? damaged = null)
     {
         foreach (string folder in Directory.EnumerateDirectories(work).Order(StringComparer.Ordinal))
         {
-            if (TryRead(folder) is { } status)
+            HookStatus? status = null;
+            try
+            {
+                status = TryRead(Path.Combine(folder, "status.json"));
+            }
+            catch (Exception exception) when (exception is not OutOfMemoryException)
+            {
+                damaged?.Invoke($"what the hook wrote down in a process makes no sense ({Path.GetFileName(folder)}/status.json): {exception.Message}");
+            }
+            if (status is not null)
                 yield return (status, folder);
         }
     }
 
-    /// <summary>The status in a process's folder; null where there is none, or none that can be read now.</summary>
-    public static HookStatus? TryRead(string folder)
+    /// <summary>Reads a status; null where there is none.</summary>
+    private static HookStatus? TryRead(string file)
     {
-        string file = Path.Combine(folder, "status.json");
-        try
-        {
-            return File.Exists(file) && PlainFile.KindOf(file) is null
-                ? JsonSerializer.Deserialize<HookStatus>(PlainFile.ReadAllBytes(file, MaxBytes), SnakeJson.Compact) : null;
-        }
-        catch (Exception exception) when (exception is IOException or JsonException)
-        {
+        var info = new FileInfo(file);
+        if (!info.Exists)
             return null;
-        }
+        if (info.Length > MaxBytes)
+            throw new FormatException("it is too large");
+        var status = JsonSerializer.Deserialize<HookStatus>(PlainFile.ReadAllBytes(file, MaxBytes), SnakeJson.Compact) ?? throw new FormatException("it is empty");
+        return status.Unsound() is { } field ? throw new FormatException($"{field} is missing or out of its range") : status;
     }
+
+    private string? Unsound() =>
+        Phase is null ? "phase" : Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : Iterations < 0 ? "iterations"
+        : Source is { Source: null } or { Name: null } ? "source" : Notes.IsDefault || Notes.Contains(null!) ? "notes" : EndsNs.IsDefault ? "ends_ns"
+        : Before is not { SamplesNs.IsDefault: false } ? "before" : After is not { SamplesNs.IsDefault: false } ? "after"
+        : RecordedNs.IsDefault || HasRecording && RecordedNs.IsEmpty ? "recorded_ns"
+        : HasRecording && Job is not { Device: not null, Versions: not null, Threads: not null, Settings: not null, Environment: not null, ProcessGroups.IsDefault: false } ? "job" : null;
 
     /// <summary>What goes into the reference.</summary>
     /// <param name="gpu">What was sampled of the machine's GPUs; null for nothing.</param>

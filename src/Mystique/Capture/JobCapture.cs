@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Metrics;
 using Mystique.Traces;
 
@@ -14,50 +15,56 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     /// <summary>Variables that the job gets beside those of this process.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
-    private readonly string _work = NewWorkIn(directory);
-
-    /// <summary>Runs the job to its end.</summary>
-    /// <exception cref="MystiqueException">The job cannot be started, or the folder not be written to.</exception>
+    /// <summary>Runs the job to its end. Whatever happens after it has ended is told, and changes nothing about its exit code.</summary>
+    /// <exception cref="MystiqueException">The job cannot be started, or the folder not be written to: it did not run.</exception>
     public CaptureOutcome Run()
     {
         CaptureFolder.CheckTarget(directory);
+        using var parents = Unfinished.FoldersAbove(directory);
+        using var work = NewWork();
+        var gpu = options.GpuMetrics ? new GpuSampler() : null;
+        int exitCode;
         try
         {
-            using var gpu = options.GpuMetrics ? new GpuSampler() : null;
-            int exitCode = Start(HookMode.Record);
-            return Collect(exitCode, gpu);
+            exitCode = Start(work, HookMode.Record);
         }
-        finally
+        catch
         {
-            Clean();
+            gpu?.Dispose();
+            throw;
+        }
+        try
+        {
+            gpu?.Dispose();
+            return Collect(work.Path, exitCode, gpu);
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            Unfinished.WaitIfOver();
+            return new CaptureOutcome(exitCode, [], []) { Failure = Problems.AfterJob(directory, exception) };
         }
     }
 
     /// <summary>Runs the job to its end with nothing but a clock, and returns what its iterations after the skipped ones took, in nanoseconds.</summary>
     public ImmutableArray<long> Clock()
     {
-        try
-        {
-            Start(HookMode.Clock);
-            var ends = HookStatus.ReadAll(_work).Select(s => s.Status.EndsNs).MaxBy(e => e.Length);
-            return ends.IsDefault ? [] : [.. ends.Zip(ends.Skip(1), (a, b) => b - a).Skip(options.Skip)];
-        }
-        finally
-        {
-            Clean();
-        }
+        using var work = NewWork();
+        Start(work, HookMode.Clock);
+        var ends = HookStatus.ReadAll(work.Path).Select(s => s.Status.EndsNs).MaxBy(e => e.Length);
+        return ends.IsDefault ? [] : [.. ends.Zip(ends.Skip(1), (a, b) => b - a).Skip(options.Skip)];
     }
 
     /// <summary>The job, to be measured in turn with something else.</summary>
-    public HeldJob Hold()
+    /// <param name="timeout">How long it may take to be held for the first time, and for each turn; null for half an hour.</param>
+    public HeldJob Hold(TimeSpan? timeout = null)
     {
-        string work = NewWorkIn(directory);
-        return new HeldJob(command, work, (mode, environment) => Prepare(work, mode, environment));
+        var work = NewWork();
+        return new HeldJob(command, work, (mode, environment) => Prepare(work.Path, mode, environment)) { Timeout = timeout ?? TimeSpan.FromMinutes(30) };
     }
 
-    private int Start(HookMode mode) => JobProcess.Run(command, environment => Prepare(_work, mode, environment));
+    private int Start(Unfinished work, HookMode mode) => JobProcess.Run(command, environment => Prepare(work.Path, mode, environment));
 
-    private static string NewWorkIn(string directory) => $"{Path.GetFullPath(directory)}.{Guid.NewGuid():N}.work";
+    private Unfinished NewWork() => Unfinished.Beside(directory, ".work");
 
     /// <summary>Puts the hook into a working folder, and changes a job's environment so that it runs.</summary>
     private void Prepare(string work, HookMode mode, IDictionary<string, string?> environment)
@@ -74,63 +81,75 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         }
     }
 
-    private void Clean()
+    private CaptureOutcome Collect(string work, int exitCode, GpuSampler? gpu)
     {
-        if (Directory.Exists(_work))
-            Directory.Delete(_work, recursive: true);
-    }
-
-    private CaptureOutcome Collect(int exitCode, GpuSampler? gpu)
-    {
-        var all = HookStatus.ReadAll(_work).ToArray();
+        if (!Directory.Exists(work))
+            throw Problems.CaptureLost(work);
+        var account = ImmutableArray.CreateBuilder<string>();
+        var all = HookStatus.ReadAll(work, account.Add).ToArray();
         // Launchers import PyTorch too: where a process had iterations, those that had none do not matter.
         var jobs = all.Where(s => s.Status.Iterations > 0).Select(s => (s.Status, s.Folder, HasTrace: s.Status.HasRecording && File.Exists(TraceOf(s.Folder)))).ToArray();
         var record = new CaptureRecord { Command = command, Options = options, ExitCode = exitCode };
-        var folders = ImmutableArray.CreateBuilder<CaptureFolder>();
-        var account = ImmutableArray.CreateBuilder<string>();
         var recorded = jobs.Where(j => j.HasTrace).Select(j => j.Status).ToArray();
         bool isAlone = recorded is [{ WorldSize: 1 }];
-        if (recorded.Length > 0 && !isAlone && File.Exists(Path.Combine(directory, CaptureFolder.RecordFile)))
-            Directory.Delete(directory, recursive: true); // An old capture of a job with one rank, or of nothing.
+        var kept = new List<string>(); // Folders below the output's.
+        using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
         foreach (var (status, folder, hasTrace) in jobs)
         {
             string who = jobs.Length == 1 && status.WorldSize == 1 ? "" : status.WorldSize > 1 ? $"rank {status.Rank}: " : $"process {status.Pid}: ";
             var sentences = CaptureAccount.Of(status, options, exitCode, hasTrace).ToImmutableArray();
-            if (hasTrace)
-            {
-                string target = isAlone ? directory : Path.Combine(directory, NameOf(status, recorded));
-                Directory.CreateDirectory(directory);
-                try
-                {
-                    folders.Add(Keep(target, status, gpu, folder, record with { Iterations = status.Iterations, Cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs) }, ref sentences));
-                }
-                catch (MystiqueException exception)
-                {
-                    // The job's exit code is what counts: it must not be lost for a trace that PyTorch wrote badly.
-                    sentences = sentences.Add($"the trace cannot be used: {exception.What}");
-                }
-            }
+            string name = isAlone ? "" : NameOf(status, recorded);
+            var cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs);
+            if (hasTrace && Keep(output, name, status, gpu, folder, record with { Iterations = status.Iterations, Cost = cost }, ref sentences))
+                kept.Add(name);
             account.AddRange(sentences.Select(s => who + s));
         }
         if (jobs.Length == 0)
-            account.AddRange(CaptureAccount.OfNone(all.Select(a => a.Status), File.Exists(Path.Combine(_work, HookScript.StartedFile)), exitCode));
-        if (folders.Count == 0)
-            CaptureFolder.Write(directory, null, record with { Account = account.ToImmutable(), Iterations = jobs.Length == 0 ? 0 : jobs.Max(j => j.Status.Iterations) }, null, null, null);
-        return new CaptureOutcome(exitCode, folders.ToImmutable(), account.ToImmutable());
+            account.AddRange(CaptureAccount.OfNone(all.Select(a => a.Status), File.Exists(Path.Combine(work, HookScript.StartedFile)), exitCode));
+        if (kept.Count == 0)
+        {
+            record = record with { Account = account.ToImmutable(), Iterations = jobs.Length == 0 ? 0 : jobs.Max(j => j.Status.Iterations) };
+            output.Try(() => CaptureFolder.Make(output.Staged, null, record, null, null, null));
+        }
+        // A process a rank, as srun starts them, each with a capture of its own into the same folder: the others' are not old.
+        bool isPart = all.Length > 0 && all.Select(s => s.Status.Rank).Distinct().Count() < all.Max(s => s.Status.WorldSize);
+        output.Commit(name => isPart && CaptureOutput.RankFolderOf(name) is { Length: > 0 } rank && !kept.Contains(rank));
+        return new CaptureOutcome(exitCode, [.. kept.Select(name => CaptureFolder.Read(Path.Combine(directory, name)))], account.ToImmutable());
     }
 
-    /// <summary>Makes a capture folder of what a process left behind.</summary>
-    private static CaptureFolder Keep(string target, HookStatus status, GpuSampler? gpu, string folder, CaptureRecord record, ref ImmutableArray<string> account)
+    /// <summary>Makes a capture folder of what a process left behind; false where that cannot be used.</summary>
+    private static bool Keep(OutputFolder output, string name, HookStatus status, GpuSampler? gpu, string folder, CaptureRecord record, ref ImmutableArray<string> account)
     {
-        var trace = TraceReader.Read(TraceOf(folder));
+        CaptureReference reference;
+        ExecutionTrace trace;
+        try
+        {
+            reference = status.ToReference(gpu).Checked();
+            trace = TraceReader.Read(TraceOf(folder));
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            account = account.Add($"the trace cannot be used: {WhatOf(exception)}");
+            return false;
+        }
         account = [.. account, .. trace.Warnings];
         string values = Path.Combine(folder, "values.json");
-        string? resources = File.Exists(values) ? NotedValues.Assign(trace, values, folder) : null;
+        string? resources = null;
+        try
+        {
+            resources = File.Exists(values) ? NotedValues.Assign(trace, values, folder) : null;
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            account = account.Add($"the values of tensors cannot be used: {WhatOf(exception)}");
+        }
         string profile = Path.Combine(folder, "kineto.json");
-        CaptureFolder.Write(target, status.ToReference(gpu), record with { Captured = true, Account = account, Operators = trace.Operators.Count() },
-            TraceOf(folder), File.Exists(profile) ? profile : null, resources);
-        return CaptureFolder.Read(target);
+        record = record with { Captured = true, Account = account, Operators = trace.Operators.Count() };
+        output.Try(() => CaptureFolder.Make(Path.Combine(output.Staged, name), reference, record, TraceOf(folder), File.Exists(profile) ? profile : null, resources));
+        return true;
     }
+
+    private static string WhatOf(Exception exception) => exception is MystiqueException problem ? problem.What : exception.Message;
 
     private static string TraceOf(string folder) => Path.Combine(folder, "et.json");
 
@@ -146,4 +165,8 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
 /// <param name="ExitCode">The job's exit code.</param>
 /// <param name="Folders">The capture folders, one a rank.</param>
 /// <param name="Account">What happened, in sentences.</param>
-internal sealed record CaptureOutcome(int ExitCode, ImmutableArray<CaptureFolder> Folders, ImmutableArray<string> Account);
+internal sealed record CaptureOutcome(int ExitCode, ImmutableArray<CaptureFolder> Folders, ImmutableArray<string> Account)
+{
+    /// <summary>Why there is no capture, although the job ran; null where nothing went wrong.</summary>
+    public MystiqueException? Failure { get; init; }
+}

@@ -96,8 +96,21 @@ internal static class Problems
         new(TooLargeId, $"the file is larger than a trace may be: {cause.Message}", source,
             "record fewer iterations; if PyTorch wrote it like this, report it: docs/trace-format.md lists the limits", inner: cause);
 
-    public static MystiqueException CaptureTargetNotEmpty(string path) =>
-        new("MYS307", "the output folder holds something that is no capture", path, "name an empty or a new folder with -o");
+    public static MystiqueException CaptureTargetNotEmpty(string path, string what) =>
+        new("MYS307", $"the output folder holds something that is no capture: {what}", path, "name an empty or a new folder with -o");
+
+    public static MystiqueException CaptureLost(string work) =>
+        new("MYS310", "what was recorded is gone: the job, or somebody else, took the folder away in which it was collected", work,
+            "name a folder with -o that the job leaves alone, and beside which nothing is cleared up");
+
+    /// <summary>What went wrong with a capture after its job had ended.</summary>
+    public static MystiqueException AfterJob(string path, Exception cause) => cause switch
+    {
+        MystiqueException problem => problem,
+        IOException or UnauthorizedAccessException => OutputUnwritable(path, cause),
+        _ => new("MYS311", $"the job ran, but its capture failed: {cause.GetType().Name}: {FirstSentence(cause)}", path,
+            "capture it again; if that fails too, report it with this message", inner: cause),
+    };
 
     public static MystiqueException JobNotStarted(string program, Exception cause) =>
         new("MYS417", $"the job cannot be started: {FirstSentence(cause)}", program, "check the command after --", inner: cause);
@@ -146,8 +159,8 @@ internal static class Problems
     public static MystiqueException PackageDisagrees(string path, string why) =>
         new("MYS303", $"the package's manifest and program disagree: {why}", path, "generate the package again, or copy it again as a whole");
 
-    public static MystiqueException OutputNotEmpty(string directory) =>
-        new("MYS304", "the output folder holds something that is no package", directory, "name an empty or a new folder");
+    public static MystiqueException OutputNotEmpty(string directory, string what) =>
+        new("MYS304", $"the output folder holds something that is no package: {what}", directory, "name an empty or a new folder");
 
     public static MystiqueException OutputUnwritable(string path, Exception cause) =>
         new("MYS305", $"the output cannot be written: {cause.Message}", path, "check that the place is writable and has room", inner: cause);

@@ -9,7 +9,21 @@ namespace Mystique.Fidelity;
 /// <summary>Runs a workload, captures it, replays it, and measures both in turn, each in a process of its own.</summary>
 internal sealed class OriginalComparison(string workload, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
 {
-    private readonly WorkerCommand _worker = worker with { Environment = MemoryProbe.MappingEnvironment };
+    private readonly WorkerCommand _worker = worker.With(MemoryProbe.MappingEnvironment);
+
+    /// <summary>Says beforehand that a capture and a package cannot go into a folder.</summary>
+    /// <exception cref="MystiqueException">Why not (MYS304, MYS305, MYS307).</exception>
+    public static void CheckTargets(string name, string folder)
+    {
+        CaptureFolder.CheckTarget(CaptureIn(folder, name));
+        BenchmarkPackage.CheckTarget(PackageIn(folder, name));
+    }
+
+    /// <summary>Where the capture of a workload lies in a folder of several.</summary>
+    public static string CaptureIn(string folder, string name) => Path.Combine(folder, $"{name}.capture");
+
+    /// <summary>Where its package does.</summary>
+    public static string PackageIn(string folder, string name) => Path.Combine(folder, $"{name}.bench");
 
     /// <summary>Measures.</summary>
     /// <param name="rounds">Turns of each process.</param>
@@ -21,7 +35,7 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         using var again = StartOriginal();
         var capture = CaptureFolder.Read(Capture(original, folder));
         var source = OriginalReader.PlansOf(capture, options.Planning);
-        BenchmarkPackage.Create(source.Plan([])).Write(Path.Combine(folder, $"{workload}.bench"));
+        BenchmarkPackage.Create(source.Plan([])).Write(PackageIn(folder, workload));
         using var replay = ReplaySession.Start(source, _worker, options, progress);
         return new TurnComparison(replay, options, rounds, progress).Run(
             OriginalReader.OfCapture(capture, source) with { Name = workload },
@@ -49,15 +63,7 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
     /// <summary>Captures the original and returns the capture folder's path.</summary>
     private string Capture(WorkerClient original, string folder)
     {
-        try
-        {
-            Directory.CreateDirectory(folder);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Problems.OutputUnwritable(folder, exception);
-        }
-        string path = Path.GetFullPath(Path.Combine(folder, $"{workload}.capture"));
+        string path = Path.GetFullPath(CaptureIn(folder, workload));
         Call(original, new WorkerRequest(WorkerRequest.Observe) { Path = path }, "capturing the original");
         return path;
     }

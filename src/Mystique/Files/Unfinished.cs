@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Mystique.Diagnostics;
 
 namespace Mystique.Files;
@@ -7,7 +8,7 @@ namespace Mystique.Files;
 /// temporary name, a worker. It goes when it is disposed, and when a signal ends the process (<see cref="Interruption"/>).
 /// Nothing else is ever deleted with what is in it: only what was made here, under a name that nobody else knows.
 /// </summary>
-internal sealed class Unfinished : IDisposable
+internal sealed partial class Unfinished : IDisposable
 {
     private static readonly Lock Gate = new();
     private static readonly HashSet<Unfinished> All = [];
@@ -55,6 +56,61 @@ internal sealed class Unfinished : IDisposable
         }
     }
 
+    /// <summary>Makes the folders that lead to a path. On disposal, those that were made and have nothing in them go.</summary>
+    /// <param name="path">The path; nothing is made of itself.</param>
+    /// <exception cref="MystiqueException">One cannot be made (MYS305).</exception>
+    public static Unfinished FoldersAbove(string path)
+    {
+        lock (Gate)
+        {
+            WaitIfOver();
+            string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+            string folder = System.IO.Path.GetDirectoryName(full) ?? full;
+            var missing = new List<string>();
+            for (string? next = folder; next is not null && !Directory.Exists(next); next = System.IO.Path.GetDirectoryName(next))
+                missing.Add(next);
+            var made = new Unfinished(folder, () => missing.ForEach(RemoveIfEmpty));
+            try
+            {
+                Directory.CreateDirectory(folder);
+                return made;
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                made.Dispose();
+                throw Problems.OutputUnwritable(path, exception);
+            }
+        }
+    }
+
+    /// <summary>Removes a folder, if there is nothing in it.</summary>
+    public static void RemoveIfEmpty(string folder)
+    {
+        try
+        {
+            if (new DirectoryInfo(folder) is { Exists: true, LinkTarget: null })
+                Directory.Delete(folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // There is something in it, or it must stay.
+        }
+    }
+
+    /// <summary>Whether a file's name is one that <see cref="Beside"/> gives.</summary>
+    public static bool IsName(string name) => NamePattern().IsMatch(name);
+
+    /// <summary>Does what must be done as a whole: a signal ends the process when it is done.</summary>
+    /// <param name="action">What is done; it takes a moment.</param>
+    public static void Undisturbed(Action action)
+    {
+        lock (Gate)
+        {
+            WaitIfOver();
+            action();
+        }
+    }
+
     /// <summary>Something else that must not outlive this process.</summary>
     /// <param name="end">Ends it; called once at most, and may throw nothing.</param>
     public static Unfinished Of(Action end)
@@ -73,7 +129,8 @@ internal sealed class Unfinished : IDisposable
         lock (Gate)
         {
             _isOver = true;
-            all = [.. All.OrderBy(u => u.Path.Length > 0)]; // Processes first: they write into the folders.
+            // Processes first: they write into the folders.
+            all = [.. All.OrderBy(u => u.Path.Length > 0).ThenByDescending(u => u.Path.Length)];
             All.Clear();
         }
         foreach (var unfinished in all)
@@ -120,4 +177,7 @@ internal sealed class Unfinished : IDisposable
             }
         }
     }
+
+    [GeneratedRegex(@"\.[0-9a-f]{32}\.(tmp|work)\z")]
+    private static partial Regex NamePattern();
 }

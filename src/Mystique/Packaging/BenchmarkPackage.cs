@@ -44,9 +44,14 @@ public sealed record BenchmarkPackage(
     public static BenchmarkPackage Read(string path) => PackageFiles.Read(ManifestPath(path));
 
     /// <summary>Writes the package: all of it, or nothing.</summary>
-    /// <param name="directory">The folder; made where it is not there. One that holds something else is left alone.</param>
-    /// <exception cref="MystiqueException">The folder is not empty and no package, or cannot be written (MYS304, MYS305).</exception>
-    public void Write(string directory) => PackageFiles.Write(this, directory);
+    /// <param name="directory">The folder; made where it is not there. Of a package that is there the files are replaced; what else lies beside them stays.</param>
+    /// <exception cref="MystiqueException">The folder is not empty and no package, something is in the way, or it cannot be written (MYS304, MYS305).</exception>
+    public void Write(string directory) => PackageWriter.Write(this, directory);
+
+    /// <summary>Says beforehand that a package cannot be written into a folder.</summary>
+    /// <param name="directory">The folder; it need not be there.</param>
+    /// <exception cref="MystiqueException">Why not (MYS304, MYS305).</exception>
+    public static void CheckTarget(string directory) => PackageWriter.CheckTarget(directory);
 
     internal static string DigestOf(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 

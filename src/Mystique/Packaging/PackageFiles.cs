@@ -95,50 +95,11 @@ internal static class PackageFiles
     private static byte[] ReadBytes(string path) => new FileInfo(path) is { Exists: true, Length: > MaxBytes }
         ? throw Problems.PackageDisagrees(path, "the file is too large to be of a package") : PlainFile.ReadAllBytes(path, MaxBytes);
 
-    public static void Write(BenchmarkPackage package, string directory)
-    {
-        string target = Path.GetFullPath(directory);
-        if (File.Exists(target))
-            throw Problems.OutputNotEmpty(directory);
-        if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any() && !BenchmarkPackage.IsPackage(target))
-            throw Problems.OutputNotEmpty(directory);
-        string staging = $"{target}.{Guid.NewGuid():N}.tmp";
-        try
-        {
-            Directory.CreateDirectory(staging);
-            File.WriteAllBytes(Path.Combine(staging, BenchmarkPackage.ProgramFile), [.. package.ProgramBytes]);
-            File.WriteAllText(Path.Combine(staging, RunScript.FileName), RunScript.Text);
-            using (var stream = File.Create(Path.Combine(staging, BenchmarkPackage.ManifestFile)))
-                WriteManifest(package, stream);
-            Directory.CreateDirectory(target);
-            string kernels = Path.Combine(target, KernelFolder);
-            if (Directory.Exists(kernels))
-                Directory.Delete(kernels, recursive: true);
-            if (package.Plan.KernelSources.Count > 0)
-            {
-                Directory.CreateDirectory(kernels);
-                foreach (var (name, source) in package.Plan.KernelSources)
-                    File.WriteAllText(Path.Combine(kernels, name), source);
-            }
-            // The manifest goes last: with it the package is there.
-            foreach (string file in (string[])[RunScript.FileName, BenchmarkPackage.ProgramFile, BenchmarkPackage.ManifestFile])
-                File.Move(Path.Combine(staging, file), Path.Combine(target, file), overwrite: true);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Problems.OutputUnwritable(directory, exception);
-        }
-        finally
-        {
-            if (Directory.Exists(staging))
-                Directory.Delete(staging, recursive: true);
-        }
-    }
-
     /// <summary>Writes the manifest, an element of a list to a line: so that two of them can be compared by eye and by diff.</summary>
     internal static void WriteManifest(BenchmarkPackage package, Stream stream)
     {
         using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), SnakeJson.Compact);
+        ManifestRules.Check(document.RootElement); // What is written is what can be read.
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         writer.WriteLine('{');
         string separator = "";

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
+using Mystique.Files;
 using Mystique.Metrics;
 using Mystique.Packaging;
 using Mystique.Planning;
@@ -20,7 +21,7 @@ internal sealed class ReplaySession : IDisposable
     private readonly WorkerCommand _command;
     private readonly ReplayOptions _options;
     private readonly Action<string, int, int> _progress;
-    private readonly string _workFolder;
+    private readonly Unfinished _work;
     private WorkerClient? _worker;
 
     private readonly TargetFit _fit;
@@ -34,14 +35,8 @@ internal sealed class ReplaySession : IDisposable
             HasLibraries = !options.Libraries.IsDefaultOrEmpty,
         };
         Package = BenchmarkPackage.Create(_fit.Plan);
-        _workFolder = Directory.CreateTempSubdirectory("mystique-").FullName;
-        _command = command;
-        if (command.Script is { } script)
-        {
-            string path = Path.Combine(_workFolder, RunScript.FileName);
-            File.WriteAllText(path, script);
-            _command = command with { Arguments = [path, .. command.Arguments] };
-        }
+        _work = Unfinished.TemporaryFolder();
+        _command = command.Script is { } script ? command with { Arguments = [WriteScript(script), .. command.Arguments] } : command;
     }
 
     /// <summary>What runs: the plan's package, or what it was fitted to.</summary>
@@ -84,7 +79,7 @@ internal sealed class ReplaySession : IDisposable
     /// <summary>Runs an iteration under the observer and compares it with the plan.</summary>
     public VerificationResult Verify()
     {
-        string path = Path.Combine(_workFolder, "observed.et.json");
+        string path = Path.Combine(_work.Path, "observed.et.json");
         Call(new WorkerRequest(WorkerRequest.Observe) { Path = path }, "verifying");
         return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path));
     }
@@ -92,7 +87,7 @@ internal sealed class ReplaySession : IDisposable
     /// <summary>Watches an iteration as an original's is watched when it is captured; null where what is seen does not fit.</summary>
     public WatchedIteration? Watch()
     {
-        var (trace, profile) = (Path.Combine(_workFolder, "watched.et.json"), Path.Combine(_workFolder, "watched.kineto.json"));
+        var (trace, profile) = (Path.Combine(_work.Path, "watched.et.json"), Path.Combine(_work.Path, "watched.kineto.json"));
         RecordProfile(profile, trace);
         return WatchedIteration.Of(Package.Plan, IsOnHost, trace, profile);
     }
@@ -109,7 +104,22 @@ internal sealed class ReplaySession : IDisposable
     public void Dispose()
     {
         _worker?.Dispose();
-        Directory.Delete(_workFolder, recursive: true);
+        _work.Dispose();
+    }
+
+    private string WriteScript(string script)
+    {
+        string path = Path.Combine(_work.Path, RunScript.FileName);
+        try
+        {
+            File.WriteAllText(path, script);
+            return path;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _work.Dispose();
+            throw Problems.NoTemporaryFolder(_work.Path, exception);
+        }
     }
 
     /// <summary>The host's memory is known before anything is allocated; a device says so itself when its own does not suffice.</summary>
@@ -186,7 +196,7 @@ internal sealed class ReplaySession : IDisposable
 
     private void Open()
     {
-        string folder = Path.Combine(_workFolder, "package");
+        string folder = Path.Combine(_work.Path, "package");
         Package.Write(folder);
         Engine = Call(new WorkerRequest(WorkerRequest.Open)
         {

@@ -15,6 +15,10 @@ public sealed record WorkerCommand(string FileName, IReadOnlyList<string> Argume
 
     /// <summary>Variables that it gets beside those of this process.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The same with more variables; of two of the same name the one given here counts.</summary>
+    internal WorkerCommand With(IReadOnlyDictionary<string, string> variables) =>
+        this with { Environment = Environment.Where(v => !variables.ContainsKey(v.Key)).Concat(variables).ToDictionary() };
 }
 
 /// <summary>How a worker let its caller down.</summary>

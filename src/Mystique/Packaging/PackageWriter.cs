@@ -1,0 +1,59 @@
+using Mystique.Files;
+
+namespace Mystique.Packaging;
+
+/// <summary>
+/// Writes packages. A folder is one where its <c>benchmark.json</c> says so; its files are then those that this program
+/// makes, and the kernels that are listed there.
+/// </summary>
+internal static class PackageWriter
+{
+    private const string KernelFolder = "kernels";
+    private const long MaxManifestBytes = 1L << 30;
+
+    private static readonly OutputKind Kind =
+        new(BenchmarkPackage.ManifestFile, Earlier, Expected, GoesBesideOthers: false, Diagnostics.Problems.OutputNotEmpty);
+
+    /// <summary>Says beforehand that a package cannot go into a folder: it holds something else, or cannot be written to.</summary>
+    public static void CheckTarget(string directory) => OutputFolder.Check(directory, Kind);
+
+    public static void Write(BenchmarkPackage package, string directory)
+    {
+        using var output = OutputFolder.Begin(directory, Kind);
+        output.Try(() =>
+        {
+            File.WriteAllBytes(Path.Combine(output.Staged, BenchmarkPackage.ProgramFile), [.. package.ProgramBytes]);
+            File.WriteAllText(Path.Combine(output.Staged, RunScript.FileName), RunScript.Text);
+            if (package.Plan.KernelSources.Count > 0)
+            {
+                string kernels = Directory.CreateDirectory(Path.Combine(output.Staged, KernelFolder)).FullName;
+                foreach (var (name, source) in package.Plan.KernelSources)
+                    File.WriteAllText(Path.Combine(kernels, name), source);
+            }
+            using var stream = File.Create(Path.Combine(output.Staged, BenchmarkPackage.ManifestFile));
+            PackageFiles.WriteManifest(package, stream);
+        });
+        output.Commit();
+    }
+
+    private static List<string>? Earlier(string target)
+    {
+        using var manifest = OutputKind.ReadOwn(Path.Combine(target, BenchmarkPackage.ManifestFile), Manifest.FormatName, MaxManifestBytes);
+        if (manifest is null)
+            return null;
+        List<string> names = [BenchmarkPackage.ManifestFile, BenchmarkPackage.ProgramFile, RunScript.FileName];
+        if (new DirectoryInfo(Path.Combine(target, KernelFolder)) is { Exists: true, LinkTarget: null })
+            names.AddRange(OutputKind.TextsOf(manifest.RootElement, "kernels", "file").Where(IsPlain).Distinct()
+                .Select(n => Path.Combine(KernelFolder, n)));
+        return names;
+    }
+
+    /// <summary>What kernels there will be is not known yet, but whether their folder can be one.</summary>
+    private static IEnumerable<string> Expected(string target) =>
+        [BenchmarkPackage.ManifestFile, BenchmarkPackage.ProgramFile, RunScript.FileName,
+            .. Path.Exists(Path.Combine(target, KernelFolder)) ? (string[])[Path.Combine(KernelFolder, "*")] : []];
+
+    /// <summary>A manifest can name what it likes; only files directly in the folder of kernels are meant.</summary>
+    private static bool IsPlain(string name) =>
+        name.Length > 0 && name is not ("." or "..") && name.AsSpan().IndexOfAny('/', '\\', '\0') < 0;
+}
