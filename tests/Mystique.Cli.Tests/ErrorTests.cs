@@ -104,7 +104,7 @@ public sealed class ErrorTests : IDisposable
     public void Run_OperatorWithOtherArguments_IsNamed()
     {
         string text = TraceText.WithRoots()
-            .Operator(3, "aten::relu(Tensor self, str colour) -> Tensor", [Tensor(10, 11, [4]), new("\"red\"", "[]", "String", "[]")], [Tensor(20, 21, [4])])
+            .Operator(3, "aten::relu(Tensor self, int colour) -> Tensor", [Tensor(10, 11, [4]), 7L], [Tensor(20, 21, [4])])
             .Operator(4, "aten::tanh(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString();
         var result = CommandLine.Run("run", Write("old.json", text), "--iterations", "1", "--no-profile", "--json", "-");
         result.AssertOk();

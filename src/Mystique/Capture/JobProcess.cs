@@ -11,10 +11,8 @@ namespace Mystique.Capture;
 /// </summary>
 internal static partial class JobProcess
 {
-    // By number on Linux: SIGUSR1 and SIGUSR2 are what Slurm and torchrun's users warn jobs with.
-    private static readonly PosixSignal[] Forwarded = OperatingSystem.IsLinux()
-        ? [PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT, PosixSignal.SIGQUIT, (PosixSignal)10, (PosixSignal)12]
-        : [PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT, PosixSignal.SIGQUIT];
+    // SIGUSR1 and SIGUSR2, by number on Linux, are what Slurm and torchrun's users warn jobs with.
+    private static readonly PosixSignal[] Warnings = OperatingSystem.IsLinux() ? [(PosixSignal)10, (PosixSignal)12] : [];
 
     /// <summary>Runs a job to its end.</summary>
     /// <param name="command">The program and its arguments.</param>
@@ -26,14 +24,19 @@ internal static partial class JobProcess
         var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false };
         prepare(start.Environment);
         Process? process = null;
-        using var shield = Interruption.Shield();
+        void PassOn(PosixSignal signal)
+        {
+            // A terminal sends these to all of its processes by itself.
+            if (process is { } running && !(signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && !Console.IsInputRedirected))
+                _ = Kill(running.Id, Interruption.NumberOf(signal));
+        }
+
         // Before the start: a signal that comes early must not leave the job alone.
-        var registrations = OperatingSystem.IsWindows() ? [] : Forwarded.Select(signal => PosixSignalRegistration.Create(signal, context =>
+        using var passing = Interruption.PassOnTo(PassOn);
+        var registrations = Warnings.Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
-            // A terminal sends these to all of its processes by itself.
-            if (process is { } running && !(context.Signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && !Console.IsInputRedirected))
-                _ = Kill(running.Id, Interruption.NumberOf(context.Signal));
+            PassOn(context.Signal);
         })).ToArray();
         try
         {

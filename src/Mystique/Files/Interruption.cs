@@ -9,21 +9,25 @@ namespace Mystique.Files;
 internal static partial class Interruption
 {
     private static readonly PosixSignal[] Signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
+    private static readonly Lock Gate = new();
     private static readonly List<PosixSignalRegistration> Registrations = [];
-    private static int _shields;
+    private static Action<PosixSignal>? _passOn;
 
     /// <summary>From now on, signals end this process as described.</summary>
     public static void Install()
     {
-        if (!OperatingSystem.IsWindows())
-            Registrations.AddRange(Signals.Select(s => PosixSignalRegistration.Create(s, OnSignal)));
+        lock (Gate)
+            if (!OperatingSystem.IsWindows() && Registrations.Count == 0)
+                Registrations.AddRange(Signals.Select(s => PosixSignalRegistration.Create(s, OnSignal)));
     }
 
-    /// <summary>Until it is disposed, signals are somebody else's business: of a job that they are passed on to.</summary>
-    public static IDisposable Shield()
+    /// <summary>Until it is disposed, signals do not end this process: they are a job's, which is told of them. One at a time.</summary>
+    /// <param name="passOn">Tells the job.</param>
+    public static IDisposable PassOnTo(Action<PosixSignal> passOn)
     {
-        Interlocked.Increment(ref _shields);
-        return new Shielded();
+        Install();
+        Volatile.Write(ref _passOn, passOn);
+        return new PassingOn();
     }
 
     /// <summary>The number of a signal on this system.</summary>
@@ -39,8 +43,11 @@ internal static partial class Interruption
     private static void OnSignal(PosixSignalContext context)
     {
         context.Cancel = true;
-        if (Volatile.Read(ref _shields) > 0)
+        if (Volatile.Read(ref _passOn) is { } passOn)
+        {
+            passOn(context.Signal);
             return;
+        }
         Unfinished.EndAll();
         // The runtime takes its own files out of the temporary folder; the main thread, wherever it is, is not waited for.
         Environment.Exit(128 + NumberOf(context.Signal));
@@ -57,14 +64,8 @@ internal static partial class Interruption
     [LibraryImport("libc", EntryPoint = "_exit")]
     private static partial void Exit(int code);
 
-    private sealed class Shielded : IDisposable
+    private sealed class PassingOn : IDisposable
     {
-        private int _isDisposed;
-
-        public void Dispose()
-        {
-            if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
-                Interlocked.Decrement(ref _shields);
-        }
+        public void Dispose() => Volatile.Write(ref _passOn, null);
     }
 }

@@ -21,14 +21,14 @@ internal static class OperatorSupport
             return $"a kernel that {node.KernelBackend} compiled: its source is not in the trace";
         if (node.Schema is not { } schema)
             return "it has no operator schema";
-        if (OperatorPolicy.BuiltIn.WhyNot(schema, [.. node.Inputs], hasLibraries: true) is { } forbidden)
-            return forbidden; // Whether libraries were loaded is known where the plan is fitted to its target.
         if (node.Inputs.Length != schema.Arguments.Length)
             return $"{node.Inputs.Length} arguments are recorded where its schema has {schema.Arguments.Length}";
         if (node.Inputs.Sum(CountOf) is > MaxValues and int count)
             return $"its arguments are {count} values, more than a call can have";
         if (node.Inputs.Sum(LengthOf) is > MaxCharacters and long length)
             return $"its arguments are strings of {length} characters, more than a call can have";
+        if (OperatorPolicy.BuiltIn.WhyNot(schema, [.. node.Inputs], hasLibraries: true) is { } forbidden)
+            return forbidden; // Whether libraries were loaded is known where the plan is fitted to its target.
         for (int i = 0; i < node.Inputs.Length; i++)
             if (WhyNot(schema.Arguments[i].Type, node.Inputs[i]) is { } reason)
                 return $"its argument '{schema.Arguments[i].Name}' is {reason}";
