@@ -28,7 +28,7 @@ public class OperatorPolicyTests
     {
         Assert.True(All.Value.Length > 3000, $"{All.Value.Length} operators");
         string[] spaces = [.. All.Value.Where(s => OperatorPolicy.BuiltIn.WhyNot(s, hasLibraries: false) is null).Select(s => s.Namespace).Distinct().Order(StringComparer.Ordinal)];
-        Assert.Equal("_quantized aten mkldnn onednn quantization quantized", string.Join(" ", spaces));
+        Assert.Equal("_c10d_functional _quantized aten mkldnn onednn quantization quantized", string.Join(" ", spaces));
     }
 
     /// <summary>No operator of tensors and numbers is lost by it.</summary>

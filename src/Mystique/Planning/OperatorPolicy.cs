@@ -16,6 +16,7 @@ internal sealed class OperatorPolicy
 
     private readonly HashSet<string> _open = [];
     private readonly HashSet<string> _closed = [];
+    private readonly HashSet<string> _allowed = [];
     private readonly HashSet<string> _never = [];
     private readonly Dictionary<string, FrozenSet<string>> _words = [];
     private readonly Dictionary<string, Regex> _patterns = [];
@@ -29,6 +30,7 @@ internal sealed class OperatorPolicy
             {
                 case ["namespace", .. var names]: _open.UnionWith(names); break;
                 case ["closed", .. var names]: _closed.UnionWith(names); break;
+                case ["allow", .. var names]: _allowed.UnionWith(names); break;
                 case ["never", .. var names]: _never.UnionWith(names); break;
                 case ["words", var argument, "=", .. var list]: _words.Add(argument, list.ToFrozenSet()); break;
                 // The pattern is all that follows: it may have spaces.
@@ -52,7 +54,7 @@ internal sealed class OperatorPolicy
     {
         if (WhyNotNamed(schema.FullName) is { } reason)
             return reason;
-        if (!hasLibraries && !_open.Contains(schema.Namespace))
+        if (!hasLibraries && !_open.Contains(schema.Namespace) && !_allowed.Contains(schema.QualifiedName))
             return $"the namespace {schema.Namespace} is not PyTorch's: its operators run only with --load-library";
         if (schema.Text.Length > MaxSchemaLength)
             return "its schema is longer than any schema is";
@@ -68,10 +70,10 @@ internal sealed class OperatorPolicy
     /// <param name="name">The name, with or without an overload, for example <c>aten::add.Tensor</c>.</param>
     public string? WhyNotNamed(string name)
     {
-        string space = name[..name.IndexOf("::", StringComparison.Ordinal)];
-        if (_closed.Contains(space))
+        string space = name[..name.IndexOf("::", StringComparison.Ordinal)], qualified = name.Split('.')[0];
+        if (_closed.Contains(space) && !_allowed.Contains(qualified))
             return $"operators of the namespace {space} do more than compute: they are never run";
-        return _never.Contains(name.Split('.')[0]) ? "it does more than compute: it is never run" : null;
+        return _never.Contains(qualified) ? "it does more than compute: it is never run" : null;
     }
 
     /// <summary>The same, and why not with these arguments.</summary>

@@ -15,7 +15,9 @@ internal static class OperatorSupport
     /// <summary>The reason, or null where nothing stands against it.</summary>
     public static string? WhyNot(TraceNode node)
     {
-        if (SliceSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal))
+        // Functional collectives too (torch/distributed/_functional_collectives.py); to wait for one of them is an operator like others.
+        if (SliceSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
+            || node.Name.Contains("c10d_functional", StringComparison.Ordinal) && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal))
             return "a collective: communication is not replayed yet";
         if (node.KernelBackend.Length > 0)
             return $"a kernel that {node.KernelBackend} compiled: its source is not in the trace";

@@ -7,13 +7,15 @@ class Policy:
     """Which operators run: only what the table lists, and only with the texts that it lists."""
 
     def __init__(self, text):
-        self.open, self.closed, self.never, self.words, self.patterns = set(), set(), set(), {}, {}
+        self.open, self.closed, self.allowed, self.never, self.words, self.patterns = set(), set(), set(), set(), {}, {}
         for line in text.split("\n"):
             words = line.split("#")[0].split()
             if words[:1] == ["namespace"]:
                 self.open.update(words[1:])
             elif words[:1] == ["closed"]:
                 self.closed.update(words[1:])
+            elif words[:1] == ["allow"]:
+                self.allowed.update(words[1:])
             elif words[:1] == ["never"]:
                 self.never.update(words[1:])
             elif words[:1] == ["words"]:
@@ -23,10 +25,10 @@ class Policy:
 
     def why_not_named(self, name):
         """Why operators of a name never run; None where nothing stands against it."""
-        space = name.split("::")[0]
-        if space in self.closed:
+        space, qualified = name.split("::")[0], name.split(".")[0]
+        if space in self.closed and qualified not in self.allowed:
             return f"operators of the namespace {space} do more than compute: they are never run"
-        return "it does more than compute: it is never run" if name.split(".")[0] in self.never else None
+        return "it does more than compute: it is never run" if qualified in self.never else None
 
     def why_not(self, schema, has_libraries):
         """The same for a schema: the target's, where it is known."""
@@ -35,7 +37,7 @@ class Policy:
         reason = self.why_not_named(schema.name)
         if reason:
             return reason
-        if not has_libraries and schema.namespace not in self.open:
+        if not has_libraries and schema.namespace not in self.open and schema.qualified not in self.allowed:
             return f"the namespace {schema.namespace} is not PyTorch's: its operators run only with --load-library"
         if len(schema.text) > 4096:
             return "its schema is longer than any schema is"
