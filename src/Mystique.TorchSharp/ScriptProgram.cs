@@ -16,6 +16,7 @@ internal sealed unsafe class ScriptProgram : IDisposable
     public ScriptProgram(ReadOnlySpan<byte> archive, IReadOnlyList<ScheduledCall> schedule)
     {
         LibTorch.Load();
+        LibTorch.PrepareThread();
         fixed (byte* bytes = archive)
             _module = LibTorch.LoadModule(bytes, archive.Length, 0, -1);
         LibTorch.ThrowIfFailed();
@@ -29,6 +30,7 @@ internal sealed unsafe class ScriptProgram : IDisposable
     /// <exception cref="ExternalException">An operator failed; the message is libtorch's.</exception>
     public void Call(int function)
     {
+        LibTorch.PrepareThread();
         sbyte typeCode;
         LibTorch.InvokeModule(_module, (byte*)_functions[function], null, 0, &LibTorch.AllocateResults, &typeCode, 0);
         LibTorch.ThrowIfFailed();

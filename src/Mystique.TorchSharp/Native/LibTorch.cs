@@ -19,6 +19,9 @@ internal static unsafe partial class LibTorch
     [ThreadStatic]
     private static nint _results;
 
+    [ThreadStatic]
+    private static bool _isPrepared;
+
     /// <summary>One argument or result of a TorchScript method (<c>TensorOrScalar</c> in LibTorchSharp's <c>THSJIT.h</c>).</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct Argument
@@ -47,9 +50,20 @@ internal static unsafe partial class LibTorch
                 MendAndLoad(path);
             // One call through TorchSharp makes it find the same library.
             global::TorchSharp.torch.InitializeDeviceType(global::TorchSharp.DeviceType.CPU);
-            SetGraphExecutorOptimize(0);
             _isLoaded = true;
         }
+    }
+
+    /// <summary>
+    /// Turns the graph executor's optimiser off for this thread: libtorch keeps the setting for each one
+    /// (<c>thread_local kOptimize</c>, <c>torch/csrc/jit/python/update_graph_executor_opt.cpp</c>).
+    /// </summary>
+    public static void PrepareThread()
+    {
+        if (_isPrepared)
+            return;
+        SetGraphExecutorOptimize(0);
+        _isPrepared = true;
     }
 
     /// <summary>The version of the libtorch package that this was built with.</summary>
