@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Mystique.Capture;
 
 namespace Mystique.Cli.Tests;
@@ -96,6 +97,42 @@ public sealed class HeldJobTests : IDisposable
             }
         }
         Assert.All(Pids(), pid => Assert.True(SpinWait.SpinUntil(() => !IsRunning(pid), TimeSpan.FromSeconds(20))));
+    }
+
+    /// <summary>Others on the machine cannot reach the job's link; whoever could would not stall it.</summary>
+    [Fact]
+    public async Task Turn_StrangersOnTheLink_DoNotStallIt()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Unix sockets and modes");
+        string[] before = Directory.GetDirectories(Path.GetTempPath(), "mystique-*");
+        using var job = Hold(Training + "import time; time.sleep(2)\nfor i in range(60): step(torch.rand(64, 64))");
+        var turn = Task.Run(() => job.Turn(3), TestContext.Current.CancellationToken);
+        string? link = null;
+        Assert.True(SpinWait.SpinUntil(() => (link = Directory.GetDirectories(Path.GetTempPath(), "mystique-*").Except(before)
+            .Select(d => Path.Combine(d, "job")).FirstOrDefault(File.Exists)) is not null, TimeSpan.FromSeconds(30)));
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.GetDirectoryName(link)!));
+        var strangers = Enumerable.Range(0, 20).Select(_ => new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)).ToArray();
+        foreach (var stranger in strangers)
+        {
+            await stranger.ConnectAsync(new UnixDomainSocketEndPoint(link!), TestContext.Current.CancellationToken);
+            if (Array.IndexOf(strangers, stranger) % 2 == 0)
+                await stranger.SendAsync("x"u8.ToArray(), TestContext.Current.CancellationToken);
+        }
+        Assert.Equal(3, (await turn)!.SamplesNs.Length);
+        foreach (var stranger in strangers)
+            stranger.Dispose();
+    }
+
+    /// <summary>An answer that never comes ends the turn, whatever trickles in.</summary>
+    [Fact]
+    public void Turn_JobThatHangs_EndsAtTheDeadline()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        string file = Path.Combine(_folder, "job.py");
+        File.WriteAllText(file, Training + "import time\nfor i in range(3): step(torch.rand(64, 64))\ntime.sleep(600)");
+        using var job = new JobCapture([Python.Executable, file], Path.Combine(_folder, "capture"), new CaptureOptions { Skip = 2 }).Hold(TimeSpan.FromSeconds(8));
+        Assert.Null(job.Turn(3));
     }
 
     private static bool IsRunning(int pid)

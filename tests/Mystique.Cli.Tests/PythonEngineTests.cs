@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mystique.Diagnostics;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.TraceText.Value;
 
@@ -204,6 +205,25 @@ public sealed class PythonEngineTests : IDisposable
         File.Delete(manifest);
         RunPackage(package, "--json", File_("r.json")).AssertFailed(2, "MYS306");
         Assert.False(File.Exists(File_("r.json")));
+    }
+
+    /// <summary>Whatever a package says reaches the terminal as text.</summary>
+    [Fact]
+    public void RunPy_HostileTexts_AreEscaped()
+    {
+        string package = Package(TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
+        string manifest = Path.Combine(package, "benchmark.json");
+        const string Hostile = "\\u001b]0;title\\u0007\\u001b[2J\\u009b1m\\u202e\\nMYS000: x";
+        string text = File.ReadAllText(manifest);
+        File.WriteAllText(manifest, text.Replace("\"has_backward\":false", $"\"has_backward\":false,\"notes\":[\"{Hostile}\"]", StringComparison.Ordinal));
+        var result = RunPackage(package, "--iterations", "1");
+        result.AssertOk();
+        Assert.Contains(@"note:                           \x1b]0;title\x07\x1b[2J\x9b1m\u202e\x0aMYS000: x", result.Output);
+        Assert.DoesNotContain(result.Output + result.Error, c => c != '\n' && PrintableText.IsUnprintable(c));
+        File.WriteAllText(manifest, text.Replace("\"devices\": [", $"\"devices\": [\"{Hostile}\",\"{new string('x', 65)}\",", StringComparison.Ordinal));
+        result = RunPackage(package, "--json", File_("r\u001b[2J/r.json"));
+        Assert.Equal(2, result.ExitCode);
+        Assert.DoesNotContain(result.Output + result.Error, c => c != '\n' && PrintableText.IsUnprintable(c));
     }
 
     [Fact]
