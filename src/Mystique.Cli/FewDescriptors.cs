@@ -10,7 +10,9 @@ namespace Mystique.Cli;
 /// </summary>
 internal static partial class FewDescriptors
 {
-    /// <summary>A capture was seen to need 64 beside those that are open when the program starts; tools that sample GPUs take more.</summary>
+    /// <summary>
+    /// A capture was seen to need 64 beside those that are open when the program starts; tools that sample GPUs take more.
+    /// </summary>
     private const int Needed = 96;
 
     private const int StandardError = 2;

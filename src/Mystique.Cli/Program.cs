@@ -44,7 +44,8 @@ internal static class Program
             using var help = new StringWriter();
             int code = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = help });
             if (help.ToString() is { Length: > 0 } text)
-                (parsed.Errors.Count > 0 ? Console.Error : Console.Out).Write(text.Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
+                (parsed.Errors.Count > 0 ? Console.Error : Console.Out)
+                    .Write(text.Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
             return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;
         }
         catch (MystiqueException exception)

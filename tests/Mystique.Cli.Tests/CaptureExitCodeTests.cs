@@ -23,10 +23,12 @@ public sealed class CaptureExitCodeTests : IDisposable
 
     private string Target => Path.Combine(_folder, "out", "job");
 
-    private string[] Left => [.. Directory.EnumerateFileSystemEntries(_folder, "*", SearchOption.AllDirectories).Select(e => Path.GetRelativePath(_folder, e)).Order(StringComparer.Ordinal)];
+    private string[] Left => [.. Directory.EnumerateFileSystemEntries(_folder, "*", SearchOption.AllDirectories)
+        .Select(e => Path.GetRelativePath(_folder, e)).Order(StringComparer.Ordinal)];
 
     /// <summary>Captures a job of the shell, which has the output's folder as <c>$1</c>.</summary>
-    private CommandLine.Result Capture(string job, params string[] options) => CommandLine.Run(["capture", "-o", Target, .. options, "--", "bash", "-c", job, "job", Target]);
+    private CommandLine.Result Capture(string job, params string[] options) =>
+        CommandLine.Run(["capture", "-o", Target, .. options, "--", "bash", "-c", job, "job", Target]);
 
     private static void AssertTold(CommandLine.Result result, string id)
     {
@@ -46,7 +48,8 @@ public sealed class CaptureExitCodeTests : IDisposable
         { "rm -rf \"$1\".*.work; exit 7", "MYS310", [] },
         { "rm -rf \"$(dirname \"$1\")\"; exit 7", "MYS310", [] }, // The output's parent too.
         { "rm -rf \"$1\".*.work/*; rmdir \"$1\".*.work; echo x > $(echo $MYSTIQUE_CAPTURE | sed 's/.*\"folder\":\"\\([^\"]*\\).*/\\1/'); exit 7", "MYS310", [] },
-        { "ln -s nowhere \"$1\"; exit 7", "", ["out", "out/job", "out/job/capture.json", "out/nowhere", "out/nowhere/capture.json"] }, // A link to a folder that is made then.
+        { "ln -s nowhere \"$1\"; exit 7", "", ["out", "out/job", "out/job/capture.json", "out/nowhere", "out/nowhere/capture.json"] },
+            // A link to a folder that is made then.
     };
 
     [Theory]
@@ -67,7 +70,8 @@ public sealed class CaptureExitCodeTests : IDisposable
     {
         var first = Capture("mkdir -p \"$1/rank-0\"; echo model > \"$1/checkpoint.pt\"; echo model > \"$1/rank-0/model.pt\"; exit 7");
         Assert.Equal(7, first.ExitCode);
-        Assert.Equal(["out", "out/job", "out/job/capture.json", "out/job/checkpoint.pt", "out/job/rank-0", "out/job/rank-0/model.pt"], Left);
+        Assert.Equal(["out", "out/job", "out/job/capture.json", "out/job/checkpoint.pt", "out/job/rank-0", "out/job/rank-0/model.pt"],
+            Left);
         Assert.Equal(3, Capture("echo more >> \"$1/checkpoint.pt\"; exit 3").ExitCode);
         Assert.Equal("model\nmore\n", File.ReadAllText(Path.Combine(Target, "checkpoint.pt")));
         Assert.Contains("\"exit_code\": 3", File.ReadAllText(Path.Combine(Target, "capture.json")));
@@ -77,7 +81,8 @@ public sealed class CaptureExitCodeTests : IDisposable
     public void Folder_OfSomebodyElse_IsRefusedBeforeTheJobRuns()
     {
         Directory.CreateDirectory(Target);
-        foreach (string manifest in (string[])["{}", "[]", "{\"format\": \"mystique-bench", "{\"format\": \"other\"}", "{\"format\": [\"mystique-capture\"]}", ""])
+        foreach (string manifest in (string[])["{}", "[]", "{\"format\": \"mystique-bench", "{\"format\": \"other\"}",
+            "{\"format\": [\"mystique-capture\"]}", ""])
         {
             File.WriteAllText(Path.Combine(Target, "capture.json"), manifest);
             File.WriteAllText(Path.Combine(Target, "notes.txt"), "mine");
@@ -98,7 +103,8 @@ public sealed class CaptureExitCodeTests : IDisposable
         // A user's own reference.json, a folder for a rank that leads elsewhere, a trace that no capture lists.
         string elsewhere = Directory.CreateDirectory(Path.Combine(_folder, "elsewhere")).FullName;
         foreach (var (name, make) in ((string, Action<string>)[])[("reference.json", p => File.WriteAllText(p, "{}")),
-            ("rank-3", p => Directory.CreateSymbolicLink(p, elsewhere)), ("rank-4", p => File.WriteAllText(p, "")), ("rank-0.et.json.gz", p => File.WriteAllText(p, ""))])
+            ("rank-3", p => Directory.CreateSymbolicLink(p, elsewhere)), ("rank-4", p => File.WriteAllText(p, "")),
+                ("rank-0.et.json.gz", p => File.WriteAllText(p, ""))])
         {
             make(Path.Combine(Target, name));
             Capture("echo ran").AssertFailed(2, "MYS307");
@@ -115,7 +121,8 @@ public sealed class CaptureExitCodeTests : IDisposable
     [Fact]
     public void Job_ThatCannotBeStarted_LeavesNoFolder()
     {
-        CommandLine.Run("capture", "-o", Path.Combine(_folder, "a", "b", "job"), "--", Path.Combine(_folder, "no-such-program")).AssertFailed(2, "MYS417");
+        CommandLine.Run("capture", "-o", Path.Combine(_folder, "a", "b", "job"), "--", Path.Combine(_folder, "no-such-program"))
+            .AssertFailed(2, "MYS417");
         Assert.Empty(Left);
         File.WriteAllText(Path.Combine(_folder, "file"), "");
         CommandLine.Run("capture", "-o", Path.Combine(_folder, "file", "job"), "--", "true").AssertFailed(2, "MYS305");
@@ -135,10 +142,14 @@ public sealed class CaptureExitCodeTests : IDisposable
 
     public static TheoryData<string> Statuses =>
     [
-        "garbage", "", "[]", "null", "{\"iterations\": NaN}", "{\"iterations\": \"many\"}", "{\"iterations\": 1e99}", "{\"iterations\": 9223372036854775807, \"rank\": -1}",
-        "{\"iterations\": 5, \"notes\": null}", "{\"iterations\": 5, \"recorded_iteration\": 3, \"recorded_ns\": [1]}", "{\"iterations\": 5, \"before\": null}",
-        "{\"iterations\": 5, \"recorded_ns\": null}", "{\"iterations\": 5, \"world_size\": 0}", "{\"iterations\": 5, \"source\": {}}", "{\"iterations\": 5, \"notes\": [null]}",
-        $"{{\"iterations\": 5, \"before\": {{\"samples_ns\": [{new string('9', 100_000)}]}}}}", new string('[', 100_000), "{\"iterations\": 5, \"ends_ns\": [5, \"x\"]}",
+        "garbage", "", "[]", "null", "{\"iterations\": NaN}", "{\"iterations\": \"many\"}", "{\"iterations\": 1e99}",
+            "{\"iterations\": 9223372036854775807, \"rank\": -1}",
+        "{\"iterations\": 5, \"notes\": null}", "{\"iterations\": 5, \"recorded_iteration\": 3, \"recorded_ns\": [1]}",
+            "{\"iterations\": 5, \"before\": null}",
+        "{\"iterations\": 5, \"recorded_ns\": null}", "{\"iterations\": 5, \"world_size\": 0}", "{\"iterations\": 5, \"source\": {}}",
+            "{\"iterations\": 5, \"notes\": [null]}",
+        $"{{\"iterations\": 5, \"before\": {{\"samples_ns\": [{new string('9', 100_000)}]}}}}", new string('[', 100_000),
+            "{\"iterations\": 5, \"ends_ns\": [5, \"x\"]}",
     ];
 
     [Theory]
@@ -159,7 +170,8 @@ public sealed class CaptureExitCodeTests : IDisposable
     public void Ranks_OneThenSeveralThenAPart_AreTheNewOnes()
     {
         string trace = Path.Combine(_folder, "et.json");
-        using (var gzip = new System.IO.Compression.GZipStream(File.OpenRead(CommandLine.Example("dlrm")), System.IO.Compression.CompressionMode.Decompress))
+        using (var gzip = new System.IO.Compression.GZipStream(File.OpenRead(CommandLine.Example("dlrm")),
+            System.IO.Compression.CompressionMode.Decompress))
         using (var file = File.Create(trace))
             gzip.CopyTo(file);
         Ranks(1, 0);
@@ -178,14 +190,18 @@ public sealed class CaptureExitCodeTests : IDisposable
         {
             string work = "work=$(echo \"$MYSTIQUE_CAPTURE\" | sed 's/.*\"folder\":\"\\([^\"]*\\).*/\\1/'); ";
             var processes = ranks.Select(rank => $$$"""
-                mkdir "$work/{{{rank}}}"; cp "$1" "$work/{{{rank}}}/et.json"; echo '{"phase": "done", "iterations": 5, "pid": {{{rank}}}, "rank": {{{rank}}}, "world_size": {{{world}}}, "recorded_iteration": 3, "recorded_ns": [5],
-                "job": {"device": {"type": "cpu", "name": ""}, "versions": {}, "threads": {}, "settings": {}, "environment": {}, "process_groups": []}}' > "$work/{{{rank}}}/status.json"
+                mkdir "$work/{{{rank}}}"; cp "$1" "$work/{{{rank}}}/et.json"; echo '{"phase": "done", "iterations": 5, "pid": {{{rank}}},
+                    "rank": {{{rank}}}, "world_size": {{{world}}}, "recorded_iteration": 3, "recorded_ns": [5],
+                "job": {"device": {"type": "cpu", "name": ""}, "versions": {}, "threads": {}, "settings": {}, "environment": {},
+                    "process_groups": []}}' > "$work/{{{rank}}}/status.json"
                 """);
-            var result = CommandLine.Run("capture", "-o", Target, "--", "bash", "-c", $"{work}{string.Join('\n', processes)}\nexit 7", "job", trace);
+            var result = CommandLine.Run("capture", "-o", Target, "--", "bash", "-c", $"{work}{string.Join('\n', processes)}\nexit 7",
+                "job", trace);
             Assert.True(result.ExitCode == 7 && result.Error.Contains("next: mystique run", StringComparison.Ordinal), result.Error);
         }
 
-        static IEnumerable<string> Below(string folder) => Directory.EnumerateFileSystemEntries(folder).Select(e => Path.GetFileName(e)).Order(StringComparer.Ordinal);
+        static IEnumerable<string> Below(string folder) => Directory.EnumerateFileSystemEntries(folder).Select(e => Path.GetFileName(e))
+            .Order(StringComparer.Ordinal);
     }
 
     [Theory]
@@ -196,14 +212,20 @@ public sealed class CaptureExitCodeTests : IDisposable
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
         string script = Path.Combine(_folder, "job.py");
-        File.WriteAllText(script, Training.Replace("{0}", $"open(os.path.join(json.loads(os.environ['MYSTIQUE_CAPTURE'])['folder'], str(os.getpid()), '{name}'), 'w').write('''{text}''')", StringComparison.Ordinal));
-        var result = CommandLine.RunWith("PYTHONDONTWRITEBYTECODE", "1", "capture", "-o", Target, "--skip", "1", "--reference", "2", "--", Python.Executable, script, "15");
+        File.WriteAllText(script,
+            Training.Replace("{0}",
+            $"open(os.path.join(json.loads(os.environ['MYSTIQUE_CAPTURE'])['folder'], str(os.getpid()), '{name}'), 'w').write('''{text}''')", StringComparison.Ordinal));
+        var result = CommandLine.RunWith("PYTHONDONTWRITEBYTECODE", "1", "capture", "-o", Target, "--skip", "1", "--reference", "2",
+            "--", Python.Executable, script, "15");
         Assert.True((result.ExitCode, result.Output) == (7, "done\n"), $"{result.ExitCode}: {result.Error}");
         Assert.Contains(told, result.Error);
         Assert.DoesNotContain("MYS999", result.Error);
     }
 
-    /// <summary>The disk is full before the hook has written anything, before the recording, and after it: then the capture cannot be written.</summary>
+    /// <summary>
+    /// The disk is full before the hook has written anything, before the recording, and after it: then the capture cannot be
+    /// written.
+    /// </summary>
     [Theory]
     [InlineData(0)]
     [InlineData(3)]
@@ -212,9 +234,12 @@ public sealed class CaptureExitCodeTests : IDisposable
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
         using var disk = new SmallDisk(1000);
-        string target = Path.Combine(disk.Folder, "job"), script = Path.Combine(_folder, "job.py"), fill = Path.Combine(disk.Folder, "fill");
-        File.WriteAllText(script, Training.Replace("{0}", $"os.system('dd if=/dev/zero of={fill} bs=1k 2>/dev/null')", StringComparison.Ordinal));
-        var result = CommandLine.RunWith("PYTHONDONTWRITEBYTECODE", "1", "capture", "-o", target, "--skip", "1", "--reference", "2", "--", Python.Executable, script, $"{iteration}");
+        string target = Path.Combine(disk.Folder, "job"), script = Path.Combine(_folder, "job.py"),
+            fill = Path.Combine(disk.Folder, "fill");
+        File.WriteAllText(script, Training.Replace("{0}", $"os.system('dd if=/dev/zero of={fill} bs=1k 2>/dev/null')",
+            StringComparison.Ordinal));
+        var result = CommandLine.RunWith("PYTHONDONTWRITEBYTECODE", "1", "capture", "-o", target, "--skip", "1", "--reference", "2",
+            "--", Python.Executable, script, $"{iteration}");
         AssertTold(result, "MYS305");
         Assert.Equal("done\n", result.Output);
         Assert.Equal(["fill"], Directory.EnumerateFileSystemEntries(disk.Folder).Select(Path.GetFileName));
@@ -227,9 +252,11 @@ public sealed class CaptureExitCodeTests : IDisposable
         string target = Path.Combine(disk.Folder, "job");
         Assert.Equal(3, CommandLine.Run("capture", "-o", target, "--", "bash", "-c", "exit 3").ExitCode);
         string before = File.ReadAllText(Path.Combine(target, "capture.json"));
-        AssertTold(CommandLine.Run("capture", "-o", target, "--noise", "1", "--", "bash", "-c", "dd if=/dev/zero of=$0/checkpoint bs=1k 2>/dev/null; exit 7", target), "MYS305");
+        AssertTold(CommandLine.Run("capture", "-o", target, "--noise", "1", "--", "bash", "-c",
+            "dd if=/dev/zero of=$0/checkpoint bs=1k 2>/dev/null; exit 7", target), "MYS305");
         Assert.Equal(before, File.ReadAllText(Path.Combine(target, "capture.json")));
-        Assert.Equal(["capture.json", "checkpoint"], Directory.EnumerateFileSystemEntries(target).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["capture.json", "checkpoint"], Directory.EnumerateFileSystemEntries(target).Select(Path.GetFileName)
+            .Order(StringComparer.Ordinal));
         Assert.Equal(["job"], Directory.EnumerateFileSystemEntries(disk.Folder).Select(Path.GetFileName));
     }
 
@@ -237,7 +264,8 @@ public sealed class CaptureExitCodeTests : IDisposable
     public void Disk_ThatCanNoLongerBeWritten_CostsTheCaptureOnly()
     {
         using var disk = new SmallDisk(1000);
-        AssertTold(CommandLine.Run("capture", "-o", Path.Combine(disk.Folder, "job"), "--", "bash", "-c", "mount -o remount,ro \"$0\" && exit 7", disk.Folder), "MYS305");
+        AssertTold(CommandLine.Run("capture", "-o", Path.Combine(disk.Folder, "job"), "--", "bash", "-c",
+            "mount -o remount,ro \"$0\" && exit 7", disk.Folder), "MYS305");
         Assert.False(Path.Exists(Path.Combine(disk.Folder, "job")));
         CommandLine.Run("capture", "-o", Path.Combine(disk.Folder, "job"), "--", "echo", "ran").AssertFailed(2, "MYS305");
         CommandLine.Run("generate", CommandLine.Example("dlrm"), "-o", Path.Combine(disk.Folder, "p")).AssertFailed(2, "MYS305");
@@ -251,7 +279,10 @@ public sealed class CaptureExitCodeTests : IDisposable
     [InlineData("exec 2> /dev/full; ")]
     public void Process_WithFewDescriptorsOrAFullLog_RunsTheJob(string limit)
     {
-        using var process = Process.Start(new ProcessStartInfo("bash", ["-c", limit + "exec \"$0\" capture -o \"$1\" -- bash -c 'echo \"$1\"; exit 7' job 'a  b'", CommandLine.Executable, Target]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        using var process = Process.Start(new ProcessStartInfo("bash",
+            ["-c", limit + "exec \"$0\" capture -o \"$1\" -- bash -c 'echo \"$1\"; exit 7' job 'a  b'", CommandLine.Executable,
+            Target])
+        { RedirectStandardError = true, RedirectStandardOutput = true })!;
         string output = process.StandardOutput.ReadToEnd(), error = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.Equal((7, "a  b\n"), (process.ExitCode, output));

@@ -16,7 +16,8 @@ internal static class CommandLine
     public static Result Run(byte[]? input, string[] arguments) => Finish(Start(arguments), input);
 
     /// <summary>Runs the command with a variable of the environment.</summary>
-    public static Result RunWith(string variable, string value, params string[] arguments) => Finish(StartWith(variable, value, arguments), null);
+    public static Result RunWith(string variable, string value, params string[] arguments) =>
+        Finish(StartWith(variable, value, arguments), null);
 
     public static Process StartWith(string variable, string value, params string[] arguments)
     {

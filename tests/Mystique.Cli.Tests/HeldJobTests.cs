@@ -111,8 +111,10 @@ public sealed class HeldJobTests : IDisposable
         Assert.True(SpinWait.SpinUntil(() => (link = Directory.GetDirectories(Path.GetTempPath(), "mystique-*").Except(before)
             .Select(d => Path.Combine(d, "job")).FirstOrDefault(File.Exists)) is not null, TimeSpan.FromSeconds(30)));
         if (!OperatingSystem.IsWindows())
-            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.GetDirectoryName(link)!));
-        var strangers = Enumerable.Range(0, 20).Select(_ => new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)).ToArray();
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
+                File.GetUnixFileMode(Path.GetDirectoryName(link)!));
+        var strangers = Enumerable.Range(0, 20).Select(_ => new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+            .ToArray();
         foreach (var stranger in strangers)
         {
             await stranger.ConnectAsync(new UnixDomainSocketEndPoint(link!), TestContext.Current.CancellationToken);
@@ -131,7 +133,8 @@ public sealed class HeldJobTests : IDisposable
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
         string file = Path.Combine(_folder, "job.py");
         File.WriteAllText(file, Training + "import time\nfor i in range(3): step(torch.rand(64, 64))\ntime.sleep(600)");
-        using var job = new JobCapture([Python.Executable, file], Path.Combine(_folder, "capture"), new CaptureOptions { Skip = 2 }).Hold(TimeSpan.FromSeconds(8));
+        using var job = new JobCapture([Python.Executable, file], Path.Combine(_folder, "capture"), new CaptureOptions { Skip = 2 })
+            .Hold(TimeSpan.FromSeconds(8));
         Assert.Null(job.Turn(3));
     }
 

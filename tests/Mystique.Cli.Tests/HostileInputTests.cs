@@ -18,18 +18,23 @@ public sealed class HostileInputTests : IDisposable
 
     private string In(string name) => Path.Combine(_folder, name);
 
-    /// <summary>A trace with one operator that runs, and others whose names, kernel backends, types, devices and labels are hostile.</summary>
+    /// <summary>
+    /// A trace with one operator that runs, and others whose names, kernel backends, types, devices and labels are hostile.
+    /// </summary>
     private string Trace()
     {
         string name = HostileText.Json(Name)[1..^1];
         string path = In("t\u001b]0;x\u0007\u202e.json");
         File.WriteAllText(path, TraceText.WithRoots()
             .Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
-            .Node(4, 2, name, extraAttributes: $",{{\"name\": \"kernel_backend\", \"type\": \"string\", \"value\": \"{name}\"}}", inputs: [Tensor(20, 21, [4])], outputs: [Tensor(30, 31, [4])])
+            .Node(4, 2, name, extraAttributes: $",{{\"name\": \"kernel_backend\", \"type\": \"string\", \"value\": \"{name}\"}}",
+                inputs: [Tensor(20, 21, [4])], outputs: [Tensor(30, 31, [4])])
             .Node(5, 2, name, "aten::relu(Tensor self) -> Tensor", [new("1", "[]", name, "[]")], [Tensor(40, 41, [4])])
-            .Node(6, 2, name, $"my::op(__torch__.x self) -> Tensor", [new("1", "[]", name, "[]")], [Tensor(50, 51, [4], name, device: name)])
+            .Node(6, 2, name, $"my::op(__torch__.x self) -> Tensor", [new("1", "[]", name, "[]")],
+                [Tensor(50, 51, [4], name, device: name)])
             .Node(7, 2, name, scope: 7, extraAttributes: $",{{\"name\": \"{name}\", \"type\": \"string\", \"value\": \"\"}}")
-            .Node(8, 2, "record_param_comms", extraAttributes: $",{{\"name\": \"collective_name\", \"type\": \"string\", \"value\": \"{name}\"}},{{\"name\": \"in_msg_nelems\", \"type\": \"uint64\", \"value\": 8}}")
+            .Node(8, 2, "record_param_comms",
+                extraAttributes: $",{{\"name\": \"collective_name\", \"type\": \"string\", \"value\": \"{name}\"}},{{\"name\": \"in_msg_nelems\", \"type\": \"uint64\", \"value\": 8}}")
             .ToString().Replace("\"nodes\"", $"\"time\": \"{name}\", \"nodes\"", StringComparison.Ordinal));
         return path;
     }
@@ -61,7 +66,9 @@ public sealed class HostileInputTests : IDisposable
     public void Command_HostileNames_DoNotReachTheTerminal(params string[] arguments)
     {
         string trace = Trace();
-        var result = CommandLine.Run([.. arguments.Select(a => a switch { "T" => trace, "." => _folder, "x.md" => In(a), _ when a.StartsWith("out", StringComparison.Ordinal) => In(a), _ => a })]);
+        var result = CommandLine.Run([.. arguments.Select(a =>
+            a switch { "T" => trace, "." => _folder, "x.md" => In(a), _ when a.StartsWith("out", StringComparison.Ordinal) => In(a), _ =>
+            a })]);
         AssertHarmless(result);
         Assert.NotEqual("", result.Output + result.Error);
         if (arguments is [.., "--json", "-"] && result.Output.Length > 0)
@@ -76,7 +83,10 @@ public sealed class HostileInputTests : IDisposable
         Assert.Contains("\\x1b]0;title\\x07\\x1b[2Jx", result.Output.Replace("\n", "", StringComparison.Ordinal));
     }
 
-    /// <summary>What takes gigabytes elsewhere is refused within the memory that reading may take: the runtime itself stops at 160 MB of objects.</summary>
+    /// <summary>
+    /// What takes gigabytes elsewhere is refused within the memory that reading may take: the runtime itself stops at 160 MB of
+    /// objects.
+    /// </summary>
     [Theory]
     [InlineData("{\"schema\": \"1.1.1\", \"nodes\": [{\"id\": 1, \"name\": \"", "x", 200 << 20)]
     [InlineData("{\"schema\": \"1.1.1\", \"x\": \"", "x", 200 << 20)]
@@ -96,7 +106,8 @@ public sealed class HostileInputTests : IDisposable
         string profile = In("profile.json.gz");
         File.Move(path, profile);
         if (head.EndsWith("\"x\": \"", StringComparison.Ordinal))
-            CommandLine.RunWith("DOTNET_GCHeapHardLimit", "A000000", "inspect", CommandLine.Example("bilstm"), "--profile", profile).AssertFailed(2, "MYS125");
+            CommandLine.RunWith("DOTNET_GCHeapHardLimit", "A000000", "inspect", CommandLine.Example("bilstm"), "--profile", profile)
+                .AssertFailed(2, "MYS125");
     }
 
     [Fact]
@@ -105,7 +116,9 @@ public sealed class HostileInputTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux(), "asks Linux what a file is");
         string pipe = In("f.json");
         Process.Start("mkfifo", [pipe]).WaitForExit();
-        foreach (string[] arguments in (string[][])[["inspect", pipe], ["run", pipe], ["compare", pipe, pipe], ["bench", pipe], ["coverage", pipe], ["inspect", CommandLine.Example("bilstm"), "--profile", pipe], ["run", CommandLine.Example("bilstm"), "--values", pipe]])
+        foreach (string[] arguments in (string[][])[["inspect", pipe], ["run", pipe], ["compare", pipe, pipe], ["bench", pipe],
+            ["coverage", pipe], ["inspect", CommandLine.Example("bilstm"), "--profile", pipe],
+            ["run", CommandLine.Example("bilstm"), "--values", pipe]])
             CommandLine.Run(arguments).AssertFailed(2, "MYS124");
         var scan = CommandLine.Run("coverage", _folder);
         scan.AssertFailed(2, "MYS117");
@@ -120,8 +133,10 @@ public sealed class HostileInputTests : IDisposable
     {
         File.WriteAllText(In("t.json"), TraceText.WithRoots()
             .Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
-            .Operator(4, "aten::view(Tensor(a) self, int[] size) -> Tensor(a)", [Tensor(20, 21, [4]), Ints([.. Enumerable.Repeat(1L, 200_000)])], [Tensor(30, 21, [4])])
-            .Operator(5, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor", [Tensor(20, 21, [4]), new($"\"{new string('x', 5000)}\"", "[]", "String", "[]")], [Tensor(40, 41, [4])]).ToString());
+            .Operator(4, "aten::view(Tensor(a) self, int[] size) -> Tensor(a)",
+                [Tensor(20, 21, [4]), Ints([.. Enumerable.Repeat(1L, 200_000)])], [Tensor(30, 21, [4])])
+            .Operator(5, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor",
+                [Tensor(20, 21, [4]), new($"\"{new string('x', 5000)}\"", "[]", "String", "[]")], [Tensor(40, 41, [4])]).ToString());
         var result = CommandLine.Run("run", In("t.json"), "--iterations", "1", "--warmup", "0", "--json", "-");
         result.AssertOk();
         Assert.Contains("its arguments are 200001 values, more than a call can have", result.Output);

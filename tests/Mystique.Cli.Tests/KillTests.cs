@@ -36,7 +36,9 @@ public sealed partial class KillTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs /proc");
         Assert.SkipUnless(command is not ("run python" or "bench" or "compare") || Python.HasTorch, "needs python3 with torch");
         string trace = Path.Combine(_folder, "t.json"), list = Path.Combine(_folder, "list.txt"), job = Path.Combine(_folder, "job.py");
-        File.WriteAllText(trace, TraceText.WithRoots().Operator(3, "aten::relu(Tensor self) -> Tensor", [TraceText.Value.Tensor(10, 11, [4])], [TraceText.Value.Tensor(20, 21, [4])]).ToString());
+        File.WriteAllText(trace, TraceText.WithRoots()
+            .Operator(3, "aten::relu(Tensor self) -> Tensor", [TraceText.Value.Tensor(10, 11, [4])],
+            [TraceText.Value.Tensor(20, 21, [4])]).ToString());
         File.WriteAllText(job, "import torch\nm = torch.nn.Linear(8, 8)\no = torch.optim.SGD(m.parameters(), 0.1)\nfor i in range(400):\n  o.zero_grad(); m(torch.rand(8, 8)).sum().backward(); o.step()\n");
         File.WriteAllText(list, $"job: {Python.Executable} {job}\n");
         string capture = Path.Combine(_folder, "capture");
@@ -57,7 +59,8 @@ public sealed partial class KillTests : IDisposable
         var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         int[] workers = [];
         // The command is killed while its workers work: all that there are by then, those of a job as well.
-        Assert.True(SpinWait.SpinUntil(() => (workers = ChildrenOf(process.Id)).Length > 0 || process.HasExited, TimeSpan.FromMinutes(2)) && !process.HasExited,
+        Assert.True(SpinWait.SpinUntil(() => (workers = ChildrenOf(process.Id)).Length > 0 || process.HasExited, TimeSpan.FromMinutes(2))
+            && !process.HasExited,
             $"it started no worker: {(process.HasExited ? await error : "")}");
         await Task.Delay(command == "bench" ? 6000 : 1500, TestContext.Current.CancellationToken);
         workers = [.. workers, .. ChildrenOf(process.Id)];
@@ -68,7 +71,8 @@ public sealed partial class KillTests : IDisposable
         if (signal != 9)
         {
             Assert.Empty(Directory.EnumerateFileSystemEntries(temporary));
-            Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(_folder), f => f.Contains(".tmp", StringComparison.Ordinal) || f.Contains(".work", StringComparison.Ordinal));
+            Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(_folder), f => f.Contains(".tmp", StringComparison.Ordinal)
+                || f.Contains(".work", StringComparison.Ordinal));
         }
         _ = await output;
     }
@@ -97,7 +101,8 @@ public sealed partial class KillTests : IDisposable
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs signals");
         string output = Path.Combine(_folder, "job");
-        using var process = CommandLine.Start("capture", "-o", output, "--", "/bin/sh", "-c", "trap 'exit 7' TERM HUP; echo ready; while :; do sleep 0.1; done");
+        using var process = CommandLine.Start("capture", "-o", output, "--", "/bin/sh", "-c",
+            "trap 'exit 7' TERM HUP; echo ready; while :; do sleep 0.1; done");
         Assert.Equal("ready", await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken));
         Assert.Equal(0, Kill(process.Id, signal));
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
@@ -110,8 +115,10 @@ public sealed partial class KillTests : IDisposable
     {
         try
         {
-            int[] children = [.. Directory.GetDirectories($"/proc/{process}/task").SelectMany(t => File.ReadAllText(Path.Combine(t, "children"))
-                .Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)).Select(c => int.Parse(c, CultureInfo.InvariantCulture))];
+            int[] children = [.. Directory.GetDirectories($"/proc/{process}/task")
+                .SelectMany(t => File.ReadAllText(Path.Combine(t, "children"))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+                    .Select(c => int.Parse(c, CultureInfo.InvariantCulture))];
             return [.. children, .. children.SelectMany(ChildrenOf)];
         }
         catch (IOException)

@@ -5,7 +5,9 @@ using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Cli.Tests;
 
-/// <summary>A trace or a package cannot make anything touch a file, start a process or print: whatever engine, however it is asked.</summary>
+/// <summary>
+/// A trace or a package cannot make anything touch a file, start a process or print: whatever engine, however it is asked.
+/// </summary>
 public sealed class OperatorPolicyTests : IDisposable
 {
     private const string FromFile = "aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, "
@@ -69,7 +71,8 @@ public sealed class OperatorPolicyTests : IDisposable
         string trace = Write("t.json", FileWriter(schema).Replace($"\"{Victim}\"", "\"sum\"", StringComparison.Ordinal));
         CommandLine.Run("run", trace, "--no-profile", "--iterations", "1").AssertOk();
         if (Python.HasTorch)
-            CommandLine.Run("run", trace, "--no-profile", "--iterations", "1", "--engine", "python", "--python", Python.Executable).AssertOk();
+            CommandLine.Run("run", trace, "--no-profile", "--iterations", "1", "--engine", "python", "--python", Python.Executable)
+                .AssertOk();
         Assert.False(File.Exists("sum"));
         Assert.False(File.Exists(Path.Combine(Path.GetTempPath(), "sum")));
     }
@@ -83,14 +86,17 @@ public sealed class OperatorPolicyTests : IDisposable
     public void ProgramThatDoesMore_IsRefused(string line)
     {
         string package = Path.Combine(_folder, "p");
-        CommandLine.Run("generate", Write("t.json", TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]).ToString()), "-o", package).AssertOk();
+        CommandLine.Run("generate", Write("t.json", TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .ToString()), "-o", package).AssertOk();
         string program = Path.Combine(package, "program.pt"), manifest = Path.Combine(package, "benchmark.json");
         byte[] before = File.ReadAllBytes(program);
         string code = TorchScriptArchive.ReadCode(before);
-        byte[] after = TorchScriptArchive.Write(code.Replace("    return None\n  def last", $"{line}\n    return None\n  def last", StringComparison.Ordinal));
+        byte[] after = TorchScriptArchive.Write(code.Replace("    return None\n  def last", $"{line}\n    return None\n  def last",
+            StringComparison.Ordinal));
         Assert.NotEqual(before, after);
         File.WriteAllBytes(program, after);
-        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace(BenchmarkPackage.DigestOf(before), BenchmarkPackage.DigestOf(after), StringComparison.Ordinal));
+        File.WriteAllText(manifest, File.ReadAllText(manifest)
+            .Replace(BenchmarkPackage.DigestOf(before), BenchmarkPackage.DigestOf(after), StringComparison.Ordinal));
         CommandLine.Run("run", package).AssertFailed(2, "MYS309");
         if (Python.HasTorch)
             Python.RunFile(Path.Combine(package, "run.py")).AssertFailed(2, "MYS309");
@@ -101,18 +107,22 @@ public sealed class OperatorPolicyTests : IDisposable
     [Theory]
     [InlineData("\"aten::relu(Tensor self) -> Tensor\"", "\"aten::save(Tensor self) -> Tensor\"", "ops.aten.relu", "ops.aten.save")]
     [InlineData("\"aten::relu(Tensor self) -> Tensor\"", "\"prim::relu(Tensor self) -> Tensor\"", "ops.aten.relu", "ops.prim.relu")]
-    [InlineData("\"substitutions\": []", "\"substitutions\": [{\"operator\":\"aten::relu\",\"always\":true,\"calls\":[{\"operator\":\"aten::save\",\"results\":[],\"args\":[[\"\",\"self\"],[\"\",\"'/tmp/mystique-policy-x'\"]]}]}]", "", "")]
+    [InlineData("\"substitutions\": []",
+        "\"substitutions\": [{\"operator\":\"aten::relu\",\"always\":true,\"calls\":[{\"operator\":\"aten::save\",\"results\":[],\"args\":[[\"\",\"self\"],[\"\",\"'/tmp/mystique-policy-x'\"]]}]}]", "", "")]
     public void ManifestThatListsWhatMayNotRun_IsRefused(string from, string to, string call, string other)
     {
         string package = Path.Combine(_folder, "p");
-        CommandLine.Run("generate", Write("t.json", TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]).ToString()), "-o", package).AssertOk();
+        CommandLine.Run("generate", Write("t.json", TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .ToString()), "-o", package).AssertOk();
         string program = Path.Combine(package, "program.pt"), manifest = Path.Combine(package, "benchmark.json");
         byte[] before = File.ReadAllBytes(program);
-        byte[] after = call.Length == 0 ? before : TorchScriptArchive.Write(TorchScriptArchive.ReadCode(before).Replace(call, other, StringComparison.Ordinal));
+        byte[] after = call.Length == 0 ? before
+            : TorchScriptArchive.Write(TorchScriptArchive.ReadCode(before).Replace(call, other, StringComparison.Ordinal));
         string text = File.ReadAllText(manifest);
         Assert.Contains(from, text);
         File.WriteAllBytes(program, after);
-        File.WriteAllText(manifest, text.Replace(from, to, StringComparison.Ordinal).Replace(BenchmarkPackage.DigestOf(before), BenchmarkPackage.DigestOf(after), StringComparison.Ordinal));
+        File.WriteAllText(manifest, text.Replace(from, to, StringComparison.Ordinal)
+            .Replace(BenchmarkPackage.DigestOf(before), BenchmarkPackage.DigestOf(after), StringComparison.Ordinal));
         CommandLine.Run("run", package).AssertFailed(2, "MYS309");
         if (Python.HasTorch)
             Python.RunFile(Path.Combine(package, "run.py")).AssertFailed(2, "MYS309");
@@ -138,22 +148,31 @@ public sealed class OperatorPolicyTests : IDisposable
                 pass
             for s in sorted(str(s) for s in torch._C._jit_get_all_schemas()):
                 head = s[:s.rindex(" -> ")]
-                if re.search(r"[(, ]str[\[\]?]* |Storage|Device\[|__torch__", head) or s.split("::")[0] in ("prim", "profiler", "c10d", "quantized", "image", "video_reader"):
+                if re.search(r"[(, ]str[\[\]?]* |Storage|Device\[|__torch__", head) or s.split("::")[0] in ("prim", "profiler", "c10d",
+                    "quantized", "image", "video_reader"):
                     print(s)
             """;
-        string[] schemas = [.. Python.Run(List).Output.Split('\n').Where(l => l.Contains("::", StringComparison.Ordinal) && !l.Contains("...", StringComparison.Ordinal))];
+        string[] schemas = [.. Python.Run(List).Output.Split('\n').Where(l => l.Contains("::", StringComparison.Ordinal)
+            && !l.Contains("...", StringComparison.Ordinal))];
         Assert.True(schemas.Length > 300, $"{schemas.Length} schemas");
         var text = TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]);
         long id = 4;
         foreach (string schema in schemas)
             foreach (string word in (string[])[Victim, "sum"])
                 if (TryNode(schema, word, id * 10) is { } node)
-                    text.Operator(id++, schema.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal), node.Inputs, node.Outputs);
+                    text.Operator(id++, schema.Replace("\\", "\\\\", StringComparison.Ordinal)
+                        .Replace("\"", "\\\"", StringComparison.Ordinal), node.Inputs, node.Outputs);
         Assert.True(id > 400, $"{id} operators");
         string trace = Write("all.json", text.ToString()), log = Path.Combine(_folder, "log");
         string[] before = [.. Directory.EnumerateFileSystemEntries(_folder)];
-        var start = new ProcessStartInfo("/usr/bin/strace") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _folder };
-        foreach (string argument in (string[])["-f", "-qq", "-s", "300", "-e", "trace=open,openat,creat,rename,unlink,execve,connect,bind", "-o", log,
+        var start = new ProcessStartInfo("/usr/bin/strace")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = _folder
+        };
+        foreach (string argument in (string[])["-f", "-qq", "-s", "300", "-e",
+            "trace=open,openat,creat,rename,unlink,execve,connect,bind", "-o", log,
             CommandLine.Executable, "run", trace, "--no-profile", "--iterations", "1", "--engine", engine, "--python", Python.Executable])
             start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;
@@ -164,18 +183,22 @@ public sealed class OperatorPolicyTests : IDisposable
         string[] calls = await File.ReadAllLinesAsync(log, TestContext.Current.CancellationToken);
         Assert.DoesNotContain(calls, c => c.Contains("victim", StringComparison.Ordinal));
         // The command, and its worker: a new one for each round of fitting.
-        string[] started = [.. calls.Where(c => c.Contains("execve(", StringComparison.Ordinal) && c.EndsWith("= 0", StringComparison.Ordinal))];
+        string[] started = [.. calls.Where(c => c.Contains("execve(", StringComparison.Ordinal)
+            && c.EndsWith("= 0", StringComparison.Ordinal))];
         Assert.All(started.Skip(1), c => Assert.Contains("worker\"]", c));
         Assert.Equal(before.Append(log).Order(), Directory.EnumerateFileSystemEntries(_folder).Order());
     }
 
-    /// <summary>Arguments and results for a schema, as the observer records them; null for a schema that this version does not read.</summary>
+    /// <summary>
+    /// Arguments and results for a schema, as the observer records them; null for a schema that this version does not read.
+    /// </summary>
     private static (TraceText.Value[] Inputs, TraceText.Value[] Outputs)? TryNode(string text, string word, long id)
     {
         try
         {
             var schema = Traces.SchemaParser.Parse(text);
-            return ([.. schema.Arguments.Select(a => ValueOf(a.Type, word, id))], [.. schema.Returns.Select((r, i) => ValueOf(r.Type, word, id + 1 + i))]);
+            return ([.. schema.Arguments.Select(a => ValueOf(a.Type, word, id))],
+                [.. schema.Returns.Select((r, i) => ValueOf(r.Type, word, id + 1 + i))]);
         }
         catch (FormatException)
         {

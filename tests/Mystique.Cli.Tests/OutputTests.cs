@@ -9,7 +9,8 @@ public sealed class OutputTests : IDisposable
 
     private string Target => Path.Combine(_folder, "out");
 
-    private string[] Left => [.. Directory.EnumerateFileSystemEntries(_folder, "*", SearchOption.AllDirectories).Select(e => Path.GetRelativePath(_folder, e)).Order(StringComparer.Ordinal)];
+    private string[] Left => [.. Directory.EnumerateFileSystemEntries(_folder, "*", SearchOption.AllDirectories)
+        .Select(e => Path.GetRelativePath(_folder, e)).Order(StringComparer.Ordinal)];
 
     private string Put(string name, string text)
     {
@@ -42,7 +43,8 @@ public sealed class OutputTests : IDisposable
             Put("out/kernels/mine.py", "mine");
             Put("out/notes.txt", "mine");
         }
-        Assert.Equal(["out", "out/benchmark.json", "out/kernels", "out/kernels/mine.py", "out/notes.txt", "out/program.pt", "out/run.py"], Left);
+        Assert.Equal(["out", "out/benchmark.json", "out/kernels", "out/kernels/mine.py", "out/notes.txt", "out/program.pt",
+            "out/run.py"], Left);
     }
 
     [Fact]
@@ -73,8 +75,10 @@ public sealed class OutputTests : IDisposable
     public void File_ThatCannotBeWritten_IsToldFirst_AndADeviceStaysOne()
     {
         string missing = Path.Combine(_folder, "no", "r");
-        foreach (string[] command in (string[][])[["inspect", "x", "--html", missing], ["inspect", "x", "--json", missing], ["run", "x", "--profile", missing], ["run", "x", "--trace-out", _folder],
-            ["compare", "x", "y", "--markdown", missing], ["coverage", "x", "--markdown", missing], ["bench", "x", "--markdown", missing], ["demo", "--json", missing]])
+        foreach (string[] command in (string[][])[["inspect", "x", "--html", missing], ["inspect", "x", "--json", missing],
+            ["run", "x", "--profile", missing], ["run", "x", "--trace-out", _folder],
+            ["compare", "x", "y", "--markdown", missing], ["coverage", "x", "--markdown", missing],
+                ["bench", "x", "--markdown", missing], ["demo", "--json", missing]])
             CommandLine.Run(command).AssertFailed(2, "MYS305");
         Assert.Empty(Left);
         string link = Path.Combine(_folder, "link"), real = Put("real", "mine");

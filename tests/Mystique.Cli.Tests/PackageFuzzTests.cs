@@ -46,11 +46,14 @@ public sealed class PackageFuzzTests : IDisposable
         """;
 
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
-    private readonly Random _random = new(int.Parse(Environment.GetEnvironmentVariable("MYSTIQUE_FUZZ_SEED") ?? "1", System.Globalization.CultureInfo.InvariantCulture));
+    private readonly Random _random = new(int.Parse(Environment.GetEnvironmentVariable("MYSTIQUE_FUZZ_SEED") ?? "1",
+        System.Globalization.CultureInfo.InvariantCulture));
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>Small, and of everything something: a captured original, times, substitutions, replaced operators, texts, devices.</summary>
+    /// <summary>
+    /// Small, and of everything something: a captured original, times, substitutions, replaced operators, texts, devices.
+    /// </summary>
     private static BenchmarkPackage[] Samples()
     {
         var trace = TraceReader.Read(CommandLine.Example("bilstm"));
@@ -59,17 +62,24 @@ public sealed class PackageFuzzTests : IDisposable
             .Operator(3, "aten::gelu(Tensor self, *, str approximate=\\\"none\\\") -> Tensor",
                 [TraceText.Value.Tensor(10, 11, [4]), new("\"tanh\"", "[]", "String", "[]")], [TraceText.Value.Tensor(20, 21, [4])])
             .Operator(4, "aten::zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-                [TraceText.Value.Ints(2, 3), 6L, TraceText.Value.None, new("\"cpu\"", "[]", "Device", "[]"), false], [TraceText.Value.Tensor(30, 31, [2, 3])])
+                [TraceText.Value.Ints(2, 3), 6L, TraceText.Value.None, new("\"cpu\"", "[]", "Device", "[]"), false],
+                    [TraceText.Value.Tensor(30, 31, [2, 3])])
             .Operator(5, "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
-                [TraceText.Value.Tensor(40, 41, [9, 2]), TraceText.Value.Tensor(50, 51, [3], "long int"), -1L, false, false], [TraceText.Value.Tensor(60, 61, [3, 2])])
+                [TraceText.Value.Tensor(40, 41, [9, 2]), TraceText.Value.Tensor(50, 51, [3], "long int"), -1L, false, false],
+                    [TraceText.Value.Tensor(60, 61, [3, 2])])
             .Operator(6, "aten::_foreach_add_.Scalar(Tensor(a!)[] self, Scalar scalar) -> ()",
                 [TraceText.Value.List(TraceText.Value.Tensor(20, 21, [4]), TraceText.Value.Tensor(30, 31, [2, 3])), 1.5], [])
             .Operator(7, "aten::no_such_operator(Generator g) -> Tensor", [new("\"<Generator>\"", "[]", "Generator", "[]")], []).Read()));
         small = small with
         {
-            Times = new PlanTimes("a.json", 1000, 2000, small.Operators.ToImmutableSortedDictionary(o => o.NodeId, _ => new PlannedTime(1, 2, 1, 3, 7, true)), 0,
+            Times = new PlanTimes("a.json", 1000, 2000, small.Operators.ToImmutableSortedDictionary(o => o.NodeId, _ =>
+                new PlannedTime(1, 2, 1, 3, 7, true)), 0,
                 [new KernelTime("k", 1, 3)], 1, 4),
-            Reference = new Capture.CaptureReference { RecordedNs = [5], Before = new() { SamplesNs = [7], System = new() { DurationNs = 1, Gpus = [new(0)] } } },
+            Reference = new Capture.CaptureReference
+            {
+                RecordedNs = [5],
+                Before = new() { SamplesNs = [7], System = new() { DurationNs = 1, Gpus = [new(0)] } }
+            },
         };
         return [BenchmarkPackage.Create(small), BenchmarkPackage.Create(whole)];
     }
@@ -92,14 +102,16 @@ public sealed class PackageFuzzTests : IDisposable
             byte[] program = MutateProgram(samples[sample].ProgramBytes.ToArray());
             // A digest finds damage; whoever changes a program on purpose changes it, too.
             string digest = i % 7 == 0 ? samples[sample].ProgramDigest : BenchmarkPackage.DigestOf(program);
-            return (Encoding.UTF8.GetBytes(manifests[sample].Replace(samples[sample].ProgramDigest, digest, StringComparison.Ordinal)), program);
+            return (Encoding.UTF8.GetBytes(manifests[sample].Replace(samples[sample].ProgramDigest, digest, StringComparison.Ordinal)),
+                program);
         });
     }
 
     private void Compare(Func<int, (byte[] Manifest, byte[] Program)> mutant)
     {
         Assert.SkipUnless(File.Exists(Python.Executable), "needs python3");
-        string script = Path.Combine(_folder, "run.py"), mutants = Path.Combine(_folder, "mutants"), driver = Path.Combine(_folder, "driver.py");
+        string script = Path.Combine(_folder, "run.py"), mutants = Path.Combine(_folder, "mutants"),
+            driver = Path.Combine(_folder, "driver.py");
         File.WriteAllText(script, RunScript.Text);
         File.WriteAllText(driver, Driver);
         var here = new List<string>();
@@ -181,12 +193,18 @@ public sealed class PackageFuzzTests : IDisposable
 
     private static readonly string[] Values =
     [
-        "null", "true", "false", "0", "-1", "1", "2", "7", "64", "1000000", "2147483647", "2147483648", "-2147483649", "9223372036854775807", "9223372036854775808",
-        "-9223372036854775808", "1125899906842624", "1125899906842625", "1.0", "1.5", "-0", "1e2", "1e308", "\"@RAW@1e400@RAW@\"", "\"@RAW@NaN@RAW@\"", "\"@RAW@Infinity@RAW@\"",
-        "\"\"", "\"x\"", "\"../x\"", "\"float32\"", "\"undefined\"", "\"aten::from_file\"", "\"\\u001b[2J\"", "\"@RAW@\\\"\\\\ud800\\\"@RAW@\"", "\"é\"", "[]", "{}", "[1]", "[[[[[[1]]]]]]",
-        "{\"double\":\"1\"}", "{\"double\":\"1,5\"}", "{\"double\":\"nan\"}", "{\"double\":\"NaN\"}", "{\"device\":\"cpu\"}", "{\"device\":\"cuda:9\"}", "{\"t\":[0]}", "{\"v\":1}",
-        "\"aten::from_file(str filename, bool? shared=None, int? size=0) -> Tensor\"", "\"aten::relu(Tensor self) -> Tensor\"", "\"prim::Print(...) -> ()\"",
-        "\"aten::save.x(Tensor self, str reduce=\\\"sum\\\") -> Tensor\"", "\"aten::manual_seed(int seed) -> ()\"", "\"aten::x(Tensor(a -> *) self, *, int[2]? y=[0, 1]) -> (Tensor(a!), Tensor[])\"",
+        "null", "true", "false", "0", "-1", "1", "2", "7", "64", "1000000", "2147483647", "2147483648", "-2147483649",
+            "9223372036854775807", "9223372036854775808",
+        "-9223372036854775808", "1125899906842624", "1125899906842625", "1.0", "1.5", "-0", "1e2", "1e308", "\"@RAW@1e400@RAW@\"",
+            "\"@RAW@NaN@RAW@\"", "\"@RAW@Infinity@RAW@\"",
+        "\"\"", "\"x\"", "\"../x\"", "\"float32\"", "\"undefined\"", "\"aten::from_file\"", "\"\\u001b[2J\"",
+            "\"@RAW@\\\"\\\\ud800\\\"@RAW@\"", "\"é\"", "[]", "{}", "[1]", "[[[[[[1]]]]]]",
+        "{\"double\":\"1\"}", "{\"double\":\"1,5\"}", "{\"double\":\"nan\"}", "{\"double\":\"NaN\"}", "{\"device\":\"cpu\"}",
+            "{\"device\":\"cuda:9\"}", "{\"t\":[0]}", "{\"v\":1}",
+        "\"aten::from_file(str filename, bool? shared=None, int? size=0) -> Tensor\"", "\"aten::relu(Tensor self) -> Tensor\"",
+            "\"prim::Print(...) -> ()\"",
+        "\"aten::save.x(Tensor self, str reduce=\\\"sum\\\") -> Tensor\"", "\"aten::manual_seed(int seed) -> ()\"",
+            "\"aten::x(Tensor(a -> *) self, *, int[2]? y=[0, 1]) -> (Tensor(a!), Tensor[])\"",
     ];
 
     private static readonly string[] Lists = ["operators", "operators", "tensors", "storages", "schemas", "schedule", "substitutions"];
@@ -217,7 +235,8 @@ public sealed class PackageFuzzTests : IDisposable
             return;
         var value = _random.Next(4) switch
         {
-            0 when node?.GetValueKind() == JsonValueKind.Number && node.AsValue().TryGetValue(out long number) => JsonValue.Create(number + _random.Next(-1, 2)),
+            0 when node?.GetValueKind() == JsonValueKind.Number && node.AsValue().TryGetValue(out long number) =>
+                JsonValue.Create(number + _random.Next(-1, 2)),
             0 when node is JsonArray array => new JsonArray([.. array.Select(i => i?.DeepClone()), .. array.Select(i => i?.DeepClone())]),
             _ => JsonNode.Parse(Values[_random.Next(Values.Length)]),
         };
@@ -234,10 +253,14 @@ public sealed class PackageFuzzTests : IDisposable
 
     private static readonly string[] Lines =
     [
-        "    ops.aten.save(t0, \"/tmp/x\")", "    t0 = ops.aten.from_file(\"/tmp/x\", True, 4)", "    print(\"x\")", "    import os", "    t0 = s[1]", "    s[2] = t0", "    return None",
-        "    _0 = ops.prim.Print(t0)", "    while True:", "    t0 = torch.relu(t0)", "    t0 = ops.aten.relu(t0)", "    t0 = ops.aten.relu(ops.aten.relu(t0))", "    t0 = ops.aten.gelu(t0, approximate=\"none\")",
-        "    t0 = ops.aten.gelu(t0, approximate=\"/tmp/x\")", "  def f0(self: __torch__.Benchmark) -> NoneType:", "  def f9(self: __torch__.Benchmark) -> NoneType:", "  def resize(self: __torch__.Benchmark, n: int) -> NoneType:",
-        "    self.holds = annotate(List[List[Tensor]], [])", "    self.kept = annotate(List[number], [r0_0])", "    t0 = r1_0[0]", "", "    #", "class X(Module):", "    t0 = ops.aten.add(t0, t0, alpha=1); x()", "\tt0 = s[0]",
+        "    ops.aten.save(t0, \"/tmp/x\")", "    t0 = ops.aten.from_file(\"/tmp/x\", True, 4)", "    print(\"x\")", "    import os",
+            "    t0 = s[1]", "    s[2] = t0", "    return None",
+        "    _0 = ops.prim.Print(t0)", "    while True:", "    t0 = torch.relu(t0)", "    t0 = ops.aten.relu(t0)",
+            "    t0 = ops.aten.relu(ops.aten.relu(t0))", "    t0 = ops.aten.gelu(t0, approximate=\"none\")",
+        "    t0 = ops.aten.gelu(t0, approximate=\"/tmp/x\")", "  def f0(self: __torch__.Benchmark) -> NoneType:",
+            "  def f9(self: __torch__.Benchmark) -> NoneType:", "  def resize(self: __torch__.Benchmark, n: int) -> NoneType:",
+        "    self.holds = annotate(List[List[Tensor]], [])", "    self.kept = annotate(List[number], [r0_0])", "    t0 = r1_0[0]", "",
+            "    #", "class X(Module):", "    t0 = ops.aten.add(t0, t0, alpha=1); x()", "\tt0 = s[0]",
     ];
 
     private byte[] MutateProgram(byte[] archive)

@@ -215,12 +215,14 @@ public sealed class PythonEngineTests : IDisposable
         string manifest = Path.Combine(package, "benchmark.json");
         const string Hostile = "\\u001b]0;title\\u0007\\u001b[2J\\u009b1m\\u202e\\nMYS000: x";
         string text = File.ReadAllText(manifest);
-        File.WriteAllText(manifest, text.Replace("\"has_backward\":false", $"\"has_backward\":false,\"notes\":[\"{Hostile}\"]", StringComparison.Ordinal));
+        File.WriteAllText(manifest, text.Replace("\"has_backward\":false", $"\"has_backward\":false,\"notes\":[\"{Hostile}\"]",
+            StringComparison.Ordinal));
         var result = RunPackage(package, "--iterations", "1");
         result.AssertOk();
         Assert.Contains(@"note:                           \x1b]0;title\x07\x1b[2J\x9b1m\u202e\x0aMYS000: x", result.Output);
         Assert.DoesNotContain(result.Output + result.Error, c => c != '\n' && PrintableText.IsUnprintable(c));
-        File.WriteAllText(manifest, text.Replace("\"devices\": [", $"\"devices\": [\"{Hostile}\",\"{new string('x', 65)}\",", StringComparison.Ordinal));
+        File.WriteAllText(manifest, text.Replace("\"devices\": [", $"\"devices\": [\"{Hostile}\",\"{new string('x', 65)}\",",
+            StringComparison.Ordinal));
         result = RunPackage(package, "--json", File_("r\u001b[2J/r.json"));
         Assert.Equal(2, result.ExitCode);
         Assert.DoesNotContain(result.Output + result.Error, c => c != '\n' && PrintableText.IsUnprintable(c));
@@ -242,7 +244,8 @@ public sealed class PythonEngineTests : IDisposable
     public void OutOfMemory_IsSaidWithTheNumbers()
     {
         Assert.SkipUnless(File.Exists("/bin/sh"), "needs /bin/sh");
-        string package = Package(TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [1 << 15, 1 << 14])], [Tensor(20, 21, [1 << 15, 1 << 14])]));
+        string package = Package(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [1 << 15, 1 << 14])], [Tensor(20, 21, [1 << 15, 1 << 14])]));
         string script = Path.Combine(package, "run.py");
         using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/bin/sh",
             ["-c", "ulimit -v 3000000; exec \"$0\" \"$@\"", Python.Executable, script, "--threads", "1", "--json", File_("r.json")])

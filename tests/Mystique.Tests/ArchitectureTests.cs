@@ -19,11 +19,15 @@ public class ArchitectureTests
         Assert.Empty(setters);
     }
 
-    /// <summary>One direction: diagnostics, files, metrics, traces, profiles, capture, selection, planning, packaging, replay, fidelity, reporting.</summary>
+    /// <summary>
+    /// One direction: diagnostics, files, metrics, traces, profiles, capture, selection, planning, packaging, replay, fidelity,
+    /// reporting.
+    /// </summary>
     [Fact]
     public void Stages_DoNotReachAhead()
     {
-        string[] order = ["Diagnostics", "Files", "Metrics", "Traces", "Profiles", "Capture", "Selection", "Planning", "Packaging", "Replay", "Fidelity", "Reporting"];
+        string[] order = ["Diagnostics", "Files", "Metrics", "Traces", "Profiles", "Capture", "Selection", "Planning", "Packaging",
+            "Replay", "Fidelity", "Reporting"];
         string source = Path.Combine(Shared.Repository.Root, "src", "Mystique");
         var ahead = from stage in order
                     from file in Directory.EnumerateFiles(Path.Combine(source, stage), "*.cs", SearchOption.AllDirectories)

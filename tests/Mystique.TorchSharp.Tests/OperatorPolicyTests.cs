@@ -18,8 +18,10 @@ public class OperatorPolicyTests
     public void WhyNot_OperatorsWithText_AreThoseThatWereLookedAt()
     {
         string[] arguments = [.. All.Value.Where(s => OperatorPolicy.BuiltIn.WhyNot(s, hasLibraries: false) is null)
-            .SelectMany(s => s.Arguments).Where(a => a.Type.BaseName == "str" && a.Default is null).Select(a => a.Name).Distinct().Order(StringComparer.Ordinal)];
-        Assert.Equal(["algorithm", "attr", "binary_attr", "binary_post_op", "equation", "indexing", "ord", "p", "padding", "post_op_algorithm", "post_op_name", "reduce", "rounding_mode",
+            .SelectMany(s => s.Arguments).Where(a => a.Type.BaseName == "str" && a.Default is null).Select(a => a.Name).Distinct()
+                .Order(StringComparer.Ordinal)];
+        Assert.Equal(["algorithm", "attr", "binary_attr", "binary_post_op", "equation", "indexing", "ord", "p", "padding",
+            "post_op_algorithm", "post_op_name", "reduce", "rounding_mode",
             "unary_algorithm", "unary_attr", "unary_post_op", "unary_post_op_algorithm"], arguments);
     }
 
@@ -27,7 +29,8 @@ public class OperatorPolicyTests
     public void WhyNot_NamespacesThatRun_AreThoseThatWereLookedAt()
     {
         Assert.True(All.Value.Length > 3000, $"{All.Value.Length} operators");
-        string[] spaces = [.. All.Value.Where(s => OperatorPolicy.BuiltIn.WhyNot(s, hasLibraries: false) is null).Select(s => s.Namespace).Distinct().Order(StringComparer.Ordinal)];
+        string[] spaces = [.. All.Value.Where(s => OperatorPolicy.BuiltIn.WhyNot(s, hasLibraries: false) is null).Select(s => s.Namespace)
+            .Distinct().Order(StringComparer.Ordinal)];
         Assert.Equal("_c10d_functional _quantized aten mkldnn onednn quantization quantized", string.Join(" ", spaces));
     }
 
@@ -35,8 +38,10 @@ public class OperatorPolicyTests
     [Fact]
     public void WhyNot_OperatorsOfTensorsAlone_Run()
     {
-        string[] plain = ["Tensor", "int", "float", "bool", "Scalar", "number", "ScalarType", "Layout", "MemoryFormat", "Device", "Generator"];
-        var lost = All.Value.Where(s => s.Namespace == "aten" && s.Arguments.Concat(s.Returns).All(a => plain.Contains(a.Type.BaseName)) && !s.Returns.IsEmpty
+        string[] plain = ["Tensor", "int", "float", "bool", "Scalar", "number", "ScalarType", "Layout", "MemoryFormat", "Device",
+            "Generator"];
+        var lost = All.Value.Where(s => s.Namespace == "aten" && s.Arguments.Concat(s.Returns).All(a => plain.Contains(a.Type.BaseName))
+            && !s.Returns.IsEmpty
             && OperatorPolicy.BuiltIn.WhyNot(s, hasLibraries: false) is not null).Select(s => s.FullName).Order(StringComparer.Ordinal);
         Assert.Equal([], lost);
     }
@@ -46,8 +51,10 @@ public class OperatorPolicyTests
     public void WhyNot_NameWithTexts_RunsInAllOfItsOverloadsOrInNone()
     {
         // libtorch prints the names of dimensions as text; they are no more than names.
-        var mixed = All.Value.Where(s => s.Arguments.Any(a => a.Type.BaseName == "str") && !s.Overload.Contains("dimname", StringComparison.OrdinalIgnoreCase)).GroupBy(s => s.QualifiedName)
-            .Where(g => g.Any(s => OperatorPolicy.BuiltIn.WhyNot(s, false) is null) && g.Any(s => OperatorPolicy.BuiltIn.WhyNot(s, false)?.Contains("free text", StringComparison.Ordinal) == true))
+        var mixed = All.Value.Where(s => s.Arguments.Any(a => a.Type.BaseName == "str")
+            && !s.Overload.Contains("dimname", StringComparison.OrdinalIgnoreCase)).GroupBy(s => s.QualifiedName)
+            .Where(g => g.Any(s => OperatorPolicy.BuiltIn.WhyNot(s, false) is null)
+                && g.Any(s => OperatorPolicy.BuiltIn.WhyNot(s, false)?.Contains("free text", StringComparison.Ordinal) == true))
             .Select(g => g.Key);
         Assert.Equal([], mixed);
     }

@@ -10,7 +10,9 @@ internal static class HostileText
 
     public const string Markup = "a|b`c`\n# h\n- i\n<script>alert(1)</script> ![i](http://x.example/y) **b** _e_ ~~s~~ &lt; $m$ ```\n</title>$DATA$";
 
-    public static string[] All => [Terminal, Markup, Terminal + Markup, "``", "\\", "|", "_", "1. x", "# x", "- x", "+ x", "---", "===", "> x", " ", "a\\|b", "</script>", "\ud800", "\udb40\udc41"];
+    public static string[] All =>
+        [Terminal, Markup, Terminal + Markup, "``", "\\", "|", "_", "1. x", "# x", "- x", "+ x", "---", "===", "> x", " ", "a\\|b",
+        "</script>", "\ud800", "\udb40\udc41"];
 
     /// <summary>As a string of JSON, in quotes.</summary>
     public static string Json(string text) => System.Text.Json.JsonSerializer.Serialize(text);
@@ -20,7 +22,8 @@ internal static class HostileText
     {
         var found = new StringBuilder();
         foreach (char c in text)
-            if (c != '\n' && char.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+            if (c != '\n' && char.GetUnicodeCategory(c)
+                is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
                 found.Append(CultureInfo.InvariantCulture, $"U+{(int)c:x4} ");
         return found.ToString();
     }

@@ -92,7 +92,8 @@ internal static class BenchCommand
         OriginalComparison.CheckTargets(name, folder);
         string page = PageIn(folder, name);
         string start = EmbeddedText.Join("html/report.html").Split("$TITLE$")[0];
-        if (Path.Exists(page) && (!File.Exists(page) || !File.ReadLines(page).Take(start.Count(c => c == '\n')).SequenceEqual(start.Split('\n')[..^1])))
+        if (Path.Exists(page) && (!File.Exists(page) || !File.ReadLines(page).Take(start.Count(c => c == '\n'))
+            .SequenceEqual(start.Split('\n')[..^1])))
             throw Problems.OutputNotEmpty(folder, Path.GetFileName(page));
     }
 }

@@ -33,7 +33,8 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         return Terminal.WithProgress(progress =>
         {
             var plans = GenerateCommand.PlansOf(target, null, false, new PlanningOptions());
-            using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python).With(MemoryProbe.KeepingEnvironment), options, progress);
+            using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python).With(MemoryProbe.KeepingEnvironment),
+                options, progress);
             session.Package.Write(OriginalComparison.PackageIn(folder, workload.Name));
             var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
             using HeldJob first = job.Hold(options.Timeout), second = job.Hold(options.Timeout);

@@ -81,7 +81,8 @@ internal static class CaptureCommand
 
     private static void AddRuns(JobCapture capture, CaptureOutcome outcome, int count)
     {
-        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock())).Where(s => !s.SamplesNs.IsEmpty).Select(s => (long)s.MedianNs).Where(m => m > 0).ToArray();
+        var medians = Enumerable.Range(0, count).Select(_ => new SampleStatistics(capture.Clock())).Where(s => !s.SamplesNs.IsEmpty)
+            .Select(s => (long)s.MedianNs).Where(m => m > 0).ToArray();
         foreach (var folder in outcome.Folders)
             folder.AddRuns(medians);
         CaptureText.WriteRuns(outcome, medians);

@@ -53,7 +53,8 @@ internal static class DemoCommand
                 OriginalComparison.CheckTargets(name, kept);
             using var work = kept is null ? Unfinished.TemporaryFolder() : null;
             var outcome = Terminal.WithProgress(progress =>
-                new OriginalComparison(name, WorkerProcess.StartCommand, replay.Read(result), progress).Run(result.GetValue(rounds), work?.Path ?? kept!));
+                new OriginalComparison(name, WorkerProcess.StartCommand, replay.Read(result), progress)
+                    .Run(result.GetValue(rounds), work?.Path ?? kept!));
             if (result.GetValue(json) is { } file)
                 Terminal.WriteFile(file, stream => ComparisonJson.Write(outcome, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)

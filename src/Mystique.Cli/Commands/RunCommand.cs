@@ -89,7 +89,8 @@ internal static class RunCommand
                 Planning = plans,
             };
             var outcome = result.GetValue(kineto) is { } profile
-                ? OutputFile.Make(profile, made => Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options with { KinetoFile = made }, progress)))
+                ? OutputFile.Make(profile, made =>
+                    Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options with { KinetoFile = made }, progress)))
                 : Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress));
             if (package is not null && outcome.Verification is { IsExact: true })
                 VerificationMemory.Remember(package);

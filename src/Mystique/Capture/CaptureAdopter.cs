@@ -106,7 +106,8 @@ internal sealed partial class CaptureAdopter
             };
             string name = pairs.Length == 1 ? "" : $"rank-{rank}";
             var record = new CaptureRecord { Captured = true, Account = account.ToImmutable(), Operators = trace.Trace.Operators.Count() };
-            output.Try(() => CaptureFolder.Make(Path.Combine(output.Staged, name), reference, record, trace.Text, profile?.Found.Text, null));
+            output.Try(() => CaptureFolder.Make(Path.Combine(output.Staged, name), reference, record, trace.Text, profile?.Found.Text,
+                null));
             names.Add(name);
         }
         output.Commit();

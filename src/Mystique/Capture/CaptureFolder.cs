@@ -85,7 +85,8 @@ public sealed class CaptureFolder
         using (var own = OutputKind.ReadOwn(file, CaptureReference.FormatName, MaxJsonBytes))
             if (own is null)
                 throw Problems.CaptureTargetNotEmpty(Directory, ReferenceFile);
-        OutputFile.Write(file, stream => stream.Write(Encoding.UTF8.GetBytes(ToJson(Reference with { RunsNs = [.. Reference.RunsNs, .. runsNs] }))));
+        OutputFile.Write(file, stream =>
+            stream.Write(Encoding.UTF8.GetBytes(ToJson(Reference with { RunsNs = [.. Reference.RunsNs, .. runsNs] }))));
     }
 
     internal static string TraceName(int rank) => string.Create(CultureInfo.InvariantCulture, $"rank-{rank}.et.json.gz");
@@ -116,7 +117,8 @@ public sealed class CaptureFolder
 
     /// <summary>Makes the files of a capture of one rank in a folder.</summary>
     /// <exception cref="IOException">One cannot be written.</exception>
-    internal static void Make(string folder, CaptureReference? reference, CaptureRecord record, string? trace, string? profile, string? resources)
+    internal static void Make(string folder, CaptureReference? reference, CaptureRecord record, string? trace, string? profile,
+        string? resources)
     {
         System.IO.Directory.CreateDirectory(folder);
         var files = ImmutableArray.CreateBuilder<CaptureFile>();

@@ -57,7 +57,8 @@ internal static partial class CaptureOutput
             names.Add(name);
             string resources = $"{name[..^".json.gz".Length]}_resources"; // Only a trace has one.
             if (new DirectoryInfo(Path.Combine(folder, resources)) is { Exists: true, LinkTarget: null } values)
-                names.AddRange(values.EnumerateFiles().Select(f => f.Name).Where(n => n == NotedValues.RangesFile || ValuesFile().IsMatch(n))
+                names.AddRange(values.EnumerateFiles().Select(f => f.Name).Where(n => n == NotedValues.RangesFile
+                    || ValuesFile().IsMatch(n))
                     .Select(n => Path.Combine(resources, n)));
         }
         return names;

@@ -15,7 +15,8 @@ namespace Mystique.Capture;
 /// <param name="command">The program and its arguments.</param>
 /// <param name="work">The folder that has the hook; deleted in the end.</param>
 /// <param name="prepare">Puts the hook there, and changes the job's environment so that it runs.</param>
-internal sealed class HeldJob(ImmutableArray<string> command, Unfinished work, Action<HookMode, IDictionary<string, string?>> prepare) : IDisposable
+internal sealed class HeldJob(ImmutableArray<string> command, Unfinished work, Action<HookMode, IDictionary<string, string?>> prepare)
+    : IDisposable
 {
     private static readonly TimeSpan TimeToEnd = TimeSpan.FromSeconds(5);
 

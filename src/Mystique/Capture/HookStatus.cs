@@ -68,16 +68,22 @@ internal sealed record HookStatus
             return null;
         if (info.Length > MaxBytes)
             throw new FormatException("it is too large");
-        var status = JsonSerializer.Deserialize<HookStatus>(PlainFile.ReadAllBytes(file, MaxBytes), SnakeJson.Compact) ?? throw new FormatException("it is empty");
+        var status = JsonSerializer.Deserialize<HookStatus>(PlainFile.ReadAllBytes(file, MaxBytes),
+            SnakeJson.Compact) ?? throw new FormatException("it is empty");
         return status.Unsound() is { } field ? throw new FormatException($"{field} is missing or out of its range") : status;
     }
 
     private string? Unsound() =>
         Phase is null ? "phase" : Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : Iterations < 0 ? "iterations"
-        : Source is { Source: null } or { Name: null } ? "source" : Notes.IsDefault || Notes.Contains(null!) ? "notes" : EndsNs.IsDefault ? "ends_ns"
+        : Source is { Source: null } or { Name: null } ? "source" : Notes.IsDefault || Notes.Contains(null!) ? "notes" : EndsNs.IsDefault
+            ? "ends_ns"
         : Before is not { SamplesNs.IsDefault: false } ? "before" : After is not { SamplesNs.IsDefault: false } ? "after"
         : RecordedNs.IsDefault || HasRecording && RecordedNs.IsEmpty ? "recorded_ns"
-        : HasRecording && Job is not { Device: not null, Versions: not null, Threads: not null, Settings: not null, Environment: not null, ProcessGroups.IsDefault: false } ? "job" : null;
+        : HasRecording && Job is not
+        {
+            Device: not null, Versions: not null, Threads: not null, Settings: not null,
+            Environment: not null, ProcessGroups.IsDefault: false
+        } ? "job" : null;
 
     /// <summary>What goes into the reference.</summary>
     /// <param name="gpu">What was sampled of the machine's GPUs; null for nothing.</param>

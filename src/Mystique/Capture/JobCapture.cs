@@ -45,7 +45,10 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         }
     }
 
-    /// <summary>Runs the job to its end with nothing but a clock, and returns what its iterations after the skipped ones took, in nanoseconds.</summary>
+    /// <summary>
+    /// Runs the job to its end with nothing but a clock, and returns what its iterations after the skipped ones took, in
+    /// nanoseconds.
+    /// </summary>
     public ImmutableArray<long> Clock()
     {
         using var work = NewWork();
@@ -59,7 +62,9 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     public HeldJob Hold(TimeSpan? timeout = null)
     {
         var work = NewWork();
-        return new HeldJob(command, work, (mode, environment) => Prepare(work.Path, mode, environment)) { Timeout = timeout ?? TimeSpan.FromMinutes(30) };
+        return new HeldJob(command, work, (mode, environment) =>
+            Prepare(work.Path, mode, environment))
+        { Timeout = timeout ?? TimeSpan.FromMinutes(30) };
     }
 
     private int Start(Unfinished work, HookMode mode) => JobProcess.Run(command, environment => Prepare(work.Path, mode, environment));
@@ -100,25 +105,34 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
             var sentences = CaptureAccount.Of(status, options, exitCode, hasTrace).ToImmutableArray();
             string name = isAlone ? "" : NameOf(status, recorded);
             var cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs);
-            if (hasTrace && Keep(output, name, status, gpu, folder, record with { Iterations = status.Iterations, Cost = cost }, ref sentences))
+            if (hasTrace && Keep(output, name, status, gpu, folder, record with { Iterations = status.Iterations, Cost = cost },
+                ref sentences))
                 kept.Add(name);
             account.AddRange(sentences.Select(s => who + s));
         }
         if (jobs.Length == 0)
-            account.AddRange(CaptureAccount.OfNone(all.Select(a => a.Status), File.Exists(Path.Combine(work, HookScript.StartedFile)), exitCode));
+            account.AddRange(CaptureAccount.OfNone(all.Select(a => a.Status), File.Exists(Path.Combine(work, HookScript.StartedFile)),
+                exitCode));
         if (kept.Count == 0)
         {
-            record = record with { Account = account.ToImmutable(), Iterations = jobs.Length == 0 ? 0 : jobs.Max(j => j.Status.Iterations) };
+            record = record with
+            {
+                Account = account.ToImmutable(),
+                Iterations = jobs.Length == 0 ? 0
+                : jobs.Max(j => j.Status.Iterations)
+            };
             output.Try(() => CaptureFolder.Make(output.Staged, null, record, null, null, null));
         }
         // A process a rank, as srun starts them, each with a capture of its own into the same folder: the others' are not old.
         bool isPart = all.Length > 0 && all.Select(s => s.Status.Rank).Distinct().Count() < all.Max(s => s.Status.WorldSize);
         output.Commit(name => isPart && CaptureOutput.RankFolderOf(name) is { Length: > 0 } rank && !kept.Contains(rank));
-        return new CaptureOutcome(exitCode, [.. kept.Select(name => CaptureFolder.Read(Path.Combine(directory, name)))], account.ToImmutable());
+        return new CaptureOutcome(exitCode, [.. kept.Select(name => CaptureFolder.Read(Path.Combine(directory, name)))],
+            account.ToImmutable());
     }
 
     /// <summary>Makes a capture folder of what a process left behind; false where that cannot be used.</summary>
-    private static bool Keep(OutputFolder output, string name, HookStatus status, GpuSampler? gpu, string folder, CaptureRecord record, ref ImmutableArray<string> account)
+    private static bool Keep(OutputFolder output, string name, HookStatus status, GpuSampler? gpu, string folder, CaptureRecord record,
+        ref ImmutableArray<string> account)
     {
         CaptureReference reference;
         ExecutionTrace trace;
@@ -145,7 +159,8 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         }
         string profile = Path.Combine(folder, "kineto.json");
         record = record with { Captured = true, Account = account, Operators = trace.Operators.Count() };
-        output.Try(() => CaptureFolder.Make(Path.Combine(output.Staged, name), reference, record, TraceOf(folder), File.Exists(profile) ? profile : null, resources));
+        output.Try(() => CaptureFolder.Make(Path.Combine(output.Staged, name), reference, record, TraceOf(folder), File.Exists(profile)
+            ? profile : null, resources));
         return true;
     }
 

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Mystique.Diagnostics;
 
-/// <summary>A writer to a terminal: it escapes what that would obey (<see cref="PrintableText"/>), but for ends of lines and tabs.</summary>
+/// <summary>
+/// A writer to a terminal: it escapes what that would obey (<see cref="PrintableText"/>), but for ends of lines and tabs.
+/// </summary>
 /// <param name="inner">Where it goes.</param>
 internal sealed class PrintableWriter(TextWriter inner) : TextWriter
 {

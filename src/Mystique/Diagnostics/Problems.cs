@@ -169,11 +169,13 @@ internal static class Problems
         new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the package again as a whole", inner: cause);
 
     public static MystiqueException NoTemporaryFolder(string path, Exception cause) =>
-        new("MYS308", $"there is no room for temporary files: {FirstSentence(cause)}", path, "set TMPDIR to a folder that is there and can be written to",
+        new("MYS308", $"there is no room for temporary files: {FirstSentence(cause)}", path,
+            "set TMPDIR to a folder that is there and can be written to",
             inner: cause);
 
     public static MystiqueException PackageForbidden(string path, string why) =>
-        new("MYS309", $"the package does what a benchmark may not: {why}", path, "do not run it: no version of mystique writes such a package");
+        new("MYS309", $"the package does what a benchmark may not: {why}", path,
+            "do not run it: no version of mystique writes such a package");
 
     // MYS4xx: engines and workers.
 

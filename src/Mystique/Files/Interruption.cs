@@ -53,7 +53,9 @@ internal static partial class Interruption
         Environment.Exit(128 + NumberOf(context.Signal));
     }
 
-    /// <summary>Ends this process at once: nothing that still runs in it, libtorch's threads for one, is waited for or cleared up.</summary>
+    /// <summary>
+    /// Ends this process at once: nothing that still runs in it, libtorch's threads for one, is waited for or cleared up.
+    /// </summary>
     public static void EndNow(int code)
     {
         if (OperatingSystem.IsWindows())

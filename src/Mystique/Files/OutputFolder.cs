@@ -85,7 +85,9 @@ internal sealed class OutputFolder : IDisposable
 
     /// <summary>Puts the output into its place: all of it, or nothing. A signal waits until that is done.</summary>
     /// <param name="keeps">Which files of an earlier output stay where this one has none of that name; null for none.</param>
-    /// <exception cref="MystiqueException">Something else is in the way, or the place cannot be written to (MYS304, MYS305, MYS307).</exception>
+    /// <exception cref="MystiqueException">
+    /// Something else is in the way, or the place cannot be written to (MYS304, MYS305, MYS307).
+    /// </exception>
     public void Commit(Func<string, bool>? keeps = null) => Try(() => Unfinished.Undisturbed(() => Place(keeps ?? (_ => false))));
 
     public void Dispose()

@@ -137,7 +137,10 @@ internal sealed partial class Unfinished : IDisposable
             unfinished._end();
     }
 
-    /// <summary>Waits for ever where a signal is ending this process: what its main thread does then is of no interest, nor are its errors.</summary>
+    /// <summary>
+    /// Waits for ever where a signal is ending this process: what its main thread does then is of no interest, nor are its
+    /// errors.
+    /// </summary>
     public static void WaitIfOver()
     {
         if (Volatile.Read(ref _isOver))

@@ -44,8 +44,13 @@ public sealed record BenchmarkPackage(
     public static BenchmarkPackage Read(string path) => PackageFiles.Read(ManifestPath(path));
 
     /// <summary>Writes the package: all of it, or nothing.</summary>
-    /// <param name="directory">The folder; made where it is not there. Of a package that is there the files are replaced; what else lies beside them stays.</param>
-    /// <exception cref="MystiqueException">The folder is not empty and no package, something is in the way, or it cannot be written (MYS304, MYS305).</exception>
+    /// <param name="directory">
+    /// The folder; made where it is not there. Of a package that is there the files are replaced; what else lies beside them
+    /// stays.
+    /// </param>
+    /// <exception cref="MystiqueException">
+    /// The folder is not empty and no package, something is in the way, or it cannot be written (MYS304, MYS305).
+    /// </exception>
     public void Write(string directory) => PackageWriter.Write(this, directory);
 
     /// <summary>Says beforehand that a package cannot be written into a folder.</summary>

@@ -43,7 +43,8 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         bool isDrawnFloat = isFloat && init.Kind is "constant" or "uniform" or "dominant";
         Check(ManifestRules.ElementBytes[init.Dtype] > 0, $"{place}.init.dtype");
         Check(init.Low <= init.High, $"{place}.init");
-        Check(init.Parameter is >= 0 and <= MaxWhole && (isDrawnFloat || Math.Abs(init.Low) <= MaxWhole && Math.Abs(init.High) <= MaxWhole), $"{place}.init");
+        Check(init.Parameter is >= 0 and <= MaxWhole
+            && (isDrawnFloat || Math.Abs(init.Low) <= MaxWhole && Math.Abs(init.High) <= MaxWhole), $"{place}.init");
         Check(init.Kind == "recorded" ? init.Data?.Length == storage.Bytes : init.Data is null, $"{place}.init.data");
     }
 
@@ -89,7 +90,8 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         {
             var call = manifest.Schedule[i];
             Check(call.First == next, $"schedule[{i}], which does not go on where the call before it ended,");
-            Check(call.Wait is not { } waits || waits.All(w => w < i), $"schedule[{i}], which waits for a call that does not come before it,");
+            Check(call.Wait is not { } waits
+                || waits.All(w => w < i), $"schedule[{i}], which waits for a call that does not come before it,");
             next += call.Count;
         }
         Check(next == manifest.Operators.Length, "the schedule, which has not all of the operators,");
@@ -102,10 +104,13 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         int replayed = manifest.Operators.Count(o => o.Role is null);
         int With(string remedy) => manifest.Replaced.Count(r => r.Remedy == remedy);
         Check(counts.ReplayedOperators == replayed && counts.SelectedOperators == replayed + manifest.Replaced.Length
-            && counts.SubstitutedOperators == With("substitute") && counts.StandIns == With("stand_in") && counts.MissingOperators == With("missing")
+            && counts.SubstitutedOperators == With("substitute") && counts.StandIns == With("stand_in")
+                && counts.MissingOperators == With("missing")
             && counts.AddedOperators == manifest.Operators.Length - replayed, "coverage, which is not what the lists come to,");
-        long external = manifest.Storages.Where(s => s.Init is not null).Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.Bytes));
-        Check(manifest.Memory.ExternalBytes == external && manifest.Memory.PeakBytes >= external, "memory, which is not what the storages come to,");
+        long external = manifest.Storages.Where(s => s.Init is not null)
+            .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.Bytes));
+        Check(manifest.Memory.ExternalBytes == external
+            && manifest.Memory.PeakBytes >= external, "memory, which is not what the storages come to,");
     }
 
     private static IEnumerable<string> DevicesOf(ArgumentValue value) => value switch

@@ -85,7 +85,8 @@ internal static class ManifestMapping
             { Notes = source.Notes ?? [] },
             manifest.Devices, [.. manifest.Storages.Select(ToStorage)], [.. manifest.Tensors.Select(ToTensor)],
             [.. manifest.Operators.Select(o => ToOperator(o, schemas[o.Schema]))],
-            [.. manifest.Replaced.Select(r => new ReplacedOperator(r.Node, r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By ?? "", r.Reason))])
+            [.. manifest.Replaced.Select(r =>
+                new ReplacedOperator(r.Node, r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By ?? "", r.Reason))])
         {
             Times = ToTimes(manifest.Times),
             Reference = manifest.Original?.Checked(),
@@ -105,12 +106,14 @@ internal static class ManifestMapping
         storage.Mutated);
 
     private static PlannedTensor ToTensor(ManifestTensor tensor) => tensor.Storage < 0 ? PlannedTensor.Undefined
-        : new PlannedTensor(tensor.Storage, ToType(tensor.Dtype), tensor.Shape, tensor.Strides, tensor.Offset, tensor.External, tensor.Number);
+        : new PlannedTensor(tensor.Storage, ToType(tensor.Dtype), tensor.Shape, tensor.Strides, tensor.Offset, tensor.External,
+            tensor.Number);
 
     private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) => new(op.Node, schema,
         [.. op.Args.Select(a => a.V is { } literal ? new PlannedArgument([], literal.Value) : new PlannedArgument(a.T!.Value, null, a.P))],
         [.. op.Outs.Select(o => new PlannedResult(o))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
     { KernelFile = op.Kernel ?? "" };
 
-    private static ScalarType ToType(string name) => ScalarTypes.TryFromTorchName(name, out var type) ? type : throw new FormatException($"{name} is no element type");
+    private static ScalarType ToType(string name) => ScalarTypes.TryFromTorchName(name, out var type) ? type
+        : throw new FormatException($"{name} is no element type");
 }

@@ -140,14 +140,16 @@ internal static partial class ManifestRules
                     throw Broken(place, "it is neither true nor false");
                 break;
             case "int":
-                CheckInt(value, long.Parse(parts[1], CultureInfo.InvariantCulture), long.Parse(parts[2], CultureInfo.InvariantCulture), place);
+                CheckInt(value, long.Parse(parts[1], CultureInfo.InvariantCulture), long.Parse(parts[2], CultureInfo.InvariantCulture),
+                    place);
                 break;
             case "float":
                 if (value.ValueKind != JsonValueKind.Number || !double.IsFinite(value.GetDouble()))
                     throw Broken(place, "it is no finite number");
                 break;
             case "at":
-                CheckInt(value, parts.Length > 2 ? long.Parse(parts[2], CultureInfo.InvariantCulture) : 0, CountOf(manifest, parts[1]) - 1, place);
+                CheckInt(value, parts.Length > 2 ? long.Parse(parts[2], CultureInfo.InvariantCulture)
+                    : 0, CountOf(manifest, parts[1]) - 1, place);
                 break;
             case "literal":
                 int elements = 0;
@@ -199,7 +201,8 @@ internal static partial class ManifestRules
 
     private static void CheckInt(JsonElement value, long low, long high, string place)
     {
-        if (value.ValueKind != JsonValueKind.Number || value.GetRawText().AsSpan().IndexOfAny('.', 'e', 'E') >= 0 || !value.TryGetInt64(out long number))
+        if (value.ValueKind != JsonValueKind.Number || value.GetRawText().AsSpan().IndexOfAny('.', 'e', 'E') >= 0
+            || !value.TryGetInt64(out long number))
             throw Broken(place, "it is no whole number of 64 bits");
         if (number < low || number > high)
             throw Broken(place, $"{number} is not from {low} to {high}");
@@ -239,7 +242,8 @@ internal static partial class ManifestRules
     }
 
     /// <summary>A form with those that it names put in.</summary>
-    private static string Expand(string form) => Named().Replace(form, m => m.Groups[1].Value == "CALL" ? Expand(Forms["CALL"]) : $"(?:{Expand(Forms[m.Groups[1].Value])})");
+    private static string Expand(string form) => Named().Replace(form, m => m.Groups[1].Value == "CALL" ? Expand(Forms["CALL"])
+        : $"(?:{Expand(Forms[m.Groups[1].Value])})");
 
     [GeneratedRegex("<([A-Za-z0-9]+)>")]
     private static partial Regex Named();

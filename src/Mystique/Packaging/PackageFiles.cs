@@ -40,7 +40,9 @@ internal static class PackageFiles
     /// <param name="manifestPath">What to call the manifest in messages.</param>
     /// <param name="programPath">What to call the program.</param>
     /// <param name="kernels">The sources of kernels that the manifest lists; the package has none of them yet.</param>
-    /// <exception cref="MystiqueException">It is no package, or one that does what a benchmark may not (MYS301 to MYS303, MYS309).</exception>
+    /// <exception cref="MystiqueException">
+    /// It is no package, or one that does what a benchmark may not (MYS301 to MYS303, MYS309).
+    /// </exception>
     internal static BenchmarkPackage Read(byte[] manifestBytes, byte[] program, string manifestPath, string programPath,
         out ImmutableArray<ManifestSourceFile> kernels)
     {
@@ -48,7 +50,8 @@ internal static class PackageFiles
         kernels = manifest.Kernels ?? [];
         string digest = BenchmarkPackage.DigestOf(program);
         if (digest != manifest.Program.Sha256)
-            throw Problems.PackageDisagrees(programPath, "the program is not the one that the manifest was written with (its SHA-256 differs)");
+            throw Problems.PackageDisagrees(programPath,
+                "the program is not the one that the manifest was written with (its SHA-256 differs)");
         try
         {
             string code = TorchScriptArchive.ReadCode(program);
@@ -68,10 +71,12 @@ internal static class PackageFiles
         {
             using var document = ManifestRules.Parse(bytes);
             var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("format", out var format) || format.ValueKind != JsonValueKind.String
+            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("format", out var format)
+                || format.ValueKind != JsonValueKind.String
                 || !format.ValueEquals(Manifest.FormatName))
                 throw new FormatException($"its format is not \"{Manifest.FormatName}\"");
-            if (root.TryGetProperty("format_version", out var version) && version.ValueKind == JsonValueKind.Number && version.TryGetInt32(out int number)
+            if (root.TryGetProperty("format_version", out var version) && version.ValueKind == JsonValueKind.Number
+                && version.TryGetInt32(out int number)
                 && number != Manifest.CurrentVersion)
                 throw Problems.PackageVersionUnknown(path, number, Manifest.CurrentVersion);
             ManifestRules.Check(root);

@@ -2,7 +2,9 @@ using Mystique.Planning;
 
 namespace Mystique.Packaging;
 
-/// <summary>Whether a package calls only what a benchmark may call (<see cref="OperatorPolicy"/>), as far as the package alone tells.</summary>
+/// <summary>
+/// Whether a package calls only what a benchmark may call (<see cref="OperatorPolicy"/>), as far as the package alone tells.
+/// </summary>
 internal static class PackagePolicy
 {
     /// <summary>What it may not call, and why; null for nothing.</summary>

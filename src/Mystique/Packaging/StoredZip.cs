@@ -48,10 +48,14 @@ internal static class StoredZip
             if (!Ascii.IsValid(name) || !entries.TryAdd(Encoding.ASCII.GetString(name), content))
                 throw Damaged("it has an entry twice, or with a name that is not ASCII");
         }
-        return at == end && next == UInt(data, end + 16) ? entries : throw Damaged("there is something between its entries and its directory");
+        return at == end && next == UInt(data, end + 16) ? entries
+            : throw Damaged("there is something between its entries and its directory");
     }
 
-    /// <summary>The content of an entry, which starts at <paramref name="next"/>; what its own header says must be what the directory says.</summary>
+    /// <summary>
+    /// The content of an entry, which starts at <paramref name="next"/>; what its own header says must be what the directory
+    /// says.
+    /// </summary>
     private static ReadOnlyMemory<byte> Entry(ReadOnlyMemory<byte> file, int header, ReadOnlySpan<byte> name, long limit, ref long next)
     {
         var data = file.Span;
@@ -61,9 +65,12 @@ internal static class StoredZip
         long start = next + LocalHeaderBytes + UShort(data, local + 26) + UShort(data, local + 28);
         long size = UInt(data, header + 20);
         // Flags, method, checksum and both sizes are the same in both headers; the first has them from byte 6, the other from 8.
-        bool agrees = data.Slice(local + 6, 4).SequenceEqual(data.Slice(header + 8, 4)) && data.Slice(local + 14, 12).SequenceEqual(data.Slice(header + 16, 12));
-        if (!agrees || (UShort(data, header + 8) & ~NamesAreUtf8) != 0 || UShort(data, header + 10) != 0 || UInt(data, header + 24) != size || start + size > limit
-            || !data.Slice(local + LocalHeaderBytes, Math.Min(UShort(data, local + 26), data.Length - local - LocalHeaderBytes)).SequenceEqual(name))
+        bool agrees = data.Slice(local + 6, 4).SequenceEqual(data.Slice(header + 8, 4))
+            && data.Slice(local + 14, 12).SequenceEqual(data.Slice(header + 16, 12));
+        if (!agrees || (UShort(data, header + 8) & ~NamesAreUtf8) != 0 || UShort(data, header + 10) != 0
+            || UInt(data, header + 24) != size || start + size > limit
+            || !data.Slice(local + LocalHeaderBytes, Math.Min(UShort(data, local + 26), data.Length - local - LocalHeaderBytes))
+                .SequenceEqual(name))
             throw Damaged("an entry is compressed or cut short, or its two headers differ");
         next = start + size;
         return file.Slice((int)start, (int)size);

@@ -42,7 +42,8 @@ internal static class TorchScriptArchive
     public static string ReadCode(byte[] archive)
     {
         var entries = StoredZip.Read(archive);
-        (string Name, byte[]? Content)[] parts = [("data.pkl", PickleState()), (CodePath, null), ("constants.pkl", Constants), ("version", FormatVersion)];
+        (string Name, byte[]? Content)[] parts = [("data.pkl", PickleState()), (CodePath, null), ("constants.pkl", Constants),
+            ("version", FormatVersion)];
         if (entries.Count != parts.Length)
             throw new InvalidDataException($"it has {entries.Count} parts where there must be {parts.Length}");
         foreach (var (name, content) in parts)

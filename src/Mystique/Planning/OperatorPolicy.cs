@@ -34,7 +34,9 @@ internal sealed class OperatorPolicy
                 case ["never", .. var names]: _never.UnionWith(names); break;
                 case ["words", var argument, "=", .. var list]: _words.Add(argument, list.ToFrozenSet()); break;
                 // The pattern is all that follows: it may have spaces.
-                case ["pattern", var argument, "=", ..]: _patterns.Add(argument, new Regex($@"\A(?:{raw[(raw.IndexOf('=') + 2)..]})\z")); break;
+                case ["pattern", var argument, "=", ..]:
+                    _patterns.Add(argument,
+                    new Regex($@"\A(?:{raw[(raw.IndexOf('=') + 2)..]})\z")); break;
                 case []: break;
                 default: throw new FormatException($"the operator policy has a line that is none: {raw}");
             }
@@ -61,7 +63,8 @@ internal sealed class OperatorPolicy
         if (schema.Returns.IsEmpty && !schema.IsMutating)
             return "it returns nothing and writes to nothing: TorchScript removes it";
         foreach (var argument in schema.Arguments)
-            if (argument.Type.BaseName == "str" && !_words.ContainsKey(argument.Name) && !_patterns.ContainsKey(argument.Name) && argument.Default is null)
+            if (argument.Type.BaseName == "str" && !_words.ContainsKey(argument.Name) && !_patterns.ContainsKey(argument.Name)
+                && argument.Default is null)
                 return WhyNoText(argument.Name);
         return null;
     }
@@ -85,7 +88,8 @@ internal sealed class OperatorPolicy
         if (WhyNot(schema, hasLibraries) is { } reason)
             return reason;
         for (int i = 0; i < schema.Arguments.Length && i < arguments.Length; i++)
-            if (arguments[i] is { } value && TextsOf(value).Any(text => schema.Arguments[i].Type.BaseName != "str" || !IsWord(schema.Arguments[i].Name, text)))
+            if (arguments[i] is { } value && TextsOf(value).Any(text => schema.Arguments[i].Type.BaseName != "str"
+                || !IsWord(schema.Arguments[i].Name, text)))
                 return WhyNoText(schema.Arguments[i].Name);
         return null;
     }
@@ -93,11 +97,13 @@ internal sealed class OperatorPolicy
     /// <summary>The same for an operator of a plan.</summary>
     /// <param name="op">The operator.</param>
     /// <param name="hasLibraries">Whether the user loaded libraries of operators.</param>
-    public string? WhyNot(PlannedOperator op, bool hasLibraries) => WhyNot(op.Schema, [.. op.Arguments.Select(a => a.Literal)], hasLibraries);
+    public string? WhyNot(PlannedOperator op, bool hasLibraries) =>
+        WhyNot(op.Schema, [.. op.Arguments.Select(a => a.Literal)], hasLibraries);
 
     /// <summary>Whether an argument may have a text.</summary>
     public bool IsWord(string argument, string text) =>
-        _words.TryGetValue(argument, out var words) && words.Contains(text) || _patterns.TryGetValue(argument, out var pattern) && pattern.IsMatch(text);
+        _words.TryGetValue(argument, out var words) && words.Contains(text) || _patterns.TryGetValue(argument, out var pattern)
+            && pattern.IsMatch(text);
 
     private static string WhyNoText(string argument) =>
         $"its argument '{argument}' is free text, which can name a file, a process or an address: it is never run";

@@ -6,7 +6,10 @@ namespace Mystique.Planning;
 /// <summary>Says why an operator cannot be replayed, as far as the trace alone tells.</summary>
 internal static class OperatorSupport
 {
-    /// <summary>Values in a call's arguments, those in lists too: compiling many more takes minutes. The observer cuts lists after 4,097, and no operator has more than six.</summary>
+    /// <summary>
+    /// Values in a call's arguments, those in lists too: compiling many more takes minutes. The observer cuts lists after
+    /// 4,097, and no operator has more than six.
+    /// </summary>
     private const int MaxValues = 32_768;
 
     /// <summary>Characters in a call's strings.</summary>
@@ -17,7 +20,8 @@ internal static class OperatorSupport
     {
         // Functional collectives too (torch/distributed/_functional_collectives.py); to wait for one of them is an operator like others.
         if (SliceSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
-            || node.Name.Contains("c10d_functional", StringComparison.Ordinal) && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal))
+            || node.Name.Contains("c10d_functional", StringComparison.Ordinal)
+                && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal))
             return "a collective: communication is not replayed yet";
         if (node.KernelBackend.Length > 0)
             return $"a kernel that {node.KernelBackend} compiled: its source is not in the trace";

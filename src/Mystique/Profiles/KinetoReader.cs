@@ -103,7 +103,8 @@ internal sealed class KinetoReader
     private void Add(KinetoAllocation allocation)
     {
         if (_allocations.Count == ReadLimits.Events)
-            throw new ReadLimitException("it has too many allocations", string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.Events:N0}"));
+            throw new ReadLimitException("it has too many allocations",
+                string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.Events:N0}"));
         _budget.Take(ReadBudget.EntryBytes);
         _allocations.Add(allocation);
     }

@@ -30,7 +30,8 @@ internal sealed class ReplaySession : IDisposable
     {
         _options = options;
         _progress = progress;
-        _fit = new TargetFit(source, options.Planning, SchemasOf, () => string.Join(", ", Engine!.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
+        _fit = new TargetFit(source, options.Planning, SchemasOf, () =>
+            string.Join(", ", Engine!.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
         {
             HasLibraries = !options.Libraries.IsDefaultOrEmpty,
         };

@@ -72,7 +72,8 @@ internal sealed class TargetFit(
                 continue;
             if (reason is null && adapted is not null && !substituter.IsWanted(op))
                 edits.Add(i, new PlanEdit([adapted], null));
-            else if (substituter.TryReplace(op, _failing) is { } calls && calls.All(c => OperatorPolicy.BuiltIn.WhyNot(c, HasLibraries) is null))
+            else if (substituter.TryReplace(op, _failing) is { } calls
+                && calls.All(c => OperatorPolicy.BuiltIn.WhyNot(c, HasLibraries) is null))
                 edits.Add(i, new PlanEdit(calls, Note(op, Remedy.Substitute, calls, reason ?? "the table of substitutions wants it")));
             else if (reason is null)
                 continue;

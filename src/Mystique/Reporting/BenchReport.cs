@@ -38,7 +38,8 @@ public static class BenchReport
     public static string ToMarkdown(IReadOnlyList<(string Name, BenchOutcome Outcome)> outcomes, IReadOnlyList<(string From, string To)> changes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# Fidelity\n\nMade by {MarkdownText.Code(command)} on {MarkdownText.Escape(host.Processor)}, {host.Processors} processors, {MarkdownText.Escape(host.OperatingSystem)}; {rounds} rounds, in each of which two processes of the original, the replay flat out, and the replay at the original's pace have a turn. Errors are medians of the rounds' own errors, each of medians, relative to the original; \"original again\" is the error of the original's second process, as if it were a replay of the first. At the original's pace, replays wait between operators for what they lack of its time; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one time. Operators are named by one watched iteration of either side, with the machine's noise in it.\n\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"# Fidelity\n\nMade by {MarkdownText.Code(command)} on {MarkdownText.Escape(host.Processor)}, {host.Processors} processors, {MarkdownText.Escape(host.OperatingSystem)}; {rounds} rounds, in each of which two processes of the original, the replay flat out, and the replay at the original's pace have a turn. Errors are medians of the rounds' own errors, each of medians, relative to the original; \"original again\" is the error of the original's second process, as if it were a replay of the first. At the original's pace, replays wait between operators for what they lack of its time; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one time. Operators are named by one watched iteration of either side, with the machine's noise in it.\n\n");
         text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (var (name, outcome) in outcomes)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, outcome).Select(MarkdownText.Escape))} |\n");
@@ -49,7 +50,8 @@ public static class BenchReport
         foreach (var (name, outcome) in outcomes)
         {
             var report = outcome.Report;
-            text.Append(CultureInfo.InvariantCulture, $"\n## {MarkdownText.Escape(name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"\n## {MarkdownText.Escape(name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n");
             foreach (string finding in report.Findings.Take(5))
                 text.Append(CultureInfo.InvariantCulture, $"- {MarkdownText.EscapeLine(finding)}\n");
         }
@@ -69,7 +71,8 @@ public static class BenchReport
         {
             var (a, b) = (outcomes[from], outcomes[to]);
             double change = b.Report.Original.Times.MedianNs / a.Report.Original.Times.MedianNs;
-            text.Append(CultureInfo.InvariantCulture, $"| {MarkdownText.Escape(from)} | {MarkdownText.Escape(to)} | {Figures.Difference(change - 1)} | {Replayed(a.Report.Time!.Error, b.Report.Time!.Error)} | {Replayed(a.FlatOutError, b.FlatOutError)} |\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {MarkdownText.Escape(from)} | {MarkdownText.Escape(to)} | {Figures.Difference(change - 1)} | {Replayed(a.Report.Time!.Error, b.Report.Time!.Error)} | {Replayed(a.FlatOutError, b.FlatOutError)} |\n");
 
             // The two originals were measured at different times; how far each replay is from its own, in turn.
             string Replayed(double errorFrom, double errorTo) => Figures.Difference(change * (1 + errorTo) / (1 + errorFrom) - 1);

@@ -14,7 +14,8 @@ public static class FidelityMarkdown
     public static string Of(FidelityReport report)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"## {MarkdownText.Escape(report.Replay.Name)} against {MarkdownText.Escape(report.Original.Name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"## {MarkdownText.Escape(report.Replay.Name)} against {MarkdownText.Escape(report.Original.Name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n\n");
         Table(text, ["measure", "original", "replay", "difference"], FidelityText.Rows(report).Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
         List(text, "What is wrong", report.Findings);
         var kinds = report.Kinds.Take(MaxKinds).Where(k => k.OriginalNs is not null).ToArray();

@@ -64,7 +64,8 @@ internal sealed class HtmlPage(string title)
     public void Write(Stream stream)
     {
         string data = JsonSerializer.Serialize(new { sections = _sections }, Options);
-        string page = EmbeddedText.Join("html/report.html").Replace("$SCRIPT$", EmbeddedText.Join("html/report.js"), StringComparison.Ordinal)
+        string page = EmbeddedText.Join("html/report.html")
+            .Replace("$SCRIPT$", EmbeddedText.Join("html/report.js"), StringComparison.Ordinal)
             .Replace("$TITLE$", Text(title), StringComparison.Ordinal);
         int at = page.IndexOf("$DATA$", StringComparison.Ordinal);
         int library = page.IndexOf("$ECHARTS$", StringComparison.Ordinal);

@@ -57,7 +57,9 @@ internal static class TraceLinker
         return root;
     }
 
-    /// <summary>Gives each node its parent and its children, these by rising id; in arrays of the right size, for there are millions.</summary>
+    /// <summary>
+    /// Gives each node its parent and its children, these by rising id; in arrays of the right size, for there are millions.
+    /// </summary>
     private static void LinkChildren(List<TraceNode> nodes, int[] parents, int root)
     {
         var counts = new int[nodes.Count];

@@ -94,7 +94,8 @@ internal sealed class TraceParser
             }
             ReadLimits.CheckRest(reader, _window.Data);
             if (!_window.Fill())
-                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(_source) : Problems.TraceNotAnExecutionTrace(_source, "it has no list of nodes");
+                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(_source)
+                    : Problems.TraceNotAnExecutionTrace(_source, "it has no list of nodes");
         }
     }
 

@@ -38,7 +38,8 @@ public class PrintableTextTests
             if (code is >= 0xD800 and < 0xE000)
                 continue;
             string text = char.ConvertFromUtf32(code);
-            bool isHarmful = CharUnicodeInfo.GetUnicodeCategory(code) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
+            bool isHarmful = CharUnicodeInfo.GetUnicodeCategory(code)
+                is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
             string expected = !isHarmful ? text : code < 0x100 ? $"\\x{code:x2}" : $"\\u{code:x4}";
             Assert.Equal(expected, PrintableText.Escape(text));
         }
@@ -48,7 +49,8 @@ public class PrintableTextTests
 
     [Fact]
     public void Escape_Twice_ChangesNothing() =>
-        Texts.Sample(text => PrintableText.Escape(PrintableText.Escape(text)) == PrintableText.Escape(text) && HostileText.Unprintable(PrintableText.Escape(text)).Length == 0);
+        Texts.Sample(text => PrintableText.Escape(PrintableText.Escape(text)) == PrintableText.Escape(text)
+            && HostileText.Unprintable(PrintableText.Escape(text)).Length == 0);
 
     [Fact]
     public void Exception_NameWithLines_ForgesNone()
@@ -64,8 +66,10 @@ public class PrintableTextTests
     {
         var problem = Problems.WorkerDied("t.json", "starting", "it aborted", "0\n1\n2\r\n3\n\u001b[2J\n  way out: x\n");
         Assert.Equal("MYS405: the worker process ended while starting: it aborted\n    1\n    2\n    3\n    \\x1b[2J\n      way out: x\n  where: t.json\n"
-            + "  way out: if it was killed, free memory or select a smaller part of the trace; else report it with this message", problem.Message);
-        Assert.Equal("MYS407: the replay failed while starting: a\n    b", string.Join('\n', Problems.WorkerFailed("t.json", "starting", "a\nb").Message.Split('\n')[..2]));
+            + "  way out: if it was killed, free memory or select a smaller part of the trace; else report it with this message",
+                problem.Message);
+        Assert.Equal("MYS407: the replay failed while starting: a\n    b",
+            string.Join('\n', Problems.WorkerFailed("t.json", "starting", "a\nb").Message.Split('\n')[..2]));
     }
 
     [Fact]
@@ -77,7 +81,8 @@ public class PrintableTextTests
         var read = Problems.OfParts(parts[0], parts[1], parts[2], parts[3], parts[4..], (ExitCode)answer.ExitCode);
         Assert.Equal((problem.Message, problem.ExitCode), (read.Message, read.ExitCode));
         // A worker in Python has no details, but may have lines.
-        Assert.Equal("MYS415: a\n    b\n    c\n  where: d\n  way out: e", Problems.OfParts("MYS415", "a\nb", "d", "e", ["c"], ExitCode.ReplayFailed).Message);
+        Assert.Equal("MYS415: a\n    b\n    c\n  where: d\n  way out: e",
+            Problems.OfParts("MYS415", "a\nb", "d", "e", ["c"], ExitCode.ReplayFailed).Message);
     }
 
     [Fact]

@@ -20,12 +20,15 @@ public sealed partial class OutputFolderTests : IDisposable
 
     private string Outside => Path.Combine(_folder, "outside");
 
-    private static OutputKind Kind(bool goesBesideOthers) => new(Manifest, Earlier, _ => [Manifest], goesBesideOthers, (_, what) => Problems.OutputNotEmpty("out", what));
+    private static OutputKind Kind(bool goesBesideOthers) => new(Manifest, Earlier, _ => [Manifest], goesBesideOthers, (_, what) =>
+        Problems.OutputNotEmpty("out", what));
 
     private static List<string>? Earlier(string target)
     {
         using var document = OutputKind.ReadOwn(Path.Combine(target, Manifest), "test", 1000);
-        return document is null ? null : [Manifest, .. OutputKind.TextsOf(document.RootElement, "files", "name").Where(n => OwnName().IsMatch(n) && !IsBelowLink(target, n))];
+        return document is null ? null
+            : [Manifest, .. OutputKind.TextsOf(document.RootElement, "files", "name").Where(n => OwnName().IsMatch(n)
+            && !IsBelowLink(target, n))];
     }
 
     private static bool IsBelowLink(string target, string name)
@@ -39,7 +42,14 @@ public sealed partial class OutputFolderTests : IDisposable
     /// <summary>Stages an output whose files hold its version.</summary>
     private static void Make(string staged, IEnumerable<string> names, string version)
     {
-        Put(Path.Combine(staged, Manifest), JsonSerializer.Serialize(new { format = "test", version, files = names.Append("../outside/file").Append("notes").Select(name => new { name }) }));
+        Put(Path.Combine(staged, Manifest),
+            JsonSerializer.Serialize(new
+            {
+                format = "test",
+                version,
+                files = names.Append("../outside/file").Append("notes")
+            .Select(name => new { name })
+            }));
         foreach (string name in names)
             Put(Path.Combine(staged, name), version);
     }
@@ -107,7 +117,8 @@ public sealed partial class OutputFolderTests : IDisposable
                     begun.Commit(name =>
                     {
                         // Somebody puts a file into the folder at the worst moment.
-                        if (added is null && random.Next(4) == 0 && names.FirstOrDefault(n => !Path.Exists(Path.Combine(Target, n)) && !output.ContainsKey(n)) is { } free && !IsBelowLink(Target, free))
+                        if (added is null && random.Next(4) == 0 && names.FirstOrDefault(n => !Path.Exists(Path.Combine(Target, n))
+                            && !output.ContainsKey(n)) is { } free && !IsBelowLink(Target, free))
                             Put(Path.Combine(Target, added = free), foreign[free] = "just come");
                         return false;
                     });

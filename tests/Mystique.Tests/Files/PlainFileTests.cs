@@ -104,7 +104,8 @@ public sealed class PlainFileTests : IDisposable
     private static void AssertRefused(string path, string kind)
     {
         var problem = Assert.Throws<MystiqueException>(() => PlainFile.Open(path, orStandardInput: true));
-        Assert.Equal(("MYS124", $"the file is no plain file: it is {kind}", ExitCode.BadInput), (problem.Id, problem.What, problem.ExitCode));
+        Assert.Equal(("MYS124", $"the file is no plain file: it is {kind}", ExitCode.BadInput),
+            (problem.Id, problem.What, problem.ExitCode));
         Assert.Equal("`-` reads standard input: mystique inspect - < FILE", problem.WayOut);
     }
 }

@@ -16,7 +16,8 @@ public class ManifestRulesTests
     public void KindsOfContents_AreThoseOfInitializers()
     {
         using var rules = System.Text.Json.JsonDocument.Parse(ManifestRules.Text);
-        string kinds = rules.RootElement.GetProperty("manifest").GetProperty("storages")[0].GetProperty("init?").GetProperty("kind").GetString()!;
+        string kinds = rules.RootElement.GetProperty("manifest").GetProperty("storages")[0].GetProperty("init?").GetProperty("kind")
+            .GetString()!;
         Assert.Equal(Enum.GetNames<InitializerKind>().Select(n => n.ToLowerInvariant()), kinds.Split(':')[1..]);
     }
 

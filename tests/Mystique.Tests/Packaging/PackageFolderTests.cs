@@ -16,9 +16,17 @@ public sealed class PackageFolderTests : IDisposable
     private string Package => Path.Combine(_folder, "p");
 
     private static BenchmarkPackage With(params string[] kernels) =>
-        Plain with { Plan = Plain.Plan with { KernelSources = kernels.ToImmutableSortedDictionary(k => k, k => $"# {k}", StringComparer.Ordinal) } };
+        Plain with
+        {
+            Plan = Plain.Plan with
+            {
+                KernelSources = kernels.ToImmutableSortedDictionary(k => k, k =>
+            $"# {k}", StringComparer.Ordinal)
+            }
+        };
 
-    private string[] Left => [.. Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(_folder, f)).Order(StringComparer.Ordinal)];
+    private string[] Left => [.. Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories)
+        .Select(f => Path.GetRelativePath(_folder, f)).Order(StringComparer.Ordinal)];
 
     [Fact]
     public void Write_OverAPackage_ReplacesItsFilesAlone()
@@ -27,7 +35,8 @@ public sealed class PackageFolderTests : IDisposable
         File.WriteAllText(Path.Combine(Package, "notes.txt"), "mine");
         File.WriteAllText(Path.Combine(Package, "kernels", "mine.py"), "mine");
         With("two.py", "three.py").Write(Package);
-        Assert.Equal(["p/benchmark.json", "p/kernels/mine.py", "p/kernels/three.py", "p/kernels/two.py", "p/notes.txt", "p/program.pt", "p/run.py"], Left);
+        Assert.Equal(["p/benchmark.json", "p/kernels/mine.py", "p/kernels/three.py", "p/kernels/two.py", "p/notes.txt", "p/program.pt",
+            "p/run.py"], Left);
         Plain.Write(Package);
         Assert.Equal(["p/benchmark.json", "p/kernels/mine.py", "p/notes.txt", "p/program.pt", "p/run.py"], Left);
         Assert.Equal("mine", File.ReadAllText(Path.Combine(Package, "kernels", "mine.py")));
@@ -60,7 +69,8 @@ public sealed class PackageFolderTests : IDisposable
         string manifest = Path.Combine(Package, "benchmark.json");
         File.WriteAllText(Path.Combine(_folder, "thesis.txt"), "mine");
         File.WriteAllText(Path.Combine(Package, "notes.txt"), "mine");
-        File.WriteAllText(manifest, """{"format": "mystique-benchmark", "kernels": [{"file": "../notes.txt"}, {"file": "../../thesis.txt"}, {"file": ".."}, {"file": ""}, {"file": 1}, 7]}""");
+        File.WriteAllText(manifest,
+            """{"format": "mystique-benchmark", "kernels": [{"file": "../notes.txt"}, {"file": "../../thesis.txt"}, {"file": ".."}, {"file": ""}, {"file": 1}, 7]}""");
         Plain.Write(Package);
         Assert.Equal(["p/benchmark.json", "p/notes.txt", "p/program.pt", "p/run.py", "thesis.txt"], Left);
     }

@@ -25,7 +25,8 @@ public class ProgramGeneratorTests
         .Operator(8, "aten::item(Tensor self) -> Scalar", [Tensor(50, 51, [])], [1.0])
         .Operator(9, "aten::equal(Tensor self, Tensor other) -> bool", [T(10, 4), T(12, 4)], [true])
         .Operator(10, "aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", [T(40, 4, 4), -1, false], [T(60, 4), Tensor(62, 63, [4], "long int")])
-        .Operator(11, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor", [T(60, 4), new("\"tanh\"", "[]", "String", "[]")], [T(64, 4)])
+        .Operator(11, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor", [T(60, 4), new("\"tanh\"", "[]", "String", "[]")],
+            [T(64, 4)])
         .Operator(12, "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", [T(64, 4), new("\"-inf\"", "[]", "Double", "[]"), 3], [T(66, 4)])
         .Operator(13, "aten::detach(Tensor(a) self) -> Tensor(a)", [T(12, 4)], [Tensor(70, 13, [4])])
         .Operator(14, "aten::mul_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)", [T(12, 4), 0.0000125], [T(12, 4)])

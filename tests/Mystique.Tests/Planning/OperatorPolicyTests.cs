@@ -54,14 +54,16 @@ public class OperatorPolicyTests
     [InlineData("", false)]
     [InlineData("sum", false)]
     public void WhyNot_Texts_AreWordsOfTheirArgument(string text, bool runs) => Assert.Equal(runs,
-        WhyNot("aten::div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", false, null, null, new StringValue(text)) is null);
+        WhyNot("aten::div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", false, null, null,
+            new StringValue(text)) is null);
 
     [Theory]
     [InlineData("bij,bjk->bik", true)]
     [InlineData("...i, j -> ...ij", true)]
     [InlineData("/tmp/x", false)]
     public void WhyNot_Equations_HaveTheirForm(string text, bool runs) =>
-        Assert.Equal(runs, WhyNot("aten::einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor", false, new StringValue(text)) is null);
+        Assert.Equal(runs, WhyNot("aten::einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor", false,
+            new StringValue(text)) is null);
 
     /// <summary>A text in the place of something else is none that anybody looked at.</summary>
     [Fact]
@@ -81,7 +83,8 @@ public class OperatorPolicyTests
         var plan = PlanOf.Trace(trace);
         Assert.Single(plan.Operators); // A library may have it: that is known only where one is loaded.
         var fit = new TargetFit(new FixedPlanSource(plan), new PlanningOptions(), names => names.Contains("mine::write")
-            ? ImmutableDictionary<string, string>.Empty.Add("mine::write", target) : ImmutableDictionary<string, string>.Empty, () => "the target")
+            ? ImmutableDictionary<string, string>.Empty.Add("mine::write", target) : ImmutableDictionary<string, string>.Empty, () =>
+                "the target")
         { HasLibraries = true };
         fit.FitSchemas();
         Assert.Equal(isForbidden, fit.Plan.Operators.IsEmpty);
@@ -90,10 +93,12 @@ public class OperatorPolicyTests
     [Fact]
     public void Fit_RowsOfAPackage_CallNothingThatIsNotAllowed()
     {
-        var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
         var options = new PlanningOptions { Substitutions = SubstitutionTable.Read("aten::relu:\n    out0 = aten::load_file(self, \"/tmp/x\")\n", "rows", null) };
         var schemas = new Dictionary<string, string> { ["aten::load_file"] = "aten::load_file(Tensor self, str filename) -> Tensor" };
-        var fit = new TargetFit(new FixedPlanSource(plan), options, names => schemas.Where(s => names.Contains(s.Key)).ToDictionary(), () => "the target");
+        var fit = new TargetFit(new FixedPlanSource(plan), options, names => schemas.Where(s => names.Contains(s.Key))
+            .ToDictionary(), () => "the target");
         fit.FitSchemas();
         Assert.Empty(fit.Plan.Operators);
         Assert.Equal(Remedy.StandIn, Assert.Single(fit.Plan.Replaced).Remedy);

@@ -55,7 +55,8 @@ public class MarkdownTextTests
     /// <summary>Whatever could be markup has a backslash of its own before it.</summary>
     [Fact]
     public void Escape_AnyText_HasNoMarkup() =>
-        Gen.OneOf(Gen.Char[" !#$&'()*+-./:;<=>?@[]\\^_`{|}~aw1\n"], Gen.Char).Array[0, 20].Select(c => new string(c)).Sample(text => AssertInert(MarkdownText.EscapeLine(text)), iter: 20_000);
+        Gen.OneOf(Gen.Char[" !#$&'()*+-./:;<=>?@[]\\^_`{|}~aw1\n"], Gen.Char).Array[0, 20].Select(c => new string(c))
+            .Sample(text => AssertInert(MarkdownText.EscapeLine(text)), iter: 20_000);
 
     private static void AssertInert(string markdown)
     {
@@ -65,7 +66,8 @@ public class MarkdownTextTests
             if (markdown[i] == '\\')
                 i++; // The next has its backslash.
             else
-                Assert.False(markdown[i] is '<' or '>' or '`' or '|' or '[' or ']' or '*' or '~' or '$' || markdown[i] == '_' && (i == 0 || !char.IsLetterOrDigit(markdown[i - 1]) && markdown[i - 1] != '_'), markdown);
+                Assert.False(markdown[i] is '<' or '>' or '`' or '|' or '[' or ']' or '*' or '~' or '$' || markdown[i] == '_'
+                    && (i == 0 || !char.IsLetterOrDigit(markdown[i - 1]) && markdown[i - 1] != '_'), markdown);
         }
         Assert.DoesNotMatch("&(?!amp;|lt;|gt;)|://|^#|^[-+]( |$)|^[0-9]+[.)]( |$)", markdown);
         Assert.False(markdown.EndsWith('\\') && !markdown.EndsWith("\\\\", StringComparison.Ordinal), markdown);
@@ -76,8 +78,10 @@ public class MarkdownTextTests
     public void Coverage_HostileNames_KeepItsStructure(string name)
     {
         static string Of(string name) => CoverageReport.ToMarkdown(
-            [new CoverageRow(name, new OperatorClasses(1, 0, 0, 0, 0, 1), true, 0, 1, 1, [new ReplacedKind(name, Remedy.Missing, name, name, 1)], 0, [name])],
-            new EngineInfo("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", name), name, 2), Host with { Processor = name }, 1, $"mystique coverage {name}");
+            [new CoverageRow(name, new OperatorClasses(1, 0, 0, 0, 0, 1), true, 0, 1, 1,
+                [new ReplacedKind(name, Remedy.Missing, name, name, 1)], 0, [name])],
+            new EngineInfo("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", name), name, 2),
+                Host with { Processor = name }, 1, $"mystique coverage {name}");
         AssertAlike(Of("x"), Of(name));
     }
 
@@ -86,7 +90,9 @@ public class MarkdownTextTests
     public void FidelityAndBench_HostileNames_KeepTheirStructure(string name)
     {
         AssertAlike(FidelityMarkdown.Of(Report("x")), FidelityMarkdown.Of(Report(name)));
-        static string Bench(string name) => BenchReport.ToMarkdown([(name, new BenchOutcome(Report(name), 0)), ("other", new BenchOutcome(Report("x"), 0))], [(name, "other")], [(name, name)], Host with { Processor = name, OperatingSystem = name }, 3, $"mystique bench {name}");
+        static string Bench(string name) =>
+            BenchReport.ToMarkdown([(name, new BenchOutcome(Report(name), 0)), ("other", new BenchOutcome(Report("x"), 0))],
+            [(name, "other")], [(name, name)], Host with { Processor = name, OperatingSystem = name }, 3, $"mystique bench {name}");
         AssertAlike(Bench("x"), Bench(name));
     }
 
@@ -125,7 +131,8 @@ public class MarkdownTextTests
             Provenance = [("host", name), ("torch", name)],
             Times = new SampleStatistics([.. times.SamplesNs.Select(t => (long)(t * factor))]),
             WatchedNs = 1_000_000,
-            Kinds = ImmutableSortedDictionary<string, ComparedKind>.Empty.Add(name, new ComparedKind(factor > 1 ? 2 : 1, 900_000 * factor, 0)),
+            Kinds = ImmutableSortedDictionary<string, ComparedKind>.Empty.Add(name, new ComparedKind(factor > 1 ? 2
+                : 1, 900_000 * factor, 0)),
             Timeline = [new TimelineSpan(name, 0, 1000, 3, name)],
         };
         return FidelityComparer.Compare(Run(1), Run(1.5) with
@@ -150,10 +157,12 @@ public class MarkdownTextTests
             }
             bool hasCode = b.StartsWith("Made by", StringComparison.Ordinal);
             Assert.True(hasCode || CellsOf(a) == CellsOf(b), b);
-            string start = a[..Math.Max(0, a.IndexOf('x', StringComparison.Ordinal) is var x and >= 0 ? Math.Min(x, 2) : Math.Min(2, a.Length))];
+            string start = a[..Math.Max(0, a.IndexOf('x', StringComparison.Ordinal) is var x and >= 0 ? Math.Min(x, 2)
+                : Math.Min(2, a.Length))];
             Assert.StartsWith(start, b, StringComparison.Ordinal);
             if (!hasCode)
-                AssertInert(b.StartsWith("| ", StringComparison.Ordinal) ? "x" + b.Trim('|').Replace(" | ", " ", StringComparison.Ordinal) : "x" + b.TrimStart('#', '-', ' '));
+                AssertInert(b.StartsWith("| ", StringComparison.Ordinal)
+                    ? "x" + b.Trim('|').Replace(" | ", " ", StringComparison.Ordinal) : "x" + b.TrimStart('#', '-', ' '));
         }
     }
 

@@ -71,7 +71,8 @@ public sealed class HostileTraceTests : IDisposable
     public void LiteralText_StringWithCodeInIt_IsALiteral()
     {
         var text = new System.Text.StringBuilder();
-        LiteralText.Write(text, SchemaParser.Parse("a::b(str s) -> Tensor").Arguments[0].Type, new StringValue("\")\n    import os\n    x = (\""), []);
+        LiteralText.Write(text, SchemaParser.Parse("a::b(str s) -> Tensor").Arguments[0]
+            .Type, new StringValue("\")\n    import os\n    x = (\""), []);
         Assert.Equal("\"\\x22)\\x0a    import os\\x0a    x = (\\x22\"", text.ToString());
     }
 

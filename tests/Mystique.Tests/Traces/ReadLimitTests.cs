@@ -8,7 +8,9 @@ using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Traces;
 
-/// <summary>Each limit of <see cref="ReadLimits"/>: what is within is read, what is beyond is refused, for traces and profiles alike.</summary>
+/// <summary>
+/// Each limit of <see cref="ReadLimits"/>: what is within is read, what is beyond is refused, for traces and profiles alike.
+/// </summary>
 public sealed class ReadLimitTests : IDisposable
 {
     private const int Mebi = 1 << 20;
@@ -52,14 +54,17 @@ public sealed class ReadLimitTests : IDisposable
     public void Read_HeaderField_UpTo16Megabytes()
     {
         AssertTooLarge("the limit is 16 MB", () => Read($"{{\"x\": \"{new string('x', 17 * Mebi)}\", {Trace()[1..]}"));
-        AssertTooLarge("the limit is 32 MB", () => Read($"{{\"x\": [{string.Concat(Enumerable.Repeat("\"" + new string('x', Mebi) + "\",", 33))}1], {Trace()[1..]}"));
-        Assert.Single(Read($"{{\"x\": \"{new string('x', 15 * Mebi)}\", {Trace("{}")[1..].Replace(",{}", "", StringComparison.Ordinal)}").Nodes);
+        AssertTooLarge("the limit is 32 MB", () =>
+            Read($"{{\"x\": [{string.Concat(Enumerable.Repeat("\"" + new string('x', Mebi) + "\",", 33))}1], {Trace()[1..]}"));
+        Assert.Single(Read($"{{\"x\": \"{new string('x', 15 * Mebi)}\", {Trace("{}")[1..].Replace(",{}", "", StringComparison.Ordinal)}")
+            .Nodes);
     }
 
     [Fact]
     public void Read_Node_UpTo32Megabytes()
     {
-        static string Of(int megabytes) => Trace(Node($"\"nobody_knows\": [{string.Concat(Enumerable.Repeat("\"" + new string('x', Mebi) + "\",", megabytes))}1]"));
+        static string Of(int megabytes) =>
+            Trace(Node($"\"nobody_knows\": [{string.Concat(Enumerable.Repeat("\"" + new string('x', Mebi) + "\",", megabytes))}1]"));
         Assert.Equal(2, Read(Of(30)).Nodes.Length);
         AssertTooLarge("a node, an event or the header is too long, the limit is 32 MB", () => Read(Of(33)));
     }
@@ -77,7 +82,8 @@ public sealed class ReadLimitTests : IDisposable
     [Fact]
     public void Read_ElementsOfANode_UpToAMillion()
     {
-        static string Of(int count) => Trace(Node($"\"inputs\": {{\"values\": [[{string.Join(',', Enumerable.Repeat(7, count))}]], \"shapes\": [[]], \"types\": [\"GenericList[Int]\"]}}"));
+        static string Of(int count) =>
+            Trace(Node($"\"inputs\": {{\"values\": [[{string.Join(',', Enumerable.Repeat(7, count))}]], \"shapes\": [[]], \"types\": [\"GenericList[Int]\"]}}"));
         Assert.Equal(1_000_000, ((IntListValue)Read(Of(1_000_000)).Nodes[1].Inputs[0]).Items.Length);
         AssertTooLarge("the lists of a node are too long, the limit is 1,048,576 elements", () => Read(Of(1 << 20)));
     }
@@ -92,7 +98,8 @@ public sealed class ReadLimitTests : IDisposable
 
     [Fact]
     public void Read_DamagedNodes_UpTo100Thousand() =>
-        AssertTooLarge("too many of its nodes are damaged, the limit is 100,000", () => Read(Header + string.Concat(Enumerable.Repeat("{\"id\":}\n", 100_002)) + "]}"));
+        AssertTooLarge("too many of its nodes are damaged, the limit is 100,000", () =>
+            Read(Header + string.Concat(Enumerable.Repeat("{\"id\":}\n", 100_002)) + "]}"));
 
     [Fact]
     public void Read_TinyNodes_AreBoundedByTheirMemory() =>
@@ -103,10 +110,13 @@ public sealed class ReadLimitTests : IDisposable
     [InlineData("\"op_schema\": \"a::b(LONG) -> ()\"", "A a,", 70_000, "its operator schema does not parse")]
     [InlineData("\"op_schema\": \"a::b(ALONG a) -> ()\"", "[]", 1_000, "a type that nests less deeply")]
     [InlineData("\"op_schema\": \"a::b(ALONG a) -> ()\"", "?", 1_000, "a type that nests less deeply")]
-    [InlineData("\"inputs\": {\"values\": [[]], \"shapes\": [[]], \"types\": [\"GenericList[LONG]\"]}", "Int,", 1_100_000, "a type of 1100")]
+    [InlineData("\"inputs\": {\"values\": [[]], \"shapes\": [[]], \"types\": [\"GenericList[LONG]\"]}", "Int,", 1_100_000,
+        "a type of 1100")]
     public void Read_SchemaOrTypeThatIsAbsurd_IsRefused(string field, string part, int length, string what)
     {
-        var problem = Assert.Throws<MystiqueException>(() => Read(Trace(Node(field.Replace("LONG", string.Concat(Enumerable.Repeat(part, length / part.Length)), StringComparison.Ordinal)))));
+        var problem = Assert.Throws<MystiqueException>(() =>
+            Read(Trace(Node(field.Replace("LONG", string.Concat(Enumerable.Repeat(part, length / part.Length)),
+            StringComparison.Ordinal)))));
         Assert.Equal("MYS112", problem.Id);
         Assert.Contains(what, problem.What);
     }
@@ -136,7 +146,8 @@ public sealed class ReadLimitTests : IDisposable
         var large = new TraceText.Value("[5,105,0,576460752303423488,4,\"cpu\"]", "[1]", "Tensor(float)", "[1]");
         trace.Operator(3, "aten::cat(Tensor[] tensors, int dim=0) -> Tensor", [List(large, large), 0], []);
         trace.Read();
-        Assert.Equal("MYS112", Assert.Throws<MystiqueException>(() => trace.Operator(4, "aten::relu(Tensor self) -> Tensor", [large], []).Read()).Id);
+        Assert.Equal("MYS112", Assert.Throws<MystiqueException>(() => trace.Operator(4, "aten::relu(Tensor self) -> Tensor", [large], [])
+            .Read()).Id);
     }
 
     [Fact]
@@ -158,14 +169,17 @@ public sealed class ReadLimitTests : IDisposable
     [InlineData("[{\"ph\": \"X\", \"args\": {\"Call stack\": \"LONG\"}}]")]
     [InlineData("{\"x\": \"LONG\", \"traceEvents\": []}")]
     public void ReadProfile_String_UpTo16Megabytes(string text) =>
-        AssertTooLarge("too long, the limit is 16 MB", () => ReadProfile(text.Replace("LONG", new string('x', 17 * Mebi), StringComparison.Ordinal)));
+        AssertTooLarge("too long, the limit is 16 MB", () =>
+            ReadProfile(text.Replace("LONG", new string('x', 17 * Mebi), StringComparison.Ordinal)));
 
     [Fact]
     public void ReadProfile_DepthAndMemory_AreBounded()
     {
         AssertTooLarge("too deeply, the limit is 64 levels", () => ReadProfile($"[{{\"args\": {{\"x\": {new string('[', 1000)}"));
-        AssertTooLarge("would take too much memory", () => ReadProfile($"[{string.Join(',', Enumerable.Repeat("{\"ph\":\"X\",\"cat\":\"cpu_op\"}", 600_000))}]"));
-        AssertTooLarge("would take too much memory", () => ReadProfile($"[{string.Join(',', Enumerable.Repeat("{\"name\":\"[memory]\",\"args\":{\"Bytes\":1}}", 2_700_000))}]"));
+        AssertTooLarge("would take too much memory", () =>
+            ReadProfile($"[{string.Join(',', Enumerable.Repeat("{\"ph\":\"X\",\"cat\":\"cpu_op\"}", 600_000))}]"));
+        AssertTooLarge("would take too much memory", () =>
+            ReadProfile($"[{string.Join(',', Enumerable.Repeat("{\"name\":\"[memory]\",\"args\":{\"Bytes\":1}}", 2_700_000))}]"));
         var profile = ReadProfile($"{{\"distributedInfo\": {{\"x\": [{string.Join(',', Enumerable.Repeat(0, 3_000_000))}], \"rank\": 1, \"world_size\": 2}}, \"traceEvents\": []}}");
         Assert.Equal((1, 2), profile.Distributed);
     }

@@ -37,7 +37,8 @@ public sealed class ReadMemoryTests
         "\"inputs\":{\"values\":[[#,#,0,4,4,\"cpu\"]],\"shapes\":[[#,1]],\"types\":[\"Tensor(float)\"],\"strides\":[[1,#]]}",
     ];
 
-    private static readonly Gen<(int Template, int Length)[]> Kinds = Gen.Select(Gen.Int[0, Templates.Length - 1], Gen.Int[0, 400]).Array[1, 4];
+    private static readonly Gen<(int Template, int Length)[]> Kinds = Gen.Select(Gen.Int[0, Templates.Length - 1], Gen.Int[0, 400])
+        .Array[1, 4];
 
     [Fact]
     public void Read_RandomShapes_TakeNoMoreThanTwiceTheTextAndTheFloor() =>
@@ -63,7 +64,8 @@ public sealed class ReadMemoryTests
 
     private static byte[] Text((int Template, int Length)[] kinds)
     {
-        var text = new StringBuilder("{\"schema\":\"1.1.1-chakra.0.0.4\",\"nodes\":[{\"id\":1,\"name\":\"a\",\"parent\":1}", TextBytes + (1 << 20));
+        var text = new StringBuilder("{\"schema\":\"1.1.1-chakra.0.0.4\",\"nodes\":[{\"id\":1,\"name\":\"a\",\"parent\":1}",
+            TextBytes + (1 << 20));
         for (int id = 2; text.Length < TextBytes; id++)
         {
             var (template, length) = kinds[id % kinds.Length];
@@ -71,7 +73,8 @@ public sealed class ReadMemoryTests
             string repeat = string.Join(',', Enumerable.Repeat("[]", length));
             text.Append(CultureInfo.InvariantCulture, $",{{\"id\":{id},\"name\":\"a\",\"parent\":1,{Templates[template]
                 .Replace("#", number, StringComparison.Ordinal).Replace("TEXT", new string('x', length), StringComparison.Ordinal)
-                .Replace(template == 7 ? "REPEAT" : "NONE", repeat, StringComparison.Ordinal).Replace("REPEAT", string.Join(',', Enumerable.Repeat('0', length + 1)), StringComparison.Ordinal)
+                .Replace(template == 7 ? "REPEAT" : "NONE", repeat, StringComparison.Ordinal)
+                    .Replace("REPEAT", string.Join(',', Enumerable.Repeat('0', length + 1)), StringComparison.Ordinal)
                 .Replace("NAMES", string.Join(',', Enumerable.Repeat("\"X\"", length)), StringComparison.Ordinal)}}}");
         }
         return Encoding.UTF8.GetBytes(text.Append("]}").ToString());
@@ -91,7 +94,8 @@ public sealed class ReadMemoryTests
         }
         stream.Measure();
         GC.KeepAlive(trace);
-        Assert.True(stream.WorstExcess <= FloorBytes + SlackBytes, $"{stream.WorstExcess:N0} bytes more than twice what was read: {Encoding.UTF8.GetString(text.AsSpan(0, 400))}");
+        Assert.True(stream.WorstExcess <= FloorBytes + SlackBytes,
+            $"{stream.WorstExcess:N0} bytes more than twice what was read: {Encoding.UTF8.GetString(text.AsSpan(0, 400))}");
     }
 
     private sealed class MeasuringStream(byte[] bytes) : MemoryStream(bytes)

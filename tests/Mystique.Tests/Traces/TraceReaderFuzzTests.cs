@@ -60,7 +60,9 @@ public class TraceReaderFuzzTests
     [Fact]
     public void Read_SplicedTokens_EndsInATraceOrAMessage()
     {
-        string[] tokens = ["{", "}", "[", "]", ",", ":", "\"", "\"id\": 3", "\"name\":", "\"nodes\": [", "\"ctrl_deps\": 2", "\"values\": [", "-1", "1e999", "99999999999999999999", "4611686018427387904", "9223372036854775807", "-9223372036854775808", "null", "true", "\\u0000", "\"Tensor(float)\"", "\"GenericList[Int]\"", "\n    {\n      \"id\": 4,"];
+        string[] tokens = ["{", "}", "[", "]", ",", ":", "\"", "\"id\": 3", "\"name\":", "\"nodes\": [", "\"ctrl_deps\": 2",
+            "\"values\": [", "-1", "1e999", "99999999999999999999", "4611686018427387904", "9223372036854775807", "-9223372036854775808",
+            "null", "true", "\\u0000", "\"Tensor(float)\"", "\"GenericList[Int]\"", "\n    {\n      \"id\": 4,"];
         string valid = Encoding.UTF8.GetString(Valid);
         Gen.Select(Gen.Int[0, valid.Length - 1], Gen.Int[0, tokens.Length - 1]).Array[1, 4].Sample(splices =>
         {
