@@ -207,6 +207,20 @@ public sealed class PythonEngineTests : IDisposable
         Assert.False(File.Exists(File_("r.json")));
     }
 
+    /// <summary>A package's files can be anything on the disk of somebody who unpacked it: what is no plain file is not waited for.</summary>
+    [Theory]
+    [InlineData("benchmark.json")]
+    [InlineData("program.pt")]
+    public void PackageWithAPipe_IsRefusedByBoth(string name)
+    {
+        string package = Package(TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
+        string file = Path.Combine(package, name);
+        File.Delete(file);
+        System.Diagnostics.Process.Start("mkfifo", [file]).WaitForExit();
+        RunPackage(package).AssertFailed(2, "MYS124");
+        CommandLine.Run("run", package).AssertFailed(2, "MYS124");
+    }
+
     /// <summary>Whatever a package says reaches the terminal as text.</summary>
     [Fact]
     public void RunPy_HostileTexts_AreEscaped()

@@ -86,8 +86,10 @@ class Package:
 def read_plain(path):
     """The bytes of a plain file, which a folder of somebody else's may not have in its place."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise Problem("MYS306", "the package cannot be read: it is no plain file", path, "copy the package again as a whole")
+        mode = os.stat(path).st_mode
+        kind = "a pipe" if stat.S_ISFIFO(mode) else "a device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "a socket" if stat.S_ISSOCK(mode) else None
+        if kind:
+            raise Problem("MYS124", f"the file is no plain file: it is {kind}", path, "copy what it gives into a file, and name that")
         if os.path.getsize(path) > MAX_FILE_BYTES:
             raise Problem("MYS303", "the package's manifest and program disagree: the file is too large to be of a package", path,
                           "generate the package again, or copy it again as a whole")
