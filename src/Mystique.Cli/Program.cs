@@ -54,6 +54,13 @@ internal static class Program
             Console.Error.WriteLine(exception.Message);
             return (int)exception.ExitCode;
         }
+        catch (IOException exception)
+        {
+            // Files have messages of their own: what is left is standard output, on a disk that is full.
+            Unfinished.WaitIfOver();
+            Console.Error.WriteLine(Problems.OutputUnwritable("standard output", exception).Message);
+            return (int)ExitCode.BadInput;
+        }
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
             Unfinished.WaitIfOver();

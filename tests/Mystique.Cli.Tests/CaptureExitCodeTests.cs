@@ -65,6 +65,17 @@ public sealed class CaptureExitCodeTests : IDisposable
             Assert.Equal("mine\n", File.ReadAllText(Target));
     }
 
+    /// <summary>.NET ignores SIGPIPE; a job must not.</summary>
+    [Fact]
+    public void Capture_JobThatASignalOfAPipeEnds_HasItsExitCode()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs signals");
+        string output = Path.Combine(Directory.CreateTempSubdirectory().FullName, "job");
+        Assert.Equal(141, CommandLine.Run("capture", "-o", output, "--", "/bin/sh", "-c", "kill -PIPE $$").ExitCode);
+        CommandLine.Run("capture", "-o", output, "--", "").AssertFailed(2, "MYS417");
+        Directory.Delete(Path.GetDirectoryName(output)!, recursive: true);
+    }
+
     [Fact]
     public void Job_ThatWritesIntoTheOutput_KeepsBoth()
     {

@@ -200,4 +200,32 @@ public sealed class ErrorTests : IDisposable
     [Fact]
     public void Json_IntoAFolderThatIsNotThere_IsRefused() =>
         CommandLine.Run("inspect", CommandLine.Example("dlrm"), "--json", Path.Combine(_folder, "none", "x.json")).AssertFailed(2, "MYS305");
+
+    [Fact]
+    public void StandardOutput_OnAFullDisk_IsNamed()
+    {
+        Assert.SkipUnless(File.Exists("/dev/full"), "needs /dev/full");
+        foreach (string command in (string[])[$"\"{CommandLine.Executable}\" inspect \"{CommandLine.Example("bilstm")}\"",
+            $"\"{CommandLine.Executable}\" inspect \"{CommandLine.Example("bilstm")}\" --json -"])
+        {
+            var start = new ProcessStartInfo("/bin/sh", ["-c", command + " > /dev/full"])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true
+            };
+            using var process = Process.Start(start)!;
+            string error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            new CommandLine.Result(process.ExitCode, "", error).AssertFailed(2, "MYS305");
+        }
+    }
+
+    [Fact]
+    public void Output_ThatIsTheInput_IsRefused()
+    {
+        string text = TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]).ToString();
+        string path = Write("t.json", text);
+        CommandLine.Run("inspect", path, "--json", path).AssertFailed(2, "MYS305");
+        Assert.Equal(text, File.ReadAllText(path));
+    }
 }

@@ -267,6 +267,8 @@ public sealed class PackageFuzzTests : IDisposable
     {
         if (_random.Next(4) == 0)
             return MutateBytes(archive);
+        if (_random.Next(20) == 0)
+            return WithComment(archive);
         var lines = TorchScriptArchive.ReadCode(archive).Split('\n').ToList();
         for (int count = _random.Next(1, 3); count > 0; count--)
         {
@@ -282,6 +284,24 @@ public sealed class PackageFuzzTests : IDisposable
             }
         }
         return TorchScriptArchive.Write(string.Join('\n', lines));
+    }
+
+    /// <summary>
+    /// A comment behind the last entry of the directory, with sizes that agree: other readers may find a directory in it.
+    /// </summary>
+    private byte[] WithComment(byte[] archive)
+    {
+        byte[] comment = new byte[_random.Next(1, 90)];
+        _random.NextBytes(comment);
+        int end = archive.Length - 22, last = end;
+        while (BinaryPrimitives.ReadUInt32LittleEndian(archive.AsSpan(last)) != 0x02014B50)
+            last--;
+        byte[] longer = [.. archive[..end], .. comment, .. archive[end..]];
+        BinaryPrimitives.WriteUInt16LittleEndian(longer.AsSpan(last + (_random.Next(2) == 0 ? 30 : 32)), (ushort)comment.Length);
+        int size = end + comment.Length + 12;
+        BinaryPrimitives.WriteInt32LittleEndian(longer.AsSpan(size), BinaryPrimitives.ReadInt32LittleEndian(archive.AsSpan(end + 12))
+            + comment.Length);
+        return longer;
     }
 
     private byte[] MutateBytes(byte[] bytes)

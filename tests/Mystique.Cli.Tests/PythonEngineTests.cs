@@ -207,7 +207,9 @@ public sealed class PythonEngineTests : IDisposable
         Assert.False(File.Exists(File_("r.json")));
     }
 
-    /// <summary>A package's files can be anything on the disk of somebody who unpacked it: what is no plain file is not waited for.</summary>
+    /// <summary>
+    /// A package's files can be anything on the disk of somebody who unpacked it: what is no plain file is not waited for.
+    /// </summary>
     [Theory]
     [InlineData("benchmark.json")]
     [InlineData("program.pt")]

@@ -44,6 +44,7 @@ internal static class WorkerProcess
         var command = new Command(Name, "Runs replays for another mystique process; not for people.") { Hidden = true };
         command.SetAction(_ =>
         {
+            Interruption.Prepare();
             GiveWay();
             using var output = new StreamWriter(Console.OpenStandardOutput()) { NewLine = "\n" };
             new WorkerHost(Console.In, output, Open, () => Interruption.EndNow((int)ExitCode.ReplayFailed)).Run();

@@ -86,7 +86,7 @@ public sealed class CaptureFolder
             if (own is null)
                 throw Problems.CaptureTargetNotEmpty(Directory, ReferenceFile);
         OutputFile.Write(file, stream =>
-            stream.Write(Encoding.UTF8.GetBytes(ToJson(Reference with { RunsNs = [.. Reference.RunsNs, .. runsNs] }))));
+            stream.Write(Encoding.UTF8.GetBytes(ToJson(Reference with { RunsNs = [.. Reference.RunsNs, .. runsNs] }))), isOwn: true);
     }
 
     internal static string TraceName(int rank) => string.Create(CultureInfo.InvariantCulture, $"rank-{rank}.et.json.gz");

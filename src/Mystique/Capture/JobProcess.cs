@@ -11,6 +11,8 @@ namespace Mystique.Capture;
 /// </summary>
 internal static partial class JobProcess
 {
+    private const int SigPipe = 13;
+
     // SIGUSR1 and SIGUSR2, by number on Linux, are what Slurm and torchrun's users warn jobs with.
     private static readonly PosixSignal[] Warnings = OperatingSystem.IsLinux() ? [(PosixSignal)10, (PosixSignal)12] : [];
 
@@ -56,15 +58,25 @@ internal static partial class JobProcess
     /// <exception cref="MystiqueException">The program cannot be started (MYS417).</exception>
     public static Process Start(ProcessStartInfo start)
     {
+        // .NET ignores SIGPIPE, and what is ignored stays so in a program that is started: the job would not notice that nobody reads.
+        nint before = OperatingSystem.IsWindows() ? 0 : Signal(SigPipe, 0);
         try
         {
             return Process.Start(start)!;
         }
-        catch (ExternalException exception) // A Win32Exception, on every system.
+        catch (Exception exception) when (exception is ExternalException or InvalidOperationException) // A Win32Exception, on every system.
         {
             throw Problems.JobNotStarted(start.FileName, exception);
         }
+        finally
+        {
+            if (!OperatingSystem.IsWindows())
+                Signal(SigPipe, before);
+        }
     }
+
+    [LibraryImport("libc", EntryPoint = "signal")]
+    private static partial nint Signal(int signal, nint handler);
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int Kill(int process, int signal);

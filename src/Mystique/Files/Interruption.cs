@@ -6,12 +6,13 @@ namespace Mystique.Files;
 /// What happens when a signal ends this process: workers end, what was begun goes (<see cref="Unfinished"/>), and the exit
 /// code is 128 and the signal's number, as shells have it.
 /// </summary>
-internal static partial class Interruption
+internal static class Interruption
 {
     private static readonly PosixSignal[] Signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
     private static readonly Lock Gate = new();
     private static readonly List<PosixSignalRegistration> Registrations = [];
     private static Action<PosixSignal>? _passOn;
+    private static unsafe delegate* unmanaged<int, void> _exit;
 
     /// <summary>From now on, signals end this process as described.</summary>
     public static void Install()
@@ -54,17 +55,25 @@ internal static partial class Interruption
     }
 
     /// <summary>
-    /// Ends this process at once: nothing that still runs in it, libtorch's threads for one, is waited for or cleared up.
+    /// Gets ready to end this process at once (<see cref="EndNow"/>): later, another thread may hold the loader's lock for ever,
+    /// in the middle of loading a library.
     /// </summary>
-    public static void EndNow(int code)
+    public static unsafe void Prepare()
     {
-        if (OperatingSystem.IsWindows())
-            Environment.Exit(code);
-        Exit(code);
+        if (!OperatingSystem.IsWindows() && NativeLibrary.TryLoad("libc.so.6", out nint library)
+            && NativeLibrary.TryGetExport(library, "_exit", out nint exit))
+            _exit = (delegate* unmanaged<int, void>)exit;
     }
 
-    [LibraryImport("libc", EntryPoint = "_exit")]
-    private static partial void Exit(int code);
+    /// <summary>
+    /// Ends this process at once: nothing that still runs in it, libtorch's threads for one, is waited for or cleared up.
+    /// </summary>
+    public static unsafe void EndNow(int code)
+    {
+        if (_exit != null)
+            _exit(code);
+        Environment.Exit(code);
+    }
 
     private sealed class PassingOn : IDisposable
     {

@@ -5,11 +5,19 @@ namespace Mystique.Files;
 /// <summary>An output that is one file: made under a temporary name beside its place, and moved there when it is whole.</summary>
 internal static class OutputFile
 {
-    /// <summary>Writes a file: all of it or nothing. One that is there is replaced; a device or a pipe is written to.</summary>
-    /// <exception cref="MystiqueException">It cannot be written (MYS305).</exception>
-    public static void Write(string file, Action<Stream> write)
+    /// <summary>
+    /// Writes a file: all of it or nothing. One that is there is replaced, and keeps its mode; a link is replaced, and what it
+    /// leads to stays: it can come from a stranger. A device or a pipe is written to.
+    /// </summary>
+    /// <exception cref="MystiqueException">It cannot be written, or is what this command read (MYS305).</exception>
+    /// <param name="file">The file.</param>
+    /// <param name="write">Writes it.</param>
+    /// <param name="isOwn">Whether it is a file of this tool's, which may have been read before.</param>
+    public static void Write(string file, Action<Stream> write, bool isOwn = false)
     {
-        if (IsDevice(file))
+        if (!isOwn)
+            CheckInput(file);
+        if (IsNoFile(file))
         {
             Try(file, () =>
             {
@@ -18,25 +26,39 @@ internal static class OutputFile
             });
             return;
         }
-        using var staging = Unfinished.Beside(file);
+        string target = Path.GetFullPath(file);
+        using var staging = Unfinished.Beside(target);
         Try(file, () =>
         {
             using (var stream = File.Create(staging.Path))
                 write(stream);
-            File.Move(staging.Path, Path.GetFullPath(file), overwrite: true);
+            Replace(staging.Path, target);
         });
     }
 
     /// <summary>Has another program make a file: it gets a temporary name, and what is there then is moved into its place.</summary>
     /// <typeparam name="T">What comes of it beside.</typeparam>
-    /// <exception cref="MystiqueException">It cannot be moved there (MYS305).</exception>
+    /// <exception cref="MystiqueException">It cannot be moved there, or is what this command read (MYS305).</exception>
     public static T Make<T>(string file, Func<string, T> make)
     {
-        if (IsDevice(file))
-            return make(file);
-        using var staging = Unfinished.Beside(file, ".tmp" + Path.GetExtension(file)); // PyTorch packs what ends with .gz.
+        CheckInput(file);
+        string extension = Path.GetExtension(file); // PyTorch packs what ends with .gz.
+        if (IsNoFile(file))
+        {
+            using var folder = Unfinished.TemporaryFolder();
+            string made = Path.Combine(folder.Path, "made" + extension);
+            var outcome = make(made);
+            Write(file, stream =>
+            {
+                using var source = File.OpenRead(made);
+                source.CopyTo(stream);
+            });
+            return outcome;
+        }
+        string target = Path.GetFullPath(file);
+        using var staging = Unfinished.Beside(target, ".tmp" + extension);
         var result = make(staging.Path);
-        Try(file, () => File.Move(staging.Path, Path.GetFullPath(file), overwrite: true));
+        Try(file, () => Replace(staging.Path, target));
         return result;
     }
 
@@ -44,20 +66,34 @@ internal static class OutputFile
     /// <exception cref="MystiqueException">There is no folder for it, or it cannot be written to (MYS305).</exception>
     public static void Check(string file)
     {
-        string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
-        if (!Directory.Exists(folder) || Directory.Exists(file))
+        if (IsNoFile(file))
+            return;
+        string target = Path.GetFullPath(file), folder = Path.GetDirectoryName(target)!;
+        if (!Directory.Exists(folder) || Directory.Exists(target))
         {
-            string why = Directory.Exists(file) ? "it is a folder" : $"there is no folder {folder}";
+            string why = Directory.Exists(target) ? "it is a folder" : $"there is no folder {folder}";
             throw Problems.OutputUnwritable(file, new DirectoryNotFoundException(why));
         }
-        if (IsDevice(file))
-            return;
-        using var probe = Unfinished.Beside(file);
+        using var probe = Unfinished.Beside(target);
         Try(file, () => File.Create(probe.Path).Dispose());
     }
 
-    /// <summary><c>/dev/stdout</c>, <c>/dev/null</c>, <c>/dev/fd/63</c>: nothing that a file could take the place of.</summary>
-    private static bool IsDevice(string file) => Path.GetFullPath(file) is var path
+    /// <summary>What a command read is the user's: no output takes its place.</summary>
+    private static void CheckInput(string file)
+    {
+        if (PlainFile.WasRead(Path.GetFullPath(file)))
+            throw Problems.OutputUnwritable(file, new IOException("it is an input of this command"));
+    }
+
+    private static void Replace(string staged, string target)
+    {
+        if (!OperatingSystem.IsWindows() && File.Exists(target))
+            File.SetUnixFileMode(staged, File.GetUnixFileMode(target));
+        File.Move(staged, target, overwrite: true);
+    }
+
+    /// <summary>A device, a pipe or a socket, <c>/dev/stdout</c>, <c>/dev/fd/63</c>: nothing that a file could take the place of.</summary>
+    private static bool IsNoFile(string file) => PlainFile.KindOf(file) is not null || Path.GetFullPath(file) is var path
         && (path.StartsWith("/dev/", StringComparison.Ordinal) && !path.StartsWith("/dev/shm/", StringComparison.Ordinal)
             || path.StartsWith("/proc/", StringComparison.Ordinal));
 

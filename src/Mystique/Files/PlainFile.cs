@@ -14,6 +14,16 @@ internal static partial class PlainFile
     private const int StatusBytes = 256;
     private const int ModeOffset = 28;
 
+    private static readonly HashSet<string> Read = [];
+
+    /// <summary>Whether this process has opened a file to read it.</summary>
+    /// <param name="path">Its full path.</param>
+    public static bool WasRead(string path)
+    {
+        lock (Read)
+            return Read.Contains(path);
+    }
+
     /// <summary>Opens a file to read it from start to end.</summary>
     /// <param name="path">The file.</param>
     /// <param name="orStandardInput">Whether the command reads standard input where the path is <c>-</c>, for the message.</param>
@@ -24,7 +34,10 @@ internal static partial class PlainFile
     {
         if (KindOf(path) is { } kind)
             throw Problems.NotAPlainFile(path, kind, orStandardInput);
-        return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
+        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
+        lock (Read)
+            Read.Add(Path.GetFullPath(path));
+        return file;
     }
 
     /// <summary>Reads a whole file.</summary>

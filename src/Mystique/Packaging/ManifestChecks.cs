@@ -14,8 +14,15 @@ namespace Mystique.Packaging;
 /// <param name="schemas">Its schemas.</param>
 internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorSchema> schemas)
 {
-    /// <summary>Whole numbers of contents beyond this would not stay whole, or not fit into 64 bits, on their way.</summary>
-    private const double MaxWhole = 1L << 62;
+    /// <summary>Whole numbers of contents: a double tells them apart up to this.</summary>
+    private const double MaxWhole = 1L << 53;
+
+    /// <summary>The largest exponent of Zipf's law.</summary>
+    private const double MaxExponent = 64;
+
+    private const long MaxTensorBytes = 1L << 50;
+
+    private readonly HashSet<int> _made = [];
 
     /// <summary>Holds the manifest to them.</summary>
     /// <exception cref="FormatException">It breaks one; the message says where.</exception>
@@ -25,6 +32,8 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
             CheckStorage(manifest.Storages[i], $"storages[{i}]");
         for (int i = 0; i < manifest.Tensors.Length; i++)
             CheckTensor(manifest.Tensors[i], $"tensors[{i}]");
+        _made.UnionWith(Enumerable.Range(0, manifest.Tensors.Length)
+            .Where(i => manifest.Tensors[i] is { External: true } or { Storage: < 0 }));
         for (int i = 0; i < manifest.Operators.Length; i++)
             CheckOperator(manifest.Operators[i], $"operators[{i}]");
         for (int i = 0; i < manifest.Substitutions.Length; i++)
@@ -40,11 +49,13 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         if (storage.Init is not { } init)
             return;
         bool isFloat = ScalarTypes.TryFromTorchName(init.Dtype, out var type) && type.IsFloating();
-        bool isDrawnFloat = isFloat && init.Kind is "constant" or "uniform" or "dominant";
+        bool isDrawn = isFloat && init.Kind is "uniform" or "dominant"; // In single precision.
+        double largest = Math.Max(Math.Abs(init.Low), Math.Abs(init.High));
         Check(ManifestRules.ElementBytes[init.Dtype] > 0, $"{place}.init.dtype");
-        Check(init.Low <= init.High, $"{place}.init");
-        Check(init.Parameter is >= 0 and <= MaxWhole
-            && (isDrawnFloat || Math.Abs(init.Low) <= MaxWhole && Math.Abs(init.High) <= MaxWhole), $"{place}.init");
+        Check(init.Low <= init.High && init.Parameter >= 0 && init.Parameter <= (init.Kind == "zipf" ? MaxExponent : MaxWhole),
+            $"{place}.init");
+        Check(isFloat && init.Kind == "constant" || largest <= (isDrawn ? float.MaxValue : MaxWhole), $"{place}.init");
+        Check((isFloat || init.Kind != "dominant") && (init.Kind != "zipf" || init.High - init.Low >= 1), $"{place}.init");
         Check(init.Kind == "recorded" ? init.Data?.Length == storage.Bytes : init.Data is null, $"{place}.init.data");
     }
 
@@ -54,6 +65,10 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         Check(tensor.Shape.Length == tensor.Strides.Length, $"{place}.strides");
         if (tensor.Storage < 0)
             return;
+        long size = ManifestRules.ElementBytes[tensor.Dtype];
+        foreach (long count in tensor.Shape)
+            Check((size = TensorLayout.SaturatingMultiply(size, Math.Max(1, count))) <= MaxTensorBytes,
+                $"{place}, which is larger than a tensor is,");
         var storage = manifest.Storages[tensor.Storage];
         long bytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, ManifestRules.ElementBytes[tensor.Dtype]);
         Check(bytes <= storage.Bytes, $"{place}, which reaches beyond its storage,");
@@ -69,6 +84,14 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         Check(op.Kernel is null || manifest.Kernels?.Any(k => k.File == op.Kernel) == true, $"{place}.kernel");
         for (int i = 0; i < op.Args.Length; i++)
             CheckArgument(op.Args[i], schema.Arguments[i].Type, $"{place}.args[{i}]");
+        for (int i = 0; i < op.Outs.Length; i++)
+        {
+            var type = schema.Returns[i].Type;
+            bool isTensor = type.BaseName == "Tensor";
+            Check(isTensor && type.AsList is null ? op.Outs[i].Length == 1 : isTensor || op.Outs[i].All(s => s < 0), $"{place}.outs[{i}]");
+            Check(op.Outs[i].All(s => s < 0 || manifest.Tensors[s].Storage >= 0), $"{place}.outs[{i}]");
+            _made.UnionWith(op.Outs[i]);
+        }
     }
 
     private void CheckArgument(ManifestArgument argument, SchemaType type, string place)
@@ -81,6 +104,7 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         }
         bool isList = type.AsList is not null;
         Check(type.BaseName == "Tensor" && (isList || argument.T!.Value is [>= 0]), place);
+        Check(argument.T!.Value.All(s => s < 0 || _made.Contains(s)), $"{place}, which nothing has made,");
     }
 
     private void CheckSchedule()

@@ -22,7 +22,8 @@ internal static partial class ManifestRules
     /// <summary>Elements of one literal argument, in all of its lists.</summary>
     private const int MaxLiteralElements = 1 << 20;
 
-    private const int MaxLiteralText = 4096;
+    /// <summary>Bytes of a text in a literal, of a schema, and of whatever else has a form.</summary>
+    private const int MaxText = 4096;
 
     private static readonly JsonElement Root = JsonDocument.Parse(Text).RootElement;
 
@@ -157,9 +158,11 @@ internal static partial class ManifestRules
                 break;
             default:
                 string text = TextOf(value, place);
+                if (parts[0] != "base64")
+                    CheckText(text, parts[0] == "text" ? int.Parse(parts[1], CultureInfo.InvariantCulture) : MaxText, place);
                 if (parts[0] == "text")
-                    CheckText(text, int.Parse(parts[1], CultureInfo.InvariantCulture), place);
-                else if (!(parts[0] == "one" ? parts.AsSpan(1).Contains(text) : parts[0] == "dtype" ? ElementBytes.ContainsKey(text)
+                    break;
+                if (!(parts[0] == "one" ? parts.AsSpan(1).Contains(text) : parts[0] == "dtype" ? ElementBytes.ContainsKey(text)
                     : word[0] == '=' ? text == word[1..] : Patterns[word].IsMatch(text)))
                     throw Broken(place, $"it is no {(word[0] == '=' ? word[1..] : parts[0])}");
                 break;
@@ -179,7 +182,7 @@ internal static partial class ManifestRules
             case JsonValueKind.True or JsonValueKind.False:
                 break;
             case JsonValueKind.String:
-                CheckText(TextOf(value, place), MaxLiteralText, place);
+                CheckText(TextOf(value, place), MaxText, place);
                 break;
             case JsonValueKind.Array:
                 foreach (var item in value.EnumerateArray())

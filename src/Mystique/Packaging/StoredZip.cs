@@ -40,7 +40,10 @@ internal static class StoredZip
                 throw Damaged("its directory is cut short");
             int header = (int)at;
             int nameLength = UShort(data, header + 28);
-            at += DirectoryHeaderBytes + nameLength + UShort(data, header + 30) + UShort(data, header + 32);
+            at += DirectoryHeaderBytes + nameLength;
+            // Room for anything: another reader may find a directory of its own in it (zip64's locator, for one).
+            if (UShort(data, header + 30) != 0 || UShort(data, header + 32) != 0)
+                throw Damaged("an entry has an extra field or a comment");
             if (at > end || UInt(data, header + 42) != next)
                 throw Damaged("its entries do not lie one behind the other");
             var name = data.Slice(header + DirectoryHeaderBytes, nameLength);
@@ -62,12 +65,12 @@ internal static class StoredZip
         if (next + LocalHeaderBytes > limit || UInt(data, (int)next) != LocalHeader)
             throw Damaged("an entry is not where its directory says");
         int local = (int)next;
-        long start = next + LocalHeaderBytes + UShort(data, local + 26) + UShort(data, local + 28);
+        long start = next + LocalHeaderBytes + UShort(data, local + 26);
         long size = UInt(data, header + 20);
         // Flags, method, checksum and both sizes are the same in both headers; the first has them from byte 6, the other from 8.
         bool agrees = data.Slice(local + 6, 4).SequenceEqual(data.Slice(header + 8, 4))
             && data.Slice(local + 14, 12).SequenceEqual(data.Slice(header + 16, 12));
-        if (!agrees || (UShort(data, header + 8) & ~NamesAreUtf8) != 0 || UShort(data, header + 10) != 0
+        if (!agrees || UShort(data, local + 28) != 0 || (UShort(data, header + 8) & ~NamesAreUtf8) != 0 || UShort(data, header + 10) != 0
             || UInt(data, header + 24) != size || start + size > limit
             || !data.Slice(local + LocalHeaderBytes, Math.Min(UShort(data, local + 26), data.Length - local - LocalHeaderBytes))
                 .SequenceEqual(name))

@@ -19,6 +19,9 @@ internal sealed class RecordedValues
     /// <summary>The most of a file that is taken over; larger tensors get their range alone.</summary>
     private const long MaxBytes = 16 << 20;
 
+    /// <summary>Beyond this a double does not tell whole numbers apart; hashes of 64 bits are drawn from what is within.</summary>
+    private const long MaxWhole = 1L << 53;
+
     private readonly Dictionary<long, ImmutableArray<(int Input, long Low, long High)>> _ranges = [];
     private readonly ResourceFolder? _folder;
 
@@ -84,7 +87,8 @@ internal sealed class RecordedValues
             return new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = data };
         foreach (var range in _ranges.TryGetValue(op.NodeId, out var ranges) ? ranges : [])
             if (range.Input == input)
-                return new Initializer(InitializerKind.Uniform, tensor.Type, range.Low, (double)range.High + 1);
+                return new Initializer(InitializerKind.Uniform, tensor.Type, Math.Clamp(range.Low, -MaxWhole, MaxWhole - 1),
+                    Math.Clamp(range.High, -MaxWhole, MaxWhole - 1) + 1);
         return null;
     }
 

@@ -58,6 +58,25 @@ public sealed class PackageErrorTests : IDisposable
         Assert.EndsWith(BenchmarkPackage.ProgramFile, exception.Where, StringComparison.Ordinal);
     }
 
+    /// <summary>
+    /// What may hold anything may hold another directory: PyTorch's reader takes the one that a zip64 locator names, which can lie
+    /// in the comment of the last entry.
+    /// </summary>
+    [Theory]
+    [InlineData(30)]
+    [InlineData(32)]
+    public void StoredZip_ExtraFieldOrComment_IsRefused(int field)
+    {
+        byte[] archive = File.ReadAllBytes(Program);
+        int end = archive.Length - 22, last = archive.AsSpan().LastIndexOf("PK\u0001\u0002"u8);
+        byte[] longer = [.. archive[..end], .. new byte[20], .. archive[end..]];
+        longer[last + field] = 20;
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(longer.AsSpan(end + 32),
+            System.Buffers.Binary.BinaryPrimitives.ReadInt32LittleEndian(archive.AsSpan(end + 12)) + 20);
+        Assert.Equal(4, StoredZip.Read(archive).Count);
+        Assert.Contains("extra field or a comment", Assert.Throws<InvalidDataException>(() => StoredZip.Read(longer)).Message);
+    }
+
     [Fact]
     public void Read_ProgramThatIsNoArchive_Disagrees()
     {

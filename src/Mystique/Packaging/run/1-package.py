@@ -16,6 +16,7 @@ import os
 import platform
 import queue
 import re
+import shutil
 import signal
 import stat
 import struct
@@ -24,6 +25,7 @@ import tempfile
 import threading
 import time
 import unicodedata
+import zipfile
 
 FORMAT_VERSION = 2
 RESULT_VERSION = 3
@@ -137,7 +139,7 @@ def read_package(manifest, program, path, program_path):
     forbidden = why_not_program(code, m, schemas)
     if forbidden:
         raise forbidden_problem(forbidden, program_path)
-    return m, schemas, program
+    return m, schemas, code
 
 
 def forbidden_problem(why, path):

@@ -14,6 +14,16 @@ def code_of(archive):
     return entries["benchmark/code/__torch__.py"].decode("ascii")
 
 
+def archive_of(code):
+    """A new archive of a program's text, to be loaded: what was looked through, and nothing else."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in (("data.pkl", PICKLED_STATE), ("code/__torch__.py", code), ("constants.pkl", PICKLED_CONSTANTS), ("version", ARCHIVE_VERSION)):
+            archive.writestr("benchmark/" + name, content)
+    data.seek(0)
+    return data
+
+
 def stored_entries(archive):
     """The entries of a zip file that can be read in one way only: stored, one behind the other, the directory right behind them (APPNOTE.TXT, 4.3)."""
     end = len(archive) - 22
@@ -29,13 +39,15 @@ def stored_entries(archive):
         flags, method = struct.unpack_from("<HH", archive, at + 8)
         packed, unpacked, name_length, extra, note = struct.unpack_from("<IIHHH", archive, at + 20)
         name, offset = archive[at + 46:at + 46 + name_length], struct.unpack_from("<I", archive, at + 42)[0]
-        header, at = at, at + 46 + name_length + extra + note
+        header, at = at, at + 46 + name_length
+        if extra or note:  # Room for anything: another reader may find a directory of its own in it (zip64's locator, for one).
+            raise ValueError("an entry has an extra field or a comment")
         if at > end or offset != following or following + 30 > directory or archive[following:following + 4] != b"PK\x03\x04":
             raise ValueError("its entries do not lie one behind the other")
         local_name, local_extra = struct.unpack_from("<HH", archive, following + 26)
-        start = following + 30 + local_name + local_extra
+        start = following + 30 + local_name
         agrees = archive[following + 6:following + 10] == archive[header + 8:header + 12] and archive[following + 14:following + 26] == archive[header + 16:header + 28]
-        if not agrees or flags & ~0x800 or method or packed != unpacked or start + packed > directory or archive[following + 30:following + 30 + local_name] != name:
+        if not agrees or local_extra or flags & ~0x800 or method or packed != unpacked or start + packed > directory or archive[following + 30:following + 30 + local_name] != name:
             raise ValueError("an entry is compressed or cut short, or its two headers differ")
         name = name.decode("ascii")
         if name in entries:

@@ -103,7 +103,8 @@ class Schema:
 class SchemaArgument:
     def __init__(self, kind, name, text, keyword_only):
         self.name, self.keyword_only, self.has_default = name, keyword_only, "=" in text[len(kind):]
-        self.is_written = "!" in kind
+        aliases = FORMS.alias.findall(kind)  # Of a list, that of its elements if it has none.
+        self.is_written = bool(aliases) and "!" in aliases[-1]
         # From the outside in: what lists and optionals are made of. An alias says nothing about that.
         plain = FORMS.alias.sub("", kind)
         self.base = re.match(r"[A-Za-z0-9_.]+", plain).group(0)

@@ -2,7 +2,9 @@
 
 RULES = json.loads(r"""@@ManifestRules.json@@""")
 MAX_FILE_BYTES = 1 << 29
-MAX_WHOLE = 1 << 62  # Whole numbers of contents.
+MAX_WHOLE = 1 << 53  # Whole numbers of contents: a double tells them apart.
+MAX_FLOAT = 3.4028234663852886e38  # Of single precision, in which fractions are drawn.
+MAX_TENSOR_BYTES = 1 << 50
 MAX_INT64 = (1 << 63) - 1
 
 
@@ -52,8 +54,9 @@ def check_manifest(m):
     for i, tensor in enumerate(m["tensors"]):
         check_tensor(m, tensor, f"tensors[{i}]")
     kernels = {k["file"] for k in m.get("kernels", ())}
+    made = {slot for slot, tensor in enumerate(m["tensors"]) if tensor.get("external") or tensor["storage"] < 0}
     for i, op in enumerate(m["operators"]):
-        check_operator(m, op, schemas[op["schema"]], kernels, f"operators[{i}]")
+        check_operator(m, op, schemas[op["schema"]], kernels, made, f"operators[{i}]")
     for i, row in enumerate(m["substitutions"]):
         hold(("argument" in row) == ("is" in row), f"substitutions[{i}]")
     check_schedule(m)
@@ -114,7 +117,7 @@ def check_word(word, value, place, m):
     elif kind == "literal":
         check_literal(value, place, 0, [0])
     else:
-        text = check_text(value, int(parts[0]) if kind == "text" else None, place)
+        text = check_text(value, int(parts[0]) if kind == "text" else None if kind == "base64" else 4096, place)
         if kind != "text":
             hold(text in parts if kind == "one" else text in RULES["element_bytes"] if kind == "dtype" else text == word[1:] if word[0] == "="
                  else FORMS.patterns[word].fullmatch(text) is not None, place)
@@ -135,7 +138,7 @@ def check_literal(value, place, depth, elements):
     else:
         hold(isinstance(value, dict) and (not value or list(value) in (["double"], ["device"])), place)
         if "double" in value:
-            hold(FORMS.patterns["double"].fullmatch(check_text(value["double"], None, place)) is not None, place)
+            hold(FORMS.patterns["double"].fullmatch(check_text(value["double"], 4096, place)) is not None, place)
         elif value:
             check_text(value["device"], 64, place)
 
@@ -168,18 +171,30 @@ def check_storage(storage, place):
     init = storage.get("init")
     if init is None:
         return
-    is_drawn_float = init["dtype"].startswith(("float", "bfloat", "complex")) and init["kind"] in ("constant", "uniform", "dominant")
-    hold(RULES["element_bytes"][init["dtype"]] > 0, place)
-    hold(float(init["low"]) <= float(init["high"]), place)
-    hold(0 <= float(init.get("parameter", 0)) <= MAX_WHOLE and (is_drawn_float or abs(float(init["low"])) <= MAX_WHOLE and abs(float(init["high"])) <= MAX_WHOLE), place)
+    kind, low, high, parameter = init["kind"], float(init["low"]), float(init["high"]), float(init.get("parameter", 0))
+    is_float = init["dtype"].startswith(("float", "bfloat", "complex"))
+    is_drawn = is_float and kind in ("uniform", "dominant")
+    hold(RULES["element_bytes"][init["dtype"]] > 0 and low <= high and 0 <= parameter <= (64 if kind == "zipf" else MAX_WHOLE), place)
+    hold(is_float and kind == "constant" or max(abs(low), abs(high)) <= (MAX_FLOAT if is_drawn else MAX_WHOLE), place)
+    hold((is_float or kind != "dominant") and (kind != "zipf" or high - low >= 1), place)
     data = init.get("data")
-    hold(len(data) // 4 * 3 - data.count("=") == storage["bytes"] if init["kind"] == "recorded" and data is not None else init["kind"] != "recorded" and data is None, place)
+    hold(is_base64(data, storage["bytes"]) if kind == "recorded" and data is not None else kind != "recorded" and data is None, place)
+
+
+def is_base64(text, count):
+    """Whether a text is so many bytes in base 64, as an encoder writes them."""
+    data = base64.b64decode(text)
+    return len(data) == count and base64.b64encode(data).decode() == text
 
 
 def check_tensor(m, tensor, place):
     hold((tensor["storage"] < 0) == (tensor["dtype"] == "undefined") and len(tensor["shape"]) == len(tensor["strides"]), place)
     if tensor["storage"] < 0:
         return
+    size = RULES["element_bytes"][tensor["dtype"]]
+    for n in tensor["shape"]:
+        size *= max(1, n)
+        hold(size <= MAX_TENSOR_BYTES, f"{place}, which is larger than a tensor is,")
     storage, last = m["storages"][tensor["storage"]], sum((n - 1) * s for n, s in zip(tensor["shape"], tensor["strides"]))
     reach = 0 if 0 in tensor["shape"] else (tensor.get("offset", 0) + last + 1) * RULES["element_bytes"][tensor["dtype"]]
     hold(reach <= storage["bytes"], f"{place}, which reaches beyond its storage,")
@@ -187,7 +202,7 @@ def check_tensor(m, tensor, place):
     hold(not tensor.get("number") or tensor.get("external") and not tensor["shape"], place)
 
 
-def check_operator(m, op, schema, kernels, place):
+def check_operator(m, op, schema, kernels, made, place):
     hold(len(op["args"]) == len(schema.arguments) and len(op["outs"]) == len(schema.returns), place)
     hold(("kernel" in op) == (schema.namespace == "triton") and ("kernel" not in op or op["kernel"] in kernels), place)
     for i, (given, argument) in enumerate(zip(op["args"], schema.arguments)):
@@ -197,6 +212,12 @@ def check_operator(m, op, schema, kernels, place):
             hold(fits(argument.base, argument.layers, given["v"]) and all(d in m["devices"] for d in devices_of(given["v"])), here)
         else:
             hold(argument.base == "Tensor" and (argument.is_list or len(given["t"]) == 1 and given["t"][0] >= 0), here)
+            hold(all(slot < 0 or slot in made for slot in given["t"]), f"{here}, which nothing has made,")
+    for i, (slots, kind) in enumerate(zip(op["outs"], schema.returns)):
+        result = SchemaArgument(kind, "", kind, False)
+        hold(len(slots) == 1 if result.base == "Tensor" and not result.is_list else result.base == "Tensor" or all(slot < 0 for slot in slots), f"{place}.outs[{i}]")
+        hold(all(slot < 0 or m["tensors"][slot]["storage"] >= 0 for slot in slots), f"{place}.outs[{i}]")
+        made.update(slots)
 
 
 def fits(base, layers, value):

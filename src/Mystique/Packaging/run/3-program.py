@@ -6,7 +6,7 @@ class ScriptProgram:
     def __init__(self, package, devices, kernels, has_libraries):
         self.check_target(package, has_libraries)
         torch._C._set_graph_executor_optimize(False)  # It would merge equal operators and fuse others.
-        self.module = torch.jit.load(io.BytesIO(package.program))  # The bytes that were looked through.
+        self.module = torch.jit.load(archive_of(package.program))  # The text that was looked through.
         self.module.resize(len(package.manifest["tensors"]) + RESERVED_SLOTS)
         for device in devices:
             self.module.use_device(torch.empty(0, device=device))
@@ -166,6 +166,8 @@ class EagerProgram:
     def text_maker(self, text, argument, recorded, op, values):
         """How to make an argument of a row: a value of the row, a recorded argument or result, a list of these, or a literal."""
         if text in recorded:
+            if argument is None and texts_of(recorded[text].get("v")):
+                return refuse_text
             return self.maker(recorded[text], argument)
         place = self.place_of(text, op)
         if place is not None:

@@ -7,6 +7,8 @@ class Engine:
         need_torch()
         for library in libraries:
             try:
+                if not os.path.isfile(library):  # To open a pipe waits for somebody to write.
+                    raise OSError("it is no plain file")
                 torch.ops.load_library(library)
             except OSError as error:
                 raise Problem("MYS408", f"the library of operators cannot be loaded: {first_line(error)}", library,

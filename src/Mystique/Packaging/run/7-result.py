@@ -160,13 +160,24 @@ def write_json(path, value):
 
 @contextlib.contextmanager
 def staged(path):
-    """A name beside an output, which takes its place when it is whole, and is gone where it never is."""
-    staging = f"{path}.{os.getpid()}.tmp"
+    """A name beside an output, which takes its place when it is whole, and is gone where it never is. A device or a pipe is written to."""
+    target = os.path.abspath(path)
+    is_file = (not os.path.exists(target) or os.path.isfile(target)) and not target.startswith(("/dev/", "/proc/"))
+    folder = tempfile.mkdtemp(prefix="mystique-") if not is_file else None
+    staging = f"{target}.{os.getpid()}.tmp" if is_file else os.path.join(folder, "made" + os.path.splitext(path)[1])
     try:
         yield staging
-        os.replace(staging, path)
+        if not is_file:
+            with open(staging, "rb") as source, open(target, "wb") as device:
+                shutil.copyfileobj(source, device)
+            return
+        if os.path.exists(target):
+            shutil.copymode(target, staging)
+        os.replace(staging, target)
     except OSError as error:
         raise Problem("MYS305", f"the output cannot be written: {error.strerror}", path, "check that the place is writable and has room")
     finally:
         if os.path.exists(staging):
             os.remove(staging)
+        if folder:
+            os.rmdir(folder)

@@ -5,6 +5,8 @@ def run(options):
     for output in (options.json, options.profile):
         if output not in (None, "-") and (os.path.isdir(output) or not os.path.isdir(os.path.dirname(os.path.abspath(output)))):
             raise Problem("MYS305", "the output cannot be written: there is no such folder, or it is one", output, "check that the place is writable and has room")
+        if output not in (None, "-") and os.path.realpath(output) in [os.path.realpath(p) for p in (package.path, package.program_path, __file__)]:
+            raise Problem("MYS305", "the output cannot be written: it is a part of the package that runs", output, "name another file")
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
     baseline = engine.start()
     missing, substituted = dict(engine.program.missing), dict(engine.program.substituted)
@@ -171,11 +173,18 @@ def main():
     try:
         need_torch()
         run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Problem as problem:
         print(problem, file=sys.stderr)
         return problem.exit_code
+    except OSError as error:  # Files have messages of their own: what is left is standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return 128 + 13  # Nobody reads on: SIGPIPE.
+        print(Problem("MYS305", f"the output cannot be written: {error.strerror}", "standard output", "check that the place is writable and has room"), file=sys.stderr)
+        return 2
     except Exception as error:
         print(Problem("MYS407", f"the replay failed: {first_line(error)}", options.package, "report it with this message and the trace", 1), file=sys.stderr)
         return 1
