@@ -115,6 +115,13 @@ public sealed class CommandTests : IDisposable
         var refused = CommandLine.Run("run", trace, "--load-library", File_("nothing.so"));
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("there is no file", refused.Error);
+        if (OperatingSystem.IsLinux())
+        {
+            System.Diagnostics.Process.Start("mkfifo", [File_("pipe.so")]).WaitForExit();
+            refused = CommandLine.Run("run", trace, "--load-library", File_("pipe.so"));
+            Assert.Equal(2, refused.ExitCode);
+            Assert.Contains("is no plain file: it is a pipe", refused.Error);
+        }
     }
 
     [Fact]

@@ -31,8 +31,10 @@ internal static class RunCommand
         libraries.Validators.Add(result =>
         {
             foreach (var token in result.Tokens)
-                if (!File.Exists(token.Value) || PlainFile.KindOf(token.Value) is not null)
-                    result.AddError($"--load-library: there is no plain file {token.Value}.");
+                if (!File.Exists(token.Value))
+                    result.AddError($"--load-library: there is no file {token.Value}.");
+                else if (PlainFile.KindOf(token.Value) is { } kind) // To open a pipe waits for somebody to write.
+                    result.AddError($"--load-library: {token.Value} is no plain file: it is {kind}.");
         });
         var (engine, python) = SharedOptions.Engine();
         var libtorch = new Option<string?>("--libtorch") { Description = $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example torch/lib of an installed PyTorch", HelpName = "DIR" };
