@@ -9,10 +9,10 @@ internal static class OutputFile
     /// Writes a file: all of it or nothing. One that is there is replaced, and keeps its mode; a link is replaced, and what it
     /// leads to stays: it can come from a stranger. A device or a pipe is written to.
     /// </summary>
-    /// <exception cref="MystiqueException">It cannot be written, or is what this command read (MYS305).</exception>
     /// <param name="file">The file.</param>
     /// <param name="write">Writes it.</param>
     /// <param name="isOwn">Whether it is a file of this tool's, which may have been read before.</param>
+    /// <exception cref="MystiqueException">It cannot be written, or is what this command read (MYS305).</exception>
     public static void Write(string file, Action<Stream> write, bool isOwn = false)
     {
         if (!isOwn)

@@ -13,7 +13,8 @@ internal static class PackageFiles
     /// <summary>A program of 100,000 operators is 40 MB, and so is its manifest.</summary>
     private const int MaxBytes = 1 << 29;
 
-    private const string KernelFolder = "kernels";
+    /// <summary>The folder of compiled kernels' sources, in a package.</summary>
+    internal const string KernelFolder = "kernels";
 
     public static BenchmarkPackage Read(string manifestPath)
     {

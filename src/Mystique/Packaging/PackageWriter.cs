@@ -1,4 +1,5 @@
 using Mystique.Files;
+using Mystique.Planning;
 
 namespace Mystique.Packaging;
 
@@ -8,7 +9,7 @@ namespace Mystique.Packaging;
 /// </summary>
 internal static class PackageWriter
 {
-    private const string KernelFolder = "kernels";
+    private const string KernelFolder = PackageFiles.KernelFolder;
     private const long MaxManifestBytes = 1L << 30;
 
     private static readonly OutputKind Kind =
@@ -43,7 +44,8 @@ internal static class PackageWriter
             return null;
         List<string> names = [BenchmarkPackage.ManifestFile, BenchmarkPackage.ProgramFile, RunScript.FileName];
         if (new DirectoryInfo(Path.Combine(target, KernelFolder)) is { Exists: true, LinkTarget: null })
-            names.AddRange(OutputKind.TextsOf(manifest.RootElement, "kernels", "file").Where(IsPlain).Distinct()
+            // A manifest can name what it likes; only files directly in the folder of kernels are meant.
+            names.AddRange(OutputKind.TextsOf(manifest.RootElement, "kernels", "file").Where(ResourceFolder.IsPlainName).Distinct()
                 .Select(n => Path.Combine(KernelFolder, n)));
         return names;
     }
@@ -52,8 +54,4 @@ internal static class PackageWriter
     private static IEnumerable<string> Expected(string target) =>
         [BenchmarkPackage.ManifestFile, BenchmarkPackage.ProgramFile, RunScript.FileName,
             .. Path.Exists(Path.Combine(target, KernelFolder)) ? (string[])[Path.Combine(KernelFolder, "*")] : []];
-
-    /// <summary>A manifest can name what it likes; only files directly in the folder of kernels are meant.</summary>
-    private static bool IsPlain(string name) =>
-        name.Length > 0 && name is not ("." or "..") && name.AsSpan().IndexOfAny('/', '\\', '\0') < 0;
 }

@@ -22,8 +22,7 @@ internal static partial class ProgramInspector
         if (!code.StartsWith(ProgramGenerator.Prologue, StringComparison.Ordinal))
             return "it does not start as a program does";
         var (start, call, line) = (ManifestRules.Form("start"), ManifestRules.Form("call"), ManifestRules.Form("line"));
-        var places = schedule.ToDictionary(c => c.Function, c => c.First);
-        var ends = schedule.ToDictionary(c => c.Function, c => c.First + c.Count);
+        var calls = schedule.ToDictionary(c => c.Function);
         var seen = new HashSet<string>();
         string function = "";
         int next = 0, end = 0, number = ProgramGenerator.Prologue.Count(c => c == '\n');
@@ -41,16 +40,20 @@ internal static partial class ProgramInspector
                 function = head.Groups[1].Value;
                 if (!seen.Add(function))
                     return $"line {number}: it has the function {function} twice";
-                (next, end) = function == "last" ? (0, 0) : places.TryGetValue(function, out int first) ? (first, ends[function]) : (0, -1);
-                if (end < 0)
+                var called = calls.GetValueOrDefault(function);
+                if (called is null && function != "last")
                     return $"line {number}: it has the function {function}, which the schedule does not call";
+                (next, end) = called is null ? (0, 0) : (called.First, called.First + called.Count);
             }
             else if (function.Length > 0 && call.Match(words) is { Success: true } found)
             {
                 SkipKernels(plan, ref next, end);
                 string name = $"{found.Groups[1].Value}::{found.Groups[2].Value}";
                 if (next >= end || plan.Operators[next].Schema.QualifiedName != name)
-                    return $"line {number}: it calls {name} where the manifest has {(next < end ? plan.Operators[next].Schema.QualifiedName : "nothing")}";
+                {
+                    string expected = next < end ? plan.Operators[next].Schema.QualifiedName : "nothing";
+                    return $"line {number}: it calls {name} where the manifest has {expected}";
+                }
                 if (Texts().Matches(words).Any(t => !IsTextOf(plan.Operators[next], t.Groups[1].Value)))
                     return $"line {number}: it calls {name} with a text that the manifest does not have";
                 next++;

@@ -31,12 +31,16 @@ internal sealed class ResourceFolder
         return folder is { Exists: true, LinkTarget: null } ? new ResourceFolder(folder.FullName) : null;
     }
 
+    /// <summary>Whether a name is of a file directly in a folder, and no path.</summary>
+    public static bool IsPlainName(string name) =>
+        name.Length > 0 && name is not ("." or "..") && name.AsSpan().IndexOfAny('/', '\\', '\0') < 0;
+
     /// <summary>A file of the folder; null where it is not there, is a link, is named like a path, or is too large.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="maxBytes">The most bytes to read.</param>
     public byte[]? Read(string name, long maxBytes)
     {
-        if (name.Length == 0 || name is "." or ".." || name.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
+        if (!IsPlainName(name))
             return null;
         var file = new FileInfo(Path.Combine(_path, name));
         try
