@@ -19,12 +19,15 @@ public partial class EngineBenchmark
     private TorchSharpEngine _engine = null!;
     private TorchSharpEngine _hollow = null!;
 
-    /// <summary>A trace: an example's name, or a path. The launch-bound one is torch26/tiny of the published traces, if it is there.</summary>
+    /// <summary>
+    /// A trace: an example's name, or a path. The launch-bound one is torch26/tiny of the published traces, if it is there.
+    /// </summary>
     public static IEnumerable<string> Traces
     {
         get
         {
-            string tiny = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(SampleTrace.Find("gpt"))!, "..", "..", "..", "shared", "traces", "torch26", "tiny.et.json.gz"));
+            string tiny = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(SampleTrace.Find("gpt"))!, "..", "..", "..", "shared",
+                "traces", "torch26", "tiny.et.json.gz"));
             return File.Exists(tiny) ? ["gpt", tiny] : ["gpt"];
         }
     }
@@ -39,7 +42,11 @@ public partial class EngineBenchmark
         var package = BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(path))));
         Console.WriteLine($"// {package.Plan.Operators.Length:N0} operators");
         _engine = Start(package);
-        _hollow = Start(package with { ProgramBytes = [.. TorchScriptArchive.Write(HollowOut(ProgramGenerator.Generate(package.Plan).Code))] });
+        _hollow = Start(package with
+        {
+            ProgramBytes =
+            [.. TorchScriptArchive.Write(HollowOut(ProgramGenerator.Generate(package.Plan).Code))]
+        });
     }
 
     [Benchmark(Baseline = true)]
@@ -62,7 +69,9 @@ public partial class EngineBenchmark
         return engine;
     }
 
-    /// <summary>Each result becomes the first of the operator's tensors; a list becomes one long enough; what returns nothing goes.</summary>
+    /// <summary>
+    /// Each result becomes the first of the operator's tensors; a list becomes one long enough; what returns nothing goes.
+    /// </summary>
     internal static string HollowOut(string code)
     {
         var lines = new List<string>();
@@ -80,7 +89,8 @@ public partial class EngineBenchmark
             foreach (string result in results)
             {
                 bool isList = code.Contains($" = {result}[0]\n", StringComparison.Ordinal);
-                bool isNumber = code.Contains($"[{result}])\n", StringComparison.Ordinal) || code.Contains($"[int({result})])\n", StringComparison.Ordinal);
+                bool isNumber = code.Contains($"[{result}])\n", StringComparison.Ordinal)
+                    || code.Contains($"[int({result})])\n", StringComparison.Ordinal);
                 lines.Add($"    {result} = {(isList ? "[s[0], s[0], s[0], s[0], s[0], s[0], s[0], s[0]]" : isNumber ? "1" : first)}");
             }
         }

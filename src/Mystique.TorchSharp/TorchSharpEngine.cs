@@ -33,7 +33,9 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     /// <param name="seed">What the contents of external tensors are drawn from.</param>
     /// <param name="libraries">Libraries of operators to load; they register what they have.</param>
     /// <param name="device">The device: <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>; empty for the host.</param>
-    /// <exception cref="Diagnostics.MystiqueException">libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).</exception>
+    /// <exception cref="Diagnostics.MystiqueException">
+    /// libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).
+    /// </exception>
     public TorchSharpEngine(BenchmarkPackage package, int threads, uint seed, IReadOnlyList<string>? libraries = null, string device = "")
     {
         LibTorch.Load();
@@ -193,7 +195,8 @@ public sealed partial class TorchSharpEngine : IReplayEngine
         }
         double first = TimeOf(program.CallFirst);
         double last = TimeOf(program.CallLast);
-        return [.. ticks.Select((t, i) => Math.Max(0, t * 1e9 / Stopwatch.Frequency / iterations - (first + (last - first) * i / program.Count)))];
+        return [.. ticks.Select((t, i) =>
+            Math.Max(0, t * 1e9 / Stopwatch.Frequency / iterations - (first + (last - first) * i / program.Count)))];
     }
 
     /// <summary>The median time of a call in nanoseconds: what a function costs beside its operators.</summary>

@@ -2,7 +2,9 @@ using System.Reflection;
 
 namespace Mystique;
 
-/// <summary>Text that comes along: tables, pages, and Python, whose source is in parts in the order in which data flows through it.</summary>
+/// <summary>
+/// Text that comes along: tables, pages, and Python, whose source is in parts in the order in which data flows through it.
+/// </summary>
 internal static class EmbeddedText
 {
     /// <summary>The folder of what the hook and <c>run.py</c> have in common.</summary>

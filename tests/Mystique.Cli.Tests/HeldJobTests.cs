@@ -50,7 +50,8 @@ public sealed class HeldJobTests : IDisposable
             Assert.True(IsRunning(Pids()[^1]));
         }
         Assert.All(Pids(), pid => Assert.False(IsRunning(pid)));
-        Assert.Equal(["job.py", "pids"], Directory.EnumerateFileSystemEntries(_folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["job.py", "pids"], Directory.EnumerateFileSystemEntries(_folder).Select(Path.GetFileName)
+            .Order(StringComparer.Ordinal));
     }
 
     [Theory]

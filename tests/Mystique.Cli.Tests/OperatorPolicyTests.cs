@@ -10,7 +10,8 @@ namespace Mystique.Cli.Tests;
 /// </summary>
 public sealed class OperatorPolicyTests : IDisposable
 {
-    private const string FromFile = "aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, "
+    private const string FromFile =
+        "aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, "
         + "Device? device=None, bool? pin_memory=None) -> Tensor";
 
     private const string Relu = "aten::relu(Tensor self) -> Tensor";
@@ -64,8 +65,10 @@ public sealed class OperatorPolicyTests : IDisposable
 
     /// <summary>The recorded schema is the word of whoever wrote the trace: what counts is the target's.</summary>
     [Theory]
-    [InlineData("aten::from_file(str reduce, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")]
-    [InlineData("aten::from_file.x(str reduce, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")]
+    [InlineData("aten::from_file(str reduce, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? "
+        + "device=None, bool? pin_memory=None) -> Tensor")]
+    [InlineData("aten::from_file.x(str reduce, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? "
+        + "device=None, bool? pin_memory=None) -> Tensor")]
     public void SchemaThatLies_IsNotBelieved(string schema)
     {
         string trace = Write("t.json", FileWriter(schema).Replace($"\"{Victim}\"", "\"sum\"", StringComparison.Ordinal));

@@ -61,10 +61,12 @@ public sealed class PackageFuzzTests : IDisposable
         var small = ReplayPlanner.Plan(SliceSelector.Select(TraceText.WithRoots()
             .Operator(3, "aten::gelu(Tensor self, *, str approximate=\\\"none\\\") -> Tensor",
                 [TraceText.Value.Tensor(10, 11, [4]), new("\"tanh\"", "[]", "String", "[]")], [TraceText.Value.Tensor(20, 21, [4])])
-            .Operator(4, "aten::zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+            .Operator(4, "aten::zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
+                + "pin_memory=None) -> Tensor",
                 [TraceText.Value.Ints(2, 3), 6L, TraceText.Value.None, new("\"cpu\"", "[]", "Device", "[]"), false],
                     [TraceText.Value.Tensor(30, 31, [2, 3])])
-            .Operator(5, "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
+            .Operator(5, "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool "
+                + "sparse=False) -> Tensor",
                 [TraceText.Value.Tensor(40, 41, [9, 2]), TraceText.Value.Tensor(50, 51, [3], "long int"), -1L, false, false],
                     [TraceText.Value.Tensor(60, 61, [3, 2])])
             .Operator(6, "aten::_foreach_add_.Scalar(Tensor(a!)[] self, Scalar scalar) -> ()",

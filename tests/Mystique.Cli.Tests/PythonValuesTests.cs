@@ -27,16 +27,19 @@ public sealed class PythonValuesTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private static Initializer Of(InitializerKind kind, ScalarType type, double low, double high, double parameter = 0) => new(kind, type, low, high, parameter);
+    private static Initializer Of(InitializerKind kind, ScalarType type, double low, double high, double parameter = 0) =>
+        new(kind, type, low, high, parameter);
 
     private static IEnumerable<(Initializer Initializer, long Elements)> Cases()
     {
         // More elements than are drawn from one place on (65,536), and few.
         foreach (long n in (long[])[0, 1, 7, 70_001])
         {
-            foreach (var type in (ScalarType[])[ScalarType.Half, ScalarType.Float, ScalarType.Double, ScalarType.BFloat16, ScalarType.ComplexFloat, ScalarType.ComplexDouble])
+            foreach (var type in (ScalarType[])[ScalarType.Half, ScalarType.Float, ScalarType.Double, ScalarType.BFloat16,
+                ScalarType.ComplexFloat, ScalarType.ComplexDouble])
                 yield return (Of(InitializerKind.Uniform, type, 0.3, 1.7), n);
-            foreach (var type in (ScalarType[])[ScalarType.Byte, ScalarType.Char, ScalarType.Short, ScalarType.Int, ScalarType.Long, ScalarType.Bool])
+            foreach (var type in (ScalarType[])[ScalarType.Byte, ScalarType.Char, ScalarType.Short, ScalarType.Int, ScalarType.Long,
+                ScalarType.Bool])
                 yield return (Of(InitializerKind.Uniform, type, 0, 2), n);
             yield return (Of(InitializerKind.Uniform, ScalarType.Long, -3, 1_000_003), n);
             yield return (Of(InitializerKind.Constant, ScalarType.Float, 0.1, 0.1), n);
@@ -82,7 +85,16 @@ public sealed class PythonValuesTests : IDisposable
                 bytes = bytes.Length,
                 storage = i,
                 seed = 7,
-                init = new { kind = rule.Kind.ToString().ToLowerInvariant(), dtype = rule.Type.TorchName(), low = rule.Low, high = rule.High, parameter = rule.Parameter, data = Convert.ToBase64String([.. rule.Data]) },
+                init = new
+                {
+                    kind = rule.Kind.ToString().ToLowerInvariant(),
+                    dtype = rule.Type.TorchName(),
+                    low = rule.Low,
+                    high =
+                    rule.High,
+                    parameter = rule.Parameter,
+                    data = Convert.ToBase64String([.. rule.Data])
+                },
             });
         }
         string script = Path.Combine(_folder, "run.py");

@@ -9,9 +9,11 @@ namespace Mystique.TorchSharp.Tests;
 
 internal static class EngineFixture
 {
-    public static BenchmarkPackage Package(TraceText text) => BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(text.Read())));
+    public static BenchmarkPackage Package(TraceText text) =>
+        BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(text.Read())));
 
-    public static BenchmarkPackage Package(string tracePath) => BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(tracePath))));
+    public static BenchmarkPackage Package(string tracePath) =>
+        BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(tracePath))));
 
     public static TorchSharpEngine Start(BenchmarkPackage package)
     {

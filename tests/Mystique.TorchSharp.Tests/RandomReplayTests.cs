@@ -50,7 +50,8 @@ public sealed class RandomReplayTests : IDisposable
         TorchSharpRuntime.Load();
         int number = 0;
         // One at a time: there is one observer in a process.
-        Gen.Select(Gen.Int[2, 6], Gen.Int[2, 6], Gen.Select(Gen.Int[0, Operators.Length - 1], Gen.Int[0, 3], Gen.Int[0, 20]).Array[1, 12]).Sample(job =>
+        Gen.Select(Gen.Int[2, 6], Gen.Int[2, 6], Gen.Select(Gen.Int[0, Operators.Length - 1], Gen.Int[0, 3], Gen.Int[0, 20]).Array[1, 12])
+            .Sample(job =>
         {
             string path = Path.Combine(_folder, $"{number++}.et.json");
             using var scope = NewDisposeScope();

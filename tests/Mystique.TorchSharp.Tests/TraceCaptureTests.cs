@@ -48,8 +48,10 @@ public sealed class TraceCaptureTests : IDisposable
         // 2 skipped, 3 measured, 1 recorded, 1 left out, 3 measured: 10, and the last of them ends it.
         Assert.Equal(3, Run(12, new CaptureOptions { Skip = 2, Reference = 3 }));
         var capture = CaptureFolder.Read(Target);
-        Assert.Equal(["aten::matmul", "aten::relu"], TraceReader.Read(capture.TracePath).Operators.Where(o => o.Parent!.Schema is null).Select(o => o.Name));
-        Assert.Equal((3, 3, 6L), (capture.Reference.Before.SamplesNs.Length, capture.Reference.After.SamplesNs.Length, capture.Reference.RecordedIteration));
+        Assert.Equal(["aten::matmul", "aten::relu"], TraceReader.Read(capture.TracePath).Operators.Where(o => o.Parent!.Schema is null)
+            .Select(o => o.Name));
+        Assert.Equal((3, 3, 6L), (capture.Reference.Before.SamplesNs.Length, capture.Reference.After.SamplesNs.Length,
+            capture.Reference.RecordedIteration));
         Assert.Equal("program", capture.Reference.Source);
         Assert.True(capture.Reference.Before.PeakBytes > 0 && capture.Reference.IterationNs > 0);
         Assert.Equal(LibTorchVersion, capture.Reference.Versions["libtorch"]);
@@ -70,7 +72,12 @@ public sealed class TraceCaptureTests : IDisposable
         // A product and what relu makes of it, each 8 by 8 floats; the product goes after it.
         Assert.Equal([256, 256], profile.Allocations.Select(a => a.Bytes).Where(b => b > 0));
         Assert.All(profile.Allocations, a => Assert.False(a.IsOnDevice));
-        var plan = ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions { Profile = profile, Reference = capture.Reference });
+        var plan = ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions
+        {
+            Profile = profile,
+            Reference =
+            capture.Reference
+        });
         Assert.Equal((capture.Reference.RecordedNs[0], capture.Reference.IterationNs), (plan.Times!.RecordedNs, plan.Times.IterationNs));
     }
 

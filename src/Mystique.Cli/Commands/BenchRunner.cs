@@ -38,7 +38,8 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
             session.Package.Write(OriginalComparison.PackageIn(folder, workload.Name));
             var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
             using HeldJob first = job.Hold(options.Timeout), second = job.Hold(options.Timeout);
-            return new TurnComparison(session, options, rounds, progress).Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);
+            return new TurnComparison(session, options, rounds, progress)
+                .Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);
         });
 
         MeasuredTurn TurnOf(HeldJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window

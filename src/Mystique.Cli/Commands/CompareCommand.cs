@@ -18,14 +18,26 @@ internal static class CompareCommand
 {
     public static Command Create()
     {
-        var original = new Argument<string>("ORIGINAL") { Description = "A capture folder, a result file (mystique run --json), or a Kineto profile" };
-        var replayed = new Argument<string>("REPLAY") { Description = "A result file, or what to run now: a package, a capture folder, a trace" };
+        var original = new Argument<string>("ORIGINAL")
+        {
+            Description =
+            "A capture folder, a result file (mystique run --json), or a Kineto profile"
+        };
+        var replayed = new Argument<string>("REPLAY")
+        {
+            Description =
+            "A result file, or what to run now: a package, a capture folder, a trace"
+        };
         var replay = SharedOptions.Replay.Create();
         var (engine, python) = SharedOptions.Engine();
         var pace = SharedOptions.Pace();
         var gpu = SharedOptions.GpuMetrics();
         var html = new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" };
-        var markdown = new Option<string?>("--markdown") { Description = "Write the report as Markdown into FILE; - is standard output", HelpName = "FILE" };
+        var markdown = new Option<string?>("--markdown")
+        {
+            Description = "Write the report as Markdown into FILE; - is standard output",
+            HelpName = "FILE"
+        };
         var json = SharedOptions.Json();
         var failAbove = new Option<double?>("--fail-above")
         {
@@ -42,7 +54,8 @@ internal static class CompareCommand
               mystique compare job job --engine python --pace recorded --html report.html
               mystique compare job result.json --fail-above 5%
             """)
-        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, gpu, html, markdown, json, failAbove };
+        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, gpu, html,
+            markdown, json, failAbove };
         command.SetAction(result =>
         {
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
@@ -66,19 +79,22 @@ internal static class CompareCommand
                 FidelityTables.Write(report);
             if (result.GetValue(failAbove) is not { } limit || report.WorstError <= limit)
                 return (int)ExitCode.Done;
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"the largest error is {report.WorstError:0.0 %}: more than {limit:0.0 %}"));
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"the largest error is {report.WorstError:0.0 %}: more than {limit:0.0 %}"));
             return (int)ExitCode.TooFarOff;
         });
         return command;
     }
 
-    private static ComparedRun ReadOriginal(string path) => CaptureFolder.IsCapture(path) ? OriginalReader.OfCapture(CaptureFolder.Read(path))
+    private static ComparedRun ReadOriginal(string path) => CaptureFolder.IsCapture(path)
+        ? OriginalReader.OfCapture(CaptureFolder.Read(path))
         : ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
 
     /// <summary>Runs what there is to run.</summary>
     private static ComparedRun RunNow(string path, ReplayOptions options, string? python)
     {
-        IPlanSource source = BenchmarkPackage.IsPackage(path) ? new FixedPlanSource(BenchmarkPackage.Read(path).Plan) : GenerateCommand.PlansOf(path, null, false, new PlanningOptions());
+        IPlanSource source = BenchmarkPackage.IsPackage(path) ? new FixedPlanSource(BenchmarkPackage.Read(path).Plan)
+            : GenerateCommand.PlansOf(path, null, false, new PlanningOptions());
         var worker = python is null ? WorkerProcess.StartCommand : WorkerProcess.StartPython(python);
         return ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress)));
     }
@@ -86,7 +102,8 @@ internal static class CompareCommand
     private static double? ParsePercent(ArgumentResult result)
     {
         string text = result.Tokens[^1].Value;
-        if (double.TryParse(text.TrimEnd('%'), NumberStyles.Float, CultureInfo.InvariantCulture, out double percent) && percent is >= 0 and < 1e6)
+        if (double.TryParse(text.TrimEnd('%'), NumberStyles.Float, CultureInfo.InvariantCulture, out double percent)
+            && percent is >= 0 and < 1e6)
             return percent / 100;
         result.AddError($"--fail-above takes a percentage from 0 on, for example 5%, not '{text}'.");
         return null;

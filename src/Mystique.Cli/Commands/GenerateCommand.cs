@@ -17,7 +17,13 @@ internal static class GenerateCommand
         var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
-        var profile = new Option<string?>("--profile") { Description = "A Kineto profile of the same job (.json or .json.gz): the original's times, kernels and streams go into the package. Default: that of the capture folder", HelpName = "KINETO" };
+        var profile = new Option<string?>("--profile")
+        {
+            Description =
+            "A Kineto profile of the same job (.json or .json.gz): the original's times, kernels and streams go into the package. "
+            + "Default: that of the capture folder",
+            HelpName = "KINETO"
+        };
         var planning = SharedOptions.Planning.Create();
         var command = new Command("generate",
             """
@@ -33,11 +39,13 @@ internal static class GenerateCommand
         {
             string folder = result.GetValue(output)!;
             BenchmarkPackage.CheckTarget(folder);
-            var plan = PlansOf(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict), planning.Read(result), result.GetValue(profile)).Plan([]);
+            var plan = PlansOf(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict), planning.Read(result),
+                result.GetValue(profile)).Plan([]);
             var package = BenchmarkPackage.Create(plan);
             package.Write(folder);
             PlanTables.WriteCoverage(plan);
-            Terminal.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), {BenchmarkPackage.ManifestFile}, {RunScript.FileName}");
+            Terminal.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), "
+                + $"{BenchmarkPackage.ManifestFile}, {RunScript.FileName}");
             return (int)ExitCode.Done;
         });
         return command;
@@ -49,6 +57,7 @@ internal static class GenerateCommand
         var input = TraceInput.Of(trace);
         var read = TraceReader.Read(input.Trace, new TraceReadOptions(strict));
         Terminal.Warn(read);
-        return new TracePlanSource(read, SharedOptions.SelectionOf(iteration), options with { Profile = input.Link(read, profile), Reference = input.Reference });
+        return new TracePlanSource(read, SharedOptions.SelectionOf(iteration),
+            options with { Profile = input.Link(read, profile), Reference = input.Reference });
     }
 }

@@ -15,7 +15,12 @@ internal static class InspectCommand
         var trace = SharedOptions.Trace();
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
-        var profile = new Option<string?>("--profile") { Description = "A Kineto profile of the same job, for times. Default: that of the capture folder", HelpName = "KINETO" };
+        var profile = new Option<string?>("--profile")
+        {
+            Description =
+            "A Kineto profile of the same job, for times. Default: that of the capture folder",
+            HelpName = "KINETO"
+        };
         var html = new Option<string?>("--html") { Description = "Write what there is as a page into FILE", HelpName = "FILE" };
         var json = SharedOptions.Json();
         var command = new Command("inspect",
@@ -34,7 +39,12 @@ internal static class InspectCommand
             var input = TraceInput.Of(result.GetValue(trace)!);
             var read = TraceReader.Read(input.Trace, new TraceReadOptions(result.GetValue(strict)));
             Terminal.Warn(read);
-            var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)), new PlanningOptions { Profile = input.Link(read, result.GetValue(profile)), Reference = input.Reference });
+            var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)), new PlanningOptions
+            {
+                Profile =
+                input.Link(read, result.GetValue(profile)),
+                Reference = input.Reference
+            });
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => SummaryHtml.Write(summary, stream));
             if (result.GetValue(json) is { } file)

@@ -38,7 +38,11 @@ internal sealed class OtherLibTorch : IDisposable
         }
         Worker = new WorkerCommand(Host, [Path.Combine(_copy.Path, $"{Program}.dll"), WorkerProcess.Name])
         {
-            Environment = new Dictionary<string, string> { ["LD_LIBRARY_PATH"] = folder + Path.PathSeparator + Environment.GetEnvironmentVariable("LD_LIBRARY_PATH") },
+            Environment = new Dictionary<string, string>
+            {
+                ["LD_LIBRARY_PATH"] =
+                folder + Path.PathSeparator + Environment.GetEnvironmentVariable("LD_LIBRARY_PATH")
+            },
         };
     }
 

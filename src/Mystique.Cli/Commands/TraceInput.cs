@@ -20,7 +20,8 @@ internal sealed record TraceInput(string Trace, string? Profile, CaptureReferenc
         var capture = CaptureFolder.Read(path);
         var ranks = CaptureFolder.RanksOf(path);
         if (ranks.Length > 1)
-            Console.Error.WriteLine($"note: {path} has {ranks.Length} ranks; this is rank {capture.Reference.Rank}. Name {Path.Combine(path, "rank-N")} for another");
+            Console.Error.WriteLine($"note: {path} has {ranks.Length} ranks; this is rank {capture.Reference.Rank}. Name "
+                + $"{Path.Combine(path, "rank-N")} for another");
         return new TraceInput(capture.TracePath, capture.ProfilePath, capture.Reference);
     }
 

@@ -9,7 +9,8 @@ namespace Mystique.Cli.Commands;
 internal static class VerificationMemory
 {
     private static string Folder => Path.Combine(
-        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "mystique", "verified");
+        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify),
+            "mystique", "verified");
 
     public static bool Knows(BenchmarkPackage package) => File.Exists(Path.Combine(Folder, package.ProgramDigest));
 

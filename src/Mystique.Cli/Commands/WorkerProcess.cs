@@ -68,5 +68,6 @@ internal static class WorkerProcess
 
     private static IIterationRunner Open(WorkerRequest request) => request.Workload is { } workload
         ? new ExampleRunner(workload, request.Threads)
-        : new TorchSharpEngine(BenchmarkPackage.Read(request.Package!), request.Threads, request.Seed, request.Libraries, request.Device ?? "");
+        : new TorchSharpEngine(BenchmarkPackage.Read(request.Package!), request.Threads, request.Seed, request.Libraries, request.Device
+            ?? "");
 }

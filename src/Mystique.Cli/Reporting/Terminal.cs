@@ -89,7 +89,8 @@ internal static class Terminal
             OutputFile.Check(file);
     }
 
-    public static string Milliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString(nanoseconds < 1e8 ? "N3" : "N1", CultureInfo.InvariantCulture) + " ms";
+    public static string Milliseconds(double nanoseconds) =>
+        (nanoseconds / 1e6).ToString(nanoseconds < 1e8 ? "N3" : "N1", CultureInfo.InvariantCulture) + " ms";
 
     /// <summary>A table in the style of all of them; the first column is text, the others are numbers.</summary>
     public static Table Table(string title, params ReadOnlySpan<string> columns)

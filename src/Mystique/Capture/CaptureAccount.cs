@@ -11,7 +11,9 @@ internal static class CaptureAccount
     public static string Needs(CaptureOptions options)
     {
         int skipped = Math.Max(1, options.Skip);
-        return string.Create(CultureInfo.InvariantCulture, $"{skipped + options.Reference + options.Steps} are needed ({skipped} skipped, {options.Reference} measured, {options.Steps} recorded)");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{skipped + options.Reference + options.Steps} are needed ({skipped} skipped, {options.Reference} measured, {options.Steps} "
+            + $"recorded)");
     }
 
     /// <summary>What came of a process that completed iterations.</summary>
@@ -24,9 +26,11 @@ internal static class CaptureAccount
         string source = status.Source is { } s ? string.Create(CultureInfo.InvariantCulture, $"{Kind(s.Source)} {s.Name}") : "";
         if (hasTrace)
         {
-            yield return string.Create(CultureInfo.InvariantCulture, $"recorded iteration {status.RecordedIteration}{(status.RecordedNs.Length > 1 ? $" to {status.RecordedIteration + status.RecordedNs.Length - 1}" : "")}, by the {source}");
+            string last = status.RecordedNs.Length > 1 ? $" to {status.RecordedIteration + status.RecordedNs.Length - 1}" : "";
+            yield return string.Create(CultureInfo.InvariantCulture, $"recorded iteration {status.RecordedIteration}{last}, by the {source}");
             if (status.After.SamplesNs.Length < options.Reference && status.Phase != "done")
-                yield return string.Create(CultureInfo.InvariantCulture, $"the job ended before {options.Reference} iterations could be measured again: {status.After.SamplesNs.Length} were");
+                yield return string.Create(CultureInfo.InvariantCulture,
+                    $"the job ended before {options.Reference} iterations could be measured again: {status.After.SamplesNs.Length} were");
         }
         else if (status.HasRecording)
         {
@@ -34,10 +38,13 @@ internal static class CaptureAccount
         }
         else
         {
-            yield return string.Create(CultureInfo.InvariantCulture, $"nothing was recorded: the job ended after {status.Iterations} iterations{(status.Ended ? "" : " or more")}, by the {source}; {Needs(options)}: {Shorter}");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"nothing was recorded: the job ended after {status.Iterations} iterations{(status.Ended ? "" : " or more")}, by the "
+                + $"{source}; {Needs(options)}: {Shorter}");
         }
         if (status.PassedOver > 0)
-            yield return string.Create(CultureInfo.InvariantCulture, $"{status.PassedOver} iterations were passed over, for the job had a profiler of its own on");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"{status.PassedOver} iterations were passed over, for the job had a profiler of its own on");
         if (status.Error is { } error)
             yield return $"the hook failed and went quiet: {error.Trim().Split('\n')[^1]}";
         foreach (string note in status.Notes)
@@ -54,12 +61,15 @@ internal static class CaptureAccount
     {
         var all = statuses.ToArray();
         if (all.Length > 0)
-            yield return "nothing was recorded: the job imported torch, but completed no iteration: no optimizer made a step and no module with parameters was called";
+            yield return "nothing was recorded: the job imported torch, but completed no iteration: no optimizer made a step and no "
+                + "module with parameters was called";
         else if (hasStarted)
             yield return "nothing was recorded: Python ran, but never imported torch";
         else
-            yield return "nothing was recorded: no Python ran with the hook; `python -I` and `-E` leave PYTHONPATH aside, and so do launchers that start on other machines: put `mystique capture` in front of each rank's own command there";
-        foreach (string text in all.SelectMany(s => s.Notes).Concat(all.Where(s => s.Error is not null).Select(s => s.Error!.Trim().Split('\n')[^1])).Distinct())
+            yield return "nothing was recorded: no Python ran with the hook; `python -I` and `-E` leave PYTHONPATH aside, and so do "
+                + "launchers that start on other machines: put `mystique capture` in front of each rank's own command there";
+        foreach (string text in all.SelectMany(s => s.Notes)
+            .Concat(all.Where(s => s.Error is not null).Select(s => s.Error!.Trim().Split('\n')[^1])).Distinct())
             yield return text;
         if (exitCode != 0)
             yield return string.Create(CultureInfo.InvariantCulture, $"the job's exit code is {exitCode}");

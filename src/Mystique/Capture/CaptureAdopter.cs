@@ -39,7 +39,8 @@ internal sealed partial class CaptureAdopter
         foreach (string file in Directory.EnumerateFiles(source, "*.json*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
         {
             string name = Path.GetRelativePath(source, file);
-            string text = Path.Combine(work, string.Create(CultureInfo.InvariantCulture, $"{_traces.Count + _profiles.Count + _passedOver.Count}.json"));
+            string text = Path.Combine(work,
+                string.Create(CultureInfo.InvariantCulture, $"{_traces.Count + _profiles.Count + _passedOver.Count}.json"));
             try
             {
                 bool isWhole = Unpack(file, text);
@@ -73,7 +74,8 @@ internal sealed partial class CaptureAdopter
         }
 
         // A file of several members says nothing about its size, and is whole all the same.
-        ImmutableArray<string> DamageOf(IReadOnlyList<string> warnings) => damage.Length == 0 || warnings.Count == 0 ? [.. warnings] : [damage, .. warnings];
+        ImmutableArray<string> DamageOf(IReadOnlyList<string> warnings) => damage.Length == 0 || warnings.Count == 0 ? [.. warnings]
+            : [damage, .. warnings];
     }
 
     private CaptureAdoption Write(string directory)
@@ -82,7 +84,8 @@ internal sealed partial class CaptureAdopter
         using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
         var names = new List<string>();
         var taken = new HashSet<int>();
-        foreach (var (trace, profile) in pairs.OrderBy(p => p.Profile?.Found.Rank ?? p.Trace.Rank ?? int.MaxValue).ThenBy(p => p.Trace.Name, StringComparer.Ordinal))
+        foreach (var (trace, profile) in pairs.OrderBy(p => p.Profile?.Found.Rank ?? p.Trace.Rank ?? int.MaxValue)
+            .ThenBy(p => p.Trace.Name, StringComparer.Ordinal))
         {
             var account = ImmutableArray.CreateBuilder<string>();
             int? known = profile?.Found.Profile.Distributed?.Rank ?? trace.Rank ?? profile?.Found.Rank;
@@ -92,7 +95,8 @@ internal sealed partial class CaptureAdopter
                 _passedOver.Add($"{trace.Name}: another trace of rank {rank} is there already");
                 continue;
             }
-            account.Add($"adopted {trace.Name}" + (profile is null ? "; no profile of the same job was found" : $" with {profile.Value.Found.Name}"));
+            account.Add($"adopted {trace.Name}" + (profile is null ? "; no profile of the same job was found"
+                : $" with {profile.Value.Found.Name}"));
             if (known is null && pairs.Length > 1)
                 account.Add($"its rank is not known: it is taken for rank {rank}");
             account.AddRange(trace.Damage);
@@ -120,7 +124,8 @@ internal sealed partial class CaptureAdopter
     /// <summary>The profile of a trace: the likeliest whose events are the trace's operators.</summary>
     private (FoundProfile Found, LinkedProfile Link)? ProfileOf(FoundTrace trace)
     {
-        foreach (var candidate in _profiles.OrderByDescending(p => Likeness(trace, p)).TakeWhile(p => Likeness(trace, p) > 0 || _traces.Count == 1))
+        foreach (var candidate in _profiles.OrderByDescending(p => Likeness(trace, p)).TakeWhile(p => Likeness(trace, p) > 0
+            || _traces.Count == 1))
         {
             try
             {
@@ -135,8 +140,10 @@ internal sealed partial class CaptureAdopter
     }
 
     private static int Likeness(FoundTrace trace, FoundProfile profile) =>
-        (trace.Rank is { } rank && rank == profile.Rank ? 2 : 0) + (trace.Trace.ProcessId != 0 && trace.Trace.ProcessId == profile.Profile.ProcessId ? 4 : 0)
-        + (profile.Name.Contains(trace.Trace.ProcessId.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal) && trace.Trace.ProcessId > 9 ? 1 : 0);
+        (trace.Rank is { } rank && rank == profile.Rank ? 2 : 0) + (trace.Trace.ProcessId != 0
+            && trace.Trace.ProcessId == profile.Profile.ProcessId ? 4 : 0)
+        + (profile.Name.Contains(trace.Trace.ProcessId.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+            && trace.Trace.ProcessId > 9 ? 1 : 0);
 
     /// <summary>Unpacks a file, or copies what is not packed. False where gzip ends too soon.</summary>
     private static bool Unpack(string file, string text)
@@ -164,7 +171,8 @@ internal sealed partial class CaptureAdopter
 
     /// <summary>The rank in a name such as <c>rank-3.et.json</c>, <c>job_rank3/trace.json</c>.</summary>
     private static int? RankIn(string name) =>
-        RankPattern().Match(name) is { Success: true } match && int.TryParse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int rank) ? rank : null;
+        RankPattern().Match(name) is { Success: true } match
+            && int.TryParse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int rank) ? rank : null;
 
     [GeneratedRegex("rank[-_.]?([0-9]+)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex RankPattern();
@@ -172,7 +180,8 @@ internal sealed partial class CaptureAdopter
     private sealed record FoundTrace(string Name, string Text, ExecutionTrace Trace, int? Rank, ImmutableArray<string> Damage)
     {
         /// <summary>The kind of the device that most of its tensors are on but the CPU.</summary>
-        public string Device { get; } = Trace.Operators.SelectMany(o => o.Outputs).SelectMany(o => o.Tensors).Select(t => t.Device.Split(':')[0])
+        public string Device { get; } = Trace.Operators.SelectMany(o => o.Outputs).SelectMany(o => o.Tensors)
+            .Select(t => t.Device.Split(':')[0])
             .FirstOrDefault(d => d is not ("" or "cpu" or "meta")) ?? "cpu";
     }
 

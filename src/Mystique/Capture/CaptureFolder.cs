@@ -52,7 +52,8 @@ public sealed class CaptureFolder
     /// <param name="path">The path.</param>
     public static ImmutableArray<int> RanksOf(string path) => !System.IO.Directory.Exists(path) ? []
         : [.. System.IO.Directory.EnumerateDirectories(path, "rank-*").Where(d => File.Exists(Path.Combine(d, RecordFile)))
-            .Select(d => int.TryParse(Path.GetFileName(d).AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out int rank) ? rank : -1).Where(r => r >= 0).Order()];
+            .Select(d => int.TryParse(Path.GetFileName(d).AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out int rank)
+                ? rank : -1).Where(r => r >= 0).Order()];
 
     /// <summary>Reads a capture folder; of several ranks, the lowest.</summary>
     /// <param name="path">The folder.</param>
@@ -63,7 +64,8 @@ public sealed class CaptureFolder
         if (record is not { Captured: true } && RanksOf(path) is [var lowest, ..])
             return Read(Path.Combine(path, $"rank-{lowest}"));
         if (record is not { Captured: true })
-            throw Problems.NothingCaptured(path, record?.Account.IsDefaultOrEmpty != false ? "nothing was captured: there is no trace in it" : string.Join("; ", record.Account));
+            throw Problems.NothingCaptured(path, record?.Account.IsDefaultOrEmpty != false
+                ? "nothing was captured: there is no trace in it" : string.Join("; ", record.Account));
         string file = Path.Combine(path, ReferenceFile);
         try
         {
@@ -108,7 +110,8 @@ public sealed class CaptureFolder
     /// <param name="profile">The profile's text; null where there is none.</param>
     /// <param name="resources">A folder to put beside the trace; null for none.</param>
     /// <exception cref="MystiqueException">Something else is in the way, or the place cannot be written to (MYS305, MYS307).</exception>
-    internal static void Write(string directory, CaptureReference? reference, CaptureRecord record, string? trace, string? profile, string? resources)
+    internal static void Write(string directory, CaptureReference? reference, CaptureRecord record, string? trace, string? profile,
+        string? resources)
     {
         using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
         output.Try(() => Make(output.Staged, reference, record, trace, profile, resources));
@@ -152,7 +155,8 @@ public sealed class CaptureFolder
                 output.Write(buffer, 0, count);
             }
         }
-        return new CaptureFile(Path.GetFileName(target), new FileInfo(target).Length, size, Convert.ToHexStringLower(hash.GetHashAndReset()));
+        return new CaptureFile(Path.GetFileName(target), new FileInfo(target)
+            .Length, size, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 
     private static string ToJson<T>(T value) => JsonSerializer.Serialize(value, SnakeJson.Indented) + "\n";
@@ -164,7 +168,8 @@ public sealed class CaptureFolder
             return JsonSerializer.Deserialize<T>(PlainFile.ReadAllBytes(path, MaxJsonBytes), SnakeJson.Indented)
                 ?? throw new FormatException("it is empty");
         }
-        catch (Exception exception) when (exception is JsonException or FormatException or NotSupportedException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is JsonException or FormatException or NotSupportedException
+            or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             throw Problems.CaptureInvalid(path, exception);
         }

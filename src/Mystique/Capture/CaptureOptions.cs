@@ -15,7 +15,10 @@ public sealed record CaptureOptions
     /// <summary>What is kept of integral tensors. The default is nothing.</summary>
     public TensorValues Values { get; init; }
 
-    /// <summary>Whether the recorded iteration has labels of the modules that operators are called from. The default is no: it makes that one longer.</summary>
+    /// <summary>
+    /// Whether the recorded iteration has labels of the modules that operators are called from. The default is no: it makes
+    /// that one longer.
+    /// </summary>
     public bool Modules { get; init; }
 
     /// <summary>Whether the machine's GPUs are sampled meanwhile. The default is no.</summary>

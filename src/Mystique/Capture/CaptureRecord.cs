@@ -58,5 +58,7 @@ public sealed record CaptureFile(string Name, long Bytes, long UnpackedBytes, st
 /// <summary>What capturing cost the job. Times in nanoseconds.</summary>
 /// <param name="StartUpNs">At the job's start.</param>
 /// <param name="UntouchedNs">At the end of each untouched iteration.</param>
-/// <param name="RecordingNs">Once, to start and to end the recording, and to write it down, beside the recorded iterations themselves.</param>
+/// <param name="RecordingNs">
+/// Once, to start and to end the recording, and to write it down, beside the recorded iterations themselves.
+/// </param>
 public sealed record CaptureCost(long StartUpNs, long UntouchedNs, long RecordingNs);

@@ -28,7 +28,10 @@ public sealed record CaptureReference
     /// <summary>How many ranks the job had.</summary>
     public int WorldSize { get; init; } = 1;
 
-    /// <summary>What marked the iterations: <c>optimizer</c>, <c>module</c>, <c>profiler</c>, <c>program</c> (it said so itself); empty where nothing did.</summary>
+    /// <summary>
+    /// What marked the iterations: <c>optimizer</c>, <c>module</c>, <c>profiler</c>, <c>program</c> (it said so itself); empty
+    /// where nothing did.
+    /// </summary>
     public string Source { get; init; } = "";
 
     /// <summary>The class of the optimizer or module.</summary>
@@ -46,10 +49,16 @@ public sealed record CaptureReference
     /// <summary>Untouched iterations after it.</summary>
     public CaptureWindow After { get; init; } = new();
 
-    /// <summary>The medians of the iterations in further runs of the job, a process each, in nanoseconds: how far the original is from itself.</summary>
+    /// <summary>
+    /// The medians of the iterations in further runs of the job, a process each, in nanoseconds: how far the original is from
+    /// itself.
+    /// </summary>
     public ImmutableArray<long> RunsNs { get; init; } = [];
 
-    /// <summary>Resident memory that belongs to no file, in bytes, when PyTorch had been loaded and nothing else had been done; 0 where nobody looked then.</summary>
+    /// <summary>
+    /// Resident memory that belongs to no file, in bytes, when PyTorch had been loaded and nothing else had been done; 0 where
+    /// nobody looked then.
+    /// </summary>
     public long BaselineBytes { get; init; }
 
     /// <summary>The most that PyTorch's allocator gave out on the device, in bytes; 0 without a device.</summary>
@@ -85,7 +94,8 @@ public sealed record CaptureReference
     /// <summary>The process groups that the rank belongs to.</summary>
     public ImmutableArray<CaptureGroup> ProcessGroups { get; init; } = [];
 
-    private static ImmutableSortedDictionary<string, string> Empty { get; } = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+    private static ImmutableSortedDictionary<string, string> Empty { get; } = ImmutableSortedDictionary.Create<string,
+        string>(StringComparer.Ordinal);
 
     /// <summary>All untouched iterations, in nanoseconds.</summary>
     [JsonIgnore]
@@ -94,15 +104,22 @@ public sealed record CaptureReference
     /// <summary>Processor time of an untouched iteration, in nanoseconds; 0 where it was not measured.</summary>
     [JsonIgnore]
     public double CpuTimeNs => Untouched.SamplesNs.IsEmpty ? 0
-        : ((double)Before.CpuTimeNs * Before.SamplesNs.Length + (double)After.CpuTimeNs * After.SamplesNs.Length) / Untouched.SamplesNs.Length;
+        : ((double)Before.CpuTimeNs * Before.SamplesNs.Length
+            + (double)After.CpuTimeNs * After.SamplesNs.Length) / Untouched.SamplesNs.Length;
 
-    /// <summary>The most memory of the process in untouched iterations, over <see cref="BaselineBytes"/>; 0 where it was not measured.</summary>
+    /// <summary>
+    /// The most memory of the process in untouched iterations, over <see cref="BaselineBytes"/>; 0 where it was not measured.
+    /// </summary>
     [JsonIgnore]
     public long UsedBytes => BaselineBytes == 0 ? 0 : Math.Max(0, Math.Max(Before.PeakBytes, After.PeakBytes) - BaselineBytes);
 
-    /// <summary>The time of an iteration to compare with: the median of the untouched ones, else of the recorded ones; null where nothing was measured.</summary>
+    /// <summary>
+    /// The time of an iteration to compare with: the median of the untouched ones, else of the recorded ones; null where
+    /// nothing was measured.
+    /// </summary>
     [JsonIgnore]
-    public long? IterationNs => !Untouched.SamplesNs.IsEmpty ? (long)Untouched.MedianNs : !RecordedNs.IsEmpty ? (long)new SampleStatistics(RecordedNs).MedianNs : null;
+    public long? IterationNs => !Untouched.SamplesNs.IsEmpty ? (long)Untouched.MedianNs : !RecordedNs.IsEmpty
+        ? (long)new SampleStatistics(RecordedNs).MedianNs : null;
 
     /// <summary>Checks what came from a file.</summary>
     /// <exception cref="FormatException">A field makes no sense.</exception>
@@ -110,8 +127,11 @@ public sealed record CaptureReference
     {
         if (Format != FormatName || FormatVersion != CurrentVersion)
             throw new FormatException($"its format is not {FormatName}, version {CurrentVersion}");
-        string? bad = Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : BaselineBytes < 0 ? "baseline_bytes" : DevicePeakBytes < 0 ? "device_peak_bytes" : LiveBytes < 0 ? "live_bytes" : DeviceLiveBytes < 0 ? "device_live_bytes" : Device is null ? "device"
-            : Source is null ? "source" : RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0) ? "recorded_ns" : RunsNs.IsDefault || RunsNs.Any(t => t <= 0) ? "runs_ns" : Before is not { IsSound: true } ? "before" : After is not { IsSound: true } ? "after" : null;
+        string? bad = Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : BaselineBytes < 0 ? "baseline_bytes" : DevicePeakBytes < 0
+            ? "device_peak_bytes" : LiveBytes < 0 ? "live_bytes" : DeviceLiveBytes < 0 ? "device_live_bytes" : Device is null ? "device"
+            : Source is null ? "source" : RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0) ? "recorded_ns" : RunsNs.IsDefault
+                || RunsNs.Any(t => t <= 0) ? "runs_ns" : Before is not { IsSound: true } ? "before" : After is not { IsSound: true }
+                ? "after" : null;
         if (bad is not null)
             throw new FormatException($"{bad} is missing or out of its range");
         return this;

@@ -32,9 +32,15 @@ internal sealed class HeldJob(ImmutableArray<string> command, Unfinished work, A
     /// <summary>How long the job may take to be held for the first time, and for each turn.</summary>
     public required TimeSpan Timeout { get; init; }
 
-    /// <summary>Runs iterations, after one that does not count. A job that has ended is started again; it is held for the first time after the iterations to skip.</summary>
+    /// <summary>
+    /// Runs iterations, after one that does not count. A job that has ended is started again; it is held for the first time
+    /// after the iterations to skip.
+    /// </summary>
     /// <param name="iterations">How many.</param>
-    /// <returns>What they took, memory over what there was when PyTorch had been loaded; null where the job ends before it has run so many.</returns>
+    /// <returns>
+    /// What they took, memory over what there was when PyTorch had been loaded; null where the job ends before it has run so
+    /// many.
+    /// </returns>
     /// <exception cref="MystiqueException">The program cannot be started (MYS417).</exception>
     public CaptureWindow? Turn(int iterations)
     {
@@ -83,7 +89,13 @@ internal sealed class HeldJob(ImmutableArray<string> command, Unfinished work, A
             throw Problems.NoTemporaryFolder(path, exception); // Its path is too long for a socket.
         }
         listener.Listen();
-        var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(command[0], command.Skip(1))
+        {
+            UseShellExecute = false,
+            RedirectStandardInput =
+            true,
+            RedirectStandardOutput = true
+        };
         prepare(HookMode.Turns(path), start.Environment);
         var process = _process = JobProcess.Start(start);
         _running = Unfinished.Of(() => Kill(process));

@@ -53,7 +53,8 @@ internal sealed record HookStatus
             }
             catch (Exception exception) when (exception is not OutOfMemoryException)
             {
-                damaged?.Invoke($"what the hook wrote down in a process makes no sense ({Path.GetFileName(folder)}/status.json): {exception.Message}");
+                damaged?.Invoke($"what the hook wrote down in a process makes no sense ({Path.GetFileName(folder)}/status.json): "
+                    + $"{exception.Message}");
             }
             if (status is not null)
                 yield return (status, folder);
@@ -121,7 +122,15 @@ internal sealed record HookWindow
     public long EndNs { get; init; }
     public SystemMetrics? System { get; init; }
 
-    public CaptureWindow ToWindow(GpuSampler? gpu) => new() { SamplesNs = SamplesNs, CpuTimeNs = CpuTimeNs, PeakBytes = PeakBytes, System = gpu is null ? System : gpu.AddTo(System, StartNs, EndNs) };
+    public CaptureWindow ToWindow(GpuSampler? gpu) =>
+        new()
+        {
+            SamplesNs = SamplesNs,
+            CpuTimeNs = CpuTimeNs,
+            PeakBytes = PeakBytes,
+            System = gpu is null ? System
+        : gpu.AddTo(System, StartNs, EndNs)
+        };
 }
 
 /// <summary>What marks the iterations.</summary>

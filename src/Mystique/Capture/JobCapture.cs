@@ -93,7 +93,8 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         var account = ImmutableArray.CreateBuilder<string>();
         var all = HookStatus.ReadAll(work, account.Add).ToArray();
         // Launchers import PyTorch too: where a process had iterations, those that had none do not matter.
-        var jobs = all.Where(s => s.Status.Iterations > 0).Select(s => (s.Status, s.Folder, HasTrace: s.Status.HasRecording && File.Exists(TraceOf(s.Folder)))).ToArray();
+        var jobs = all.Where(s => s.Status.Iterations > 0)
+            .Select(s => (s.Status, s.Folder, HasTrace: s.Status.HasRecording && File.Exists(TraceOf(s.Folder)))).ToArray();
         var record = new CaptureRecord { Command = command, Options = options, ExitCode = exitCode };
         var recorded = jobs.Where(j => j.HasTrace).Select(j => j.Status).ToArray();
         bool isAlone = recorded is [{ WorldSize: 1 }];
@@ -101,7 +102,8 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
         foreach (var (status, folder, hasTrace) in jobs)
         {
-            string who = jobs.Length == 1 && status.WorldSize == 1 ? "" : status.WorldSize > 1 ? $"rank {status.Rank}: " : $"process {status.Pid}: ";
+            string who = jobs.Length == 1 && status.WorldSize == 1 ? "" : status.WorldSize > 1 ? $"rank {status.Rank}: "
+                : $"process {status.Pid}: ";
             var sentences = CaptureAccount.Of(status, options, exitCode, hasTrace).ToImmutableArray();
             string name = isAlone ? "" : NameOf(status, recorded);
             var cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs);

@@ -60,15 +60,19 @@ internal static class NotedValues
                 ranges[key] = inputs = [];
             inputs[input.ToString(CultureInfo.InvariantCulture)] = new JsonArray(note.Low, note.High);
             if (note.Data is { } data)
-                File.Copy(Path.Combine(folder, Path.GetFileName(data)), Path.Combine(resources, string.Create(CultureInfo.InvariantCulture, $"nid_{node}_tid_{input}.dat")), overwrite: true);
+                File.Copy(Path.Combine(folder, Path.GetFileName(data)),
+                    Path.Combine(resources, string.Create(CultureInfo.InvariantCulture, $"nid_{node}_tid_{input}.dat")), overwrite: true);
         }
     }
 
-    private static bool IsMatch(TraceNode node, NotedValue note) => node.Schema!.FullName == note.Operator && note.Input < node.Inputs.Length
-        && node.Inputs.OfType<TensorValue>().Where(t => !t.IsUndefined).Select(t => t.Shape).Zip(note.Shapes, (a, b) => a.SequenceEqual(b)).All(same => same)
+    private static bool IsMatch(TraceNode node, NotedValue note) => node.Schema!.FullName == note.Operator
+        && note.Input < node.Inputs.Length
+        && node.Inputs.OfType<TensorValue>().Where(t => !t.IsUndefined).Select(t => t.Shape)
+            .Zip(note.Shapes, (a, b) => a.SequenceEqual(b)).All(same => same)
         && node.Inputs.OfType<TensorValue>().Count(t => !t.IsUndefined) == note.Shapes.Length;
 
-    private static bool IsSame(TensorValue a, TensorValue b) => a.StorageId == b.StorageId && a.Offset == b.Offset && a.Type == b.Type && a.Shape.SequenceEqual(b.Shape);
+    private static bool IsSame(TensorValue a, TensorValue b) => a.StorageId == b.StorageId && a.Offset == b.Offset && a.Type == b.Type
+        && a.Shape.SequenceEqual(b.Shape);
 }
 
 /// <summary>What the hook noted of an integral tensor that an operator got.</summary>
@@ -78,4 +82,5 @@ internal static class NotedValues
 /// <param name="Low">The least value.</param>
 /// <param name="High">The largest.</param>
 /// <param name="Data">The file with its contents; null where they were not kept.</param>
-internal sealed record NotedValue(string Operator, int Input, ImmutableArray<ImmutableArray<long>> Shapes, long Low, long High, string? Data);
+internal sealed record NotedValue(string Operator, int Input, ImmutableArray<ImmutableArray<long>> Shapes, long Low, long High,
+    string? Data);

@@ -17,21 +17,26 @@ public sealed record MemoryTimeline(long StartBytes, ImmutableArray<(double At, 
     /// <param name="iterationNs">The iteration's time, in nanoseconds.</param>
     /// <param name="isOnDevice">Whether the device's memory is meant; else the host's.</param>
     /// <param name="startBytes">What there is at its start; null where nobody counted.</param>
-    /// <param name="externalBytes">What the plan needs at its start: with what is freed that was there before, it stands for what nobody counted.</param>
+    /// <param name="externalBytes">
+    /// What the plan needs at its start: with what is freed that was there before, it stands for what nobody counted.
+    /// </param>
     /// <returns>Null where nothing was allocated.</returns>
     /// <remarks>
     /// On the host the profiler is not told when something is freed that was there before (<c>c10/core/CPUAllocator.cpp</c>,
     /// <c>ProfiledCPUMemoryReporter::Delete</c>): gradients of the iteration before, most often. As one iteration is like the
     /// next, an iteration frees as much of that as it seems to leave behind, and it is taken to do so at its start.
     /// </remarks>
-    public static MemoryTimeline? Of(ImmutableArray<ProfiledAllocation> allocations, long iterationNs, bool isOnDevice, long? startBytes, long externalBytes)
+    public static MemoryTimeline? Of(ImmutableArray<ProfiledAllocation> allocations, long iterationNs, bool isOnDevice, long? startBytes,
+        long externalBytes)
     {
         var of = allocations.Where(a => a.IsOnDevice == isOnDevice).ToArray();
         if (of.Length == 0)
             return null;
-        long start = startBytes ?? of.Where(a => a.WasThere).Aggregate(externalBytes, (sum, a) => TensorLayout.SaturatingAdd(sum, -Math.Max(a.Bytes, -long.MaxValue)));
+        long start = startBytes ?? of.Where(a => a.WasThere).Aggregate(externalBytes, (sum, a) =>
+            TensorLayout.SaturatingAdd(sum, -Math.Max(a.Bytes, -long.MaxValue)));
         if (!isOnDevice && startBytes is not null)
-            start -= Math.Clamp(of.Aggregate(0L, (sum, a) => a.Bytes > 0 ? TensorLayout.SaturatingAdd(sum, a.Bytes) : sum + a.Bytes), 0, start);
+            start -= Math.Clamp(of.Aggregate(0L, (sum, a) => a.Bytes > 0 ? TensorLayout.SaturatingAdd(sum, a.Bytes) : sum + a.Bytes), 0,
+                start);
         long live = start;
         var points = ImmutableArray.CreateBuilder<(double, long)>(of.Length);
         foreach (var allocation in of)

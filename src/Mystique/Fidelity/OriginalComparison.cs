@@ -39,7 +39,8 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         using var replay = ReplaySession.Start(source, _worker, options, progress);
         return new TurnComparison(replay, options, rounds, progress).Run(
             OriginalReader.OfCapture(capture, source) with { Name = workload },
-            [.. new[] { original, again }.Select(process => (Func<int, MeasuredTurn>)(count => MeasuredTurn.Of(Iterate(process, count, "running the original"))))]);
+            [.. new[] { original, again }.Select(process =>
+                (Func<int, MeasuredTurn>)(count => MeasuredTurn.Of(Iterate(process, count, "running the original"))))]);
     }
 
     private WorkerClient StartOriginal()
@@ -47,7 +48,8 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         var original = new WorkerClient(_worker, options.Timeout);
         try
         {
-            Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = options.Threads }, "starting the original");
+            Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = options.Threads },
+                "starting the original");
             Call(original, new WorkerRequest(WorkerRequest.Start), "starting the original");
             // The first step differs from the others: it makes the optimizer's state.
             Iterate(original, Math.Max(1, options.Warmup), "warming up the original");
@@ -68,7 +70,8 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         return path;
     }
 
-    private WorkerResponse Iterate(WorkerClient client, int count, string stage) => Call(client, new WorkerRequest(WorkerRequest.Iterate) { Count = count }, stage);
+    private WorkerResponse Iterate(WorkerClient client, int count, string stage) =>
+        Call(client, new WorkerRequest(WorkerRequest.Iterate) { Count = count }, stage);
 
     private WorkerResponse Call(WorkerClient client, WorkerRequest request, string stage)
     {

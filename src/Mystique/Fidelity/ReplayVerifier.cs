@@ -28,7 +28,8 @@ public static class ReplayVerifier
             if (found < 0)
             {
                 bool isVariant = instead >= 0 && ran[instead].Schema?.QualifiedName == op.Schema.QualifiedName;
-                differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, isVariant ? DifferenceKind.Variant : DifferenceKind.Missing,
+                differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, isVariant ? DifferenceKind.Variant
+                    : DifferenceKind.Missing,
                     instead >= 0 ? $"{NameOf(ran[instead])} ran instead" : "it did not run"));
                 if (instead >= 0)
                     at = instead + 1;
@@ -44,7 +45,8 @@ public static class ReplayVerifier
         }
         for (; at < ran.Count; at++)
             differences.Add(Unplanned(ran[at]));
-        return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(), plan.Source.HasStrides, OperatorClasses.Of(plan, differences));
+        return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(), plan.Source.HasStrides,
+            OperatorClasses.Of(plan, differences));
     }
 
     /// <summary>The outermost operators of a replay's trace, in the order in which they ran.</summary>
@@ -68,13 +70,15 @@ public static class ReplayVerifier
         {
             // The observer sees operators alone.
             int found = plan.Operators[i].IsKernel ? -1 : Find(ran, at, plan.Operators[i]);
-            bool isInstead = found < 0 && !plan.Operators[i].IsKernel && at < ran.Count && (i + 1 == plan.Operators.Length || Find(ran, at, plan.Operators[i + 1]) != at);
+            bool isInstead = found < 0 && !plan.Operators[i].IsKernel && at < ran.Count
+                && (i + 1 == plan.Operators.Length || Find(ran, at, plan.Operators[i + 1]) != at);
             yield return (found, isInstead ? at : -1);
             at = found >= 0 ? found + 1 : isInstead ? at + 1 : at;
         }
     }
 
-    private static OperatorDifference Unplanned(TraceNode node) => new(0, NameOf(node), DifferenceKind.Unplanned, "it ran without being planned");
+    private static OperatorDifference Unplanned(TraceNode node) =>
+        new(0, NameOf(node), DifferenceKind.Unplanned, "it ran without being planned");
 
     private static int Find(List<TraceNode> ran, int from, PlannedOperator op)
     {
@@ -90,7 +94,8 @@ public static class ReplayVerifier
         Compare(plan, "input", [.. op.InputSlots.Where(s => s >= 0)], node.Inputs)
         ?? (op.Results.IsEmpty ? null : Compare(plan, "output", [.. op.OutputSlots.Where(s => s >= 0)], node.Outputs));
 
-    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, int[] slots, ImmutableArray<ArgumentValue> values)
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, int[] slots,
+        ImmutableArray<ArgumentValue> values)
     {
         // Undefined tensors come as None where the schema allows it, so neither counts.
         var expected = slots.Select(s => plan.Tensors[s]).Where(t => !t.IsUndefined).ToArray();
@@ -100,11 +105,16 @@ public static class ReplayVerifier
         for (int i = 0; i < expected.Length; i++)
         {
             if (expected[i].Type != actual[i].Type)
-                return (DifferenceKind.Different, $"its {what} {i} is {actual[i].Type.TorchName()} instead of {expected[i].Type.TorchName()}");
+                return (DifferenceKind.Different,
+                    $"its {what} {i} is {actual[i].Type.TorchName()} instead of {expected[i].Type.TorchName()}");
             if (!expected[i].Shape.AsSpan().SequenceEqual(actual[i].Shape.AsSpan()))
-                return (DifferenceKind.Different, $"its {what} {i} has the shape [{string.Join(", ", actual[i].Shape)}] instead of [{string.Join(", ", expected[i].Shape)}]");
+                return (DifferenceKind.Different,
+                    $"its {what} {i} has the shape [{string.Join(", ", actual[i].Shape)}] instead of "
+                    + $"[{string.Join(", ", expected[i].Shape)}]");
             if (plan.Source.HasStrides && !actual[i].Strides.IsDefault && !HasSameStrides(expected[i], actual[i]))
-                return (DifferenceKind.Variant, $"its {what} {i} has the strides [{string.Join(", ", actual[i].Strides)}] instead of [{string.Join(", ", expected[i].Strides)}]");
+                return (DifferenceKind.Variant,
+                    $"its {what} {i} has the strides [{string.Join(", ", actual[i].Strides)}] instead of "
+                    + $"[{string.Join(", ", expected[i].Strides)}]");
         }
         return null;
     }

@@ -62,9 +62,15 @@ internal sealed class TurnComparison(ReplaySession session, ReplayOptions option
         }
         session.RunFlatOut();
         var replay = new ComparedSide([.. paced]);
-        var result = ReplayRunner.Finish(session, options with { Pace = _hasPace ? ReplayPace.Recorded : ReplayPace.None, Iterations = count }, verification, last,
+        var result = ReplayRunner.Finish(session, options with
+        {
+            Pace = _hasPace ? ReplayPace.Recorded : ReplayPace.None,
+            Iterations =
+            count
+        }, verification, last,
             replay.Times, last.BaselineBytes + replay.UsedBytes, replay.CpuTimeNs, replay.System);
-        return new ComparisonResult(captured, [.. ofOriginals.Select(turns => new ComparedSide([.. turns]))], replay, new ComparedSide([.. flatOut]), result);
+        return new ComparisonResult(captured, [.. ofOriginals.Select(turns => new ComparedSide([.. turns]))], replay,
+            new ComparedSide([.. flatOut]), result);
     }
 
     private void Note(MeasuredTurn original, WorkerResponse replay)

@@ -30,8 +30,10 @@ public sealed record OperatorClasses(int Exact, int Variant, int Different, int 
     internal static OperatorClasses Of(ReplayPlan plan, IReadOnlyList<OperatorDifference> differences)
     {
         var byNode = differences.Where(d => d.NodeId != 0).GroupBy(d => d.NodeId).ToDictionary(g => g.Key, g => g.Max(d => d.Kind));
-        int Count(DifferenceKind kind) => plan.Operators.Count(o => o.Role == OperatorRole.Recorded && byNode.TryGetValue(o.NodeId, out var found) && found == kind);
-        int lost = plan.Replaced.Count(r => r.Remedy == Remedy.Substitute && byNode.TryGetValue(r.NodeId, out var found) && found == DifferenceKind.Missing);
+        int Count(DifferenceKind kind) =>
+            plan.Operators.Count(o => o.Role == OperatorRole.Recorded && byNode.TryGetValue(o.NodeId, out var found) && found == kind);
+        int lost = plan.Replaced.Count(r => r.Remedy == Remedy.Substitute && byNode.TryGetValue(r.NodeId, out var found)
+            && found == DifferenceKind.Missing);
         int variant = Count(DifferenceKind.Variant);
         int different = Count(DifferenceKind.Different);
         int missing = Count(DifferenceKind.Missing);

@@ -14,7 +14,8 @@ namespace Mystique.Fidelity;
 /// <param name="Operators">What ran, by its start.</param>
 /// <param name="HostMemory">Bytes of the host's tensors; null where the profiler does not tell.</param>
 /// <param name="DeviceMemory">Bytes of the device's tensors; null where nothing was allocated there.</param>
-public sealed record WatchedIteration(long IterationNs, ImmutableArray<WatchedOperator> Operators, MemoryTimeline? HostMemory, MemoryTimeline? DeviceMemory)
+public sealed record WatchedIteration(long IterationNs, ImmutableArray<WatchedOperator> Operators, MemoryTimeline? HostMemory,
+    MemoryTimeline? DeviceMemory)
 {
     /// <summary>Joins what the two saw; null where it does not fit.</summary>
     /// <param name="plan">What should have run.</param>
@@ -34,10 +35,12 @@ public sealed record WatchedIteration(long IterationNs, ImmutableArray<WatchedOp
                     nodes[found] = plan.Operators[i].NodeId;
             var operators = ran.Index().Where(r => r.Item.Schema is not null && linked.Operators.ContainsKey(r.Item.Id))
                 .Select(r => (r.Index, Name: r.Item.Schema!.FullName, Time: linked.Operators[r.Item.Id]))
-                .Select(r => new WatchedOperator(nodes[r.Index], r.Name, r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels)).OrderBy(o => o.StartNs);
+                .Select(r => new WatchedOperator(nodes[r.Index], r.Name, r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels))
+                    .OrderBy(o => o.StartNs);
             long onDevice = isOnHost ? 0 : PlanMemory.ExternalBytesOn(plan, isOnDevice: true);
             long onHost = isOnHost ? PlanMemory.Of(plan).ExternalBytes : PlanMemory.ExternalBytesOn(plan, isOnDevice: false);
-            return new WatchedIteration(linked.IterationNs, [.. operators], MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: false, onHost, onHost),
+            return new WatchedIteration(linked.IterationNs, [.. operators],
+                MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: false, onHost, onHost),
                 MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: true, onDevice, onDevice));
         }
         catch (MystiqueException)

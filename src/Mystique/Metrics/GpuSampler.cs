@@ -22,7 +22,8 @@ internal sealed class GpuSampler : IDisposable
     public GpuSampler()
     {
         string interval = IntervalMilliseconds.ToString(CultureInfo.InvariantCulture);
-        Stream("nvidia-smi", ["--query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm", "--format=csv,noheader,nounits", $"-lms={interval}"], GpuTools.OfNvidiaSmi);
+        Stream("nvidia-smi", ["--query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm", "--format=csv,noheader,nounits",
+            $"-lms={interval}"], GpuTools.OfNvidiaSmi);
         Stream("dcgmi", ["dmon", "-e", "1002,1005", "-d", interval], GpuTools.OfDcgm); // DCGM_FI_PROF_SM_ACTIVE, DCGM_FI_PROF_DRAM_ACTIVE
         if (Start("rocm-smi", ["--version"]) is not { } version)
             return;
@@ -32,7 +33,8 @@ internal sealed class GpuSampler : IDisposable
     }
 
     /// <summary>Why there is nothing; null where there is.</summary>
-    public string? Unavailable => _processes.Count == 0 && _poll is null ? "there is no nvidia-smi and no rocm-smi" : _samples.Count == 0 ? "the vendor's tool found no GPU" : null;
+    public string? Unavailable => _processes.Count == 0 && _poll is null ? "there is no nvidia-smi and no rocm-smi" : _samples.Count == 0
+        ? "the vendor's tool found no GPU" : null;
 
     /// <summary>The machine's monotonic clock, in nanoseconds; on Linux, Python's <c>time.perf_counter_ns</c> is the same.</summary>
     public static long Now() => (long)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency));
@@ -63,7 +65,8 @@ internal sealed class GpuSampler : IDisposable
     private ImmutableArray<GpuMetrics> Between(long startNs, long endNs)
     {
         lock (_samples)
-            return [.. _samples.Where(s => s.AtNs >= startNs && s.AtNs <= endNs).Select(s => s.Reading).GroupBy(r => r.Index).OrderBy(g => g.Key).Select(g => new GpuMetrics(g.Key)
+            return [.. _samples.Where(s => s.AtNs >= startNs && s.AtNs <= endNs).Select(s => s.Reading).GroupBy(r => r.Index)
+                .OrderBy(g => g.Key).Select(g => new GpuMetrics(g.Key)
             {
                 Utilisation = g.Average(r => r.Utilisation),
                 PeakMemoryBytes = g.Max(r => r.PeakMemoryBytes),

@@ -14,7 +14,13 @@ internal static class MemoryProbe
     /// one program has three times the page faults of another that allocates the same, and takes a third longer.
     /// </summary>
     public static IReadOnlyDictionary<string, string> KeepingEnvironment { get; } =
-        new Dictionary<string, string> { ["MALLOC_MMAP_THRESHOLD_"] = "33554432", ["MALLOC_TRIM_THRESHOLD_"] = "17179869184", ["MALLOC_TOP_PAD_"] = "67108864" };
+        new Dictionary<string, string>
+        {
+            ["MALLOC_MMAP_THRESHOLD_"] = "33554432",
+            ["MALLOC_TRIM_THRESHOLD_"] =
+            "17179869184",
+            ["MALLOC_TOP_PAD_"] = "67108864"
+        };
 
     /// <summary>
     /// The environment of .NET processes that are compared with each other: glibc maps each tensor of 64 KiB or more on its

@@ -36,7 +36,8 @@ internal sealed unsafe partial class PerfCounters : IDisposable
                 BinaryPrimitives.WriteInt32LittleEndian(bytes[4..], AttributeSize); // type 0: PERF_TYPE_HARDWARE
                 BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], Events[i]);
                 BinaryPrimitives.WriteUInt64LittleEndian(bytes[40..], InheritExcludeKernelAndHypervisor);
-                int file = (int)Syscall(number, attribute, int.Parse(Path.GetFileName(task), System.Globalization.CultureInfo.InvariantCulture), -1, -1, 0);
+                int file = (int)Syscall(number, attribute,
+                    int.Parse(Path.GetFileName(task), System.Globalization.CultureInfo.InvariantCulture), -1, -1, 0);
                 if (file >= 0)
                     _files.Add((i, file));
                 else

@@ -24,7 +24,8 @@ internal static class ProcFiles
     /// <summary>By processor, ticks that it was busy, and all ticks.</summary>
     public static (long Busy, long All)[] Cores()
     {
-        return [.. (Read("/proc/stat") ?? "").Split('\n').Where(l => l.StartsWith("cpu", StringComparison.Ordinal) && l.Length > 3 && char.IsAsciiDigit(l[3])).Select(line =>
+        return [.. (Read("/proc/stat") ?? "").Split('\n').Where(l => l.StartsWith("cpu", StringComparison.Ordinal) && l.Length > 3
+            && char.IsAsciiDigit(l[3])).Select(line =>
         {
             long[] ticks = [.. line.Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1).Take(8).Select(Number)];
             long idle = ticks.Length < 5 ? 0 : ticks[3] + ticks[4]; // idle and iowait
@@ -38,7 +39,8 @@ internal static class ProcFiles
         const string Folder = "/sys/class/powercap";
         if (!Directory.Exists(Folder))
             return null;
-        long?[] packages = [.. Directory.GetDirectories(Folder).Where(d => Path.GetFileName(d).Count(c => c == ':') == 1).Select(d => Read($"{d}/energy_uj") is { } text ? (long?)Number(text.Trim()) : null)];
+        long?[] packages = [.. Directory.GetDirectories(Folder).Where(d => Path.GetFileName(d).Count(c => c == ':') == 1)
+            .Select(d => Read($"{d}/energy_uj") is { } text ? (long?)Number(text.Trim()) : null)];
         return packages.Length == 0 || packages.Any(p => p is null) ? null : packages.Sum();
     }
 
@@ -60,5 +62,6 @@ internal static class ProcFiles
         return at < 0 ? null : Number(text![(at + name.Length + 1)..].TrimStart().Split('\n', ' ', '\t')[0]);
     }
 
-    private static long Number(string text) => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value) ? value : 0;
+    private static long Number(string text) =>
+        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value) ? value : 0;
 }

@@ -33,7 +33,8 @@ internal sealed partial class ProcessMeter : IDisposable
     public void Stop()
     {
         var now = Usage.Now();
-        _sum = new Usage(_sum.CpuTimeNs + now.CpuTimeNs - _before.CpuTimeNs, _sum.MinorFaults + now.MinorFaults - _before.MinorFaults, _sum.MajorFaults + now.MajorFaults - _before.MajorFaults,
+        _sum = new Usage(_sum.CpuTimeNs + now.CpuTimeNs - _before.CpuTimeNs, _sum.MinorFaults + now.MinorFaults - _before.MinorFaults,
+            _sum.MajorFaults + now.MajorFaults - _before.MajorFaults,
             _sum.Voluntary + now.Voluntary - _before.Voluntary, _sum.Involuntary + now.Involuntary - _before.Involuntary);
         _ticks += Stopwatch.GetTimestamp() - _began;
     }
@@ -60,7 +61,8 @@ internal sealed partial class ProcessMeter : IDisposable
             MajorFaults = _sum.MajorFaults,
             VoluntarySwitches = _sum.Voluntary,
             InvoluntarySwitches = _sum.Involuntary,
-            CoreUtilisation = [.. _cores.Zip(ProcFiles.Cores(), (x, y) => y.All > x.All ? Math.Round((double)(y.Busy - x.Busy) / (y.All - x.All), 4) : 0)],
+            CoreUtilisation = [.. _cores.Zip(ProcFiles.Cores(), (x, y) => y.All > x.All
+                ? Math.Round((double)(y.Busy - x.Busy) / (y.All - x.All), 4) : 0)],
             Instructions = Part(perf[0]),
             Cycles = Part(perf[1]),
             CacheMisses = Part(perf[2]),
@@ -81,7 +83,8 @@ internal sealed partial class ProcessMeter : IDisposable
         {
             long* usage = stackalloc long[18];
             return !OperatingSystem.IsLinux() || GetUsage(0, usage) != 0 ? new Usage(Environment.CpuUsage.TotalTime.Ticks * 100, 0, 0, 0, 0)
-                : new Usage((usage[0] + usage[2]) * 1_000_000_000 + (usage[1] + usage[3]) * 1_000, usage[8], usage[9], usage[16], usage[17]);
+                : new Usage((usage[0] + usage[2]) * 1_000_000_000 + (usage[1] + usage[3]) * 1_000, usage[8], usage[9], usage[16],
+                    usage[17]);
         }
     }
 

@@ -4,7 +4,8 @@ using System.Text.Json.Serialization;
 namespace Mystique.Metrics;
 
 /// <summary>
-/// What a process did to its machine in measured iterations, told by the system itself, to originals and replays alike. What a machine does not offer is null, and named in <see cref="Unavailable"/>. Immutable.
+/// What a process did to its machine in measured iterations, told by the system itself, to originals and replays alike. What a machine
+/// does not offer is null, and named in <see cref="Unavailable"/>. Immutable.
 /// </summary>
 public sealed record SystemMetrics
 {
@@ -49,11 +50,13 @@ public sealed record SystemMetrics
     public ImmutableArray<GpuMetrics> Gpus { get; init; } = [];
 
     /// <summary>What this machine does not offer: by name, the reason.</summary>
-    public ImmutableSortedDictionary<string, string> Unavailable { get; init; } = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+    public ImmutableSortedDictionary<string, string> Unavailable { get; init; } = ImmutableSortedDictionary.Create<string,
+        string>(StringComparer.Ordinal);
 
     /// <summary>Instructions for each cycle; null where either is not known.</summary>
     [JsonIgnore]
-    public double? InstructionsPerCycle => Instructions is { } instructions && Cycles is > 0 and { } cycles ? (double)instructions / cycles : null;
+    public double? InstructionsPerCycle => Instructions is { } instructions && Cycles is > 0 and { } cycles
+        ? (double)instructions / cycles : null;
 }
 
 /// <summary>A GPU, on average over the samples; null for what nothing tells.</summary>

@@ -32,7 +32,10 @@ public sealed record ScheduledCall(string Function, int First, int Count)
 /// <param name="OperatorLines">For each operator of the plan, the line of <paramref name="Code"/> that calls it, from 1.</param>
 public sealed record BenchmarkProgram(string Code, ImmutableArray<ScheduledCall> Schedule, ImmutableArray<int> OperatorLines)
 {
-    /// <summary>Operators to a function: enough that a call's cost (about 1 µs) does not show, few enough that memory held by a call's start is not.</summary>
+    /// <summary>
+    /// Operators to a function: enough that a call's cost (about 1 µs) does not show, few enough that memory held by a call's
+    /// start is not.
+    /// </summary>
     public const int DefaultOperatorsPerFunction = 32;
 
     /// <summary>The same where the original's times are known: each function can start in its time.</summary>

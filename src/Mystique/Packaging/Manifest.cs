@@ -49,10 +49,12 @@ internal sealed record Manifest
 }
 
 internal sealed record ManifestSource(
-    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides, bool HasBackward,
+    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides,
+        bool HasBackward,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<string>? Notes);
 
-internal sealed record ManifestCoverage(int SelectedOperators, int ReplayedOperators, int SubstitutedOperators, int StandIns, int MissingOperators, int AddedOperators);
+internal sealed record ManifestCoverage(int SelectedOperators, int ReplayedOperators, int SubstitutedOperators, int StandIns,
+    int MissingOperators, int AddedOperators);
 
 internal sealed record ManifestMemory(long ExternalBytes, long PeakBytes);
 

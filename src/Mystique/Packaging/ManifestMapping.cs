@@ -21,7 +21,8 @@ internal static class ManifestMapping
             if (!schemas.TryGetValue(op.Schema.Text, out int schema))
                 schemas.Add(op.Schema.Text, schema = schemas.Count);
             operators.Add(new ManifestOperator(op.NodeId, schema,
-                [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared) : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
+                [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared)
+                    : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
                 [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role], op.IsKernel ? op.KernelFile : null));
         }
         var memory = PlanMemory.Of(plan);
@@ -30,30 +31,41 @@ internal static class ManifestMapping
         {
             Format = Manifest.FormatName,
             FormatVersion = Manifest.CurrentVersion,
-            Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount, source.OpenedCount, source.HasStrides, source.HasBackward,
+            Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount,
+                source.OpenedCount, source.HasStrides, source.HasBackward,
                 source.Notes.IsEmpty ? null : source.Notes),
-            Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.CountOf(Remedy.Substitute), plan.CountOf(Remedy.StandIn), plan.CountOf(Remedy.Missing),
+            Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.CountOf(Remedy.Substitute),
+                plan.CountOf(Remedy.StandIn), plan.CountOf(Remedy.Missing),
                 plan.Operators.Length - plan.ReplayedCount),
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
             Program = new ManifestProgram(BenchmarkPackage.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
             Schemas = [.. schemas.Keys],
-            Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count, c.Stream, c.Waits.IsEmpty ? null : c.Waits, c.HostWaits))],
+            Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count, c.Stream, c.Waits.IsEmpty ? null
+                : c.Waits, c.HostWaits))],
             Original = plan.Reference,
             Times = ToManifest(plan.Times),
-            Kernels = plan.KernelSources.IsEmpty ? null : [.. plan.KernelSources.Select(k => new ManifestSourceFile(k.Key, BenchmarkPackage.DigestOf(System.Text.Encoding.UTF8.GetBytes(k.Value))))],
-            Substitutions = [.. plan.Substitutions.Select(s => new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
-                [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
-            Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.NodeId, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0 ? null : r.By, r.Reason))],
+            Kernels = plan.KernelSources.IsEmpty ? null
+                : [.. plan.KernelSources.Select(k =>
+                new ManifestSourceFile(k.Key, BenchmarkPackage.DigestOf(System.Text.Encoding.UTF8.GetBytes(k.Value))))],
+            Substitutions = [.. plan.Substitutions.Select(s =>
+                new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
+                [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null
+                    : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
+            Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.NodeId, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0
+                ? null : r.By, r.Reason))],
             Storages = [.. plan.Storages.Select(ToManifest)],
-            Tensors = [.. plan.Tensors.Select(t => new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal, t.IsWrappedNumber))],
+            Tensors = [.. plan.Tensors.Select(t =>
+                new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal, t.IsWrappedNumber))],
             Operators = operators.MoveToImmutable(),
         };
     }
 
     private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes(
         times.Source, times.IterationNs, times.RecordedNs, times.Unlinked, times.DeviceNs, times.UnexplainedNs,
-        [.. times.Operators.Select(t => new ManifestTime(t.Key, t.Value.StartNs, t.Value.DurationNs, t.Value.Kernels, t.Value.DeviceNs, t.Value.Stream < 0 ? null : t.Value.Stream, t.Value.WaitsAfter))],
+        [.. times.Operators.Select(t =>
+            new ManifestTime(t.Key, t.Value.StartNs, t.Value.DurationNs, t.Value.Kernels, t.Value.DeviceNs, t.Value.Stream < 0 ? null
+            : t.Value.Stream, t.Value.WaitsAfter))],
         [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))]);
 
     private static PlanTimes? ToTimes(ManifestTimes? times)
@@ -61,13 +73,16 @@ internal static class ManifestMapping
         if (times is null)
             return null;
         return new PlanTimes(times.Source, times.IterationNs, times.RecordedNs,
-            times.Operators.ToImmutableSortedDictionary(t => t.Node, t => new PlannedTime(t.StartNs, t.DurationNs, t.Kernels, t.DeviceNs, t.Stream ?? -1, t.Sync)),
-            times.Unlinked, [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))], times.UnexplainedNs, times.DeviceNs);
+            times.Operators.ToImmutableSortedDictionary(t => t.Node, t =>
+                new PlannedTime(t.StartNs, t.DurationNs, t.Kernels, t.DeviceNs, t.Stream ?? -1, t.Sync)),
+            times.Unlinked, [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))], times.UnexplainedNs,
+                times.DeviceNs);
     }
 
     private static ManifestStorage ToManifest(PlannedStorage storage) => new(storage.SizeBytes, storage.Device,
         storage.Initializer is { } init
-            ? new ManifestInitializer(KindNames[(int)init.Kind], init.Type.TorchName(), init.Low, init.High, init.Parameter, init.Data.IsEmpty ? null : [.. init.Data])
+            ? new ManifestInitializer(KindNames[(int)init.Kind], init.Type.TorchName(), init.Low, init.High, init.Parameter,
+                init.Data.IsEmpty ? null : [.. init.Data])
             : null,
         storage.IsMutated);
 

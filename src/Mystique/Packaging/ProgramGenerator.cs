@@ -246,7 +246,8 @@ internal sealed class ProgramGenerator
         if (isAnchored || op.Results.IsEmpty)
             return;
         int first = Enumerable.Range(0, op.Results.Length).First(i => IsTensorResult(op, i));
-        Line($"    s[{BenchmarkProgram.DiscardSlot}] = {(op.Results[first].Slots[0] < 0 ? $"r{index}_{first}" : $"t{op.Results[first].Slots[0]}")}");
+        Line($"    s[{BenchmarkProgram.DiscardSlot}] = "
+            + $"{(op.Results[first].Slots[0] < 0 ? $"r{index}_{first}" : $"t{op.Results[first].Slots[0]}")}");
         Line($"    s[{BenchmarkProgram.DiscardSlot}] = s[{BenchmarkProgram.EmptySlot}]");
     }
 

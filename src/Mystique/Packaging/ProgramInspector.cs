@@ -82,7 +82,8 @@ internal static partial class ProgramInspector
     private static string? WhyNotEnded(ReplayPlan plan, string function, ref int next, int end)
     {
         SkipKernels(plan, ref next, end);
-        return next < end ? $"its function {function} does not call {plan.Operators[next].Schema.QualifiedName}, which the manifest has there" : null;
+        return next < end ? $"its function {function} does not call {plan.Operators[next].Schema.QualifiedName}, which the manifest has "
+            + $"there" : null;
     }
 
     private static string Shorten(string text) => text.Length <= 80 ? $"\"{text.Trim()}\"" : $"\"{text[..80].Trim()}…\"";

@@ -23,12 +23,14 @@ internal static class ScheduleBuilder
         {
             int end = first + 1;
             // A kernel is a call of its own: its function only gives the tensors back.
-            while (!plan.Operators[first].IsKernel && end < plan.Operators.Length && !plan.Operators[end].IsKernel && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
+            while (!plan.Operators[first].IsKernel && end < plan.Operators.Length && !plan.Operators[end].IsKernel
+                && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
                 end++;
             long? stream = streams[first] < 0 ? null : streams[first];
             HashSet<int> storages = hasStreams ? StoragesOf(plan, first, end) : [];
             // Work of other streams on the same memory must be done; of each stream the last call stands for those before it.
-            var waits = storages.Select(s => lastUse.TryGetValue(s, out int call) ? call : -1).Where(c => c >= 0 && calls[c].Stream != stream)
+            var waits = storages.Select(s => lastUse.TryGetValue(s, out int call) ? call : -1)
+                .Where(c => c >= 0 && calls[c].Stream != stream)
                 .GroupBy(c => calls[c].Stream).Select(g => g.Max()).Order();
             calls.Add(new ScheduledCall(string.Create(CultureInfo.InvariantCulture, $"f{calls.Count}"), first, end - first)
             {
@@ -47,14 +49,18 @@ internal static class ScheduleBuilder
         plan.Times?.Operators.TryGetValue(plan.Operators[index].NodeId, out var time) == true && time.WaitsAfter
         && (index + 1 == plan.Operators.Length || plan.Operators[index + 1].NodeId != plan.Operators[index].NodeId);
 
-    /// <summary>For each operator its stream; -1 for the one that most use. One that starts nothing on the device goes with the one before it.</summary>
+    /// <summary>
+    /// For each operator its stream; -1 for the one that most use. One that starts nothing on the device goes with the one
+    /// before it.
+    /// </summary>
     private static long[] StreamsOf(ReplayPlan plan)
     {
         var streams = new long[plan.Operators.Length];
         Array.Fill(streams, -1);
         if (plan.Times is not { } times)
             return streams;
-        long main = times.Operators.Values.Where(t => t.Stream >= 0).GroupBy(t => t.Stream).OrderByDescending(g => g.Count()).Select(g => g.Key).FirstOrDefault(-1);
+        long main = times.Operators.Values.Where(t => t.Stream >= 0).GroupBy(t => t.Stream).OrderByDescending(g => g.Count())
+            .Select(g => g.Key).FirstOrDefault(-1);
         for (int i = 0; i < streams.Length; i++)
         {
             long stream = times.Operators.TryGetValue(plan.Operators[i].NodeId, out var time) ? time.Stream : -1;

@@ -9,7 +9,10 @@ public enum InitializerKind
     /// <summary>All elements are <see cref="Initializer.Low"/>.</summary>
     Constant,
 
-    /// <summary>Each element is drawn from [<see cref="Initializer.Low"/>, <see cref="Initializer.High"/>); integers where the type is one.</summary>
+    /// <summary>
+    /// Each element is drawn from [<see cref="Initializer.Low"/>, <see cref="Initializer.High"/>); integers where the type is
+    /// one.
+    /// </summary>
     Uniform,
 
     /// <summary>
@@ -18,19 +21,28 @@ public enum InitializerKind
     /// </summary>
     Ramp,
 
-    /// <summary>Element i of n is Low + i * (High - Low) / (n - 1), rounded down: from <see cref="Initializer.Low"/> to <see cref="Initializer.High"/>, both included.</summary>
+    /// <summary>
+    /// Element i of n is Low + i * (High - Low) / (n - 1), rounded down: from <see cref="Initializer.Low"/> to
+    /// <see cref="Initializer.High"/>, both included.
+    /// </summary>
     Fence,
 
     /// <summary>1 for <see cref="Initializer.High"/> elements, scattered, and 0 for the others.</summary>
     Mask,
 
-    /// <summary>Each of Low … High - 1 occurs, scattered, as evenly as can be; High - 1 occurs even where there are fewer elements than values.</summary>
+    /// <summary>
+    /// Each of Low … High - 1 occurs, scattered, as evenly as can be; High - 1 occurs even where there are fewer elements than
+    /// values.
+    /// </summary>
     Distinct,
 
     /// <summary>Parts, as even as can be, whose sum is <see cref="Initializer.High"/>.</summary>
     Parts,
 
-    /// <summary>Falling lengths: the first is <see cref="Initializer.High"/>, their sum <see cref="Initializer.Parameter"/>, none below 1 where that can be.</summary>
+    /// <summary>
+    /// Falling lengths: the first is <see cref="Initializer.High"/>, their sum <see cref="Initializer.Parameter"/>, none below
+    /// 1 where that can be.
+    /// </summary>
     Lengths,
 
     /// <summary>Each row of <see cref="Initializer.Parameter"/> elements holds 0 … Parameter - 1 in an order of its own.</summary>

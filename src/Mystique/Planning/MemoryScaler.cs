@@ -40,7 +40,10 @@ internal static class MemoryScaler
         return plan;
     }
 
-    /// <summary>The shapes of tables that lookups read: two or more dimensions, enough rows, and no view of another shape on their memory.</summary>
+    /// <summary>
+    /// The shapes of tables that lookups read: two or more dimensions, enough rows, and no view of another shape on their
+    /// memory.
+    /// </summary>
     private static HashSet<LayoutOf> FindTables(ReplayPlan plan, PlanningOptions options)
     {
         var tables = new HashSet<LayoutOf>();
@@ -50,7 +53,8 @@ internal static class MemoryScaler
             {
                 // The first argument of an operator that has indices into it.
                 if (row.Word == ValueWord.Index && row.Tensor is "indices" or "index" && op.Arguments[0].Slots is [>= 0 and int slot]
-                    && op.Schema.Arguments[0].Name is "weight" && plan.Tensors[slot] is { IsExternal: true, Shape: [> MinRows, _, ..] } table)
+                    && op.Schema.Arguments[0].Name is "weight"
+                        && plan.Tensors[slot] is { IsExternal: true, Shape: [> MinRows, _, ..] } table)
                     tables.Add(new LayoutOf(table.Shape));
             }
         }
@@ -75,16 +79,29 @@ internal static class MemoryScaler
             if (tensor.IsUndefined || !tables.Contains(new LayoutOf(tensor.Shape)))
                 continue;
             tensors[i] = tensor = tensor with { Shape = tensor.Shape.SetItem(0, RowsOf(tensor.Shape[0], share)) };
-            storages[tensor.Storage] = storages[tensor.Storage] with { SizeBytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes()) };
+            storages[tensor.Storage] =
+                storages[tensor.Storage] with
+                {
+                    SizeBytes =
+                TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes())
+                };
         }
-        var operators = plan.Operators.Select(op => op.InputSlots.Concat(op.OutputSlots).Any(s => s >= 0 && !plan.Tensors[s].IsUndefined && tables.Contains(new LayoutOf(plan.Tensors[s].Shape)))
-            ? op with { Arguments = [.. op.Arguments.Select(a => a.Literal is null ? a : a with { Literal = CutLiteral(a.Literal, tables, share) })] } : op);
+        var operators = plan.Operators.Select(op => op.InputSlots.Concat(op.OutputSlots).Any(s => s >= 0 && !plan.Tensors[s].IsUndefined
+            && tables.Contains(new LayoutOf(plan.Tensors[s].Shape)))
+            ? op with
+            {
+                Arguments = [.. op.Arguments.Select(a => a.Literal is null ? a
+                : a with { Literal = CutLiteral(a.Literal, tables, share) })]
+            } : op);
         // Indices below the rows that are left.
         var rows = tables.ToDictionary(t => t.Rows, t => RowsOf(t.Rows, share));
         for (int i = 0; i < storages.Count; i++)
-            if (storages[i].Initializer is { Kind: InitializerKind.Uniform or InitializerKind.Zipf } index && !index.Type.IsFloating() && rows.TryGetValue((long)index.High, out long left))
+            if (storages[i].Initializer is { Kind: InitializerKind.Uniform or InitializerKind.Zipf } index && !index.Type.IsFloating()
+                && rows.TryGetValue((long)index.High, out long left))
                 storages[i] = storages[i] with { Initializer = index with { High = left } };
-        string what = string.Create(CultureInfo.InvariantCulture, $"embedding tables of {tables.Count} shape{(tables.Count == 1 ? "" : "s")} are cut to {share * 100:F1} % of their rows, or {MinRows} rows, to fit into memory: times of operators over whole tables are not the original's");
+        string what = string.Create(CultureInfo.InvariantCulture,
+            $"embedding tables of {tables.Count} shape{(tables.Count == 1 ? "" : "s")} are cut to {share * 100:F1} % of their rows, or "
+            + $"{MinRows} rows, to fit into memory: times of operators over whole tables are not the original's");
         return plan with
         {
             Tensors = tensors.ToImmutable(),
@@ -100,7 +117,8 @@ internal static class MemoryScaler
     private static ArgumentValue CutLiteral(ArgumentValue value, HashSet<LayoutOf> tables, double share) => value switch
     {
         IntValue number when tables.Any(t => t.Rows == number.Value) => new IntValue(RowsOf(number.Value, share)),
-        IntListValue list when tables.Contains(new LayoutOf(list.Items)) => new IntListValue(list.Items.SetItem(0, RowsOf(list.Items[0], share))),
+        IntListValue list when tables.Contains(new LayoutOf(list.Items)) =>
+            new IntListValue(list.Items.SetItem(0, RowsOf(list.Items[0], share))),
         _ => value,
     };
 

@@ -65,7 +65,8 @@ internal static class OperatorSupport
         }
         return type.BaseName switch
         {
-            "Tensor" => type.AsList is not null && value is ListValue list && list.Items.All(i => i is TensorValue || i is NoneValue && type.AsList.Element!.IsOptional)
+            "Tensor" => type.AsList is not null && value is ListValue list
+                && list.Items.All(i => i is TensorValue || i is NoneValue && type.AsList.Element!.IsOptional)
                 ? list.Items.OfType<TensorValue>().Select(WhyNot).FirstOrDefault(r => r is not null)
                 : "no tensor though its schema says so",
             "int" or "ScalarType" or "Layout" or "MemoryFormat" or "float" or "bool" or "str" or "Device" or "Scalar" or "number" =>
@@ -122,7 +123,8 @@ internal static class OperatorSupport
 
     private static string? WhyNotResult(SchemaType type, ArgumentValue value) => type.BaseName switch
     {
-        "Tensor" when type.AsList is null && value is not TensorValue || type.AsList is not null && !IsTensorList(value) => "its result is recorded as something else than its schema says",
+        "Tensor" when type.AsList is null && value is not TensorValue || type.AsList is not null && !IsTensorList(value) =>
+            "its result is recorded as something else than its schema says",
         "Tensor" => value.Tensors.Select(WhyNot).FirstOrDefault(r => r is not null) is { } reason ? $"it returns {reason}" : null,
         "int" or "float" or "bool" or "Scalar" or "number" when type.Kind == SchemaTypeKind.Named => null,
         string other => $"it returns the type {other}, which generated programs cannot keep",

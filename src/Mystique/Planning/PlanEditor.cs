@@ -31,7 +31,11 @@ internal static class PlanEditor
                     Add(op);
         }
         var notes = edits.Values.Select(e => e.Note).OfType<ReplacedOperator>();
-        return UnwrittenMemory.Fill(builder.Build(operators.ToImmutable()) with { Replaced = [.. plan.Replaced.Concat(notes).OrderBy(s => s.NodeId)] });
+        return UnwrittenMemory.Fill(builder.Build(operators.ToImmutable()) with
+        {
+            Replaced =
+            [.. plan.Replaced.Concat(notes).OrderBy(s => s.NodeId)]
+        });
 
         void Add(PlannedOperator op)
         {

@@ -7,7 +7,9 @@ namespace Mystique.Planning;
 /// <param name="OriginalCount">How many of the selected operators have it.</param>
 /// <param name="Count">How many of the plan's do: those that run as recorded, and substitutes.</param>
 /// <param name="AddedCount">How many of the plan's do beside these: those that get at memory, or fill it.</param>
-/// <param name="OriginalNs">How long the original's took on the host, in nanoseconds of the iteration that was watched; null where that is not known.</param>
+/// <param name="OriginalNs">
+/// How long the original's took on the host, in nanoseconds of the iteration that was watched; null where that is not known.
+/// </param>
 /// <param name="AllocatedBytes">Bytes of the storages that they make in an iteration of the plan.</param>
 public sealed record PlanKind(string Name, int OriginalCount, int Count, int AddedCount, long? OriginalNs, long AllocatedBytes)
 {
@@ -20,13 +22,15 @@ public sealed record PlanKind(string Name, int OriginalCount, int Count, int Add
         foreach (var op in plan.Operators)
         {
             long bytes = 0;
-            foreach (int storage in op.OutputSlots.Where(s => s >= 0).Select(s => plan.Tensors[s].Storage).Where(s => s >= 0 && !plan.Storages[s].IsExternal && !made[s]))
+            foreach (int storage in op.OutputSlots.Where(s => s >= 0).Select(s => plan.Tensors[s].Storage)
+                .Where(s => s >= 0 && !plan.Storages[s].IsExternal && !made[s]))
             {
                 made[storage] = true;
                 bytes += plan.Storages[storage].SizeBytes;
             }
             bool isRecorded = op.Role == OperatorRole.Recorded;
-            Add(op.Schema.FullName, isRecorded ? 1 : 0, op.Role == OperatorRole.Added ? 0 : 1, op.Role == OperatorRole.Added ? 1 : 0, isRecorded ? TimeOf(op.NodeId) : null, bytes);
+            Add(op.Schema.FullName, isRecorded ? 1 : 0, op.Role == OperatorRole.Added ? 0 : 1, op.Role == OperatorRole.Added ? 1
+                : 0, isRecorded ? TimeOf(op.NodeId) : null, bytes);
         }
         foreach (var replaced in plan.Replaced)
             Add(replaced.Name, 1, 0, 0, TimeOf(replaced.NodeId), 0);

@@ -4,8 +4,12 @@ namespace Mystique.Planning;
 
 /// <summary>When the operators of a plan ran in the original, as far as it is known. Immutable.</summary>
 /// <param name="Source">Where it is known from: a profile's file name; empty where only the iteration's time is.</param>
-/// <param name="IterationNs">The time of an iteration of the original that nobody watched, in nanoseconds: what a replay that keeps the pace comes to.</param>
-/// <param name="RecordedNs">The time of the iteration that was profiled, in nanoseconds: what <paramref name="Operators"/> are parts of.</param>
+/// <param name="IterationNs">
+/// The time of an iteration of the original that nobody watched, in nanoseconds: what a replay that keeps the pace comes to.
+/// </param>
+/// <param name="RecordedNs">
+/// The time of the iteration that was profiled, in nanoseconds: what <paramref name="Operators"/> are parts of.
+/// </param>
 /// <param name="Operators">By node, when it ran.</param>
 /// <param name="Unlinked">Operators of the plan whose times are not known.</param>
 /// <param name="Kernels">What the operators started on the device, by name: how often, and for how many nanoseconds.</param>
@@ -43,11 +47,13 @@ public sealed record PlanTimes(
         long? referenceNs = options.ReferenceNs ?? options.Reference?.IterationNs;
         if (options.Profile is not { } profile)
             return WithReference(null, referenceNs);
-        var nodes = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId).Concat(plan.Replaced.Select(r => r.NodeId)).ToArray();
+        var nodes = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId)
+            .Concat(plan.Replaced.Select(r => r.NodeId)).ToArray();
         var known = nodes.Where(profile.Operators.ContainsKey).Order().Select(n => (Node: n, Time: profile.Operators[n])).ToArray();
         long start = known.Length == 0 ? 0 : known.Min(k => k.Time.StartNs);
         var times = known.ToImmutableSortedDictionary(k => k.Node,
-            k => new PlannedTime(k.Time.StartNs - start, k.Time.DurationNs, k.Time.Kernels.Length, k.Time.DeviceNs, k.Time.Stream, false)).ToBuilder();
+            k => new PlannedTime(k.Time.StartNs - start, k.Time.DurationNs, k.Time.Kernels.Length, k.Time.DeviceNs, k.Time.Stream, false))
+                .ToBuilder();
         foreach (long wait in profile.HostWaitsNs)
         {
             // The host waits after what it started last.
@@ -61,7 +67,8 @@ public sealed record PlanTimes(
         long recorded = plan.Source.Iteration is { } number && profile.Steps.TryGetValue(number, out long step) ? step
             // Nothing marks iterations in the profile of a TorchSharp program: its capture knows how long the recorded one took.
             : profile.Steps.IsEmpty && options.Reference?.RecordedNs is [var only] ? only : profile.IterationNs;
-        var kernels = known.SelectMany(k => k.Time.Kernels).GroupBy(k => k.Name, (name, group) => new KernelTime(name, group.Count(), group.Sum(k => k.DurationNs)));
+        var kernels = known.SelectMany(k => k.Time.Kernels).GroupBy(k => k.Name, (name, group) =>
+            new KernelTime(name, group.Count(), group.Sum(k => k.DurationNs)));
         var result = new PlanTimes(profile.Source, recorded, recorded, times.ToImmutable(), nodes.Length - known.Length,
             [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],
             profile.Unexplained.Sum(u => u.DurationNs), profile.DeviceNs);

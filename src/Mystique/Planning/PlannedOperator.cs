@@ -9,7 +9,10 @@ public enum OperatorRole
     /// <summary>The trace has it.</summary>
     Recorded,
 
-    /// <summary>The plan needs it to get at memory (<c>aten::as_strided</c>), or to fill what an operator that does not run would have (<c>aten::copy_</c>).</summary>
+    /// <summary>
+    /// The plan needs it to get at memory (<c>aten::as_strided</c>), or to fill what an operator that does not run would have
+    /// (<c>aten::copy_</c>).
+    /// </summary>
     Added,
 
     /// <summary>It does the work of a recorded one that the target lacks.</summary>

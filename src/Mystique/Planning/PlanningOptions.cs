@@ -21,7 +21,10 @@ public sealed record PlanningOptions
     /// <summary>What was measured of the original; null, the default, where nothing was.</summary>
     public CaptureReference? Reference { get; init; }
 
-    /// <summary>The time of an iteration of the original that nobody watched, in nanoseconds; null, the default, takes it from <see cref="Reference"/>.</summary>
+    /// <summary>
+    /// The time of an iteration of the original that nobody watched, in nanoseconds; null, the default, takes it from
+    /// <see cref="Reference"/>.
+    /// </summary>
     public long? ReferenceNs { get; init; }
 
     /// <summary>Whether code that came with the trace (the sources of compiled kernels) may be used. The default is no.</summary>

@@ -49,7 +49,8 @@ internal sealed class RecordedValues
         {
             using var json = JsonDocument.Parse(text);
             foreach (var node in json.RootElement.EnumerateObject())
-                if (long.TryParse(node.Name, NumberStyles.None, CultureInfo.InvariantCulture, out long id) && Parse(node.Value.GetRawText()) is { IsEmpty: false } ranges)
+                if (long.TryParse(node.Name, NumberStyles.None, CultureInfo.InvariantCulture, out long id)
+                    && Parse(node.Value.GetRawText()) is { IsEmpty: false } ranges)
                     _ranges[id] = ranges;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
@@ -66,8 +67,10 @@ internal sealed class RecordedValues
     {
         for (int input = 0; input < op.Arguments.Length; input++)
         {
-            if (op.Arguments[input].Slots is not [>= 0 and int slot] || builder.Tensors[slot] is not { IsExternal: true, IsUndefined: false } tensor
-                || builder.Storages[tensor.Storage] is not { IsMutated: false } storage || ContentsOf(op, input, tensor, storage.SizeBytes) is not { } contents)
+            if (op.Arguments[input].Slots is not [>= 0 and int slot]
+                || builder.Tensors[slot] is not { IsExternal: true, IsUndefined: false } tensor
+                || builder.Storages[tensor.Storage] is not { IsMutated: false } storage
+                    || ContentsOf(op, input, tensor, storage.SizeBytes) is not { } contents)
                 continue;
             if (asked.Add(tensor.Storage) || contents.Kind == InitializerKind.Recorded)
                 builder.Storages[tensor.Storage] = storage with { Initializer = contents };
@@ -76,12 +79,15 @@ internal sealed class RecordedValues
 
     /// <summary>What an operator's input held; null where that is not recorded.</summary>
     /// <param name="op">The operator.</param>
-    /// <param name="input">The argument's place. The observer numbers inputs by arguments; a list's tensors share their argument's number.</param>
+    /// <param name="input">
+    /// The argument's place. The observer numbers inputs by arguments; a list's tensors share their argument's number.
+    /// </param>
     /// <param name="tensor">The tensor.</param>
     /// <param name="size">Bytes of its storage.</param>
     public Initializer? ContentsOf(PlannedOperator op, int input, PlannedTensor tensor, long size)
     {
-        if (_folder is null && _ranges.Count == 0 || op.Role != OperatorRole.Recorded || tensor.Type.IsFloating() || tensor.Type == ScalarType.Bool)
+        if (_folder is null && _ranges.Count == 0 || op.Role != OperatorRole.Recorded || tensor.Type.IsFloating()
+            || tensor.Type == ScalarType.Bool)
             return null;
         if (Saved(op.NodeId, input, size) is { } data)
             return new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = data };

@@ -28,7 +28,10 @@ public sealed record ReplayPlan(
     /// <summary>Sources of compiled kernels, by file name: code that came with the trace, where the user allowed it.</summary>
     public ImmutableSortedDictionary<string, string> KernelSources { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
-    /// <summary>What may take the place of operators of the plan, for a target that is not known yet: rows in the order in which to try them.</summary>
+    /// <summary>
+    /// What may take the place of operators of the plan, for a target that is not known yet: rows in the order in which to try
+    /// them.
+    /// </summary>
     internal ImmutableArray<Substitution> Substitutions { get; init; } = [];
 
     /// <summary>Operators of the trace that run as recorded.</summary>
@@ -58,7 +61,8 @@ public sealed record ReplayPlan(
 /// backward pass only then), so the replay has it on too; no tensor of it requires a gradient, so nothing is recorded.
 /// </param>
 public sealed record PlanSource(
-    string Name, string Digest, string SchemaVersion, long? Iteration, int OutermostCount, int OpenedCount, bool HasStrides, bool HasBackward)
+    string Name, string Digest, string SchemaVersion, long? Iteration, int OutermostCount, int OpenedCount, bool HasStrides,
+        bool HasBackward)
 {
     /// <summary>Where the plan is not what the trace shows, and why: sentences for people.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];

@@ -32,7 +32,8 @@ public static class ReplayPlanner
             if (LocalCollective.Of(node, slice.Timeline.InputsOf(node), table, operators) is { } local)
             {
                 operators.Add(local);
-                replaced.Add(new ReplacedOperator(node.Id, node.Schema!.FullName, Remedy.Substitute, local.Schema.FullName, LocalCollective.Reason));
+                replaced.Add(new ReplacedOperator(node.Id, node.Schema!.FullName, Remedy.Substitute, local.Schema.FullName,
+                    LocalCollective.Reason));
                 continue;
             }
             if (OperatorSupport.WhyNot(node) is { } reason)
@@ -43,7 +44,8 @@ public static class ReplayPlanner
         var trace = slice.Trace;
         var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
             trace.SchemaVersion, slice.Iteration?.Number, slice.OutermostCount, slice.Opened.Length, trace.HasStrides,
-            trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)))
+            trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction
+                || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)))
         { Notes = LostLiterals.NotesOn(table.RestoredEpsilons).AddRange(options.Profile?.Notes ?? []) };
         var plan = new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), replaced.ToImmutable());
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, RecordedValues.Of(trace));
@@ -52,11 +54,15 @@ public static class ReplayPlanner
             KernelSources = sources.ToImmutable(),
             Reference = options.Reference,
             Times = PlanTimes.Of(plan, options),
-            Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf).Distinct()],
+            Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf)
+                .Distinct()],
         };
     }
 
-    /// <summary>What takes the place of an operator that no program can call: its results, where later operators use them, are there from the start.</summary>
+    /// <summary>
+    /// What takes the place of an operator that no program can call: its results, where later operators use them, are there
+    /// from the start.
+    /// </summary>
     private static ReplacedOperator Replace(TraceNode node, string reason, SubstitutionTable substitutions)
     {
         string name = node.Schema?.FullName ?? node.Name;
@@ -67,7 +73,8 @@ public static class ReplayPlanner
     }
 
     private static void PlanOperator(
-        TraceNode node, ReadOnlySpan<StorageGeneration?> storages, StorageTimeline timeline, TensorTable table, ImmutableArray<PlannedOperator>.Builder operators)
+        TraceNode node, ReadOnlySpan<StorageGeneration?> storages, StorageTimeline timeline, TensorTable table,
+            ImmutableArray<PlannedOperator>.Builder operators)
     {
         var schema = node.Schema!;
         int next = 0;

@@ -12,7 +12,8 @@ internal static class SchemaAdapter
     /// <summary>Whether a call as recorded is a call of the target's operator as it stands.</summary>
     public static bool IsSame(OperatorSchema recorded, OperatorSchema target) =>
         recorded.Arguments.Length == target.Arguments.Length && recorded.Returns.Length == target.Returns.Length
-        && recorded.Arguments.Zip(target.Arguments).All(p => p.First.IsKeywordOnly == p.Second.IsKeywordOnly && IsSame(p.First.Type, p.Second.Type));
+        && recorded.Arguments.Zip(target.Arguments).All(p => p.First.IsKeywordOnly == p.Second.IsKeywordOnly
+            && IsSame(p.First.Type, p.Second.Type));
 
     /// <summary>The call of the target's operator.</summary>
     /// <param name="op">The call as recorded.</param>
@@ -25,7 +26,8 @@ internal static class SchemaAdapter
         foreach (var wanted in target.Arguments)
         {
             int at = IndexOf(op.Schema, wanted.Name);
-            var argument = at >= 0 ? op.Arguments[at] : wanted.Default is { } text && DefaultValue.Parse(text) is { } value ? PlannedArgument.Of(value) : null;
+            var argument = at >= 0 ? op.Arguments[at] : wanted.Default is { } text && DefaultValue.Parse(text) is { } value
+                ? PlannedArgument.Of(value) : null;
             if (argument is null)
                 return Fail($"it takes '{wanted.Name}' there, which the trace does not have", out reason);
             if (!Fits(wanted.Type, argument))
@@ -38,7 +40,8 @@ internal static class SchemaAdapter
                 return Fail($"it does not take '{op.Schema.Arguments[i].Name}' there", out reason);
         reason = "";
         var results = op.Results.Take(target.Returns.Length)
-            .Concat(Enumerable.Range(op.Results.Length, Math.Max(0, target.Returns.Length - op.Results.Length)).Select(_ => new PlannedResult([-1])));
+            .Concat(Enumerable.Range(op.Results.Length, Math.Max(0, target.Returns.Length - op.Results.Length))
+                .Select(_ => new PlannedResult([-1])));
         return op with { Schema = target, Arguments = arguments.MoveToImmutable(), Results = [.. results] };
     }
 

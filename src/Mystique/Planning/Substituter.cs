@@ -36,13 +36,15 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
             var schema = target[call.Operator];
             if (ArgumentsOf(call, schema, op, locals) is not { } arguments || call.Results.Length > schema.Returns.Length)
                 return null;
-            var results = schema.Returns.Select((_, i) => i < call.Results.Length ? ResultOf(call, i, op, locals) : new PlannedResult([-1]));
+            var results = schema.Returns.Select((_, i) => i < call.Results.Length ? ResultOf(call, i, op, locals)
+                : new PlannedResult([-1]));
             calls.Add(new PlannedOperator(op.NodeId, schema, arguments, [.. results], OperatorRole.Substitute));
         }
         return calls.MoveToImmutable();
     }
 
-    private static ImmutableArray<PlannedArgument>? ArgumentsOf(SubstituteCall call, OperatorSchema schema, PlannedOperator op, Dictionary<string, PlannedArgument> locals)
+    private static ImmutableArray<PlannedArgument>? ArgumentsOf(SubstituteCall call, OperatorSchema schema, PlannedOperator op,
+        Dictionary<string, PlannedArgument> locals)
     {
         var arguments = ImmutableArray.CreateBuilder<PlannedArgument>(schema.Arguments.Length);
         for (int i = 0; i < schema.Arguments.Length; i++)

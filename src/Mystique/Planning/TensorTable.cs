@@ -34,7 +34,8 @@ internal sealed class TensorTable(ExecutionTrace trace)
     }
 
     /// <summary>The slot of a tensor that an operator uses. Adds a view where the memory is there but the tensor is not.</summary>
-    public int Use(StorageGeneration? generation, TensorValue tensor, long nodeId, bool isWritten, ImmutableArray<PlannedOperator>.Builder operators)
+    public int Use(StorageGeneration? generation, TensorValue tensor, long nodeId, bool isWritten,
+        ImmutableArray<PlannedOperator>.Builder operators)
     {
         if (generation is null)
             return Undefined();

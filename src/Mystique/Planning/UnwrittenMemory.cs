@@ -24,7 +24,8 @@ internal static class UnwrittenMemory
             if (fresh.Count > 0)
                 FindReads(plan, i, fresh, copies);
             foreach (int slot in op.OutputSlots)
-                if (slot >= 0 && IsAllocation(op) && !op.InputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == plan.Tensors[slot].Storage))
+                if (slot >= 0 && IsAllocation(op)
+                    && !op.InputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == plan.Tensors[slot].Storage))
                     fresh.Add(plan.Tensors[slot].Storage);
         }
         return copies.Count == 0 ? plan : Insert(plan, copies);

@@ -27,7 +27,8 @@ internal abstract class ValueExpression
         for (int i = 0; i < op.Schema.Arguments.Length; i++)
             if (op.Schema.Arguments[i].Name == name)
                 return op.Arguments[i].Slots;
-        return name.StartsWith("out", StringComparison.Ordinal) && int.TryParse(name.AsSpan(3), out int result) && result < op.Results.Length
+        return name.StartsWith("out", StringComparison.Ordinal) && int.TryParse(name.AsSpan(3), out int result)
+            && result < op.Results.Length
             ? op.Results[result].Slots : [];
     }
 

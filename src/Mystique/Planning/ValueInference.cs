@@ -95,7 +95,8 @@ internal sealed class ValueInference
         {
             if (made < 0 || _builder.Tensors[made].IsExternal)
                 continue;
-            bool isWhole = origin.Value is { Slot: >= 0 and int source, IsWhole: true } && op.Schema.Name != "index_select" && CountOf(_builder.Tensors[made]) == CountOf(_builder.Tensors[source]);
+            bool isWhole = origin.Value is { Slot: >= 0 and int source, IsWhole: true } && op.Schema.Name != "index_select"
+                && CountOf(_builder.Tensors[made]) == CountOf(_builder.Tensors[source]);
             _origins[made] = origin.Value with { IsWhole = isWhole };
             int storage = _builder.Tensors[made].Storage;
             if (!_traced.TryGetValue(storage, out var slots))
@@ -104,7 +105,8 @@ internal sealed class ValueInference
         }
     }
 
-    private Origin? OriginOf(int slot) => _builder.Tensors[slot].IsExternal ? new Origin(slot, 0) : _origins.TryGetValue(slot, out var origin) ? origin : null;
+    private Origin? OriginOf(int slot) => _builder.Tensors[slot].IsExternal ? new Origin(slot, 0)
+        : _origins.TryGetValue(slot, out var origin) ? origin : null;
 
     private PlannedOperator Require(PlannedOperator op, ValueRow row)
     {
@@ -120,18 +122,28 @@ internal sealed class ValueInference
                     || ContentsOf(op, row, place, _builder.Tensors[slot]) is not { } contents)
                     continue;
                 // What the original computed, and the trace knows.
-                if (!_builder.Tensors[slot].IsExternal && _recorded.ContentsOf(op, i, _builder.Tensors[slot], SpanOf(_builder.Tensors[slot])) is { } known)
+                if (!_builder.Tensors[slot].IsExternal
+                    && _recorded.ContentsOf(op, i, _builder.Tensors[slot], SpanOf(_builder.Tensors[slot])) is { } known)
                     contents = known;
                 int replaced = Provide(slot, contents);
                 if (replaced != slot)
-                    op = op with { Arguments = op.Arguments.SetItem(i, op.Arguments[i] with { Slots = op.Arguments[i].Slots.SetItem(place, replaced), IsPrepared = true }) };
+                    op = op with
+                    {
+                        Arguments =
+                        op.Arguments.SetItem(i, op.Arguments[i] with
+                        {
+                            Slots = op.Arguments[i].Slots.SetItem(place, replaced),
+                            IsPrepared = true
+                        })
+                    };
             }
         }
         return op;
     }
 
     /// <summary>Bytes of the storage that a prepared tensor gets.</summary>
-    private static long SpanOf(PlannedTensor tensor) => Selection.TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
+    private static long SpanOf(PlannedTensor tensor) =>
+        Selection.TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
 
     /// <summary>Sees to it that a tensor has contents. Returns its slot, or that of the prepared one to use instead.</summary>
     private int Provide(int slot, Initializer contents)
@@ -159,7 +171,10 @@ internal sealed class ValueInference
 
     private static long CountOf(PlannedTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
 
-    /// <summary>Whether contents hold for each element alone, and so for any part of them; counts and orders hold for all of them together.</summary>
+    /// <summary>
+    /// Whether contents hold for each element alone, and so for any part of them; counts and orders hold for all of them
+    /// together.
+    /// </summary>
     private static bool IsOfElements(Initializer contents) => IsIndex(contents) || contents.Kind == InitializerKind.Constant;
 
     /// <summary>Gives a storage its contents where that goes with what others asked for.</summary>
@@ -187,7 +202,8 @@ internal sealed class ValueInference
             return true;
         }
         if (IsIndex(wanted))
-            return present.Kind is InitializerKind.Ramp or InitializerKind.Distinct or InitializerKind.Constant or InitializerKind.Mask && present.High <= wanted.High && present.Low >= wanted.Low;
+            return present.Kind is InitializerKind.Ramp or InitializerKind.Distinct or InitializerKind.Constant or InitializerKind.Mask
+                && present.High <= wanted.High && present.Low >= wanted.Low;
         if (IsIndex(present) && wanted.High <= present.High)
         {
             _builder.Storages[tensor.Storage] = storage with { Initializer = wanted };
@@ -226,7 +242,8 @@ internal sealed class ValueInference
             case ValueWord.Permutation:
                 return first < 1 ? null : new Initializer(InitializerKind.Permutation, type, 0, first, first);
             case ValueWord.Dominant:
-                return first < 1 || !type.IsFloating() ? null : new Initializer(InitializerKind.Dominant, type, 0.5 / first, 1.5 / first, first);
+                return first < 1 || !type.IsFloating() ? null
+                    : new Initializer(InitializerKind.Dominant, type, 0.5 / first, 1.5 / first, first);
             default:
                 return first < 0 || first == 0 && row.Word is ValueWord.Distinct or ValueWord.Ramp ? null
                     : new Initializer(Enum.Parse<InitializerKind>(row.Word.ToString()), type, 0, first);
@@ -241,10 +258,13 @@ internal sealed class ValueInference
             (low, high) = hole < high / 2 ? (hole + 1, high) : (0, hole);
         if (low >= high)
             return null;
-        return _options.IndexSkew > 0 ? new Initializer(InitializerKind.Zipf, type, low, high, _options.IndexSkew) : new Initializer(InitializerKind.Uniform, type, low, high);
+        return _options.IndexSkew > 0 ? new Initializer(InitializerKind.Zipf, type, low, high, _options.IndexSkew)
+            : new Initializer(InitializerKind.Uniform, type, low, high);
     }
 
-    /// <summary><c>(self, indices[], …)</c>: what stands at place k indexes dimension k; a mask takes as many dimensions as it has.</summary>
+    /// <summary>
+    /// <c>(self, indices[], …)</c>: what stands at place k indexes dimension k; a mask takes as many dimensions as it has.
+    /// </summary>
     private Initializer? PlaceContents(PlannedOperator op, int place, PlannedTensor tensor)
     {
         if (op.Arguments[0].Slots is not [>= 0 and int self])
@@ -252,7 +272,8 @@ internal sealed class ValueInference
         var indices = ValueExpression.SlotsOf(op, "indices");
         int dimension = 0;
         for (int i = 0; i < place; i++)
-            dimension += indices[i] >= 0 && _builder.Tensors[indices[i]] is { Type: ScalarType.Bool or ScalarType.Byte } mask ? mask.Shape.Length : 1;
+            dimension += indices[i] >= 0 && _builder.Tensors[indices[i]] is { Type: ScalarType.Bool or ScalarType.Byte } mask
+                ? mask.Shape.Length : 1;
         var shape = _builder.Tensors[self].Shape;
         if (dimension >= shape.Length || tensor.Type.IsFloating())
             return null;

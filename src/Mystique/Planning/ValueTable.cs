@@ -33,9 +33,11 @@ internal enum ValueWord
 /// <param name="Passed">For <see cref="ValueWord.Passes"/>, the argument.</param>
 /// <param name="Condition">Must not be 0; null where there is none.</param>
 internal sealed record ValueRow(
-    string Operator, string Tensor, ValueWord Word, ValueExpression[] Numbers, ValueExpression? Except, string Passed, ValueExpression? Condition)
+    string Operator, string Tensor, ValueWord Word, ValueExpression[] Numbers, ValueExpression? Except, string Passed,
+        ValueExpression? Condition)
 {
-    public bool Applies(PlannedOperator op, IReadOnlyList<PlannedTensor> tensors) => Condition is null || Condition.Evaluate(op, tensors) is { } value and not 0;
+    public bool Applies(PlannedOperator op, IReadOnlyList<PlannedTensor> tensors) => Condition is null
+        || Condition.Evaluate(op, tensors) is { } value and not 0;
 }
 
 /// <summary>
@@ -114,7 +116,8 @@ public sealed class ValueTable
         string[] numbers = SplitNumbers(rest);
         int expected = word switch { ValueWord.Places => 0, ValueWord.Scalar or ValueWord.Uniform or ValueWord.Lengths => 2, _ => 1 };
         if (numbers.Length != expected)
-            throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"{words[2]} takes {expected} numbers, not {numbers.Length}"));
+            throw new FormatException(string.Create(CultureInfo.InvariantCulture,
+                $"{words[2]} takes {expected} numbers, not {numbers.Length}"));
         return new ValueRow(words[0], words[1], word, [.. numbers.Select(ValueExpression.Parse)], except, "", condition);
     }
 

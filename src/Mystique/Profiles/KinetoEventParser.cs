@@ -67,7 +67,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 case Field.Process when reader.TokenType == JsonTokenType.String:
                     isLegacy = reader.ValueTextEquals("CPU functions"u8);
                     break;
-                case Field.Process when reader.TokenType == JsonTokenType.Number && kind == KinetoKind.Operator && reader.TryGetInt64(out long process):
+                case Field.Process when reader.TokenType == JsonTokenType.Number && kind == KinetoKind.Operator
+                    && reader.TryGetInt64(out long process):
                     ProcessId = process;
                     break;
                 case Field.Thread when reader.TokenType == JsonTokenType.Number:
@@ -102,8 +103,10 @@ internal sealed class KinetoEventParser(ReadBudget budget)
             if (reader.TokenType == JsonTokenType.EndObject)
                 return true;
             int which = reader.ValueTextEquals("External id"u8) ? 1 : reader.ValueTextEquals("Record function id"u8) ? 2
-                : reader.ValueTextEquals("correlation"u8) ? 3 : reader.ValueTextEquals("stream"u8) ? 4 : reader.ValueTextEquals("grid"u8) ? 5
-                : reader.ValueTextEquals("Bytes"u8) ? 6 : reader.ValueTextEquals("Addr"u8) ? 7 : reader.ValueTextEquals("Device Type"u8) ? 8 : 0;
+                : reader.ValueTextEquals("correlation"u8) ? 3 : reader.ValueTextEquals("stream"u8) ? 4 : reader.ValueTextEquals("grid"u8)
+                    ? 5
+                : reader.ValueTextEquals("Bytes"u8) ? 6 : reader.ValueTextEquals("Addr"u8) ? 7 : reader.ValueTextEquals("Device Type"u8)
+                    ? 8 : 0;
             if (!ReadLimits.Read(ref reader))
                 return false;
             if (which is >= 1 and not 5 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
@@ -158,7 +161,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
 
     private static Field FieldOf(ref Utf8JsonReader reader) =>
         reader.ValueTextEquals("ph"u8) ? Field.Phase : reader.ValueTextEquals("cat"u8) ? Field.Category
-        : reader.ValueTextEquals("name"u8) ? Field.Name : reader.ValueTextEquals("tid"u8) ? Field.Thread : reader.ValueTextEquals("pid"u8) ? Field.Process
+        : reader.ValueTextEquals("name"u8) ? Field.Name : reader.ValueTextEquals("tid"u8) ? Field.Thread
+            : reader.ValueTextEquals("pid"u8) ? Field.Process
         : reader.ValueTextEquals("ts"u8) ? Field.Start : reader.ValueTextEquals("dur"u8) ? Field.Duration
         : reader.ValueTextEquals("args"u8) ? Field.Arguments : Field.Other;
 

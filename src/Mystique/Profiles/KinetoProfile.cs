@@ -56,7 +56,9 @@ internal struct KinetoEvent
     public readonly bool IsOnDevice => Kind >= KinetoKind.Kernel;
 }
 
-/// <summary>An allocation, or a free (<c>[memory]</c>, written with <c>profile_memory</c>; <c>torch/csrc/profiler/kineto_shim.cpp</c>).</summary>
+/// <summary>
+/// An allocation, or a free (<c>[memory]</c>, written with <c>profile_memory</c>; <c>torch/csrc/profiler/kineto_shim.cpp</c>).
+/// </summary>
 /// <param name="AtNs">When, in nanoseconds, as events have it.</param>
 /// <param name="Bytes">How many bytes; negative for a free.</param>
 /// <param name="Address">Where; 0 where it is not recorded.</param>

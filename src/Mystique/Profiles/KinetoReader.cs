@@ -166,7 +166,9 @@ internal sealed class KinetoReader
         return false;
     }
 
-    /// <summary>What <c>torch.profiler</c> says of a job's ranks (<c>torch/profiler/profiler.py</c>, <c>_get_distributed_info</c>).</summary>
+    /// <summary>
+    /// What <c>torch.profiler</c> says of a job's ranks (<c>torch/profiler/profiler.py</c>, <c>_get_distributed_info</c>).
+    /// </summary>
     private bool TryReadDistributed(ref Utf8JsonReader reader)
     {
         int rank = -1;
@@ -208,7 +210,8 @@ internal sealed class KinetoReader
                     return true;
                 }
             }
-            catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or OverflowException)
+            catch (Exception exception) when (exception
+                is JsonException or InvalidOperationException or FormatException or OverflowException)
             {
                 _warnings.Add($"the profile is damaged at byte {_window.Position:N0} of its text; what came before is used");
                 return false;

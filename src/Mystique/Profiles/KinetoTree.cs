@@ -48,7 +48,9 @@ internal sealed class KinetoTree
     {
         if (!_work.TryGetValue(index, out var list))
             return [];
-        return list.OrderBy(i => _events[i].StartNs).Select(i => new DeviceWork(_events[i].Name, _events[i].StartNs - baseNs, _events[i].DurationNs, _events[i].Stream, GridOf(_events[i])));
+        return list.OrderBy(i => _events[i].StartNs)
+            .Select(i => new DeviceWork(_events[i].Name, _events[i].StartNs - baseNs, _events[i].DurationNs, _events[i]
+            .Stream, GridOf(_events[i])));
     }
 
     private static string GridOf(in KinetoEvent e) =>

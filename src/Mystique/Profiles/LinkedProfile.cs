@@ -43,13 +43,18 @@ public enum ProfileLink
 /// <summary>A trace's nodes in a Kineto profile of the same job. Immutable.</summary>
 /// <param name="Source">The profile's file name.</param>
 /// <param name="Link">How they were found.</param>
-/// <param name="IterationNs">An iteration's time, in nanoseconds: of the profiler's step, of the median iteration, or from the first start to the last end.</param>
+/// <param name="IterationNs">
+/// An iteration's time, in nanoseconds: of the profiler's step, of the median iteration, or from the first start to the last
+/// end.
+/// </param>
 /// <param name="Operators">By node id, the times of operators, and of what is within them.</param>
 /// <param name="Unlinked">Operators that were not found: node id and reason.</param>
 /// <param name="UnlinkedEvents">Operators of the profile, within the linked time, that are no node of the trace.</param>
 /// <param name="Unexplained">Time on the device that no linked operator started, by what started it, the longest first.</param>
 /// <param name="DeviceNs">All time on the device within the linked time, in nanoseconds.</param>
-/// <param name="HostWaitsNs">When the host waited for the device outside of operators (<c>cudaDeviceSynchronize</c> and its kin), in nanoseconds.</param>
+/// <param name="HostWaitsNs">
+/// When the host waited for the device outside of operators (<c>cudaDeviceSynchronize</c> and its kin), in nanoseconds.
+/// </param>
 /// <param name="Steps">By N of <c>ProfilerStep#N</c>, the step's time, in nanoseconds.</param>
 /// <param name="Notes">How it was linked, and what was odd: sentences for people.</param>
 public sealed record LinkedProfile(

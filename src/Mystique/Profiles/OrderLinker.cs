@@ -16,7 +16,8 @@ internal static class OrderLinker
     {
         // An operator that calls itself by another overload has two events or, where the profiler takes out the inner, one.
         bool IsRepeated(int index) => tree.AncestorsOf(index).Take(1).Any(above => events[above].Name == events[index].Name);
-        var threads = tree.Threads.Values.Select(t => t.Where(i => events[i].Kind == KinetoKind.Operator && ProfileLinker.IsOperatorName(events[i].Name) && !IsRepeated(i)).ToArray())
+        var threads = tree.Threads.Values.Select(t =>
+            t.Where(i => events[i].Kind == KinetoKind.Operator && ProfileLinker.IsOperatorName(events[i].Name) && !IsRepeated(i)).ToArray())
             .Where(t => t.Length > 0).ToArray();
         var repeated = operators.Where(n => n.Parent?.Name == n.Name).ToArray();
         var found = LinkParts(trace, [.. operators.Where(n => n.Parent?.Name != n.Name)], threads, events);
@@ -46,7 +47,8 @@ internal static class OrderLinker
         var found = new Dictionary<long, int>();
         var periods = new List<long>();
         // The thread that starts first leads: what the others run follows from it.
-        var groups = operators.GroupBy(n => n.ThreadId).Select(g => g.OrderBy(n => n.Id).ToArray()).OrderBy(g => g.Length < ShortestSequence).ThenBy(g => g[0].Id).ToArray();
+        var groups = operators.GroupBy(n => n.ThreadId).Select(g => g.OrderBy(n => n.Id).ToArray())
+            .OrderBy(g => g.Length < ShortestSequence).ThenBy(g => g[0].Id).ToArray();
         if (groups.Length == 0 || groups[0].Length < ShortestSequence)
             return new ProfileLinker.Found(found, periods);
         var (leader, occurrences) = Occurrences(groups[0], threads, events);

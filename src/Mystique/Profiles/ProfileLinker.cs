@@ -11,7 +11,8 @@ public static class ProfileLinker
     /// <summary>By ids, at least so many of the operators must be found under their own names.</summary>
     private const double EnoughByIds = 0.9;
 
-    /// <summary>Reads a profile and links it. PyTorch's ids first: a node's <c>rf_id</c> is the profile's <c>Record function id</c>, or <c>External id</c> in old ones.
+    /// <summary>Reads a profile and links it. PyTorch's ids first: a node's <c>rf_id</c> is the profile's <c>Record function id</c>, or
+    /// <c>External id</c> in old ones.
     /// Where these do not fit, because another iteration was profiled, the order of operators on each thread decides.</summary>
     /// <param name="trace">The trace.</param>
     /// <param name="path">The profile's file.</param>
@@ -57,9 +58,13 @@ public static class ProfileLinker
     /// <summary>What was found: by node id the event, and, by order, how long iterations took.</summary>
     internal sealed record Found(Dictionary<long, int> Events, IReadOnlyList<long> PeriodsNs);
 
-    /// <summary>Whether a name is an operator's, and not a label's: <c>aten::add</c>, but not <c>autograd::engine::evaluate_function: …</c> or <c>torch::distributed::reducer::mul_out</c>.</summary>
+    /// <summary>
+    /// Whether a name is an operator's, and not a label's: <c>aten::add</c>, but not <c>autograd::engine::evaluate_function:
+    /// …</c> or <c>torch::distributed::reducer::mul_out</c>.
+    /// </summary>
     internal static bool IsOperatorName(string name) => name == "record_param_comms" || name.Contains("::", StringComparison.Ordinal)
-        && !name.StartsWith("autograd::", StringComparison.Ordinal) && !name.StartsWith("torch::", StringComparison.Ordinal) && !name.Contains(' ');
+        && !name.StartsWith("autograd::", StringComparison.Ordinal) && !name.StartsWith("torch::", StringComparison.Ordinal)
+            && !name.Contains(' ');
 
     private static Dictionary<long, int> LinkById(TraceNode[] operators, KinetoEvent[] events)
     {
@@ -74,7 +79,8 @@ public static class ProfileLinker
         return found;
     }
 
-    private static LinkedProfile Build(ExecutionTrace trace, KinetoProfile profile, KinetoTree tree, TraceNode[] operators, Found found, ProfileLink link)
+    private static LinkedProfile Build(ExecutionTrace trace, KinetoProfile profile, KinetoTree tree, TraceNode[] operators, Found found,
+        ProfileLink link)
     {
         var events = profile.Events;
         var linked = found.Events.Values.ToHashSet();
@@ -84,7 +90,8 @@ public static class ProfileLinker
             new OperatorTime(events[f.Value].StartNs - start, events[f.Value].DurationNs, [.. tree.WorkOf(f.Value, start)]));
         string reason = link == ProfileLink.Id ? "the profile has no operator of this name under its id"
             : "the operators of its thread are not in the profile in this order";
-        ImmutableArray<(long, string, string)> unlinked = [.. operators.Where(n => !found.Events.ContainsKey(n.Id)).Select(n => (n.Id, n.Name, reason))];
+        ImmutableArray<(long, string, string)> unlinked =
+            [.. operators.Where(n => !found.Events.ContainsKey(n.Id)).Select(n => (n.Id, n.Name, reason))];
         bool IsExplained(int index) => linked.Contains(index) || tree.AncestorsOf(index).Any(linked.Contains);
 
         int unlinkedEvents = 0;
@@ -107,18 +114,24 @@ public static class ProfileLinker
             deviceNs += e.DurationNs;
             if (launch >= 0 && IsExplained(launch))
                 continue;
-            string name = launch >= 0 && events[launch].Name.Contains("GraphLaunch", StringComparison.Ordinal) ? events[launch].Name : e.Name;
+            string name = launch >= 0 && events[launch].Name.Contains("GraphLaunch", StringComparison.Ordinal) ? events[launch].Name
+                : e.Name;
             var (count, duration) = unexplained.GetValueOrDefault(name);
             unexplained[name] = (count + 1, duration + e.DurationNs);
         }
         return new LinkedProfile(profile.Source, link, IterationOf(events, trace, found, end - start), times, unlinked, unlinkedEvents,
-            [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs).ThenBy(u => u.Key, StringComparer.Ordinal)],
+            [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs)
+                .ThenBy(u => u.Key, StringComparer.Ordinal)],
             deviceNs, waits.ToImmutable(), StepsOf(events), [.. NotesOn(profile, operators.Length, found, link)])
         { Allocations = [.. AllocationsOf(profile, trace, start, end, link)] };
     }
 
-    /// <summary>Of the profiler's steps that the trace has too; without steps, to the end of the profile, if it is of just what the trace is of.</summary>
-    private static IEnumerable<ProfiledAllocation> AllocationsOf(KinetoProfile profile, ExecutionTrace trace, long start, long end, ProfileLink link)
+    /// <summary>
+    /// Of the profiler's steps that the trace has too; without steps, to the end of the profile, if it is of just what the
+    /// trace is of.
+    /// </summary>
+    private static IEnumerable<ProfiledAllocation> AllocationsOf(KinetoProfile profile, ExecutionTrace trace, long start, long end,
+        ProfileLink link)
     {
         if (profile.Allocations.Count == 0)
             yield break;
@@ -139,8 +152,11 @@ public static class ProfileLinker
     private static IEnumerable<string> NotesOn(KinetoProfile profile, int count, Found found, ProfileLink link)
     {
         yield return link == ProfileLink.Id
-            ? string.Create(CultureInfo.InvariantCulture, $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their ids")
-            : string.Create(CultureInfo.InvariantCulture, $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their order, for their ids are not there{(found.PeriodsNs.Count == 0 ? "" : $"; of {found.PeriodsNs.Count + 1} iterations, the median one")}");
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their ids")
+            : string.Create(CultureInfo.InvariantCulture,
+                $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their order, for their ids are not "
+                + $"there{(found.PeriodsNs.Count == 0 ? "" : $"; of {found.PeriodsNs.Count + 1} iterations, the median one")}");
         foreach (string warning in profile.Warnings)
             yield return $"{profile.Source}: {warning}";
     }
@@ -148,7 +164,9 @@ public static class ProfileLinker
     /// <summary>Whether a call of the runtime makes the host wait for the device.</summary>
     private static bool IsWait(string name) => name.EndsWith("Synchronize", StringComparison.Ordinal);
 
-    /// <summary>The profiler's step that the trace has too, else the median of the periods, else from the first start to the last end.</summary>
+    /// <summary>
+    /// The profiler's step that the trace has too, else the median of the periods, else from the first start to the last end.
+    /// </summary>
     private static long IterationOf(KinetoEvent[] events, ExecutionTrace trace, Found found, long span)
     {
         var steps = StepsOf(events);

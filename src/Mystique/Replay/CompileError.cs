@@ -15,7 +15,8 @@ internal sealed partial record CompileError(int Line, string What)
         if (!match.Success)
             return null;
         string[] lines = standardError.Split('\n');
-        string what = lines.SkipWhile(l => standardError.Contains("what():", StringComparison.Ordinal) && !l.Contains("what():", StringComparison.Ordinal))
+        string what = lines.SkipWhile(l => standardError.Contains("what():", StringComparison.Ordinal)
+            && !l.Contains("what():", StringComparison.Ordinal))
             .Select(l => l.Replace("what():", "", StringComparison.Ordinal).Trim()).FirstOrDefault(l => l.Length > 0) ?? "it says no more";
         return new CompileError(int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture), what.TrimEnd(':', '.'));
     }

@@ -42,7 +42,10 @@ public interface IReplayEngine : IIterationRunner
     /// <summary>From now on, iterations keep the original's pace, or none.</summary>
     /// <exception cref="Diagnostics.MystiqueException">The package has no times (MYS413).</exception>
     /// <param name="isPaced">False to run flat out.</param>
-    /// <param name="share">How long an iteration takes flat out, of one of the original at the same speed of the machine; 0 for iterations of the time that the package says.</param>
+    /// <param name="share">
+    /// How long an iteration takes flat out, of one of the original at the same speed of the machine; 0 for iterations of the
+    /// time that the package says.
+    /// </param>
     void KeepPace(bool isPaced, double share = 0);
 
     /// <summary>How the pace was kept since the last call; null where it is not kept.</summary>

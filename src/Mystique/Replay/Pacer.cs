@@ -61,8 +61,11 @@ internal sealed class Pacer
     }
 
     /// <summary>The pace of a machine whose speed changes: waits are a share of the time, however long calls take just now.</summary>
-    /// <param name="flatOutShare">How long an iteration of the replay takes flat out, of one of the original at the same speed; above 0.</param>
-    public Pacer WithShare(double flatOutShare) => new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, flatOutShare))) { _isShare = true };
+    /// <param name="flatOutShare">
+    /// How long an iteration of the replay takes flat out, of one of the original at the same speed; above 0.
+    /// </param>
+    public Pacer WithShare(double flatOutShare) =>
+        new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, flatOutShare))) { _isShare = true };
 
     /// <summary>Makes all calls, each in its time.</summary>
     public void Run(Action<int> call)
@@ -124,7 +127,9 @@ internal sealed class Pacer
         return (long)((now - start) * NsPerTick);
     }
 
-    /// <summary>How long the original ran no operator before each call, and after the last, in nanoseconds of the recorded iteration.</summary>
+    /// <summary>
+    /// How long the original ran no operator before each call, and after the last, in nanoseconds of the recorded iteration.
+    /// </summary>
     private static long[] GapsOf(BenchmarkPackage package, PlanTimes times)
     {
         var gaps = new long[package.Schedule.Length + 1];

@@ -8,13 +8,19 @@ namespace Mystique.Replay;
 /// <summary>How a replay is run.</summary>
 public sealed record ReplayOptions
 {
-    /// <summary>Iterations that are measured, in each turn where there are turns: 0 there for as many as fit into one. The default is 20.</summary>
+    /// <summary>
+    /// Iterations that are measured, in each turn where there are turns: 0 there for as many as fit into one. The default is
+    /// 20.
+    /// </summary>
     public int Iterations { get; init; } = 20;
 
     /// <summary>Iterations before that, which are not. The default is 3.</summary>
     public int Warmup { get; init; } = 3;
 
-    /// <summary>Threads within operators; 0, the default, takes as many as the original had, where that is known, else as there are processors.</summary>
+    /// <summary>
+    /// Threads within operators; 0, the default, takes as many as the original had, where that is known, else as there are
+    /// processors.
+    /// </summary>
     public int Threads { get; init; }
 
     /// <summary>The longest that a worker may take for one request (loading, all iterations, …). The default is 30 minutes.</summary>

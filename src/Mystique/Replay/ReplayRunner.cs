@@ -29,7 +29,8 @@ public static class ReplayRunner
             measured = session.Iterate(options.Iterations, "measuring");
             system = gpu is null ? measured.SystemMetrics : gpu.AddTo(measured.SystemMetrics, start, GpuSampler.Now());
         }
-        return Finish(session, options, verification, measured, new SampleStatistics(measured.SamplesNs!.Value), measured.PeakBytes, (double)measured.CpuTimeNs / options.Iterations, system);
+        return Finish(session, options, verification, measured, new SampleStatistics(measured.SamplesNs!.Value), measured.PeakBytes,
+            (double)measured.CpuTimeNs / options.Iterations, system);
     }
 
     /// <summary>What follows the measured iterations, and the outcome of all.</summary>
@@ -41,7 +42,8 @@ public static class ReplayRunner
     /// <param name="peakBytes">The most memory in all of them.</param>
     /// <param name="cpuTimeNs">Processor time of one of them, in nanoseconds.</param>
     /// <param name="system">What they did to the machine.</param>
-    internal static ReplayResult Finish(ReplaySession session, ReplayOptions options, VerificationResult? verification, WorkerResponse measured,
+    internal static ReplayResult Finish(ReplaySession session, ReplayOptions options, VerificationResult? verification,
+        WorkerResponse measured,
         SampleStatistics iterations, long peakBytes, double cpuTimeNs, SystemMetrics? system)
     {
         var plan = session.Package.Plan;
@@ -51,7 +53,8 @@ public static class ReplayRunner
         if (options.KinetoFile is { } file)
             session.RecordProfile(Path.GetFullPath(file), null);
         return new ReplayResult(plan, options, session.Engine, HostInfo.Current, iterations, KindsOf(plan, times),
-            new MemoryUse(measured.BaselineBytes, peakBytes, PlanMemory.Of(plan).PeakBytes), cpuTimeNs, verification, nonFinite, measured.Pace)
+            new MemoryUse(measured.BaselineBytes, peakBytes, PlanMemory.Of(plan).PeakBytes), cpuTimeNs, verification, nonFinite,
+                measured.Pace)
         { OperatorTimesNs = times, System = system, Watched = watched };
     }
 

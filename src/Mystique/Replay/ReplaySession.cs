@@ -15,7 +15,10 @@ namespace Mystique.Replay;
 /// </summary>
 internal sealed class ReplaySession : IDisposable
 {
-    /// <summary>Each round takes out all operators of some kind, or all that a probe found; more rounds than this mean something else is wrong.</summary>
+    /// <summary>
+    /// Each round takes out all operators of some kind, or all that a probe found; more rounds than this mean something else is
+    /// wrong.
+    /// </summary>
     private const int MaxRounds = 20;
 
     private readonly WorkerCommand _command;
@@ -66,7 +69,10 @@ internal sealed class ReplaySession : IDisposable
         }
     }
 
-    /// <summary>Has the worker wait as the original did, in proportion to the machine's speed just then: it may be one that others use too.</summary>
+    /// <summary>
+    /// Has the worker wait as the original did, in proportion to the machine's speed just then: it may be one that others use
+    /// too.
+    /// </summary>
     /// <param name="flatOutShare">How long an iteration takes flat out, of one of the original at the same speed.</param>
     public void Pace(double flatOutShare) => Call(new WorkerRequest(WorkerRequest.Pace) { Share = flatOutShare }, "learning the pace");
 
@@ -94,13 +100,15 @@ internal sealed class ReplaySession : IDisposable
     }
 
     /// <summary>Records a Kineto profile of one iteration, and its execution trace where that is asked for.</summary>
-    public void RecordProfile(string path, string? trace) => Call(new WorkerRequest(WorkerRequest.Kineto) { Path = path, Trace = trace }, "recording a profile");
+    public void RecordProfile(string path, string? trace) =>
+        Call(new WorkerRequest(WorkerRequest.Kineto) { Path = path, Trace = trace }, "recording a profile");
 
     /// <summary>Looks for operators whose results are not finite.</summary>
     public ImmutableArray<OperatorFailure> CheckValues() => Call(new WorkerRequest(WorkerRequest.Check), "checking values").Failures!.Value;
 
     /// <summary>Times the operators, each on its own; in nanoseconds, in the plan's order.</summary>
-    public ImmutableArray<double> Profile(int iterations) => Call(new WorkerRequest(WorkerRequest.Profile) { Count = iterations }, "profiling").OperatorTimesNs!.Value;
+    public ImmutableArray<double> Profile(int iterations) =>
+        Call(new WorkerRequest(WorkerRequest.Profile) { Count = iterations }, "profiling").OperatorTimesNs!.Value;
 
     public void Dispose()
     {

@@ -14,7 +14,8 @@ namespace Mystique.Replay;
 /// <param name="schemasOf">Asks the target for the schemas of operators by their full names.</param>
 /// <param name="targetName">The target's name, for reasons; asked for after the first schemas.</param>
 internal sealed class TargetFit(
-    IPlanSource source, PlanningOptions options, Func<IReadOnlyList<string>, IReadOnlyDictionary<string, string>> schemasOf, Func<string> targetName)
+    IPlanSource source, PlanningOptions options, Func<IReadOnlyList<string>, IReadOnlyDictionary<string, string>> schemasOf,
+        Func<string> targetName)
 {
     private readonly Dictionary<string, OperatorSchema> _target = [];
     private readonly HashSet<string> _asked = [];

@@ -125,7 +125,8 @@ internal sealed class WorkerClient : IDisposable
         catch (OperationCanceledException)
         {
             Kill();
-            throw new WorkerException(WorkerFailureKind.TimedOut, $"it did not answer within {_timeout.TotalSeconds:0} s", Errors(), lastProgress);
+            throw new WorkerException(WorkerFailureKind.TimedOut, $"it did not answer within {_timeout.TotalSeconds:0} s", Errors(),
+                lastProgress);
         }
         catch (IOException)
         {
@@ -148,7 +149,10 @@ internal sealed class WorkerClient : IDisposable
         _process.Dispose();
     }
 
-    /// <summary>Lines that are no messages are libtorch's own output, and of no interest; a message that makes no sense must not be waited for again.</summary>
+    /// <summary>
+    /// Lines that are no messages are libtorch's own output, and of no interest; a message that makes no sense must not be
+    /// waited for again.
+    /// </summary>
     private static WorkerResponse? ReadResponse(string line)
     {
         try
@@ -157,7 +161,8 @@ internal sealed class WorkerClient : IDisposable
         }
         catch (JsonException exception)
         {
-            return line.StartsWith(MessageStart, StringComparison.Ordinal) ? new WorkerResponse(WorkerResponse.Failure) { Error = $"its answer cannot be read: {exception.Message}" } : null;
+            return line.StartsWith(MessageStart, StringComparison.Ordinal)
+                ? new WorkerResponse(WorkerResponse.Failure) { Error = $"its answer cannot be read: {exception.Message}" } : null;
         }
     }
 

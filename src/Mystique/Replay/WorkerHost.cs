@@ -49,7 +49,8 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
                     ExitCode = (int)exception.ExitCode,
                 };
             }
-            catch (Exception exception) when (exception is ExternalException or IOException or InvalidOperationException or ArgumentException)
+            catch (Exception exception) when (exception
+                is ExternalException or IOException or InvalidOperationException or ArgumentException)
             {
                 response = new WorkerResponse(WorkerResponse.Failure) { Error = exception.Message };
             }

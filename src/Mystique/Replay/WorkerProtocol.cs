@@ -30,7 +30,10 @@ internal sealed record WorkerRequest(string Command)
     /// <summary>Makes ready; the answer has Memory.</summary>
     public const string Start = "start";
 
-    /// <summary>Runs <see cref="Count"/> iterations, and some that do not count before them; the answer has SamplesNs, Memory and CpuTimeNs.</summary>
+    /// <summary>
+    /// Runs <see cref="Count"/> iterations, and some that do not count before them; the answer has SamplesNs, Memory and
+    /// CpuTimeNs.
+    /// </summary>
     public const string Iterate = "iterate";
 
     /// <summary>Records one iteration into <see cref="Path"/>: a trace, or the capture folder of an original.</summary>
@@ -64,7 +67,10 @@ internal sealed record WorkerRequest(string Command)
 
     public string? Path { get; init; }
 
-    /// <summary>With <see cref="Pace"/>: how long an iteration takes flat out, of one of the original at the same speed of the machine; 0 for iterations of the time that the package says.</summary>
+    /// <summary>
+    /// With <see cref="Pace"/>: how long an iteration takes flat out, of one of the original at the same speed of the machine;
+    /// 0 for iterations of the time that the package says.
+    /// </summary>
     public double Share { get; init; }
 
     /// <summary>With <see cref="Kineto"/>: where the execution trace of the same iteration goes; null for none.</summary>
@@ -114,7 +120,10 @@ internal sealed record WorkerResponse(string Kind)
 
     public long CpuTimeNs { get; init; }
 
-    /// <summary>What the worker did to its machine in the iterations: a <see cref="Metrics.SystemMetrics"/>, as files have it; null where that is not known.</summary>
+    /// <summary>
+    /// What the worker did to its machine in the iterations: a <see cref="Metrics.SystemMetrics"/>, as files have it; null
+    /// where that is not known.
+    /// </summary>
     public JsonElement? System { get; init; }
 
     [JsonIgnore]

@@ -14,8 +14,10 @@ public sealed record ReplacedKind(string Name, Remedy Remedy, string By, string 
     /// <summary>What a plan replaces: what is missing first, then the most frequent.</summary>
     /// <param name="plan">The plan.</param>
     public static ImmutableArray<ReplacedKind> Of(ReplayPlan plan) =>
-        [.. plan.Replaced.GroupBy(r => (r.Name, r.Remedy, r.By, r.Reason), (key, group) => new ReplacedKind(key.Name, key.Remedy, key.By, key.Reason, group.Count()))
-            .OrderBy(k => k.Remedy).ThenByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal).ThenBy(k => k.Reason, StringComparer.Ordinal)];
+        [.. plan.Replaced.GroupBy(r => (r.Name, r.Remedy, r.By, r.Reason), (key, group) =>
+            new ReplacedKind(key.Name, key.Remedy, key.By, key.Reason, group.Count()))
+            .OrderBy(k => k.Remedy).ThenByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal)
+                .ThenBy(k => k.Reason, StringComparer.Ordinal)];
 
     /// <summary>What runs instead, in words.</summary>
     public string Instead => InsteadOf(RemedyName, By);

@@ -90,7 +90,8 @@ public static class ResultJson
         if (result.OperatorKinds.IsEmpty)
             return;
         var planned = PlanKind.Of(result.Plan);
-        var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0).Select(k => new OperatorKindTime(k.Name, 0, 0)));
+        var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0)
+            .Select(k => new OperatorKindTime(k.Name, 0, 0)));
         foreach (var row in rows)
         {
             var kind = planned[row.Name];

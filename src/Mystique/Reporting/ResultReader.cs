@@ -40,7 +40,8 @@ internal static class ResultReader
             using var json = JsonDocument.Parse(PlainFile.ReadAllBytes(path, MaxBytes));
             return Of(json.RootElement, Path.GetFileName(path));
         }
-        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException or KeyNotFoundException or OverflowException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException
+            or KeyNotFoundException or OverflowException or IOException or UnauthorizedAccessException)
         {
             throw Problems.ResultInvalid(path, exception);
         }
@@ -65,13 +66,16 @@ internal static class ResultReader
         double scale = run.Times.MedianNs / Math.Max(watched.IterationNs, watched.Operators.Sum(o => o.DurationNs));
         return run with
         {
-            Kinds = run.Kinds.ToImmutableSortedDictionary(k => k.Key, k => k.Value with { TimeNs = sums.GetValueOrDefault(k.Key) }, StringComparer.Ordinal),
+            Kinds = run.Kinds.ToImmutableSortedDictionary(k => k.Key, k =>
+                k.Value with { TimeNs = sums.GetValueOrDefault(k.Key) }, StringComparer.Ordinal),
             WatchedNs = watched.IterationNs,
             HostMemory = watched.HostMemory,
             DeviceMemory = watched.DeviceMemory,
             Timeline = [.. watched.Operators.Select(o => new TimelineSpan(o.Name, o.StartNs * scale, o.DurationNs * scale, o.NodeId, ""))],
-            Kernels = watched.Operators.SelectMany(o => o.Kernels).GroupBy(k => k.Name).ToImmutableSortedDictionary(g => g.Key, g => (g.Count(), g.Sum(k => k.DurationNs)), StringComparer.Ordinal),
-            Concurrency = Concurrency.Of(watched.Operators.Select(o => (o.StartNs, o.DurationNs)), watched.Operators.SelectMany(o => o.Kernels), watched.IterationNs),
+            Kernels = watched.Operators.SelectMany(o => o.Kernels).GroupBy(k => k.Name).ToImmutableSortedDictionary(g => g.Key, g =>
+                (g.Count(), g.Sum(k => k.DurationNs)), StringComparer.Ordinal),
+            Concurrency = Concurrency.Of(watched.Operators.Select(o => (o.StartNs, o.DurationNs)), watched.Operators.SelectMany(o =>
+                o.Kernels), watched.IterationNs),
         };
     }
 
@@ -92,7 +96,8 @@ internal static class ResultReader
 
     private static ComparedRun Of(JsonElement root, string name)
     {
-        if (root.GetProperty("format").GetString() != "mystique-run" || root.GetProperty("format_version").GetInt32() != ResultJson.FormatVersion)
+        if (root.GetProperty("format").GetString() != "mystique-run" || root.GetProperty("format_version")
+            .GetInt32() != ResultJson.FormatVersion)
             throw new FormatException($"it is no mystique-run of format version {ResultJson.FormatVersion}");
         var coverage = root.GetProperty("coverage");
         var kinds = ImmutableSortedDictionary.CreateBuilder<string, ComparedKind>(StringComparer.Ordinal);
@@ -112,7 +117,8 @@ internal static class ResultReader
         {
             Name = name,
             Provenance = ProvenanceOf(root),
-            Times = new SampleStatistics([.. root.GetProperty("iterations").GetProperty("samples_ns").EnumerateArray().Select(s => s.GetInt64() is > 0 and var t ? t : throw new FormatException("a sample is not above 0"))]),
+            Times = new SampleStatistics([.. root.GetProperty("iterations").GetProperty("samples_ns").EnumerateArray()
+                .Select(s => s.GetInt64() is > 0 and var t ? t : throw new FormatException("a sample is not above 0"))]),
             CpuTimeNs = root.GetProperty("cpu_time_ns").GetDouble(),
             UsedBytes = isOnHost ? memory.GetProperty("used_bytes").GetInt64() : 0,
             DeviceBytes = isOnHost ? 0 : memory.GetProperty("peak_bytes").GetInt64(),
@@ -121,31 +127,42 @@ internal static class ResultReader
             Kinds = kinds.ToImmutable(),
             OpenedOperators = coverage.GetProperty("opened_operators").GetInt32(),
             Coverage = new ComparedCoverage(
-                coverage.GetProperty("selected_operators").GetInt32(), coverage.GetProperty("replayed_operators").GetInt32(), coverage.GetProperty("substituted_operators").GetInt32(),
-                [.. coverage.GetProperty("replaced").EnumerateArray().Select(r => (r.GetProperty("operator").GetString()!, r.GetProperty("count").GetInt32(), r.GetProperty("remedy").GetString()!, r.GetProperty("by").GetString()!, r.GetProperty("reason").GetString()!))],
+                coverage.GetProperty("selected_operators").GetInt32(), coverage.GetProperty("replayed_operators")
+                    .GetInt32(), coverage.GetProperty("substituted_operators").GetInt32(),
+                [.. coverage.GetProperty("replaced").EnumerateArray()
+                    .Select(r => (r.GetProperty("operator").GetString()!, r.GetProperty("count").GetInt32(), r.GetProperty("remedy")
+                    .GetString()!, r.GetProperty("by").GetString()!, r.GetProperty("reason").GetString()!))],
                 VerificationOf(root.GetProperty("verification")), originals.Count == 0 ? null : originals.ToImmutable(),
                 root.TryGetProperty("reference", out var reference) ? reference.GetProperty("recorded_ns").GetInt64() : 0),
         };
     }
 
-    private static long? NumberOf(JsonElement element, string name) => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetInt64() : null;
+    private static long? NumberOf(JsonElement element, string name) => element.TryGetProperty(name, out var value)
+        && value.ValueKind == JsonValueKind.Number ? value.GetInt64() : null;
 
     private static string VerificationOf(JsonElement verification) => verification.GetProperty("status").GetString() switch
     {
-        "exact" => string.Create(CultureInfo.InvariantCulture, $"exact: {verification.GetProperty("exact_operators").GetInt32():N0} operators"),
-        "different" => string.Create(CultureInfo.InvariantCulture, $"{verification.GetProperty("exact_operators").GetInt32():N0} of {verification.GetProperty("expected_operators").GetInt32():N0} exact"),
+        "exact" => string.Create(CultureInfo.InvariantCulture,
+            $"exact: {verification.GetProperty("exact_operators").GetInt32():N0} operators"),
+        "different" => string.Create(CultureInfo.InvariantCulture,
+            $"{verification.GetProperty("exact_operators").GetInt32():N0} of "
+            + $"{verification.GetProperty("expected_operators").GetInt32():N0} exact"),
         _ => "not run",
     };
 
     private static ImmutableArray<(string, string)> ProvenanceOf(JsonElement root)
     {
-        var (source, engine, host, options) = (root.GetProperty("source"), root.GetProperty("engine"), root.GetProperty("host"), root.GetProperty("options"));
+        var (source, engine, host, options) =
+            (root.GetProperty("source"), root.GetProperty("engine"), root.GetProperty("host"), root.GetProperty("options"));
         return
         [
             ("trace", $"{source.GetProperty("trace").GetString()}, SHA-256 {source.GetProperty("sha256").GetString()}"),
-            ("iterations", $"{root.GetProperty("iterations").GetProperty("count")} after {options.GetProperty("warmup")} of warm-up, seed {options.GetProperty("seed")}, pace {options.GetProperty("pace").GetString()}"),
-            ("engine", $"{engine.GetProperty("name").GetString()} on {engine.GetProperty("device").GetString()}, {engine.GetProperty("threads")} threads"),
-            ("host", $"{host.GetProperty("processor").GetString()}, {host.GetProperty("processors")} processors, {host.GetProperty("os").GetString()}"),
+            ("iterations", $"{root.GetProperty("iterations").GetProperty("count")} after {options.GetProperty("warmup")} of warm-up, "
+                + $"seed {options.GetProperty("seed")}, pace {options.GetProperty("pace").GetString()}"),
+            ("engine", $"{engine.GetProperty("name").GetString()} on {engine.GetProperty("device").GetString()}, "
+                + $"{engine.GetProperty("threads")} threads"),
+            ("host", $"{host.GetProperty("processor").GetString()}, {host.GetProperty("processors")} processors, "
+                + $"{host.GetProperty("os").GetString()}"),
             .. engine.GetProperty("versions").EnumerateObject().Select(v => (v.Name, v.Value.GetString() ?? "")),
         ];
     }

@@ -68,7 +68,8 @@ public sealed record TraceSummary(
     /// </summary>
     private static ImmutableArray<CollectiveCount> CollectivesOf(ExecutionTrace trace) =>
         [.. trace.Nodes.Where(n => n.Name == "record_param_comms")
-            .Select(n => (Name: n.Collective?.Name ?? n.Inputs.OfType<StringValue>().FirstOrDefault(s => s.Value.Any(char.IsAsciiLetter))?.Value ?? "unknown",
+            .Select(n => (Name: n.Collective?.Name ?? n.Inputs.OfType<StringValue>()
+                .FirstOrDefault(s => s.Value.Any(char.IsAsciiLetter))?.Value ?? "unknown",
                 Elements: n.Collective?.InputElements ?? 0))
             .GroupBy(c => c.Name, (name, group) => (name, group: group.ToArray()))
             .Select(g => new CollectiveCount(g.name, g.group.Length, g.group.Sum(c => c.Elements)))

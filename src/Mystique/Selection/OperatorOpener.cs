@@ -9,7 +9,8 @@ namespace Mystique.Selection;
 /// <c>layer_norm</c>. Replayed whole, <c>layer_norm</c> would make it and drop it, and the backward pass would run on
 /// made-up data. A composite operator does all its work in its children, so its children can stand for it.
 /// </summary>
-internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timeline, IEnumerable<TraceNode> outermost, IReadOnlySet<long> wanted)
+internal sealed class OperatorOpener(ExecutionTrace trace, StorageTimeline timeline, IEnumerable<TraceNode> outermost,
+    IReadOnlySet<long> wanted)
 {
     private readonly HashSet<TraceNode> _selected = [.. outermost];
     private readonly HashSet<TraceNode> _keptWhole = [];

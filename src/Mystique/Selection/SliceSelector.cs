@@ -13,7 +13,8 @@ public static class SliceSelector
     {
         var steps = trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).ToArray();
         long end = trace.Nodes[^1].Id + 1;
-        return [.. steps.Select((step, i) => new TraceIteration(ProfilerStep.NumberOf(step.Name)!.Value, step.Id, i + 1 < steps.Length ? steps[i + 1].Id : end))];
+        return [.. steps.Select((step, i) => new TraceIteration(ProfilerStep.NumberOf(step.Name)!.Value, step.Id, i + 1 < steps.Length
+            ? steps[i + 1].Id : end))];
     }
 
     /// <summary>
@@ -30,7 +31,8 @@ public static class SliceSelector
         var iterations = IterationsOf(trace);
         var iteration = options.AllIterations ? null
             : options.Iteration is { } number
-                ? iterations.FirstOrDefault(i => i.Number == number) ?? throw Problems.IterationMissing(trace.Source, number, iterations.Select(i => i.Number))
+                ? iterations.FirstOrDefault(i => i.Number == number)
+                    ?? throw Problems.IterationMissing(trace.Source, number, iterations.Select(i => i.Number))
                 : iterations.FirstOrDefault();
         var outermost = new List<TraceNode>();
         CollectOutermost(trace.Root, iteration?.FirstId ?? 0, iteration?.EndId ?? long.MaxValue, outermost);

@@ -48,7 +48,8 @@ internal sealed class ArgumentBuilder(ReadBudget budget)
     {
         HasStrides &= isOperator || Strides.Length == Values.Length;
         if (Values.Length != Types.Length || Values.Length != Shapes.Length)
-            throw new FormatException($"{Values.Length} values, {Types.Length} types and {Shapes.Length} shapes where there must be as many of each");
+            throw new FormatException($"{Values.Length} values, {Types.Length} types and {Shapes.Length} shapes where there must be as "
+                + $"many of each");
         if (HasStrides && Strides.Length != Values.Length)
             throw new FormatException($"{Values.Length} values and {Strides.Length} strides where there must be as many of each");
         if (Values.Length == 0)
@@ -115,7 +116,8 @@ internal sealed class ArgumentBuilder(ReadBudget budget)
         ref var raw = ref Values[value];
         int count = raw.Kind == RawKind.Array ? raw.End - value - 1 : 0;
         if (count is not (5 or 6))
-            throw new FormatException($"a tensor of {count} numbers (5 or 6 are expected: id, storage, offset, elements, bytes of an element, device)");
+            throw new FormatException($"a tensor of {count} numbers (5 or 6 are expected: id, storage, offset, elements, bytes of an "
+                + $"element, device)");
         for (int i = 1; i <= 5; i++)
             if (Values[value + i].Kind != RawKind.Int)
                 throw new FormatException("a tensor whose numbers are not all integers");

@@ -90,7 +90,8 @@ internal sealed class BoundedStream(Stream inner, Func<long> limit, Func<Excepti
     /// <param name="floorBytes">What it may unpack to, however small it is.</param>
     /// <param name="source">What to call it in messages.</param>
     public static BoundedStream Unpack(PrefixedStream packed, long floorBytes, string source) => new(
-        new GZipStream(packed, CompressionMode.Decompress, leaveOpen: true), () => floorBytes + MaxRatio * packed.TotalBytes, () => Problems.TraceUnpacksTooFar(source, MaxRatio));
+        new GZipStream(packed, CompressionMode.Decompress, leaveOpen: true), () => floorBytes + MaxRatio * packed.TotalBytes, () =>
+            Problems.TraceUnpacksTooFar(source, MaxRatio));
 
     public override int Read(Span<byte> buffer)
     {

@@ -78,7 +78,8 @@ internal sealed class NodeParser(ReadBudget budget)
     {
         if (!reader.ValueIsEscaped)
             return strings.Get(reader.ValueSpan);
-        Span<byte> unescaped = reader.ValueSpan.Length <= 1024 ? stackalloc byte[reader.ValueSpan.Length] : new byte[reader.ValueSpan.Length];
+        Span<byte> unescaped = reader.ValueSpan.Length <= 1024 ? stackalloc byte[reader.ValueSpan.Length]
+            : new byte[reader.ValueSpan.Length];
         try
         {
             return strings.Get(unescaped[..reader.CopyString(unescaped)]);
@@ -161,7 +162,8 @@ internal sealed class NodeParser(ReadBudget budget)
             while (NextProperty(ref reader))
             {
                 if (reader.ValueTextEquals("name"u8)) name = ReadString(ref reader);
-                else if (reader.ValueTextEquals("value"u8)) ReadAttribute(ref reader, name ?? throw new JsonException("an attribute whose value comes before its name"));
+                else if (reader.ValueTextEquals("value"u8)) ReadAttribute(ref reader, name
+                    ?? throw new JsonException("an attribute whose value comes before its name"));
                 else SkipQuietly(ref reader);
             }
         }
@@ -201,7 +203,8 @@ internal sealed class NodeParser(ReadBudget budget)
     private string ReadString(ref Utf8JsonReader reader)
     {
         ReadOrSuspend(ref reader);
-        return reader.TokenType == JsonTokenType.String ? GetString(ref reader, _strings) : throw new JsonException("a string was expected");
+        return reader.TokenType == JsonTokenType.String ? GetString(ref reader, _strings)
+            : throw new JsonException("a string was expected");
     }
 
     /// <summary>Reads an integer; one in quotes is accepted, a list gives its first (<c>seq_id</c> of point-to-point).</summary>

@@ -21,5 +21,6 @@ internal sealed class TraceDamage
     }
 
     public string Describe(int kept) => string.Create(CultureInfo.InvariantCulture,
-        $"the file is damaged from byte {First!.Value.Offset:N0} on ({First.Value.What}): {kept:N0} nodes kept, {Lost:N0} lost, {_places:N0} damaged place{(_places == 1 ? "" : "s")}");
+        $"the file is damaged from byte {First!.Value.Offset:N0} on ({First.Value.What}): {kept:N0} nodes kept, {Lost:N0} lost, "
+            + $"{_places:N0} damaged place{(_places == 1 ? "" : "s")}");
 }

@@ -13,8 +13,11 @@ internal static class TraceLinker
     /// A node is written when it ends. So parents are missing not only where a file is damaged, but also where a label or an
     /// operator was still open when the observer stopped.
     /// </remarks>
-    /// <exception cref="MystiqueException">An id occurs twice, parents run in a circle, or, if <paramref name="isStrict"/>, a parent is missing.</exception>
-    public static TraceNode Link(List<TraceNode> nodes, string source, bool isDamaged, bool isStrict, ImmutableArray<string>.Builder warnings)
+    /// <exception cref="MystiqueException">
+    /// An id occurs twice, parents run in a circle, or, if <paramref name="isStrict"/>, a parent is missing.
+    /// </exception>
+    public static TraceNode Link(List<TraceNode> nodes, string source, bool isDamaged, bool isStrict,
+        ImmutableArray<string>.Builder warnings)
     {
         nodes.Sort((a, b) => a.Id.CompareTo(b.Id));
         var places = new Dictionary<long, int>(nodes.Count + 1);
@@ -81,7 +84,8 @@ internal static class TraceLinker
     }
 
     private static bool IsProcessRoot(TraceNode node) =>
-        node.Name.StartsWith("[pytorch|profiler|execution_", StringComparison.Ordinal) && node.Name.EndsWith("|process]", StringComparison.Ordinal);
+        node.Name.StartsWith("[pytorch|profiler|execution_", StringComparison.Ordinal)
+            && node.Name.EndsWith("|process]", StringComparison.Ordinal);
 
     /// <summary>Goes up from each node until one is met whose way to the root is known.</summary>
     private static void CheckReachable(List<TraceNode> nodes, int[] parents, int root, string source)

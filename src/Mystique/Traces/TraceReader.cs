@@ -65,7 +65,8 @@ public static class TraceReader
             try
             {
                 var trace = parser.Parse();
-                return !parser.IsDamaged || packed.LastFourBytes == (uint)trace.SizeBytes ? trace : throw new InvalidDataException("it ends too soon");
+                return !parser.IsDamaged || packed.LastFourBytes == (uint)trace.SizeBytes ? trace
+                    : throw new InvalidDataException("it ends too soon");
             }
             catch (MystiqueException exception)
                 when (exception.Id != Problems.TooLargeId && packed.IsAtEnd && packed.LastFourBytes != (uint)parser.TotalBytes)

@@ -40,13 +40,15 @@ public sealed class CaptureAdopterTests : IDisposable
     {
         var text = TraceText.WithRoots();
         for (int i = 0; i < count; i++)
-            text.Operator(3 + i, (i % 2 == 0 ? "aten::relu" : "aten::tanh") + "(Tensor self) -> Tensor", [Tensor(10 + i, 1000 + i, [4])], [Tensor(11 + i, 1001 + i, [4])]);
+            text.Operator(3 + i, (i % 2 == 0 ? "aten::relu" : "aten::tanh") + "(Tensor self) -> Tensor", [Tensor(10 + i, 1000 + i, [4])],
+                [Tensor(11 + i, 1001 + i, [4])]);
         return text;
     }
 
     private static string Profile(int count, string header = "")
     {
-        var events = Enumerable.Range(0, count).Select(i => $$$"""{"ph": "X", "cat": "cpu_op", "name": "{{{(i % 2 == 0 ? "aten::relu" : "aten::tanh")}}}", "pid": 7, "tid": 1, "ts": {{{100 + 10 * i}}}, "dur": 8, "args": {"Record function id": {{{3 + i}}}}}""");
+        var events = Enumerable.Range(0, count)
+            .Select(i => $$$"""{"ph": "X", "cat": "cpu_op", "name": "{{{(i % 2 == 0 ? "aten::relu" : "aten::tanh")}}}", "pid": 7, "tid": 1, "ts": {{{100 + 10 * i}}}, "dur": 8, "args": {"Record function id": {{{3 + i}}}}}""");
         return $"{{{header}\"traceEvents\": [{string.Join(",", events)}]}}";
     }
 
@@ -100,7 +102,8 @@ public sealed class CaptureAdopterTests : IDisposable
     public void Adopt_ProfileOfAnotherJob_IsNotTaken()
     {
         Put("t.et.json", Trace(6).ToString());
-        Put("k.json", "{\"traceEvents\": [{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::mm\", \"pid\": 7, \"tid\": 1, \"ts\": 1, \"dur\": 1}]}");
+        Put("k.json", "{\"traceEvents\": [{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::mm\", \"pid\": 7, \"tid\": 1, \"ts\": "
+            + "1, \"dur\": 1}]}");
         var adopted = CaptureAdopter.Adopt(Source, Target);
         Assert.Null(Assert.Single(adopted.Folders).ProfilePath);
         Assert.Empty(adopted.Folders[0].Reference.RecordedNs);

@@ -33,8 +33,10 @@ public sealed class CaptureFolderTests : IDisposable
     private void Write(CaptureReference? reference = null, CaptureRecord? record = null, string? target = null)
     {
         string trace = Path.Combine(_folder, "t.json");
-        File.WriteAllText(trace, TraceText.WithRoots().Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]).ToString());
-        CaptureFolder.Write(target ?? Target, reference ?? Reference, record ?? new CaptureRecord { Captured = true, Command = ["python", "train.py"], Options = new CaptureOptions() }, trace, null, null);
+        File.WriteAllText(trace, TraceText.WithRoots()
+            .Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]).ToString());
+        CaptureFolder.Write(target ?? Target, reference ?? Reference, record
+            ?? new CaptureRecord { Captured = true, Command = ["python", "train.py"], Options = new CaptureOptions() }, trace, null, null);
     }
 
     [Fact]
@@ -47,7 +49,8 @@ public sealed class CaptureFolderTests : IDisposable
         Assert.Null(read.ProfilePath);
         Assert.Single(TraceReader.Read(read.TracePath).Operators);
         Assert.Equal(TraceReader.Read(read.TracePath).Digest, read.Record.Files.Single().Sha256);
-        Assert.Equal(["capture.json", "rank-0.et.json.gz", "reference.json"], Directory.EnumerateFiles(Target).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["capture.json", "rank-0.et.json.gz", "reference.json"], Directory.EnumerateFiles(Target).Select(Path.GetFileName)
+            .Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -56,7 +59,8 @@ public sealed class CaptureFolderTests : IDisposable
         Write();
         Snapshot.Match(File.ReadAllText(Path.Combine(Target, "reference.json")), "reference.json");
         // gzip's bytes differ between versions of zlib.
-        string record = string.Join('\n', File.ReadAllText(Path.Combine(Target, "capture.json")).Split('\n').Where(l => !l.Contains("\"bytes\"", StringComparison.Ordinal)));
+        string record = string.Join('\n', File.ReadAllText(Path.Combine(Target, "capture.json")).Split('\n')
+            .Where(l => !l.Contains("\"bytes\"", StringComparison.Ordinal)));
         Snapshot.Match(record, "capture.json");
     }
 
@@ -126,13 +130,18 @@ public sealed class CaptureFolderTests : IDisposable
     {
         Write();
         var capture = CaptureFolder.Read(Target);
-        var plan = ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(capture.TracePath)), new PlanningOptions { Reference = capture.Reference });
+        var plan = ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(capture.TracePath)), new PlanningOptions
+        {
+            Reference =
+            capture.Reference
+        });
         Assert.Equal(200, plan.Times!.IterationNs);
         BenchmarkPackage.Create(plan).Write(Path.Combine(_folder, "p"));
         var read = BenchmarkPackage.Read(Path.Combine(_folder, "p")).Plan;
         Assert.Equal(JsonSerializer.Serialize(Reference), JsonSerializer.Serialize(read.Reference));
         string manifest = Path.Combine(_folder, "p", "benchmark.json");
-        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"baseline_bytes\":4000", "\"baseline_bytes\":-1", StringComparison.Ordinal));
+        File.WriteAllText(manifest, File.ReadAllText(manifest)
+            .Replace("\"baseline_bytes\":4000", "\"baseline_bytes\":-1", StringComparison.Ordinal));
         Assert.Equal("MYS301", Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Path.Combine(_folder, "p"))).Id);
     }
 }

@@ -9,7 +9,8 @@ namespace Mystique.Tests.Capture;
 
 public sealed class NotedValuesTests : IDisposable
 {
-    private const string Embedding = "aten::embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor";
+    private const string Embedding =
+        "aten::embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor";
 
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
 
@@ -17,14 +18,17 @@ public sealed class NotedValuesTests : IDisposable
 
     private static TraceText.Value Indices(int id) => Tensor(id, id + 1, [3], "long int");
 
-    /// <summary>Two lookups of different tables, the second within an operator that got the same indices; noted in another iteration.</summary>
+    /// <summary>
+    /// Two lookups of different tables, the second within an operator that got the same indices; noted in another iteration.
+    /// </summary>
     [Fact]
     public void Assign_ByOrderAndShapes_GoesToTheNodeAndWhatIsAroundIt()
     {
         string path = Path.Combine(_folder, "t.json");
         File.WriteAllText(path, TraceText.WithRoots()
             .Operator(3, Embedding, [Tensor(10, 11, [9, 2]), Indices(20), -1, false, false], [Tensor(30, 31, [3, 2])])
-            .Operator(4, "aten::lookup(Tensor indices, Tensor weight) -> Tensor", [Indices(40), Tensor(50, 51, [5, 2])], [Tensor(60, 61, [3, 2])])
+            .Operator(4, "aten::lookup(Tensor indices, Tensor weight) -> Tensor", [Indices(40), Tensor(50, 51, [5, 2])],
+                [Tensor(60, 61, [3, 2])])
             .Operator(5, Embedding, [Tensor(50, 51, [5, 2]), Indices(40), -1, false, false], [Tensor(60, 61, [3, 2])], parent: 4)
             .ToString());
         string notes = Path.Combine(_folder, "values.json");
@@ -38,7 +42,8 @@ public sealed class NotedValuesTests : IDisposable
         var trace = TraceReader.Read(path);
         string resources = NotedValues.Assign(trace, notes, _folder);
         Assert.Equal("""{"3":{"1":[1,8]},"5":{"1":[0,4]},"4":{"0":[0,4]}}""", File.ReadAllText(Path.Combine(resources, NotedValues.RangesFile)));
-        Assert.Equal(["nid_3_tid_1.dat", "ranges.json"], Directory.EnumerateFiles(resources).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["nid_3_tid_1.dat", "ranges.json"], Directory.EnumerateFiles(resources).Select(Path.GetFileName)
+            .Order(StringComparer.Ordinal));
 
         // The plan takes them over from the folder beside the trace.
         Directory.Move(resources, Path.Combine(_folder, "t_resources"));

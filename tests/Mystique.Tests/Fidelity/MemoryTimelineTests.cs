@@ -7,9 +7,11 @@ namespace Mystique.Tests.Fidelity;
 
 public sealed class MemoryTimelineTests
 {
-    private static ImmutableArray<ProfiledAllocation> Host(params long[] bytes) => [.. bytes.Select((b, i) => new ProfiledAllocation(10 * (i + 1), b, false, false))];
+    private static ImmutableArray<ProfiledAllocation> Host(params long[] bytes) =>
+        [.. bytes.Select((b, i) => new ProfiledAllocation(10 * (i + 1), b, false, false))];
 
-    private static MemoryTimeline Of(ImmutableArray<ProfiledAllocation> allocations, bool isOnDevice = false, long? start = null, long external = 0) =>
+    private static MemoryTimeline Of(ImmutableArray<ProfiledAllocation> allocations, bool isOnDevice = false, long? start =
+        null, long external = 0) =>
         MemoryTimeline.Of(allocations, 100, isOnDevice, start, external)!;
 
     [Fact]
@@ -53,7 +55,9 @@ public sealed class MemoryTimelineTests
     public void Of_AnyAllocations_EndsWithAPeakAmongItsPoints() =>
         Gen.Select(Gen.Long, Gen.Long, Gen.Bool, Gen.Bool).Array[1, 20].Sample(raw =>
         {
-            var memory = MemoryTimeline.Of([.. raw.Select(r => new ProfiledAllocation(r.Item1, r.Item2, r.Item3, r.Item4))], 100, isOnDevice: false, 1 << 20, 0);
-            return memory is null || memory.Points.All(p => p.At is >= 0 and <= 1) && memory.PeaksIn(7).Max() <= memory.PeakBytes && memory.PeaksIn(7).Length == 7;
+            var memory = MemoryTimeline.Of([.. raw.Select(r => new ProfiledAllocation(r.Item1, r.Item2, r.Item3, r.Item4))], 100,
+                isOnDevice: false, 1 << 20, 0);
+            return memory is null || memory.Points.All(p => p.At is >= 0 and <= 1) && memory.PeaksIn(7).Max() <= memory.PeakBytes
+                && memory.PeaksIn(7).Length == 7;
         });
 }

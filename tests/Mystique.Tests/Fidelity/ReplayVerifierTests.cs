@@ -57,7 +57,8 @@ public class ReplayVerifierTests
             .Operator(15, "aten::sin(Tensor self) -> Tensor", [Tensor(3, 4, [2, 3])], [Tensor(5, 6, [2, 3])])
             .Operator(16, Tanh, [Tensor(3, 4, [2, 3])], [Tensor(5, 6, [2, 3])])
             .Operator(17, Relu, [Tensor(5, 6, [2, 3])], [Tensor(7, 8, [2, 3])]));
-        Assert.Equal([new OperatorDifference(0, "aten::sin", DifferenceKind.Unplanned, "it ran without being planned")], result.Differences);
+        Assert.Equal([new OperatorDifference(0, "aten::sin", DifferenceKind.Unplanned, "it ran without being planned")],
+            result.Differences);
         Assert.Equal(3, result.ExactCount);
         Assert.False(result.IsExact);
     }
@@ -72,7 +73,8 @@ public class ReplayVerifierTests
             .Operator(14, Relu, [Tensor(1, 2, shape, type, strides: strides)], [Tensor(3, 4, [2, 3])])
             .Operator(15, Tanh, [Tensor(3, 4, [2, 3])], [Tensor(5, 6, [2, 3])])
             .Operator(16, Relu, [Tensor(5, 6, [2, 3])], [Tensor(7, 8, [2, 3])]));
-        Assert.Equal([new OperatorDifference(3, "aten::relu", what.Contains("strides", StringComparison.Ordinal) ? DifferenceKind.Variant : DifferenceKind.Different, what)], result.Differences);
+        Assert.Equal([new OperatorDifference(3, "aten::relu", what.Contains("strides", StringComparison.Ordinal) ? DifferenceKind.Variant
+            : DifferenceKind.Different, what)], result.Differences);
     }
 
     [Fact]

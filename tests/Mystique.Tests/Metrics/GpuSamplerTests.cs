@@ -44,11 +44,13 @@ public sealed class GpuSamplerTests : IDisposable
     public void AddTo_NvidiaSmiAndDcgm_AreJoined()
     {
         Install("nvidia-smi", "while :; do echo '0, 50, 1000, 200.5, 1500'; echo '1, 100, 2000, [N/A], 1700'; sleep 0.05; done");
-        Install("dcgmi", "echo '#Entity   SMACT        DRAMA'; echo 'ID'; while :; do echo 'GPU 0     0.250       0.125'; echo 'GPU 1     N/A         N/A'; sleep 0.05; done");
+        Install("dcgmi", "echo '#Entity   SMACT        DRAMA'; echo 'ID'; while :; do echo 'GPU 0     0.250       0.125'; echo 'GPU 1    "
+            + " N/A         N/A'; sleep 0.05; done");
         var metrics = Sample(m => m.Gpus.Length == 2 && m.Gpus[0].SmActivity is not null);
         Assert.Equal(
         [
-            new GpuMetrics(0) { Utilisation = 0.5, PeakMemoryBytes = 1000L << 20, PowerWatts = 200.5, ClockMegahertz = 1500, SmActivity = 0.25, MemoryActivity = 0.125 },
+            new GpuMetrics(0) { Utilisation = 0.5, PeakMemoryBytes = 1000L << 20, PowerWatts = 200.5, ClockMegahertz = 1500, SmActivity =
+                0.25, MemoryActivity = 0.125 },
             new GpuMetrics(1) { Utilisation = 1, PeakMemoryBytes = 2000L << 20, ClockMegahertz = 1700 },
         ], metrics.Gpus);
         Assert.DoesNotContain("GPU", metrics.Unavailable.Keys);
@@ -61,7 +63,8 @@ public sealed class GpuSamplerTests : IDisposable
             echo '{"card0": {"GPU use (%)": "75", "VRAM Total Memory (B)": "68702699520", "VRAM Total Used Memory (B)": "10854400", "Average Graphics Package Power (W)": "301.0", "sclk clock speed:": "(1700Mhz)"}, "system": {"Driver version": "6.1"}}'
             """);
         var metrics = Sample(m => m.Gpus.Length == 1);
-        Assert.Equal([new GpuMetrics(0) { Utilisation = 0.75, PeakMemoryBytes = 10854400, PowerWatts = 301, ClockMegahertz = 1700 }], metrics.Gpus);
+        Assert.Equal([new GpuMetrics(0) { Utilisation = 0.75, PeakMemoryBytes = 10854400, PowerWatts = 301, ClockMegahertz = 1700 }],
+            metrics.Gpus);
     }
 
     [Theory]

@@ -25,7 +25,8 @@ public class ManifestRulesTests
     [InlineData("aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", true)]
     [InlineData("aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]", true)]
     [InlineData("_C::rms_norm(Tensor($0! -> ) result, Tensor input, Tensor weight, float epsilon) -> ()", true)]
-    [InlineData("aten::_fused_adam_(Tensor(a!)[] self, Tensor(b!)[] grads, *, float lr, Tensor? found_inf=None, bool[3] m=[True, True, False]) -> ()", true)]
+    [InlineData("aten::_fused_adam_(Tensor(a!)[] self, Tensor(b!)[] grads, *, float lr, Tensor? found_inf=None, bool[3] m=[True, True, "
+        + "False]) -> ()", true)]
     [InlineData("aten::native_batch_norm(Tensor input, Tensor? weight) -> (Tensor, Tensor, Tensor _2)", true)]
     [InlineData("aten::gelu(Tensor self, *, str approximate=\"none\") -> Tensor", true)]
     [InlineData("aten::add(Tensor self", false)]

@@ -15,23 +15,29 @@ public class ProgramGeneratorTests
     /// <summary>One of each kind: arguments, results, and what must be kept from being removed.</summary>
     internal static TraceText Sample => TraceText.WithRoots()
         .Operator(3, "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", [T(10, 4), T(12, 4), 0.5], [T(20, 4)])
-        .Operator(4, "aten::to.device(Tensor(a) self, Device device, ScalarType dtype, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor(a)",
+        .Operator(4, "aten::to.device(Tensor(a) self, Device device, ScalarType dtype, bool non_blocking=False, bool copy=False, "
+            + "MemoryFormat? memory_format=None) -> Tensor(a)",
             [T(20, 4), new("\"cuda:0\"", "[]", "Device", "[]"), 6, false, true, None], [Tensor(22, 23, [4], device: "cuda:0")])
         .Operator(5, "aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]", [T(20, 4), 2, 0],
             [List(Tensor(24, 21, [2]), Tensor(25, 21, [2], offset: 2))])
         .Operator(6, "aten::_foreach_add_.List(Tensor(a!)[] self, Tensor[] other, *, Scalar alpha=1) -> ()",
             [List(Tensor(24, 21, [2]), Tensor(25, 21, [2], offset: 2)), List(T(30, 2), T(32, 2)), 1], [])
-        .Operator(7, "aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", [T(40, 4, 4), List(None, Tensor(42, 43, [2], "long int"))], [T(44, 4, 2)])
+        .Operator(7, "aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor",
+            [T(40, 4, 4), List(None, Tensor(42, 43, [2], "long int"))], [T(44, 4, 2)])
         .Operator(8, "aten::item(Tensor self) -> Scalar", [Tensor(50, 51, [])], [1.0])
         .Operator(9, "aten::equal(Tensor self, Tensor other) -> bool", [T(10, 4), T(12, 4)], [true])
-        .Operator(10, "aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", [T(40, 4, 4), -1, false], [T(60, 4), Tensor(62, 63, [4], "long int")])
+        .Operator(10, "aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
+            [T(40, 4, 4), -1, false], [T(60, 4), Tensor(62, 63, [4], "long int")])
         .Operator(11, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor", [T(60, 4), new("\"tanh\"", "[]", "String", "[]")],
             [T(64, 4)])
-        .Operator(12, "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", [T(64, 4), new("\"-inf\"", "[]", "Double", "[]"), 3], [T(66, 4)])
+        .Operator(12, "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor",
+            [T(64, 4), new("\"-inf\"", "[]", "Double", "[]"), 3], [T(66, 4)])
         .Operator(13, "aten::detach(Tensor(a) self) -> Tensor(a)", [T(12, 4)], [Tensor(70, 13, [4])])
         .Operator(14, "aten::mul_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)", [T(12, 4), 0.0000125], [T(12, 4)])
-        .Operator(15, "aten::empty.memory_format(SymInt[] size, *, bool? pin_memory=None) -> Tensor", [new("[]", "[]", "GenericList[]", "[]"), true], [T(72)])
-        .Operator(16, "aten::conv(Tensor input, Tensor? bias, SymInt[2] stride=1) -> (Tensor, Tensor)", [T(44, 4, 2), Undefined, Ints(1, 1)], [Undefined, T(74, 4)]);
+        .Operator(15, "aten::empty.memory_format(SymInt[] size, *, bool? pin_memory=None) -> Tensor",
+            [new("[]", "[]", "GenericList[]", "[]"), true], [T(72)])
+        .Operator(16, "aten::conv(Tensor input, Tensor? bias, SymInt[2] stride=1) -> (Tensor, Tensor)",
+            [T(44, 4, 2), Undefined, Ints(1, 1)], [Undefined, T(74, 4)]);
 
     [Fact]
     public void Generate_Sample_MatchesTheSnapshot()

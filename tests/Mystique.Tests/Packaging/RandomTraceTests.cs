@@ -52,18 +52,22 @@ public sealed class RandomTraceTests : IDisposable
             string[] lines = program.Code.Split('\n');
             Assert.Equal(plan.Operators.Length, program.OperatorLines.Length);
             for (int i = 0; i < plan.Operators.Length; i++)
-                Assert.Contains($"ops.{plan.Operators[i].Schema.Namespace}.{plan.Operators[i].Schema.Name}(", lines[program.OperatorLines[i] - 1]);
+                Assert.Contains($"ops.{plan.Operators[i].Schema.Namespace}.{plan.Operators[i].Schema.Name}(",
+                    lines[program.OperatorLines[i] - 1]);
             Assert.Equal(plan.Operators.Length, program.Schedule.Sum(c => c.Count));
         }
     }, iter: 300, threads: 2);
 
-    /// <summary>Each tensor lies within its storage; what is used is external or was made before; external storages say what is in them.</summary>
+    /// <summary>
+    /// Each tensor lies within its storage; what is used is external or was made before; external storages say what is in them.
+    /// </summary>
     private static void AssertMakesSense(ReplayPlan plan)
     {
         var made = new HashSet<int>();
         foreach (var op in plan.Operators)
         {
-            Assert.All(op.InputSlots.Where(s => s >= 0), s => Assert.True(plan.Tensors[s].IsExternal || made.Contains(s), $"slot {s} of {op.Schema.FullName} comes from nowhere"));
+            Assert.All(op.InputSlots.Where(s => s >= 0), s =>
+                Assert.True(plan.Tensors[s].IsExternal || made.Contains(s), $"slot {s} of {op.Schema.FullName} comes from nowhere"));
             made.UnionWith(op.OutputSlots.Where(s => s >= 0));
         }
         foreach (var tensor in plan.Tensors.Where(t => !t.IsUndefined))

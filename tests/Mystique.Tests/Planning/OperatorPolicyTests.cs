@@ -95,7 +95,11 @@ public class OperatorPolicyTests
     {
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
-        var options = new PlanningOptions { Substitutions = SubstitutionTable.Read("aten::relu:\n    out0 = aten::load_file(self, \"/tmp/x\")\n", "rows", null) };
+        var options = new PlanningOptions
+        {
+            Substitutions =
+            SubstitutionTable.Read("aten::relu:\n    out0 = aten::load_file(self, \"/tmp/x\")\n", "rows", null)
+        };
         var schemas = new Dictionary<string, string> { ["aten::load_file"] = "aten::load_file(Tensor self, str filename) -> Tensor" };
         var fit = new TargetFit(new FixedPlanSource(plan), options, names => schemas.Where(s => names.Contains(s.Key))
             .ToDictionary(), () => "the target");

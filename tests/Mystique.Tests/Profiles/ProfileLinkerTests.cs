@@ -38,7 +38,8 @@ public sealed class ProfileLinkerTests : IDisposable
         .Host("aten::mm", 200, 30, 7, thread: 2).Runtime("cudaLaunchKernel", 205, 4, 103, thread: 2).Device("gemm", 220, 90, 103)
         .Runtime("cudaGraphLaunch", 210, 4, 104).Device("in a graph", 230, 45, 104)
         .Raw("{\"ph\": \"s\", \"id\": 1, \"pid\": 5, \"tid\": 1, \"ts\": 3, \"cat\": \"ac2g\", \"name\": \"ac2g\"}")
-        .Raw("{\"ph\": \"X\", \"cat\": \"python_function\", \"name\": \"x.py(3): f\", \"pid\": 5, \"tid\": 1, \"ts\": 3, \"dur\": 1, \"args\": {\"Python id\": 1}}");
+        .Raw("{\"ph\": \"X\", \"cat\": \"python_function\", \"name\": \"x.py(3): f\", \"pid\": 5, \"tid\": 1, \"ts\": 3, \"dur\": 1, "
+            + "\"args\": {\"Python id\": 1}}");
 
     [Fact]
     public void Link_ById_FindsTimesKernelsStreamsAndWaits()
@@ -66,7 +67,8 @@ public sealed class ProfileLinkerTests : IDisposable
     {
         var profile = new ProfileText();
         foreach (var (name, at) in (ReadOnlySpan<(string, int)>)[("relu", 3), ("mm", 4), ("empty", 5), ("relu", 6), ("mm", 7)])
-            profile.Raw($"{{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::{name}\", \"pid\": 1, \"tid\": 1, \"ts\": {at * 10}, \"dur\": 3, \"args\": {{\"External id\": {at}}}}}");
+            profile.Raw($"{{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::{name}\", \"pid\": 1, \"tid\": 1, \"ts\": {at * 10}, "
+                + $"\"dur\": 3, \"args\": {{\"External id\": {at}}}}}");
         Assert.Equal(ProfileLink.Id, ProfileLinker.Link(Trace.Read(), profile.Write(File_("k.json"))).Link);
     }
 
@@ -79,7 +81,8 @@ public sealed class ProfileLinkerTests : IDisposable
         for (int i = 0; i < starts.Length; i++)
         {
             int s = starts[i];
-            profile.Host("aten::relu", s, 5, 100 + i).Host("aten::mm", s + 10, 5, 200 + i).Host("aten::empty", s + 11, 1, 300 + i).Host("aten::relu", s + 20, 5 + i, 400 + i)
+            profile.Host("aten::relu", s, 5, 100 + i).Host("aten::mm", s + 10, 5, 200 + i).Host("aten::empty", s + 11, 1, 300 + i)
+                .Host("aten::relu", s + 20, 5 + i, 400 + i)
                 .Host("aten::mm", s + 40, 5 + i, 500 + i, thread: 2);
         }
         var linked = ProfileLinker.Link(Trace.Read(), profile.Write(File_("k.json")));
@@ -91,7 +94,10 @@ public sealed class ProfileLinkerTests : IDisposable
         Assert.Contains("found by their order", linked.Notes[0]);
     }
 
-    /// <summary>A PyTorch without Kineto writes a list of operators, without categories and ids, and leaves out an operator that calls itself.</summary>
+    /// <summary>
+    /// A PyTorch without Kineto writes a list of operators, without categories and ids, and leaves out an operator that calls
+    /// itself.
+    /// </summary>
     [Fact]
     public void Link_ProfileWithoutKineto_GoesByTheOrder()
     {
@@ -101,7 +107,8 @@ public sealed class ProfileLinkerTests : IDisposable
             .Operator(4, Relu, [Tensor(10, 11, [4, 4])], [Tensor(20, 21, [4, 4])], parent: 3);
         for (int i = 1; i < names.Length; i++)
             text.Node(4 + i, 2, $"aten::{names[i]}");
-        File.WriteAllText(File_("k.json"), $"[{string.Join(",", names.Select((n, i) => $$"""{"name": "aten::{{n}}", "ph": "X", "ts": {{i * 10}}, "dur": 4, "tid": 1, "args": {}, "pid": "CPU functions" }"""))}]");
+        File.WriteAllText(File_("k.json"),
+            $"[{string.Join(",", names.Select((n, i) => $$"""{"name": "aten::{{n}}", "ph": "X", "ts": {{i * 10}}, "dur": 4, "tid": 1, "args": {}, "pid": "CPU functions" }"""))}]");
         var linked = ProfileLinker.Link(text.Read(), File_("k.json"));
         Assert.Equal(6, linked.Operators.Count);
         Assert.Equal(linked.Operators[3].StartNs, linked.Operators[4].StartNs);
@@ -112,7 +119,8 @@ public sealed class ProfileLinkerTests : IDisposable
     public void Link_Allocations_AreThoseOfTheIteration()
     {
         var text = TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4, 4])], [Tensor(20, 21, [4, 4])]);
-        string Memory(long at, string arguments) => $"{{'ph': 'i', 'cat': 'cpu_instant_event', 's': 't', 'name': '[memory]', 'pid': 5, 'tid': 1, 'ts': {at}, 'args': {{{arguments}}}}}".Replace('\'', '"');
+        string Memory(long at, string arguments) =>
+            $"{{'ph': 'i', 'cat': 'cpu_instant_event', 's': 't', 'name': '[memory]', 'pid': 5, 'tid': 1, 'ts': {at}, 'args': {{{arguments}}}}}".Replace('\'', '"');
         var profile = new ProfileText().Raw(Memory(1_689_180_448_563_240, "'Bytes': 7, 'Addr': 1")).Host("aten::relu", 0, 10, 3)
             .Raw(Memory(1_689_180_448_563_245, "'Total Allocated': 900, 'Bytes': 64, 'Device Id': -1, 'Device Type': 0, 'Addr': 4096"))
             .Raw(Memory(1_689_180_448_563_246, "'Bytes': -64, 'Device Type': 0, 'Addr': 4096"))
@@ -120,7 +128,8 @@ public sealed class ProfileLinkerTests : IDisposable
             .Raw(Memory(1_689_180_448_563_248, "'Bytes': 'many', 'Addr': 1"))
             .Raw(Memory(1_689_180_448_563_260, "'Bytes': 5, 'Addr': 2"));
         var linked = ProfileLinker.Link(text.Read(), profile.Write(File_("k.json")));
-        Assert.Equal([new ProfiledAllocation(4000, 64, false, false), new(5000, -64, false, false), new(6000, -32, true, true), new(19000, 5, false, false)], linked.Allocations);
+        Assert.Equal([new ProfiledAllocation(4000, 64, false, false), new(5000, -64, false, false), new(6000, -32, true, true),
+            new(19000, 5, false, false)], linked.Allocations);
         File.WriteAllText(File_("l.json"), """
             [{"name": "aten::relu", "ph": "X", "ts": 10, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}}, {"name": "aten::relu", "ph": "X", "ts": 20, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
              {"name": "aten::relu", "ph": "X", "ts": 30, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}}, {"name": "aten::relu", "ph": "X", "ts": 40, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
@@ -149,7 +158,9 @@ public sealed class ProfileLinkerTests : IDisposable
         var again = BenchmarkPackage.Read(File_("p"));
         Assert.Equal(package.Schedule, again.Schedule);
         Assert.Equal(plan.Times.Operators, again.Plan.Times!.Operators);
-        Snapshot.Match(string.Join('\n', File.ReadLines(Path.Combine(File_("p"), "benchmark.json")).SkipWhile(l => !l.StartsWith("\"schedule", StringComparison.Ordinal)).TakeWhile(l => !l.StartsWith("\"storages", StringComparison.Ordinal))) + "\n", "times");
+        Snapshot.Match(string.Join('\n', File.ReadLines(Path.Combine(File_("p"), "benchmark.json"))
+            .SkipWhile(l => !l.StartsWith("\"schedule", StringComparison.Ordinal))
+            .TakeWhile(l => !l.StartsWith("\"storages", StringComparison.Ordinal))) + "\n", "times");
     }
 
     [Theory]
@@ -223,7 +234,8 @@ public sealed class ProfileLinkerTests : IDisposable
         var read = TraceReader.Read(Repository.SharedTrace(trace));
         var linked = ProfileLinker.Link(read, Repository.SharedTrace(profile));
         Assert.Empty(linked.Unlinked);
-        Assert.All(read.Operators.Where(n => n.Name.StartsWith("aten::", StringComparison.Ordinal)), n => Assert.True(linked.Operators.ContainsKey(n.Id), n.ToString()));
+        Assert.All(read.Operators.Where(n => n.Name.StartsWith("aten::", StringComparison.Ordinal)), n =>
+            Assert.True(linked.Operators.ContainsKey(n.Id), n.ToString()));
         Assert.InRange(linked.UnexplainedShare, 0, 0.05);
     }
 }

@@ -22,5 +22,6 @@ public class CompileErrorTests
     }
 
     [Fact]
-    public void Find_OtherLastWords_IsNone() => Assert.Null(CompileError.Find("terminate called after throwing an instance of 'std::bad_alloc'"));
+    public void Find_OtherLastWords_IsNone() =>
+        Assert.Null(CompileError.Find("terminate called after throwing an instance of 'std::bad_alloc'"));
 }

@@ -8,10 +8,13 @@ namespace Mystique.Tests.Replay;
 
 public class PacerTests
 {
-    private static BenchmarkPackage Package(PlanTimes? times) => BenchmarkPackage.Create(PlanOf.Trace(ProgramGeneratorTests.Sample) with { Times = times });
+    private static BenchmarkPackage Package(PlanTimes? times) =>
+        BenchmarkPackage.Create(PlanOf.Trace(ProgramGeneratorTests.Sample) with { Times = times });
 
-    private static PlanTimes Times(long iterationNs, long recordedNs, params (long Node, long StartNs)[] operators) => new("k.json", iterationNs, recordedNs,
-        System.Collections.Immutable.ImmutableSortedDictionary.CreateRange(operators.Select(o => KeyValuePair.Create(o.Node, new PlannedTime(o.StartNs, 1, 0, 0, -1, false)))), 0, [], 0, 0);
+    private static PlanTimes Times(long iterationNs, long recordedNs, params (long Node, long StartNs)[] operators) =>
+        new("k.json", iterationNs, recordedNs,
+        System.Collections.Immutable.ImmutableSortedDictionary.CreateRange(operators.Select(o =>
+            KeyValuePair.Create(o.Node, new PlannedTime(o.StartNs, 1, 0, 0, -1, false)))), 0, [], 0, 0);
 
     [Fact]
     public void Of_NoTimes_IsRefused() =>

@@ -18,7 +18,8 @@ public class SyntheticDataTests
     [Fact]
     public void Fill_Floats_AreInRangeAndSpread()
     {
-        var floats = MemoryMarshal.Cast<byte, float>(Fill(new Initializer(InitializerKind.Uniform, ScalarType.Float, -2, 6), 400_000)).ToArray();
+        var floats = MemoryMarshal.Cast<byte, float>(Fill(new Initializer(InitializerKind.Uniform, ScalarType.Float, -2, 6), 400_000))
+            .ToArray();
         Assert.All(floats, f => Assert.InRange(f, -2f, 6f));
         Assert.InRange(floats.Average(), 1.97, 2.03); // The mean of 100,000 draws from [-2, 6) is 2 within 0.03: four standard errors.
         Assert.True(floats.Distinct().Count() > 99_000);
@@ -62,7 +63,8 @@ public class SyntheticDataTests
     [Fact]
     public void Fill_Integers_AreTheConstant()
     {
-        Assert.All(MemoryMarshal.Cast<byte, long>(Fill(new Initializer(InitializerKind.Constant, ScalarType.Long, 7, 7), 80)).ToArray(), i => Assert.Equal(7, i));
+        Assert.All(MemoryMarshal.Cast<byte, long>(Fill(new Initializer(InitializerKind.Constant, ScalarType.Long, 7, 7), 80))
+            .ToArray(), i => Assert.Equal(7, i));
         Assert.All(Fill(new Initializer(InitializerKind.Constant, ScalarType.Bool, 1, 1), 10), b => Assert.Equal(1, b));
     }
 }
