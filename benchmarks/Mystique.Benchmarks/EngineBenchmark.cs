@@ -1,10 +1,11 @@
 using System.Text.RegularExpressions;
 using BenchmarkDotNet.Attributes;
 using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.TorchSharp;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Benchmarks;
 

@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text;
 using BenchmarkDotNet.Attributes;
-using Mystique.Profiles;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Benchmarks;
 

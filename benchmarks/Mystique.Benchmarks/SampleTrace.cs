@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.RegularExpressions;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Benchmarks;
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.TorchSharp.Native;
 using static TorchSharp.torch;
 

@@ -2,10 +2,11 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
-using Mystique.Metrics;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.TorchSharp.Native;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Mystique.Replay;
+using Mystique.Execution;
 using Mystique.TorchSharp.Native;
 
 namespace Mystique.TorchSharp;

@@ -4,9 +4,10 @@ using System.Globalization;
 using Mystique.Capture;
 using Mystique.Diagnostics;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 using Mystique.TorchSharp.Native;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 using static TorchSharp.torch;
 
 namespace Mystique.TorchSharp;
@@ -151,7 +152,7 @@ public sealed class TraceCapture : IDisposable
                 WriteCapture();
             else
                 CaptureFolder.Write(_directory, null, Record(string.Create(CultureInfo.InvariantCulture,
-                    $"nothing was captured: the program marked {_iteration} iterations; {CaptureAccount.Needs(_options)}")), null, null,
+                    $"nothing was captured: the program marked {_iteration} iterations; {CaptureSummary.Needs(_options)}")), null, null,
                         null);
         }
         finally
@@ -165,7 +166,7 @@ public sealed class TraceCapture : IDisposable
     {
         var trace = TraceReader.Read(TracePath);
         var engine = TorchSharpRuntime.Describe(get_num_threads());
-        var reference = new CaptureReference
+        var reference = new Baseline
         {
             Source = "program",
             RecordedIteration = _recordedIteration,

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.TraceText.Value;
 

@@ -5,10 +5,11 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Tests;
 
@@ -77,7 +78,7 @@ public sealed class PackageFuzzTests : IDisposable
             Times = new PlanTimes("a.json", 1000, 2000, small.Operators.ToImmutableSortedDictionary(o => o.NodeId, _ =>
                 new PlannedTime(1, 2, 1, 3, 7, true)), 0,
                 [new KernelTime("k", 1, 3)], 1, 4),
-            Reference = new Capture.CaptureReference
+            Reference = new Recordings.Baseline
             {
                 RecordedNs = [5],
                 Before = new() { SamplesNs = [7], System = new() { DurationNs = 1, Gpus = [new(0)] } }

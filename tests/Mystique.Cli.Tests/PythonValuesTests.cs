@@ -2,8 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mystique.Packaging;
-using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Planning.Contents;
 using Mystique.Traces;
 
 namespace Mystique.Cli.Tests;

@@ -1,5 +1,5 @@
 using System.Reflection;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests;
 

@@ -1,9 +1,9 @@
-using Mystique.Fidelity;
 using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
+using Mystique.Verification;
 
 namespace Mystique.TorchSharp.Tests;
 

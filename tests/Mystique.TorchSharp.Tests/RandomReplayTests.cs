@@ -2,7 +2,7 @@ using CsCheck;
 using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 using static TorchSharp.torch;
 
 namespace Mystique.TorchSharp.Tests;

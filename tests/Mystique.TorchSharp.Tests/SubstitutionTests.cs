@@ -1,6 +1,7 @@
+using Mystique.Execution;
+using Mystique.Execution.Fitting;
 using Mystique.Packaging;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
 using Mystique.TorchSharp.Native;

@@ -1,8 +1,9 @@
 using System.Runtime.InteropServices;
-using Mystique.Fidelity;
 using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Tests.Shared;
+using Mystique.Verification;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.TorchSharp.Tests;
@@ -37,9 +38,9 @@ public class TorchSharpEngineTests
         }
 
         Call(100_000);
-        long before = Metrics.MemoryProbe.AnonymousBytes();
+        long before = Measurement.MemoryProbe.AnonymousBytes();
         Call(1_000_000);
-        Assert.InRange(Metrics.MemoryProbe.AnonymousBytes() - before, long.MinValue, 10_000_000);
+        Assert.InRange(Measurement.MemoryProbe.AnonymousBytes() - before, long.MinValue, 10_000_000);
     }
 
     [Fact]
@@ -138,7 +139,7 @@ public class TorchSharpEngineTests
             engine.RunIteration();
             engine.Restore(all: true);
             engine.RecordProfile(Path.Combine(folder, "k.json"), Path.Combine(folder, "et.json"));
-            var watched = WatchedIteration.Of(package.Plan, isOnHost: true, Path.Combine(folder, "et.json"),
+            var watched = InstrumentedIteration.Of(package.Plan, isOnHost: true, Path.Combine(folder, "et.json"),
                 Path.Combine(folder, "k.json"))!;
             Assert.Equal(package.Plan.Operators.Select(o => o.NodeId).Order(), watched.Operators.Select(o => o.NodeId).Order());
             var planned = PlanMemory.Of(package.Plan);

@@ -1,9 +1,9 @@
-using Mystique.Capture;
 using Mystique.Diagnostics;
 using Mystique.Planning;
-using Mystique.Profiles;
+using Mystique.Recordings;
 using Mystique.Selection;
-using Mystique.Traces;
+using Mystique.Traces.Kineto;
+using Mystique.Traces.PyTorch;
 using TorchSharp;
 
 namespace Mystique.TorchSharp.Tests;

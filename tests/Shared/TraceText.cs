@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests.Shared;
 

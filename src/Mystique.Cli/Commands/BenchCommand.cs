@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Text;
-using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Fidelity;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 using Mystique.Reporting;
+using Mystique.Suites;
 
 namespace Mystique.Cli.Commands;
 

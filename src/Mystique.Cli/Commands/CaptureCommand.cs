@@ -5,7 +5,8 @@ using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 
 namespace Mystique.Cli.Commands;
 
@@ -150,7 +151,7 @@ internal static class CaptureCommand
 
     private static int Adopt(string source, string directory)
     {
-        var adopted = CaptureAdopter.Adopt(source, directory);
+        var adopted = RecordingImporter.Adopt(source, directory);
         CaptureText.WriteAdopted(adopted);
         return (int)ExitCode.Done;
     }

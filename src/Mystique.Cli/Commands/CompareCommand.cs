@@ -2,13 +2,13 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text;
-using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Execution;
 using Mystique.Fidelity;
 using Mystique.Packaging;
 using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Recordings;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;

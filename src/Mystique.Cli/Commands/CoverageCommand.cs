@@ -2,11 +2,12 @@ using System.CommandLine;
 using System.Text;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Metrics;
-using Mystique.Replay;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Reporting;
 using Mystique.Selection;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Commands;
 

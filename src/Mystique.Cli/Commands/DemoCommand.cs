@@ -2,9 +2,9 @@ using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Examples;
-using Mystique.Fidelity;
 using Mystique.Files;
 using Mystique.Reporting;
+using Mystique.Suites;
 using Spectre.Console;
 
 namespace Mystique.Cli.Commands;

@@ -1,10 +1,11 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Execution;
 using Mystique.Packaging;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Commands;
 

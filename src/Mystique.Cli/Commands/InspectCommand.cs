@@ -4,6 +4,7 @@ using Mystique.Diagnostics;
 using Mystique.Planning;
 using Mystique.Reporting;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Commands;
 

@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Mystique.Diagnostics;
+using Mystique.Execution.Workers;
 using Mystique.Files;
-using Mystique.Replay;
 
 namespace Mystique.Cli.Commands;
 

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Execution;
 using Mystique.Files;
 using Mystique.Packaging;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.Reporting;
 using Mystique.TorchSharp;
 

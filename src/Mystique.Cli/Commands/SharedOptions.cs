@@ -1,9 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using Mystique.Metrics;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Planning.Contents;
 using Mystique.Selection;
 
 namespace Mystique.Cli.Commands;

@@ -1,7 +1,7 @@
-using Mystique.Capture;
 using Mystique.Diagnostics;
-using Mystique.Profiles;
+using Mystique.Recordings;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
 
 namespace Mystique.Cli.Commands;
 
@@ -9,7 +9,7 @@ namespace Mystique.Cli.Commands;
 /// <param name="Trace">The trace's path.</param>
 /// <param name="Profile">The profile that was captured with it; null where there is none.</param>
 /// <param name="Reference">What was measured of the original; null where nothing was.</param>
-internal sealed record TraceInput(string Trace, string? Profile, CaptureReference? Reference)
+internal sealed record TraceInput(string Trace, string? Profile, Baseline? Reference)
 {
     /// <summary>Finds out what a path is.</summary>
     /// <exception cref="MystiqueException">A capture folder that cannot be used (MYS121, MYS122).</exception>

@@ -1,9 +1,10 @@
 using System.CommandLine;
 using Mystique.Diagnostics;
 using Mystique.Examples;
+using Mystique.Execution;
+using Mystique.Execution.Workers;
 using Mystique.Files;
 using Mystique.Packaging;
-using Mystique.Replay;
 using Mystique.TorchSharp;
 
 namespace Mystique.Cli.Commands;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Mystique.Capture;
 using Mystique.Diagnostics;
+using Mystique.Recordings;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Reporting;

@@ -21,7 +21,7 @@ internal static class PlanTables
                 + $"{Figures.Percent(times.UnexplainedShare)} of the time that no operator explains");
         foreach (string note in plan.Source.Notes)
             Terminal.WriteLine($"note: {note}");
-        var kinds = ReplacedKind.Of(plan);
+        var kinds = ReplacedGroup.Of(plan);
         if (kinds.IsEmpty)
             return;
         var table = Terminal.Table("not run as recorded", "operator", "count").AddColumn("instead").AddColumn("reason");

@@ -1,6 +1,6 @@
-using Mystique.Fidelity;
-using Mystique.Replay;
+using Mystique.Execution;
 using Mystique.Reporting;
+using Mystique.Verification;
 using Spectre.Console;
 
 namespace Mystique.Cli.Reporting;

@@ -77,12 +77,12 @@ internal static unsafe partial class LibTorch
         {
             NativeLibrary.Load(path);
         }
-        catch (DllNotFoundException exception) when (exception.Message.Contains(SymbolVersionMender.MissingVersion,
+        catch (DllNotFoundException exception) when (exception.Message.Contains(SymbolVersionPatcher.MissingVersion,
             StringComparison.Ordinal))
         {
             try
             {
-                SymbolVersionMender.Mend(path);
+                SymbolVersionPatcher.Mend(path);
                 NativeLibrary.Load(path);
             }
             catch (Exception cause) when (cause is IOException or UnauthorizedAccessException or DllNotFoundException)

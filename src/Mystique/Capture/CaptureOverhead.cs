@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 
 namespace Mystique.Capture;
 

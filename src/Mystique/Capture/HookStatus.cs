@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 
 namespace Mystique.Capture;
 
@@ -88,7 +89,7 @@ internal sealed record HookStatus
 
     /// <summary>What goes into the reference.</summary>
     /// <param name="gpu">What was sampled of the machine's GPUs; null for nothing.</param>
-    public CaptureReference ToReference(GpuSampler? gpu) => new()
+    public Baseline ToReference(GpuSampler? gpu) => new()
     {
         Rank = Rank,
         WorldSize = WorldSize,

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Verification;
 
 namespace Mystique.Fidelity;
 
@@ -47,7 +48,7 @@ public sealed record ComparedRun
     public SystemMetrics? System { get; init; }
 
     /// <summary>Operators by name.</summary>
-    public ImmutableSortedDictionary<string, ComparedKind> Kinds { get; init; } = ImmutableSortedDictionary<string, ComparedKind>.Empty;
+    public ImmutableSortedDictionary<string, RunOperatorGroup> Kinds { get; init; } = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty;
 
     /// <summary>The time of the iteration that the kinds' times are parts of, in nanoseconds; 0 where their sum is the iteration.</summary>
     public long WatchedNs { get; init; }
@@ -92,7 +93,7 @@ public sealed record TimelineSpan(string Name, double StartNs, double DurationNs
 /// <param name="Count">How many.</param>
 /// <param name="TimeNs">Their time, added up, in nanoseconds; null where it is not known.</param>
 /// <param name="AllocatedBytes">Bytes of the storages that they make; null where it is not known.</param>
-public sealed record ComparedKind(int Count, double? TimeNs, long? AllocatedBytes);
+public sealed record RunOperatorGroup(int Count, double? TimeNs, long? AllocatedBytes);
 
 /// <summary>What a replay says of itself.</summary>
 /// <param name="Selected">Operators that were selected.</param>
@@ -107,4 +108,4 @@ public sealed record ComparedKind(int Count, double? TimeNs, long? AllocatedByte
 public sealed record ComparedCoverage(
     int Selected, int Replayed, int Substituted, ImmutableArray<(string Name, int Count, string Remedy, string By,
         string Reason)> Replaced, string Verification,
-    ImmutableSortedDictionary<string, ComparedKind>? OriginalKinds, long OriginalWatchedNs);
+    ImmutableSortedDictionary<string, RunOperatorGroup>? OriginalKinds, long OriginalWatchedNs);

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Metrics;
-using Mystique.Replay;
+using Mystique.Execution.Workers;
+using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Mystique.Replay;
+using Mystique.Execution;
 
 namespace Mystique.Fidelity;
 

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Mystique.Metrics;
+using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 
@@ -112,7 +112,7 @@ public static class FidelityComparer
         return medians.Length < 2 ? null : medians.Max() / medians.Min() - 1;
     }
 
-    private static (ImmutableArray<KindError> Kinds, (double, double)? Between, bool CountsCompare) KindsOf(ComparedRun original,
+    private static (ImmutableArray<OperatorGroupError> Kinds, (double, double)? Between, bool CountsCompare) KindsOf(ComparedRun original,
         ComparedRun replay, ImmutableArray<string>.Builder notes)
     {
         var (kinds, watched) = (original.Kinds, original.WatchedNs);
@@ -140,7 +140,7 @@ public static class FidelityComparer
         {
             kinds.TryGetValue(name, out var a);
             replay.Kinds.TryGetValue(name, out var b);
-            return new KindError(name, a?.Count ?? 0, b?.Count ?? 0,
+            return new OperatorGroupError(name, a?.Count ?? 0, b?.Count ?? 0,
                 hasTimes ? (a?.TimeNs ?? 0) * originalScale : null, hasTimes ? (b?.TimeNs ?? 0) * replayScale
                     : null, a?.AllocatedBytes, b?.AllocatedBytes);
         }).OrderByDescending(k => Math.Abs(k.DifferenceNs)).ThenByDescending(k => k.OriginalCount)
@@ -153,7 +153,7 @@ public static class FidelityComparer
     /// From the times of a watched iteration to those of one that nobody watched. Watching makes operators longer; without
     /// more knowledge it makes all of them so alike.
     /// </summary>
-    private static double ScaleOf(ImmutableSortedDictionary<string, ComparedKind> kinds, long watchedNs, SampleStatistics times)
+    private static double ScaleOf(ImmutableSortedDictionary<string, RunOperatorGroup> kinds, long watchedNs, SampleStatistics times)
     {
         double sum = kinds.Values.Sum(k => k.TimeNs ?? 0);
         return sum <= 0 || times.SamplesNs.IsEmpty ? 0 : times.MedianNs / Math.Max(watchedNs, sum);

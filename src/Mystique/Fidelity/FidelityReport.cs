@@ -42,7 +42,7 @@ public sealed record FidelityReport(
     double? MemoryError,
     double? ResidentError,
     double? DeviceMemoryError,
-    ImmutableArray<KindError> Kinds,
+    ImmutableArray<OperatorGroupError> Kinds,
     (double Original, double Replay)? BetweenNs,
     ImmutableArray<LabelError> Labels,
     double? InOrder,
@@ -79,7 +79,7 @@ public sealed record LabelError(string Label, int Count, double OriginalNs, doub
 /// <param name="ReplayNs">Their time in the replay; null where it is not known.</param>
 /// <param name="OriginalBytes">Bytes that they allocate in the original; null where it is not known.</param>
 /// <param name="ReplayBytes">Bytes that they allocate in the replay; null where it is not known.</param>
-public sealed record KindError(string Name, int OriginalCount, int ReplayCount, double? OriginalNs, double? ReplayNs,
+public sealed record OperatorGroupError(string Name, int OriginalCount, int ReplayCount, double? OriginalNs, double? ReplayNs,
     long? OriginalBytes, long? ReplayBytes)
 {
     /// <summary>How much longer they take in the replay, in nanoseconds; 0 where a side is not known.</summary>

@@ -1,12 +1,14 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Mystique.Capture;
-using Mystique.Metrics;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Profiles;
-using Mystique.Replay;
+using Mystique.Recordings;
 using Mystique.Selection;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
+using Mystique.Traces.PyTorch;
+using Mystique.Verification;
 
 namespace Mystique.Fidelity;
 
@@ -72,9 +74,9 @@ internal static class OriginalReader
 
     /// <summary>What the kinds of a plan tell of the original.</summary>
     /// <param name="plan">The plan.</param>
-    private static ImmutableSortedDictionary<string, ComparedKind> OriginalKindsOf(ReplayPlan plan) =>
-        PlanKind.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k =>
-            new ComparedKind(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
+    private static ImmutableSortedDictionary<string, RunOperatorGroup> OriginalKindsOf(ReplayPlan plan) =>
+        OperatorGroup.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k =>
+            new RunOperatorGroup(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
 
     /// <summary>The original's tensors over the iteration, by what the profiler saw.</summary>
     private static MemoryTimeline? MemoryOf(LinkedProfile? profile, ReplayPlan plan, bool isOnDevice) => profile is null ? null
@@ -142,7 +144,7 @@ internal static class OriginalReader
         };
     }
 
-    private static ImmutableArray<(string, string)> ProvenanceOf(CaptureReference reference)
+    private static ImmutableArray<(string, string)> ProvenanceOf(Baseline reference)
     {
         var provenance = ImmutableArray.CreateBuilder<(string, string)>();
         provenance.Add(("iterations",

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using Mystique.Diagnostics;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 
 namespace Mystique.Packaging;

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
-using Mystique.Capture;
+using Mystique.Recordings;
 
 namespace Mystique.Packaging;
 
@@ -29,7 +29,7 @@ internal sealed record Manifest
     public required ImmutableArray<ManifestCall> Schedule { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public CaptureReference? Original { get; init; }
+    public Baseline? Original { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ManifestTimes? Times { get; init; }

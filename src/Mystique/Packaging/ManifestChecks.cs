@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Mystique.Planning;
-using Mystique.Selection;
 using Mystique.Traces;
 
 namespace Mystique.Packaging;

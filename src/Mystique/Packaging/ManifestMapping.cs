@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Planning;
+using Mystique.Planning.Contents;
 using Mystique.Traces;
 
 namespace Mystique.Packaging;

@@ -3,7 +3,9 @@ using System.Text;
 using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Files;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
+using Mystique.Recordings;
 
 namespace Mystique.Packaging;
 

@@ -1,5 +1,5 @@
 using Mystique.Files;
-using Mystique.Planning;
+using Mystique.Recordings;
 
 namespace Mystique.Packaging;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Mystique.Recordings;
 using Mystique.Traces;
 
 namespace Mystique.Planning;

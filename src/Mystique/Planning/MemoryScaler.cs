@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Mystique.Selection;
+using Mystique.Planning.Contents;
 using Mystique.Traces;
 
 namespace Mystique.Planning;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Selection;
+using Mystique.Planning.Contents;
+using Mystique.Traces;
 
 namespace Mystique.Planning;
 

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Mystique.Selection;
+using Mystique.Traces;
 
 namespace Mystique.Planning;
 

@@ -1,5 +1,6 @@
-using Mystique.Capture;
-using Mystique.Profiles;
+using Mystique.Planning.Contents;
+using Mystique.Recordings;
+using Mystique.Traces.Kineto;
 
 namespace Mystique.Planning;
 
@@ -19,7 +20,7 @@ public sealed record PlanningOptions
     public LinkedProfile? Profile { get; init; }
 
     /// <summary>What was measured of the original; null, the default, where nothing was.</summary>
-    public CaptureReference? Reference { get; init; }
+    public Baseline? Reference { get; init; }
 
     /// <summary>
     /// The time of an iteration of the original that nobody watched, in nanoseconds; null, the default, takes it from

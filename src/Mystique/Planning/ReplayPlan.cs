@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Capture;
+using Mystique.Planning.Contents;
+using Mystique.Recordings;
 using Mystique.Traces;
 
 namespace Mystique.Planning;
@@ -23,7 +24,7 @@ public sealed record ReplayPlan(
     public PlanTimes? Times { get; init; }
 
     /// <summary>What was measured of the original itself; null where it was not captured by this tool.</summary>
-    public CaptureReference? Reference { get; init; }
+    public Baseline? Reference { get; init; }
 
     /// <summary>Sources of compiled kernels, by file name: code that came with the trace, where the user allowed it.</summary>
     public ImmutableSortedDictionary<string, string> KernelSources { get; init; } = ImmutableSortedDictionary<string, string>.Empty;

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using Mystique.Planning.Contents;
+using Mystique.Recordings;
 using Mystique.Selection;
 using Mystique.Traces;
 

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using Mystique.Execution.Fitting;
+using Mystique.Planning.Contents;
 using Mystique.Traces;
 
 namespace Mystique.Planning;

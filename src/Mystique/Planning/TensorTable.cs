@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Planning.Contents;
 using Mystique.Selection;
 using Mystique.Traces;
 

@@ -50,7 +50,7 @@ internal static class UnwrittenMemory
         }
     }
 
-    private static bool IsAllocation(PlannedOperator op) => OperatorOpener.IsAllocation(op.Schema.QualifiedName);
+    private static bool IsAllocation(PlannedOperator op) => OperatorDecomposer.IsAllocation(op.Schema.QualifiedName);
 
     private static ReplayPlan Insert(ReplayPlan plan, List<(int Before, int Slot)> copies)
     {

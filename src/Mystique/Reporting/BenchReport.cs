@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
 
 namespace Mystique.Reporting;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Mystique.Replay;
+using Mystique.Execution;
 
 namespace Mystique.Reporting;
 

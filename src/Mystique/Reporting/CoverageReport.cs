@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Text;
-using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Verification;
 
 namespace Mystique.Reporting;
 
@@ -19,7 +19,7 @@ namespace Mystique.Reporting;
 /// <param name="Notes">The plan's notes.</param>
 public sealed record CoverageRow(
     string Trace, OperatorClasses Classes, bool IsExact, int NonFinite, int AtenCount, int AtenDone,
-    ImmutableArray<ReplacedKind> Replaced, int PreparedInputs, ImmutableArray<string> Notes)
+    ImmutableArray<ReplacedGroup> Replaced, int PreparedInputs, ImmutableArray<string> Notes)
 {
     private const string Aten = "aten::";
 
@@ -37,7 +37,7 @@ public sealed record CoverageRow(
         var recorded = plan.Operators.Where(o => o.Role == OperatorRole.Recorded && IsAten(o.Schema.FullName)).ToArray();
         return new CoverageRow(name, verification.Classes, verification.IsExact, result.NonFinite?.Length ?? 0,
             recorded.Length + replaced, recorded.Count(o => !lost.Contains(o.NodeId)) + substituted,
-            ReplacedKind.Of(plan), plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)), plan.Source.Notes);
+            ReplacedGroup.Of(plan), plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)), plan.Source.Notes);
     }
 
     private static bool IsAten(string name) => name.StartsWith(Aten, StringComparison.Ordinal);
@@ -97,7 +97,7 @@ public static class CoverageReport
             foreach (var group in kinds)
                 Line($"| {MarkdownText.Escape(group.Key.Name)} | {group.Sum(k => k.Kind.Count)} | "
                     + $"{group.Select(k => k.Trace).Distinct().Count()} | "
-                    + $"{MarkdownText.Escape(ReplacedKind.InsteadOf(group.Key.RemedyName, group.Key.By))} | "
+                    + $"{MarkdownText.Escape(ReplacedGroup.InsteadOf(group.Key.RemedyName, group.Key.By))} | "
                     + $"{MarkdownText.Escape(group.Key.Reason)} |");
         }
         var notes = rows.SelectMany(r => NotesOf(r).Select(n => (r.Trace, Note: n))).ToArray();

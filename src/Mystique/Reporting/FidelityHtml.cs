@@ -1,5 +1,6 @@
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Verification;
 
 namespace Mystique.Reporting;
 
@@ -55,7 +56,7 @@ public static class FidelityHtml
                 [["operators selected", Figures.Number(coverage.Selected)], ["as recorded", Figures.Number(coverage.Replayed)],
                 ["substituted", Figures.Number(coverage.Substituted)], ["verification", coverage.Verification]]);
             page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], coverage.Replaced.Select(r =>
-                new[] { r.Name, Figures.Number(r.Count), ReplacedKind.InsteadOf(r.Remedy, r.By), r.Reason }), [2, 3]);
+                new[] { r.Name, Figures.Number(r.Count), ReplacedGroup.InsteadOf(r.Remedy, r.By), r.Reason }), [2, 3]);
         }
         page.Table("Kernels whose number differs", ["kernel", "original", "replay"], report.Kernels.Select(k =>
             new[] { k.Name, Figures.Number(k.Original), Figures.Number(k.Replay) }));

@@ -41,7 +41,7 @@ public static class FidelityMarkdown
         {
             text.Append("### Not run as recorded\n\n");
             Table(text, ["operator", "count", "instead", "reason"], replaced.Select(r =>
-                new[] { r.Name, Figures.Number(r.Count), ReplacedKind.InsteadOf(r.Remedy, r.By), r.Reason }));
+                new[] { r.Name, Figures.Number(r.Count), ReplacedGroup.InsteadOf(r.Remedy, r.By), r.Reason }));
         }
         List(text, "What could not be compared", report.Notes);
         text.Append("### Where it was measured\n\n");

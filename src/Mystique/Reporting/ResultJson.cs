@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Verification;
 
 namespace Mystique.Reporting;
 
@@ -89,9 +89,9 @@ public static class ResultJson
     {
         if (result.OperatorKinds.IsEmpty)
             return;
-        var planned = PlanKind.Of(result.Plan);
+        var planned = OperatorGroup.Of(result.Plan);
         var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0)
-            .Select(k => new OperatorKindTime(k.Name, 0, 0)));
+            .Select(k => new OperatorGroupTime(k.Name, 0, 0)));
         foreach (var row in rows)
         {
             var kind = planned[row.Name];
@@ -179,7 +179,7 @@ public static class ResultJson
             json.WriteStringValue(note);
         json.WriteEndArray();
         json.WriteStartArray("replaced");
-        foreach (var kind in ReplacedKind.Of(plan))
+        foreach (var kind in ReplacedGroup.Of(plan))
         {
             json.WriteStartObject();
             json.WriteString("operator", kind.Name);

@@ -2,9 +2,12 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Execution;
 using Mystique.Fidelity;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Planning;
+using Mystique.Verification;
 
 namespace Mystique.Reporting;
 
@@ -49,18 +52,18 @@ internal static class ResultReader
 
     /// <summary>A result that is at hand, as it would be read from a file.</summary>
     /// <param name="result">The result.</param>
-    public static ComparedRun Of(Replay.ReplayResult result)
+    public static ComparedRun Of(ReplayResult result)
     {
         var stream = new MemoryStream();
         ResultJson.Write(result, stream);
         using var json = JsonDocument.Parse(stream.ToArray());
         var run = Of(json.RootElement, "replay");
-        run = run with { MemoryCurve = Planning.PlanMemory.CurveOf(result.Plan) };
+        run = run with { MemoryCurve = PlanMemory.CurveOf(result.Plan) };
         return result.Watched is { } watched ? Watched(run, watched) : run with { Timeline = TimelineOf(result, run.Times.MedianNs) };
     }
 
     /// <summary>The times that were watched as the original's were, in place of those of operators that are called one by one.</summary>
-    private static ComparedRun Watched(ComparedRun run, WatchedIteration watched)
+    private static ComparedRun Watched(ComparedRun run, InstrumentedIteration watched)
     {
         var sums = watched.Operators.GroupBy(o => o.Name).ToDictionary(g => g.Key, g => g.Sum(o => (double)o.DurationNs));
         double scale = run.Times.MedianNs / Math.Max(watched.IterationNs, watched.Operators.Sum(o => o.DurationNs));
@@ -80,7 +83,7 @@ internal static class ResultReader
     }
 
     /// <summary>The operators end to end, each as long as it takes alone, scaled to an iteration.</summary>
-    private static ImmutableArray<TimelineSpan> TimelineOf(Replay.ReplayResult result, double iterationNs)
+    private static ImmutableArray<TimelineSpan> TimelineOf(ReplayResult result, double iterationNs)
     {
         double sum = result.OperatorTimesNs.Sum();
         double at = 0;
@@ -100,16 +103,16 @@ internal static class ResultReader
             .GetInt32() != ResultJson.FormatVersion)
             throw new FormatException($"it is no mystique-run of format version {ResultJson.FormatVersion}");
         var coverage = root.GetProperty("coverage");
-        var kinds = ImmutableSortedDictionary.CreateBuilder<string, ComparedKind>(StringComparer.Ordinal);
-        var originals = ImmutableSortedDictionary.CreateBuilder<string, ComparedKind>(StringComparer.Ordinal);
+        var kinds = ImmutableSortedDictionary.CreateBuilder<string, RunOperatorGroup>(StringComparer.Ordinal);
+        var originals = ImmutableSortedDictionary.CreateBuilder<string, RunOperatorGroup>(StringComparer.Ordinal);
         foreach (var op in root.GetProperty("operators").EnumerateArray())
         {
             string kind = op.GetProperty("name").GetString()!;
             long? bytes = NumberOf(op, "allocated_bytes");
             if (op.GetProperty("count").GetInt32() - (NumberOf(op, "added_count") ?? 0) is > 0 and var all && (int)all is var count)
-                kinds[kind] = new ComparedKind(count, op.GetProperty("time_ns").GetDouble(), bytes);
+                kinds[kind] = new RunOperatorGroup(count, op.GetProperty("time_ns").GetDouble(), bytes);
             if (NumberOf(op, "original_count") is > 0 and { } original)
-                originals[kind] = new ComparedKind((int)original, NumberOf(op, "original_ns"), bytes);
+                originals[kind] = new RunOperatorGroup((int)original, NumberOf(op, "original_ns"), bytes);
         }
         var memory = root.GetProperty("memory");
         bool isOnHost = root.GetProperty("engine").GetProperty("device").GetString()!.StartsWith("cpu", StringComparison.Ordinal);

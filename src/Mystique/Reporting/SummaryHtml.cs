@@ -43,7 +43,7 @@ public static class SummaryHtml
         page.Table("Largest storages", ["of", "count", "bytes of each", "element type", "shape", "device"], LargestOf(plan), [3, 4, 5]);
         page.Table("Collectives, in all of the trace", ["collective", "count", "elements in"], summary.Collectives.Select(c =>
             new[] { c.Name, Figures.Number(c.Count), c.InputElements == 0 ? "not recorded" : Figures.Number(c.InputElements) }));
-        page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], ReplacedKind.Of(plan)
+        page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], ReplacedGroup.Of(plan)
             .Select(r => new[] { r.Name, Figures.Number(r.Count), r.Instead, r.Reason }), [2, 3]);
         page.Table("On a platform that lacks the operator", ["operator", "count", "instead"], plan.Operators.Where(o =>
             o.Role == OperatorRole.Recorded).GroupBy(o => o.Schema.FullName)
@@ -59,7 +59,7 @@ public static class SummaryHtml
 
     private static void WriteKinds(HtmlPage page, TraceSummary summary)
     {
-        var times = PlanKind.Of(summary.Plan);
+        var times = OperatorGroup.Of(summary.Plan);
         var kinds = summary.Kinds.Take(MaxKinds).ToArray();
         page.Bars("Operators by count", "Outermost operators of the selection, and those that were opened.", "",
             [.. kinds.Select(k => k.Name)], ("original", [.. kinds.Select(k => (double)k.Count)]));

@@ -41,7 +41,7 @@ public static class SliceSelector
             throw Problems.NothingSelected(trace.Source);
         outermost.Sort((a, b) => a.Id.CompareTo(b.Id));
         var timeline = StorageTimeline.Of(trace);
-        var opener = new OperatorOpener(trace, timeline, outermost, options.Opened);
+        var opener = new OperatorDecomposer(trace, timeline, outermost, options.Opened);
         opener.Run();
         return new TraceSlice(trace, iteration, opener.Operators, outermost.Count, opener.Opened) { Timeline = timeline };
     }

@@ -4,7 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using CsCheck;
 using Mystique.Diagnostics;
-using Mystique.Replay;
+using Mystique.Execution.Workers;
 using Mystique.Tests.Shared;
 
 namespace Mystique.Tests.Diagnostics;

@@ -2,9 +2,10 @@ using System.Collections.Immutable;
 using System.Text;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
 using Mystique.Reporting;
 using Mystique.Tests.Shared;
+using Mystique.Verification;
 
 namespace Mystique.Tests.Fidelity;
 
@@ -16,9 +17,9 @@ public sealed class FidelityComparerTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     /// <summary>Times around a median of 10 ms: 6 ms of matrix products, 3 of additions, 1 between operators.</summary>
-    private static ComparedRun Run(string name, double factor = 1, Func<string, ComparedKind, ComparedKind?>? change = null)
+    private static ComparedRun Run(string name, double factor = 1, Func<string, RunOperatorGroup, RunOperatorGroup?>? change = null)
     {
-        var kinds = new Dictionary<string, ComparedKind>
+        var kinds = new Dictionary<string, RunOperatorGroup>
         {
             ["aten::mm"] = new(60, 6e6, 60_000_000),
             ["aten::add_.Tensor"] =
@@ -195,7 +196,7 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_OtherOperatorsOpened_TakesTheOriginalsFromThePackage()
     {
-        var opened = ImmutableSortedDictionary<string, ComparedKind>.Empty.Add("aten::addmm", new ComparedKind(60, 9e6, 60_000_000));
+        var opened = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty.Add("aten::addmm", new RunOperatorGroup(60, 9e6, 60_000_000));
         var replay = Run("replay") with
         {
             Kinds = opened,

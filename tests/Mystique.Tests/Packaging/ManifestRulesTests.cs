@@ -1,5 +1,5 @@
 using Mystique.Packaging;
-using Mystique.Planning;
+using Mystique.Planning.Contents;
 using Mystique.Traces;
 
 namespace Mystique.Tests.Packaging;

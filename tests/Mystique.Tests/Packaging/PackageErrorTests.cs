@@ -1,5 +1,6 @@
 using Mystique.Diagnostics;
 using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 
 namespace Mystique.Tests.Packaging;
 

@@ -1,7 +1,7 @@
 using CsCheck;
 using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
-using Mystique.Selection;
 using Mystique.Traces;
 
 namespace Mystique.Tests.Packaging;

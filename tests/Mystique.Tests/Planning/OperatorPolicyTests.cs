@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
+using Mystique.Execution;
+using Mystique.Execution.Fitting;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
 using static Mystique.Tests.Shared.TraceText.Value;

@@ -183,7 +183,7 @@ public class ReplayPlannerTests
             "it returns nothing and writes to nothing: TorchScript removes it",
         ], plan.Replaced.Select(s => s.Reason));
         Assert.Equal(["stand-in", "stand-in", "substituted", "stand-in", "stand-in", "stand-in", "substituted"],
-            plan.Replaced.Select(r => Assert.Single(ReplacedKind.Of(plan with { Replaced = [r] })).RemedyName));
+            plan.Replaced.Select(r => Assert.Single(ReplacedGroup.Of(plan with { Replaced = [r] })).RemedyName));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Mystique.Planning;
+using Mystique.Planning.Contents;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
 using static Mystique.Tests.Shared.TraceText.Value;

@@ -1,13 +1,14 @@
 using System.Collections.Immutable;
 using System.Text;
+using Mystique.Execution;
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.Reporting;
 using Mystique.Selection;
 using Mystique.Tests.Packaging;
 using Mystique.Tests.Shared;
+using Mystique.Verification;
 
 namespace Mystique.Tests.Reporting;
 
@@ -34,7 +35,7 @@ public class ResultJsonTests
     {
         var result = new ReplayResult(Plan(), new ReplayOptions { Iterations = 3, Warmup = 1 }, Engine, Host,
             new SampleStatistics([3000, 1000, 2000]),
-            [new OperatorKindTime("aten::add.Tensor", 1, 800.4)], new MemoryUse(100, 500, 400), 4000, Verification);
+            [new OperatorGroupTime("aten::add.Tensor", 1, 800.4)], new MemoryUse(100, 500, 400), 4000, Verification);
         Snapshot.Match(Text(s => ResultJson.Write(result, s)), "run");
     }
 
@@ -44,7 +45,7 @@ public class ResultJsonTests
         var replay = new ReplayResult(Plan(), new ReplayOptions { Iterations = 2, Warmup = 1 }, Engine, Host,
             new SampleStatistics([1020, 1030]), [], new MemoryUse(100, 500, 400), 2100, Verification)
         {
-            Watched = new WatchedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
+            Watched = new InstrumentedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
         };
         var result = new ComparisonResult(new ComparedRun { Name = "resnet18", AllocatedBytes = 400 },
             [Side(1000, 2000, 1000, 1010), Side(1000, 2000, 1000, 1030)], Side(990, 2100, 1020, 1030), Side(990, 2050, 950, 960), replay);

@@ -1,3 +1,4 @@
+using Mystique.Traces.PyTorch;
 using Mystique.Diagnostics;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
@@ -130,5 +131,5 @@ public class SliceSelectorTests
     [InlineData("torch26/resnet.et.json.gz", 418)]
     [InlineData("param/linear_et.json.gz", 320)]
     public void Select_PublishedTraces_CountsTheOutermost(string name, int count) =>
-        Assert.Equal(count, SliceSelector.Select(Mystique.Traces.TraceReader.Read(Repository.SharedTrace(name))).OutermostCount);
+        Assert.Equal(count, SliceSelector.Select(TraceReader.Read(Repository.SharedTrace(name))).OutermostCount);
 }

@@ -1,10 +1,13 @@
 using System.IO.Compression;
 using System.Text;
 using Mystique.Diagnostics;
-using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
+using Mystique.Planning.Contents;
+using Mystique.Recordings;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Traces;

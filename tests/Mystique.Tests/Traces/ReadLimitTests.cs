@@ -1,9 +1,11 @@
 using System.IO.Compression;
 using System.Text;
 using Mystique.Diagnostics;
-using Mystique.Profiles;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
+using Mystique.Traces.PyTorch;
+using Mystique.Traces.Text;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Traces;

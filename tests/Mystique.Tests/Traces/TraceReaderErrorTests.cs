@@ -3,6 +3,7 @@ using System.Text;
 using Mystique.Diagnostics;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests.Traces;
 
