@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using BenchmarkDotNet.Attributes;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Selection;
@@ -40,7 +39,7 @@ public partial class EngineBenchmark
     public void Setup()
     {
         string path = File.Exists(Trace) ? Trace : SampleTrace.Find(Trace);
-        var package = BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(path))));
+        var package = Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(TraceReader.Read(path)))));
         Console.WriteLine($"// {package.Plan.Operators.Length:N0} operators");
         _engine = Start(package);
         _hollow = Start(package with
@@ -63,7 +62,7 @@ public partial class EngineBenchmark
         _hollow.Dispose();
     }
 
-    private static TorchSharpEngine Start(BenchmarkPackage package)
+    private static TorchSharpEngine Start(Benchmark package)
     {
         var engine = new TorchSharpEngine(package, threads: 1, seed: 1);
         engine.Start((_, _) => { });

@@ -3,8 +3,8 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Mystique.Execution;
+using Mystique.Fitting;
 using Mystique.Measurement;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.TorchSharp.Native;
@@ -18,7 +18,7 @@ namespace Mystique.TorchSharp;
 /// </summary>
 public sealed partial class TorchSharpEngine : IReplayEngine
 {
-    private readonly BenchmarkPackage _package;
+    private readonly Benchmark _package;
     private readonly uint _seed;
     private readonly int _threads;
     private readonly TargetDevices _devices;
@@ -37,7 +37,7 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     /// <exception cref="Diagnostics.MystiqueException">
     /// libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).
     /// </exception>
-    public TorchSharpEngine(BenchmarkPackage package, int threads, uint seed, IReadOnlyList<string>? libraries = null, string device = "")
+    public TorchSharpEngine(Benchmark package, int threads, uint seed, IReadOnlyList<string>? libraries = null, string device = "")
     {
         LibTorch.Load();
         foreach (string library in libraries ?? [])

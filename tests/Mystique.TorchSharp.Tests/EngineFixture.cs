@@ -1,4 +1,3 @@
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
@@ -9,13 +8,13 @@ namespace Mystique.TorchSharp.Tests;
 
 internal static class EngineFixture
 {
-    public static BenchmarkPackage Package(TraceText text) =>
-        BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(text.Read())));
+    public static Benchmark Package(TraceText text) =>
+        Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(text.Read()))));
 
-    public static BenchmarkPackage Package(string tracePath) =>
-        BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(tracePath))));
+    public static Benchmark Package(string tracePath) =>
+        Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(TraceReader.Read(tracePath)))));
 
-    public static TorchSharpEngine Start(BenchmarkPackage package)
+    public static TorchSharpEngine Start(Benchmark package)
     {
         var engine = new TorchSharpEngine(package, threads: 2, seed: 1);
         engine.Start((_, _) => { });
@@ -23,7 +22,7 @@ internal static class EngineFixture
     }
 
     /// <summary>Runs an iteration to warm up and one under the observer.</summary>
-    public static VerificationResult Verify(BenchmarkPackage package)
+    public static VerificationResult Verify(Benchmark package)
     {
         using var engine = Start(package);
         engine.Restore(all: true);

@@ -4,7 +4,6 @@ using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Fidelity;
 using Mystique.Measurement;
-using Mystique.Planning;
 using Mystique.Recordings;
 using Mystique.Reporting;
 using Mystique.Suites;
@@ -34,11 +33,12 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         CaptureText.Write(outcome.Failure is { } failure ? throw failure : outcome, target);
         return Terminal.WithProgress(progress =>
         {
-            var plans = GenerateCommand.PlansOf(target, null, false, new PlanningOptions());
-            using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python).With(MemoryProbe.KeepingEnvironment),
+            var recording = Inputs.Open(target);
+            var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
+            using var session = ReplaySession.Start(benchmark, WorkerProcess.StartPython(python).With(MemoryProbe.KeepingEnvironment),
                 options, progress);
-            session.Package.Write(OriginalComparison.PackageIn(folder, workload.Name));
-            var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
+            session.Package.Save(OriginalComparison.PackageIn(folder, workload.Name));
+            var captured = OriginalReader.Of(recording, benchmark);
             using SteppedJob first = job.Hold(options.Timeout), second = job.Hold(options.Timeout);
             return new InterleavedMeasurement(session, options, rounds, progress)
                 .Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);

@@ -5,7 +5,6 @@ using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Measurement;
 using Mystique.Reporting;
-using Mystique.Selection;
 using Mystique.Traces;
 using Mystique.Traces.PyTorch;
 
@@ -60,8 +59,9 @@ internal static class CoverageCommand
             EngineInfo? engine = null;
             foreach (var (name, trace) in Find(inputs))
             {
+                var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
                 var outcomes = Terminal.WithProgress(progress => Enumerable.Range(0, result.GetValue(runs))
-                    .Select(_ => ReplayRunner.Run(new TracePlanSource(trace, new SelectionOptions(), options.Planning),
+                    .Select(_ => ReplayRunner.Run(benchmark,
                         WorkerProcess.StartCommand, options, progress)).ToArray());
                 engine = outcomes[0].Engine;
                 var all = outcomes.Select(o => CoverageRow.Of(name, o)).ToArray();

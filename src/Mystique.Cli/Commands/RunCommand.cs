@@ -3,8 +3,6 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Files;
-using Mystique.Packaging;
-using Mystique.Planning;
 using Mystique.Reporting;
 using Mystique.TorchSharp;
 
@@ -22,11 +20,9 @@ internal static class RunCommand
         };
         var replay = SharedOptions.Replay.Create();
         var iteration = SharedOptions.Iteration();
-        var verify = new Option<bool?>("--verify")
+        var noVerify = new Option<bool>("--no-verify")
         {
-            Description = "Compare one iteration, operator by operator, with the trace. Default: yes for a trace and for the first run "
-                + "of a package",
-            Arity = ArgumentArity.ZeroOrOne,
+            Description = "Omit the iteration that is compared, operator by operator, with the recording",
         };
         var strict = new Option<bool>("--strict") { Description = "Refuse a damaged trace, and a replay that leaves an operator out" };
         var noProfile = new Option<bool>("--no-profile") { Description = "Leave out the pass that times each kind of operator" };
@@ -89,7 +85,7 @@ internal static class RunCommand
               mystique run trace.et.json.gz --iterations 50 --json result.json
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues,
+        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, noVerify, strict, noProfile, checkValues,
             seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, gpu, json };
         planning.AddTo(command);
         command.Validators.Add(result =>
@@ -110,17 +106,15 @@ internal static class RunCommand
             worker = other?.Worker ?? worker;
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
-            bool isPackage = BenchmarkPackage.IsPackage(path);
-            var package = isPackage ? BenchmarkPackage.Read(path) : null;
             var plans = planning.Read(result);
-            IPlanSource source = package is null ? GenerateCommand.PlansOf(path, result.GetValue(iteration), isStrict, plans)
-                : new FixedPlanSource(package.Plan with { Times = PlanTimes.WithReference(package.Plan.Times, plans.ReferenceNs) });
+            var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),
+                new RecordingOptions { Strict = isStrict, IterationNs = planning.ReadIterationNs(result) });
             var options = replay.Read(result) with
             {
                 Strict = isStrict,
                 Seed = (uint)result.GetValue(seed),
                 ProfileIterations = result.GetValue(noProfile) ? 0 : new ReplayOptions().ProfileIterations,
-                Verify = result.GetValue(verify) ?? (package is null || !VerificationMemory.Knows(package)),
+                Verify = !result.GetValue(noVerify),
                 CheckValues = result.GetValue(checkValues),
                 GpuMetrics = result.GetValue(gpu),
                 Device = result.GetValue(device)!,
@@ -130,10 +124,8 @@ internal static class RunCommand
             };
             var outcome = result.GetValue(kineto) is { } profile
                 ? OutputFile.Make(profile, made =>
-                    Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options with { KinetoFile = made }, progress)))
-                : Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress));
-            if (package is not null && outcome.Verification is { IsExact: true })
-                VerificationMemory.Remember(package);
+                    Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, worker, options with { KinetoFile = made }, progress)))
+                : Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, worker, options, progress));
             if (result.GetValue(traceOut) is { } timeline)
                 Terminal.WriteFile(timeline, stream => ChromeTrace.Write(outcome, stream));
             if (result.GetValue(json) is { } file)

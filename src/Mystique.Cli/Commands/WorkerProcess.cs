@@ -69,6 +69,6 @@ internal static class WorkerProcess
 
     private static IIterationRunner Open(WorkerRequest request) => request.Workload is { } workload
         ? new ExampleRunner(workload, request.Threads)
-        : new TorchSharpEngine(BenchmarkPackage.Read(request.Package!), request.Threads, request.Seed, request.Libraries, request.Device
+        : new TorchSharpEngine(Benchmark.Load(request.Package!), request.Threads, request.Seed, request.Libraries, request.Device
             ?? "");
 }

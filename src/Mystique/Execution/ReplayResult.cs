@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Verification;
+using Mystique.Fitting;
 
 namespace Mystique.Execution;
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
+using Mystique.Fitting;
 using Mystique.Execution.Workers;
 using Mystique.Measurement;
 using Mystique.Planning;
@@ -11,14 +12,14 @@ namespace Mystique.Execution;
 public static class ReplayRunner
 {
     /// <summary>Runs a plan in a worker: warm-up, verification, measured iterations, and a pass that times operators.</summary>
-    /// <param name="source">Where the plan comes from.</param>
+    /// <param name="benchmark">What to run.</param>
     /// <param name="worker">How to start a worker.</param>
     /// <param name="options">How to run it.</param>
     /// <param name="progress">Told the stage, parts done, and parts in all.</param>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
-    public static ReplayResult Run(IPlanSource source, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
+    public static ReplayResult Run(Benchmark benchmark, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
     {
-        using var session = ReplaySession.Start(source, worker, options, progress);
+        using var session = ReplaySession.Start(benchmark, worker, options, progress);
         VerificationResult? verification = options.Verify ? session.Verify() : null;
         if (options.Warmup > 0)
             session.Iterate(options.Warmup, "warming up");

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
-using Mystique.Execution.Fitting;
+using Mystique.Fitting;
 using Mystique.Execution.Workers;
 using Mystique.Files;
 using Mystique.Measurement;
@@ -32,22 +32,24 @@ internal sealed class ReplaySession : IDisposable
 
     private readonly TargetFit _fit;
 
-    private ReplaySession(IPlanSource source, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
+    private ReplaySession(Benchmark benchmark, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
     {
         _options = options;
         _progress = progress;
-        _fit = new TargetFit(source, options.Planning, SchemasOf, () =>
+        _fit = new TargetFit(benchmark.Plan, benchmark.Origin?.Segment, benchmark.Origin?.Options ?? options.Planning, () =>
             string.Join(", ", Engine!.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
         {
             HasLibraries = !options.Libraries.IsDefaultOrEmpty,
         };
-        Package = BenchmarkPackage.Create(_fit.Plan);
+        Package = _given = benchmark;
         _work = Unfinished.TemporaryFolder();
         _command = command.Script is { } script ? command with { Arguments = [WriteScript(script), .. command.Arguments] } : command;
     }
 
     /// <summary>What runs: the plan's package, or what it was fitted to.</summary>
-    public BenchmarkPackage Package { get; private set; }
+    public Benchmark Package { get; private set; }
+
+    private readonly Benchmark _given;
 
     public EngineInfo Engine { get; private set; } = null!;
 
@@ -55,9 +57,9 @@ internal sealed class ReplaySession : IDisposable
 
     /// <summary>Starts a worker with a plan.</summary>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
-    public static ReplaySession Start(IPlanSource source, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
+    public static ReplaySession Start(Benchmark benchmark, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
     {
-        var session = new ReplaySession(source, command, options, progress);
+        var session = new ReplaySession(benchmark, command, options, progress);
         try
         {
             session.Prepare();
@@ -156,7 +158,7 @@ internal sealed class ReplaySession : IDisposable
             }
             _fit.Note(failures);
         }
-        throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.Replaced);
+        throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.FirstReason);
     }
 
     private IReadOnlyDictionary<string, string> SchemasOf(IReadOnlyList<string> names) =>
@@ -164,7 +166,7 @@ internal sealed class ReplaySession : IDisposable
 
     /// <summary>As many as the user says, else as the original had, else 0: as there are processors.</summary>
     private static int ThreadsOf(ReplayPlan plan, ReplayOptions options) => options.Threads > 0 ? options.Threads
-        : plan.Reference?.Threads.TryGetValue("intra_op", out int threads) == true ? Math.Clamp(threads, 1, Environment.ProcessorCount) : 0;
+        : plan.Baseline?.Threads.TryGetValue("intra_op", out int threads) == true ? Math.Clamp(threads, 1, Environment.ProcessorCount) : 0;
 
     /// <summary>Starts a worker, fits the plan to it, and runs a first iteration. Returns what stands in the way.</summary>
     private ImmutableArray<OperatorFailure> TryStart()
@@ -172,10 +174,11 @@ internal sealed class ReplaySession : IDisposable
         _worker?.Dispose();
         var worker = _worker = new WorkerClient(_command, _options.Timeout);
         Open();
-        _fit.FitSchemas();
+        while (_fit.FitSchemas() is { IsEmpty: false } names)
+            _fit.NoteSchemas(names, SchemasOf(names));
         if (_fit.Plan != Package.Plan)
         {
-            Package = BenchmarkPackage.Create(_fit.Plan);
+            Package = Benchmark.Of(_fit.Plan) with { Ranks = _given.Ranks };
             Open();
         }
         CheckMemory();
@@ -209,7 +212,7 @@ internal sealed class ReplaySession : IDisposable
     private void Open()
     {
         string folder = Path.Combine(_work.Path, "package");
-        Package.Write(folder);
+        Package.Save(folder);
         Engine = Call(new WorkerRequest(WorkerRequest.Open)
         {
             Package = folder,
@@ -261,7 +264,7 @@ internal sealed class ReplaySession : IDisposable
     private void CheckStrict()
     {
         if (_options.Strict && Package.Plan.Replaced.Where(r => r.Remedy != Remedy.Substitute).ToArray() is [var first, ..] skipped)
-            throw Problems.OperatorCannotRun(Package.Plan.Source.Name, first.NodeId, first.Name, first.Reason, skipped.Length);
+            throw Problems.OperatorCannotRun(Package.Plan.Source.Name, first.Id.Node, first.Name, first.Reason, skipped.Length);
     }
 
     private WorkerResponse Call(WorkerRequest request, string stage)

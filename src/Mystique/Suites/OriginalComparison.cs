@@ -3,7 +3,6 @@ using Mystique.Execution;
 using Mystique.Execution.Workers;
 using Mystique.Fidelity;
 using Mystique.Measurement;
-using Mystique.Packaging;
 using Mystique.Recordings;
 
 namespace Mystique.Suites;
@@ -18,7 +17,7 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
     public static void CheckTargets(string name, string folder)
     {
         CaptureFolder.CheckTarget(CaptureIn(folder, name));
-        BenchmarkPackage.CheckTarget(PackageIn(folder, name));
+        Benchmark.CheckTarget(PackageIn(folder, name));
     }
 
     /// <summary>Where the capture of a workload lies in a folder of several.</summary>
@@ -35,12 +34,12 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
     {
         using var original = StartOriginal();
         using var again = StartOriginal();
-        var capture = CaptureFolder.Read(Capture(original, folder));
-        var source = OriginalReader.PlansOf(capture, options.Planning);
-        BenchmarkPackage.Create(source.Plan([])).Write(PackageIn(folder, workload));
-        using var replay = ReplaySession.Start(source, _worker, options, progress);
+        var recording = Recording.Open(Capture(original, folder));
+        var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
+        benchmark.Save(PackageIn(folder, workload));
+        using var replay = ReplaySession.Start(benchmark, _worker, options, progress);
         return new InterleavedMeasurement(replay, options, rounds, progress).Run(
-            OriginalReader.OfCapture(capture, source) with { Name = workload },
+            OriginalReader.Of(recording, benchmark) with { Name = workload },
             [.. new[] { original, again }.Select(process =>
                 (Func<int, MeasuredTurn>)(count => MeasuredTurn.Of(Iterate(process, count, "running the original"))))]);
     }

@@ -194,7 +194,7 @@ public class ReplayPlannerTests
             .Operator(4, View, [Tensor(20, 21, [4]), Ints(2, 2)], [Tensor(22, 21, [2, 2])])
             .Operator(5, Relu, [Tensor(22, 21, [2, 2])], [Tensor(30, 31, [2, 2])]));
         var without = plan.Without(0, "no such thing");
-        Assert.Equal([new ReplacedOperator(3, "aten::relu", Remedy.StandIn, "", "no such thing")], without.Replaced);
+        Assert.Equal([new ReplacedOperator(new OperatorId(0, 3), "aten::relu", Remedy.StandIn, "", "no such thing")], without.Replaced);
         Assert.True(without.Tensors[without.Operators[0].InputSlots.Single()].IsExternal);
         Assert.Equal(3, without.SelectedCount);
         var withoutView = plan.Without(1, "x");
@@ -216,7 +216,7 @@ public class ReplayPlannerTests
             .Operator(6, "aten::div.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(22, 23, [4])],
                 [Tensor(30, 31, [4])], parent: 3)
             .Operator(7, "aten::relu(Tensor self) -> Tensor", [Tensor(22, 23, [4])], [Tensor(40, 41, [4])]));
-        Assert.Equal(1, plan.Source.OpenedCount);
+        Assert.Equal(1, plan.Source.DecomposedCount);
         Assert.Equal(["aten::empty.memory_format", "aten::copy_", "aten::clamp_min", "aten::div.Tensor", "aten::relu"],
             plan.Operators.Select(o => o.Schema.FullName));
         Assert.Equal(OperatorRole.Added, plan.Operators[1].Role);

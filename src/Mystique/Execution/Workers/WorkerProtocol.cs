@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Mystique.Measurement;
+using Mystique.Fitting;
 
 namespace Mystique.Execution.Workers;
 

@@ -1,9 +1,10 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Mystique.Planning;
 using Mystique.Planning.Contents;
 using Mystique.Traces;
 
-namespace Mystique.Planning;
+namespace Mystique.Fitting;
 
 /// <summary>
 /// Makes a plan fit into less memory, by cutting rows of embedding tables: what a lookup costs depends on how many rows

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using Mystique.Planning;
 using Mystique.Traces;
 
-namespace Mystique.Execution.Fitting;
+namespace Mystique.Fitting;
 
 /// <summary>
 /// Rewrites a call from the schema that the trace recorded to the one that the target has. Between versions PyTorch adds

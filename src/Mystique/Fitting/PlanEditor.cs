@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
+using Mystique.Planning;
 
-namespace Mystique.Planning;
+namespace Mystique.Fitting;
 
 /// <summary>What is to take the place of an operator of a plan.</summary>
 /// <param name="Operators">The operators to run instead; empty for none.</param>
@@ -34,7 +35,7 @@ internal static class PlanEditor
         return UnwrittenMemory.Fill(builder.Build(operators.ToImmutable()) with
         {
             Replaced =
-            [.. plan.Replaced.Concat(notes).OrderBy(s => s.NodeId)]
+            [.. plan.Replaced.Concat(notes).OrderBy(s => s.Id)]
         });
 
         void Add(PlannedOperator op)
@@ -43,7 +44,7 @@ internal static class PlanEditor
             {
                 var tensor = builder.Tensors[slot];
                 if (sourceSlots.TryGetValue(tensor.Storage, out int source) && builder.Tensors[source].Type == tensor.Type)
-                    operators.Add(AddedOperators.View(op.NodeId, source, slot, tensor));
+                    operators.Add(AddedOperators.View(op.Id, source, slot, tensor));
                 else
                     builder.MakeExternal(slot);
             }

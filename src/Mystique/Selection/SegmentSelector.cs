@@ -5,7 +5,7 @@ using Mystique.Traces;
 namespace Mystique.Selection;
 
 /// <summary>Chooses the operators to replay.</summary>
-public static class SliceSelector
+public static class SegmentSelector
 {
     /// <summary>The iterations that the profiler marked, by rising id.</summary>
     /// <param name="trace">The trace.</param>
@@ -19,15 +19,16 @@ public static class SliceSelector
 
     /// <summary>
     /// Selects the outermost operator of each call tree; labels of autograd and the profiler are passed through. All
-    /// threads count: what ran on another thread while the iteration lasted belongs to it. An operator is opened, that
+    /// threads count: what ran on another thread while the iteration lasted belongs to it. An operator is decomposed, that
     /// is replaced by its children, where a later operator uses what only its inside made.
     /// </summary>
-    /// <param name="trace">The trace.</param>
+    /// <param name="recording">The recording.</param>
     /// <param name="options">What to select.</param>
     /// <exception cref="MystiqueException">The trace does not have the iteration, or the selection is empty (MYS201, MYS202).</exception>
-    public static TraceSlice Select(ExecutionTrace trace, SelectionOptions? options = null)
+    public static Segment Select(Recording recording, SelectionOptions? options = null)
     {
         options ??= new SelectionOptions();
+        var trace = recording.Trace;
         var iterations = IterationsOf(trace);
         var iteration = options.AllIterations ? null
             : options.Iteration is { } number
@@ -40,10 +41,7 @@ public static class SliceSelector
         if (outermost.Count == 0)
             throw Problems.NothingSelected(trace.Source);
         outermost.Sort((a, b) => a.Id.CompareTo(b.Id));
-        var timeline = StorageTimeline.Of(trace);
-        var opener = new OperatorDecomposer(trace, timeline, outermost, options.Opened);
-        opener.Run();
-        return new TraceSlice(trace, iteration, opener.Operators, outermost.Count, opener.Opened) { Timeline = timeline };
+        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), ImmutableHashSet<long>.Empty);
     }
 
     /// <summary>

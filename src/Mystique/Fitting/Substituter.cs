@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
-using Mystique.Execution.Fitting;
+using Mystique.Planning;
 using Mystique.Planning.Contents;
 using Mystique.Traces;
 
-namespace Mystique.Planning;
+namespace Mystique.Fitting;
 
 /// <summary>Applies a table of substitutions to the operators of a plan.</summary>
 internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, IReadOnlyDictionary<string, OperatorSchema> target)
@@ -40,7 +40,7 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
                 return null;
             var results = schema.Returns.Select((_, i) => i < call.Results.Length ? ResultOf(call, i, op, locals)
                 : new PlannedResult([-1]));
-            calls.Add(new PlannedOperator(op.NodeId, schema, arguments, [.. results], OperatorRole.Substitute));
+            calls.Add(new PlannedOperator(op.Id, schema, arguments, [.. results], OperatorRole.Substitute));
         }
         return calls.MoveToImmutable();
     }
