@@ -164,8 +164,8 @@ internal static class Problems
     public static MystiqueException ManifestInvalid(string path, Exception cause) =>
         new("MYS301", $"the manifest makes no sense: {FirstSentence(cause)}", path, "generate the package again", inner: cause);
 
-    public static MystiqueException PackageVersionUnknown(string path, int version, int known) =>
-        new("MYS302", $"the package's format version {version} is not known: {known} is", path,
+    public static MystiqueException PackageVersionUnknown(string path, int version, int oldest, int known) =>
+        new("MYS302", $"the package's format version {version} is not known: {oldest} and {known} are", path,
             "use the mystique that wrote it, or generate it again");
 
     public static MystiqueException PackageDisagrees(string path, string why) =>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Measurement;
 using Mystique.Execution;
 
 namespace Mystique.Fidelity;

@@ -86,7 +86,7 @@ internal static class PackageFiles
                 && number != Manifest.CurrentVersion)
             {
                 if (number != Manifest.OldestVersion)
-                    throw Problems.PackageVersionUnknown(path, number, Manifest.CurrentVersion);
+                    throw Problems.PackageVersionUnknown(path, number, Manifest.OldestVersion, Manifest.CurrentVersion);
                 using var upgraded = ManifestUpgrade.FromVersion2(root);
                 return ReadManifest(upgraded.RootElement, path);
             }

@@ -20,7 +20,8 @@ public sealed class PackageErrorTests : IDisposable
     public static TheoryData<string, string, string, string> Edits => new()
     {
         { "\"format\": \"mystique-benchmark\"", "\"format\": \"zip\"", "MYS301", "its format is not" },
-        { "\"format_version\": 2", "\"format_version\": 9", "MYS302", "9 is not known: 2 is" },
+        { "\"format_version\": 3", "\"format_version\": 9", "MYS302", "9 is not known: 2 and 3 are" },
+        { "\"ranks\": [", "\"rank\": [", "MYS301", "the manifest" },
         { "\"call\":\"f0\"", "\"call\":\"f7\"", "MYS309", "it has the function f0, which the schedule does not call" },
         { "\"first\":0,\"count\":14", "\"first\":0,\"count\":13", "MYS301",
             "the schedule, which has not all of the operators, is invalid" },
