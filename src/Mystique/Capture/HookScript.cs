@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Mystique.Capture;
 
 /// <summary>
-/// The start-up hook: one Python file, whose source is in parts in the folder <c>hook</c>. It gets its settings through
+/// The start-up hook: one Python file, whose source is in parts, in the folder <c>python</c>. It gets its settings through
 /// a variable of the environment, and writes what it finds into a folder of its process below the one that is named there.
 /// </summary>
 internal static class HookScript
@@ -14,10 +14,11 @@ internal static class HookScript
     /// <summary>A file that the hook makes in the working folder when a Python has started with it.</summary>
     public const string StartedFile = "started";
 
+    private const string FileName = "sitecustomize.py";
     private const string Variable = "MYSTIQUE_CAPTURE";
     private const string PythonPath = "PYTHONPATH";
 
-    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("hook/", EmbeddedText.SharedPython));
+    private static readonly Lazy<string> Joined = new(() => EmbeddedText.JoinScript(FileName));
 
     /// <summary>The whole file.</summary>
     public static string Text => Joined.Value;
@@ -31,7 +32,7 @@ internal static class HookScript
     {
         string folder = Path.Combine(work, Folder);
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "sitecustomize.py"), Text);
+        File.WriteAllText(Path.Combine(folder, FileName), Text);
         environment.TryGetValue(PythonPath, out string? before);
         environment[PythonPath] = string.IsNullOrEmpty(before) ? folder : folder + Path.PathSeparator + before;
         environment[Variable] = JsonSerializer.Serialize(new

@@ -291,3 +291,19 @@ class Engine:
             for slot in freed:
                 program.slots[slot] = None
         return failures
+
+
+# Memory, as `mystique run` measures it: the process's, or what the device's allocator gave out.
+
+def reset_peak(backend):
+    if hasattr(backend, "reset_peak_memory_stats"):
+        backend.reset_peak_memory_stats()
+    _reset_peak()
+
+
+def peak_bytes(backend):
+    return backend.max_memory_allocated() if hasattr(backend, "max_memory_allocated") else _anonymous_peak()
+
+
+def baseline_bytes(backend):
+    return backend.memory_allocated() if hasattr(backend, "memory_allocated") else _anonymous_bytes()

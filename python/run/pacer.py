@@ -1,3 +1,6 @@
+# The original's pace.
+
+
 class Pacer:
     """Waits where the original did something that is no operator, so that an iteration takes as long as the original's; never where the replay is slower.
 
@@ -102,19 +105,3 @@ def learn(engine):
         engine.synchronize()
         rounds.append(marks + [clock() - begin])
     return [sorted(column)[len(rounds) // 2] for column in zip(*rounds)]
-
-
-# Memory, as `mystique run` measures it: the process's, or what the device's allocator gave out.
-
-def reset_peak(backend):
-    if hasattr(backend, "reset_peak_memory_stats"):
-        backend.reset_peak_memory_stats()
-    _reset_peak()
-
-
-def peak_bytes(backend):
-    return backend.max_memory_allocated() if hasattr(backend, "max_memory_allocated") else _anonymous_peak()
-
-
-def baseline_bytes(backend):
-    return backend.memory_allocated() if hasattr(backend, "memory_allocated") else _anonymous_bytes()

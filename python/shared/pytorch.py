@@ -1,0 +1,1 @@
+# PyTorch: what is asked of every version in the same way.
