@@ -15,12 +15,12 @@ class _Guard:
         profile, observer = torch.autograd.profiler.profile, _observer_type(torch)
         for name in ("_prepare_trace", "_start_trace", "__enter__"):
             if name in profile.__dict__:
-                self.watch(profile, name, lambda this: None)
+                self.wrap(profile, name, lambda this: None)
         if observer is not None:
-            self.watch(observer, "register_callback", lambda this: self.observers.add(id(this)))
-            self.watch(observer, "unregister_callback", lambda this: self.observers.discard(id(this)), collides=False)
+            self.wrap(observer, "register_callback", lambda this: self.observers.add(id(this)))
+            self.wrap(observer, "unregister_callback", lambda this: self.observers.discard(id(this)), collides=False)
 
-    def watch(self, owner, name, note, collides=True):
+    def wrap(self, owner, name, note, collides=True):
         def make(original):
             def wrapper(this, *args, **kwargs):
                 if not self.is_changing:

@@ -43,21 +43,22 @@ class _Iterations:
 
     def __init__(self, torch, on_end, on_begin, is_ours):
         import threading
-        self.torch, self.on_end, self.on_begin, self.is_ours, self.thread_id = torch, on_end, on_begin, is_ours, threading.get_ident
+        self.torch, self.on_end, self.on_begin, self.is_ours = torch, on_end, on_begin, is_ours
+        self.thread_id = threading.get_ident
         self.source = self.leader = self.thread = None
         self.heard = {}  # By id, how often since the leader's last.
         self.depth = {"optimizer": 0, "module": 0}
         self.has_optimizer = False
         self.patches = _Patches()
         self.is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", None) or (lambda: False)
-        self.patches.add(torch.optim.Optimizer, "__init__", self.watched_init)
-        self.patches.add(torch.nn.Module, "__call__", lambda call: self.watched(call, "module", self.on_module))
-        self.patches.add(torch.profiler.profile, "step", self.watched_profiler)
+        self.patches.add(torch.optim.Optimizer, "__init__", self.wrap_init)
+        self.patches.add(torch.nn.Module, "__call__", lambda call: self.wrap(call, "module", self.on_module))
+        self.patches.add(torch.profiler.profile, "step", self.wrap_profiler)
 
     def stop(self):
         self.patches.take_away()
 
-    def watched(self, call, source, on_call):
+    def wrap(self, call, source, on_call):
         """A wrapper that tells calls from outside from those within."""
         depth, is_compiling = self.depth, self.is_compiling
 
@@ -76,16 +77,16 @@ class _Iterations:
     def is_elsewhere(self):
         return self.thread is not None and self.thread != self.thread_id()
 
-    def watched_init(self, init):
+    def wrap_init(self, init):
         def wrapper(this, *args, **kwargs):
             init(this, *args, **kwargs)
             self.has_optimizer = True
             owner = next((c for c in type(this).__mro__ if "step" in c.__dict__), None)
             if owner is not None and self.patches.undo and not self.patches.has(owner):
-                self.patches.add(owner, "step", lambda step: self.watched(step, "optimizer", lambda by: self.end("optimizer", by) and self.on_begin()))
+                self.patches.add(owner, "step", lambda step: self.wrap(step, "optimizer", self.on_optimizer))
         return wrapper
 
-    def watched_profiler(self, step):
+    def wrap_profiler(self, step):
         def wrapper(this, *args, **kwargs):
             # The step itself, which can start and stop the job's own recording, belongs to no iteration.
             counts = not self.is_elsewhere() and not self.is_ours(this) and self.end("profiler", this)
@@ -101,8 +102,12 @@ class _Iterations:
             if self.end("module", module):
                 self.on_begin()
 
+    def on_optimizer(self, optimizer):
+        if self.end("optimizer", optimizer):
+            self.on_begin()
+
     def end(self, source, by):
-        """An iteration by the lights of one object has ended; true where that one leads, so that it counts."""
+        """One object says that an iteration has ended; true where that object leads, so that it counts."""
         is_new = False
         if self.source != source or self.leader != id(by):
             data = sys.modules.get("torch.utils.data")
@@ -120,6 +125,6 @@ class _Iterations:
         return True
 
     def narrow(self, module_type):
-        """From now on watches calls of one class of modules, no longer of all."""
+        """From now on wraps calls of one class of modules, no longer of all."""
         self.patches.take_away(self.torch.nn.Module)
-        self.patches.add(module_type, "__call__", lambda call: self.watched(call, "module", self.on_module))
+        self.patches.add(module_type, "__call__", lambda call: self.wrap(call, "module", self.on_module))

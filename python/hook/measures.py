@@ -1,8 +1,8 @@
-# Measures: what the job's process does while nobody watches.
+# Measures: what the job's process does in uninstrumented iterations.
 
 
 class _Window:
-    """The times of iterations that run untouched, and what the process used meanwhile."""
+    """The times of uninstrumented iterations, and what the process used meanwhile."""
 
     def __init__(self, torch):
         self.torch, self.clock = torch, time.perf_counter_ns
@@ -40,7 +40,7 @@ class _Window:
         self.peak = _anonymous_peak()
         if len(self.events) == len(self.samples) + 1:
             self.events[-1].synchronize()
-            self.samples = [round(a.elapsed_time(b) * 1e6) for a, b in zip(self.events, self.events[1:])]
+            self.samples = _nanoseconds_between(self.events, self.events[1:])
 
     def describe(self):
         return {"samples_ns": self.samples, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak, "system": self.system,
@@ -70,13 +70,24 @@ def _live_bytes(torch):
 
 
 # Variables that change how fast a job runs. Values that look like paths stay out: they tell of the owner's machine.
-_PREFIXES = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "NCCL_", "GLOO_", "TORCH_", "PYTORCH_", "CUDA_", "CUBLAS_", "CUDNN_", "NVIDIA_TF32", "HIP_",
-             "HSA_", "ROCR_", "MIOPEN_", "RCCL_", "MALLOC_", "ONEDNN_", "DNNL_", "LD_PRELOAD", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+_PREFIXES = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "NCCL_", "GLOO_", "TORCH_", "PYTORCH_", "CUDA_", "CUBLAS_", "CUDNN_",
+             "NVIDIA_TF32", "HIP_", "HSA_", "ROCR_", "MIOPEN_", "RCCL_", "MALLOC_", "ONEDNN_", "DNNL_", "LD_PRELOAD", "WORLD_SIZE",
+             "LOCAL_WORLD_SIZE")
+_ADDRESSES = ("ADDR", "HOST", "IFNAME")
 
 
 def _environment():
-    return {k: os.path.basename(v) if k == "LD_PRELOAD" else v for k, v in sorted(os.environ.items())
-            if k.startswith(_PREFIXES) and (k == "LD_PRELOAD" or not any(c in v for c in "/\\@")) and "ADDR" not in k and "HOST" not in k and "IFNAME" not in k}
+    found = {}
+    for name, value in sorted(os.environ.items()):
+        if name == "LD_PRELOAD":
+            found[name] = os.path.basename(value)
+        elif name.startswith(_PREFIXES) and not any(c in value for c in "/\\@") and not any(a in name for a in _ADDRESSES):
+            found[name] = value
+    return found
+
+
+_LAUNCHERS = (("RANK", "WORLD_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"),
+              ("SLURM_PROCID", "SLURM_NTASKS"))
 
 
 def _rank(torch):
@@ -84,7 +95,7 @@ def _rank(torch):
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
-    for rank, size in (("RANK", "WORLD_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
+    for rank, size in _LAUNCHERS:
         if os.environ.get(rank, "").isdigit() and os.environ.get(size, "").isdigit():
             return int(os.environ[rank]), int(os.environ[size])
     return 0, 1
@@ -93,14 +104,9 @@ def _rank(torch):
 def _describe(torch):
     """The job's machine and settings, as far as PyTorch knows them."""
     kind, device = _device(torch)
-    versions = {"python": sys.version.split()[0], "torch": str(torch.__version__)}
-    if torch.version.cuda:
-        versions["cuda"] = torch.version.cuda
-    if getattr(torch.version, "hip", None):
-        versions["hip"] = torch.version.hip
     return {
         "device": {"type": kind, "name": device.get_device_name() if device is not None else ""},
-        "versions": versions,
+        "versions": _versions(torch),
         "threads": {"intra_op": torch.get_num_threads(), "inter_op": torch.get_num_interop_threads()},
         "settings": {k: str(v).replace("torch.", "").lower() for k, v in (
             ("deterministic", torch.are_deterministic_algorithms_enabled()), ("cudnn_benchmark", torch.backends.cudnn.benchmark),

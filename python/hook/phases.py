@@ -17,13 +17,16 @@ class _Hook:
         self.rank = _rank(torch)
         self.baseline = _anonymous_bytes()
         self.live = None  # Bytes of tensors when the recording starts.
-        self.own_ns = []  # What the hook takes at the end of an untouched iteration.
+        self.own_ns = []  # What the hook takes at the end of an uninstrumented iteration.
         self.record_ns = 0  # What starting and ending the recording took, beside the iteration.
         self.guard = _Guard(torch, self.yield_to_job)
-        self.iterations = _Iterations(torch, self.on_end, self.on_begin, lambda profile: self.recorder is not None and self.recorder.is_ours(profile))
+        self.iterations = _Iterations(torch, self.on_end, self.on_begin, self.is_ours)
         self.start_up_ns = _START_UP_NS + self.clock() - started_ns
         os.makedirs(self.folder, exist_ok=True)
         self.write_status()
+
+    def is_ours(self, profile):
+        return self.recorder is not None and self.recorder.is_ours(profile)
 
     def on_end(self, source, by, is_new):
         entered = self.clock()
@@ -70,7 +73,7 @@ class _Hook:
         if self.guard.is_free(source, by):
             self.before.add(now)
         else:
-            self.passed_over += 1  # The job profiles itself: not an untouched iteration, and no place for another profiler.
+            self.passed_over += 1  # The job profiles itself: not an uninstrumented iteration, and no place for another profiler.
         self.record_if_due(source, by)
         return None
 
@@ -187,8 +190,12 @@ class _Hook:
             return
         try:
             if self.phase in ("recording", "noting_values"):
-                self.abandon() if self.phase == "recording" else self.recorder.stop_values()
-                self.notes.append("the job ended in the iteration that was being recorded" if self.phase == "recording" else "the job ended while values were noted")
+                if self.phase == "recording":
+                    self.abandon()
+                    self.notes.append("the job ended in the iteration that was being recorded")
+                else:
+                    self.recorder.stop_values()
+                    self.notes.append("the job ended while values were noted")
             if self.phase == "measuring_again":
                 self.after.close()
             value = getattr(sys, "last_value", None)
@@ -211,8 +218,10 @@ class _Hook:
         peak = getattr(device, "max_memory_allocated", lambda: 0)()
         own = sorted(self.own_ns)
         _write_json(self.folder, {
-            "phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1], "iterations": self.count, "passed_over": self.passed_over,
-            "source": self.first, "recorded_iteration": self.kept - len(self.recorded) + 1 if self.kept else None, "recorded_ns": self.recorded if self.kept else [],
+            "phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1],
+            "iterations": self.count, "passed_over": self.passed_over, "source": self.first,
+            "recorded_iteration": self.kept - len(self.recorded) + 1 if self.kept else None,
+            "recorded_ns": self.recorded if self.kept else [],
             "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline, "device_peak_bytes": peak,
             "live_bytes": self.live and self.live[0], "device_live_bytes": self.live and self.live[1],
             "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,

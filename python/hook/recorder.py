@@ -74,21 +74,24 @@ class _Recorder:
             observer.unregister_callback()
 
     def start_values(self, keep_bytes):
-        """Watches what integral tensors operators get, in an iteration of its own: looking at them takes time."""
+        """Notes what integral tensors operators get, in a separate iteration: looking at them takes time."""
         from torch.utils._python_dispatch import TorchDispatchMode
         torch, folder, notes = self.torch, self.folder, []
+
+        def is_integral(tensor):
+            return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
 
         class Values(TorchDispatchMode):
             def __torch_dispatch__(self, func, types, args=(), kwargs=None):
                 tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, torch.Tensor)]
                 for place, tensor in tensors:
-                    if tensor.numel() and not tensor.is_floating_point() and not tensor.is_complex() and tensor.dtype != torch.bool:
+                    if tensor.numel() and is_integral(tensor):
                         notes.append(self.look(func._schema, place, tensor.detach(), [list(t.shape) for _, t in tensors]))
                 return func(*args, **(kwargs or {}))
 
             @staticmethod
             def look(schema, place, tensor, shapes):
-                note = {"operator": schema.name + ("." + schema.overload_name if schema.overload_name else ""), "input": place, "shapes": shapes,
+                note = {"operator": _overload_of(schema), "input": place, "shapes": shapes,
                         "low": int(tensor.min()), "high": int(tensor.max())}
                 if keep_bytes and tensor.numel() * tensor.element_size() <= 16 << 20:
                     note["data"] = f"{len(notes)}.dat"
@@ -123,7 +126,7 @@ class _Recorder:
 
 
 class _ModuleLabels:
-    """Labels what runs within a module's forward by its name in the outermost module, as `record_function` does: `nn.Module: layer1.0.conv1`."""
+    """Labels what runs within a module's forward by its name in the outermost module: `nn.Module: layer1.0.conv1`."""
 
     def __init__(self, torch):
         self.torch, self.names, self.open, self.handles = torch, {}, [], []
@@ -156,13 +159,11 @@ class _ModuleLabels:
             handle.remove()
 
 
-def _observer_type(torch):
-    """The class of the observer; its older name is PyTorch 1.13's. None where there is none."""
-    return getattr(torch.profiler, "ExecutionTraceObserver", None) or getattr(torch.profiler, "ExecutionGraphObserver", None)
-
-
 def _device(torch):
-    """The kind of device that the job has used, and PyTorch's module for it; asking for more could start a device that the job does not use."""
+    """The kind of device that the job has used, and PyTorch's module for it.
+
+    No more is asked of PyTorch: that could start a device that the job does not use.
+    """
     for name in ("cuda", "xpu", "mtia", "npu", "hpu"):
         module = getattr(torch, name, None)
         if module is not None and getattr(module, "is_initialized", lambda: False)():
@@ -180,5 +181,6 @@ def _process_groups(torch):
     for group, name in c10d._world.pg_names.items() if hasattr(c10d, "_world") else c10d._pg_names.items():
         ranks = (c10d._world.pg_group_ranks if hasattr(c10d, "_world") else c10d._pg_group_ranks).get(group) or {}
         ranks = sorted(ranks) or list(range(distributed.get_world_size()))
-        groups.append({"pg_name": str(name), "backend_config": str(distributed.get_backend(group)), "ranks": ranks, "group_size": len(ranks)})
+        groups.append({"pg_name": str(name), "backend_config": str(distributed.get_backend(group)),
+                       "ranks": ranks, "group_size": len(ranks)})
     return groups

@@ -22,12 +22,12 @@ class _TorchFinder:
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
             if spec is not None:
-                self.watch(spec.loader)
+                self.call_begin_after(spec.loader)
                 return spec
         return None
 
     @staticmethod
-    def watch(loader):
+    def call_begin_after(loader):
         execute = loader.exec_module
 
         def exec_module(module):
@@ -45,7 +45,7 @@ def _start():
     if _SETTINGS and sys.version_info >= (3, 7):
         sys.modules["_mystique_capture"] = sys.modules[__name__]  # The job's own sitecustomize takes the name.
         sys.meta_path.insert(0, _TorchFinder())
-        if '"mode":"turns"' in _SETTINGS:
+        if '"mode":"stepped"' in _SETTINGS:
             try:
                 import json
                 _end_with(json.loads(_SETTINGS)["socket"])

@@ -2,7 +2,10 @@
 
 
 def _connect(path, role):
-    """A connection to whoever measures the job, through a socket that only this user can reach: L, to be asked for iterations; W, to end with it."""
+    """A connection to whoever measures the job, through a socket that only this user can reach.
+
+    It says by its first byte what it is for: L, to be asked for iterations; W, to end with it.
+    """
     import socket
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.connect(path)
@@ -11,18 +14,18 @@ def _connect(path, role):
 
 
 def _end_with(path):
-    """Has this process end at once when whoever measures it is gone, whatever it does then: the system kills it when the connection ends."""
-    global _watch
-    _watch = _connect(path, b"W")
+    """Has this process end at once when whoever measures it is gone: the system kills it when the connection ends."""
+    global _lifeline
+    _lifeline = _connect(path, b"W")
     import fcntl
     import signal
     if hasattr(fcntl, "F_SETSIG"):
-        fcntl.fcntl(_watch, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(_watch, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(_watch, fcntl.F_SETFL, fcntl.fcntl(_watch, fcntl.F_GETFL) | os.O_ASYNC)
+        fcntl.fcntl(_lifeline, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(_lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(_lifeline, fcntl.F_SETFL, fcntl.fcntl(_lifeline, fcntl.F_GETFL) | os.O_ASYNC)
     else:
         import threading
-        threading.Thread(target=lambda: (_watch.recv(1), os._exit(0)), daemon=True).start()
+        threading.Thread(target=lambda: (_lifeline.recv(1), os._exit(0)), daemon=True).start()
 
 
 def _end_with_parent():
@@ -34,7 +37,7 @@ def _end_with_parent():
         pass
 
 
-class _Turns:
+class _SteppedJob:
     """For `mystique bench`: holds the job between iterations until it is asked for some, and tells what they took.
 
     One more runs before those that are asked for: after a pause the caches are somebody else's. When nobody is there to
@@ -58,7 +61,7 @@ class _Turns:
             return
         try:
             self.step(source, by)
-        except Exception:  # The other side is gone, or this makes no sense: there is nothing to run for.
+        except Exception:  # The other side is gone, or its request is invalid: there is nothing to run for.
             os._exit(0)
 
     def step(self, source, by):
@@ -94,7 +97,8 @@ class _Turns:
         device = _device(self.torch)[1]
         if device is not None:
             device.synchronize()
-        helpers = [c.pid for c in sys.modules["multiprocessing"].active_children()] if "multiprocessing" in sys.modules and hasattr(signal, "SIGSTOP") else []
+        has_helpers = "multiprocessing" in sys.modules and hasattr(signal, "SIGSTOP")
+        helpers = [c.pid for c in sys.modules["multiprocessing"].active_children()] if has_helpers else []
         try:
             for pid in helpers:
                 os.kill(pid, signal.SIGSTOP)

@@ -1,7 +1,10 @@
 # The engine: what a package runs on.
 
+
 class Engine:
     """A package, ready to run on a device."""
+
+    LESS_MEMORY = "generate the package from a smaller part of the trace (--iteration) or with --scale-memory"
 
     def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False, allow_trace_code=False):
         need_torch()
@@ -13,7 +16,8 @@ class Engine:
             except OSError as error:
                 raise Problem("MYS408", f"the library of operators cannot be loaded: {first_line(error)}", library,
                               "check the path, and that it was built for this PyTorch")
-        self.package, self.seed, self.eager, self.has_libraries = package, seed, eager or not hasattr(torch.jit, "load"), bool(libraries)
+        self.package, self.seed, self.has_libraries = package, seed, bool(libraries)
+        self.eager = eager or not hasattr(torch.jit, "load")
         self.recorded = package.manifest["devices"]
         self.device = self.find_device(device)
         self.devices = [self.target_of(d) for d in self.recorded]
@@ -37,8 +41,8 @@ class Engine:
             return device
         except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
             there = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-            raise Problem("MYS411", f"there is no device {name} for PyTorch {torch.__version__}: {first_line(error)}", self.package.path,
-                          f"name one of {', '.join(['cpu'] + there)}")
+            raise Problem("MYS411", f"there is no device {name} for PyTorch {torch.__version__}: {first_line(error)}",
+                          self.package.path, f"name one of {', '.join(['cpu'] + there)}")
 
     def target_of(self, recorded):
         """Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device."""
@@ -47,14 +51,16 @@ class Engine:
         return self.device
 
     def info(self):
-        versions = {"torch": torch.__version__, "python": platform.python_version()}
-        if self.device.type == "cuda":
-            versions["hip" if torch.version.hip else "cuda"] = torch.version.hip or torch.version.cuda
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
-        return {"name": "python", "versions": versions, "device": f"{self.device} ({name})" if name else str(self.device), "threads": self.threads}
+        is_cuda = self.device.type == "cuda"
+        name = torch.cuda.get_device_name(self.device) if is_cuda else ""
+        return {"name": "python", "versions": _versions(torch, is_cuda), "device": f"{self.device} ({name})" if name else str(self.device),
+                "threads": self.threads}
 
     def start(self, progress=lambda done, total: None, fall_back=True):
-        """Loads the program and makes the tensors; returns the memory before the first of them. TorchScript where it takes the program; else operator by operator."""
+        """Loads the program and makes the tensors; returns the memory before the first of them.
+
+        The program runs as TorchScript where that takes it, else operator by operator.
+        """
         self.fallback = "asked for" if self.eager else ""
         try:
             if any(row.get("always") for row in self.package.manifest["substitutions"]) and fall_back:
@@ -82,15 +88,17 @@ class Engine:
         available = _available_bytes() if self.device.type == "cpu" else None
         needed = self.package.manifest["memory"]["peak_bytes"]
         if available is not None and needed > available:
-            raise Problem("MYS403", f"the replay needs {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB can be had", self.package.path,
-                          "run it on a larger machine, or generate the package from a smaller part of the trace (--iteration) or with --scale-memory")
+            raise Problem("MYS403", f"the replay needs {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB can be had",
+                          self.package.path, "run it on a larger machine, or " + self.LESS_MEMORY)
 
     def memory_problem(self, error):
-        if "out of memory" in str(error) or "allocate memory" in str(error):
-            memory = self.package.manifest["memory"]
-            return Problem("MYS412", f"the device's memory does not suffice: {first_line(error)}",
-                           f"{self.package.path}: the plan needs {memory['peak_bytes'] / 1e9:,.1f} GB on {self.device}",
-                           "take a device with more memory, or generate the package from a smaller part of the trace (--iteration) or with --scale-memory", 1)
+        """The problem behind an error that says that the device has too little memory; None for other errors."""
+        if "out of memory" not in str(error) and "allocate memory" not in str(error):
+            return None
+        memory = self.package.manifest["memory"]
+        return Problem("MYS412", f"the device's memory does not suffice: {first_line(error)}",
+                       f"{self.package.path}: the plan needs {memory['peak_bytes'] / 1e9:,.1f} GB on {self.device}",
+                       "take a device with more memory, or " + self.LESS_MEMORY, 1)
 
     def put_into(self, program):
         for slot, tensor in enumerate(self.package.manifest["tensors"]):
@@ -102,8 +110,11 @@ class Engine:
         schedule = self.package.manifest["schedule"]
         if self.backend is None:
             return program.calls
-        streams = {s: self.backend.Stream() for s in {c.get("stream") for c in schedule} - {None}} if hasattr(self.backend, "Stream") else {}
-        events = {w: self.backend.Event() for c in schedule for w in c.get("wait", ())} if streams else {}
+        streams, events = {}, {}
+        if hasattr(self.backend, "Stream"):
+            streams = {s: self.backend.Stream() for s in {c.get("stream") for c in schedule} - {None}}
+        if streams:
+            events = {w: self.backend.Event() for c in schedule for w in c.get("wait", ())}
         steps = []
         for i, (call, function) in enumerate(zip(schedule, program.calls)):
             stream, waits = streams.get(call.get("stream")), [events[w] for w in call.get("wait", ()) if w in events]
@@ -131,7 +142,7 @@ class Engine:
         return run
 
     def keep_pace(self, share=0):
-        """From now on, iterations keep the original's pace: take the time that the package says, or so much more than flat out."""
+        """From now on, iterations keep the original's pace: take the time that the package says, or so much more than unpaced."""
         self.learned = self.learned or pacer_of(self)
         self.pacer = self.learned.with_share(share) if share else self.learned
 
@@ -141,7 +152,11 @@ class Engine:
 
     def run_all(self):
         if self.pacer is not None:
-            return self.pacer.run(self.steps)
+            self.pacer.run(self.steps)
+        else:
+            self.run_unpaced()
+
+    def run_unpaced(self):
         for step in self.steps:
             step()
 
@@ -174,46 +189,41 @@ class Engine:
             counters.close()
         except RuntimeError as error:
             raise self.memory_problem(error) or error
-        samples = samples or [round(a.elapsed_time(b) * 1e6) for a, b in events]
+        samples = samples or _nanoseconds_between([start for start, _ in events], [end for _, end in events])
         return {"samplesNs": samples, "peakBytes": peak_bytes(self.backend), "cpuTimeNs": counters.sums[0], "system": counters.describe()}
 
     def observe(self, path):
         """Runs an iteration under PyTorch's own observer of execution traces."""
-        observer = getattr(torch.profiler, "ExecutionTraceObserver", None) or getattr(torch.profiler, "ExecutionGraphObserver", None)
-        if observer is None:
+        observer_type = _observer_type(torch)
+        if observer_type is None:
             raise RuntimeError(f"PyTorch {torch.__version__} has no observer of execution traces")
         self.externals.restore(True)
-        observer = observer()
+        observer = observer_type()
         observer.register_callback(path)
         observer.start()
         try:
-            for step in self.steps:
-                step()
+            self.run_unpaced()
         finally:
             observer.stop()
             observer.unregister_callback()
         self.synchronize()
 
-    def kineto(self, path, trace=None):
-        """Runs an iteration under the profiler; and under the observer too, as an original is captured, where a trace is asked for."""
+    def profiled(self, run):
+        """The profiler, after an iteration ran under it."""
         self.externals.restore(True)
         with torch.profiler.profile(profile_memory=True) as profiler:
-            if trace:
-                self.observe(trace)
-            else:
-                for step in self.steps:
-                    step()
+            run()
             self.synchronize()
-        _write_profile(profiler, path)
+        return profiler
+
+    def kineto(self, path, trace=None):
+        """Writes the profile of an iteration; where a trace is asked for, it runs under the observer too, as an original does."""
+        _write_profile(self.profiled(lambda: self.observe(trace) if trace else self.run_unpaced()), path)
 
     def allocated_bytes(self):
         """The most bytes of tensors at one time in an iteration, as the profiler saw them allocated; None where it does not tell."""
-        self.externals.restore(True)
-        with torch.profiler.profile(profile_memory=True) as profiler:
-            for step in self.steps:
-                step()
-            self.synchronize()
-        changes = [size for _, size, is_on_device in _allocations(profiler) if is_on_device == (self.device.type != "cpu")]
+        found = _allocations(self.profiled(self.run_unpaced))
+        changes = [size for _, size, is_on_device in found if is_on_device == (self.device.type != "cpu")]
         live = peak = sum(m.numel() for m in self.externals.memory.values() if m.device.type == self.device.type)
         for size in changes:
             live += size

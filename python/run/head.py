@@ -40,12 +40,16 @@ except Exception as error:  # A broken installation fails with all kinds of erro
 
 
 class Problem(Exception):
-    """Something that the user can act on: what is wrong, where, and the way out."""
+    """Something that the user can act on: what is wrong, where, and what helps."""
 
-    def __init__(self, id, what, where, way_out, exit_code=2):
-        id, what, where, way_out = self.parts = [printable(part) for part in (id, what, where, way_out)]
-        super().__init__(f"{id}: {what}\n  where: {where}\n  way out: {way_out}")
+    def __init__(self, id, what, where, fix, exit_code=2):
+        id, what, where, fix = self.parts = [printable(part) for part in (id, what, where, fix)]
+        super().__init__(f"{id}: {what}\n  where: {where}\n  way out: {fix}")
         self.exit_code = exit_code
+
+
+def output_problem(why, path):
+    return Problem("MYS305", f"the output cannot be written: {why}", path, "check that the place is writable and has room")
 
 
 def printable(text):

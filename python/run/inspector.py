@@ -1,31 +1,34 @@
 # The program is looked through before anything loads it: TorchScript could do more than call operators.
 
 PROLOGUE = r"""@@Prologue@@"""
-PICKLED_STATE, PICKLED_CONSTANTS, ARCHIVE_VERSION = bytes.fromhex("@@PickledState@@"), b"\x80\x02).", b"10\n"
+FIXED_ENTRIES = {"data.pkl": bytes.fromhex("@@PickledState@@"), "constants.pkl": b"\x80\x02).", "version": b"10\n"}
 MAX_LINE_BYTES = 1 << 21
 
 
 def code_of(archive):
-    """The text of a program, from a zip file with what the generator puts there and nothing else (src/Mystique/Packaging/TorchScriptArchive.cs)."""
+    """The text of a program, from a zip file with what the generator puts there and nothing else (TorchScriptArchive.cs)."""
     entries = stored_entries(archive)
-    expected = {"benchmark/data.pkl": PICKLED_STATE, "benchmark/constants.pkl": PICKLED_CONSTANTS, "benchmark/version": ARCHIVE_VERSION}
-    if len(entries) != 4 or any(entries.get(name) != content for name, content in expected.items()) or "benchmark/code/__torch__.py" not in entries:
+    code = entries.pop("benchmark/code/__torch__.py", None)
+    if code is None or entries != {"benchmark/" + name: content for name, content in FIXED_ENTRIES.items()}:
         raise ValueError("it has other parts than a program has")
-    return entries["benchmark/code/__torch__.py"].decode("ascii")
+    return code.decode("ascii")
 
 
 def archive_of(code):
     """A new archive of a program's text, to be loaded: what was looked through, and nothing else."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in (("data.pkl", PICKLED_STATE), ("code/__torch__.py", code), ("constants.pkl", PICKLED_CONSTANTS), ("version", ARCHIVE_VERSION)):
+        for name, content in (*FIXED_ENTRIES.items(), ("code/__torch__.py", code)):
             archive.writestr("benchmark/" + name, content)
     data.seek(0)
     return data
 
 
 def stored_entries(archive):
-    """The entries of a zip file that can be read in one way only: stored, one behind the other, the directory right behind them (APPNOTE.TXT, 4.3)."""
+    """The entries of a zip file that can be read in one way only (APPNOTE.TXT, 4.3).
+
+    They are stored, one behind the other, with the directory right behind them.
+    """
     end = len(archive) - 22
     if end < 0:
         raise ValueError("it does not end as a zip file does")
@@ -46,8 +49,10 @@ def stored_entries(archive):
             raise ValueError("its entries do not lie one behind the other")
         local_name, local_extra = struct.unpack_from("<HH", archive, following + 26)
         start = following + 30 + local_name
-        agrees = archive[following + 6:following + 10] == archive[header + 8:header + 12] and archive[following + 14:following + 26] == archive[header + 16:header + 28]
-        if not agrees or local_extra or flags & ~0x800 or method or packed != unpacked or start + packed > directory or archive[following + 30:following + 30 + local_name] != name:
+        agrees = (archive[following + 6:following + 10] == archive[header + 8:header + 12]
+                  and archive[following + 14:following + 26] == archive[header + 16:header + 28]
+                  and archive[following + 30:following + 30 + local_name] == name)
+        if not agrees or local_extra or flags & ~0x800 or method or packed != unpacked or start + packed > directory:
             raise ValueError("an entry is compressed or cut short, or its two headers differ")
         name = name.decode("ascii")
         if name in entries:
@@ -59,7 +64,11 @@ def stored_entries(archive):
 
 
 def why_not_program(code, m, schemas):
-    """What in a program is not the manifest's operators in the manifest's order; None for nothing (src/Mystique/Packaging/ProgramInspector.cs)."""
+    """What in a program is not the manifest's operators in the manifest's order; None for nothing (ProgramInspector.cs)."""
+
+    def is_complete():
+        return skip_kernels(operators, following, end) >= end
+
     if not code.startswith(PROLOGUE):
         return "it does not start as a program does"
     start, call, other = (FORMS.patterns[name].fullmatch for name in ("start", "call", "line"))
@@ -73,7 +82,7 @@ def why_not_program(code, m, schemas):
         head = start(line)
         found = call(line) if function and not head else None
         if head:
-            if skip_kernels(operators, following, end) < end:
+            if not is_complete():
                 return f"its function {function} does not call what the manifest has there"
             function = head.group(1)
             if function in seen or function != "last" and function not in places:
@@ -90,7 +99,7 @@ def why_not_program(code, m, schemas):
             following += 1
         elif not function or not other(line):
             return f"line {number}: {line.strip()[:80]!r} is nothing that a program does"
-    if skip_kernels(operators, following, end) < end:
+    if not is_complete():
         return f"its function {function} does not call what the manifest has there"
     absent = [name for name in [*places, "last"] if name not in seen]
     return f"it has no function {absent[0]}" if absent else None

@@ -1,5 +1,6 @@
 # Triton kernels that came with the trace; only where the user allows it.
 
+
 def compile_kernels(package, device, allowed):
     """By place, functions that launch the Triton kernels of a package, where that is allowed and this PyTorch can compile them."""
     kernels, compiled = {}, {}

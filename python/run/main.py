@@ -1,11 +1,15 @@
 # By hand, and as the worker of `mystique run --engine python`.
 
+
 def run(options):
     package = Package(options.package)
+    own = [os.path.realpath(path) for path in (package.path, package.program_path, __file__)]
     for output in (options.json, options.profile):
-        if output not in (None, "-") and (os.path.isdir(output) or not os.path.isdir(os.path.dirname(os.path.abspath(output)))):
-            raise Problem("MYS305", "the output cannot be written: there is no such folder, or it is one", output, "check that the place is writable and has room")
-        if output not in (None, "-") and os.path.realpath(output) in [os.path.realpath(p) for p in (package.path, package.program_path, __file__)]:
+        if output in (None, "-"):
+            continue
+        if os.path.isdir(output) or not os.path.isdir(os.path.dirname(os.path.abspath(output))):
+            raise output_problem("there is no such folder, or it is one", output)
+        if os.path.realpath(output) in own:
             raise Problem("MYS305", "the output cannot be written: it is a part of the package that runs", output, "name another file")
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
     baseline = engine.start()
@@ -48,7 +52,7 @@ def run(options):
 
 
 class Worker:
-    """Answers requests, lines of JSON, until its input ends (src/Mystique/Replay/WorkerProtocol.cs)."""
+    """Answers requests, lines of JSON, until its input ends (WorkerProtocol.cs)."""
 
     def __init__(self, eager):
         self.engine, self.eager, self.baseline, self.told = None, eager, 0, 0.0
@@ -128,19 +132,25 @@ class Worker:
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0], epilog="example: python3 run.py --device cuda:0 --iterations 100 --json result.json")
-    parser.add_argument("package", nargs="?", default=os.path.dirname(os.path.abspath(__file__)), help="the package's folder; default: where this file lies")
-    parser.add_argument("--device", default="", help="the device: cpu, cuda:1, …; default: cuda for what was recorded on an accelerator, where there is one")
+    parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0],
+                                     epilog="example: python3 run.py --device cuda:0 --iterations 100 --json result.json")
+    parser.add_argument("package", nargs="?", default=os.path.dirname(os.path.abspath(__file__)),
+                        help="the package's folder; default: where this file lies")
+    parser.add_argument("--device", default="",
+                        help="the device: cpu, cuda:1, …; default: cuda for what was recorded on an accelerator, where there is one")
     parser.add_argument("--iterations", type=int, default=20, help="iterations to measure (20)")
     parser.add_argument("--warmup", type=int, default=3, help="iterations before that, which are not measured (3)")
-    parser.add_argument("--threads", type=int, default=0, help="threads within operators; 0, the default, takes as many as there are processors")
+    parser.add_argument("--threads", type=int, default=0,
+                        help="threads within operators; 0, the default, takes as many as there are logical CPUs")
     parser.add_argument("--seed", type=int, default=1, help="what the contents of tensors are drawn from (1)")
-    parser.add_argument("--pace", choices=("none", "recorded"), default="none", help="run flat out (none), or keep the recorded times between operators")
-    parser.add_argument("--reference-time", metavar="MS", type=float, default=0, help="an iteration's time in the original, in milliseconds: what --pace recorded comes to; default: the package's")
+    parser.add_argument("--pace", choices=("none", "recorded"), default="none",
+                        help="run unpaced (none), or wait so that an iteration takes as long as the original's (recorded)")
+    parser.add_argument("--reference-time", metavar="MS", type=float, default=0,
+                        help="an iteration's time in the original, in milliseconds: what --pace recorded comes to; default: the package's")
     parser.add_argument("--profile", metavar="FILE", help="write a Kineto profile of one iteration")
     parser.add_argument("--json", metavar="FILE", help="write the result for machines; - is standard output")
     parser.add_argument("--no-verify", action="store_true", help="do not compare an iteration, operator by operator, with the trace")
-    parser.add_argument("--no-operators", action="store_true", help="leave out the pass that times each kind of operator")
+    parser.add_argument("--no-operators", action="store_true", help="omit the pass that times each kind of operator")
     parser.add_argument("--check-values", action="store_true", help="look for operators that make NaN or infinities")
     parser.add_argument("--load-library", metavar="FILE", action="append", default=[], help="load a library of operators first")
     parser.add_argument("--allow-trace-code", action="store_true", help="compile and run the Triton kernels that came with the trace")
@@ -183,10 +193,11 @@ def main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if isinstance(error, BrokenPipeError):
             return 128 + 13  # Nobody reads on: SIGPIPE.
-        print(Problem("MYS305", f"the output cannot be written: {error.strerror}", "standard output", "check that the place is writable and has room"), file=sys.stderr)
+        print(output_problem(error.strerror, "standard output"), file=sys.stderr)
         return 2
     except Exception as error:
-        print(Problem("MYS407", f"the replay failed: {first_line(error)}", options.package, "report it with this message and the trace", 1), file=sys.stderr)
+        print(Problem("MYS407", f"the replay failed: {first_line(error)}", options.package,
+                      "report it with this message and the trace", 1), file=sys.stderr)
         return 1
     return 0
 

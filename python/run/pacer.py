@@ -2,25 +2,27 @@
 
 
 class Pacer:
-    """Waits where the original did something that is no operator, so that an iteration takes as long as the original's; never where the replay is slower.
+    """Waits where the original did something that is no operator, so that an iteration takes as long as the original's.
 
-    Calls take longer between waits than flat out: a wait ends when its call would start if calls took what they take flat out.
+    It never waits where the replay is slower. Calls take longer between waits than unpaced: a wait ends when its call would
+    start if calls took what they take unpaced.
     On a machine whose speed changes from one moment to the next, waits can be a share of the time that calls just take.
     """
 
     SLEEP_FROM_NS, SPIN_NS = 1_000_000, 300_000
-    MAX_LEARNING_ROUNDS, MIN_LEARNING_ROUNDS, LEARNING_NS = 9, 3, 1_000_000_000  # A pace is learned from fewer iterations, if they take long.
+    MAX_LEARNING_ROUNDS, MIN_LEARNING_ROUNDS, LEARNING_NS = 9, 3, 1_000_000_000  # Of fewer iterations, if they take long.
 
     def __init__(self, learned, gaps, total, is_share=False):
-        self.learned, self.gaps, self.total = learned, gaps, total  # When each call starts flat out, and all is done; the original's gaps before that; nanoseconds.
+        # When each call starts unpaced, and all is done; the original's gaps before that; an iteration's time; in nanoseconds.
+        self.learned, self.gaps, self.total = learned, gaps, total
         share = max(0, total - learned[-1]) / max(1, sum(gaps))
         self.waits_ns = [int(g * share) for g in gaps]
         self.is_share, self.slowness = is_share, 1  # What calls took in the last iteration, of what they took when the pace was learned.
         self.reset()
 
-    def with_share(self, flat_out_share):
-        """Waits as a share of the time: flat out, an iteration takes so much of one of the original."""
-        return Pacer(self.learned, self.gaps, int(self.learned[-1] / min(1, flat_out_share)), True)
+    def with_share(self, unpaced_share):
+        """Waits as a share of the time: unpaced, an iteration takes so much of one of the original."""
+        return Pacer(self.learned, self.gaps, int(self.learned[-1] / min(1, unpaced_share)), True)
 
     def reset(self):
         self.waits = self.late = self.waited_ns = self.worst_late_ns = self.iterations = 0
@@ -65,7 +67,10 @@ class Pacer:
 
 
 def pacer_of(engine, original_ns=0):
-    """What a replay flat out lacks is shared out over the original's gaps between operators; without a profile, over the calls as they take long."""
+    """What an unpaced replay lacks is shared out over the original's gaps between operators.
+
+    Without a profile, which tells the gaps, it is shared out over the calls, as they take long.
+    """
     package = engine.package
     times = package.manifest.get("times")
     if not times and not original_ns:

@@ -1,11 +1,12 @@
 # The package.
 
+
 class Package:
-    """The manifest (benchmark.json) and the program (program.pt), both held to the rules; docs/package-format.md names the fields."""
+    """The manifest (benchmark.json) and the program (program.pt), both held to the rules; docs/package-format.md has the fields."""
 
     def __init__(self, folder):
-        self.path, self.program_path = os.path.join(folder, "benchmark.json"), os.path.join(folder, "program.pt")
-        self.manifest, self.schemas, self.program = read_package(read_plain(self.path), read_plain(self.program_path), self.path, self.program_path)
+        paths = self.path, self.program_path = os.path.join(folder, "benchmark.json"), os.path.join(folder, "program.pt")
+        self.manifest, self.schemas, self.program = read_package(*[read_plain(path) for path in paths], *paths)
         m = self.manifest
         self.kernels = {k["file"]: read_kernel(folder, k) for k in m.get("kernels", ())}
         self.names = [schema.name for schema in self.schemas]  # With the overload: aten::add.Tensor.
@@ -15,16 +16,17 @@ class Package:
         return self.names[op["schema"]]
 
 
+SPECIAL_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+
+
 def read_plain(path):
     """The bytes of a plain file, which a folder of somebody else's may not have in its place."""
     try:
-        mode = os.stat(path).st_mode
-        kind = "a pipe" if stat.S_ISFIFO(mode) else "a device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "a socket" if stat.S_ISSOCK(mode) else None
+        kind = SPECIAL_FILES.get(stat.S_IFMT(os.stat(path).st_mode))
         if kind:
             raise Problem("MYS124", f"the file is no plain file: it is {kind}", path, "copy what it gives into a file, and name that")
         if os.path.getsize(path) > MAX_FILE_BYTES:
-            raise Problem("MYS303", "the package's manifest and program disagree: the file is too large to be of a package", path,
-                          "generate the package again, or copy it again as a whole")
+            raise mismatch("the file is too large to be of a package", path)
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
@@ -39,13 +41,11 @@ def read_kernel(folder, kernel):
         source = read_plain(path)
         if hashlib.sha256(source).hexdigest() == kernel["sha256"]:
             return source
-    raise Problem("MYS303", f"the package's manifest and program disagree: the kernel {kernel['file']} is not there, or not as it was (its SHA-256 differs)",
-                  folder, "generate the package again, or copy it again as a whole")
+    raise mismatch(f"the kernel {kernel['file']} is not there, or not as it was (its SHA-256 differs)", folder)
 
 
 def read_package(manifest, program, path, program_path):
     """The manifest, its schemas and the program's text, held to the rules."""
-    again = "generate the package again, or copy it again as a whole"
     try:
         m = parse_manifest(manifest)
         hold(isinstance(m, dict) and m.get("format") == "mystique-benchmark", 'its format, which is not "mystique-benchmark",')
@@ -55,22 +55,31 @@ def read_package(manifest, program, path, program_path):
                           "use the run.py or the mystique that wrote it, or generate it again")
         schemas = check_manifest(m)
     except Broken as broken:
-        raise Problem("MYS301", f"the manifest is invalid: {broken}", path, "generate the package again")
+        raise invalid_manifest(broken, path)
     forbidden = why_not_package(m, schemas)
     if forbidden:
         raise forbidden_problem(forbidden, path)
     if hashlib.sha256(program).hexdigest() != m["program"]["sha256"]:
-        raise Problem("MYS303", "the package's manifest and program disagree: the program is not the one that the manifest was written with"
-                      " (its SHA-256 differs)", program_path, again)
+        raise mismatch("the program is not the one that the manifest was written with (its SHA-256 differs)", program_path)
     try:
         code = code_of(program)
     except ValueError as error:
-        raise Problem("MYS303", f"the package's manifest and program disagree: the program is no TorchScript archive of this tool ({error})", program_path, again)
+        raise mismatch(f"the program is no TorchScript archive of this tool ({error})", program_path)
     forbidden = why_not_program(code, m, schemas)
     if forbidden:
         raise forbidden_problem(forbidden, program_path)
     return m, schemas, code
 
 
+def invalid_manifest(why, path):
+    return Problem("MYS301", f"the manifest is invalid: {why}", path, "generate the package again")
+
+
+def mismatch(why, path):
+    return Problem("MYS303", f"the package's manifest and program disagree: {why}", path,
+                   "generate the package again, or copy it again as a whole")
+
+
 def forbidden_problem(why, path):
-    return Problem("MYS309", f"the package does what a benchmark may not: {why}", path, "do not run it: no version of mystique writes such a package")
+    return Problem("MYS309", f"the package does what a benchmark may not: {why}", path,
+                   "do not run it: no version of mystique writes such a package")

@@ -1,4 +1,4 @@
-# What a package may call: the table of src/Mystique/Planning/OperatorPolicy.txt. A package is the word of a stranger.
+# What a package may call: the table of OperatorPolicy.txt. A package is the word of a stranger.
 
 POLICY_TEXT = r"""@@OperatorPolicy.txt@@"""
 
@@ -44,7 +44,8 @@ class Policy:
         if not schema.returns and not any(a.is_written for a in schema.arguments):
             return "it returns nothing and writes to nothing: TorchScript removes it"
         for argument in schema.arguments:
-            if argument.base == "str" and argument.name not in self.words and argument.name not in self.patterns and not argument.has_default:
+            is_listed = argument.name in self.words or argument.name in self.patterns
+            if argument.base == "str" and not is_listed and not argument.has_default:
                 return self.no_text(argument.name)
         return None
 
@@ -117,7 +118,7 @@ def schemas_of(names):
     """By full name, the schemas of those operators that this PyTorch has."""
     wanted, found = set(names), {}
     for schema in torch._C._jit_get_all_schemas():
-        name = f"{schema.name}.{schema.overload_name}" if schema.overload_name else schema.name
+        name = _overload_of(schema)
         if name in wanted:
             found[name] = schema
     return found

@@ -1,5 +1,6 @@
 # The program, as TorchScript and operator by operator.
 
+
 class ScriptProgram:
     """program.pt: a function for each call of the schedule; tensors live in a list inside it."""
 
@@ -17,7 +18,7 @@ class ScriptProgram:
 
     @staticmethod
     def check_target(package, has_libraries):
-        """TorchScript finds an operator by its name and arguments, whatever overload a manifest names: each must be there as named, and may run."""
+        """Whether each operator is there as named, and may run: TorchScript finds one by its name and arguments alone."""
         target = schemas_of(package.names)
         for op in package.manifest["operators"]:
             if "kernel" not in op:
@@ -30,7 +31,14 @@ class ScriptProgram:
         kernel = kernels.get(call["first"])
         if kernel is None:
             return function
-        makers = [(lambda slot=a["t"][0]: self.module.get(slot + RESERVED_SLOTS)) if "t" in a else (lambda value=literal(a["v"], [], []): value) for a in op["args"]]
+
+        def maker(given):
+            if "t" in given:
+                return lambda: self.module.get(given["t"][0] + RESERVED_SLOTS)
+            value = literal(given["v"], [], [])
+            return lambda: value
+
+        makers = [maker(given) for given in op["args"]]
 
         def launch():
             kernel(*[make() for make in makers])
@@ -71,7 +79,8 @@ class EagerProgram:
         recorded = self.recorded_arguments(op)
         if "kernel" in op:
             kernel, makers = self.kernels.get(index), [self.maker(value, None) for value in op["args"]]
-            return [(kernel, makers, {}, [])] if kernel else self.replace(index, "a Triton kernel: not allowed (--allow-trace-code), or not to be compiled here")
+            why = "a Triton kernel: not allowed (--allow-trace-code), or not to be compiled here"
+            return [(kernel, makers, {}, [])] if kernel else self.replace(index, why)
         step = self.own_step(op, self.package.name_of(op), recorded)
         if isinstance(step, str):
             return self.replace(index, step)
@@ -148,7 +157,10 @@ class EagerProgram:
                 text = given[i] if i < len(given) else named.get(argument.name)
                 if text is None and not argument.has_default_value():
                     return None
-                makers.append((argument, (lambda value=argument.default_value: value) if text is None else self.text_maker(text, argument, recorded, op, values)))
+                if text is None:
+                    makers.append((argument, lambda value=argument.default_value: value))
+                else:
+                    makers.append((argument, self.text_maker(text, argument, recorded, op, values)))
             outs = [self.place_of(name, op) for name in call["results"]]
             steps.append(self.call_of(schema, makers, outs + [None] * (len(schema.returns) - len(outs))))
             for at, name in enumerate(call["results"]):
@@ -220,7 +232,8 @@ class EagerProgram:
         return value if same or list(value.shape) != tensor["shape"] else self.stand_in(slot).copy_(value)
 
     def made_by(self, i):
-        return [s for out in self.operators[i]["outs"] for s in out if s >= 0 and not self.tensors[s].get("external") and self.tensors[s]["storage"] >= 0]
+        made = [s for out in self.operators[i]["outs"] for s in out if s >= 0]
+        return [s for s in made if not self.tensors[s].get("external") and self.tensors[s]["storage"] >= 0]
 
     def stand_in(self, slot):
         """A tensor of a result's shape, type and strides; made once."""

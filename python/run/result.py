@@ -1,5 +1,6 @@
 # The result, for people and for machines.
 
+
 def percentile(samples, percent):
     """With linear interpolation between the two nearest ranks."""
     ordered, rank = sorted(samples), percent / 100 * (len(samples) - 1)
@@ -11,17 +12,15 @@ def percentile(samples, percent):
 def result_of(engine, options, measured, baseline, allocated, kinds, verification, missing, substituted, non_finite):
     m, info, samples = engine.package.manifest, engine.info(), measured["samplesNs"]
     coverage = dict(m["coverage"])
-    replaced = [{"operator": r["operator"], "count": 1, "remedy": r["remedy"], "by": r.get("by", ""), "reason": r["reason"]} for r in m["replaced"]]
+    replaced = [(r["operator"], r["remedy"], r.get("by", ""), r["reason"]) for r in m["replaced"]]
     for i, (by, reason) in sorted([(i, ("", why)) for i, why in missing.items()] + list(substituted.items())):
         op = m["operators"][i]
         if "role" not in op:
             coverage["replayed_operators"] -= 1
             coverage["substituted_operators" if by else "stand_ins"] += 1
-            replaced.append({"operator": engine.package.name_of(op), "count": 1, "remedy": "substitute" if by else "stand_in", "by": by, "reason": reason})
-    grouped = {}
-    for r in replaced:
-        key = (r["operator"], r["remedy"], r["by"], r["reason"])
-        grouped.setdefault(key, dict(r, count=0))["count"] += 1
+            replaced.append((engine.package.name_of(op), "substitute" if by else "stand_in", by, reason))
+    grouped = [{"operator": operator, "count": count, "remedy": remedy, "by": by, "reason": reason}
+               for (operator, remedy, by, reason), count in collections.Counter(replaced).items()]
     source = m["source"]
     done = coverage["replayed_operators"] + coverage["substituted_operators"]
     result = {
@@ -35,7 +34,7 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         "coverage": {"outermost_operators": source["outermost_operators"], "opened_operators": source["opened_operators"], **coverage,
                      "prepared_inputs": sum(a.get("p", False) for op in m["operators"] for a in op["args"]),
                      "share": round(done / coverage["selected_operators"], 6) if coverage["selected_operators"] else 0,
-                     "notes": source.get("notes", []), "replaced": list(grouped.values())},
+                     "notes": source.get("notes", []), "replaced": grouped},
         "iterations": {"count": len(samples), "median_ns": round(percentile(samples, 50)), "mean_ns": round(sum(samples) / len(samples)),
                        "p5_ns": round(percentile(samples, 5)), "p95_ns": round(percentile(samples, 95)), "samples_ns": samples},
         "cpu_time_ns": round(measured["cpuTimeNs"] / len(samples)),
@@ -48,19 +47,23 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         result["system"] = measured["system"]
     if m.get("times"):
         times = m["times"]
-        result["reference"] = {**{k: times[k] for k in ("source", "iteration_ns", "recorded_ns")}, "linked_operators": len(times["operators"]),
-                               "unlinked_operators": times["unlinked"], "device_ns": times["device_ns"], "unexplained_ns": times["unexplained_ns"]}
+        result["reference"] = {
+            **{k: times[k] for k in ("source", "iteration_ns", "recorded_ns")}, "linked_operators": len(times["operators"]),
+            "unlinked_operators": times["unlinked"], "device_ns": times["device_ns"], "unexplained_ns": times["unexplained_ns"]}
     if m.get("original"):
         result["original"] = m["original"]
     if engine.pacer is not None:
         pace = engine.pacer.report()
-        result["pace"] = {"waits": pace["waits"], "waited_ns": pace["waitedNs"], "late": pace["late"], "worst_late_ns": pace["worstLateNs"]}
+        result["pace"] = {"waits": pace["waits"], "waited_ns": pace["waitedNs"], "late": pace["late"],
+                          "worst_late_ns": pace["worstLateNs"]}
     if non_finite is not None:
-        result["non_finite"] = [{"node": m["operators"][i]["node"], "operator": engine.package.name_of(m["operators"][i]), "what": why} for i, why in non_finite]
+        result["non_finite"] = [{"node": op["node"], "operator": engine.package.name_of(op), "what": why}
+                                for op, why in ((m["operators"][i], why) for i, why in non_finite)]
     return result
 
 
 def processor():
+    """The CPU's name."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
@@ -69,6 +72,7 @@ def processor():
 
 
 def processors():
+    """How many logical CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
@@ -77,17 +81,22 @@ def memory_total():
 
 
 def kinds_of(package, times):
+    """What a pass over the operators took, by kind, beside what the original's operators of the kind took; the longest first."""
+    m, sums, made = package.manifest, {}, set()
+    for op, spent in zip(m["operators"], times):
+        count, sum_ns = sums.get(package.name_of(op), (0, 0))
+        sums[package.name_of(op)] = count + 1, sum_ns + spent
     kinds = {}
-    for op, spent in zip(package.manifest["operators"], times):
-        kind = kinds.setdefault(package.name_of(op), {"name": package.name_of(op), "count": 0, "time_ns": 0})
-        kind["count"] += 1
-        kind["time_ns"] += spent
-    kinds = {k["name"]: dict(k, time_ns=round(k["time_ns"]), allocated_bytes=0, original_count=0) for k in sorted(kinds.values(), key=lambda k: -k["time_ns"])}
-    m, made = package.manifest, set()
     took = {t["node"]: t["duration_ns"] for t in m.get("times", {}).get("operators", ())}
 
+    def kind_of(name, count=0, sum_ns=0):
+        return kinds.setdefault(name, {"name": name, "count": count, "time_ns": round(sum_ns), "allocated_bytes": 0, "original_count": 0})
+
+    for name, (count, sum_ns) in sorted(sums.items(), key=lambda item: -item[1][1]):
+        kind_of(name, count, sum_ns)
+
     def original(name, node):
-        kind = kinds.setdefault(name, {"name": name, "count": 0, "time_ns": 0, "allocated_bytes": 0, "original_count": 0})
+        kind = kind_of(name)
         kind["original_count"] += 1
         if node in took:
             kind["original_ns"] = kind.get("original_ns", 0) + took[node]
@@ -119,29 +128,35 @@ def print_result(result, fallback):
         original = result["reference"]["iteration_ns"]
         line("the original's iteration", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")
     line("5th to 95th percentile", f"{times['p5_ns'] / 1e6:,.3f} to {times['p95_ns'] / 1e6:,.3f} ms")
-    line("iterations (warm-up apart)", f"{times['count']} (+ {result['options']['warmup']})")
+    line("iterations (excluding warm-up)", f"{times['count']} (+ {result['options']['warmup']})")
     line("operators replayed", f"{coverage['replayed_operators']:,} of {coverage['selected_operators']:,}")
     for name, count in (("substituted", "substituted_operators"), ("stand-ins", "stand_ins"), ("missing", "missing_operators")):
         if coverage[count]:
             line(name, f"{coverage[count]:,}")
-    state = {"exact": "exact: {0:,} operators", "different": "{0:,} of {1:,} exact", "not_run": "{2}"}[verification["status"]]
-    line("verification", state.format(verification["exact_operators"], verification["expected_operators"], verification.get("reason", "not asked for"))
-         + ("" if verification["strides_compared"] or verification["status"] == "not_run" else " (strides not recorded)"))
-    line("processor time of an iteration", f"{result['cpu_time_ns'] / 1e6:,.3f} ms")
+    exact, expected = verification["exact_operators"], verification["expected_operators"]
+    state = {"exact": f"exact: {exact:,} operators", "different": f"{exact:,} of {expected:,} exact",
+             "not_run": verification.get("reason", "not asked for")}[verification["status"]]
+    if not verification["strides_compared"] and verification["status"] != "not_run":
+        state += " (strides not recorded)"
+    line("verification", state)
+    line("CPU time of an iteration", f"{result['cpu_time_ns'] / 1e6:,.3f} ms")
     if "allocated_bytes" in memory:
         line("peak memory of tensors", f"{memory['allocated_bytes'] / 1e6:,.1f} MB")
     line("peak memory of the process", f"{memory['used_bytes'] / 1e6:,.1f} MB")
     if "pace" in result:
         pace = result["pace"]
-        line("waits of an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; {pace['late']} iterations late, at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
+        line("waits of an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; {pace['late']} iterations late,"
+             f" at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
     engine = result["engine"]
-    line("engine", f"python ({engine['program']}), {', '.join(f'{k} {v}' for k, v in engine['versions'].items())}, {engine['device']}, {engine['threads']} threads")
+    versions = ", ".join(f"{name} {version}" for name, version in engine["versions"].items())
+    line("engine", f"python ({engine['program']}), {versions}, {engine['device']}, {engine['threads']} threads")
     if fallback:
         line("without TorchScript", fallback)
     for note in coverage["notes"]:
         line("note", note)
     for r in coverage["replaced"][:20]:
-        line("not run as recorded", f"{r['operator']} ({r['count']}): {r['remedy'].replace('_', '-')}{' ' + r['by'] if r['by'] else ''}; {r['reason']}")
+        remedy = r["remedy"].replace("_", "-") + (" " + r["by"] if r["by"] else "")
+        line("not run as recorded", f"{r['operator']} ({r['count']}): {remedy}; {r['reason']}")
     for d in verification["differences"][:10]:
         line("differs", f"node {d['node']}, {d['operator']}: {d['what']}")
     for f in result.get("non_finite", ())[:10]:
@@ -160,7 +175,10 @@ def write_json(path, value):
 
 @contextlib.contextmanager
 def staged(path):
-    """A name beside an output, which takes its place when it is whole, and is gone where it never is. A device or a pipe is written to."""
+    """A name beside an output, which takes its place when it is whole, and is gone where it never is.
+
+    A device or a pipe is written to.
+    """
     target = os.path.abspath(path)
     is_file = (not os.path.exists(target) or os.path.isfile(target)) and not target.startswith(("/dev/", "/proc/"))
     folder = tempfile.mkdtemp(prefix="mystique-") if not is_file else None
@@ -175,7 +193,7 @@ def staged(path):
             shutil.copymode(target, staging)
         os.replace(staging, target)
     except OSError as error:
-        raise Problem("MYS305", f"the output cannot be written: {error.strerror}", path, "check that the place is writable and has room")
+        raise output_problem(error.strerror, path)
     finally:
         if os.path.exists(staging):
             os.remove(staging)

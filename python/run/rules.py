@@ -1,10 +1,11 @@
-# The rules of a package: those of src/Mystique/Packaging/ManifestRules.json and ManifestChecks.cs, which the command holds to as well.
+# The rules of a package: those of ManifestRules.json and ManifestChecks.cs, which the command holds to as well.
 
 RULES = json.loads(r"""@@ManifestRules.json@@""")
 MAX_FILE_BYTES = 1 << 29
 MAX_WHOLE = 1 << 53  # Whole numbers of contents: a double tells them apart.
 MAX_FLOAT = 3.4028234663852886e38  # Of single precision, in which fractions are drawn.
 MAX_TENSOR_BYTES = 1 << 50
+MAX_TEXT_BYTES = 4096
 MAX_INT64 = (1 << 63) - 1
 
 
@@ -20,7 +21,10 @@ class Forms:
         self.result = re.compile(rf"({kind})(?: {name})?(?:, |$)")
 
     def expand(self, name):
-        return re.sub("<([A-Za-z0-9]+)>", lambda m: self.expand(m.group(1)) if m.group(1) == "CALL" else f"(?:{self.expand(m.group(1))})", self.sources[name])
+        def inner(match):
+            expanded = self.expand(match.group(1))
+            return expanded if match.group(1) == "CALL" else f"(?:{expanded})"  # Its groups are asked for.
+        return re.sub("<([A-Za-z0-9]+)>", inner, self.sources[name])
 
 
 FORMS = Forms(RULES["forms"])
@@ -113,14 +117,21 @@ def check_word(word, value, place, m):
         hold(is_number(value) and is_finite(value), place)
     elif kind == "at":
         items = m.get(parts[0])
-        check_int(value, int(parts[1]) if len(parts) > 1 else 0, (len(items) if isinstance(items, list) else 0) - 1, place)
+        check_int(value, int(parts[1]) if len(parts) > 1 else 0, len(items) - 1 if isinstance(items, list) else -1, place)
     elif kind == "literal":
         check_literal(value, place, 0, [0])
+    elif kind == "text":
+        check_text(value, int(parts[0]), place)
     else:
-        text = check_text(value, int(parts[0]) if kind == "text" else None if kind == "base64" else 4096, place)
-        if kind != "text":
-            hold(text in parts if kind == "one" else text in RULES["element_bytes"] if kind == "dtype" else text == word[1:] if word[0] == "="
-                 else FORMS.patterns[word].fullmatch(text) is not None, place)
+        text = check_text(value, None if kind == "base64" else MAX_TEXT_BYTES, place)
+        if kind == "one":
+            hold(text in parts, place)
+        elif kind == "dtype":
+            hold(text in RULES["element_bytes"], place)
+        elif word[0] == "=":
+            hold(text == word[1:], place)
+        else:
+            hold(FORMS.patterns[word].fullmatch(text) is not None, place)
 
 
 def check_literal(value, place, depth, elements):
@@ -131,14 +142,14 @@ def check_literal(value, place, depth, elements):
     if is_number(value):
         check_int(value, -MAX_INT64 - 1, MAX_INT64, place)
     elif isinstance(value, str):
-        check_text(value, 4096, place)
+        check_text(value, MAX_TEXT_BYTES, place)
     elif isinstance(value, list):
         for item in value:
             check_literal(item, place, depth + 1, elements)
     else:
         hold(isinstance(value, dict) and (not value or list(value) in (["double"], ["device"])), place)
         if "double" in value:
-            hold(FORMS.patterns["double"].fullmatch(check_text(value["double"], 4096, place)) is not None, place)
+            hold(FORMS.patterns["double"].fullmatch(check_text(value["double"], MAX_TEXT_BYTES, place)) is not None, place)
         elif value:
             check_text(value["device"], 64, place)
 
@@ -172,13 +183,17 @@ def check_storage(storage, place):
     if init is None:
         return
     kind, low, high, parameter = init["kind"], float(init["low"]), float(init["high"]), float(init.get("parameter", 0))
-    is_float = init["dtype"].startswith(("float", "bfloat", "complex"))
+    is_float = is_floating(init["dtype"])
     is_drawn = is_float and kind in ("uniform", "dominant")
     hold(RULES["element_bytes"][init["dtype"]] > 0 and low <= high and 0 <= parameter <= (64 if kind == "zipf" else MAX_WHOLE), place)
     hold(is_float and kind == "constant" or max(abs(low), abs(high)) <= (MAX_FLOAT if is_drawn else MAX_WHOLE), place)
     hold((is_float or kind != "dominant") and (kind != "zipf" or high - low >= 1), place)
     data = init.get("data")
     hold(is_base64(data, storage["bytes"]) if kind == "recorded" and data is not None else kind != "recorded" and data is None, place)
+
+
+def is_floating(dtype):
+    return dtype.startswith(("float", "bfloat", "complex"))
 
 
 def is_base64(text, count):
@@ -191,12 +206,12 @@ def check_tensor(m, tensor, place):
     hold((tensor["storage"] < 0) == (tensor["dtype"] == "undefined") and len(tensor["shape"]) == len(tensor["strides"]), place)
     if tensor["storage"] < 0:
         return
-    size = RULES["element_bytes"][tensor["dtype"]]
+    element = size = RULES["element_bytes"][tensor["dtype"]]
     for n in tensor["shape"]:
         size *= max(1, n)
         hold(size <= MAX_TENSOR_BYTES, f"{place}, which is larger than a tensor is,")
     storage, last = m["storages"][tensor["storage"]], sum((n - 1) * s for n, s in zip(tensor["shape"], tensor["strides"]))
-    reach = 0 if 0 in tensor["shape"] else (tensor.get("offset", 0) + last + 1) * RULES["element_bytes"][tensor["dtype"]]
+    reach = 0 if 0 in tensor["shape"] else (tensor.get("offset", 0) + last + 1) * element
     hold(reach <= storage["bytes"], f"{place}, which reaches beyond its storage,")
     hold(not tensor.get("external") or "init" in storage, f"{place}, which nothing fills,")
     hold(not tensor.get("number") or tensor.get("external") and not tensor["shape"], place)
@@ -214,9 +229,12 @@ def check_operator(m, op, schema, kernels, made, place):
             hold(argument.base == "Tensor" and (argument.is_list or len(given["t"]) == 1 and given["t"][0] >= 0), here)
             hold(all(slot < 0 or slot in made for slot in given["t"]), f"{here}, which nothing has made,")
     for i, (slots, kind) in enumerate(zip(op["outs"], schema.returns)):
-        result = SchemaArgument(kind, "", kind, False)
-        hold(len(slots) == 1 if result.base == "Tensor" and not result.is_list else result.base == "Tensor" or all(slot < 0 for slot in slots), f"{place}.outs[{i}]")
-        hold(all(slot < 0 or m["tensors"][slot]["storage"] >= 0 for slot in slots), f"{place}.outs[{i}]")
+        here, result = f"{place}.outs[{i}]", SchemaArgument(kind, "", kind, False)
+        if result.base != "Tensor":
+            hold(all(slot < 0 for slot in slots), here)
+        elif not result.is_list:
+            hold(len(slots) == 1, here)
+        hold(all(slot < 0 or m["tensors"][slot]["storage"] >= 0 for slot in slots), here)
         made.update(slots)
 
 
@@ -230,9 +248,15 @@ def fits(base, layers, value):
         return all(fits(base, layers[1:], v) for v in value) if isinstance(value, list) else fits(base, layers[1:], value)
     is_bool, is_double = isinstance(value, bool), isinstance(value, dict) and "double" in value
     is_int = isinstance(value, int) and not is_bool
-    return {"int": is_int or is_bool, "ScalarType": is_int or is_bool, "Layout": is_int or is_bool, "MemoryFormat": is_int or is_bool,
-            "float": is_int or is_double, "Scalar": is_int or is_double or is_bool, "number": is_int or is_double or is_bool, "bool": is_bool or is_int,
-            "str": isinstance(value, str), "Device": isinstance(value, dict) and "device" in value}.get(base, False)
+    if base in ("int", "bool", "ScalarType", "Layout", "MemoryFormat"):
+        return is_int or is_bool
+    if base == "float":
+        return is_int or is_double
+    if base in ("Scalar", "number"):
+        return is_int or is_double or is_bool
+    if base == "Device":
+        return isinstance(value, dict) and "device" in value
+    return base == "str" and isinstance(value, str)
 
 
 def devices_of(value):
@@ -251,9 +275,11 @@ def check_schedule(m):
 
 
 def check_counts(m):
-    c, replayed, remedies = m["coverage"], sum("role" not in op for op in m["operators"]), collections.Counter(r["remedy"] for r in m["replaced"])
-    hold((c["replayed_operators"], c["selected_operators"], c["added_operators"]) == (replayed, replayed + len(m["replaced"]), len(m["operators"]) - replayed)
-         and (c["substituted_operators"], c["stand_ins"], c["missing_operators"]) == (remedies["substitute"], remedies["stand_in"], remedies["missing"]),
-         "coverage, which is not what the lists come to,")
+    replayed, remedies = sum("role" not in op for op in m["operators"]), collections.Counter(r["remedy"] for r in m["replaced"])
+    counts = {"replayed_operators": replayed, "selected_operators": replayed + len(m["replaced"]),
+              "added_operators": len(m["operators"]) - replayed, "substituted_operators": remedies["substitute"],
+              "stand_ins": remedies["stand_in"], "missing_operators": remedies["missing"]}
+    hold(m["coverage"] == counts, "coverage, which is not what the lists come to,")
     external = min(MAX_INT64, sum(s["bytes"] for s in m["storages"] if "init" in s))
-    hold(m["memory"]["external_bytes"] == external and m["memory"]["peak_bytes"] >= external, "memory, which is not what the storages come to,")
+    hold(m["memory"]["external_bytes"] == external and m["memory"]["peak_bytes"] >= external,
+         "memory, which is not what the storages come to,")

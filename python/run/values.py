@@ -1,17 +1,12 @@
 # The contents of tensors: see docs/package-format.md. Every host draws the same.
 
+
 STEP, WORD = 0x9E3779B1, 0xFFFFFFFF
 CHUNK = 1 << 16  # Elements that are drawn from one place on.
 
 
 def hash32(x):
-    """The 32-bit hash lowbias32 of numbers (C. Wellons, 2018), kept in 64 bits."""
-    x = (x ^ (x >> 16)) * 0x7FEB352D & WORD
-    x = (x ^ (x >> 15)) * signed(0x846CA68B) & WORD
-    return x ^ (x >> 16)
-
-
-def hash32_of(x):
+    """The 32-bit hash lowbias32 (C. Wellons, 2018) of a number, or of a tensor of 64-bit numbers."""
     x = (x ^ (x >> 16)) * 0x7FEB352D & WORD
     x = (x ^ (x >> 15)) * 0x846CA68B & WORD
     return x ^ (x >> 16)
@@ -23,7 +18,7 @@ def signed(x):
 
 
 def key_of(seed, storage):
-    return hash32_of((seed ^ hash32_of((storage + 0x9E3779B9) & WORD)) & WORD)
+    return hash32((seed ^ hash32((storage + 0x9E3779B9) & WORD)) & WORD)
 
 
 def part(place, high, count):
@@ -69,7 +64,8 @@ def draw(place, key, low, high):
     size = max(1, high - low)
     if size < 1 << 31:
         return low + ((high_word * size + ((low_word * size) >> 32)) >> 32)
-    return torch.tensor([low + ((((h << 32) | l) * size) >> 64) for l, h in zip(low_word.tolist(), high_word.tolist())], dtype=torch.int64)
+    words = zip(low_word.tolist(), high_word.tolist())
+    return torch.tensor([low + (((above << 32 | below) * size) >> 64) for below, above in words], dtype=torch.int64)
 
 
 def zipf(place, key, low, high, exponent):
@@ -109,18 +105,18 @@ def values_of(init, place, key, elements):
         return permute(place % row, row, (key + torch.div(place, row, rounding_mode="floor") * STEP) & WORD)
     if kind == "zipf":
         return zipf(place, key, low, high, parameter)
-    raise Problem("MYS301", f"the manifest makes no sense: contents of the unknown kind {kind}", "benchmark.json", "generate the package again")
+    raise invalid_manifest(f"contents of the unknown kind {kind}", "benchmark.json")
 
 
-def fractions(init, key, count, dtype, device):
+def fractions(init, key, count, element, device):
     """Floats of [low, high), in single precision, then in the type asked for."""
     low = torch.tensor(init["low"], dtype=torch.float32)
     spread = torch.tensor(init["high"] - init["low"], dtype=torch.float32) * 2.0 ** -24
     bits = hash32((key + torch.arange(count, dtype=torch.int64, device=device) * STEP) & WORD)
-    if dtype.itemsize_ == 1:
+    if element.itemsize == 1:
         return (bits & 3 | 0x38).to(torch.uint8)
     values = (bits >> 8).to(torch.float32) * spread.item() + low.item()
-    if dtype.dtype == torch.bfloat16:  # Cut, not rounded.
+    if element.dtype == torch.bfloat16:  # Cut, not rounded.
         return (values.view(torch.int32) >> 16).to(torch.int16)
     return values
 
@@ -135,9 +131,10 @@ class ElementType:
         self.name = name
         self.dtype = getattr(torch, name, None)
         if not isinstance(self.dtype, torch.dtype):
-            raise Problem("MYS410", f"PyTorch {torch.__version__} has no elements of the type {name}", "benchmark.json", "run it on a newer PyTorch")
-        self.itemsize_ = torch.empty(0, dtype=self.dtype).element_size()
-        self.is_floating = name.startswith(("float", "bfloat", "complex"))
+            raise Problem("MYS410", f"PyTorch {torch.__version__} has no elements of the type {name}", "benchmark.json",
+                          "run it on a newer PyTorch")
+        self.itemsize = torch.empty(0, dtype=self.dtype).element_size()
+        self.is_floating = is_floating(name)
         self.is_complex = name.startswith("complex")
         self.written = torch.uint8 if name.startswith("float8") else getattr(torch, self.WRITTEN.get(name, name))
 
@@ -148,8 +145,8 @@ def fill(memory, init, storage, seed):
         memory.copy_(torch.frombuffer(bytearray(base64.b64decode(init["data"])), dtype=torch.uint8))
         return
     kind, element = init["kind"], ElementType(init["dtype"])
-    elements = memory.numel() // element.itemsize_
-    target = memory[:elements * element.itemsize_].view(element.written)
+    elements = memory.numel() // element.itemsize
+    target = memory[:elements * element.itemsize].view(element.written)
     if kind == "constant" and init["low"] == 0:
         memory.zero_()
         return
@@ -209,7 +206,7 @@ class Externals:
         if tensor["storage"] < 0:
             return None
         memory, element = self.memory[tensor["storage"]], ElementType(tensor["dtype"])
-        whole = memory[:memory.numel() // element.itemsize_ * element.itemsize_].view(element.dtype)
+        whole = memory[:memory.numel() // element.itemsize * element.itemsize].view(element.dtype)
         result = whole.as_strided(tensor["shape"], tensor["strides"], tensor.get("offset", 0))
         return as_number(result) if tensor.get("number") else result
 

@@ -19,9 +19,10 @@ class ObservedNode:
         self.schema, self.thread = node.get("op_schema", attributes.get("op_schema", "")), node.get("tid", attributes.get("tid", 0))
         self.name = self.schema[:self.schema.index("(")] if self.schema else node["name"]
         if "ctrl_deps" in node:
-            self.inputs, self.outputs = (self.tensors(node[k]["shapes"], node[k]["types"], node[k].get("strides")) for k in ("inputs", "outputs"))
+            sides = [(node[k]["shapes"], node[k]["types"], node[k].get("strides")) for k in ("inputs", "outputs")]
         else:
-            self.inputs, self.outputs = (self.tensors(node[k + "_shapes"], node[k + "_types"], None) for k in ("input", "output"))
+            sides = [(node[k + "_shapes"], node[k + "_types"], None) for k in ("input", "output")]
+        self.inputs, self.outputs = (self.tensors(*side) for side in sides)
 
     def tensors(self, shapes, types, strides):
         found = []
@@ -66,10 +67,12 @@ def verify(package, trace_path, missing, substituted):
     m, ran, at, exact, differences = package.manifest, outermost(trace_path), 0, 0, []
     planned = [op for i, op in enumerate(m["operators"]) if i not in missing and i not in substituted and "kernel" not in op]
     substitutes = collections.Counter(name for by, _ in substituted.values() for name in by.split(", "))
-    substitutes["aten::copy_"] += sum(len(out) for i in substituted for out in m["operators"][i]["outs"])  # Into the recorded strides.
+    # Results are copied into the recorded strides.
+    substitutes["aten::copy_"] += sum(len(out) for i in substituted for out in m["operators"][i]["outs"])
 
     def differ(op, kind, what):
-        differences.append({"node": op["node"] if op else 0, "operator": package.name_of(op) if op else ran[at].name, "kind": kind, "what": what})
+        differences.append({"node": op["node"] if op else 0, "operator": package.name_of(op) if op else ran[at].name,
+                            "kind": kind, "what": what})
 
     def unplanned():
         nonlocal at
@@ -108,8 +111,9 @@ def verify(package, trace_path, missing, substituted):
     classes.update(substituted=m["coverage"]["substituted_operators"] + len(substituted),
                    stand_in=m["coverage"]["stand_ins"] + sum("role" not in m["operators"][i] for i in missing),
                    missing=m["coverage"]["missing_operators"] + recorded.count("missing"))
-    return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact, "classes": classes,
-            "strides_compared": bool(m["source"]["has_strides"]) and any(t[2] is not None for n in ran for t in n.inputs), "differences": differences}
+    has_strides = bool(m["source"]["has_strides"]) and any(t[2] is not None for n in ran for t in n.inputs)
+    return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact,
+            "classes": classes, "strides_compared": has_strides, "differences": differences}
 
 
 def compare(m, op, node):

@@ -2,7 +2,7 @@
 
 
 class _Counters:
-    """Adds up what happens between `start` and `stop`, as often as they are called (src/Mystique/Metrics/SystemMetrics.cs)."""
+    """Adds up what happens between `start` and `stop`, as often as they are called (SystemMetrics.cs)."""
 
     def __init__(self):
         self.clock = time.perf_counter_ns
@@ -53,7 +53,7 @@ class _Counters:
 
 
 def _machine():
-    """By processor, ticks that it was busy, and all ticks (proc(5)); and the energy of its packages in microjoules, or None."""
+    """By logical CPU, ticks that it was busy, and all ticks (proc(5)); and the energy of its packages in microjoules, or None."""
     cores, energy = [], None
     try:
         with open("/proc/stat", encoding="ascii") as file:
@@ -72,7 +72,10 @@ def _machine():
 
 
 class _HardwareCounters:
-    """Instructions, cycles and misses of the last cache, in user mode, of all threads that there are and their children (perf_event_open(2))."""
+    """Instructions, cycles and misses of the last cache, in user mode, by perf_event_open(2).
+
+    Of all threads that there are, and of their children.
+    """
 
     EVENTS = {"instructions": 1, "cycles": 0, "cache_misses": 3}
 

@@ -1,4 +1,4 @@
-# Memory: resident bytes of this process that belong to no file (src/Mystique/Metrics/MemoryProbe.cs).
+# Memory: resident bytes of this process that belong to no file (MemoryProbe.cs).
 
 
 def _bytes_in(path, field):

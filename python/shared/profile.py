@@ -2,7 +2,7 @@
 
 
 def _allocations(profiler):
-    """Of each allocation and each free, in order, when it was in nanoseconds, how many bytes (negative for a free), and whether on a device."""
+    """Each allocation and each free, in order: its time in nanoseconds, its bytes (negative for a free), whether on a device."""
     results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
     found = [(e.start_ns() if hasattr(e, "start_ns") else e.start_us() * 1000, e.nbytes(), not str(e.device_type()).endswith("CPU"))
              for e in (results.events() if results else ()) if e.name() == "[memory]"]

@@ -60,6 +60,6 @@ internal sealed record HookMode(string Name, string Socket = "")
     /// <summary>Only reads the clock at the end of each iteration.</summary>
     public static HookMode Clock { get; } = new("clock");
 
-    /// <summary>Holds the job between turns.</summary>
-    public static HookMode Turns(string socket) => new("turns", socket);
+    /// <summary>Holds the job between the blocks of iterations that it is asked for.</summary>
+    public static HookMode Turns(string socket) => new("stepped", socket);
 }
