@@ -274,6 +274,7 @@ class Engine:
     def check_values(self):
         """The operators that made a NaN, or an infinity out of finite inputs and literals."""
         program, failures = self.single(), []
+        self.externals.restore(True)
         not_numbers, infinite = set(), set()
         for i, op in enumerate(program.operators):
             inputs = {s for a in op["args"] for s in a.get("t", ())}
