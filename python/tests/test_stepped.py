@@ -3,6 +3,7 @@ import os
 import socket
 import threading
 import unittest
+from unittest import mock
 
 import faketorch
 from scripts import FolderTest, hook
@@ -21,35 +22,42 @@ class SteppedJobTests(FolderTest):
         self.listener.listen()
         self.listener.settimeout(10)
         self.torch, self.steps, self.exits = faketorch.make(), 0, []
+        # The job ends as its process would. It is over before this is: see the order of cleanups.
+        exit_patch = mock.patch.object(os, "_exit", self.end)
+        exit_patch.start()
+        self.addCleanup(exit_patch.stop)
+
+    class End(Exception):
+        """In the place of the end of a process."""
+
+    def end(self, code):
+        self.exits.append(code)
+        raise self.End
 
     def start(self, skip=2):
         self.job = hook._SteppedJob(self.torch, {"socket": self.path, "skip": skip})
         self.addCleanup(self.job.iterations.stop)
         self.thread = threading.Thread(target=self.run_job, daemon=True)
         self.thread.start()
+        self.addCleanup(self.join)
         self.link, _ = self.listener.accept()
         self.link.settimeout(10)
         self.addCleanup(self.link.close)
         self.answers = self.link.makefile("r", encoding="utf-8")
         self.addCleanup(self.answers.close)
 
-    def run_job(self):
-        class End(Exception):
-            pass
+    def join(self):
+        self.thread.join(10)
+        self.assertFalse(self.thread.is_alive())
 
-        def end(code):
-            self.exits.append(code)
-            raise End
-        before, os._exit = os._exit, end  # The job ends as its process would.
+    def run_job(self):
+        optimizer = self.torch.optim.SGD()
         try:
-            optimizer = self.torch.optim.SGD()
             while self.steps < 1000:
                 self.steps += 1
                 optimizer.step()
-        except End:
+        except self.End:
             pass
-        finally:
-            os._exit = before
 
     def ask(self, count):
         self.link.sendall(f"{count}\n".encode())
@@ -76,14 +84,14 @@ class SteppedJobTests(FolderTest):
         self.ask(1)
         self.answers.close()
         self.link.close()
-        self.thread.join(10)
+        self.join()
         self.assertEqual([0], self.exits)
 
     def test_it_ends_where_the_request_is_invalid(self):
         self.start()
         self.link.recv(1)
         self.link.sendall(b"many\n")
-        self.thread.join(10)
+        self.join()
         self.assertEqual([0], self.exits)
 
     def test_other_ranks_are_not_held(self):

@@ -162,6 +162,7 @@ class TraceTests(VerifyTest):
     def outermost(self, nodes):
         path = self.folder / "t.json"
         path.write_text(json.dumps({"nodes": nodes}), encoding="utf-8")
+        self.ids = [node.id for node in run.outermost(str(path))]
         return [node.name for node in run.outermost(str(path))]
 
     def test_operators_within_operators_are_not_outermost(self):
@@ -182,6 +183,7 @@ class TraceTests(VerifyTest):
         nodes = [observed(2, "root", ""), add(3), observed(4, "aten::empty", scratch, thread=2), observed(5, "aten::empty", scratch),
                  add(6, thread=2)]
         self.assertEqual(["aten::add.Tensor", "aten::empty.memory_format", "aten::add.Tensor"], self.outermost(nodes))
+        self.assertEqual([3, 5, 6], self.ids)
 
     def test_the_older_layout_is_read(self):
         node = run.ObservedNode({"id": 3, "parent": 2, "name": "aten::add", "op_schema": samples.ADD, "tid": 5,
