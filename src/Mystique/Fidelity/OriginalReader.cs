@@ -15,7 +15,7 @@ internal static class OriginalReader
     /// <summary>What autograd puts around what it runs for a node of its graph (<c>torch/csrc/autograd/engine.cpp</c>).</summary>
     private const string BackwardLabel = "autograd::engine::evaluate_function: ";
 
-    /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>Capture/hook/3-recorder.py</c>).</summary>
+    /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>python/hook/recorder.py</c>).</summary>
     private const string ModuleLabel = "nn.Module: ";
 
     /// <summary>What a recording tells of the original.</summary>

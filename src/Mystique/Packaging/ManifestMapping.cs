@@ -39,7 +39,7 @@ internal static class ManifestMapping
                 source.Notes.IsEmpty ? null : source.Notes),
             Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.CountOf(Remedy.Substitute),
                 plan.CountOf(Remedy.StandIn), plan.CountOf(Remedy.Missing),
-                plan.Operators.Length - plan.ReplayedCount),
+                plan.Operators.Count(o => o.Role == OperatorRole.Added)),
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
             Program = new ManifestProgram(Benchmark.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,

@@ -29,6 +29,7 @@ internal static class ManifestUpgrade
             if ((storage as JsonObject)?["init"] is JsonObject init && init["kind"] is JsonValue value
                 && value.TryGetValue(out string? kind) && Kinds.TryGetValue(kind, out string? renamed))
                 init["kind"] = renamed;
+        FixAddedCount(root);
         var rank = new JsonObject { ["rank"] = 0 };
         if (root["baseline"] is JsonObject baseline)
             foreach (string name in (string[])["rank", "world_size"])
@@ -38,6 +39,17 @@ internal static class ManifestUpgrade
             root["ranks"] = new JsonArray(rank);
         root["format_version"] = Manifest.CurrentVersion;
         return JsonDocument.Parse(root.ToJsonString());
+    }
+
+    /// <summary>Substitutes were counted among the added operators.</summary>
+    private static void FixAddedCount(JsonObject root)
+    {
+        if (root["coverage"] is not JsonObject coverage || root["operators"] is not JsonArray operators)
+            return;
+        string?[] roles = [.. operators.OfType<JsonObject>().Where(o => o.ContainsKey("role"))
+            .Select(o => o["role"] is JsonValue role && role.TryGetValue(out string? name) ? name : null)];
+        if (coverage["added_operators"] is JsonValue count && count.TryGetValue(out int added) && added == roles.Length)
+            coverage["added_operators"] = roles.Count(r => r == "added");
     }
 
     private static void Rename(JsonObject parent, string old, string name)
