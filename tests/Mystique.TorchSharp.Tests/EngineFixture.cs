@@ -15,9 +15,9 @@ internal static class EngineFixture
     public static BenchmarkPackage Package(string tracePath) =>
         BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(tracePath))));
 
-    public static TorchSharpEngine Start(BenchmarkPackage package)
+    public static LibTorchEngine Start(BenchmarkPackage package)
     {
-        var engine = new TorchSharpEngine(package, threads: 2, seed: 1);
+        var engine = new LibTorchEngine(package, threads: 2, seed: 1);
         engine.Start((_, _) => { });
         return engine;
     }

@@ -29,7 +29,7 @@ internal static class CompareCommand
             "A result file, or what to run now: a package, a capture folder, a trace"
         };
         var replay = SharedOptions.Replay.Create();
-        var (engine, python) = SharedOptions.Engine();
+        var engines = EngineOptions.OfChoice();
         var pace = SharedOptions.Pace();
         var gpu = SharedOptions.GpuMetrics();
         var html = new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" };
@@ -54,8 +54,8 @@ internal static class CompareCommand
               mystique compare job job --engine python --pace recorded --html report.html
               mystique compare job result.json --fail-above 5%
             """)
-        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, gpu, html,
-            markdown, json, failAbove };
+        { original, replayed, replay.Iterations, replay.Warmup, pace, gpu, html, markdown, json, failAbove };
+        engines.AddTo(command);
         command.SetAction(result =>
         {
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
@@ -67,7 +67,7 @@ internal static class CompareCommand
             {
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
                 GpuMetrics = result.GetValue(gpu),
-            }, result.GetValue(engine) == SharedOptions.Python ? result.GetValue(python)! : null);
+            }, engines.Read(result));
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => FidelityHtml.Write(report, stream));
@@ -91,12 +91,11 @@ internal static class CompareCommand
         : ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
 
     /// <summary>Runs what there is to run.</summary>
-    private static ComparedRun RunNow(string path, ReplayOptions options, string? python)
+    private static ComparedRun RunNow(string path, ReplayOptions options, Engine engine)
     {
         IPlanSource source = BenchmarkPackage.IsPackage(path) ? new FixedPlanSource(BenchmarkPackage.Read(path).Plan)
             : GenerateCommand.PlansOf(path, null, false, new PlanningOptions());
-        var worker = python is null ? WorkerProcess.StartCommand : WorkerProcess.StartPython(python);
-        return ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress)));
+        return ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, engine, options, progress)));
     }
 
     private static double? ParsePercent(ArgumentResult result)
