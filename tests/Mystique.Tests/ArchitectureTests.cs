@@ -29,7 +29,7 @@ public class ArchitectureTests
         ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),
         ("Verification", []),
         ("Execution", []),
-        ("Fidelity", []),
+        ("Fidelity", ["Finding", "FindingKind", "FindingSeverity"]),
         ("Suites", []),
         ("Reporting", []),
     ];

@@ -57,10 +57,11 @@ internal static class DemoCommand
             var outcome = Terminal.WithProgress(progress =>
                 new OriginalComparison(name, engine, replay.Read(result), progress)
                     .Run(result.GetValue(rounds), work?.Path ?? kept!));
+            var report = BenchOutcome.Of(outcome).Report;
             if (result.GetValue(json) is { } file)
-                Terminal.WriteFile(file, stream => ComparisonJson.Write(outcome, stream));
+                Terminal.WriteFile(file, stream => FidelityJson.Write(report, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)
-                ComparisonTables.Write(outcome);
+                FidelityTables.Write(report);
             if (kept is not null)
                 Terminal.WriteLine($"trace and package are in {kept}");
             return (int)ExitCode.Done;

@@ -26,7 +26,7 @@ internal static class FidelityTables
                     $"{(kind.DifferenceNs < 0 ? "-" : "+")}{Terminal.Milliseconds(Math.Abs(kind.DifferenceNs))}");
             Terminal.Write(times);
         }
-        foreach (string finding in report.Findings)
+        foreach (string finding in FindingText.Of(report))
             Terminal.WriteLine($"- {finding}");
         foreach (string note in report.Notes)
             Terminal.WriteLine($"note: {note}");

@@ -81,6 +81,9 @@ public sealed record ReplayResult(
     ImmutableArray<OperatorFailure>? NonFinite = null,
     PaceReport? Pace = null)
 {
+    /// <summary>What ran.</summary>
+    public required ReplayedProgram Program { get; init; }
+
     /// <summary>The times of the plan's operators, each called alone, in nanoseconds; empty where they were not timed.</summary>
     public ImmutableArray<double> OperatorTimesNs { get; init; } = [];
 
@@ -90,6 +93,12 @@ public sealed record ReplayResult(
     /// <summary>What the worker did to its machine in the measured iterations; null where that is not known.</summary>
     public SystemMetrics? System { get; init; }
 }
+
+/// <summary>What ran: the benchmark's own program, or another that was fitted to the target.</summary>
+/// <param name="Digest">The SHA-256 of the program that ran, in hexadecimal.</param>
+/// <param name="IsFitted">Whether it is another than the benchmark's own, because the target could not run that.</param>
+/// <param name="Changes">What was changed, and why.</param>
+public sealed record ReplayedProgram(string Digest, bool IsFitted, ImmutableArray<FitChange> Changes);
 
 /// <summary>Time of all operators of a kind in one iteration.</summary>
 /// <param name="Name">The full name, for example <c>aten::add.Tensor</c>.</param>

@@ -57,7 +57,7 @@ public static class ReplayRunner
         return new ReplayResult(plan, options, session.Engine, HostInfo.Current, iterations, KindsOf(plan, times),
             new MemoryUse(measured.BaselineBytes, peakBytes, PlanMemory.Of(plan).PeakBytes), cpuTimeNs, verification, nonFinite,
                 measured.Pace)
-        { OperatorTimesNs = times, System = system, Watched = watched };
+        { Program = session.Program, OperatorTimesNs = times, System = system, Watched = watched };
     }
 
     /// <summary>The times by kind, the longest first.</summary>

@@ -54,6 +54,9 @@ internal sealed class ReplaySession : IDisposable
 
     private readonly Benchmark _given;
 
+    /// <summary>The program that runs, and what was changed for the target.</summary>
+    public ReplayedProgram Program => new(Package.ProgramDigest, Package.ProgramDigest != _given.ProgramDigest, _fit.Changes);
+
     public EngineInfo Engine { get; private set; } = null!;
 
     private bool IsOnHost => Engine.Device.StartsWith("cpu", StringComparison.Ordinal);

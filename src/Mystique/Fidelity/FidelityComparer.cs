@@ -7,22 +7,8 @@ namespace Mystique.Fidelity;
 /// <summary>Compares a replay with its original.</summary>
 public static class FidelityComparer
 {
-    private const int MaxFindings = 20;
-
     /// <summary>Fewer turns say too little of their spread.</summary>
     private const int MinTurns = 3;
-
-    /// <summary>An allocation, or the time of a kind, must differ by so much of the whole to be named.</summary>
-    private const double Noticeable = 0.01;
-
-    /// <summary>
-    /// About what a page fault takes, with the page that it clears, in nanoseconds; in virtual machines it takes several times
-    /// as long.
-    /// </summary>
-    private const double FaultNs = 1000;
-
-    /// <summary>A peak of memory must differ by so much to be named.</summary>
-    private const double NoticeableMemory = 0.05;
 
     /// <summary>Compares.</summary>
     /// <param name="original">The original.</param>
@@ -57,7 +43,7 @@ public static class FidelityComparer
                 ErrorOf(original.UsedBytes, replay.UsedBytes),
             ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(pairs), OrderOf(pairs), kernels, [],
                 notes.ToImmutable());
-        return report with { Findings = [.. FindingsOf(report, countsCompare).Take(MaxFindings)] };
+        return report with { Findings = [.. FindingRules.Of(report, countsCompare)] };
     }
 
     /// <summary>The operators of both sides, paired by the nodes of the original's trace, in the original's order.</summary>
@@ -158,50 +144,5 @@ public static class FidelityComparer
     {
         double sum = kinds.Values.Sum(k => k.TimeNs ?? 0);
         return sum <= 0 || times.SamplesNs.IsEmpty ? 0 : times.MedianNs / Math.Max(watchedNs, sum);
-    }
-
-    private static double? FaultsOf(ComparedRun run) => run.System is { DurationNs: > 0 } system && !run.Times.SamplesNs.IsEmpty
-        ? (system.MinorFaults + system.MajorFaults) * run.Times.MedianNs / system.DurationNs : null;
-
-    private static IEnumerable<string> FindingsOf(FidelityReport report, bool countsCompare)
-    {
-        if (countsCompare)
-            foreach (var kind in report.Kinds.Where(k => k.OriginalCount != k.ReplayCount)
-                .OrderByDescending(k => Math.Abs(k.ReplayCount - k.OriginalCount)))
-                yield return string.Create(CultureInfo.InvariantCulture,
-                    $"{kind.Name} runs {kind.ReplayCount:N0} times in the replay, {kind.OriginalCount:N0} in the original");
-        foreach (var kernel in report.Kernels)
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"the kernel {kernel.Name} runs {kernel.Replay:N0} times in the replay, {kernel.Original:N0} in the original");
-        if (report.MemoryError is { } memory && Math.Abs(memory) > NoticeableMemory)
-            yield return string.Create(CultureInfo.InvariantCulture, $"the peak of memory differs by {memory:+0.0 %;-0.0 %}");
-        double allocated = report.Kinds.Sum(k => (double)(k.OriginalBytes ?? 0));
-        foreach (var kind in report.Kinds.Where(k => k is { OriginalBytes: not null, ReplayBytes: not null }
-            && Math.Abs(k.ReplayBytes.Value - k.OriginalBytes.Value) > Noticeable * allocated)
-            .OrderByDescending(k => Math.Abs(k.ReplayBytes!.Value - k.OriginalBytes!.Value)))
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"{kind.Name} allocates {kind.ReplayBytes / 1e6:N1} MB in the replay, {kind.OriginalBytes / 1e6:N1} MB in the original");
-        if (FaultsOf(report.Original) is { } faults && FaultsOf(report.Replay) is { } others
-            && Math.Abs(others - faults) * FaultNs > Noticeable * report.Original.Times.MedianNs)
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"the replay has {others:N0} page faults in an iteration, the original {faults:N0}: the allocator gives memory back and "
-                + $"takes it anew more often on one side");
-        if (report.InOrder is { } inOrder and < 1 - Noticeable)
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"{1 - inOrder:0.0 %} of the operators start in another order than in the original");
-        if (report.BetweenNs is not { } between)
-            yield break;
-        double noticeable = Noticeable * report.Original.Times.MedianNs;
-        foreach (var kind in report.Kinds.Where(k => Math.Abs(k.DifferenceNs) > noticeable).Take(5))
-        {
-            string own = kind.OriginalNs > 0 ? $"{kind.DifferenceNs / kind.OriginalNs.Value:+0.0 %;-0.0 %} of its own time, " : "";
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"{kind.Name} takes {kind.DifferenceNs / 1e6:+0.000;-0.000} ms in an iteration "
-                + $"({own}{kind.DifferenceNs / report.Original.Times.MedianNs:+0.0 %;-0.0 %} of the iteration)");
-        }
-        if (Math.Abs(between.Replay - between.Original) > noticeable)
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"what is between operators takes {(between.Replay - between.Original) / 1e6:+0.000;-0.000} ms "
-                + $"({(between.Replay - between.Original) / report.Original.Times.MedianNs:+0.0 %;-0.0 %} of the iteration)");
     }
 }

@@ -31,7 +31,7 @@ namespace Mystique.Fidelity;
 /// known.
 /// </param>
 /// <param name="Kernels">Kernels whose number differs, by name.</param>
-/// <param name="Findings">What is wrong, in sentences, the worst first.</param>
+/// <param name="Findings">Differences that are larger than their thresholds, the worst first.</param>
 /// <param name="Notes">What could not be compared, and why.</param>
 public sealed record FidelityReport(
     ComparedRun Original,
@@ -48,7 +48,7 @@ public sealed record FidelityReport(
     ImmutableArray<LabelError> Labels,
     double? InOrder,
     ImmutableArray<(string Name, int Original, int Replay)> Kernels,
-    ImmutableArray<string> Findings,
+    ImmutableArray<Finding> Findings,
     ImmutableArray<string> Notes)
 {
     /// <summary>The largest of the errors, without its sign.</summary>

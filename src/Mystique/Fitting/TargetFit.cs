@@ -10,6 +10,13 @@ namespace Mystique.Fitting;
 /// <param name="Reason">Why.</param>
 public sealed record OperatorFailure(int Operator, string Reason);
 
+/// <summary>What was changed in an operator of a plan, because the target cannot run it as it is.</summary>
+/// <param name="Operator">Its full name.</param>
+/// <param name="Change"><c>substitute</c>, <c>stand_in</c>, <c>adapt</c> (the same operator with other arguments) or <c>decompose</c>.</param>
+/// <param name="By">The names of what takes its place; empty for others.</param>
+/// <param name="Reason">Why.</param>
+public sealed record FitChange(string Operator, string Change, string By, string Reason);
+
 /// <summary>
 /// Fits a plan to what a target can run. Each operator that it cannot run is, in this order: replaced by a row of the
 /// table of substitutions, which somebody wrote for exactly that; decomposed, that is replaced by its recorded children,
@@ -27,11 +34,16 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
     private readonly Dictionary<OperatorId, string> _standIns = []; // The reasons.
     private readonly HashSet<long> _decomposed = [];
     private readonly HashSet<OperatorId> _failed = [];
+    private readonly List<FitChange> _decompositions = [];
+    private ImmutableArray<FitChange> _changes = [];
     private Segment? _segment = segment;
     private ReplayPlan _unfitted = plan; // Of the operators that are decomposed so far.
 
     /// <summary>The plan, fitted to what is known of the target so far.</summary>
     public ReplayPlan Plan { get; private set; } = plan;
+
+    /// <summary>What was changed so far, in the order of the plan.</summary>
+    public ImmutableArray<FitChange> Changes => [.. _decompositions, .. _changes];
 
     /// <summary>Whether the user loaded libraries of operators: then namespaces that are not PyTorch's may run.</summary>
     public bool HasLibraries { get; init; }
@@ -100,6 +112,7 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
         var substituter = new Substituter(options.Substitutions, builder, _target);
         var edits = new Dictionary<int, PlanEdit>();
         var ask = new List<string>();
+        var decompositions = new List<FitChange>();
         for (int i = 0; i < _unfitted.Operators.Length; i++)
         {
             var op = _unfitted.Operators[i];
@@ -120,7 +133,10 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
                 var unknown = Unknown(children);
                 ask.AddRange(unknown);
                 if (unknown.IsEmpty && children.All(_target.ContainsKey))
+                {
                     toDecompose.Add(op.Id.Node);
+                    decompositions.Add(new FitChange(op.Schema.FullName, "decompose", string.Join(", ", children.Distinct()), reason));
+                }
                 else
                     edits.Add(i, new PlanEdit([], Note(op, Remedy.StandIn, [], reason)));
             }
@@ -129,8 +145,13 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
         }
         if (ask.Count > 0)
             return [.. ask.Distinct()];
-        if (toDecompose.Count == 0)
-            Plan = edits.Count == 0 ? _unfitted
+        if (toDecompose.Count > 0)
+        {
+            _decompositions.AddRange(decompositions);
+            return [];
+        }
+        _changes = [.. edits.OrderBy(e => e.Key).Select(e => ChangeOf(_unfitted.Operators[e.Key], e.Value))];
+        Plan = edits.Count == 0 ? _unfitted
                 : ValueInference.Apply(PlanEditor.Apply(builder, edits), options, RecordedValues.None);
         return [];
     }
@@ -159,6 +180,10 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
         var children = _segment?.ChildrenInPlaceOf(id.Node) ?? [];
         return children.All(c => OperatorSupport.WhyNot(c) is null) ? [.. children.Select(c => c.Schema!.FullName)] : [];
     }
+
+    private FitChange ChangeOf(PlannedOperator op, PlanEdit edit) => edit.Note is { } note
+        ? new FitChange(note.Name, note.Remedy == Remedy.Substitute ? "substitute" : "stand_in", note.By, note.Reason)
+        : new FitChange(op.Schema.FullName, "adapt", "", $"{targetName()} has it with other arguments");
 
     private ImmutableArray<string> Unknown(IEnumerable<string> names) => [.. names.Distinct().Where(n => !_asked.Contains(n))];
 

@@ -69,7 +69,7 @@ public static class BenchReport
             var report = outcome.Report;
             text.Append(CultureInfo.InvariantCulture,
                 $"\n## {MarkdownText.Escape(name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n");
-            foreach (string finding in report.Findings.Take(5))
+            foreach (string finding in FindingText.Of(report).Take(5))
                 text.Append(CultureInfo.InvariantCulture, $"- {MarkdownText.EscapeLine(finding)}\n");
         }
         foreach (var (name, why) in failures)

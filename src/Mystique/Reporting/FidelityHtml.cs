@@ -21,7 +21,7 @@ public static class FidelityHtml
         page.Title(FidelityText.Headline(report));
         page.Table("Measures", ["measure", "original", "replay", "difference"], FidelityText.Rows(report)
             .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
-        page.List("What is wrong", report.Findings);
+        page.List("Findings", FindingText.Of(report));
         WriteTimelines(page, original, replay);
         var kinds = report.Kinds.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
         var ordered = kinds.OrderByDescending(k => k.OriginalNs).ToArray();

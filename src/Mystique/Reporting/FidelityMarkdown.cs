@@ -19,7 +19,7 @@ public static class FidelityMarkdown
                 + $"{MarkdownText.Escape(report.Original.Name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n\n");
         Table(text, ["measure", "original", "replay", "difference"], FidelityText.Rows(report)
             .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
-        List(text, "What is wrong", report.Findings);
+        List(text, "Findings", FindingText.Of(report));
         var kinds = report.Kinds.Take(MaxKinds).Where(k => k.OriginalNs is not null).ToArray();
         if (kinds.Length > 0)
         {

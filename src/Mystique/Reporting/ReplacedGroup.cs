@@ -26,5 +26,5 @@ public sealed record ReplacedGroup(string Name, Remedy Remedy, string By, string
     internal static string InsteadOf(string remedy, string by) => by.Length > 0 ? $"{remedy}: {by}" : remedy;
 
     /// <summary>The remedy in a word or two, for people and machines.</summary>
-    public string RemedyName => Remedy switch { Remedy.Substitute => "substituted", Remedy.StandIn => "stand-in", _ => "missing" };
+    public string RemedyName => Remedy switch { Remedy.Substitute => "substitute", Remedy.StandIn => "stand_in", _ => "missing" };
 }

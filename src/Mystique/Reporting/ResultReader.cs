@@ -7,6 +7,7 @@ using Mystique.Fidelity;
 using Mystique.Files;
 using Mystique.Measurement;
 using Mystique.Planning;
+using Mystique.Reporting.Documents;
 using Mystique.Verification;
 
 namespace Mystique.Reporting;
@@ -40,8 +41,7 @@ internal static class ResultReader
     {
         try
         {
-            using var json = JsonDocument.Parse(PlainFile.ReadAllBytes(path, MaxBytes));
-            return Of(json.RootElement, Path.GetFileName(path));
+            return Of(DocumentContext.Read<RunDocument>(PlainFile.ReadAllBytes(path, MaxBytes)), Path.GetFileName(path));
         }
         catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException
             or KeyNotFoundException or OverflowException or IOException or UnauthorizedAccessException)
@@ -50,15 +50,11 @@ internal static class ResultReader
         }
     }
 
-    /// <summary>A result that is at hand, as it would be read from a file.</summary>
+    /// <summary>A result that is at hand.</summary>
     /// <param name="result">The result.</param>
     public static ComparedRun Of(ReplayResult result)
     {
-        var stream = new MemoryStream();
-        ResultJson.Write(result, stream);
-        using var json = JsonDocument.Parse(stream.ToArray());
-        var run = Of(json.RootElement, "replay");
-        run = run with { MemoryCurve = PlanMemory.CurveOf(result.Plan) };
+        var run = Of(ResultJson.DocumentOf(result), "replay") with { MemoryCurve = PlanMemory.CurveOf(result.Plan) };
         return result.Watched is { } watched ? Watched(run, watched) : run with { Timeline = TimelineOf(result, run.Times.MedianNs) };
     }
 
@@ -97,76 +93,55 @@ internal static class ResultReader
         return spans.ToImmutable();
     }
 
-    private static ComparedRun Of(JsonElement root, string name)
+    private static ComparedRun Of(RunDocument run, string name)
     {
-        if (root.GetProperty("format").GetString() != "mystique-run" || root.GetProperty("format_version")
-            .GetInt32() != ResultJson.FormatVersion)
-            throw new FormatException($"it is no mystique-run of format version {ResultJson.FormatVersion}");
-        var coverage = root.GetProperty("coverage");
-        var kinds = ImmutableSortedDictionary.CreateBuilder<string, RunOperatorGroup>(StringComparer.Ordinal);
+        if (run.Format != RunDocument.FormatName || run.FormatVersion != RunDocument.CurrentVersion)
+            throw new FormatException($"it is no {RunDocument.FormatName} of format version {RunDocument.CurrentVersion}");
+        if (run.Iterations.SamplesNs.Any(s => s <= 0))
+            throw new FormatException("a sample is not above 0");
+        var groups = ImmutableSortedDictionary.CreateBuilder<string, RunOperatorGroup>(StringComparer.Ordinal);
         var originals = ImmutableSortedDictionary.CreateBuilder<string, RunOperatorGroup>(StringComparer.Ordinal);
-        foreach (var op in root.GetProperty("operators").EnumerateArray())
+        foreach (var group in run.Operators)
         {
-            string kind = op.GetProperty("name").GetString()!;
-            long? bytes = NumberOf(op, "allocated_bytes");
-            if (op.GetProperty("count").GetInt32() - (NumberOf(op, "added_count") ?? 0) is > 0 and var all && (int)all is var count)
-                kinds[kind] = new RunOperatorGroup(count, op.GetProperty("time_ns").GetDouble(), bytes);
-            if (NumberOf(op, "original_count") is > 0 and { } original)
-                originals[kind] = new RunOperatorGroup((int)original, NumberOf(op, "original_ns"), bytes);
+            if (group.Count - (group.AddedCount ?? 0) is > 0 and var count)
+                groups[group.Name] = new RunOperatorGroup(count, group.TimeNs, group.AllocatedBytes);
+            if (group.OriginalCount > 0)
+                originals[group.Name] = new RunOperatorGroup(group.OriginalCount, group.OriginalNs, group.AllocatedBytes);
         }
-        var memory = root.GetProperty("memory");
-        bool isOnHost = root.GetProperty("engine").GetProperty("device").GetString()!.StartsWith("cpu", StringComparison.Ordinal);
+        bool isOnHost = run.Engine.Device.StartsWith("cpu", StringComparison.Ordinal);
+        var coverage = run.Coverage;
         return new ComparedRun
         {
             Name = name,
-            Provenance = ProvenanceOf(root),
-            Times = new SampleStatistics([.. root.GetProperty("iterations").GetProperty("samples_ns").EnumerateArray()
-                .Select(s => s.GetInt64() is > 0 and var t ? t : throw new FormatException("a sample is not above 0"))]),
-            CpuTimeNs = root.GetProperty("cpu_time_ns").GetDouble(),
-            UsedBytes = isOnHost ? memory.GetProperty("used_bytes").GetInt64() : 0,
-            DeviceBytes = isOnHost ? 0 : memory.GetProperty("peak_bytes").GetInt64(),
-            AllocatedBytes = isOnHost ? NumberOf(memory, "allocated_bytes") ?? 0 : 0,
-            System = root.TryGetProperty("system", out var system) ? system.Deserialize<SystemMetrics>(SnakeJson.Compact) : null,
-            Kinds = kinds.ToImmutable(),
-            OpenedOperators = coverage.GetProperty("opened_operators").GetInt32(),
-            Coverage = new ComparedCoverage(
-                coverage.GetProperty("selected_operators").GetInt32(), coverage.GetProperty("replayed_operators")
-                    .GetInt32(), coverage.GetProperty("substituted_operators").GetInt32(),
-                [.. coverage.GetProperty("replaced").EnumerateArray()
-                    .Select(r => (r.GetProperty("operator").GetString()!, r.GetProperty("count").GetInt32(), r.GetProperty("remedy")
-                    .GetString()!, r.GetProperty("by").GetString()!, r.GetProperty("reason").GetString()!))],
-                VerificationOf(root.GetProperty("verification")), originals.Count == 0 ? null : originals.ToImmutable(),
-                root.TryGetProperty("reference", out var reference) ? reference.GetProperty("recorded_ns").GetInt64() : 0),
+            Provenance = ProvenanceOf(run),
+            Times = new SampleStatistics(run.Iterations.SamplesNs),
+            CpuTimeNs = run.CpuTimeNs,
+            UsedBytes = isOnHost ? run.Memory.UsedBytes : 0,
+            DeviceBytes = isOnHost ? 0 : run.Memory.PeakBytes,
+            AllocatedBytes = isOnHost ? run.Memory.AllocatedBytes ?? 0 : 0,
+            System = run.System,
+            Kinds = groups.ToImmutable(),
+            OpenedOperators = coverage.DecomposedOperators,
+            Coverage = new ComparedCoverage(coverage.SelectedOperators, coverage.ReplayedOperators, coverage.SubstitutedOperators,
+                [.. coverage.Replaced.Select(r => (r.Operator, r.Count, r.Remedy, r.By, r.Reason))], VerificationOf(run.Verification),
+                originals.Count == 0 ? null : originals.ToImmutable(), run.Reference?.RecordedNs ?? 0),
         };
     }
 
-    private static long? NumberOf(JsonElement element, string name) => element.TryGetProperty(name, out var value)
-        && value.ValueKind == JsonValueKind.Number ? value.GetInt64() : null;
-
-    private static string VerificationOf(JsonElement verification) => verification.GetProperty("status").GetString() switch
+    private static string VerificationOf(VerificationDocument verification) => verification.Status switch
     {
-        "exact" => string.Create(CultureInfo.InvariantCulture,
-            $"exact: {verification.GetProperty("exact_operators").GetInt32():N0} operators"),
+        "exact" => string.Create(CultureInfo.InvariantCulture, $"exact: {verification.ExactOperators:N0} operators"),
         "different" => string.Create(CultureInfo.InvariantCulture,
-            $"{verification.GetProperty("exact_operators").GetInt32():N0} of "
-            + $"{verification.GetProperty("expected_operators").GetInt32():N0} exact"),
+            $"{verification.ExactOperators:N0} of {verification.ExpectedOperators:N0} exact"),
         _ => "not run",
     };
 
-    private static ImmutableArray<(string, string)> ProvenanceOf(JsonElement root)
-    {
-        var (source, engine, host, options) =
-            (root.GetProperty("source"), root.GetProperty("engine"), root.GetProperty("host"), root.GetProperty("options"));
-        return
-        [
-            ("trace", $"{source.GetProperty("trace").GetString()}, SHA-256 {source.GetProperty("sha256").GetString()}"),
-            ("iterations", $"{root.GetProperty("iterations").GetProperty("count")} after {options.GetProperty("warmup")} of warm-up, "
-                + $"seed {options.GetProperty("seed")}, pace {options.GetProperty("pace").GetString()}"),
-            ("engine", $"{engine.GetProperty("name").GetString()} on {engine.GetProperty("device").GetString()}, "
-                + $"{engine.GetProperty("threads")} threads"),
-            ("host", $"{host.GetProperty("processor").GetString()}, {host.GetProperty("processors")} processors, "
-                + $"{host.GetProperty("os").GetString()}"),
-            .. engine.GetProperty("versions").EnumerateObject().Select(v => (v.Name, v.Value.GetString() ?? "")),
-        ];
-    }
+    private static ImmutableArray<(string, string)> ProvenanceOf(RunDocument run) =>
+    [
+        ("trace", $"{run.Source.Trace}, SHA-256 {run.Source.Sha256}"),
+        ("iterations", $"{run.Iterations.Count} after {run.Options.Warmup} of warm-up, seed {run.Options.Seed}, pace {run.Options.Pace}"),
+        ("engine", $"{run.Engine.Name} on {run.Engine.Device}, {run.Engine.Threads} threads"),
+        ("host", $"{run.Host.Processor}, {run.Host.Processors} processors, {run.Host.Os}"),
+        .. run.Engine.Versions.Select(v => (v.Key, v.Value)),
+    ];
 }

@@ -70,7 +70,7 @@ public sealed class FidelityComparerTests : IDisposable
         Assert.InRange(report.Time.Low, 0.17, 0.18);
         Assert.Equal("aten::mm", report.Kinds[0].Name);
         Assert.Equal("aten::mm takes +1.800 ms in an iteration (+30.0 % of its own time, +18.0 % of the iteration)",
-            Assert.Single(report.Findings));
+            Assert.Single(FindingText.Of(report)));
         Assert.Equal("the replay is 18.0 % slower than the original (95 %: +17.8 % to +18.2 %); the original differs from itself by 0.5 "
             + "%; of +1.800 ms most is aten::mm (+1.800 ms)", FidelityText.Headline(report));
     }
@@ -80,8 +80,8 @@ public sealed class FidelityComparerTests : IDisposable
     {
         var report = FidelityComparer.Compare(Original, Run("replay", change: (name, kind) => name == "aten::relu" ? null
             : name == "aten::mm" ? kind with { Count = 59 } : kind));
-        Assert.Contains("aten::relu runs 0 times in the replay, 10 in the original", report.Findings);
-        Assert.Contains("aten::mm runs 59 times in the replay, 60 in the original", report.Findings);
+        Assert.Contains("aten::relu runs 0 times in the replay, 10 in the original", FindingText.Of(report));
+        Assert.Contains("aten::mm runs 59 times in the replay, 60 in the original", FindingText.Of(report));
     }
 
     [Fact]
@@ -92,7 +92,7 @@ public sealed class FidelityComparerTests : IDisposable
         { UsedBytes = 220_000_000 });
         Assert.Equal(0.1, report.MemoryError!.Value, 6);
         Assert.Equal(["the peak of memory differs by +10.0 %", "aten::relu allocates 40.0 MB in the replay, 20.0 MB in the original"],
-            report.Findings);
+            FindingText.Of(report));
         Assert.Equal(0.1, report.WorstError, 6);
     }
 
@@ -118,7 +118,7 @@ public sealed class FidelityComparerTests : IDisposable
         var system = new SystemMetrics { DurationNs = 100_000_000, MinorFaults = 40_000 };
         var report = FidelityComparer.Compare(Original with { System = system },
             Run("replay") with { System = system with { MinorFaults = 10_000, MajorFaults = 10 } });
-        Assert.StartsWith("the replay has 1,001 page faults in an iteration, the original 4,000: ", Assert.Single(report.Findings));
+        Assert.StartsWith("the replay has 1,001 page faults in an iteration, the original 4,000: ", Assert.Single(FindingText.Of(report)));
         Assert.Empty(FidelityComparer.Compare(Original with { System = system },
             Run("replay") with { System = system with { MinorFaults = 40_100 } }).Findings);
     }
@@ -148,7 +148,7 @@ public sealed class FidelityComparerTests : IDisposable
             Original with { Timeline = Spans((1, 0, 1, ""), (2, 1, 1, ""), (3, 2, 1, ""), (4, 3, 1, "")) },
             Run("replay") with { Timeline = Spans((1, 0, 1, ""), (3, 1, 1, ""), (2, 2, 1, ""), (4, 3, 1, "")) });
         Assert.Equal(0.75, report.InOrder);
-        Assert.Equal("25.0 % of the operators start in another order than in the original", Assert.Single(report.Findings));
+        Assert.Equal("25.0 % of the operators start in another order than in the original", Assert.Single(FindingText.Of(report)));
         Assert.Null(FidelityComparer.Compare(Original, Run("replay")).InOrder);
     }
 
@@ -189,7 +189,7 @@ public sealed class FidelityComparerTests : IDisposable
         var report = FidelityComparer.Compare(Original with { Kernels = kernels.Add("gemm", (3, 5)).Add("copy", (1, 1)) },
             Run("replay") with { Kernels = kernels.Add("gemm", (2, 5)).Add("copy", (1, 1)) });
         Assert.Equal([("gemm", 3, 2)], report.Kernels);
-        Assert.Contains("the kernel gemm runs 2 times in the replay, 3 in the original", report.Findings);
+        Assert.Contains("the kernel gemm runs 2 times in the replay, 3 in the original", FindingText.Of(report));
     }
 
     /// <summary>Where the replay had to open operators, its package knows the original's times of what it runs.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Mystique.Execution;
 using Mystique.Fidelity;
+using Mystique.Fitting;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Reporting;
@@ -35,7 +36,10 @@ public class ResultJsonTests
     {
         var result = new ReplayResult(Plan(), new ReplayOptions { Iterations = 3, Warmup = 1 }, Engine, Host,
             new SampleStatistics([3000, 1000, 2000]),
-            [new OperatorGroupTime("aten::add.Tensor", 1, 800.4)], new MemoryUse(100, 500, 400), 4000, Verification);
+            [new OperatorGroupTime("aten::add.Tensor", 1, 800.4)], new MemoryUse(100, 500, 400), 4000, Verification)
+        {
+            Program = new ReplayedProgram("00ff", true, [new FitChange("aten::split.Tensor", "stand_in", "", "it failed: no")]),
+        };
         Snapshot.Match(Text(s => ResultJson.Write(result, s)), "run");
     }
 
@@ -45,6 +49,7 @@ public class ResultJsonTests
         var replay = new ReplayResult(Plan(), new ReplayOptions { Iterations = 2, Warmup = 1 }, Engine, Host,
             new SampleStatistics([1020, 1030]), [], new MemoryUse(100, 500, 400), 2100, Verification)
         {
+            Program = new ReplayedProgram("00ff", false, []),
             Watched = new InstrumentedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
         };
         var result = new ComparisonResult(new ComparedRun { Name = "resnet18", AllocatedBytes = 400 },
@@ -53,7 +58,7 @@ public class ResultJsonTests
         Assert.Equal(955.0 / 1005 - 1, result.FlatOutError.Error, 9);
         Assert.Equal(1015.0 / 1005 - 1, result.Again!.Error, 9);
         Assert.Equal((400, replay.Watched!.HostMemory!.PeakBytes), result.MemoryBytes);
-        Snapshot.Match(Text(s => ComparisonJson.Write(result, s)), "comparison");
+        Snapshot.Match(Text(s => FidelityJson.Write(BenchOutcome.Of(result).Report, s)), "comparison");
     }
 
     private static ComparedSide Side(long usedBytes, double cpuTimeNs, params long[] samples) =>

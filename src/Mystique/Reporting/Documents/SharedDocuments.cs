@@ -1,0 +1,136 @@
+using System.Collections.Immutable;
+using Mystique.Measurement;
+using Mystique.Planning;
+using Mystique.Verification;
+
+namespace Mystique.Reporting.Documents;
+
+/// <summary>Times of iterations, in nanoseconds.</summary>
+internal sealed record SamplesDocument
+{
+    public required int Count { get; init; }
+
+    public required long MedianNs { get; init; }
+
+    public required long MeanNs { get; init; }
+
+    public required long P5Ns { get; init; }
+
+    public required long P95Ns { get; init; }
+
+    public required ImmutableArray<long> SamplesNs { get; init; }
+
+    public static SamplesDocument Of(SampleStatistics times) => new()
+    {
+        Count = times.SamplesNs.Length,
+        MedianNs = (long)Math.Round(times.MedianNs),
+        MeanNs = (long)Math.Round(times.MeanNs),
+        P5Ns = (long)Math.Round(times.P5Ns),
+        P95Ns = (long)Math.Round(times.P95Ns),
+        SamplesNs = times.SamplesNs,
+    };
+}
+
+/// <summary>What became of the operators of the trace.</summary>
+internal sealed record CoverageDocument
+{
+    public required int OutermostOperators { get; init; }
+
+    public required int DecomposedOperators { get; init; }
+
+    public required int SelectedOperators { get; init; }
+
+    public required int ReplayedOperators { get; init; }
+
+    public required int SubstitutedOperators { get; init; }
+
+    public required int StandIns { get; init; }
+
+    public required int MissingOperators { get; init; }
+
+    public required int AddedOperators { get; init; }
+
+    public required int PreparedInputs { get; init; }
+
+    public required double Share { get; init; }
+
+    public required ImmutableArray<string> Notes { get; init; }
+
+    public required ImmutableArray<ReplacedDocument> Replaced { get; init; }
+
+    public static CoverageDocument Of(ReplayPlan plan) => new()
+    {
+        OutermostOperators = plan.Source.OutermostCount,
+        DecomposedOperators = plan.Source.DecomposedCount,
+        SelectedOperators = plan.SelectedCount,
+        ReplayedOperators = plan.ReplayedCount,
+        SubstitutedOperators = plan.CountOf(Remedy.Substitute),
+        StandIns = plan.CountOf(Remedy.StandIn),
+        MissingOperators = plan.CountOf(Remedy.Missing),
+        AddedOperators = plan.Operators.Count(o => o.Role == OperatorRole.Added),
+        PreparedInputs = plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)),
+        Share = Math.Round(plan.Coverage, 6),
+        Notes = plan.Source.Notes,
+        Replaced = [.. ReplacedGroup.Of(plan).Select(g => new ReplacedDocument(g.Name, g.Count, g.RemedyName, g.By, g.Reason))],
+    };
+}
+
+/// <summary>Operators of one name that do not run as recorded for one reason: <c>substitute</c>, <c>stand_in</c> or <c>missing</c>.</summary>
+internal sealed record ReplacedDocument(string Operator, int Count, string Remedy, string By, string Reason);
+
+/// <summary>What the observer saw.</summary>
+internal sealed record VerificationDocument
+{
+    /// <summary><c>exact</c>, <c>different</c> or <c>not_run</c>.</summary>
+    public required string Status { get; init; }
+
+    /// <summary>Why nothing was observed, where it was tried.</summary>
+    public string? Reason { get; init; }
+
+    public required int ExpectedOperators { get; init; }
+
+    public required int ExactOperators { get; init; }
+
+    public ClassesDocument? Classes { get; init; }
+
+    public required bool StridesCompared { get; init; }
+
+    public required ImmutableArray<DifferenceDocument> Differences { get; init; }
+
+    public static VerificationDocument Of(VerificationResult? verification) => new()
+    {
+        Status = verification switch { null => "not_run", { IsExact: true } => "exact", _ => "different" },
+        ExpectedOperators = verification?.ExpectedCount ?? 0,
+        ExactOperators = verification?.ExactCount ?? 0,
+        Classes = verification?.Classes is { } c
+            ? new ClassesDocument(c.Exact, c.Variant, c.Different, c.Substituted, c.StandIn, c.Missing) : null,
+        StridesCompared = verification?.StridesCompared ?? false,
+        Differences = [.. (verification?.Differences ?? []).Select(DifferenceDocument.Of)],
+    };
+}
+
+/// <summary>What became of the operators of the trace, each in one class.</summary>
+internal sealed record ClassesDocument(int Exact, int Variant, int Different, int Substituted, int StandIn, int Missing);
+
+/// <summary>An operator that ran differently; it has no node where it ran without being planned.</summary>
+internal sealed record DifferenceDocument
+{
+    public int? Segment { get; init; }
+
+    public long? Node { get; init; }
+
+    public required string Operator { get; init; }
+
+    public required string Kind { get; init; }
+
+    public required string What { get; init; }
+
+    public static DifferenceDocument Of(OperatorDifference difference) => new()
+    {
+        Segment = difference.Id is { Segment: > 0 and int segment } ? segment : null,
+        Node = difference.Id?.Node,
+        Operator = difference.Operator,
+        Kind = difference.Kind.ToString().ToLowerInvariant(),
+        What = difference.What,
+    };
+}

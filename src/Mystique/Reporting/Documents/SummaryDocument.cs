@@ -1,0 +1,90 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Reporting.Documents;
+
+/// <summary>The file <c>mystique-summary</c>, as <c>mystique inspect --json</c> writes it.</summary>
+internal sealed record SummaryDocument
+{
+    public const string FormatName = "mystique-summary";
+    public const int CurrentVersion = 4;
+
+    public required string Format { get; init; }
+
+    public required int FormatVersion { get; init; }
+
+    public required SourceDocument Source { get; init; }
+
+    public required long SizeBytes { get; init; }
+
+    public required int Nodes { get; init; }
+
+    public required int Operators { get; init; }
+
+    public required int Threads { get; init; }
+
+    public required ImmutableArray<long> Iterations { get; init; }
+
+    public required CoverageDocument Coverage { get; init; }
+
+    public required TensorsDocument Tensors { get; init; }
+
+    public required ImmutableArray<OperatorCountDocument> OperatorGroups { get; init; }
+
+    public required ImmutableArray<CollectiveDocument> Collectives { get; init; }
+
+    public required ImmutableSortedDictionary<string, long> UnknownAttributes { get; init; }
+
+    public required ImmutableArray<string> Warnings { get; init; }
+
+    public static SummaryDocument Of(TraceSummary summary)
+    {
+        var (plan, trace) = (summary.Plan, summary.Trace);
+        return new SummaryDocument
+        {
+            Format = FormatName,
+            FormatVersion = CurrentVersion,
+            Source = ResultJson.SourceOf(plan.Source),
+            SizeBytes = trace.SizeBytes,
+            Nodes = trace.Nodes.Length,
+            Operators = trace.Operators.Count(),
+            Threads = summary.Threads,
+            Iterations = [.. summary.Iterations.Select(i => i.Number)],
+            Coverage = CoverageDocument.Of(plan),
+            Tensors = new TensorsDocument
+            {
+                Count = plan.Tensors.Length,
+                ExternalStorages = plan.Storages.Count(s => s.IsExternal),
+                IntermediateStorages = plan.Storages.Count(s => !s.IsExternal),
+                ExternalBytes = summary.Memory.ExternalBytes,
+                PeakBytes = summary.Memory.PeakBytes,
+                LargestBytes = summary.Memory.LargestBytes,
+            },
+            OperatorGroups = [.. summary.Kinds.Select(k => new OperatorCountDocument(k.Name, k.Count, k.InputBytes, k.OutputBytes))],
+            Collectives = [.. summary.Collectives.Select(c => new CollectiveDocument(c.Name, c.Count, c.InputElements))],
+            UnknownAttributes = trace.UnknownAttributes,
+            Warnings = trace.Warnings,
+        };
+    }
+}
+
+/// <summary>Tensors and the memory that they need.</summary>
+internal sealed record TensorsDocument
+{
+    public required int Count { get; init; }
+
+    public required int ExternalStorages { get; init; }
+
+    public required int IntermediateStorages { get; init; }
+
+    public required long ExternalBytes { get; init; }
+
+    public required long PeakBytes { get; init; }
+
+    public required long LargestBytes { get; init; }
+}
+
+/// <summary>Operators of a name in a selection.</summary>
+internal sealed record OperatorCountDocument(string Name, int Count, long InputBytes, long OutputBytes);
+
+/// <summary>Collectives of a name in a trace; the elements are absent where the trace does not say.</summary>
+internal sealed record CollectiveDocument(string Name, int Count, long? InputElements);
