@@ -1,10 +1,10 @@
 using System.Text.RegularExpressions;
 using BenchmarkDotNet.Attributes;
-using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.TorchSharp;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Benchmarks;
 
@@ -19,12 +19,15 @@ public partial class EngineBenchmark
     private TorchSharpEngine _engine = null!;
     private TorchSharpEngine _hollow = null!;
 
-    /// <summary>A trace: an example's name, or a path. The launch-bound one is torch26/tiny of the published traces, if it is there.</summary>
+    /// <summary>
+    /// A trace: an example's name, or a path. The launch-bound one is torch26/tiny of the published traces, if it is there.
+    /// </summary>
     public static IEnumerable<string> Traces
     {
         get
         {
-            string tiny = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(SampleTrace.Find("gpt"))!, "..", "..", "..", "shared", "traces", "torch26", "tiny.et.json.gz"));
+            string tiny = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(SampleTrace.Find("gpt"))!, "..", "..", "..", "shared",
+                "traces", "torch26", "tiny.et.json.gz"));
             return File.Exists(tiny) ? ["gpt", tiny] : ["gpt"];
         }
     }
@@ -36,10 +39,14 @@ public partial class EngineBenchmark
     public void Setup()
     {
         string path = File.Exists(Trace) ? Trace : SampleTrace.Find(Trace);
-        var package = BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(path))));
+        var package = Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(TraceReader.Read(path)))));
         Console.WriteLine($"// {package.Plan.Operators.Length:N0} operators");
         _engine = Start(package);
-        _hollow = Start(package with { ProgramBytes = [.. TorchScriptArchive.Write(HollowOut(ProgramGenerator.Generate(package.Plan).Code))] });
+        _hollow = Start(package with
+        {
+            ProgramBytes =
+            [.. TorchScriptArchive.Write(HollowOut(ProgramGenerator.Generate(package.Plan).Code))]
+        });
     }
 
     [Benchmark(Baseline = true)]
@@ -55,14 +62,16 @@ public partial class EngineBenchmark
         _hollow.Dispose();
     }
 
-    private static TorchSharpEngine Start(BenchmarkPackage package)
+    private static TorchSharpEngine Start(Benchmark package)
     {
         var engine = new TorchSharpEngine(package, threads: 1, seed: 1);
         engine.Start((_, _) => { });
         return engine;
     }
 
-    /// <summary>Each result becomes the first of the operator's tensors; a list becomes one long enough; what returns nothing goes.</summary>
+    /// <summary>
+    /// Each result becomes the first of the operator's tensors; a list becomes one long enough; what returns nothing goes.
+    /// </summary>
     internal static string HollowOut(string code)
     {
         var lines = new List<string>();
@@ -80,7 +89,8 @@ public partial class EngineBenchmark
             foreach (string result in results)
             {
                 bool isList = code.Contains($" = {result}[0]\n", StringComparison.Ordinal);
-                bool isNumber = code.Contains($"[{result}])\n", StringComparison.Ordinal) || code.Contains($"[int({result})])\n", StringComparison.Ordinal);
+                bool isNumber = code.Contains($"[{result}])\n", StringComparison.Ordinal)
+                    || code.Contains($"[int({result})])\n", StringComparison.Ordinal);
                 lines.Add($"    {result} = {(isList ? "[s[0], s[0], s[0], s[0], s[0], s[0], s[0], s[0]]" : isNumber ? "1" : first)}");
             }
         }

@@ -1,5 +1,5 @@
 using BenchmarkDotNet.Attributes;
-using Mystique.Metrics;
+using Mystique.Measurement;
 
 namespace Mystique.Benchmarks;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using BenchmarkDotNet.Attributes;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Benchmarks;
 
@@ -21,7 +22,8 @@ public class ReadingBenchmark
         long before = GC.GetTotalMemory(forceFullCollection: true);
         var trace = Read();
         long after = GC.GetTotalMemory(forceFullCollection: true);
-        Console.WriteLine($"// {_text.Length / 1e6:N1} MB of text, {trace.Nodes.Length:N0} nodes: the model keeps {(after - before) / (double)_text.Length:N2} bytes for a byte of text");
+        Console.WriteLine($"// {_text.Length / 1e6:N1} MB of text, {trace.Nodes.Length:N0} nodes: the model keeps "
+            + $"{(after - before) / (double)_text.Length:N2} bytes for a byte of text");
         GC.KeepAlive(trace);
     }
 

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.RegularExpressions;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Benchmarks;
 
@@ -15,7 +16,8 @@ internal static partial class SampleTrace
         string? folder = AppContext.BaseDirectory;
         while (folder is not null && !File.Exists(Path.Combine(folder, "Mystique.slnx")))
             folder = Path.GetDirectoryName(folder);
-        return Path.Combine(folder ?? throw new InvalidOperationException("run it from a folder below the repository"), "examples", "traces", $"{name}.et.json.gz");
+        return Path.Combine(folder ?? throw new InvalidOperationException("run it from a folder below the repository"), "examples",
+            "traces", $"{name}.et.json.gz");
     }
 
     /// <summary>The text of an example, its operators over and over with new ids, until it is at least as long as asked for.</summary>
@@ -28,11 +30,13 @@ internal static partial class SampleTrace
         string[] nodes = text[start..end].Split(Separator);
         var result = new StringBuilder(text[..end]);
         // The roots of the process (1) and of its thread (2) stay the only ones.
-        string copied = string.Join(Separator, nodes.Where(n => !n.Contains("\"id\": 1,", StringComparison.Ordinal) && !n.Contains("\"id\": 2,", StringComparison.Ordinal)));
+        string copied = string.Join(Separator, nodes.Where(n => !n.Contains("\"id\": 1,", StringComparison.Ordinal)
+            && !n.Contains("\"id\": 2,", StringComparison.Ordinal)));
         for (long copy = 1; result.Length < characters; copy++)
         {
             long offset = copy * 1_000_000;
-            result.Append(Separator).Append(NodeIds().Replace(copied.TrimStart(), m => m.Groups[2].Length == 1 && m.Groups[2].ValueSpan[0] <= '2'
+            result.Append(Separator).Append(NodeIds().Replace(copied.TrimStart(), m => m.Groups[2].Length == 1
+                && m.Groups[2].ValueSpan[0] <= '2'
                 ? m.Value : $"{m.Groups[1].Value}{long.Parse(m.Groups[2].ValueSpan) + offset}"));
         }
         return result.Append(text[end..]).ToString();

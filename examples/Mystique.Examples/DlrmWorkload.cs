@@ -31,12 +31,14 @@ internal sealed class DlrmWorkload(DlrmWorkload.Dlrm model, Tensor dense, Tensor
     {
         private readonly ModuleList<EmbeddingBag> _bags;
         private readonly Sequential _bottom = Sequential(Linear(DenseFeatures, 128), ReLU(), Linear(128, Width), ReLU());
-        private readonly Sequential _top = Sequential(Linear(Width + (Tables + 1) * Tables / 2, 128), ReLU(), Linear(128, 64), ReLU(), Linear(64, 1));
+        private readonly Sequential _top = Sequential(Linear(Width + (Tables + 1) * Tables / 2, 128), ReLU(), Linear(128, 64), ReLU(),
+            Linear(64, 1));
         private readonly Tensor _pairs = tril_indices(Tables + 1, Tables + 1, offset: -1);
 
         public Dlrm() : base(nameof(Dlrm))
         {
-            _bags = new ModuleList<EmbeddingBag>([.. Enumerable.Range(0, Tables).Select(_ => EmbeddingBag(Rows, Width, mode: global::TorchSharp.EmbeddingBagMode.Sum))]);
+            _bags = new ModuleList<EmbeddingBag>([.. Enumerable.Range(0, Tables)
+                .Select(_ => EmbeddingBag(Rows, Width, mode: global::TorchSharp.EmbeddingBagMode.Sum))]);
             register_buffer("pairs", _pairs);
             RegisterComponents();
         }

@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using Mystique.Capture;
-using Mystique.Replay;
+using Mystique.Execution;
+using Mystique.Recordings;
 using Mystique.TorchSharp;
 using TorchSharp;
 

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 namespace Mystique.Examples;
 
 /// <summary>Trains a model on the same batch, step after step.</summary>
-internal abstract class TrainingWorkload(nn.Module model, Func<IEnumerable<Parameter>, Optimizer> optimizer, params Tensor[] batch) : IWorkload
+internal abstract class TrainingWorkload(nn.Module model, Func<IEnumerable<Parameter>, Optimizer> optimizer, params Tensor[] batch)
+    : IWorkload
 {
     private readonly Optimizer _optimizer = optimizer(model.parameters());
 

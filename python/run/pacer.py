@@ -89,7 +89,7 @@ def gaps_of(package, times):
     for call in package.manifest["schedule"]:
         gap = 0
         for op in package.manifest["operators"][call["first"]:call["first"] + call["count"]]:
-            known = package.times.get(op["node"])
+            known = package.times.get(id_of(op))
             if known:
                 gap += max(0, known["start_ns"] - end)
                 end = max(end, known["start_ns"] + known["duration_ns"])

@@ -10,10 +10,39 @@ class Package:
         m = self.manifest
         self.kernels = {k["file"]: read_kernel(folder, k) for k in m.get("kernels", ())}
         self.names = [schema.name for schema in self.schemas]  # With the overload: aten::add.Tensor.
-        self.times = {t["node"]: t for t in (m.get("times") or {}).get("operators", [])}
+        self.times = {id_of(t): t for t in (m.get("times") or {}).get("operators", [])}
 
     def name_of(self, op):
         return self.names[op["schema"]]
+
+
+def id_of(entry):
+    """Which operator of the recording it is: the segment and the node."""
+    return entry.get("segment", 0), entry["node"]
+
+
+def upgrade_manifest(m):
+    """Gives a manifest of format version 2 the names of version 3, and its one rank; nothing is checked here."""
+    changes = RULES["version_2"]
+    for old, name in changes["names"].items():
+        *above, last = old.split(".")
+        parent = m.get(above[0]) if above else m
+        if isinstance(parent, dict) and last in parent and name not in parent:
+            parent[name] = parent.pop(last)
+    storages = m.get("storages")
+    for storage in storages if isinstance(storages, list) else ():
+        init = storage.get("init") if isinstance(storage, dict) else None
+        if isinstance(init, dict) and isinstance(init.get("kind"), str):
+            init["kind"] = changes["kinds"].get(init["kind"], init["kind"])
+    coverage, operators = m.get("coverage"), m.get("operators")
+    if isinstance(coverage, dict) and isinstance(operators, list):
+        roles = [op.get("role") for op in operators if isinstance(op, dict)]
+        if coverage.get("added_operators") == sum(role is not None for role in roles):
+            coverage["added_operators"] = roles.count("added")  # Substitutes were counted with them.
+    baseline = m.get("baseline")
+    known = {k: baseline[k] for k in ("rank", "world_size") if k in baseline} if isinstance(baseline, dict) else {}
+    m.setdefault("ranks", [{"rank": 0, **known}])
+    m["format_version"] = FORMAT_VERSION
 
 
 SPECIAL_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
@@ -51,8 +80,10 @@ def read_package(manifest, program, path, program_path):
         hold(isinstance(m, dict) and m.get("format") == "mystique-benchmark", 'its format, which is not "mystique-benchmark",')
         version = m.get("format_version")
         if isinstance(version, int) and not isinstance(version, bool) and version != FORMAT_VERSION and -1 << 31 <= version < 1 << 31:
-            raise Problem("MYS302", f"the package's format version {version} is not known: {FORMAT_VERSION} is", path,
-                          "use the run.py or the mystique that wrote it, or generate it again")
+            if version != OLDEST_FORMAT_VERSION:
+                raise Problem("MYS302", f"the package's format version {version} is not known: {OLDEST_FORMAT_VERSION} and "
+                              f"{FORMAT_VERSION} are", path, "use the run.py or the mystique that wrote it, or generate it again")
+            upgrade_manifest(m)
         schemas = check_manifest(m)
     except Broken as broken:
         raise invalid_manifest(broken, path)

@@ -31,7 +31,7 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         "host": {"os": platform.platform(), "processor": processor(), "processors": processors(), "memory_bytes": memory_total(),
                  "runtime": f"Python {platform.python_version()}"},
         "options": {"iterations": options.iterations, "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
-        "coverage": {"outermost_operators": source["outermost_operators"], "opened_operators": source["opened_operators"], **coverage,
+        "coverage": {"outermost_operators": source["outermost_operators"], "decomposed_operators": source["decomposed_operators"], **coverage,
                      "prepared_inputs": sum(a.get("p", False) for op in m["operators"] for a in op["args"]),
                      "share": round(done / coverage["selected_operators"], 6) if coverage["selected_operators"] else 0,
                      "notes": source.get("notes", []), "replaced": grouped},
@@ -50,14 +50,14 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         result["reference"] = {
             **{k: times[k] for k in ("source", "iteration_ns", "recorded_ns")}, "linked_operators": len(times["operators"]),
             "unlinked_operators": times["unlinked"], "device_ns": times["device_ns"], "unexplained_ns": times["unexplained_ns"]}
-    if m.get("original"):
-        result["original"] = m["original"]
+    if m.get("baseline"):
+        result["baseline"] = m["baseline"]
     if engine.pacer is not None:
         pace = engine.pacer.report()
         result["pace"] = {"waits": pace["waits"], "waited_ns": pace["waitedNs"], "late": pace["late"],
                           "worst_late_ns": pace["worstLateNs"]}
     if non_finite is not None:
-        result["non_finite"] = [{"node": op["node"], "operator": engine.package.name_of(op), "what": why}
+        result["non_finite"] = [{**{k: op[k] for k in ("segment", "node") if k in op}, "operator": engine.package.name_of(op), "what": why}
                                 for op, why in ((m["operators"][i], why) for i, why in non_finite)]
     return result
 
@@ -87,7 +87,7 @@ def kinds_of(package, times):
         count, sum_ns = sums.get(package.name_of(op), (0, 0))
         sums[package.name_of(op)] = count + 1, sum_ns + spent
     kinds = {}
-    took = {t["node"]: t["duration_ns"] for t in m.get("times", {}).get("operators", ())}
+    took = {id_of(t): t["duration_ns"] for t in m.get("times", {}).get("operators", ())}
 
     def kind_of(name, count=0, sum_ns=0):
         return kinds.setdefault(name, {"name": name, "count": count, "time_ns": round(sum_ns), "allocated_bytes": 0, "original_count": 0})
@@ -95,16 +95,16 @@ def kinds_of(package, times):
     for name, (count, sum_ns) in sorted(sums.items(), key=lambda item: -item[1][1]):
         kind_of(name, count, sum_ns)
 
-    def original(name, node):
+    def original(name, entry):
         kind = kind_of(name)
         kind["original_count"] += 1
-        if node in took:
-            kind["original_ns"] = kind.get("original_ns", 0) + took[node]
+        if id_of(entry) in took:
+            kind["original_ns"] = kind.get("original_ns", 0) + took[id_of(entry)]
 
     for op in m["operators"]:
         name = package.name_of(op)
         if "role" not in op:
-            original(name, op["node"])
+            original(name, op)
         elif op["role"] == "added" and name in kinds:
             kinds[name]["added_count"] = kinds[name].get("added_count", 0) + 1
         for slot in (s for out in op["outs"] for s in out if s >= 0):
@@ -114,7 +114,7 @@ def kinds_of(package, times):
                 if name in kinds:
                     kinds[name]["allocated_bytes"] += m["storages"][storage]["bytes"]
     for r in m["replaced"]:
-        original(r["operator"], r["node"])
+        original(r["operator"], r)
     return list(kinds.values())
 
 

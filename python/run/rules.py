@@ -66,8 +66,8 @@ def check_manifest(m):
     check_schedule(m)
     check_counts(m)
     if "times" in m:
-        nodes = [t["node"] for t in m["times"]["operators"]]
-        hold(len(set(nodes)) == len(nodes), "times.operators, which has a node twice,")
+        ids = [id_of(t) for t in m["times"]["operators"]]
+        hold(len(set(ids)) == len(ids), "times.operators, which has a node twice,")
     return schemas
 
 
@@ -184,10 +184,10 @@ def check_storage(storage, place):
         return
     kind, low, high, parameter = init["kind"], float(init["low"]), float(init["high"]), float(init.get("parameter", 0))
     is_float = is_floating(init["dtype"])
-    is_drawn = is_float and kind in ("uniform", "dominant")
+    is_drawn = is_float and kind in ("uniform", "diagonally_dominant")
     hold(RULES["element_bytes"][init["dtype"]] > 0 and low <= high and 0 <= parameter <= (64 if kind == "zipf" else MAX_WHOLE), place)
     hold(is_float and kind == "constant" or max(abs(low), abs(high)) <= (MAX_FLOAT if is_drawn else MAX_WHOLE), place)
-    hold((is_float or kind != "dominant") and (kind != "zipf" or high - low >= 1), place)
+    hold((is_float or kind != "diagonally_dominant") and (kind != "zipf" or high - low >= 1), place)
     data = init.get("data")
     hold(is_base64(data, storage["bytes"]) if kind == "recorded" and data is not None else kind != "recorded" and data is None, place)
 

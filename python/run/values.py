@@ -86,13 +86,13 @@ def values_of(init, place, key, elements):
         return draw(place, key, low, high)
     if kind == "ramp":
         return low + part(place, high - low, elements)
-    if kind == "fence":
+    if kind == "offsets":
         return low + (part(place, high - low, elements - 1) if elements > 1 else torch.zeros_like(place))
     if kind == "mask":
         return (permute(place, elements, key) < high).to(torch.int64)
-    if kind == "distinct":
+    if kind == "covers_range":
         return high - 1 - part(permute(place, elements, key), high, elements)
-    if kind == "parts":
+    if kind == "partition":
         return part(place + 1, high, elements) - part(place, high, elements)
     if kind == "lengths":
         others, rest = elements - 1, max(0, int(parameter) - high)
@@ -155,11 +155,11 @@ def fill(memory, init, storage, seed):
         count = min(CHUNK, elements - first)
         piece = target[first * per:(first + count) * per]
         place = torch.arange(first, first + count, dtype=torch.int64, device=memory.device)
-        if kind in ("uniform", "dominant") and element.is_floating:
+        if kind in ("uniform", "diagonally_dominant") and element.is_floating:
             piece.copy_(fractions(init, (key + first * STEP) & WORD, count * per, element, memory.device))
         else:
             put_values(piece, values_of(init, place, key, elements), element)
-        if kind == "dominant":
+        if kind == "diagonally_dominant":
             rows = max(1, int(init.get("parameter", 0)))
             on = torch.nonzero(place % (rows * rows) % (rows + 1) == 0).squeeze(1)
             put_values(piece, torch.full((len(on),), 1 + init["high"] * rows, dtype=torch.float64, device=memory.device), element, on * per)

@@ -71,8 +71,8 @@ def verify(package, trace_path, missing, substituted):
     substitutes["aten::copy_"] += sum(len(out) for i in substituted for out in m["operators"][i]["outs"])
 
     def differ(op, kind, what):
-        differences.append({"node": op["node"] if op else 0, "operator": package.name_of(op) if op else ran[at].name,
-                            "kind": kind, "what": what})
+        differences.append({**({k: op[k] for k in ("segment", "node") if k in op} if op else {}),
+                            "operator": package.name_of(op) if op else ran[at].name, "kind": kind, "what": what})
 
     def unplanned():
         nonlocal at
@@ -105,8 +105,9 @@ def verify(package, trace_path, missing, substituted):
         unplanned()
     worst, order = {}, ["unplanned", "variant", "different", "missing"]
     for d in differences:
-        worst[d["node"]] = max(worst.get(d["node"], "unplanned"), d["kind"], key=order.index)
-    recorded = [worst.get(op["node"], "exact") for op in planned if "role" not in op]
+        if "node" in d:
+            worst[id_of(d)] = max(worst.get(id_of(d), "unplanned"), d["kind"], key=order.index)
+    recorded = [worst.get(id_of(op), "exact") for op in planned if "role" not in op]
     classes = {k: recorded.count(k) for k in ("exact", "variant", "different")}
     classes.update(substituted=m["coverage"]["substituted_operators"] + len(substituted),
                    stand_in=m["coverage"]["stand_ins"] + sum("role" not in m["operators"][i] for i in missing),

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Planning.Contents;
 using Mystique.TorchSharp.Native;
 using Mystique.Traces;
 using static TorchSharp.torch;
@@ -53,7 +53,7 @@ internal sealed class ExternalTensors : IDisposable
     /// <summary>A tensor of the plan's shape on memory of its own, all zero: for what an operator that failed did not make.</summary>
     public static Tensor MakeStandIn(PlannedTensor tensor)
     {
-        long bytes = Selection.TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
+        long bytes = TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
         using var storage = zeros([bytes / Math.Max(1, tensor.Type.SizeBytes())], (TorchScalarType)(sbyte)tensor.Type, CPU);
         return storage.as_strided([.. tensor.Shape], [.. tensor.Strides], 0);
     }

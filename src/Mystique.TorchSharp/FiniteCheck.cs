@@ -18,7 +18,8 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
     {
         var op = plan.Operators[index];
         bool hadNotANumber = op.InputSlots.Any(_notANumber.Contains);
-        bool hadInfinity = op.InputSlots.Any(_infinite.Contains) || op.Arguments.Any(a => a.Literal is DoubleValue { Value: var value } && !double.IsFinite(value));
+        bool hadInfinity = op.InputSlots.Any(_infinite.Contains) || op.Arguments.Any(a => a.Literal is DoubleValue { Value: var value }
+            && !double.IsFinite(value));
         string? what = null;
         if (op.Schema.Returns.Any(r => r.Type.Alias is { IsWrite: false }))
             return null; // A view shows what others made, or what nobody wrote and nobody reads.

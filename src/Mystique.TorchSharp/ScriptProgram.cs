@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.TorchSharp.Native;
 using static TorchSharp.torch;
 
@@ -39,7 +39,10 @@ internal sealed unsafe class ScriptProgram : IDisposable
     /// <summary>Calls the program's first method, which does nothing.</summary>
     public void CallFirst() => Invoke("first"u8);
 
-    /// <summary>Calls the program's last method, which does nothing. Methods are looked up one after the other, so it costs more than the first.</summary>
+    /// <summary>
+    /// Calls the program's last method, which does nothing. Methods are looked up one after the other, so it costs more than
+    /// the first.
+    /// </summary>
     public void CallLast() => Invoke("last"u8);
 
     /// <summary>Makes the list of slots, all empty.</summary>
@@ -72,7 +75,8 @@ internal sealed unsafe class ScriptProgram : IDisposable
 
     /// <summary>Puts a tensor, by its native handle, into a slot of the plan.</summary>
     public void Put(int slot, nint tensor) =>
-        Invoke("put"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = slot + BenchmarkProgram.ReservedSlots }, Of(tensor));
+        Invoke("put"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = slot + BenchmarkProgram.ReservedSlots },
+            Of(tensor));
 
     /// <summary>The tensor in a slot of the plan; without elements where it is freed.</summary>
     public Tensor Get(int slot)

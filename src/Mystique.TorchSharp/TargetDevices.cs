@@ -43,7 +43,9 @@ internal sealed class TargetDevices
         if (name == Host)
             return CPU;
         int index = 0;
-        bool isKnown = parts[0] == "cuda" && (parts.Length == 1 || parts.Length == 2 && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out index));
+        bool isKnown = parts[0] == "cuda"
+            && (parts.Length == 1 || parts.Length == 2
+            && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out index));
         if (!isKnown || !cuda.is_available() || index >= cuda.device_count())
             throw Problems.DeviceMissing(name, "the engine torchsharp");
         return new Device(global::TorchSharp.DeviceType.CUDA, index);

@@ -2,10 +2,11 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
-using Mystique.Metrics;
-using Mystique.Packaging;
+using Mystique.Execution;
+using Mystique.Fitting;
+using Mystique.Measurement;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.TorchSharp.Native;
 using static TorchSharp.torch;
 
@@ -17,7 +18,7 @@ namespace Mystique.TorchSharp;
 /// </summary>
 public sealed partial class TorchSharpEngine : IReplayEngine
 {
-    private readonly BenchmarkPackage _package;
+    private readonly Benchmark _package;
     private readonly uint _seed;
     private readonly int _threads;
     private readonly TargetDevices _devices;
@@ -33,8 +34,10 @@ public sealed partial class TorchSharpEngine : IReplayEngine
     /// <param name="seed">What the contents of external tensors are drawn from.</param>
     /// <param name="libraries">Libraries of operators to load; they register what they have.</param>
     /// <param name="device">The device: <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>; empty for the host.</param>
-    /// <exception cref="Diagnostics.MystiqueException">libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).</exception>
-    public TorchSharpEngine(BenchmarkPackage package, int threads, uint seed, IReadOnlyList<string>? libraries = null, string device = "")
+    /// <exception cref="Diagnostics.MystiqueException">
+    /// libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).
+    /// </exception>
+    public TorchSharpEngine(Benchmark package, int threads, uint seed, IReadOnlyList<string>? libraries = null, string device = "")
     {
         LibTorch.Load();
         foreach (string library in libraries ?? [])
@@ -193,7 +196,8 @@ public sealed partial class TorchSharpEngine : IReplayEngine
         }
         double first = TimeOf(program.CallFirst);
         double last = TimeOf(program.CallLast);
-        return [.. ticks.Select((t, i) => Math.Max(0, t * 1e9 / Stopwatch.Frequency / iterations - (first + (last - first) * i / program.Count)))];
+        return [.. ticks.Select((t, i) =>
+            Math.Max(0, t * 1e9 / Stopwatch.Frequency / iterations - (first + (last - first) * i / program.Count)))];
     }
 
     /// <summary>The median time of a call in nanoseconds: what a function costs beside its operators.</summary>

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Mystique.Replay;
+using Mystique.Execution;
 using Mystique.TorchSharp.Native;
 
 namespace Mystique.TorchSharp;
@@ -20,7 +20,8 @@ public static class TorchSharpRuntime
     /// <summary>What is said in reports.</summary>
     /// <param name="threads">Threads within operators.</param>
     /// <param name="device">The device.</param>
-    public static EngineInfo Describe(int threads, string device = "cpu") => new("torchsharp", ImmutableSortedDictionary.CreateRange(StringComparer.Ordinal,
+    public static EngineInfo Describe(int threads, string device = "cpu") =>
+        new("torchsharp", ImmutableSortedDictionary.CreateRange(StringComparer.Ordinal,
         new Dictionary<string, string>
         {
             ["libtorch"] = LibTorch.Version,

@@ -4,9 +4,10 @@ using System.Globalization;
 using Mystique.Capture;
 using Mystique.Diagnostics;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 using Mystique.TorchSharp.Native;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 using static TorchSharp.torch;
 
 namespace Mystique.TorchSharp;
@@ -70,13 +71,16 @@ public sealed class TraceCapture : IDisposable
     /// <summary>Starts to capture; call it before the first iteration.</summary>
     /// <param name="directory">The capture folder; one that is there is replaced.</param>
     /// <param name="options">Which iterations; null for the defaults. One is recorded, and no values of tensors are kept.</param>
-    /// <exception cref="MystiqueException">libtorch cannot be loaded (MYS401, MYS402), or the folder holds something else (MYS307).</exception>
+    /// <exception cref="MystiqueException">
+    /// libtorch cannot be loaded (MYS401, MYS402), or the folder holds something else (MYS307).
+    /// </exception>
     /// <exception cref="ArgumentException"><paramref name="options"/> asks for several iterations, for values, or for modules.</exception>
     public static TraceCapture Start(string directory, CaptureOptions? options = null)
     {
         options ??= new CaptureOptions();
         if (options.Steps != 1 || options.Values != TensorValues.None || options.Modules)
-            throw new ArgumentException("a TorchSharp program records one iteration, without values of tensors and names of modules", nameof(options));
+            throw new ArgumentException("a TorchSharp program records one iteration, without values of tensors and names of modules",
+                nameof(options));
         TorchSharpRuntime.Load();
         CaptureFolder.CheckTarget(directory);
         return new TraceCapture(directory, options);
@@ -148,7 +152,8 @@ public sealed class TraceCapture : IDisposable
                 WriteCapture();
             else
                 CaptureFolder.Write(_directory, null, Record(string.Create(CultureInfo.InvariantCulture,
-                    $"nothing was captured: the program marked {_iteration} iterations; {CaptureAccount.Needs(_options)}")), null, null, null);
+                    $"nothing was captured: the program marked {_iteration} iterations; {CaptureSummary.Needs(_options)}")), null, null,
+                        null);
         }
         finally
         {
@@ -161,7 +166,7 @@ public sealed class TraceCapture : IDisposable
     {
         var trace = TraceReader.Read(TracePath);
         var engine = TorchSharpRuntime.Describe(get_num_threads());
-        var reference = new CaptureReference
+        var reference = new Baseline
         {
             Source = "program",
             RecordedIteration = _recordedIteration,
@@ -170,15 +175,18 @@ public sealed class TraceCapture : IDisposable
             After = _after,
             Host = HostInfo.Current,
             Versions = engine.Versions,
-            Threads = ImmutableSortedDictionary.CreateRange([new KeyValuePair<string, int>("intra_op", get_num_threads()), new KeyValuePair<string, int>("inter_op", get_num_interop_threads())]),
+            Threads = ImmutableSortedDictionary.CreateRange([new KeyValuePair<string, int>("intra_op", get_num_threads()),
+                new KeyValuePair<string, int>("inter_op", get_num_interop_threads())]),
         };
-        var record = Record(string.Create(CultureInfo.InvariantCulture, $"recorded iteration {_recordedIteration}, as the program marks them")) with
+        var record = Record(string.Create(CultureInfo.InvariantCulture,
+            $"recorded iteration {_recordedIteration}, as the program marks them")) with
         {
             Captured = true,
             Operators = trace.Operators.Count(),
             Cost = new CaptureCost(0, 0, _recordingNs),
         };
-        CaptureFolder.Write(_directory, reference, record with { Account = [.. record.Account, .. trace.Warnings] }, TracePath, ProfilePath, null);
+        CaptureFolder.Write(_directory, reference, record with { Account = [.. record.Account, .. trace.Warnings] }, TracePath,
+            ProfilePath, null);
     }
 
     private CaptureRecord Record(string sentence) => new() { Options = _options, Iterations = _iteration, Account = [sentence] };
@@ -194,7 +202,8 @@ public sealed class TraceCapture : IDisposable
     private CaptureWindow Close() => new()
     {
         SamplesNs = [.. _samples],
-        CpuTimeNs = _samples.Count == 0 ? 0 : (long)((Process.GetCurrentProcess().TotalProcessorTime - _processorStart).TotalNanoseconds / _samples.Count),
+        CpuTimeNs = _samples.Count == 0 ? 0
+            : (long)((Process.GetCurrentProcess().TotalProcessorTime - _processorStart).TotalNanoseconds / _samples.Count),
         PeakBytes = MemoryProbe.PeakAnonymousBytes(),
     };
 

@@ -26,18 +26,22 @@ public sealed class BenchTests : IDisposable
             for i in range(30):
                 o.zero_grad(); m(torch.rand(64, 64)).sum().backward(); o.step()
             """);
-        List($"# all\nexample bilstm\njob: python3 {_folder}/job.py\nbroken: python3 -c pass # never\nchange bilstm job\nchange bilstm broken\n");
+        List($"# all\nexample bilstm\njob: python3 {_folder}/job.py\nbroken: python3 -c pass # never\nchange bilstm job\nchange bilstm "
+            + $"broken\n");
         string file = Path.Combine(_folder, "f.md");
-        var result = CommandLine.Run("bench", _folder, "--rounds", "2", "--iterations", "2", "--warmup", "1", "--python", Python.Executable, "-o", Path.Combine(_folder, "kept"), "--markdown", file);
+        var result = CommandLine.Run("bench", _folder, "--rounds", "2", "--iterations", "2", "--warmup", "1", "--python",
+            Python.Executable, "-o", Path.Combine(_folder, "kept"), "--markdown", file);
         Assert.Equal(1, result.ExitCode); // One of them was not compared.
         string text = File.ReadAllText(file);
-        Assert.Matches(@"\| bilstm \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|", text);
+        Assert.Matches(@"\| bilstm \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|",
+            text);
         Assert.Matches(@"\| job \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|", text);
         Assert.Contains("## broken\n\nNot compared: nothing was recorded: Python ran, but never imported torch", text);
         Assert.Contains("Median error of the iteration time", text);
         Assert.Contains("2 workloads, 2 turns each", result.Output);
         Assert.Matches(@"## Sensitivity[^#]*\| bilstm \| job \| -[0-9.]+ % \| -[0-9.]+ % \| -[0-9.]+ % \|\n\n", text);
-        Assert.Equal(["bilstm.bench", "bilstm.capture", "bilstm.html", "broken.capture", "job.bench", "job.capture", "job.html"], Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "kept")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["bilstm.bench", "bilstm.capture", "bilstm.html", "broken.capture", "job.bench", "job.capture", "job.html"],
+            Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "kept")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [Theory]

@@ -47,7 +47,8 @@ public sealed class CaptureExitCodeTests : IDisposable
         { "mkdir -p \"$1/capture.json\"; exit 7", "MYS307", ["out", "out/job", "out/job/capture.json"] },
         { "rm -rf \"$1\".*.work; exit 7", "MYS310", [] },
         { "rm -rf \"$(dirname \"$1\")\"; exit 7", "MYS310", [] }, // The output's parent too.
-        { "rm -rf \"$1\".*.work/*; rmdir \"$1\".*.work; echo x > $(echo $MYSTIQUE_CAPTURE | sed 's/.*\"folder\":\"\\([^\"]*\\).*/\\1/'); exit 7", "MYS310", [] },
+        { "rm -rf \"$1\".*.work/*; rmdir \"$1\".*.work; echo x > $(echo $MYSTIQUE_CAPTURE | sed 's/.*\"folder\":\"\\([^\"]*\\).*/\\1/'); "
+            + "exit 7", "MYS310", [] },
         { "ln -s nowhere \"$1\"; exit 7", "", ["out", "out/job", "out/job/capture.json", "out/nowhere", "out/nowhere/capture.json"] },
             // A link to a folder that is made then.
     };
@@ -170,7 +171,8 @@ public sealed class CaptureExitCodeTests : IDisposable
         string file = Path.Combine(_folder, "status.json");
         File.WriteAllText(file, status);
         var result = CommandLine.Run("capture", "-o", Target, "--noise", "1", "--", "bash", "-c",
-            "work=$(echo \"$MYSTIQUE_CAPTURE\" | sed 's/.*\"folder\":\"\\([^\"]*\\).*/\\1/'); mkdir -p \"$work/1\"; echo '{}' > \"$work/1/et.json\"; cp \"$1\" \"$work/1/status.json\"; exit 7", "job", file);
+            "work=$(echo \"$MYSTIQUE_CAPTURE\" | sed 's/.*\"folder\":\"\\([^\"]*\\).*/\\1/'); mkdir -p \"$work/1\"; echo '{}' > "
+                + "\"$work/1/et.json\"; cp \"$1\" \"$work/1/status.json\"; exit 7", "job", file);
         Assert.True(result.ExitCode == 7, $"{result.ExitCode}: {result.Error}");
         Assert.Contains("mystique: what the hook wrote down in a process makes no sense (1/status.json): ", result.Error);
         Assert.Equal(["out", "out/job", "out/job/capture.json", "status.json"], Left);
@@ -225,7 +227,8 @@ public sealed class CaptureExitCodeTests : IDisposable
         string script = Path.Combine(_folder, "job.py");
         File.WriteAllText(script,
             Training.Replace("{0}",
-            $"open(os.path.join(json.loads(os.environ['MYSTIQUE_CAPTURE'])['folder'], str(os.getpid()), '{name}'), 'w').write('''{text}''')", StringComparison.Ordinal));
+            $"open(os.path.join(json.loads(os.environ['MYSTIQUE_CAPTURE'])['folder'], str(os.getpid()), '{name}'), "
+                + $"'w').write('''{text}''')", StringComparison.Ordinal));
         var result = CommandLine.RunWith("PYTHONDONTWRITEBYTECODE", "1", "capture", "-o", Target, "--skip", "1", "--reference", "2",
             "--", Python.Executable, script, "15");
         Assert.True((result.ExitCode, result.Output) == (7, "done\n"), $"{result.ExitCode}: {result.Error}");

@@ -27,21 +27,29 @@ public sealed partial class CaptureTests : IDisposable
         return path;
     }
 
-    private CommandLine.Result Capture(string[] options, params string[] job) => CommandLine.RunWith("PYTHONDONTWRITEBYTECODE", "1", ["capture", "-o", Target, .. options, "--", .. job]);
+    private CommandLine.Result Capture(string[] options, params string[] job) =>
+        CommandLine.RunWith("PYTHONDONTWRITEBYTECODE", "1", ["capture", "-o", Target, .. options, "--", .. job]);
 
     private JsonElement Read(string file) => JsonDocument.Parse(File.ReadAllText(Path.Combine(Target, file))).RootElement;
 
-    private void AssertNoTraces() => Assert.Equal(1, Directory.EnumerateFileSystemEntries(_folder).Count(e => Path.GetFileName(e) != "job.py" && !e.EndsWith(".txt", StringComparison.Ordinal)));
+    private void AssertNoTraces() =>
+        Assert.Equal(1, Directory.EnumerateFileSystemEntries(_folder).Count(e => Path.GetFileName(e) != "job.py"
+        && !e.EndsWith(".txt", StringComparison.Ordinal)));
 
-    /// <summary>Replays a capture on the PyTorch that it is of: all operators, but for those that are substituted, as recorded, and the observer says the same.</summary>
+    /// <summary>
+    /// Replays a capture on the PyTorch that it is of: all operators, but for those that are substituted, as recorded, and the
+    /// observer says the same.
+    /// </summary>
     private void AssertReplaysWhole(string capture, int substituted = 0)
     {
         string file = Path.Combine(_folder, "r.txt");
-        CommandLine.Run("run", capture, "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "1", "--warmup", "0", "--no-profile", "--json", file).AssertOk();
+        CommandLine.Run("run", capture, "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "1",
+            "--warmup", "0", "--no-profile", "--json", file).AssertOk();
         var json = JsonDocument.Parse(File.ReadAllText(file)).RootElement;
         var coverage = json.GetProperty("coverage");
         Assert.Equal(1, coverage.GetProperty("share").GetDouble());
-        Assert.Equal(coverage.GetProperty("selected_operators").GetInt32() - substituted, coverage.GetProperty("replayed_operators").GetInt32());
+        Assert.Equal(coverage.GetProperty("selected_operators").GetInt32() - substituted, coverage.GetProperty("replayed_operators")
+            .GetInt32());
         Assert.Equal("exact", json.GetProperty("verification").GetProperty("status").GetString());
         Assert.Equal("mystique-reference", json.GetProperty("original").GetProperty("format").GetString());
     }
@@ -50,23 +58,27 @@ public sealed partial class CaptureTests : IDisposable
     public void Capture_Training_RecordsItAndChangesNothing()
     {
         NeedTorchVision();
-        string[] job = [Python.Executable, Job("train_resnet.py"), "--iterations", "10", "--size", "32", "--threads", "1", "--workers", "2"];
+        string[] job = [Python.Executable, Job("train_resnet.py"), "--iterations", "10", "--size", "32", "--threads", "1", "--workers",
+            "2"];
         var plain = Python.RunFile(job[1], job[2..]);
         var captured = Capture(["--skip", "2", "--reference", "3"], job);
         captured.AssertOk();
         Assert.Equal(plain.Output, captured.Output); // The losses, bit by bit.
         Assert.Matches(@"mystique: recorded iteration 6, by the steps of the optimizer SGD", captured.Error);
-        Assert.Equal(["capture.json", "rank-0.et.json.gz", "rank-0.kineto.json.gz", "reference.json"], Directory.EnumerateFiles(Target).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["capture.json", "rank-0.et.json.gz", "rank-0.kineto.json.gz", "reference.json"], Directory.EnumerateFiles(Target)
+            .Select(Path.GetFileName).Order(StringComparer.Ordinal));
         AssertNoTraces();
 
         var reference = Read("reference.json");
-        Assert.Equal(("optimizer", "SGD", 6, 1), (reference.GetProperty("source").GetString(), reference.GetProperty("source_name").GetString(),
+        Assert.Equal(("optimizer", "SGD", 6, 1), (reference.GetProperty("source").GetString(), reference.GetProperty("source_name")
+            .GetString(),
             reference.GetProperty("recorded_iteration").GetInt32(), reference.GetProperty("recorded_ns").GetArrayLength()));
         foreach (string window in (string[])["before", "after"])
         {
             Assert.Equal(3, reference.GetProperty(window).GetProperty("samples_ns").GetArrayLength());
             Assert.True(reference.GetProperty(window).GetProperty("cpu_time_ns").GetInt64() > 0);
-            Assert.True(reference.GetProperty(window).GetProperty("peak_bytes").GetInt64() > reference.GetProperty("baseline_bytes").GetInt64());
+            Assert.True(reference.GetProperty(window).GetProperty("peak_bytes").GetInt64() > reference.GetProperty("baseline_bytes")
+                .GetInt64());
         }
         Assert.Equal(1, reference.GetProperty("threads").GetProperty("intra_op").GetInt32());
         Assert.True(reference.GetProperty("versions").TryGetProperty("torch", out _));
@@ -96,7 +108,8 @@ public sealed partial class CaptureTests : IDisposable
     {
         NeedTorch();
         // Debian's torchrun takes its own default of --redirects for none: a rank that is not there keeps it busy.
-        var captured = Capture(["--skip", "2", "--reference", "3"], "/usr/bin/torchrun", "--nproc_per_node", "2", "-r", "9:1", "-t", "9:1", Job("train_ddp.py"), "12");
+        var captured = Capture(["--skip", "2", "--reference", "3"], "/usr/bin/torchrun", "--nproc_per_node", "2", "-r", "9:1", "-t",
+            "9:1", Job("train_ddp.py"), "12");
         captured.AssertOk();
         Assert.Equal(12, captured.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         Assert.Equal(["rank-0", "rank-1"], Directory.EnumerateDirectories(Target).Select(Path.GetFileName).Order(StringComparer.Ordinal));
@@ -105,7 +118,8 @@ public sealed partial class CaptureTests : IDisposable
         {
             Assert.True(File.Exists(Path.Combine(Target, $"rank-{rank}", $"rank-{rank}.et.json.gz")));
             var reference = Read($"rank-{rank}/reference.json");
-            Assert.Equal((rank, 2, 6), (reference.GetProperty("rank").GetInt32(), reference.GetProperty("world_size").GetInt32(), reference.GetProperty("recorded_iteration").GetInt32()));
+            Assert.Equal((rank, 2, 6), (reference.GetProperty("rank").GetInt32(), reference.GetProperty("world_size")
+                .GetInt32(), reference.GetProperty("recorded_iteration").GetInt32()));
             var group = reference.GetProperty("process_groups")[0];
             Assert.Equal("gloo", group.GetProperty("backend_config").GetString());
             Assert.Equal([0, 1], group.GetProperty("ranks").EnumerateArray().Select(r => r.GetInt32()));
@@ -124,7 +138,8 @@ public sealed partial class CaptureTests : IDisposable
         Assert.Equal(1, nothing.ExitCode);
         Assert.Equal(2, nothing.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         Assert.Contains("ValueError: the data is broken", nothing.Error);
-        Assert.Contains("nothing was recorded: the job ended after 2 iterations, by the steps of the optimizer SGD; 31 are needed", nothing.Error);
+        Assert.Contains("nothing was recorded: the job ended after 2 iterations, by the steps of the optimizer SGD; 31 are needed",
+            nothing.Error);
         Assert.Contains("mystique: the job ended with ValueError: the data is broken", nothing.Error);
         Assert.False(Read("capture.json").GetProperty("captured").GetBoolean());
         CommandLine.Run("run", Target).AssertFailed(2, "MYS122");
@@ -157,7 +172,8 @@ public sealed partial class CaptureTests : IDisposable
         var result = CommandLine.Run("hello\n"u8.ToArray(), ["capture", "-o", Target, "--", Python.Executable, .. job]);
         Assert.Equal(exitCode, result.ExitCode);
         Assert.Equal(job[1].StartsWith("print", StringComparison.Ordinal) ? "hello\n" : "", result.Output);
-        Assert.Contains($"mystique: nothing was recorded: {(account.StartsWith("imported", StringComparison.Ordinal) ? "the job " : "")}{account}", result.Error);
+        Assert.Contains($"mystique: nothing was recorded: "
+            + $"{(account.StartsWith("imported", StringComparison.Ordinal) ? "the job " : "")}{account}", result.Error);
         Assert.Contains(account, Read("capture.json").GetProperty("account")[0].GetString());
     }
 
@@ -295,7 +311,9 @@ public sealed partial class CaptureTests : IDisposable
         var result = Capture(["--skip", "2", "--reference", "4", "--report", "2"], Python.Executable, script);
         result.AssertOk();
         Assert.Equal("", result.Output);
-        foreach (string row in (string[])["iteration with a clock alone, median of 16", "untouched iteration of the captured job, median of 16", "of it the hook's own", "recorded iteration", "once, at the job's start", "bytes for each operator"])
+        foreach (string row in (string[])["iteration with a clock alone, median of 16",
+            "untouched iteration of the captured job, median of 16", "of it the hook's own", "recorded iteration",
+            "once, at the job's start", "bytes for each operator"])
             Assert.Contains(row, result.Error);
         Assert.True(File.Exists(Path.Combine(Target, "reference.json")));
     }
@@ -376,9 +394,12 @@ public sealed partial class CaptureTests : IDisposable
         Assert.True(File.Exists(Path.Combine(Target, "reference.json")), result.Error);
         var reference = Read("reference.json");
         foreach (string window in (string[])["before", "after"])
-            Assert.Equal([5_000_000, 5_000_000, 5_000_000], reference.GetProperty(window).GetProperty("samples_ns").EnumerateArray().Select(t => t.GetInt64()));
-        Assert.Equal(("cuda", "GPU 9000"), (reference.GetProperty("device").GetProperty("type").GetString(), reference.GetProperty("device").GetProperty("name").GetString()));
-        Assert.Equal((12345, 678), (reference.GetProperty("device_peak_bytes").GetInt64(), reference.GetProperty("device_live_bytes").GetInt64()));
+            Assert.Equal([5_000_000, 5_000_000, 5_000_000], reference.GetProperty(window).GetProperty("samples_ns").EnumerateArray()
+                .Select(t => t.GetInt64()));
+        Assert.Equal(("cuda", "GPU 9000"), (reference.GetProperty("device").GetProperty("type")
+            .GetString(), reference.GetProperty("device").GetProperty("name").GetString()));
+        Assert.Equal((12345, 678), (reference.GetProperty("device_peak_bytes").GetInt64(), reference.GetProperty("device_live_bytes")
+            .GetInt64()));
         Assert.Equal("12.8", reference.GetProperty("versions").GetProperty("cuda").GetString());
         Assert.Equal("true", reference.GetProperty("settings").GetProperty("cudnn_benchmark").GetString());
         Assert.True(File.Exists(Path.Combine(Target, "rank-0.kineto.json.gz")));

@@ -8,7 +8,8 @@ namespace Mystique.Cli.Tests;
 internal static class CommandLine
 {
     // The tests' output folder is <artifacts>/bin/Mystique.Cli.Tests/<configuration>; the command's is beside it.
-    public static readonly string Executable = Path.Combine(AppContext.BaseDirectory.Replace("Mystique.Cli.Tests", "Mystique.Cli", StringComparison.Ordinal),
+    public static readonly string Executable =
+        Path.Combine(AppContext.BaseDirectory.Replace("Mystique.Cli.Tests", "Mystique.Cli", StringComparison.Ordinal),
         OperatingSystem.IsWindows() ? "Mystique.Cli.exe" : "Mystique.Cli");
 
     public static Result Run(params string[] arguments) => Run(null, arguments);
@@ -61,8 +62,10 @@ internal static class CommandLine
         for (int i = 0; i < 600; i++)
         {
             await Task.Delay(100);
-            int worker = Directory.GetDirectories($"/proc/{process.Id}/task").Select(t => File.ReadAllText(Path.Combine(t, "children")).Trim())
-                .Where(c => c.Length > 0).Select(c => int.Parse(c.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
+            int worker = Directory.GetDirectories($"/proc/{process.Id}/task")
+                .Select(t => File.ReadAllText(Path.Combine(t, "children")).Trim())
+                .Where(c => c.Length > 0).Select(c => int.Parse(c.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture))
+                    .FirstOrDefault();
             if (worker != 0)
                 return worker;
         }

@@ -35,7 +35,8 @@ public sealed class CommandTests : IDisposable
             gzip.CopyTo(unpacked);
         var result = CommandLine.Run(unpacked.ToArray(), ["inspect", "-", "--json", "-"]);
         result.AssertOk();
-        Assert.Equal("standard input", JsonDocument.Parse(result.Output).RootElement.GetProperty("source").GetProperty("trace").GetString());
+        Assert.Equal("standard input", JsonDocument.Parse(result.Output).RootElement.GetProperty("source").GetProperty("trace")
+            .GetString());
     }
 
     [Fact]
@@ -69,12 +70,14 @@ public sealed class CommandTests : IDisposable
     public void Run_Package_RunsWhatWasGenerated()
     {
         CommandLine.Run("generate", CommandLine.Example("bilstm"), "-o", File_("p")).AssertOk();
-        var result = CommandLine.Run("run", File_("p"), "--iterations", "2", "--warmup", "0", "--no-profile", "--verify", "true", "--threads", "1");
+        var result = CommandLine.Run("run", File_("p"), "--iterations", "2", "--warmup", "0", "--no-profile", "--verify", "true",
+            "--threads", "1");
         result.AssertOk();
         Assert.Contains("exact: 229 operators", result.Output);
         Assert.Contains("cpu, 1", result.Output);
         Assert.DoesNotContain("time by kind", result.Output);
-        Assert.Contains("not asked for", CommandLine.Run("run", File_("p"), "--iterations", "1", "--no-profile").Output); // Verified before.
+        Assert.Contains("not asked for", CommandLine.Run("run", File_("p"), "--iterations", "1", "--no-profile")
+            .Output); // Verified before.
     }
 
     [Fact]
@@ -96,15 +99,19 @@ public sealed class CommandTests : IDisposable
         Assert.SkipUnless(File.Exists(Compiler), $"needs {Compiler} to build a library of operators");
         string library = File_("liboperators.so");
         string torch = CommandLine.NativeLibrary("libtorch_cpu.so");
-        using (var build = System.Diagnostics.Process.Start(Compiler, ["-shared", "-fPIC", "-o", library, Path.Combine(Repository.Root, "tests", "Mystique.Cli.Tests", "operators.c"), "-Wl,--no-as-needed,--allow-shlib-undefined", torch]))
+        using (var build = System.Diagnostics.Process.Start(Compiler,
+            ["-shared", "-fPIC", "-o", library, Path.Combine(Repository.Root, "tests", "Mystique.Cli.Tests", "operators.c"),
+            "-Wl,--no-as-needed,--allow-shlib-undefined", torch]))
         {
             build.WaitForExit();
             Assert.Equal(0, build.ExitCode);
         }
         string trace = File_("t.json");
         File.WriteAllText(trace, TraceText.WithRoots()
-            .Operator(3, "mystique_test::copy(Tensor self) -> Tensor", [TraceText.Value.Tensor(10, 11, [4])], [TraceText.Value.Tensor(20, 21, [4])])
-            .Operator(4, "aten::relu(Tensor self) -> Tensor", [TraceText.Value.Tensor(20, 21, [4])], [TraceText.Value.Tensor(30, 31, [4])]).ToString());
+            .Operator(3, "mystique_test::copy(Tensor self) -> Tensor", [TraceText.Value.Tensor(10, 11, [4])],
+                [TraceText.Value.Tensor(20, 21, [4])])
+            .Operator(4, "aten::relu(Tensor self) -> Tensor", [TraceText.Value.Tensor(20, 21, [4])],
+                [TraceText.Value.Tensor(30, 31, [4])]).ToString());
         var without = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile");
         without.AssertOk();
         Assert.Contains("1 of 2 operators as recorded (50.0 %), 1 stand-ins", without.Output);
@@ -128,10 +135,12 @@ public sealed class CommandTests : IDisposable
     public void Run_OtherLibTorch_IsTheOneThatIsNamed()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "goes by LD_LIBRARY_PATH");
-        string[] run = ["run", CommandLine.Example("dlrm"), "--threads", "1", "--iterations", "1", "--no-profile", "--libtorch", File_("lib")];
+        string[] run = ["run", CommandLine.Example("dlrm"), "--threads", "1", "--iterations", "1", "--no-profile", "--libtorch",
+            File_("lib")];
         Directory.CreateDirectory(File_("lib"));
         CommandLine.Run(run).AssertFailed(1, "MYS401");
-        foreach (string library in Directory.EnumerateFiles(Path.GetDirectoryName(CommandLine.NativeLibrary("libtorch_cpu.so"))!).Where(f => !f.Contains("LibTorchSharp", StringComparison.Ordinal)))
+        foreach (string library in Directory.EnumerateFiles(Path.GetDirectoryName(CommandLine.NativeLibrary("libtorch_cpu.so"))!)
+            .Where(f => !f.Contains("LibTorchSharp", StringComparison.Ordinal)))
             File.CreateSymbolicLink(Path.Combine(File_("lib"), Path.GetFileName(library)), library);
         var result = CommandLine.Run(run);
         result.AssertOk();
@@ -140,7 +149,8 @@ public sealed class CommandTests : IDisposable
         File.Delete(Path.Combine(File_("lib"), "libtorch_cpu.so"));
         File.WriteAllText(Path.Combine(File_("lib"), "libtorch_cpu.so"), "no library");
         CommandLine.Run(run).AssertFailed(1, "MYS401");
-        Assert.DoesNotContain(Directory.EnumerateDirectories(Path.GetTempPath()), d => Path.GetFileName(d).StartsWith("mystique-libtorch-", StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.EnumerateDirectories(Path.GetTempPath()), d =>
+            Path.GetFileName(d).StartsWith("mystique-libtorch-", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -149,11 +159,15 @@ public sealed class CommandTests : IDisposable
         string trace = File_("t.json");
         var table = TraceText.Value.Tensor(10, 11, [4_000_000, 64]);
         File.WriteAllText(trace, TraceText.WithRoots()
-            .Operator(3, "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
+            .Operator(3, "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool "
+                + "sparse=False) -> Tensor",
                 [table, TraceText.Value.Tensor(12, 13, [100], "long int"), -1, false, false], [TraceText.Value.Tensor(14, 15, [100, 64])])
-            .Operator(4, "aten::embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool scale_grad_by_freq) -> Tensor",
-                [TraceText.Value.Tensor(14, 15, [100, 64]), TraceText.Value.Tensor(12, 13, [100], "long int"), 4_000_000, -1, false], [TraceText.Value.Tensor(16, 17, [4_000_000, 64])])
-            .Operator(5, "aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)", [table, TraceText.Value.Tensor(16, 17, [4_000_000, 64]), 1], [table]).ToString());
+            .Operator(4, "aten::embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, "
+                + "bool scale_grad_by_freq) -> Tensor",
+                [TraceText.Value.Tensor(14, 15, [100, 64]), TraceText.Value.Tensor(12, 13, [100], "long int"), 4_000_000, -1, false],
+                    [TraceText.Value.Tensor(16, 17, [4_000_000, 64])])
+            .Operator(5, "aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)",
+                [table, TraceText.Value.Tensor(16, 17, [4_000_000, 64]), 1], [table]).ToString());
         var result = CommandLine.Run("run", trace, "--iterations", "2", "--no-profile", "--scale-memory", "0.2");
         result.AssertOk();
         Assert.Contains("exact: 3 operators", result.Output);
@@ -167,7 +181,8 @@ public sealed class CommandTests : IDisposable
         string trace = File_("t.json");
         File.WriteAllText(trace, ErrorTests.TraceWithUnknownOperator);
         File.WriteAllText(File_("s.txt"), "aten::no_such_operator:\n    out0 = aten::tanh(self)\n");
-        var result = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile", "--substitutions", File_("s.txt"), "--json", File_("r.json"));
+        var result = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile", "--substitutions", File_("s.txt"), "--json",
+            File_("r.json"));
         result.AssertOk();
         Assert.Contains("1 substituted", result.Output);
         Assert.Equal("aten::tanh", Json(File_("r.json")).GetProperty("coverage").GetProperty("replaced")[0].GetProperty("by").GetString());
@@ -194,7 +209,8 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void Demo_ComparesOriginalAndReplay()
     {
-        var result = CommandLine.Run("demo", "bilstm", "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("d"), "--json", File_("d.json"));
+        var result = CommandLine.Run("demo", "bilstm", "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("d"), "--json",
+            File_("d.json"));
         result.AssertOk();
         Assert.Contains("original against replay, measured in turn", result.Output);
         var json = Json(File_("d.json"));

@@ -10,7 +10,8 @@ namespace Mystique.Cli.Tests;
 /// <summary><c>mystique compare</c>, and the pages: as a user runs and opens them.</summary>
 public sealed partial class CompareTests : IDisposable
 {
-    private static readonly string? Browser = ((string[])["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]).FirstOrDefault(File.Exists);
+    private static readonly string? Browser = ((string[])["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"])
+        .FirstOrDefault(File.Exists);
 
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
 
@@ -22,7 +23,8 @@ public sealed partial class CompareTests : IDisposable
 
     private string RunExample(string name, string result, params string[] options)
     {
-        CommandLine.Run(["run", CommandLine.Example(name), "--threads", "1", "--iterations", "3", "--warmup", "1", "--json", File_(result), .. options]).AssertOk();
+        CommandLine.Run(["run", CommandLine.Example(name), "--threads", "1", "--iterations", "3", "--warmup", "1", "--json",
+            File_(result), .. options]).AssertOk();
         return File_(result);
     }
 
@@ -30,7 +32,8 @@ public sealed partial class CompareTests : IDisposable
     private string Open(string page)
     {
         var start = new ProcessStartInfo(Browser!) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in (string[])["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", $"--user-data-dir={File_("profile")}",
+        foreach (string argument in (string[])["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            $"--user-data-dir={File_("profile")}",
             "--enable-logging=stderr", "--virtual-time-budget=20000", "--window-size=1280,4000", "--dump-dom", $"file://{page}"])
             start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;
@@ -53,8 +56,10 @@ public sealed partial class CompareTests : IDisposable
         result.AssertOk();
         Assert.Matches("the replay is [0-9.]+ % (faster|slower) than the original", result.Output);
         var json = Json(File_("r.json"));
-        Assert.Equal(("mystique-fidelity", 3), (json.GetProperty("format").GetString(), json.GetProperty("replay").GetProperty("iterations").GetProperty("count").GetInt32()));
-        Assert.DoesNotContain(json.GetProperty("findings").EnumerateArray(), f => f.GetString()!.Contains(" runs ", StringComparison.Ordinal));
+        Assert.Equal(("mystique-fidelity", 3), (json.GetProperty("format").GetString(), json.GetProperty("replay")
+            .GetProperty("iterations").GetProperty("count").GetInt32()));
+        Assert.DoesNotContain(json.GetProperty("findings").EnumerateArray(), f =>
+            f.GetString()!.Contains(" runs ", StringComparison.Ordinal));
         Assert.StartsWith("## b.json against a.json", File.ReadAllText(File_("r.md")), StringComparison.Ordinal);
         Assert.Equal(File.ReadAllText(File_("r.md")), CommandLine.Run("compare", a, b, "--markdown", "-").Output);
         Assert.SkipWhen(Browser is null, "the rest needs chromium");
@@ -112,13 +117,18 @@ public sealed partial class CompareTests : IDisposable
             for i in range(40):
                 o.zero_grad(); m(d).sum().backward(); o.step()
             """);
-        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--modules", "--", Python.Executable, File_("job.py")).AssertOk();
-        var result = CommandLine.Run("compare", File_("job"), File_("job"), "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "5", "--pace", "recorded", "--gpu-metrics", "--json", File_("r.json"), "--html", File_("r.html"));
+        CommandLine.Run("capture", "-o", File_("job"), "--reference", "8", "--modules", "--", Python.Executable, File_("job.py"))
+            .AssertOk();
+        var result = CommandLine.Run("compare", File_("job"), File_("job"), "--engine", "python", "--python", Python.Executable,
+            "--threads", "1", "--iterations", "5", "--pace", "recorded", "--gpu-metrics", "--json", File_("r.json"), "--html",
+            File_("r.html"));
         result.AssertOk();
         var json = Json(File_("r.json"));
-        Assert.All(json.GetProperty("notes").EnumerateArray(), n => Assert.StartsWith("not measured: ", n.GetString(), StringComparison.Ordinal));
+        Assert.All(json.GetProperty("notes").EnumerateArray(), n =>
+            Assert.StartsWith("not measured: ", n.GetString(), StringComparison.Ordinal));
         Assert.True(json.GetProperty("errors").TryGetProperty("noise_floor", out _));
-        Assert.InRange(json.GetProperty("errors").GetProperty("memory").GetDouble(), -0.05, 0.05); // Of tensors, which is no matter of speed.
+        Assert.InRange(json.GetProperty("errors").GetProperty("memory")
+            .GetDouble(), -0.05, 0.05); // Of tensors, which is no matter of speed.
         Assert.Equal(1, json.GetProperty("in_order").GetDouble());
         string[] labels = [.. json.GetProperty("labels").EnumerateArray().Select(l => l.GetProperty("label").GetString()!)];
         Assert.Contains("Optimizer.step#SGD.step", labels);
@@ -143,7 +153,8 @@ public sealed partial class CompareTests : IDisposable
     {
         var text = TraceText.WithRoots().Node(3, 2, "</script><img src=x onerror=alert(1)>");
         for (int i = 0; i < 10_000; i++)
-            text.Operator(4 + i, $"aten::{(i % 2 == 0 ? "relu" : "tanh")}(Tensor self) -> Tensor", [Tensor(10 + i, 20_000 + i, [i % 64 + 1, 4])], [Tensor(11 + i, 20_001 + i, [i % 64 + 1, 4])], parent: 3);
+            text.Operator(4 + i, $"aten::{(i % 2 == 0 ? "relu" : "tanh")}(Tensor self) -> Tensor",
+                [Tensor(10 + i, 20_000 + i, [i % 64 + 1, 4])], [Tensor(11 + i, 20_001 + i, [i % 64 + 1, 4])], parent: 3);
         File.WriteAllText(File_("t.json"), text.ToString());
         CommandLine.Run("inspect", File_("t.json"), "--html", File_("i.html")).AssertOk();
         Assert.InRange(new FileInfo(File_("i.html")).Length, 1_000_000, 5_000_000);
@@ -158,11 +169,15 @@ public sealed partial class CompareTests : IDisposable
     public void Run_TraceOut_IsAChromeTrace()
     {
         RunExample("dlrm", "a.json", "--trace-out", File_("t.json"));
-        var events = Json(File_("t.json")).GetProperty("traceEvents").EnumerateArray().Where(e => e.GetProperty("ph").GetString() == "X").ToArray();
-        Assert.Equal(Json(File_("a.json")).GetProperty("operators").EnumerateArray().Sum(o => o.GetProperty("count").GetInt32()), events.Length);
+        var events = Json(File_("t.json")).GetProperty("traceEvents").EnumerateArray().Where(e => e.GetProperty("ph").GetString() == "X")
+            .ToArray();
+        Assert.Equal(Json(File_("a.json")).GetProperty("operators").EnumerateArray().Sum(o => o.GetProperty("count").GetInt32()),
+            events.Length);
         // A profile like any other: it can be compared with.
-        Assert.All(events.Zip(events.Skip(1)), pair => Assert.True(pair.Second.GetProperty("ts").GetDouble() >= pair.First.GetProperty("ts").GetDouble()));
-        Assert.Contains("--trace-out needs the pass", CommandLine.Run("run", CommandLine.Example("dlrm"), "--no-profile", "--trace-out", File_("u.json")).Error);
+        Assert.All(events.Zip(events.Skip(1)), pair =>
+            Assert.True(pair.Second.GetProperty("ts").GetDouble() >= pair.First.GetProperty("ts").GetDouble()));
+        Assert.Contains("--trace-out needs the pass", CommandLine.Run("run", CommandLine.Example("dlrm"), "--no-profile", "--trace-out",
+            File_("u.json")).Error);
     }
 
     [GeneratedRegex("data-charts=\"([0-9]+)\"")]

@@ -26,7 +26,8 @@ public sealed class ErrorTests : IDisposable
 
     private string Output => Path.Combine(_folder, "out");
 
-    private void AssertNothingWritten() => Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(_folder), e => e.Contains("out", StringComparison.Ordinal) || e.EndsWith(".tmp", StringComparison.Ordinal));
+    private void AssertNothingWritten() => Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(_folder), e =>
+        e.Contains("out", StringComparison.Ordinal) || e.EndsWith(".tmp", StringComparison.Ordinal));
 
     public static TheoryData<string, string> BadTraces => new()
     {
@@ -96,7 +97,8 @@ public sealed class ErrorTests : IDisposable
     [Fact]
     public void Run_NothingButUnknownOperators_IsRefused()
     {
-        string text = TraceText.WithRoots().Operator(4, "aten::no_such_operator(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString();
+        string text = TraceText.WithRoots()
+            .Operator(4, "aten::no_such_operator(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString();
         CommandLine.Run("run", Write("unknown.json", text)).AssertFailed(2, "MYS203");
     }
 
@@ -129,9 +131,11 @@ public sealed class ErrorTests : IDisposable
     public void Run_OperatorsOfOtherVersions_AreAdapted()
     {
         string text = TraceText.WithRoots()
-            .Operator(3, "aten::add.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [4])], [Tensor(20, 21, [4])])
+            .Operator(3, "aten::add.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [4])],
+                [Tensor(20, 21, [4])])
             .Operator(4, "aten::tanh(Tensor self, *, bool fast=False) -> Tensor", [Tensor(20, 21, [4]), false], [Tensor(30, 31, [4])])
-            .Operator(5, "aten::sum.dim_IntList(Tensor self, bool keepdim, int[1]? dim) -> Tensor", [Tensor(30, 31, [4]), true, Ints(0)], [Tensor(40, 41, [1])]).ToString();
+            .Operator(5, "aten::sum.dim_IntList(Tensor self, bool keepdim, int[1]? dim) -> Tensor", [Tensor(30, 31, [4]), true, Ints(0)],
+                [Tensor(40, 41, [1])]).ToString();
         var result = CommandLine.Run("run", Write("versions.json", text), "--iterations", "1", "--no-profile");
         result.AssertOk();
         Assert.Contains("3 of 3 (100.0 %)", result.Output);
@@ -141,7 +145,8 @@ public sealed class ErrorTests : IDisposable
     [Fact]
     public void Run_TensorLargerThanMemory_IsRefusedWithTheNumbers()
     {
-        string text = TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [1 << 24, 1 << 24])], [Tensor(20, 21, [1 << 24, 1 << 24])]).ToString();
+        string text = TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [1 << 24, 1 << 24])], [Tensor(20, 21, [1 << 24, 1 << 24])])
+            .ToString();
         var result = CommandLine.Run("run", Write("large.json", text));
         result.AssertFailed(2, "MYS403");
         Assert.Contains("the largest tensor 1,125,899.9 GB", result.Error);
@@ -199,7 +204,8 @@ public sealed class ErrorTests : IDisposable
 
     [Fact]
     public void Json_IntoAFolderThatIsNotThere_IsRefused() =>
-        CommandLine.Run("inspect", CommandLine.Example("dlrm"), "--json", Path.Combine(_folder, "none", "x.json")).AssertFailed(2, "MYS305");
+        CommandLine.Run("inspect", CommandLine.Example("dlrm"), "--json", Path.Combine(_folder, "none", "x.json"))
+            .AssertFailed(2, "MYS305");
 
     [Fact]
     public void StandardOutput_OnAFullDisk_IsNamed()

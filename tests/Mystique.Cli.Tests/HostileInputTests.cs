@@ -34,7 +34,8 @@ public sealed class HostileInputTests : IDisposable
                 [Tensor(50, 51, [4], name, device: name)])
             .Node(7, 2, name, scope: 7, extraAttributes: $",{{\"name\": \"{name}\", \"type\": \"string\", \"value\": \"\"}}")
             .Node(8, 2, "record_param_comms",
-                extraAttributes: $",{{\"name\": \"collective_name\", \"type\": \"string\", \"value\": \"{name}\"}},{{\"name\": \"in_msg_nelems\", \"type\": \"uint64\", \"value\": 8}}")
+                extraAttributes: $",{{\"name\": \"collective_name\", \"type\": \"string\", \"value\": \"{name}\"}},{{\"name\": "
+                    + $"\"in_msg_nelems\", \"type\": \"uint64\", \"value\": 8}}")
             .ToString().Replace("\"nodes\"", $"\"time\": \"{name}\", \"nodes\"", StringComparison.Ordinal));
         return path;
     }

@@ -39,7 +39,8 @@ public sealed partial class KillTests : IDisposable
         File.WriteAllText(trace, TraceText.WithRoots()
             .Operator(3, "aten::relu(Tensor self) -> Tensor", [TraceText.Value.Tensor(10, 11, [4])],
             [TraceText.Value.Tensor(20, 21, [4])]).ToString());
-        File.WriteAllText(job, "import torch\nm = torch.nn.Linear(8, 8)\no = torch.optim.SGD(m.parameters(), 0.1)\nfor i in range(400):\n  o.zero_grad(); m(torch.rand(8, 8)).sum().backward(); o.step()\n");
+        File.WriteAllText(job, "import torch\nm = torch.nn.Linear(8, 8)\no = torch.optim.SGD(m.parameters(), 0.1)\nfor i in "
+            + "range(400):\n  o.zero_grad(); m(torch.rand(8, 8)).sum().backward(); o.step()\n");
         File.WriteAllText(list, $"job: {Python.Executable} {job}\n");
         string capture = Path.Combine(_folder, "capture");
         if (command == "compare")

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.TraceText.Value;
 
@@ -10,7 +10,8 @@ namespace Mystique.Cli.Tests;
 /// </summary>
 public sealed class OperatorPolicyTests : IDisposable
 {
-    private const string FromFile = "aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, "
+    private const string FromFile =
+        "aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, "
         + "Device? device=None, bool? pin_memory=None) -> Tensor";
 
     private const string Relu = "aten::relu(Tensor self) -> Tensor";
@@ -64,8 +65,10 @@ public sealed class OperatorPolicyTests : IDisposable
 
     /// <summary>The recorded schema is the word of whoever wrote the trace: what counts is the target's.</summary>
     [Theory]
-    [InlineData("aten::from_file(str reduce, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")]
-    [InlineData("aten::from_file.x(str reduce, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor")]
+    [InlineData("aten::from_file(str reduce, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? "
+        + "device=None, bool? pin_memory=None) -> Tensor")]
+    [InlineData("aten::from_file.x(str reduce, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? "
+        + "device=None, bool? pin_memory=None) -> Tensor")]
     public void SchemaThatLies_IsNotBelieved(string schema)
     {
         string trace = Write("t.json", FileWriter(schema).Replace($"\"{Victim}\"", "\"sum\"", StringComparison.Ordinal));
@@ -97,7 +100,7 @@ public sealed class OperatorPolicyTests : IDisposable
         string text = File.ReadAllText(manifest);
         Assert.Contains(from, text);
         string changed = (from.Length == 0 ? text : text.Replace(from, to, StringComparison.Ordinal))
-            .Replace(BenchmarkPackage.DigestOf(before), BenchmarkPackage.DigestOf(after), StringComparison.Ordinal);
+            .Replace(Benchmark.DigestOf(before), Benchmark.DigestOf(after), StringComparison.Ordinal);
         Assert.NotEqual(text, changed);
         File.WriteAllBytes(program, after);
         File.WriteAllText(manifest, changed);

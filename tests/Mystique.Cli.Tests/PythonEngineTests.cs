@@ -31,7 +31,8 @@ public sealed class PythonEngineTests : IDisposable
         return Package(File_("t.json"));
     }
 
-    private static CommandLine.Result RunPackage(string package, params string[] options) => Python.RunFile(Path.Combine(package, "run.py"), options);
+    private static CommandLine.Result RunPackage(string package, params string[] options) =>
+        Python.RunFile(Path.Combine(package, "run.py"), options);
 
     private static JsonElement Json(string path) => JsonDocument.Parse(File.ReadAllText(path)).RootElement;
 
@@ -42,7 +43,8 @@ public sealed class PythonEngineTests : IDisposable
     public void RunPy_Example_IsExactAndFinite(string example, bool eager)
     {
         string package = Package(CommandLine.Example(example));
-        var result = RunPackage(package, ["--threads", "1", "--iterations", "2", "--warmup", "1", "--check-values", "--json", File_("r.json"), .. eager ? ["--eager"] : Array.Empty<string>()]);
+        var result = RunPackage(package, ["--threads", "1", "--iterations", "2", "--warmup", "1", "--check-values", "--json",
+            File_("r.json"), .. eager ? ["--eager"] : Array.Empty<string>()]);
         result.AssertOk();
         var json = Json(File_("r.json"));
         Assert.Equal("mystique-run", json.GetProperty("format").GetString());
@@ -53,7 +55,8 @@ public sealed class PythonEngineTests : IDisposable
         int replayed = coverage.GetProperty("replayed_operators").GetInt32();
         Assert.Equal(coverage.GetProperty("selected_operators").GetInt32(), replayed);
         Assert.Equal(replayed, verification.GetProperty("classes").GetProperty("exact").GetInt32());
-        Assert.Equal(replayed, json.GetProperty("operators").EnumerateArray().Sum(o => o.GetProperty("count").GetInt32()) - coverage.GetProperty("added_operators").GetInt32());
+        Assert.Equal(replayed, json.GetProperty("operators").EnumerateArray()
+            .Sum(o => o.GetProperty("count").GetInt32()) - coverage.GetProperty("added_operators").GetInt32());
         Assert.Equal(2, json.GetProperty("iterations").GetProperty("samples_ns").GetArrayLength());
         Assert.Empty(json.GetProperty("non_finite").EnumerateArray());
         Assert.Contains($"exact: {verification.GetProperty("exact_operators").GetInt32():N0} operators", result.Output);
@@ -64,20 +67,24 @@ public sealed class PythonEngineTests : IDisposable
     public void Result_OfBothHosts_HasTheSameFields()
     {
         string package = Package(CommandLine.Example("dlrm"), "--reference-time", "40");
-        CommandLine.Run("run", package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--verify", "true", "--pace", "recorded", "--check-values", "--json", File_("a.json")).AssertOk();
-        RunPackage(package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--pace", "recorded", "--check-values", "--json", File_("b.json")).AssertOk();
+        CommandLine.Run("run", package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--verify", "true", "--pace", "recorded",
+            "--check-values", "--json", File_("a.json")).AssertOk();
+        RunPackage(package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--pace", "recorded", "--check-values", "--json",
+            File_("b.json")).AssertOk();
         string[] ours = [.. Fields(Json(File_("a.json")), "").Order(StringComparer.Ordinal)];
         string[] theirs = [.. Fields(Json(File_("b.json")), "").Where(f => f != "/engine/program").Order(StringComparer.Ordinal)];
         Assert.Equal(ours, theirs);
 
-        static IEnumerable<string> Fields(JsonElement element, string path) => element.ValueKind != JsonValueKind.Object || path.EndsWith("/versions", StringComparison.Ordinal)
+        static IEnumerable<string> Fields(JsonElement element, string path) => element.ValueKind != JsonValueKind.Object
+            || path.EndsWith("/versions", StringComparison.Ordinal)
             ? [path] : element.EnumerateObject().SelectMany(p => Fields(p.Value, $"{path}/{p.Name}"));
     }
 
     [Fact]
     public void Run_EnginePython_IsExactAndReportsThePython()
     {
-        var result = CommandLine.Run("run", CommandLine.Example("dlrm"), "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "2", "--json", File_("r.json"),
+        var result = CommandLine.Run("run", CommandLine.Example("dlrm"), "--engine", "python", "--python", Python.Executable,
+            "--threads", "1", "--iterations", "2", "--json", File_("r.json"),
             "--profile", File_("k.json"), "--check-values");
         result.AssertOk();
         Assert.Contains("values: all results are finite", result.Output);
@@ -94,10 +101,12 @@ public sealed class PythonEngineTests : IDisposable
     [Fact]
     public void Run_EngineTorchSharpProfile_IsAKinetoProfile()
     {
-        var result = CommandLine.Run("run", CommandLine.Example("dlrm"), "--threads", "1", "--iterations", "2", "--json", File_("r.json"), "--profile", File_("k.json"));
+        var result = CommandLine.Run("run", CommandLine.Example("dlrm"), "--threads", "1", "--iterations", "2", "--json",
+            File_("r.json"), "--profile", File_("k.json"));
         result.AssertOk();
         Assert.Contains("peak memory of tensors", result.Output);
-        var events = Json(File_("k.json")).GetProperty("traceEvents").EnumerateArray().Select(e => e.GetProperty("name").GetString()).ToArray();
+        var events = Json(File_("k.json")).GetProperty("traceEvents").EnumerateArray().Select(e => e.GetProperty("name").GetString())
+            .ToArray();
         Assert.Contains("aten::embedding_bag", events);
         Assert.Contains("[memory]", events);
         var memory = Json(File_("r.json")).GetProperty("memory");
@@ -115,7 +124,8 @@ public sealed class PythonEngineTests : IDisposable
             .Operator(5, Relu, [Tensor(30, 31, [4])], [Tensor(40, 41, [4])]));
         foreach (var result in (CommandLine.Result[])[
             RunPackage(package, "--iterations", "1", "--json", File_("r.json")),
-            CommandLine.Run("run", package, "--engine", "python", "--python", Python.Executable, "--iterations", "1", "--verify", "true", "--json", File_("r.json"))])
+            CommandLine.Run("run", package, "--engine", "python", "--python", Python.Executable, "--iterations", "1", "--verify", "true",
+                "--json", File_("r.json"))])
         {
             result.AssertOk();
             var coverage = Json(File_("r.json")).GetProperty("coverage");
@@ -127,15 +137,22 @@ public sealed class PythonEngineTests : IDisposable
         }
     }
 
-    /// <summary>Operators that a PyTorch lacks are done by rows of the table of substitutions, in run.py by itself as in the command.</summary>
+    /// <summary>
+    /// Operators that a PyTorch lacks are done by rows of the table of substitutions, in run.py by itself as in the command.
+    /// </summary>
     [Fact]
     public void OperatorsOfOtherPlatforms_AreSubstituted()
     {
         string package = Package(TraceText.WithRoots()
-            .Operator(3, "aten::cudnn_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor",
-                [Tensor(10, 11, [1, 2, 4, 4]), Tensor(12, 13, [3, 2, 1, 1]), Tensor(14, 15, [1, 3, 4, 4]), None, Tensor(16, 17, [3]), Ints(1, 1), Ints(0, 0), Ints(1, 1), 1], [Tensor(20, 21, [1, 3, 4, 4])])
-            .Operator(4, "aten::_fused_adagrad_(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] state_sums, Tensor(d!)[] state_steps, *, float lr, float lr_decay, float weight_decay, float eps, bool maximize, Tensor? grad_scale=None, Tensor? found_inf=None) -> ()",
-                [List(Tensor(20, 21, [1, 3, 4, 4])), List(Tensor(22, 23, [1, 3, 4, 4])), List(Tensor(24, 25, [1, 3, 4, 4])), List(Tensor(26, 27, [])), 0.1, 0.0, 0.0, 1e-4, false, None, None], [])
+            .Operator(3, "aten::cudnn_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] "
+                + "stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor",
+                [Tensor(10, 11, [1, 2, 4, 4]), Tensor(12, 13, [3, 2, 1, 1]), Tensor(14, 15, [1, 3, 4, 4]), None, Tensor(16, 17, [3]),
+                    Ints(1, 1), Ints(0, 0), Ints(1, 1), 1], [Tensor(20, 21, [1, 3, 4, 4])])
+            .Operator(4, "aten::_fused_adagrad_(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] state_sums, Tensor(d!)[] "
+                + "state_steps, *, float lr, float lr_decay, float weight_decay, float eps, bool maximize, Tensor? grad_scale=None, "
+                + "Tensor? found_inf=None) -> ()",
+                [List(Tensor(20, 21, [1, 3, 4, 4])), List(Tensor(22, 23, [1, 3, 4, 4])), List(Tensor(24, 25, [1, 3, 4, 4])),
+                    List(Tensor(26, 27, [])), 0.1, 0.0, 0.0, 1e-4, false, None, None], [])
             .Operator(5, Relu, [Tensor(20, 21, [1, 3, 4, 4])], [Tensor(40, 41, [1, 3, 4, 4])]));
         var result = RunPackage(package, "--threads", "1", "--iterations", "1", "--check-values", "--json", File_("r.json"));
         result.AssertOk();
@@ -153,7 +170,8 @@ public sealed class PythonEngineTests : IDisposable
     public void PaceRecorded_WaitsAndSaysSo(string engine)
     {
         string package = Package(CommandLine.Example("dlrm"));
-        string[] run = ["run", package, "--engine", engine, "--python", Python.Executable, "--threads", "1", "--iterations", "2", "--no-profile", "--pace", "recorded"];
+        string[] run = ["run", package, "--engine", engine, "--python", Python.Executable, "--threads", "1", "--iterations", "2",
+            "--no-profile", "--pace", "recorded"];
         CommandLine.Run(run).AssertFailed(2, "MYS413");
         var result = CommandLine.Run([.. run, "--reference-time", "2000", "--json", File_("r.json")]);
         result.AssertOk();
@@ -175,9 +193,11 @@ public sealed class PythonEngineTests : IDisposable
         {
             File.WriteAllText(Path.Combine(File_("m"), "torch.py"), module);
             Python.RunFile(Path.Combine(package, "run.py"), File_("m"), ["--json", File_("r.json")]).AssertFailed(2, "MYS409");
-            CommandLine.RunWith("PYTHONPATH", File_("m"), "run", package, "--engine", "python", "--python", Python.Executable, "--json", File_("r.json")).AssertFailed(2, "MYS409");
+            CommandLine.RunWith("PYTHONPATH", File_("m"), "run", package, "--engine", "python", "--python", Python.Executable, "--json",
+                File_("r.json")).AssertFailed(2, "MYS409");
         }
-        CommandLine.Run("run", package, "--engine", "python", "--python", File_("nopython"), "--json", File_("r.json")).AssertFailed(2, "MYS414");
+        CommandLine.Run("run", package, "--engine", "python", "--python", File_("nopython"), "--json", File_("r.json"))
+            .AssertFailed(2, "MYS414");
         Assert.False(File.Exists(File_("r.json")));
     }
 
@@ -186,7 +206,8 @@ public sealed class PythonEngineTests : IDisposable
     {
         string package = Package(CommandLine.Example("bilstm"));
         RunPackage(package, "--device", "cuda:7", "--json", File_("r.json")).AssertFailed(2, "MYS411");
-        CommandLine.Run("run", package, "--engine", "python", "--python", Python.Executable, "--device", "cuda:7", "--json", File_("r.json")).AssertFailed(2, "MYS411");
+        CommandLine.Run("run", package, "--engine", "python", "--python", Python.Executable, "--device", "cuda:7", "--json",
+            File_("r.json")).AssertFailed(2, "MYS411");
         CommandLine.Run("run", package, "--device", "cuda:7", "--json", File_("r.json")).AssertFailed(2, "MYS411");
         RunPackage(package, "--json", Path.Combine(File_("none"), "r.json")).AssertFailed(2, "MYS305");
         Assert.Equal(2, RunPackage(package, "--iterations", "0").ExitCode);
@@ -247,7 +268,8 @@ public sealed class PythonEngineTests : IDisposable
     [Fact]
     public void TooLittleMemory_IsSaidBeforeAnythingIsAllocated()
     {
-        string package = Package(TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [1 << 22, 1 << 22])], [Tensor(20, 21, [1 << 22, 1 << 22])]));
+        string package = Package(TraceText.WithRoots()
+            .Operator(3, Relu, [Tensor(10, 11, [1 << 22, 1 << 22])], [Tensor(20, 21, [1 << 22, 1 << 22])]));
         var result = RunPackage(package, "--json", File_("r.json"));
         result.AssertFailed(2, "MYS403");
         Assert.Contains("the replay needs 140,737.5 GB of memory", result.Error);
@@ -278,7 +300,8 @@ public sealed class PythonEngineTests : IDisposable
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "finds the worker in /proc");
         string package = Package(CommandLine.Example("dlrm"));
-        using var process = CommandLine.Start("run", package, "--engine", "python", "--python", Python.Executable, "--threads", "1", "--iterations", "1000000", "--json", File_("r.json"));
+        using var process = CommandLine.Start("run", package, "--engine", "python", "--python", Python.Executable, "--threads", "1",
+            "--iterations", "1000000", "--json", File_("r.json"));
         var error = process.StandardError.ReadToEndAsync();
         int worker = await CommandLine.WorkerOf(process);
         await Task.Delay(4000);
@@ -290,11 +313,15 @@ public sealed class PythonEngineTests : IDisposable
         Assert.False(Directory.Exists($"/proc/{worker}"));
     }
 
-    /// <summary>The original, captured on this machine's PyTorch, against its package, with its times: small numbers of turns, for what is tested is that all of it works.</summary>
+    /// <summary>
+    /// The original, captured on this machine's PyTorch, against its package, with its times: small numbers of turns, for what
+    /// is tested is that all of it works.
+    /// </summary>
     [Fact]
     public void Compare_TinyCapturedHere_RunsAllOfIt()
     {
-        var result = Python.RunFile(Path.Combine(Repository.Root, "tests", "Original", "compare.py"), "tiny", "--threads", "1", "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("o"),
+        var result = Python.RunFile(Path.Combine(Repository.Root, "tests", "Original", "compare.py"), "tiny", "--threads", "1",
+            "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("o"),
             "--mystique", CommandLine.Executable);
         result.AssertOk();
         var report = JsonDocument.Parse(result.Output).RootElement[0];
@@ -302,6 +329,7 @@ public sealed class PythonEngineTests : IDisposable
         Assert.Equal(report.GetProperty("operators").GetInt32(), report.GetProperty("replayed").GetInt32());
         Assert.True(report.GetProperty("operators").GetInt32() > 1000);
         Assert.Contains("operators found by their", result.Error);
-        Assert.Equal(["report.json", "tiny.et.json.gz", "tiny.kineto.json.gz"], Directory.EnumerateFileSystemEntries(File_("o")).Select(Path.GetFileName).Order());
+        Assert.Equal(["report.json", "tiny.et.json.gz", "tiny.kineto.json.gz"], Directory.EnumerateFileSystemEntries(File_("o"))
+            .Select(Path.GetFileName).Order());
     }
 }

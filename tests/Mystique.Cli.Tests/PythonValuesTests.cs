@@ -2,8 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mystique.Packaging;
-using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Planning.Contents;
 using Mystique.Traces;
 
 namespace Mystique.Cli.Tests;
@@ -27,16 +26,19 @@ public sealed class PythonValuesTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private static Initializer Of(InitializerKind kind, ScalarType type, double low, double high, double parameter = 0) => new(kind, type, low, high, parameter);
+    private static Initializer Of(InitializerKind kind, ScalarType type, double low, double high, double parameter = 0) =>
+        new(kind, type, low, high, parameter);
 
     private static IEnumerable<(Initializer Initializer, long Elements)> Cases()
     {
         // More elements than are drawn from one place on (65,536), and few.
         foreach (long n in (long[])[0, 1, 7, 70_001])
         {
-            foreach (var type in (ScalarType[])[ScalarType.Half, ScalarType.Float, ScalarType.Double, ScalarType.BFloat16, ScalarType.ComplexFloat, ScalarType.ComplexDouble])
+            foreach (var type in (ScalarType[])[ScalarType.Half, ScalarType.Float, ScalarType.Double, ScalarType.BFloat16,
+                ScalarType.ComplexFloat, ScalarType.ComplexDouble])
                 yield return (Of(InitializerKind.Uniform, type, 0.3, 1.7), n);
-            foreach (var type in (ScalarType[])[ScalarType.Byte, ScalarType.Char, ScalarType.Short, ScalarType.Int, ScalarType.Long, ScalarType.Bool])
+            foreach (var type in (ScalarType[])[ScalarType.Byte, ScalarType.Char, ScalarType.Short, ScalarType.Int, ScalarType.Long,
+                ScalarType.Bool])
                 yield return (Of(InitializerKind.Uniform, type, 0, 2), n);
             yield return (Of(InitializerKind.Uniform, ScalarType.Long, -3, 1_000_003), n);
             yield return (Of(InitializerKind.Constant, ScalarType.Float, 0.1, 0.1), n);
@@ -46,18 +48,18 @@ public sealed class PythonValuesTests : IDisposable
             yield return (Of(InitializerKind.Constant, ScalarType.Int, 0, 0), n);
             yield return (Of(InitializerKind.Ramp, ScalarType.Int, 0, 1_000), n);
             yield return (Of(InitializerKind.Ramp, ScalarType.Long, 0, 3_000_000_000), n);
-            yield return (Of(InitializerKind.Fence, ScalarType.Long, 0, 500), n);
+            yield return (Of(InitializerKind.Offsets, ScalarType.Long, 0, 500), n);
             yield return (Of(InitializerKind.Mask, ScalarType.Bool, 0, n / 3), n);
             yield return (Of(InitializerKind.Mask, ScalarType.Float, 0, n / 2), n);
-            yield return (Of(InitializerKind.Distinct, ScalarType.Long, 0, 900), n);
-            yield return (Of(InitializerKind.Parts, ScalarType.Long, 0, 100_000), n);
+            yield return (Of(InitializerKind.CoversRange, ScalarType.Long, 0, 900), n);
+            yield return (Of(InitializerKind.Partition, ScalarType.Long, 0, 100_000), n);
             yield return (Of(InitializerKind.Lengths, ScalarType.Long, 0, 20, 1_000), n);
             yield return (Of(InitializerKind.Permutation, ScalarType.Long, 0, 0, 11), n);
             yield return (Of(InitializerKind.Permutation, ScalarType.Int, 0, 0, Math.Max(1, n)), n);
             yield return (Of(InitializerKind.Zipf, ScalarType.Long, 0, 50_000, 1.1), n);
             yield return (Of(InitializerKind.Zipf, ScalarType.Int, 3, 1_000, 1), n);
-            yield return (Of(InitializerKind.Dominant, ScalarType.Float, 0.1, 0.4, 7), n);
-            yield return (Of(InitializerKind.Dominant, ScalarType.Double, 0.1, 0.4, 7), n);
+            yield return (Of(InitializerKind.DiagonallyDominant, ScalarType.Float, 0.1, 0.4, 7), n);
+            yield return (Of(InitializerKind.DiagonallyDominant, ScalarType.Double, 0.1, 0.4, 7), n);
         }
         yield return (Of(InitializerKind.Uniform, ScalarType.Long, 0, 1e15), 100);
         yield return (Of(InitializerKind.Recorded, ScalarType.Int, 0, 0) with { Data = [1, 0, 0, 0, 2, 3, 0, 0] }, 2);
@@ -82,7 +84,16 @@ public sealed class PythonValuesTests : IDisposable
                 bytes = bytes.Length,
                 storage = i,
                 seed = 7,
-                init = new { kind = rule.Kind.ToString().ToLowerInvariant(), dtype = rule.Type.TorchName(), low = rule.Low, high = rule.High, parameter = rule.Parameter, data = Convert.ToBase64String([.. rule.Data]) },
+                init = new
+                {
+                    kind = rule.Kind.ToString().ToLowerInvariant(),
+                    dtype = rule.Type.TorchName(),
+                    low = rule.Low,
+                    high =
+                    rule.High,
+                    parameter = rule.Parameter,
+                    data = Convert.ToBase64String([.. rule.Data])
+                },
             });
         }
         string script = Path.Combine(_folder, "run.py");

@@ -36,25 +36,34 @@ public sealed class TritonTests : IDisposable
     /// <summary>out = empty; kernel(in, out, 4, stream); relu(out).</summary>
     private string WriteTrace(string kernelFile = KernelFile)
     {
-        string attributes = $",{{\"name\": \"kernel_backend\", \"type\": \"string\", \"value\": \"triton\"}},{{\"name\": \"kernel_file\", \"type\": \"string\", \"value\": \"{kernelFile}\"}}";
+        string attributes = $",{{\"name\": \"kernel_backend\", \"type\": \"string\", \"value\": \"triton\"}},{{\"name\": "
+            + $"\"kernel_file\", \"type\": \"string\", \"value\": \"{kernelFile}\"}}";
         File.WriteAllText(File_("t.json"), TraceText.WithRoots()
-            .Operator(3, "aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+            .Operator(3, "aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
+                + "bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
                 [Ints(4), None, None, None, None, None], [Tensor(20, 21, [4])])
-            .Node(4, 2, "triton_poi_fused_add_0", inputs: [Tensor(10, 11, [4]), Tensor(20, 21, [4]), 4, 140382148398488], extraAttributes: attributes)
+            .Node(4, 2, "triton_poi_fused_add_0", inputs: [Tensor(10, 11, [4]), Tensor(20, 21, [4]), 4, 140382148398488],
+                extraAttributes: attributes)
             .Operator(5, "aten::relu(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString());
         Directory.CreateDirectory(File_("t_resources"));
-        File.WriteAllText(File_("t_resources", KernelFile), $"import ctypes\na, b, n = arguments\nctypes.memmove(b.data_ptr(), a.data_ptr(), 16)\nopen(r'{File_("ran")}', 'a').write(f'{{n}} {{stream}} {{a.numel() == 4 and ctypes.string_at(b.data_ptr(), 16) != bytes(16)}}\\n')\n");
+        File.WriteAllText(File_("t_resources", KernelFile),
+            $"import ctypes\na, b, n = arguments\nctypes.memmove(b.data_ptr(), a.data_ptr(), 16)\nopen(r'{File_("ran")}', "
+            + $"'a').write(f'{{n}} {{stream}} {{a.numel() == 4 and ctypes.string_at(b.data_ptr(), 16) != bytes(16)}}\\n')\n");
         string modules = File_("m", "torch_stub");
         Directory.CreateDirectory(modules);
         // A package beside the real torch: found because run.py asks for torch._inductor, which 1.13 has not.
-        File.WriteAllText(File_("m", "sitecustomize.py"), $"import sys, types\np = types.ModuleType('torch._inductor'); p.__path__ = []\nm = types.ModuleType('torch._inductor.async_compile')\nexec({JsonSerializer.Serialize(Compiler)}, m.__dict__)\nsys.modules['torch._inductor'], sys.modules['torch._inductor.async_compile'] = p, m\n");
+        File.WriteAllText(File_("m", "sitecustomize.py"),
+            $"import sys, types\np = types.ModuleType('torch._inductor'); p.__path__ = []\nm = "
+            + $"types.ModuleType('torch._inductor.async_compile')\nexec({JsonSerializer.Serialize(Compiler)}, "
+            + $"m.__dict__)\nsys.modules['torch._inductor'], sys.modules['torch._inductor.async_compile'] = p, m\n");
         return File_("t.json");
     }
 
     private JsonElement Coverage() => JsonDocument.Parse(File.ReadAllText(File_("r.json"))).RootElement.GetProperty("coverage");
 
     private CommandLine.Result RunPackage(params string[] options) =>
-        Python.RunFile(File_("p", "run.py"), File_("m"), ["--iterations", "1", "--warmup", "0", "--threads", "1", "--json", File_("r.json"), .. options]);
+        Python.RunFile(File_("p", "run.py"), File_("m"), ["--iterations", "1", "--warmup", "0", "--threads", "1", "--json",
+            File_("r.json"), .. options]);
 
     [Fact]
     public void Kernel_Allowed_RunsWithTheRecordedArguments()
@@ -70,7 +79,8 @@ public sealed class TritonTests : IDisposable
             Assert.Equal(3, Coverage().GetProperty("replayed_operators").GetInt32());
             Assert.True(result.Output.Contains("exact: 2 operators", StringComparison.Ordinal), result.Output);
         }
-        CommandLine.RunWith("PYTHONPATH", File_("m"), "run", File_("p"), "--engine", "python", "--python", Python.Executable, "--allow-trace-code", "--iterations", "1", "--no-profile", "--json", File_("r.json")).AssertOk();
+        CommandLine.RunWith("PYTHONPATH", File_("m"), "run", File_("p"), "--engine", "python", "--python", Python.Executable,
+            "--allow-trace-code", "--iterations", "1", "--no-profile", "--json", File_("r.json")).AssertOk();
         Assert.Equal(3, Coverage().GetProperty("replayed_operators").GetInt32());
         Assert.True(File.Exists(File_("ran")));
     }
@@ -87,7 +97,8 @@ public sealed class TritonTests : IDisposable
         }
         foreach (string engine in (string[])["torchsharp", "python"])
         {
-            CommandLine.RunWith("PYTHONPATH", File_("m"), "run", File_("p"), "--engine", engine, "--python", Python.Executable, "--iterations", "1", "--no-profile", "--json", File_("r.json")).AssertOk();
+            CommandLine.RunWith("PYTHONPATH", File_("m"), "run", File_("p"), "--engine", engine, "--python", Python.Executable,
+                "--iterations", "1", "--no-profile", "--json", File_("r.json")).AssertOk();
             Assert.Equal(1, Coverage().GetProperty("stand_ins").GetInt32());
         }
         CommandLine.Run("generate", File_("t.json"), "-o", File_("p")).AssertOk();

@@ -7,5 +7,6 @@ namespace Mystique.Tests;
 internal static class PlanOf
 {
     /// <summary>The plan of a trace written by hand.</summary>
-    public static ReplayPlan Trace(TraceText text, PlanningOptions? options = null) => ReplayPlanner.Plan(SliceSelector.Select(text.Read()), options);
+    public static ReplayPlan Trace(TraceText text, PlanningOptions? options = null) =>
+        ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(text.Read())), options);
 }

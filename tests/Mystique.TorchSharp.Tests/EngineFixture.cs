@@ -1,19 +1,20 @@
-using Mystique.Fidelity;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
+using Mystique.Verification;
 
 namespace Mystique.TorchSharp.Tests;
 
 internal static class EngineFixture
 {
-    public static BenchmarkPackage Package(TraceText text) => BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(text.Read())));
+    public static Benchmark Package(TraceText text) =>
+        Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(text.Read()))));
 
-    public static BenchmarkPackage Package(string tracePath) => BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(tracePath))));
+    public static Benchmark Package(string tracePath) =>
+        Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(TraceReader.Read(tracePath)))));
 
-    public static TorchSharpEngine Start(BenchmarkPackage package)
+    public static TorchSharpEngine Start(Benchmark package)
     {
         var engine = new TorchSharpEngine(package, threads: 2, seed: 1);
         engine.Start((_, _) => { });
@@ -21,7 +22,7 @@ internal static class EngineFixture
     }
 
     /// <summary>Runs an iteration to warm up and one under the observer.</summary>
-    public static VerificationResult Verify(BenchmarkPackage package)
+    public static VerificationResult Verify(Benchmark package)
     {
         using var engine = Start(package);
         engine.Restore(all: true);

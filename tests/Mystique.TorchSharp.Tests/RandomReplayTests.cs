@@ -1,8 +1,7 @@
 using CsCheck;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 using static TorchSharp.torch;
 
 namespace Mystique.TorchSharp.Tests;
@@ -50,7 +49,8 @@ public sealed class RandomReplayTests : IDisposable
         TorchSharpRuntime.Load();
         int number = 0;
         // One at a time: there is one observer in a process.
-        Gen.Select(Gen.Int[2, 6], Gen.Int[2, 6], Gen.Select(Gen.Int[0, Operators.Length - 1], Gen.Int[0, 3], Gen.Int[0, 20]).Array[1, 12]).Sample(job =>
+        Gen.Select(Gen.Int[2, 6], Gen.Int[2, 6], Gen.Select(Gen.Int[0, Operators.Length - 1], Gen.Int[0, 3], Gen.Int[0, 20]).Array[1, 12])
+            .Sample(job =>
         {
             string path = Path.Combine(_folder, $"{number++}.et.json");
             using var scope = NewDisposeScope();
@@ -69,9 +69,9 @@ public sealed class RandomReplayTests : IDisposable
                 }
             });
             var trace = TraceReader.Read(path);
-            var plan = ReplayPlanner.Plan(SliceSelector.Select(trace));
+            var plan = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace)));
             Assert.Empty(plan.Replaced);
-            var package = BenchmarkPackage.Create(plan);
+            var package = Benchmark.Of(plan);
             using var engine = EngineFixture.Start(package);
             for (int i = 0; i < 2; i++)
             {

@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
-using Mystique.Fidelity;
-using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Tests.Shared;
+using Mystique.Verification;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.TorchSharp.Tests;
@@ -37,38 +37,49 @@ public class TorchSharpEngineTests
         }
 
         Call(100_000);
-        long before = Metrics.MemoryProbe.AnonymousBytes();
+        long before = Measurement.MemoryProbe.AnonymousBytes();
         Call(1_000_000);
-        Assert.InRange(Metrics.MemoryProbe.AnonymousBytes() - before, long.MinValue, 10_000_000);
+        Assert.InRange(Measurement.MemoryProbe.AnonymousBytes() - before, long.MinValue, 10_000_000);
     }
 
     [Fact]
     public void Replay_ResultsNobodyUses_AreNotRemoved() => AssertExact(TraceText.WithRoots()
         .Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])
         .Operator(4, Add, [T(10, 4), T(12, 4), 1], [T(30, 4)]) // The same again: not merged.
-        .Operator(5, "aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", [T(40, 4, 4), 0, false], [T(42, 4), Tensor(44, 45, [4], "long int")])
-        .Operator(6, "aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]", [T(10, 4), 2, 0], [List(Tensor(50, 11, [2]), Tensor(52, 11, [2], offset: 2))]));
+        .Operator(5, "aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
+            [T(40, 4, 4), 0, false], [T(42, 4), Tensor(44, 45, [4], "long int")])
+        .Operator(6, "aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]", [T(10, 4), 2, 0],
+            [List(Tensor(50, 11, [2]), Tensor(52, 11, [2], offset: 2))]));
 
     [Fact]
     public void Replay_InPlaceWritesNobodyReads_AreNotRemoved() => AssertExact(TraceText.WithRoots()
-        .Operator(3, "aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)", [T(10, 4), T(12, 4), 1], [T(10, 4)])
-        .Operator(4, "aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+        .Operator(3, "aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)", [T(10, 4), T(12, 4), 1],
+            [T(10, 4)])
+        .Operator(4, "aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
+            + "bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
             [Ints(4), 6, 0, new("\"cuda:0\"", "[]", "Device", "[]"), true, None], [T(20, 4)])
         .Operator(5, "aten::zero_(Tensor(a!) self) -> Tensor(a!)", [T(20, 4)], [T(20, 4)])
         .Operator(6, "aten::_foreach_add_.Scalar(Tensor(a!)[] self, Scalar scalar) -> ()", [List(T(10, 4), T(12, 4)), 1], [])
-        .Operator(7, "aten::_foreach_mul_.List(Tensor(a!)[] self, Tensor[] other) -> ()", [List(T(10, 4), T(12, 4)), List(T(12, 4), T(14, 4))], [])
-        .Operator(8, "aten::add.out(Tensor self, Tensor other, *, Scalar alpha=1, Tensor(a!) out) -> Tensor(a!)", [T(10, 4), T(12, 4), 2, T(60, 4)], [T(60, 4)]));
+        .Operator(7, "aten::_foreach_mul_.List(Tensor(a!)[] self, Tensor[] other) -> ()",
+            [List(T(10, 4), T(12, 4)), List(T(12, 4), T(14, 4))], [])
+        .Operator(8, "aten::add.out(Tensor self, Tensor other, *, Scalar alpha=1, Tensor(a!) out) -> Tensor(a!)",
+            [T(10, 4), T(12, 4), 2, T(60, 4)], [T(60, 4)]));
 
     [Fact]
     public void Replay_ScalarsAndLists_Run() => AssertExact(TraceText.WithRoots()
         .Operator(3, "aten::item(Tensor self) -> Scalar", [Tensor(10, 11, [])], [1.0])
         .Operator(4, "aten::equal(Tensor self, Tensor other) -> bool", [T(20, 4), T(22, 4)], [false])
-        .Operator(5, "aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]", [T(20, 4), 2, 0], [List(Tensor(30, 21, [2]), Tensor(32, 21, [2], offset: 2))])
-        .Operator(6, "aten::cat(Tensor[] tensors, int dim=0) -> Tensor", [List(Tensor(30, 21, [2]), Tensor(32, 21, [2], offset: 2)), 0], [T(40, 4)])
-        .Operator(7, "aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", [T(50, 4, 4), List(None, Tensor(52, 53, [2], "long int"))], [T(54, 4, 2)])
+        .Operator(5, "aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]", [T(20, 4), 2, 0],
+            [List(Tensor(30, 21, [2]), Tensor(32, 21, [2], offset: 2))])
+        .Operator(6, "aten::cat(Tensor[] tensors, int dim=0) -> Tensor", [List(Tensor(30, 21, [2]), Tensor(32, 21, [2], offset: 2)), 0],
+            [T(40, 4)])
+        .Operator(7, "aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor",
+            [T(50, 4, 4), List(None, Tensor(52, 53, [2], "long int"))], [T(54, 4, 2)])
         .Operator(8, "aten::div.Scalar(Tensor self, Scalar other) -> Tensor", [T(20, 4), 3], [T(56, 4)])
-        .Operator(9, "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", [T(20, 4), new("\"-inf\"", "[]", "Double", "[]"), 3.0], [T(58, 4)])
-        .Operator(10, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor", [T(20, 4), new("\"tanh\"", "[]", "String", "[]")], [T(60, 4)]));
+        .Operator(9, "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor",
+            [T(20, 4), new("\"-inf\"", "[]", "Double", "[]"), 3.0], [T(58, 4)])
+        .Operator(10, "aten::gelu(Tensor self, *, str approximate='none') -> Tensor", [T(20, 4), new("\"tanh\"", "[]", "String", "[]")],
+            [T(60, 4)]));
 
     [Fact]
     public void Replay_StridesAndSharedStorages_AreHonoured() => AssertExact(TraceText.WithRoots()
@@ -78,20 +89,31 @@ public class TorchSharpEngineTests
 
     [Fact]
     public void Replay_UndefinedTensors_PassInAndOut() => AssertExact(TraceText.WithRoots()
-        .Operator(3, "aten::convolution_backward(Tensor grad_output, Tensor input, Tensor weight, SymInt[]? bias_sizes, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
-            [T(10, 1, 1, 3, 3), T(12, 1, 1, 3, 3), T(14, 1, 1, 1, 1), None, Ints(1, 1), Ints(0, 0), Ints(1, 1), false, Ints(0, 0), 1, List(false, true, false)],
+        .Operator(3, "aten::convolution_backward(Tensor grad_output, Tensor input, Tensor weight, SymInt[]? bias_sizes, SymInt[] stride, "
+            + "SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> "
+            + "(Tensor, Tensor, Tensor)",
+            [T(10, 1, 1, 3, 3), T(12, 1, 1, 3, 3), T(14, 1, 1, 1, 1), None, Ints(1, 1), Ints(0, 0), Ints(1, 1), false, Ints(0, 0), 1,
+                List(false, true, false)],
             [Undefined, T(20, 1, 1, 1, 1), Undefined])
-        .Operator(4, "aten::conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1, SymInt groups=1) -> Tensor",
+        .Operator(4, "aten::conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] "
+            + "dilation=1, SymInt groups=1) -> Tensor",
             [T(12, 1, 1, 3, 3), T(14, 1, 1, 1, 1), Undefined, Ints(1, 1), Ints(0, 0), Ints(1, 1), 1], [T(30, 1, 1, 3, 3)]));
 
-    /// <summary>What an iteration makes is gone when it ends, and there is never more of it than the plan says, but for what operators need within them.</summary>
+    /// <summary>
+    /// What an iteration makes is gone when it ends, and there is never more of it than the plan says, but for what operators
+    /// need within them.
+    /// </summary>
     [Theory]
     [InlineData("bilstm")]
     [InlineData("dlrm")]
     [InlineData("gpt")]
-    public void RecordProfile_Example_NeedsThePlansMemory(string example) => AssertPlannedMemory(EngineFixture.Package(Path.Combine(Repository.ExampleTraces, $"{example}.et.json.gz")), 1.2);
+    public void RecordProfile_Example_NeedsThePlansMemory(string example) =>
+        AssertPlannedMemory(EngineFixture.Package(Path.Combine(Repository.ExampleTraces, $"{example}.et.json.gz")), 1.2);
 
-    /// <summary>A tensor that a later function makes anew, as a view of itself, and that nobody reads then: its first value went into the list, and has to leave it.</summary>
+    /// <summary>
+    /// A tensor that a later function makes anew, as a view of itself, and that nobody reads then: its first value went into
+    /// the list, and has to leave it.
+    /// </summary>
     [Fact]
     public void RecordProfile_TensorMadeAnew_IsFreedInTime()
     {
@@ -107,7 +129,7 @@ public class TorchSharpEngineTests
         AssertPlannedMemory(EngineFixture.Package(text), 1.001);
     }
 
-    private static void AssertPlannedMemory(BenchmarkPackage package, double factor)
+    private static void AssertPlannedMemory(Benchmark package, double factor)
     {
         string folder = Directory.CreateTempSubdirectory().FullName;
         try
@@ -116,8 +138,9 @@ public class TorchSharpEngineTests
             engine.RunIteration();
             engine.Restore(all: true);
             engine.RecordProfile(Path.Combine(folder, "k.json"), Path.Combine(folder, "et.json"));
-            var watched = WatchedIteration.Of(package.Plan, isOnHost: true, Path.Combine(folder, "et.json"), Path.Combine(folder, "k.json"))!;
-            Assert.Equal(package.Plan.Operators.Select(o => o.NodeId).Order(), watched.Operators.Select(o => o.NodeId).Order());
+            var watched = InstrumentedIteration.Of(package.Plan, isOnHost: true, Path.Combine(folder, "et.json"),
+                Path.Combine(folder, "k.json"))!;
+            Assert.Equal(package.Plan.Operators.Select(o => (OperatorId?)o.Id).Order(), watched.Operators.Select(o => o.Id).Order());
             var planned = PlanMemory.Of(package.Plan);
             var memory = watched.HostMemory!;
             Assert.Equal(planned.ExternalBytes, memory.Points[^1].Bytes);
@@ -134,8 +157,10 @@ public class TorchSharpEngineTests
     {
         // An iteration that adds 1 to an index would leave the table of 4 within 4 iterations if nothing restored it.
         var package = EngineFixture.Package(TraceText.WithRoots()
-            .Operator(3, "aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)", [Tensor(10, 11, [1], "long int"), 1, 1], [Tensor(10, 11, [1], "long int")])
-            .Operator(4, "aten::index_select(Tensor self, int dim, Tensor index) -> Tensor", [T(20, 4), 0, Tensor(10, 11, [1], "long int")], [T(30, 1)]));
+            .Operator(3, "aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)",
+                [Tensor(10, 11, [1], "long int"), 1, 1], [Tensor(10, 11, [1], "long int")])
+            .Operator(4, "aten::index_select(Tensor self, int dim, Tensor index) -> Tensor",
+                [T(20, 4), 0, Tensor(10, 11, [1], "long int")], [T(30, 1)]));
         using var engine = EngineFixture.Start(package);
         for (int i = 0; i < 20; i++)
         {
@@ -153,7 +178,8 @@ public class TorchSharpEngineTests
     [Fact]
     public void SchemasOf_KnownOperators_AreAsPyTorchPrintsThem()
     {
-        using var engine = new TorchSharpEngine(EngineFixture.Package(TraceText.WithRoots().Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])), 1, 1);
+        using var engine = new TorchSharpEngine(EngineFixture.Package(TraceText.WithRoots()
+            .Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])), 1, 1);
         var schemas = engine.SchemasOf(["aten::add.Tensor", "fbgemm::no_such_thing", "aten::add.NoSuchOverload", "aten::relu_"]);
         Assert.Equal(["aten::add.Tensor", "aten::relu_"], schemas.Keys.Order());
         Assert.Equal(Add, schemas["aten::add.Tensor"]);
@@ -173,7 +199,7 @@ public class TorchSharpEngineTests
         Assert.Equal([0, 1], seen);
         Assert.Equal(0, failure.Operator);
         Assert.Equal("it failed: mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)", failure.Reason);
-        var rest = BenchmarkPackage.Create(package.Plan.Without(0, failure.Reason));
+        var rest = Benchmark.Of(package.Plan.Without(0, failure.Reason));
         Assert.True(EngineFixture.Verify(rest).IsExact);
     }
 

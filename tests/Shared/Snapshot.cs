@@ -28,6 +28,7 @@ internal static class Snapshot
         }
         File.WriteAllText(received, actual);
         Assert.Fail($"differs from {verified}; compare it with {received}, and run the test with MYSTIQUE_ACCEPT=1 if it is right\n"
-            + string.Join('\n', expected.Split('\n').Zip(actual.Split('\n')).Where(l => l.First != l.Second).Take(5).Select(l => $"- {l.First}\n+ {l.Second}")));
+            + string.Join('\n', expected.Split('\n').Zip(actual.Split('\n')).Where(l => l.First != l.Second).Take(5)
+                .Select(l => $"- {l.First}\n+ {l.Second}")));
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests.Shared;
 
@@ -30,15 +31,22 @@ internal sealed class TraceText(string schema = "1.1.1-chakra.0.0.4")
         outputs ??= [];
         string tail = IsOld
             ? $$"""
-                "rf_id": {{id}}, "parent": {{parent}}, "fw_parent": 0, "seq_id": -1, "scope": {{scope}}, "tid": {{thread}}, "fw_tid": 0, "op_schema": "{{operatorSchema}}",
-                      "inputs": {{List(inputs, v => v.Text)}}, "input_shapes": {{List(inputs, v => v.Shape)}}, "input_types": {{List(inputs, v => $"\"{v.Type}\"")}},
-                      "outputs": {{List(outputs, v => v.Text)}}, "output_shapes": {{List(outputs, v => v.Shape)}}, "output_types": {{List(outputs, v => $"\"{v.Type}\"")}}
+                "rf_id": {{id}}, "parent": {{parent}}, "fw_parent": 0, "seq_id": -1, "scope": {{scope}}, "tid": {{thread}},
+                      "fw_tid": 0, "op_schema": "{{operatorSchema}}",
+                      "inputs": {{List(inputs, v => v.Text)}}, "input_shapes": {{List(inputs, v => v.Shape)}},
+                      "input_types": {{List(inputs, v => $"\"{v.Type}\"")}},
+                      "outputs": {{List(outputs, v => v.Text)}}, "output_shapes": {{List(outputs, v => v.Shape)}},
+                      "output_types": {{List(outputs, v => $"\"{v.Type}\"")}}
                 """
             : $$"""
                 "ctrl_deps": {{parent}},
                       "inputs": {{Arguments(inputs)}},
                       "outputs": {{Arguments(outputs)}},
-                      "attrs": [{"name": "rf_id", "type": "uint64", "value": {{id}}},{"name": "fw_parent", "type": "uint64", "value": 0},{"name": "seq_id", "type": "int64", "value": -1},{"name": "scope", "type": "uint64", "value": {{scope}}},{"name": "tid", "type": "uint64", "value": {{thread}}},{"name": "fw_tid", "type": "uint64", "value": 0},{"name": "op_schema", "type": "string", "value": "{{operatorSchema}}"},{"name": "kernel_backend", "type": "string", "value": ""},{"name": "kernel_file", "type": "string", "value": ""}{{extraAttributes}}]
+                      "attrs": [{"name": "rf_id", "type": "uint64", "value": {{id}}},{"name": "fw_parent", "type": "uint64", "value": 0},
+                        {"name": "seq_id", "type": "int64", "value": -1},{"name": "scope", "type": "uint64", "value": {{scope}}},
+                        {"name": "tid", "type": "uint64", "value": {{thread}}},{"name": "fw_tid", "type": "uint64", "value": 0},
+                        {"name": "op_schema", "type": "string", "value": "{{operatorSchema}}"},{"name": "kernel_backend", "type": "string", "value": ""},
+                        {"name": "kernel_file", "type": "string", "value": ""}{{extraAttributes}}]
                 """;
         string head = IsOld ? $"\"name\": \"{name}\", \"id\": {id}, " : $"\"id\": {id}, \"name\": \"{name}\", ";
         _nodes.Add($"    {{\n      {head}{tail}\n    }}");
@@ -53,7 +61,8 @@ internal sealed class TraceText(string schema = "1.1.1-chakra.0.0.4")
 
     /// <summary>The text with something else between nodes.</summary>
     public string ToString(string separator) => new StringBuilder()
-        .Append(CultureInfo.InvariantCulture, $"{{\n  \"schema\": \"{schema}\", \"pid\": 7, \"time\": \"2026-01-01 00:00:00\", \"start_ts\": 1,\n  \"nodes\": [\n")
+        .Append(CultureInfo.InvariantCulture,
+            $"{{\n  \"schema\": \"{schema}\", \"pid\": 7, \"time\": \"2026-01-01 00:00:00\", \"start_ts\": 1,\n  \"nodes\": [\n")
         .AppendJoin(separator, _nodes).Append("\n  ],\n  \"finish_ts\": 2\n}\n").ToString();
 
     /// <summary>Reads the text.</summary>
@@ -63,7 +72,9 @@ internal sealed class TraceText(string schema = "1.1.1-chakra.0.0.4")
     public static ExecutionTrace Read(string text, TraceReadOptions? options = null) =>
         TraceReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "test.json", options);
 
-    private string Arguments(Value[] values) => $$"""{"values": {{List(values, v => v.Text)}}, "shapes": {{List(values, v => v.Shape)}}, "types": {{List(values, v => $"\"{v.Type}\"")}}"""
+    private string Arguments(Value[] values) =>
+        $$"""{"values": {{List(values, v => v.Text)}}, "shapes": {{List(values, v => v.Shape)}}, """
+        + $"\"types\": {List(values, v => $"\"{v.Type}\"")}"
         + (HasStrides ? $$""", "strides": {{List(values, v => v.Strides)}}}""" : "}");
 
     private static string List(Value[] values, Func<Value, string> text) => $"[{string.Join(",", values.Select(text))}]";
@@ -73,7 +84,8 @@ internal sealed class TraceText(string schema = "1.1.1-chakra.0.0.4")
     {
         public static implicit operator Value(long value) => new(value.ToString(CultureInfo.InvariantCulture), "[]", "Int", "[]");
 
-        public static implicit operator Value(double value) => new(value.ToString("F6", CultureInfo.InvariantCulture), "[]", "Double", "[]");
+        public static implicit operator Value(double value) =>
+            new(value.ToString("F6", CultureInfo.InvariantCulture), "[]", "Double", "[]");
 
         public static implicit operator Value(bool value) => new(value ? "true" : "false", "[]", "Bool", "[]");
 
@@ -81,19 +93,23 @@ internal sealed class TraceText(string schema = "1.1.1-chakra.0.0.4")
 
         public static Value Undefined { get; } = new("[99,0,0,0,0,\"\"]", "[]", "Tensor(nullptr (uninitialized))", "[]");
 
-        public static Value Ints(params long[] items) => new($"[{string.Join(",", items)}]", $"[{string.Join(",", items.Select(_ => "[]"))}]",
+        public static Value Ints(params long[] items) =>
+            new($"[{string.Join(",", items)}]", $"[{string.Join(",", items.Select(_ => "[]"))}]",
             $"GenericList[{string.Join(",", items.Select(_ => "Int"))}]", $"[{string.Join(",", items.Select(_ => "[]"))}]");
 
-        public static Value List(params Value[] items) => new($"[{string.Join(",", items.Select(i => i.Text))}]", $"[{string.Join(",", items.Select(i => i.Shape))}]",
+        public static Value List(params Value[] items) =>
+            new($"[{string.Join(",", items.Select(i => i.Text))}]", $"[{string.Join(",", items.Select(i => i.Shape))}]",
             $"GenericList[{string.Join(",", items.Select(i => i.Type))}]", $"[{string.Join(",", items.Select(i => i.Strides))}]");
 
         /// <summary>A contiguous tensor, or one with the strides given.</summary>
-        public static Value Tensor(long id, long storage, long[] shape, string type = "float", long offset = 0, long[]? strides = null, string device = "cpu")
+        public static Value Tensor(long id, long storage, long[] shape, string type = "float", long offset = 0, long[]? strides =
+            null, string device = "cpu")
         {
             strides ??= [.. shape.Select((_, i) => shape.Skip(i + 1).Aggregate(1L, (a, b) => a * b))];
             long elements = shape.Aggregate(1L, (a, b) => a * b);
             int itemSize = ScalarTypes.FromTraceName(type).SizeBytes();
-            return new($"[{id},{storage},{offset},{elements},{itemSize},\"{device}\"]", $"[{string.Join(",", shape)}]", $"Tensor({type})", $"[{string.Join(",", strides)}]");
+            return new($"[{id},{storage},{offset},{elements},{itemSize},\"{device}\"]", $"[{string.Join(",", shape)}]",
+                $"Tensor({type})", $"[{string.Join(",", strides)}]");
         }
     }
 }

@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Text;
-using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Fidelity;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 using Mystique.Reporting;
+using Mystique.Suites;
 
 namespace Mystique.Cli.Commands;
 
@@ -15,16 +15,45 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        var list = new Argument<string>("LIST") { Description = $"A list of workloads, or a folder with {BenchList.FileName}: a line each, NAME: COMMAND, or example NAME; change NAME OTHER for what changes between two of them" };
-        var only = new Option<string[]>("--only") { Description = "Only the workload NAME; may come more than once", HelpName = "NAME", DefaultValueFactory = _ => [] };
-        var rounds = SharedOptions.Count("--rounds", 30, 1, "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
+        var list = new Argument<string>("LIST")
+        {
+            Description =
+            $"A list of workloads, or a folder with {BenchList.FileName}: a line each, NAME: COMMAND, or example NAME; change NAME OTHER "
+            + $"for what changes between two of them"
+        };
+        var only = new Option<string[]>("--only")
+        {
+            Description = "Only the workload NAME; may come more than once",
+            HelpName =
+            "NAME",
+            DefaultValueFactory = _ => []
+        };
+        var rounds = SharedOptions.Count("--rounds", 30, 1,
+            "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
         var replay = SharedOptions.Replay.Create(inTurn: true);
         var skip = SharedOptions.Count("--skip", 5, 0, "Iterations of a job to wait for");
         var reference = SharedOptions.Count("--reference", 10, 1, "Iterations of a job to measure untouched, when it is captured");
-        var device = new Option<string>("--device") { Description = "What replays of jobs run on: cpu, cuda:1, …; jobs themselves run on what their commands say", HelpName = "D", DefaultValueFactory = _ => "" };
+        var device = new Option<string>("--device")
+        {
+            Description =
+            "What replays of jobs run on: cpu, cuda:1, …; jobs themselves run on what their commands say",
+            HelpName =
+            "D",
+            DefaultValueFactory = _ => ""
+        };
         var python = SharedOptions.Engine().Python;
-        var output = new Option<string?>("--output", "-o") { Description = "Keep captures and packages in DIR, and a page for each workload", HelpName = "DIR" };
-        var markdown = new Option<string?>("--markdown") { Description = "Write the table into FILE (docs/fidelity.md is one); - is standard output", HelpName = "FILE" };
+        var output = new Option<string?>("--output", "-o")
+        {
+            Description =
+            "Keep captures and packages in DIR, and a page for each workload",
+            HelpName = "DIR"
+        };
+        var markdown = new Option<string?>("--markdown")
+        {
+            Description =
+            "Write the table into FILE (docs/fidelity.md is one); - is standard output",
+            HelpName = "FILE"
+        };
         var command = new Command("bench",
             """
             Captures each workload of a list, generates its benchmark, measures original and replay in turn, and compares them:
@@ -33,7 +62,8 @@ internal static class BenchCommand
             Example:
               mystique bench examples --markdown fidelity.md
             """)
-        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, skip, reference, python, device, output, markdown };
+        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, skip, reference, python, device, output,
+            markdown };
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(markdown));
@@ -47,7 +77,13 @@ internal static class BenchCommand
             using var parents = kept is null ? null : Unfinished.FoldersAbove(PageIn(kept, "page"));
             using var work = kept is null ? Unfinished.TemporaryFolder() : null;
             string folder = work?.Path ?? kept!;
-            var runner = new BenchRunner(folder, new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) }, replay.Read(result) with { Device = result.GetValue(device)! }, result.GetValue(rounds), result.GetValue(python)!);
+            var runner = new BenchRunner(folder, new CaptureOptions
+            {
+                Skip = result.GetValue(skip),
+                Reference =
+                result.GetValue(reference)
+            }, replay.Read(result) with { Device = result.GetValue(device)! }, result.GetValue(rounds),
+                result.GetValue(python)!);
             var reports = new List<(string, BenchOutcome)>();
             var failures = new List<(string, string)>();
             foreach (var workload in workloads)
@@ -67,15 +103,18 @@ internal static class BenchCommand
             }
             if (result.GetValue(markdown) is { } file)
             {
-                string again = $"mystique bench {source} --rounds {result.GetValue(rounds)}{(result.GetValue(replay.Iterations) is > 0 and var n ? $" --iterations {n}" : "")}";
-                string text = BenchReport.ToMarkdown(reports, benchList.Changes, failures, HostInfo.Current, result.GetValue(rounds), again);
+                string again = $"mystique bench {source} --rounds "
+                    + $"{result.GetValue(rounds)}{(result.GetValue(replay.Iterations) is > 0 and var n ? $" --iterations {n}" : "")}";
+                string text = BenchReport.ToMarkdown(reports, benchList.Changes, failures, HostInfo.Current, result.GetValue(rounds),
+                    again);
                 Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
             }
             if (result.GetValue(markdown) != Terminal.StandardOutput)
             {
                 // The interval and the verification are for the file: a terminal is narrow.
                 int[] shown = [.. BenchReport.Head.Index().Where(h => h.Item is not ("95 %" or "verification")).Select(h => h.Index)];
-                var table = Terminal.Table($"{reports.Count} workloads, {result.GetValue(rounds)} turns each", [.. shown.Select(i => BenchReport.Head[i])]);
+                var table = Terminal.Table($"{reports.Count} workloads, {result.GetValue(rounds)} turns each",
+                    [.. shown.Select(i => BenchReport.Head[i])]);
                 foreach (var row in reports.Select(r => BenchReport.Row(r.Item1, r.Item2)))
                     table.Row([.. shown.Select(i => row[i])]);
                 Terminal.Write(table);

@@ -13,7 +13,10 @@ internal sealed record BenchWorkload(string Name, ImmutableArray<string> Command
     public bool IsExample => Command.IsEmpty;
 }
 
-/// <summary>A list of workloads: a line each, <c>NAME: COMMAND ARGUMENT …</c> or <c>example NAME</c>; <c>change NAME OTHER</c>, which asks for what changes from one to the other; <c>#</c> starts a comment.</summary>
+/// <summary>
+/// A list of workloads: a line each, <c>NAME: COMMAND ARGUMENT …</c> or <c>example NAME</c>; <c>change NAME OTHER</c>, which
+/// asks for what changes from one to the other; <c>#</c> starts a comment.
+/// </summary>
 /// <param name="Workloads">The workloads, in order.</param>
 /// <param name="Changes">Pairs of their names.</param>
 internal sealed record BenchList(ImmutableArray<BenchWorkload> Workloads, ImmutableArray<(string From, string To)> Changes)

@@ -1,11 +1,12 @@
 using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Execution;
 using Mystique.Fidelity;
-using Mystique.Metrics;
-using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Measurement;
+using Mystique.Recordings;
 using Mystique.Reporting;
+using Mystique.Suites;
 
 namespace Mystique.Cli.Commands;
 
@@ -32,16 +33,18 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         CaptureText.Write(outcome.Failure is { } failure ? throw failure : outcome, target);
         return Terminal.WithProgress(progress =>
         {
-            var plans = GenerateCommand.PlansOf(target, null, false, new PlanningOptions());
-            using var session = ReplaySession.Start(plans, WorkerProcess.StartPython(python).With(MemoryProbe.KeepingEnvironment),
+            var recording = Inputs.Open(target);
+            var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
+            using var session = ReplaySession.Start(benchmark, WorkerProcess.StartPython(python).With(MemoryProbe.KeepingEnvironment),
                 options, progress);
-            session.Package.Write(OriginalComparison.PackageIn(folder, workload.Name));
-            var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
-            using HeldJob first = job.Hold(options.Timeout), second = job.Hold(options.Timeout);
-            return new TurnComparison(session, options, rounds, progress).Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);
+            session.Package.Save(OriginalComparison.PackageIn(folder, workload.Name));
+            var captured = OriginalReader.Of(recording, benchmark);
+            using SteppedJob first = job.Hold(options.Timeout), second = job.Hold(options.Timeout);
+            return new InterleavedMeasurement(session, options, rounds, progress)
+                .Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);
         });
 
-        MeasuredTurn TurnOf(HeldJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window
+        MeasuredTurn TurnOf(SteppedJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window
             ? new MeasuredTurn(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
             : throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured");
     }

@@ -5,7 +5,8 @@ using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 
 namespace Mystique.Cli.Commands;
 
@@ -19,21 +20,41 @@ internal static class CaptureCommand
     {
         var defaults = new CaptureOptions();
         var job = new Argument<string[]>("COMMAND") { Description = "After --: the job's command line", Arity = ArgumentArity.ZeroOrMore };
-        var output = new Option<string>("--output", "-o") { Description = "The capture folder", HelpName = "DIR", DefaultValueFactory = _ => "mystique-capture" };
+        var output = new Option<string>("--output", "-o")
+        {
+            Description = "The capture folder",
+            HelpName = "DIR",
+            DefaultValueFactory =
+            _ => "mystique-capture"
+        };
         var skip = SharedOptions.Count("--skip", defaults.Skip, 0, "Iterations to wait for; the first in any case");
-        var reference = SharedOptions.Count("--reference", defaults.Reference, 0, "Iterations to measure untouched, before the recording and again after it");
+        var reference = SharedOptions.Count("--reference", defaults.Reference, 0,
+            "Iterations to measure untouched, before the recording and again after it");
         var steps = SharedOptions.Count("--steps", defaults.Steps, 1, "Iterations to record");
         var values = new Option<string?>("--tensor-values")
         {
-            Description = "Keep of integral tensors (indices, offsets, targets) the least and largest value, or all; costs one more, slow iteration. They are the job's data",
+            Description = "Keep of integral tensors (indices, offsets, targets) the least and largest value, or all; costs one more, "
+                + "slow iteration. They are the job's data",
             HelpName = $"{Ranges}|{Values}",
         };
         values.AcceptOnlyFromAmong(Ranges, Values);
-        var modules = new Option<bool>("--modules") { Description = "Label what runs within a module's forward by the module's name, in the recorded iteration: comparisons then tell times by module" };
-        var report = SharedOptions.Count("--report", 0, 1, "Run the job N times with the hook and N times with a clock alone, in turn, and say what capturing costs");
+        var modules = new Option<bool>("--modules")
+        {
+            Description =
+            "Label what runs within a module's forward by the module's name, in the recorded iteration: comparisons then tell times by "
+            + "module"
+        };
+        var report = SharedOptions.Count("--report", 0, 1,
+            "Run the job N times with the hook and N times with a clock alone, in turn, and say what capturing costs");
         var gpu = SharedOptions.GpuMetrics();
-        var runs = SharedOptions.Count("--noise", 0, 1, "After that, run the job N times more with a clock alone: how far it is from itself is what a replay cannot be closer than");
-        var adopt = new Option<string?>("--adopt") { Description = "Instead of running a job, make capture folders of the traces and profiles in DIR (docs/collecting.md)", HelpName = "DIR" };
+        var runs = SharedOptions.Count("--noise", 0, 1,
+            "After that, run the job N times more with a clock alone: how far it is from itself is what a replay cannot be closer than");
+        var adopt = new Option<string?>("--adopt")
+        {
+            Description =
+            "Instead of running a job, make capture folders of the traces and profiles in DIR (docs/collecting.md)",
+            HelpName = "DIR"
+        };
         var command = new Command("capture",
             """
             Runs a PyTorch job, unchanged, and records an iteration of it: the execution trace, a profile, and how long untouched
@@ -49,7 +70,8 @@ internal static class CaptureCommand
         {
             bool hasJob = result.GetValue(job) is { Length: > 0 };
             if (hasJob == result.GetValue(adopt) is not null)
-                result.AddError(hasJob ? "--adopt takes no job." : "Name the job after --, for example: mystique capture -- python train.py");
+                result.AddError(hasJob ? "--adopt takes no job."
+                    : "Name the job after --, for example: mystique capture -- python train.py");
         });
         command.SetAction(result =>
         {
@@ -60,7 +82,13 @@ internal static class CaptureCommand
                 Steps = result.GetValue(steps),
                 Modules = result.GetValue(modules),
                 GpuMetrics = result.GetValue(gpu),
-                Values = result.GetValue(values) switch { null => TensorValues.None, Ranges => TensorValues.Ranges, _ => TensorValues.Values },
+                Values = result.GetValue(values) switch
+                {
+                    null => TensorValues.None,
+                    Ranges => TensorValues.Ranges,
+                    _ =>
+                    TensorValues.Values
+                },
             };
             string directory = result.GetValue(output)!;
             if (result.GetValue(adopt) is { } source)
@@ -123,7 +151,7 @@ internal static class CaptureCommand
 
     private static int Adopt(string source, string directory)
     {
-        var adopted = CaptureAdopter.Adopt(source, directory);
+        var adopted = RecordingImporter.Adopt(source, directory);
         CaptureText.WriteAdopted(adopted);
         return (int)ExitCode.Done;
     }

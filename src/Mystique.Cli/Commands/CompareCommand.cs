@@ -2,13 +2,11 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text;
-using Mystique.Capture;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Execution;
 using Mystique.Fidelity;
-using Mystique.Packaging;
-using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Recordings;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
@@ -18,14 +16,26 @@ internal static class CompareCommand
 {
     public static Command Create()
     {
-        var original = new Argument<string>("ORIGINAL") { Description = "A capture folder, a result file (mystique run --json), or a Kineto profile" };
-        var replayed = new Argument<string>("REPLAY") { Description = "A result file, or what to run now: a package, a capture folder, a trace" };
+        var original = new Argument<string>("ORIGINAL")
+        {
+            Description =
+            "A capture folder, a result file (mystique run --json), or a Kineto profile"
+        };
+        var replayed = new Argument<string>("REPLAY")
+        {
+            Description =
+            "A result file, or what to run now: a package, a capture folder, a trace"
+        };
         var replay = SharedOptions.Replay.Create();
         var (engine, python) = SharedOptions.Engine();
         var pace = SharedOptions.Pace();
         var gpu = SharedOptions.GpuMetrics();
         var html = new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" };
-        var markdown = new Option<string?>("--markdown") { Description = "Write the report as Markdown into FILE; - is standard output", HelpName = "FILE" };
+        var markdown = new Option<string?>("--markdown")
+        {
+            Description = "Write the report as Markdown into FILE; - is standard output",
+            HelpName = "FILE"
+        };
         var json = SharedOptions.Json();
         var failAbove = new Option<double?>("--fail-above")
         {
@@ -42,19 +52,27 @@ internal static class CompareCommand
               mystique compare job job --engine python --pace recorded --html report.html
               mystique compare job result.json --fail-above 5%
             """)
-        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, gpu, html, markdown, json, failAbove };
+        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, gpu, html,
+            markdown, json, failAbove };
         command.SetAction(result =>
         {
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
             foreach (string? file in outputs)
                 Terminal.CheckFolder(file);
-            var left = ReadOriginal(result.GetValue(original)!);
+            string from = result.GetValue(original)!;
             string path = result.GetValue(replayed)!;
-            var right = ResultReader.IsResult(path) ? ResultReader.Read(path) : RunNow(path, replay.Read(result) with
+            var left = ReadOriginal(from, out var benchmark);
+            var worker = result.GetValue(engine) == SharedOptions.Python ? WorkerProcess.StartPython(result.GetValue(python)!)
+                : WorkerProcess.StartCommand;
+            var options = replay.Read(result) with
             {
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
                 GpuMetrics = result.GetValue(gpu),
-            }, result.GetValue(engine) == SharedOptions.Python ? result.GetValue(python)! : null);
+            };
+            var right = ResultReader.IsResult(path) ? ResultReader.Read(path)
+                : ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(
+                    benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
+                    worker, options, progress)));
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => FidelityHtml.Write(report, stream));
@@ -66,27 +84,30 @@ internal static class CompareCommand
                 FidelityTables.Write(report);
             if (result.GetValue(failAbove) is not { } limit || report.WorstError <= limit)
                 return (int)ExitCode.Done;
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"the largest error is {report.WorstError:0.0 %}: more than {limit:0.0 %}"));
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"the largest error is {report.WorstError:0.0 %}: more than {limit:0.0 %}"));
             return (int)ExitCode.TooFarOff;
         });
         return command;
     }
 
-    private static ComparedRun ReadOriginal(string path) => CaptureFolder.IsCapture(path) ? OriginalReader.OfCapture(CaptureFolder.Read(path))
-        : ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
-
-    /// <summary>Runs what there is to run.</summary>
-    private static ComparedRun RunNow(string path, ReplayOptions options, string? python)
+    private static ComparedRun ReadOriginal(string path, out Benchmark? benchmark)
     {
-        IPlanSource source = BenchmarkPackage.IsPackage(path) ? new FixedPlanSource(BenchmarkPackage.Read(path).Plan) : GenerateCommand.PlansOf(path, null, false, new PlanningOptions());
-        var worker = python is null ? WorkerProcess.StartCommand : WorkerProcess.StartPython(python);
-        return ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress)));
+        benchmark = null;
+        if (!CaptureFolder.IsCapture(path))
+            return ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
+        var recording = Inputs.Open(path);
+        benchmark = Benchmark.Create(recording);
+        return OriginalReader.Of(recording, benchmark);
     }
+
+    private static bool IsSame(string a, string b) => Path.GetFullPath(a) == Path.GetFullPath(b);
 
     private static double? ParsePercent(ArgumentResult result)
     {
         string text = result.Tokens[^1].Value;
-        if (double.TryParse(text.TrimEnd('%'), NumberStyles.Float, CultureInfo.InvariantCulture, out double percent) && percent is >= 0 and < 1e6)
+        if (double.TryParse(text.TrimEnd('%'), NumberStyles.Float, CultureInfo.InvariantCulture, out double percent)
+            && percent is >= 0 and < 1e6)
             return percent / 100;
         result.AddError($"--fail-above takes a percentage from 0 on, for example 5%, not '{text}'.");
         return null;

@@ -2,11 +2,11 @@ using System.CommandLine;
 using System.Text;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Metrics;
-using Mystique.Replay;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Reporting;
-using Mystique.Selection;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Commands;
 
@@ -15,11 +15,20 @@ internal static class CoverageCommand
 {
     public static Command Create()
     {
-        var traces = new Argument<string[]>("TRACE|DIR") { Description = "Execution traces, or folders in which to look for them", Arity = ArgumentArity.OneOrMore };
+        var traces = new Argument<string[]>("TRACE|DIR")
+        {
+            Description = "Execution traces, or folders in which to look for them",
+            Arity = ArgumentArity.OneOrMore
+        };
         var runs = SharedOptions.Count("--runs", 1, 1, "Runs of each trace, in a process of its own each; all must come out the same");
         var threads = SharedOptions.Threads();
         var timeout = SharedOptions.Timeout();
-        var markdown = new Option<string?>("--markdown") { Description = "Write the table into FILE (docs/coverage.md is one); - is standard output", HelpName = "FILE" };
+        var markdown = new Option<string?>("--markdown")
+        {
+            Description =
+            "Write the table into FILE (docs/coverage.md is one); - is standard output",
+            HelpName = "FILE"
+        };
         var planning = SharedOptions.Planning.Create();
         var command = new Command("coverage",
             """
@@ -50,8 +59,10 @@ internal static class CoverageCommand
             EngineInfo? engine = null;
             foreach (var (name, trace) in Find(inputs))
             {
+                var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
                 var outcomes = Terminal.WithProgress(progress => Enumerable.Range(0, result.GetValue(runs))
-                    .Select(_ => ReplayRunner.Run(new TracePlanSource(trace, new SelectionOptions(), options.Planning), WorkerProcess.StartCommand, options, progress)).ToArray());
+                    .Select(_ => ReplayRunner.Run(benchmark,
+                        WorkerProcess.StartCommand, options, progress)).ToArray());
                 engine = outcomes[0].Engine;
                 var all = outcomes.Select(o => CoverageRow.Of(name, o)).ToArray();
                 // The worst of the runs counts.
@@ -63,7 +74,8 @@ internal static class CoverageCommand
                 throw Problems.NoTraces(string.Join(", ", inputs));
             if (file is not null)
             {
-                string again = $"mystique coverage {string.Join(' ', inputs)}" + (result.GetValue(runs) > 1 ? $" --runs {result.GetValue(runs)}" : "");
+                string again = $"mystique coverage {string.Join(' ', inputs)}" + (result.GetValue(runs) > 1
+                    ? $" --runs {result.GetValue(runs)}" : "");
                 string text = CoverageReport.ToMarkdown(rows, engine, HostInfo.Current, result.GetValue(runs), again);
                 Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
             }
@@ -75,7 +87,8 @@ internal static class CoverageCommand
     private static string Describe(CoverageRow row)
     {
         var c = row.Classes;
-        return $"{row.Trace}: {c.Exact} exact, {c.Variant} variant, {c.Different} different, {c.Substituted} substituted, {c.StandIn} stand-ins, {c.Missing} missing; "
+        return $"{row.Trace}: {c.Exact} exact, {c.Variant} variant, {c.Different} different, {c.Substituted} substituted, "
+            + $"{c.StandIn} stand-ins, {c.Missing} missing; "
             + $"verification {(row.IsExact ? "exact" : "different")}; {row.NonFinite} not finite";
     }
 

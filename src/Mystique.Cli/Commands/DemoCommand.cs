@@ -2,9 +2,9 @@ using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Examples;
-using Mystique.Fidelity;
 using Mystique.Files;
 using Mystique.Reporting;
+using Mystique.Suites;
 using Spectre.Console;
 
 namespace Mystique.Cli.Commands;
@@ -25,7 +25,8 @@ internal static class DemoCommand
             if (result.Tokens is [var token] && !Workloads.Contains(token.Value))
                 result.AddError($"There is no workload '{token.Value}'; there are {string.Join(", ", Workloads.All.Select(w => w.Name))}.");
         });
-        var rounds = SharedOptions.Count("--rounds", 15, 1, "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
+        var rounds = SharedOptions.Count("--rounds", 15, 1,
+            "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
         var iterations = SharedOptions.TurnIterations();
         var warmup = SharedOptions.Count("--warmup", 8, 0, "Iterations before that, which are not measured");
         var threads = SharedOptions.Threads();

@@ -2,9 +2,6 @@ using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
-using Mystique.Planning;
-using Mystique.Replay;
-using Mystique.Traces;
 
 namespace Mystique.Cli.Commands;
 
@@ -17,7 +14,13 @@ internal static class GenerateCommand
         var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
-        var profile = new Option<string?>("--profile") { Description = "A Kineto profile of the same job (.json or .json.gz): the original's times, kernels and streams go into the package. Default: that of the capture folder", HelpName = "KINETO" };
+        var profile = new Option<string?>("--profile")
+        {
+            Description =
+            "A Kineto profile of the same job (.json or .json.gz): the original's times, kernels and streams go into the package. "
+            + "Default: that of the capture folder",
+            HelpName = "KINETO"
+        };
         var planning = SharedOptions.Planning.Create();
         var command = new Command("generate",
             """
@@ -32,23 +35,20 @@ internal static class GenerateCommand
         command.SetAction(result =>
         {
             string folder = result.GetValue(output)!;
-            BenchmarkPackage.CheckTarget(folder);
-            var plan = PlansOf(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict), planning.Read(result), result.GetValue(profile)).Plan([]);
-            var package = BenchmarkPackage.Create(plan);
-            package.Write(folder);
-            PlanTables.WriteCoverage(plan);
-            Terminal.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), {BenchmarkPackage.ManifestFile}, {RunScript.FileName}");
+            Benchmark.CheckTarget(folder);
+            var recording = Inputs.Open(result.GetValue(trace)!, new RecordingOptions
+            {
+                Strict = result.GetValue(strict),
+                Profile = result.GetValue(profile),
+                IterationNs = planning.ReadIterationNs(result),
+            });
+            var benchmark = Benchmark.Create(recording, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
+            benchmark.Save(folder);
+            PlanTables.WriteCoverage(benchmark.Plan);
+            Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile} ({benchmark.Schedule.Length} functions), "
+                + $"{Benchmark.ManifestFile}, {RunScript.FileName}");
             return (int)ExitCode.Done;
         });
         return command;
-    }
-
-    /// <summary>Reads a trace, says what is odd about it, and makes ready to plan.</summary>
-    internal static TracePlanSource PlansOf(string trace, string? iteration, bool strict, PlanningOptions options, string? profile = null)
-    {
-        var input = TraceInput.Of(trace);
-        var read = TraceReader.Read(input.Trace, new TraceReadOptions(strict));
-        Terminal.Warn(read);
-        return new TracePlanSource(read, SharedOptions.SelectionOf(iteration), options with { Profile = input.Link(read, profile), Reference = input.Reference });
     }
 }

@@ -1,9 +1,7 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Planning;
 using Mystique.Reporting;
-using Mystique.Traces;
 
 namespace Mystique.Cli.Commands;
 
@@ -15,7 +13,12 @@ internal static class InspectCommand
         var trace = SharedOptions.Trace();
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
-        var profile = new Option<string?>("--profile") { Description = "A Kineto profile of the same job, for times. Default: that of the capture folder", HelpName = "KINETO" };
+        var profile = new Option<string?>("--profile")
+        {
+            Description =
+            "A Kineto profile of the same job, for times. Default: that of the capture folder",
+            HelpName = "KINETO"
+        };
         var html = new Option<string?>("--html") { Description = "Write what there is as a page into FILE", HelpName = "FILE" };
         var json = SharedOptions.Json();
         var command = new Command("inspect",
@@ -31,10 +34,9 @@ internal static class InspectCommand
         {
             Terminal.CheckFolder(result.GetValue(json));
             Terminal.CheckFolder(result.GetValue(html));
-            var input = TraceInput.Of(result.GetValue(trace)!);
-            var read = TraceReader.Read(input.Trace, new TraceReadOptions(result.GetValue(strict)));
-            Terminal.Warn(read);
-            var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)), new PlanningOptions { Profile = input.Link(read, result.GetValue(profile)), Reference = input.Reference });
+            var recording = Inputs.Open(result.GetValue(trace)!,
+                new RecordingOptions { Strict = result.GetValue(strict), Profile = result.GetValue(profile) });
+            var summary = TraceSummary.Of(recording, SharedOptions.SelectionOf(result.GetValue(iteration)));
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => SummaryHtml.Write(summary, stream));
             if (result.GetValue(json) is { } file)

@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Mystique.Diagnostics;
+using Mystique.Execution.Workers;
 using Mystique.Files;
-using Mystique.Replay;
 
 namespace Mystique.Cli.Commands;
 
@@ -38,7 +38,11 @@ internal sealed class OtherLibTorch : IDisposable
         }
         Worker = new WorkerCommand(Host, [Path.Combine(_copy.Path, $"{Program}.dll"), WorkerProcess.Name])
         {
-            Environment = new Dictionary<string, string> { ["LD_LIBRARY_PATH"] = folder + Path.PathSeparator + Environment.GetEnvironmentVariable("LD_LIBRARY_PATH") },
+            Environment = new Dictionary<string, string>
+            {
+                ["LD_LIBRARY_PATH"] =
+                folder + Path.PathSeparator + Environment.GetEnvironmentVariable("LD_LIBRARY_PATH")
+            },
         };
     }
 

@@ -1,10 +1,8 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Execution;
 using Mystique.Files;
-using Mystique.Packaging;
-using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.Reporting;
 using Mystique.TorchSharp;
 
@@ -15,19 +13,32 @@ internal static class RunCommand
 {
     public static Command Create()
     {
-        var input = new Argument<string>("TRACE|CAPTURE|PACKAGE") { Description = "An execution trace (.json or .json.gz; - is standard input), a capture folder, or a package's folder" };
+        var input = new Argument<string>("TRACE|CAPTURE|PACKAGE")
+        {
+            Description =
+            "An execution trace (.json or .json.gz; - is standard input), a capture folder, or a package's folder"
+        };
         var replay = SharedOptions.Replay.Create();
         var iteration = SharedOptions.Iteration();
-        var verify = new Option<bool?>("--verify")
+        var noVerify = new Option<bool>("--no-verify")
         {
-            Description = "Compare one iteration, operator by operator, with the trace. Default: yes for a trace and for the first run of a package",
-            Arity = ArgumentArity.ZeroOrOne,
+            Description = "Omit the iteration that is compared, operator by operator, with the recording",
         };
         var strict = new Option<bool>("--strict") { Description = "Refuse a damaged trace, and a replay that leaves an operator out" };
         var noProfile = new Option<bool>("--no-profile") { Description = "Leave out the pass that times each kind of operator" };
         var seed = SharedOptions.Count("--seed", 1, 0, "What the contents of tensors are drawn from");
-        var checkValues = new Option<bool>("--check-values") { Description = "After the measured iterations, look for operators that make NaN or infinities" };
-        var libraries = new Option<string[]>("--load-library") { Description = "Load a library of operators before the replay; may come more than once", HelpName = "FILE", DefaultValueFactory = _ => [] };
+        var checkValues = new Option<bool>("--check-values")
+        {
+            Description =
+            "After the measured iterations, look for operators that make NaN or infinities"
+        };
+        var libraries = new Option<string[]>("--load-library")
+        {
+            Description =
+            "Load a library of operators before the replay; may come more than once",
+            HelpName = "FILE",
+            DefaultValueFactory = _ => []
+        };
         libraries.Validators.Add(result =>
         {
             foreach (var token in result.Tokens)
@@ -37,11 +48,32 @@ internal static class RunCommand
                     result.AddError($"--load-library: {token.Value} is no plain file: it is {kind}.");
         });
         var (engine, python) = SharedOptions.Engine();
-        var libtorch = new Option<string?>("--libtorch") { Description = $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example torch/lib of an installed PyTorch", HelpName = "DIR" };
-        var device = new Option<string>("--device") { Description = "What stands for the recorded accelerators: cpu, cuda:1, …", HelpName = "D", DefaultValueFactory = _ => "" };
+        var libtorch = new Option<string?>("--libtorch")
+        {
+            Description =
+            $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example torch/lib of an "
+            + $"installed PyTorch",
+            HelpName = "DIR"
+        };
+        var device = new Option<string>("--device")
+        {
+            Description = "What stands for the recorded accelerators: cpu, cuda:1, …",
+            HelpName = "D",
+            DefaultValueFactory = _ => ""
+        };
         var pace = SharedOptions.Pace();
-        var kineto = new Option<string?>("--profile") { Description = "Write a Kineto profile of one iteration into FILE", HelpName = "FILE" };
-        var traceOut = new Option<string?>("--trace-out") { Description = "Write the replay's timeline into FILE, as a Chrome trace that Perfetto opens", HelpName = "FILE" };
+        var kineto = new Option<string?>("--profile")
+        {
+            Description = "Write a Kineto profile of one iteration into FILE",
+            HelpName =
+            "FILE"
+        };
+        var traceOut = new Option<string?>("--trace-out")
+        {
+            Description =
+            "Write the replay's timeline into FILE, as a Chrome trace that Perfetto opens",
+            HelpName = "FILE"
+        };
         var planning = SharedOptions.Planning.Create();
         var gpu = SharedOptions.GpuMetrics();
         var json = SharedOptions.Json();
@@ -53,7 +85,8 @@ internal static class RunCommand
               mystique run trace.et.json.gz --iterations 50 --json result.json
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, verify, strict, noProfile, checkValues, seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, gpu, json };
+        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, noVerify, strict, noProfile, checkValues,
+            seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, gpu, json };
         planning.AddTo(command);
         command.Validators.Add(result =>
         {
@@ -73,16 +106,15 @@ internal static class RunCommand
             worker = other?.Worker ?? worker;
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
-            bool isPackage = BenchmarkPackage.IsPackage(path);
-            var package = isPackage ? BenchmarkPackage.Read(path) : null;
             var plans = planning.Read(result);
-            IPlanSource source = package is null ? GenerateCommand.PlansOf(path, result.GetValue(iteration), isStrict, plans) : new FixedPlanSource(package.Plan with { Times = PlanTimes.WithReference(package.Plan.Times, plans.ReferenceNs) });
+            var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),
+                new RecordingOptions { Strict = isStrict, IterationNs = planning.ReadIterationNs(result) });
             var options = replay.Read(result) with
             {
                 Strict = isStrict,
                 Seed = (uint)result.GetValue(seed),
                 ProfileIterations = result.GetValue(noProfile) ? 0 : new ReplayOptions().ProfileIterations,
-                Verify = result.GetValue(verify) ?? (package is null || !VerificationMemory.Knows(package)),
+                Verify = !result.GetValue(noVerify),
                 CheckValues = result.GetValue(checkValues),
                 GpuMetrics = result.GetValue(gpu),
                 Device = result.GetValue(device)!,
@@ -92,10 +124,8 @@ internal static class RunCommand
             };
             var outcome = result.GetValue(kineto) is { } profile
                 ? OutputFile.Make(profile, made =>
-                    Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options with { KinetoFile = made }, progress)))
-                : Terminal.WithProgress(progress => ReplayRunner.Run(source, worker, options, progress));
-            if (package is not null && outcome.Verification is { IsExact: true })
-                VerificationMemory.Remember(package);
+                    Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, worker, options with { KinetoFile = made }, progress)))
+                : Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, worker, options, progress));
             if (result.GetValue(traceOut) is { } timeline)
                 Terminal.WriteFile(timeline, stream => ChromeTrace.Write(outcome, stream));
             if (result.GetValue(json) is { } file)

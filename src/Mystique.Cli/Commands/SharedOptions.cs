@@ -1,9 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using Mystique.Metrics;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Planning.Contents;
 using Mystique.Selection;
 
 namespace Mystique.Cli.Commands;
@@ -30,9 +31,22 @@ internal static class SharedOptions
 
     public static (Option<string> Engine, Option<string> Python) Engine()
     {
-        var engine = new Option<string>("--engine") { Description = "torchsharp: libtorch, which comes along; python: the PyTorch of a Python", HelpName = "torchsharp|python", DefaultValueFactory = _ => TorchSharp };
+        var engine = new Option<string>("--engine")
+        {
+            Description =
+            "torchsharp: libtorch, which comes along; python: the PyTorch of a Python",
+            HelpName =
+            "torchsharp|python",
+            DefaultValueFactory = _ => TorchSharp
+        };
         engine.AcceptOnlyFromAmong(TorchSharp, Python);
-        return (engine, new Option<string>("--python") { Description = "The Python of --engine python", HelpName = "EXE", DefaultValueFactory = _ => "python3" });
+        return (engine, new Option<string>("--python")
+        {
+            Description = "The Python of --engine python",
+            HelpName =
+            "EXE",
+            DefaultValueFactory = _ => "python3"
+        });
     }
 
     public static Option<bool> GpuMetrics() => new("--gpu-metrics")
@@ -42,7 +56,13 @@ internal static class SharedOptions
 
     public static Option<string> Pace()
     {
-        var pace = new Option<string>("--pace") { Description = "none: run flat out; recorded: calls start when they did in the original (generate --profile or --reference-time)", HelpName = "none|recorded", DefaultValueFactory = _ => "none" };
+        var pace = new Option<string>("--pace")
+        {
+            Description =
+            "none: run flat out; recorded: calls start when they did in the original (generate --profile or --reference-time)",
+            HelpName = "none|recorded",
+            DefaultValueFactory = _ => "none"
+        };
         pace.AcceptOnlyFromAmong("none", "recorded");
         return pace;
     }
@@ -97,23 +117,27 @@ internal static class SharedOptions
     {
         if (result.Tokens.Count == 0)
             return;
-        if (!int.TryParse(result.Tokens[^1].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) || value < minimum)
+        if (!int.TryParse(result.Tokens[^1].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value)
+            || value < minimum)
             result.AddError($"{name} takes a whole number from {minimum} on, not '{result.Tokens[^1].Value}'.");
     }
 
     /// <summary>The options of a plan.</summary>
-    internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions, Option<double?> ScaleMemory, Option<double?> ReferenceTime, Option<bool> AllowTraceCode)
+    internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions,
+        Option<double?> ScaleMemory, Option<double?> ReferenceTime, Option<bool> AllowTraceCode)
     {
         public static Planning Create()
         {
             var skew = new Option<double>("--index-skew")
             {
-                Description = "Spread indices by Zipf's law with the exponent S instead of evenly: the larger, the fewer rows of a table get most lookups",
+                Description = "Spread indices by Zipf's law with the exponent S instead of evenly: the larger, the fewer rows of a table "
+                    + "get most lookups",
                 HelpName = "S",
             };
             skew.Validators.Add(result =>
             {
-                if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && value is >= 0 and <= 10))
+                if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value)
+                    && value is >= 0 and <= 10))
                     result.AddError($"--index-skew takes a number from 0 to 10, not '{token.Value}'.");
             });
             var scale = new Option<double?>("--scale-memory")
@@ -122,19 +146,41 @@ internal static class SharedOptions
                 HelpName = "GB",
                 Arity = ArgumentArity.ZeroOrOne,
                 CustomParser = result => result.Tokens is not [var token] ? 0
-                    : double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && value > 0 ? value : Refuse(result, token.Value),
+                    : double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && value > 0 ? value
+                        : Refuse(result, token.Value),
             };
-            var reference = new Option<double?>("--reference-time") { Description = "An iteration's time in the original, in milliseconds, measured without an observer: what --pace recorded comes to", HelpName = "MS" };
+            var reference = new Option<double?>("--reference-time")
+            {
+                Description =
+                "An iteration's time in the original, in milliseconds, measured without an observer: what --pace recorded comes to",
+                HelpName = "MS"
+            };
             reference.Validators.Add(result =>
             {
-                if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && value is > 0 and < 1e9))
+                if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value)
+                    && value is > 0 and < 1e9))
                     result.AddError($"--reference-time takes a number of milliseconds above 0, not '{token.Value}'.");
             });
             return new Planning(skew,
-                new Option<string?>("--values") { Description = "Rows that say what tensors must hold, beside those that come along (docs/values.md)", HelpName = "FILE" },
-                new Option<string?>("--substitutions") { Description = "Rows that say what to run in the place of operators, beside those that come along (docs/values.md)", HelpName = "FILE" },
+                new Option<string?>("--values")
+                {
+                    Description =
+                    "Rows that say what tensors must hold, beside those that come along (docs/values.md)",
+                    HelpName = "FILE"
+                },
+                new Option<string?>("--substitutions")
+                {
+                    Description =
+                    "Rows that say what to run in the place of operators, beside those that come along (docs/values.md)",
+                    HelpName =
+                    "FILE"
+                },
                 scale, reference,
-                new Option<bool>("--allow-trace-code") { Description = "Take over, and with --engine python run, code that came with the trace: the sources of Triton kernels" });
+                new Option<bool>("--allow-trace-code")
+                {
+                    Description =
+                    "Take over, and with --engine python run, code that came with the trace: the sources of Triton kernels"
+                });
 
             static double? Refuse(ArgumentResult result, string text)
             {
@@ -153,6 +199,10 @@ internal static class SharedOptions
             command.Add(AllowTraceCode);
         }
 
+        /// <summary>The time of an iteration of the original, in nanoseconds; null where the user gives none.</summary>
+        public long? ReadIterationNs(ParseResult result) =>
+            result.GetValue(ReferenceTime) is { } milliseconds ? (long)(milliseconds * 1e6) : null;
+
         public PlanningOptions Read(ParseResult result)
         {
             // What is there is what the system says, less a tenth for what is not the plan's.
@@ -163,8 +213,13 @@ internal static class SharedOptions
                 Values = result.GetValue(Values) is { } values ? ValueTable.ReadFile(values) : ValueTable.BuiltIn,
                 Substitutions = result.GetValue(Substitutions) is { } table ? SubstitutionTable.ReadFile(table) : SubstitutionTable.BuiltIn,
                 AllowTraceCode = result.GetValue(AllowTraceCode),
-                ReferenceNs = result.GetValue(ReferenceTime) is { } milliseconds ? (long)(milliseconds * 1e6) : null,
-                MemoryLimitBytes = limit switch { null => null, 0 => MemoryProbe.AvailableBytes() * 9 / 10, var gigabytes => (long)(gigabytes * 1e9) },
+                MemoryLimitBytes = limit switch
+                {
+                    null => null,
+                    0 => MemoryProbe.AvailableBytes() * 9 / 10,
+                    var gigabytes =>
+                    (long)(gigabytes * 1e9)
+                },
             };
         }
     }

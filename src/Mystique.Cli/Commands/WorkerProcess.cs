@@ -1,9 +1,10 @@
 using System.CommandLine;
 using Mystique.Diagnostics;
 using Mystique.Examples;
+using Mystique.Execution;
+using Mystique.Execution.Workers;
 using Mystique.Files;
 using Mystique.Packaging;
-using Mystique.Replay;
 using Mystique.TorchSharp;
 
 namespace Mystique.Cli.Commands;
@@ -68,5 +69,6 @@ internal static class WorkerProcess
 
     private static IIterationRunner Open(WorkerRequest request) => request.Workload is { } workload
         ? new ExampleRunner(workload, request.Threads)
-        : new TorchSharpEngine(BenchmarkPackage.Read(request.Package!), request.Threads, request.Seed, request.Libraries, request.Device ?? "");
+        : new TorchSharpEngine(Benchmark.Load(request.Package!), request.Threads, request.Seed, request.Libraries, request.Device
+            ?? "");
 }

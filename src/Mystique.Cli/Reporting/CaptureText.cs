@@ -1,6 +1,7 @@
 using System.Globalization;
 using Mystique.Capture;
 using Mystique.Diagnostics;
+using Mystique.Recordings;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Reporting;
@@ -19,9 +20,13 @@ internal static class CaptureText
             Say(sentence);
         foreach (var folder in outcome.Folders)
         {
-            var reference = folder.Reference;
-            string times = reference.Untouched.SamplesNs.IsEmpty ? "" : $"{Terminal.Milliseconds(reference.Untouched.MedianNs)} untouched, ";
-            Say(string.Create(CultureInfo.InvariantCulture, $"{folder.Directory}: {folder.Record.Operators:N0} operators, {Figures.Megabytes(folder.Record.Files.Sum(f => f.Bytes))}; an iteration takes {times}{Terminal.Milliseconds(reference.RecordedNs[0])} recorded"));
+            var reference = folder.Baseline;
+            string times = reference.Untouched.SamplesNs.IsEmpty ? ""
+                : $"{Terminal.Milliseconds(reference.Untouched.MedianNs)} untouched, ";
+            Say(string.Create(CultureInfo.InvariantCulture,
+                $"{folder.Directory}: {folder.Record.Operators:N0} operators, "
+                + $"{Figures.Megabytes(folder.Record.Files.Sum(f => f.Bytes))}; an iteration takes "
+                + $"{times}{Terminal.Milliseconds(reference.RecordedNs[0])} recorded"));
         }
         Say(outcome.Folders.IsEmpty ? $"{Path.Combine(directory, "capture.json")} says so too" : $"next: mystique run {directory}");
     }
@@ -43,8 +48,9 @@ internal static class CaptureText
     {
         if (outcome.Folders.IsEmpty || mediansNs.Length == 0)
             return;
-        long[] all = [(long)outcome.Folders[0].Reference.Untouched.MedianNs, .. mediansNs];
-        Say($"{all.Length} runs: medians from {Terminal.Milliseconds(all.Min())} to {Terminal.Milliseconds(all.Max())}, {Figures.Difference((double)all.Max() / Math.Max(1, all.Min()) - 1)}");
+        long[] all = [(long)outcome.Folders[0].Baseline.Untouched.MedianNs, .. mediansNs];
+        Say($"{all.Length} runs: medians from {Terminal.Milliseconds(all.Min())} to {Terminal.Milliseconds(all.Max())}, "
+            + $"{Figures.Difference((double)all.Max() / Math.Max(1, all.Min()) - 1)}");
     }
 
     public static void WriteAdopted(CaptureAdoption adoption)
@@ -63,9 +69,12 @@ internal static class CaptureText
             return;
         }
         var table = Terminal.Table($"what capturing costs ({overhead.Rounds} runs of each kind, in turn)", "measure", "time", "more by");
-        table.Row($"iteration with a clock alone, median of {overhead.Clocked.SamplesNs.Length}", Terminal.Milliseconds(overhead.Clocked.MedianNs), "");
-        table.Row($"untouched iteration of the captured job, median of {overhead.Untouched.SamplesNs.Length}", Terminal.Milliseconds(overhead.Untouched.MedianNs), Figures.Difference(overhead.UntouchedOverhead));
-        table.Row("  of it the hook's own", Terminal.Milliseconds(overhead.Cost.UntouchedNs), Figures.Percent(overhead.Cost.UntouchedNs / overhead.Untouched.MedianNs));
+        table.Row($"iteration with a clock alone, median of {overhead.Clocked.SamplesNs.Length}",
+            Terminal.Milliseconds(overhead.Clocked.MedianNs), "");
+        table.Row($"untouched iteration of the captured job, median of {overhead.Untouched.SamplesNs.Length}",
+            Terminal.Milliseconds(overhead.Untouched.MedianNs), Figures.Difference(overhead.UntouchedOverhead));
+        table.Row("  of it the hook's own", Terminal.Milliseconds(overhead.Cost.UntouchedNs),
+            Figures.Percent(overhead.Cost.UntouchedNs / overhead.Untouched.MedianNs));
         table.Row("recorded iteration", Terminal.Milliseconds(overhead.Recorded.MedianNs), Figures.Difference(overhead.RecordedOverhead));
         table.Row("once, at the job's start", Terminal.Milliseconds(overhead.Cost.StartUpNs), "");
         table.Row("once, to start, end and write the recording", Terminal.Milliseconds(overhead.Cost.RecordingNs), "");

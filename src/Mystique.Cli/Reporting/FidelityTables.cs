@@ -18,9 +18,11 @@ internal static class FidelityTables
         var kinds = report.Kinds.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
         if (kinds.Length > 0)
         {
-            var times = Terminal.Table("time by kind of operator, what explains most first", "operator", "original", "replay", "original").AddColumn("replay").AddColumn("difference");
+            var times = Terminal.Table("time by kind of operator, what explains most first", "operator", "original", "replay", "original")
+                .AddColumn("replay").AddColumn("difference");
             foreach (var kind in kinds)
-                times.Row(kind.Name, Figures.Number(kind.OriginalCount), Figures.Number(kind.ReplayCount), Terminal.Milliseconds(kind.OriginalNs!.Value), Terminal.Milliseconds(kind.ReplayNs!.Value),
+                times.Row(kind.Name, Figures.Number(kind.OriginalCount), Figures.Number(kind.ReplayCount),
+                    Terminal.Milliseconds(kind.OriginalNs!.Value), Terminal.Milliseconds(kind.ReplayNs!.Value),
                     $"{(kind.DifferenceNs < 0 ? "-" : "+")}{Terminal.Milliseconds(Math.Abs(kind.DifferenceNs))}");
             Terminal.Write(times);
         }

@@ -13,12 +13,15 @@ internal static class PlanTables
     {
         Terminal.WriteLine($"coverage: {Describe(plan)}");
         if (plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)) is > 0 and int prepared)
-            Terminal.WriteLine($"prepared inputs: {Figures.Number(prepared)} (values that decide what runs, and that the replay's own would not be)");
+            Terminal.WriteLine($"prepared inputs: {Figures.Number(prepared)} (values that decide what runs, and that the replay's own "
+                + $"would not be)");
         if (plan.Times is { DeviceNs: > 0 } times)
-            Terminal.WriteLine($"device: {Terminal.Milliseconds(times.DeviceNs)} of work in {Figures.Number(times.Kernels.Sum(k => k.Count))} kernels and copies that operators started; {Figures.Percent(times.UnexplainedShare)} of the time that no operator explains");
+            Terminal.WriteLine($"device: {Terminal.Milliseconds(times.DeviceNs)} of work in "
+                + $"{Figures.Number(times.Kernels.Sum(k => k.Count))} kernels and copies that operators started; "
+                + $"{Figures.Percent(times.UnexplainedShare)} of the time that no operator explains");
         foreach (string note in plan.Source.Notes)
             Terminal.WriteLine($"note: {note}");
-        var kinds = ReplacedKind.Of(plan);
+        var kinds = ReplacedGroup.Of(plan);
         if (kinds.IsEmpty)
             return;
         var table = Terminal.Table("not run as recorded", "operator", "count").AddColumn("instead").AddColumn("reason");
@@ -32,8 +35,10 @@ internal static class PlanTables
     /// <summary>How many operators run as recorded, and what becomes of the others.</summary>
     public static string Describe(ReplayPlan plan)
     {
-        string text = $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} operators as recorded ({Figures.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})";
-        foreach (var (remedy, name) in ((Remedy, string)[])[(Remedy.Substitute, "substituted"), (Remedy.StandIn, "stand-ins"), (Remedy.Missing, "missing")])
+        string text = $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} operators as recorded "
+            + $"({Figures.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})";
+        foreach (var (remedy, name) in ((Remedy, string)[])[(Remedy.Substitute, "substituted"), (Remedy.StandIn, "stand-ins"),
+            (Remedy.Missing, "missing")])
             if (plan.CountOf(remedy) is > 0 and int count)
                 text += $", {Figures.Number(count)} {name}";
         return text;

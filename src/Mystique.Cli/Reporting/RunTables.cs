@@ -1,6 +1,6 @@
-using Mystique.Fidelity;
-using Mystique.Replay;
+using Mystique.Execution;
 using Mystique.Reporting;
+using Mystique.Verification;
 using Spectre.Console;
 
 namespace Mystique.Cli.Reporting;
@@ -20,19 +20,24 @@ internal static class RunTables
         table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs));
         table.Row("5th to 95th percentile", $"{Terminal.Milliseconds(times.P5Ns)} to {Terminal.Milliseconds(times.P95Ns)}");
         if (plan.Times is { } original)
-            table.Row("the original's iteration", $"{Terminal.Milliseconds(original.IterationNs)} ({Figures.Difference(times.MedianNs / original.IterationNs - 1)} here)");
+            table.Row("the original's iteration",
+                $"{Terminal.Milliseconds(original.IterationNs)} ({Figures.Difference(times.MedianNs / original.IterationNs - 1)} here)");
         table.Row("iterations (warm-up apart)", $"{times.SamplesNs.Length} (+ {result.Options.Warmup})");
-        table.Row("operators replayed", $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} ({Figures.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})");
+        table.Row("operators replayed",
+            $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} "
+            + $"({Figures.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})");
         table.Row("verification", DescribeVerification(result.Verification));
         if (result.Pace is { } pace)
         {
             table.Row("waits of an iteration", $"{Figures.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");
             table.Row("iterations that were late", $"{Figures.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
         }
-        table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs, plan.Reference?.CpuTimeNs, Terminal.Milliseconds));
+        table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs,
+            plan.Baseline?.CpuTimeNs, Terminal.Milliseconds));
         if (result.Watched?.HostMemory is { } tensors)
             table.Row("peak memory of tensors", Figures.Megabytes(tensors.PeakBytes));
-        table.Row("peak memory of the process", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes, plan.Reference?.UsedBytes, Figures.Megabytes));
+        table.Row("peak memory of the process", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes,
+            plan.Baseline?.UsedBytes, Figures.Megabytes));
         table.Row("peak of the plan's tensors", Figures.Megabytes(result.Memory.PlannedPeakBytes));
         table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
         table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");
@@ -47,8 +52,10 @@ internal static class RunTables
     public static string DescribeVerification(VerificationResult? verification) => verification switch
     {
         null => "not asked for",
-        { IsExact: true } => $"exact: {Figures.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? "" : " (strides not recorded)"),
-        _ => $"{Figures.Number(verification.ExactCount)} of {Figures.Number(verification.ExpectedCount)} exact, {Figures.Number(verification.Differences.Length)} differences",
+        { IsExact: true } => $"exact: {Figures.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? ""
+            : " (strides not recorded)"),
+        _ => $"{Figures.Number(verification.ExactCount)} of {Figures.Number(verification.ExpectedCount)} exact, "
+            + $"{Figures.Number(verification.Differences.Length)} differences",
     };
 
     /// <summary>What the original had, and how far off the replay is.</summary>
@@ -62,7 +69,8 @@ internal static class RunTables
         if (found.IsEmpty)
             Terminal.WriteLine("values: all results are finite, but for infinities that the trace itself asks for");
         foreach (var failure in found.Take(MaxDifferences))
-            Terminal.WriteLine($"values: node {result.Plan.Operators[failure.Operator].NodeId} ({result.Plan.Operators[failure.Operator].Schema.FullName}): {failure.Reason}");
+            Terminal.WriteLine($"values: node {result.Plan.Operators[failure.Operator].Id} "
+                + $"({result.Plan.Operators[failure.Operator].Schema.FullName}): {failure.Reason}");
     }
 
     private static void WriteKinds(ReplayResult result)
@@ -76,7 +84,8 @@ internal static class RunTables
         if (result.OperatorKinds.Length > MaxKinds)
         {
             var rest = result.OperatorKinds.Skip(MaxKinds).ToArray();
-            table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)), Terminal.Milliseconds(rest.Sum(k => k.TimeNs)), Figures.Percent(rest.Sum(k => k.TimeNs) / total));
+            table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)),
+                Terminal.Milliseconds(rest.Sum(k => k.TimeNs)), Figures.Percent(rest.Sum(k => k.TimeNs) / total));
         }
         Terminal.Write(table);
     }
@@ -87,7 +96,7 @@ internal static class RunTables
             return;
         var table = Terminal.Table("differences from the trace", "node", "operator").AddColumn("what differs");
         foreach (var difference in verification.Differences.Take(MaxDifferences))
-            table.Row(difference.NodeId == 0 ? "" : Figures.Number(difference.NodeId), difference.Operator, difference.What);
+            table.Row(difference.Id?.ToString() ?? "", difference.Operator, difference.What);
         if (verification.Differences.Length > MaxDifferences)
             table.Row("", $"and {verification.Differences.Length - MaxDifferences} more", "");
         Terminal.Write(table);

@@ -16,14 +16,18 @@ internal static class SummaryTables
         table.Row("schema", trace.SchemaVersion + (trace.HasStrides ? "" : " (no strides)"));
         table.Row("captured", $"{trace.Time}, process {trace.ProcessId}");
         table.Row("size, unpacked", Figures.Megabytes(trace.SizeBytes));
-        table.Row("nodes, operators, threads", $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}");
+        table.Row("nodes, operators, threads",
+            $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}");
         table.Row("iterations", summary.Iterations.IsEmpty ? "none marked" : string.Join(", ", summary.Iterations.Select(i => i.Number)));
         table.Row("selected", plan.Source.Iteration is { } iteration ? $"iteration {iteration}" : "all of it");
-        table.Row("outermost operators, of these opened", $"{Figures.Number(plan.Source.OutermostCount)}, {Figures.Number(plan.Source.OpenedCount)}");
+        table.Row("outermost operators, of these opened",
+            $"{Figures.Number(plan.Source.OutermostCount)}, {Figures.Number(plan.Source.DecomposedCount)}");
         table.Row("tensors", Figures.Number(plan.Tensors.Length));
-        table.Row("external storages", $"{Figures.Number(plan.Storages.Count(s => s.IsExternal))}, {Figures.Megabytes(summary.Memory.ExternalBytes)}");
+        table.Row("external storages",
+            $"{Figures.Number(plan.Storages.Count(s => s.IsExternal))}, {Figures.Megabytes(summary.Memory.ExternalBytes)}");
         table.Row("intermediate storages", Figures.Number(plan.Storages.Count(s => !s.IsExternal)));
-        table.Row("memory, peak and largest tensor", $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}");
+        table.Row("memory, peak and largest tensor",
+            $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}");
         if (trace.UnknownAttributes.Count > 0)
             table.Row("attributes ignored", string.Join(", ", trace.UnknownAttributes.Select(a => $"{a.Key} ({a.Value})")));
         Terminal.Write(table);
@@ -32,7 +36,8 @@ internal static class SummaryTables
         {
             var collectives = Terminal.Table("collectives, in all of the trace", "collective", "count", "elements in");
             foreach (var collective in summary.Collectives)
-                collectives.Row(collective.Name, Figures.Number(collective.Count), collective.InputElements == 0 ? "not recorded" : Figures.Number(collective.InputElements));
+                collectives.Row(collective.Name, Figures.Number(collective.Count), collective.InputElements == 0 ? "not recorded"
+                    : Figures.Number(collective.InputElements));
             Terminal.Write(collectives);
         }
         PlanTables.WriteCoverage(plan);
@@ -46,7 +51,8 @@ internal static class SummaryTables
         if (summary.Kinds.Length > MaxKinds)
         {
             var rest = summary.Kinds.Skip(MaxKinds).ToArray();
-            table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)), Figures.Megabytes(rest.Sum(k => (double)k.InputBytes)), Figures.Megabytes(rest.Sum(k => (double)k.OutputBytes)));
+            table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)),
+                Figures.Megabytes(rest.Sum(k => (double)k.InputBytes)), Figures.Megabytes(rest.Sum(k => (double)k.OutputBytes)));
         }
         Terminal.Write(table);
     }

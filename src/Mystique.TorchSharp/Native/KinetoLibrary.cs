@@ -61,7 +61,10 @@ internal static unsafe partial class KinetoLibrary
         return text;
     }
 
-    /// <summary><c>std::set&lt;ActivityType&gt;{CPU}</c>: a red-black tree's header (its colour, root, first, last, count) with one black node.</summary>
+    /// <summary>
+    /// <c>std::set&lt;ActivityType&gt;{CPU}</c>: a red-black tree's header (its colour, root, first, last, count) with one
+    /// black node.
+    /// </summary>
     private static byte* MakeActivities(Scratch memory)
     {
         byte* set = memory.Take();
@@ -75,7 +78,10 @@ internal static unsafe partial class KinetoLibrary
         return set;
     }
 
-    /// <summary>An empty <c>std::unordered_set&lt;RecordScope&gt;</c>, which stands for all scopes: one bucket of its own, and a load factor of 1.</summary>
+    /// <summary>
+    /// An empty <c>std::unordered_set&lt;RecordScope&gt;</c>, which stands for all scopes: one bucket of its own, and a load
+    /// factor of 1.
+    /// </summary>
     private static byte* MakeScopes(Scratch memory)
     {
         byte* set = memory.Take();
@@ -86,24 +92,36 @@ internal static unsafe partial class KinetoLibrary
         return set;
     }
 
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8profiler4impl18ExperimentalConfigC1ESt6vectorINSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEESaIS9_EEbbSB_bbbbbbbS9_b")]
-    private static partial void MakeExperimentalConfig(byte* self, byte* metrics, byte measurePerKernel, byte verbose, byte* events, byte syncEvents, byte adjustStep,
-        byte disableExternalCorrelation, byte allThreads, byte overloadNames, byte pythonGc, byte exposeMetadata, byte* custom, byte adjustTimestamps);
+    [LibraryImport("torch_cpu", EntryPoint =
+        "_ZN5torch8profiler4impl18ExperimentalConfigC1ESt6vectorINSt7__cxx1112basic_stringIcSt11char_traitsIcESaI"
+        + "cEEESaIS9_EEbbSB_bbbbbbbS9_b")]
+    private static partial void MakeExperimentalConfig(byte* self, byte* metrics, byte measurePerKernel, byte verbose, byte* events,
+        byte syncEvents, byte adjustStep,
+        byte disableExternalCorrelation, byte allThreads, byte overloadNames, byte pythonGc, byte exposeMetadata, byte* custom,
+            byte adjustTimestamps);
 
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8profiler4impl14ProfilerConfigC1ENS1_13ProfilerStateEbbbbbNS1_18ExperimentalConfigENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE")]
-    private static partial void MakeProfilerConfig(byte* self, int state, byte shapes, byte memory, byte stack, byte flops, byte modules, byte* experimental, byte* traceId);
+    [LibraryImport("torch_cpu", EntryPoint =
+        "_ZN5torch8profiler4impl14ProfilerConfigC1ENS1_13ProfilerStateEbbbbbNS1_18ExperimentalConfigENSt7__cxx111"
+        + "2basic_stringIcSt11char_traitsIcESaIcEEE")]
+    private static partial void MakeProfilerConfig(byte* self, int state, byte shapes, byte memory, byte stack, byte flops, byte modules,
+        byte* experimental, byte* traceId);
 
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8autograd8profiler15prepareProfilerERKNS_8profiler4impl14ProfilerConfigERKSt3setINS3_12ActivityTypeESt4lessIS8_ESaIS8_EE")]
+    [LibraryImport("torch_cpu", EntryPoint =
+        "_ZN5torch8autograd8profiler15prepareProfilerERKNS_8profiler4impl14ProfilerConfigERKSt3setINS3_12Activity"
+        + "TypeESt4lessIS8_ESaIS8_EE")]
     private static partial void Prepare(byte* config, byte* activities);
 
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8autograd8profiler14enableProfilerERKNS_8profiler4impl14ProfilerConfigERKSt3setINS3_12ActivityTypeESt4lessIS8_ESaIS8_EERKSt13unordered_setIN2at11RecordScopeESt4hashISH_ESt8equal_toISH_ESaISH_EE")]
+    [LibraryImport("torch_cpu", EntryPoint =
+        "_ZN5torch8autograd8profiler14enableProfilerERKNS_8profiler4impl14ProfilerConfigERKSt3setINS3_12ActivityT"
+        + "ypeESt4lessIS8_ESaIS8_EERKSt13unordered_setIN2at11RecordScopeESt4hashISH_ESt8equal_toISH_ESaISH_EE")]
     private static partial void EnableProfiler(byte* config, byte* activities, byte* scopes);
 
     /// <summary>Its result, a <c>std::unique_ptr</c>, comes in the caller's memory.</summary>
     [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8autograd8profiler15disableProfilerEv")]
     private static partial void DisableProfiler(nint* result);
 
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8autograd8profiler14ProfilerResult4saveERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE")]
+    [LibraryImport("torch_cpu", EntryPoint =
+        "_ZN5torch8autograd8profiler14ProfilerResult4saveERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE")]
     private static partial void Save(nint result, StdString* path);
 
     [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8autograd8profiler14ProfilerResultD1Ev")]

@@ -77,11 +77,12 @@ internal static unsafe partial class LibTorch
         {
             NativeLibrary.Load(path);
         }
-        catch (DllNotFoundException exception) when (exception.Message.Contains(SymbolVersionMender.MissingVersion, StringComparison.Ordinal))
+        catch (DllNotFoundException exception) when (exception.Message.Contains(SymbolVersionPatcher.MissingVersion,
+            StringComparison.Ordinal))
         {
             try
             {
-                SymbolVersionMender.Mend(path);
+                SymbolVersionPatcher.Mend(path);
                 NativeLibrary.Load(path);
             }
             catch (Exception cause) when (cause is IOException or UnauthorizedAccessException or DllNotFoundException)
@@ -97,7 +98,8 @@ internal static unsafe partial class LibTorch
 
     private static string FindLibrary()
     {
-        string name = OperatingSystem.IsWindows() ? "LibTorchSharp.dll" : OperatingSystem.IsMacOS() ? "libLibTorchSharp.dylib" : "libLibTorchSharp.so";
+        string name = OperatingSystem.IsWindows() ? "LibTorchSharp.dll" : OperatingSystem.IsMacOS() ? "libLibTorchSharp.dylib"
+            : "libLibTorchSharp.so";
         string[] places =
         [
             Path.Combine(AppContext.BaseDirectory, name),
@@ -152,7 +154,8 @@ internal static unsafe partial class LibTorch
     private static partial void SetGraphExecutorOptimize(byte on);
 
     /// <summary><c>bool torch::profiler::impl::addExecutionTraceObserver(const std::string&amp;)</c>.</summary>
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN5torch8profiler4impl25addExecutionTraceObserverERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE")]
+    [LibraryImport("torch_cpu", EntryPoint =
+        "_ZN5torch8profiler4impl25addExecutionTraceObserverERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE")]
     [return: MarshalAs(UnmanagedType.U1)]
     public static partial bool AddExecutionTraceObserver(StdString* path);
 

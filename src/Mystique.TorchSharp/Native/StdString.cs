@@ -16,7 +16,8 @@ internal unsafe struct StdString
     private readonly nuint _unused;
 
     /// <summary>A string over pinned, zero-terminated UTF-8.</summary>
-    public static StdString Over(byte* utf8, int length) => new() { Data = utf8, Length = (nuint)length, Capacity = (nuint)Math.Max(length, 16) };
+    public static StdString Over(byte* utf8, int length) =>
+        new() { Data = utf8, Length = (nuint)length, Capacity = (nuint)Math.Max(length, 16) };
 
     public override readonly string ToString() => Encoding.UTF8.GetString(Data, (int)Length);
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 
 namespace Mystique.Capture;
 
@@ -10,7 +11,8 @@ namespace Mystique.Capture;
 /// <param name="Recorded">Recorded iterations.</param>
 /// <param name="Cost">The hook's own time; the medians of the runs.</param>
 /// <param name="BytesPerOperator">Bytes of trace and profile, packed, for each operator of the trace.</param>
-internal sealed record CaptureOverhead(int Rounds, SampleStatistics Clocked, SampleStatistics Untouched, SampleStatistics Recorded, CaptureCost Cost, double BytesPerOperator)
+internal sealed record CaptureOverhead(int Rounds, SampleStatistics Clocked, SampleStatistics Untouched, SampleStatistics Recorded,
+    CaptureCost Cost, double BytesPerOperator)
 {
     /// <summary>How much longer an untouched iteration takes: 0.01 for 1%.</summary>
     public double UntouchedOverhead => Untouched.MedianNs / Clocked.MedianNs - 1;
@@ -24,14 +26,16 @@ internal sealed record CaptureOverhead(int Rounds, SampleStatistics Clocked, Sam
     public static CaptureOverhead? Of(ImmutableArray<CaptureOutcome> captured, ImmutableArray<ImmutableArray<long>> clocked)
     {
         var folders = captured.Where(c => c.Folders.Length > 0).Select(c => c.Folders[0]).ToArray();
-        if (folders.Length == 0 || clocked.All(c => c.IsEmpty) || folders.All(f => f.Reference.Untouched.SamplesNs.IsEmpty))
+        if (folders.Length == 0 || clocked.All(c => c.IsEmpty) || folders.All(f => f.Baseline.Untouched.SamplesNs.IsEmpty))
             return null;
         // As many of the clock's as of the others: what a job does later may take longer.
-        var untouched = folders.SelectMany(f => f.Reference.Untouched.SamplesNs.Select(t => t + f.Record.Cost!.UntouchedNs)).ToImmutableArray();
-        int each = folders.Max(f => f.Reference.Untouched.SamplesNs.Length);
+        var untouched = folders.SelectMany(f => f.Baseline.Untouched.SamplesNs.Select(t => t + f.Record.Cost!.UntouchedNs))
+            .ToImmutableArray();
+        int each = folders.Max(f => f.Baseline.Untouched.SamplesNs.Length);
         var last = folders[^1].Record;
-        return new CaptureOverhead(captured.Length, new SampleStatistics([.. clocked.SelectMany(c => c.Take(each))]), new SampleStatistics(untouched),
-            new SampleStatistics([.. folders.SelectMany(f => f.Reference.RecordedNs)]),
+        return new CaptureOverhead(captured.Length, new SampleStatistics([.. clocked.SelectMany(c => c.Take(each))]),
+            new SampleStatistics(untouched),
+            new SampleStatistics([.. folders.SelectMany(f => f.Baseline.RecordedNs)]),
             new CaptureCost(Median(f => f.StartUpNs), Median(f => f.UntouchedNs), Median(f => f.RecordingNs)),
             (double)last.Files.Sum(f => f.Bytes) / Math.Max(1, last.Operators));
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Mystique.Recordings;
 
 namespace Mystique.Capture;
 

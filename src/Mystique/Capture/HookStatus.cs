@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 
 namespace Mystique.Capture;
 
@@ -53,7 +54,8 @@ internal sealed record HookStatus
             }
             catch (Exception exception) when (exception is not OutOfMemoryException)
             {
-                damaged?.Invoke($"what the hook wrote down in a process makes no sense ({Path.GetFileName(folder)}/status.json): {exception.Message}");
+                damaged?.Invoke($"what the hook wrote down in a process makes no sense ({Path.GetFileName(folder)}/status.json): "
+                    + $"{exception.Message}");
             }
             if (status is not null)
                 yield return (status, folder);
@@ -87,7 +89,7 @@ internal sealed record HookStatus
 
     /// <summary>What goes into the reference.</summary>
     /// <param name="gpu">What was sampled of the machine's GPUs; null for nothing.</param>
-    public CaptureReference ToReference(GpuSampler? gpu) => new()
+    public Baseline ToReference(GpuSampler? gpu) => new()
     {
         Rank = Rank,
         WorldSize = WorldSize,
@@ -121,7 +123,15 @@ internal sealed record HookWindow
     public long EndNs { get; init; }
     public SystemMetrics? System { get; init; }
 
-    public CaptureWindow ToWindow(GpuSampler? gpu) => new() { SamplesNs = SamplesNs, CpuTimeNs = CpuTimeNs, PeakBytes = PeakBytes, System = gpu is null ? System : gpu.AddTo(System, StartNs, EndNs) };
+    public CaptureWindow ToWindow(GpuSampler? gpu) =>
+        new()
+        {
+            SamplesNs = SamplesNs,
+            CpuTimeNs = CpuTimeNs,
+            PeakBytes = PeakBytes,
+            System = gpu is null ? System
+        : gpu.AddTo(System, StartNs, EndNs)
+        };
 }
 
 /// <summary>What marks the iterations.</summary>

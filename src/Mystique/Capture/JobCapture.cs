@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
 using Mystique.Files;
-using Mystique.Metrics;
+using Mystique.Measurement;
+using Mystique.Recordings;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Capture;
 
@@ -59,10 +61,10 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
 
     /// <summary>The job, to be measured in turn with something else.</summary>
     /// <param name="timeout">How long it may take to be held for the first time, and for each turn; null for half an hour.</param>
-    public HeldJob Hold(TimeSpan? timeout = null)
+    public SteppedJob Hold(TimeSpan? timeout = null)
     {
         var work = NewWork();
-        return new HeldJob(command, work, (mode, environment) =>
+        return new SteppedJob(command, work, (mode, environment) =>
             Prepare(work.Path, mode, environment))
         { Timeout = timeout ?? TimeSpan.FromMinutes(30) };
     }
@@ -93,7 +95,8 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         var account = ImmutableArray.CreateBuilder<string>();
         var all = HookStatus.ReadAll(work, account.Add).ToArray();
         // Launchers import PyTorch too: where a process had iterations, those that had none do not matter.
-        var jobs = all.Where(s => s.Status.Iterations > 0).Select(s => (s.Status, s.Folder, HasTrace: s.Status.HasRecording && File.Exists(TraceOf(s.Folder)))).ToArray();
+        var jobs = all.Where(s => s.Status.Iterations > 0)
+            .Select(s => (s.Status, s.Folder, HasTrace: s.Status.HasRecording && File.Exists(TraceOf(s.Folder)))).ToArray();
         var record = new CaptureRecord { Command = command, Options = options, ExitCode = exitCode };
         var recorded = jobs.Where(j => j.HasTrace).Select(j => j.Status).ToArray();
         bool isAlone = recorded is [{ WorldSize: 1 }];
@@ -101,8 +104,9 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
         foreach (var (status, folder, hasTrace) in jobs)
         {
-            string who = jobs.Length == 1 && status.WorldSize == 1 ? "" : status.WorldSize > 1 ? $"rank {status.Rank}: " : $"process {status.Pid}: ";
-            var sentences = CaptureAccount.Of(status, options, exitCode, hasTrace).ToImmutableArray();
+            string who = jobs.Length == 1 && status.WorldSize == 1 ? "" : status.WorldSize > 1 ? $"rank {status.Rank}: "
+                : $"process {status.Pid}: ";
+            var sentences = CaptureSummary.Of(status, options, exitCode, hasTrace).ToImmutableArray();
             string name = isAlone ? "" : NameOf(status, recorded);
             var cost = new CaptureCost(status.StartUpNs, status.OwnNs, status.RecordNs);
             if (hasTrace && Keep(output, name, status, gpu, folder, record with { Iterations = status.Iterations, Cost = cost },
@@ -111,7 +115,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
             account.AddRange(sentences.Select(s => who + s));
         }
         if (jobs.Length == 0)
-            account.AddRange(CaptureAccount.OfNone(all.Select(a => a.Status), File.Exists(Path.Combine(work, HookScript.StartedFile)),
+            account.AddRange(CaptureSummary.OfNone(all.Select(a => a.Status), File.Exists(Path.Combine(work, HookScript.StartedFile)),
                 exitCode));
         if (kept.Count == 0)
         {
@@ -134,7 +138,7 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
     private static bool Keep(OutputFolder output, string name, HookStatus status, GpuSampler? gpu, string folder, CaptureRecord record,
         ref ImmutableArray<string> account)
     {
-        CaptureReference reference;
+        Baseline reference;
         ExecutionTrace trace;
         try
         {

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Mystique.Planning;
 
 namespace Mystique.Diagnostics;
 
@@ -23,7 +22,8 @@ internal static class Problems
         new("MYS102", "this is a directory, not an execution trace", path, "name the trace's file in it, for example rank-0.et.json.gz");
 
     public static MystiqueException TraceUnreadable(string path, Exception cause) =>
-        new("MYS103", $"the file cannot be read: {cause.Message}", path, "check that it may be read and that its disk is well", inner: cause);
+        new("MYS103", $"the file cannot be read: {cause.Message}", path, "check that it may be read and that its disk is well",
+            inner: cause);
 
     public static MystiqueException TraceEmpty(string source) =>
         new("MYS104", "the file is empty", source, CaptureHint);
@@ -44,10 +44,12 @@ internal static class Problems
 
     public static MystiqueException TraceGzipDamaged(string source, Exception cause) =>
         new("MYS109", $"the gzip stream is damaged or cut short: {FirstSentence(cause)}", source,
-            "copy the file again; or unpack what is left (`zcat FILE > trace.json`) and give that: damaged JSON is read as far as it makes sense", inner: cause);
+            "copy the file again; or unpack what is left (`zcat FILE > trace.json`) and give that: damaged JSON is read as far as it "
+                + "makes sense", inner: cause);
 
     public static MystiqueException TraceDamaged(string source, long offset, string what, int nodes) =>
-        new("MYS110", string.Create(CultureInfo.InvariantCulture, $"the file is damaged: {what} ({nodes:N0} nodes can be read)"), At(source, offset),
+        new("MYS110", string.Create(CultureInfo.InvariantCulture, $"the file is damaged: {what} ({nodes:N0} nodes can be read)"),
+            At(source, offset),
             "leave --strict away to use what can be read, or capture the trace again");
 
     public static MystiqueException TraceHasNoNodes(string source) =>
@@ -61,7 +63,8 @@ internal static class Problems
         new("MYS113", $"two nodes have the id {id}: {first} and {second}", source, "capture the trace again, or take one of the two out");
 
     public static MystiqueException TraceParentMissing(string source, long id, string name, long parent) =>
-        new("MYS114", $"the parent {parent} of node {id} ({name}) is missing", source, "leave --strict away to take the node for an outermost one, or capture the trace again");
+        new("MYS114", $"the parent {parent} of node {id} ({name}) is missing", source,
+            "leave --strict away to take the node for an outermost one, or capture the trace again");
 
     public static MystiqueException TraceCycle(string source, long id) =>
         new("MYS115", $"the parents of node {id} run in a circle", source, "capture the trace again");
@@ -80,10 +83,12 @@ internal static class Problems
         new("MYS119", $"the file is no Kineto profile: {why}", source, "give what torch.profiler exported (export_chrome_trace)");
 
     public static MystiqueException ProfileOfAnotherJob(string profile, string trace, string why) =>
-        new("MYS120", $"the profile is not of the job that the trace is of: {why}", profile, $"give a profile that was captured with {trace}");
+        new("MYS120", $"the profile is not of the job that the trace is of: {why}", profile,
+            $"give a profile that was captured with {trace}");
 
     public static MystiqueException CaptureInvalid(string path, Exception cause) =>
-        new("MYS121", $"the capture folder makes no sense: {FirstSentence(cause)}", path, "capture the job again, or copy the folder again as a whole", inner: cause);
+        new("MYS121", $"the capture folder makes no sense: {FirstSentence(cause)}", path,
+            "capture the job again, or copy the folder again as a whole", inner: cause);
 
     public static MystiqueException NothingCaptured(string path, string why) =>
         new("MYS122", why, path, "capture the job again");
@@ -116,7 +121,8 @@ internal static class Problems
         new("MYS417", $"the job cannot be started: {FirstSentence(cause)}", program, "check the command after --", inner: cause);
 
     public static MystiqueException ResultInvalid(string path, Exception cause) =>
-        new("MYS123", $"the file is no result of mystique run: {FirstSentence(cause)}", path, "give what `mystique run --json FILE` or `run.py --json FILE` wrote, with this version", inner: cause);
+        new("MYS123", $"the file is no result of mystique run: {FirstSentence(cause)}", path,
+            "give what `mystique run --json FILE` or `run.py --json FILE` wrote, with this version", inner: cause);
 
     public static MystiqueException JobNotApart(string program) =>
         new("MYS418", "the job is not set apart from the options", program, $"put -- in front of it: mystique capture -- {program} …");
@@ -131,11 +137,16 @@ internal static class Problems
     }
 
     public static MystiqueException NothingSelected(string source) =>
-        new("MYS202", "the selection has no operators", source, "take another iteration, or check that the observer was on while the job worked");
+        new("MYS202", "the selection has no operators", source,
+            "take another iteration, or check that the observer was on while the job worked");
 
-    public static MystiqueException NothingToReplay(string source, IReadOnlyList<ReplacedOperator> skipped) =>
-        new("MYS203", "none of the selected operators can be replayed" + (skipped.Count == 0 ? "" : $"; the first is {skipped[0].Name}: {skipped[0].Reason}"),
+    public static MystiqueException NothingToReplay(string source, string? firstReason) =>
+        new("MYS203", "none of the selected operators can be replayed" + (firstReason is null ? "" : $"; the first is {firstReason}"),
             source, "select another part of the trace; `mystique inspect` lists the reasons");
+
+    public static MystiqueException RanksDiffer(int first, int other, string name) =>
+        new("MYS208", string.Create(CultureInfo.InvariantCulture, $"rank {other} does not run what rank {first} runs"), name,
+            "generate a package for each rank: mystique generate JOB/rank-N");
 
     public static MystiqueException TableUnreadable(string path, Exception cause) =>
         new("MYS204", $"the table cannot be read: {cause.Message}", path, "check the path and that it may be read", inner: cause);
@@ -153,17 +164,20 @@ internal static class Problems
     public static MystiqueException ManifestInvalid(string path, Exception cause) =>
         new("MYS301", $"the manifest makes no sense: {FirstSentence(cause)}", path, "generate the package again", inner: cause);
 
-    public static MystiqueException PackageVersionUnknown(string path, int version, int known) =>
-        new("MYS302", $"the package's format version {version} is not known: {known} is", path, "use the mystique that wrote it, or generate it again");
+    public static MystiqueException PackageVersionUnknown(string path, int version, int oldest, int known) =>
+        new("MYS302", $"the package's format version {version} is not known: {oldest} and {known} are", path,
+            "use the mystique that wrote it, or generate it again");
 
     public static MystiqueException PackageDisagrees(string path, string why) =>
-        new("MYS303", $"the package's manifest and program disagree: {why}", path, "generate the package again, or copy it again as a whole");
+        new("MYS303", $"the package's manifest and program disagree: {why}", path,
+            "generate the package again, or copy it again as a whole");
 
     public static MystiqueException OutputNotEmpty(string directory, string what) =>
         new("MYS304", $"the output folder holds something that is no package: {what}", directory, "name an empty or a new folder");
 
     public static MystiqueException OutputUnwritable(string path, Exception cause) =>
-        new("MYS305", $"the output cannot be written: {cause.Message}", path, "check that the place is writable and has room", inner: cause);
+        new("MYS305", $"the output cannot be written: {cause.Message}", path, "check that the place is writable and has room",
+            inner: cause);
 
     public static MystiqueException PackageUnreadable(string path, Exception cause) =>
         new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the package again as a whole", inner: cause);
@@ -180,22 +194,28 @@ internal static class Problems
     // MYS4xx: engines and workers.
 
     public static MystiqueException NativeLibraryMissing(string path, Exception? cause) =>
-        new("MYS401", "libtorch cannot be loaded" + (cause is null ? ": TorchSharp's library is not there" : $": {FirstSentence(cause)}"), path,
+        new("MYS401", "libtorch cannot be loaded" + (cause is null ? ": TorchSharp's library is not there"
+            : $": {FirstSentence(cause)}"), path,
             "build again (`dotnet build`) on this machine: the host's libtorch comes with the build", ExitCode.ReplayFailed, cause);
 
     public static MystiqueException OtherLibTorchMissing(string path) =>
-        new("MYS401", "libtorch cannot be loaded: it is not there", path, "name the folder with PyTorch's libraries, for example site-packages/torch/lib", ExitCode.ReplayFailed);
+        new("MYS401", "libtorch cannot be loaded: it is not there", path,
+            "name the folder with PyTorch's libraries, for example site-packages/torch/lib", ExitCode.ReplayFailed);
 
     public static MystiqueException NativeLibraryNotMended(string path, Exception cause) =>
-        new("MYS402", $"TorchSharp's library needs a newer libstdc++ than this machine's, and could not be mended: {FirstSentence(cause)}", path,
+        new("MYS402", "TorchSharp's library needs a newer libstdc++ than this machine's, and could not be mended: " + FirstSentence(cause),
+            path,
             "run once as a user who may write to that folder, or install GCC 13's libstdc++", ExitCode.ReplayFailed, cause);
 
     public static MystiqueException TooLarge(string source, long needed, long largest, long available) =>
-        new("MYS403", $"the replay needs {Gigabytes(needed)} of memory (the largest tensor {Gigabytes(largest)}), and {Gigabytes(available)} can be had",
-            source, "run it on a larger machine, select a smaller part of the trace (--iteration), or let embedding tables be cut (--scale-memory)");
+        new("MYS403", $"the replay needs {Gigabytes(needed)} of memory (the largest tensor {Gigabytes(largest)}), and "
+            + $"{Gigabytes(available)} can be had",
+            source, "run it on a larger machine, select a smaller part of the trace (--iteration), or let embedding tables be cut "
+                + "(--scale-memory)");
 
     public static MystiqueException OperatorCannotRun(string source, long node, string name, string reason, int count) =>
-        new("MYS404", $"{count} operator{(count == 1 ? "" : "s")} cannot be replayed; the first is {name}: {reason}", $"{source}, node {node}",
+        new("MYS404", $"{count} operator{(count == 1 ? "" : "s")} cannot be replayed; the first is {name}: {reason}",
+            $"{source}, node {node}",
             "leave --strict away to replay the rest; `mystique inspect` lists all reasons");
 
     public static MystiqueException WorkerDied(string source, string stage, string how, string standardError) =>
@@ -204,7 +224,8 @@ internal static class Problems
             details: LinesOf(standardError).TakeLast(KeptLines));
 
     public static MystiqueException WorkerTimedOut(string source, string stage, string how) =>
-        new("MYS406", $"the worker process was stopped while {stage}: {how}", source, "give it more time with --timeout SECONDS", ExitCode.ReplayFailed);
+        new("MYS406", $"the worker process was stopped while {stage}: {how}", source, "give it more time with --timeout SECONDS",
+            ExitCode.ReplayFailed);
 
     public static MystiqueException WorkerFailed(string source, string stage, string why) =>
         new("MYS407", $"the replay failed while {stage}: {LinesOf(why).FirstOrDefault("it does not say why")}", source,
@@ -224,7 +245,8 @@ internal static class Problems
             "check the path, and that it was built for the libtorch of this tool (`mystique run` names its version)", inner: cause);
 
     public static MystiqueException DeviceMissing(string device, string engine) =>
-        new("MYS411", $"there is no device {device} for {engine}", "--device", "take cpu, or --engine python with a PyTorch that has the device");
+        new("MYS411", $"there is no device {device} for {engine}", "--device",
+            "take cpu, or --engine python with a PyTorch that has the device");
 
     public static MystiqueException WorkerNotStarted(string program, Exception cause) =>
         new("MYS414", $"the program {program} cannot be started: {FirstSentence(cause)}", program,

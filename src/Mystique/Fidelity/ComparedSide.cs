@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Metrics;
-using Mystique.Replay;
+using Mystique.Execution.Workers;
+using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 
@@ -29,7 +29,8 @@ public sealed record ComparedSide(ImmutableArray<MeasuredTurn> Turns)
         new([.. Enumerable.Range(0, processes[0].Turns.Length).Select(i => MeasuredTurn.Of([.. processes.Select(p => p.Turns[i])]))]);
 
     /// <summary>The second process of the same thing, as a replay of the first; null where there is none.</summary>
-    internal static ErrorInterval? Again(ImmutableArray<ComparedSide> processes) => processes is [var first, var second, ..] ? second.ErrorFrom(first) : null;
+    internal static ErrorInterval? Again(ImmutableArray<ComparedSide> processes) => processes is [var first, var second, ..]
+        ? second.ErrorFrom(first) : null;
 }
 
 /// <summary>A turn of a process, or of several of the same thing.</summary>
@@ -40,15 +41,18 @@ public sealed record ComparedSide(ImmutableArray<MeasuredTurn> Turns)
 public sealed record MeasuredTurn(SampleStatistics Times, double CpuTimeNs, long UsedBytes = 0, SystemMetrics? System = null)
 {
     internal static MeasuredTurn Of(WorkerResponse response) =>
-        new(new SampleStatistics(response.SamplesNs!.Value), (double)response.CpuTimeNs / response.SamplesNs.Value.Length, response.PeakBytes - response.BaselineBytes, response.SystemMetrics);
+        new(new SampleStatistics(response.SamplesNs!.Value), (double)response.CpuTimeNs / response.SamplesNs.Value.Length,
+            response.PeakBytes - response.BaselineBytes, response.SystemMetrics);
 
     internal static MeasuredTurn Of(ImmutableArray<MeasuredTurn> turns) =>
-        new(new SampleStatistics([.. turns.SelectMany(t => t.Times.SamplesNs)]), turns.Average(t => t.CpuTimeNs), turns.Max(t => t.UsedBytes), turns[0].System);
+        new(new SampleStatistics([.. turns.SelectMany(t => t.Times.SamplesNs)]), turns.Average(t => t.CpuTimeNs), turns.Max(t =>
+            t.UsedBytes), turns[0].System);
 
     internal static ErrorInterval Error(ImmutableArray<MeasuredTurn> original, ImmutableArray<MeasuredTurn> replay) =>
         Bootstrap.PairedError(original.Select(t => t.Times.MedianNs), replay.Select(t => t.Times.MedianNs));
 
     /// <summary>Null where a turn has no processor time.</summary>
-    internal static double? CpuTimeError(ImmutableArray<MeasuredTurn> original, ImmutableArray<MeasuredTurn> replay) => original.Concat(replay).Any(t => t.CpuTimeNs <= 0) ? null
+    internal static double? CpuTimeError(ImmutableArray<MeasuredTurn> original, ImmutableArray<MeasuredTurn> replay) =>
+        original.Concat(replay).Any(t => t.CpuTimeNs <= 0) ? null
         : Bootstrap.PairedError(original.Select(t => t.CpuTimeNs), replay.Select(t => t.CpuTimeNs)).Error;
 }

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Mystique.Metrics;
+using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 
@@ -15,7 +15,10 @@ public static class FidelityComparer
     /// <summary>An allocation, or the time of a kind, must differ by so much of the whole to be named.</summary>
     private const double Noticeable = 0.01;
 
-    /// <summary>About what a page fault takes, with the page that it clears, in nanoseconds; in virtual machines it takes several times as long.</summary>
+    /// <summary>
+    /// About what a page fault takes, with the page that it clears, in nanoseconds; in virtual machines it takes several times
+    /// as long.
+    /// </summary>
     private const double FaultNs = 1000;
 
     /// <summary>A peak of memory must differ by so much to be named.</summary>
@@ -27,33 +30,44 @@ public static class FidelityComparer
     public static FidelityReport Compare(ComparedRun original, ComparedRun replay)
     {
         var notes = ImmutableArray.CreateBuilder<string>();
-        bool inTurn = original.Turns.Length >= MinTurns && original.Turns.Length == replay.Turns.Length && original.Turns.Concat(replay.Turns).All(t => !t.Times.SamplesNs.IsEmpty);
+        bool inTurn = original.Turns.Length >= MinTurns && original.Turns.Length == replay.Turns.Length
+            && original.Turns.Concat(replay.Turns).All(t => !t.Times.SamplesNs.IsEmpty);
         var time = original.Times.SamplesNs.IsEmpty || replay.Times.SamplesNs.IsEmpty ? null
             : inTurn ? MeasuredTurn.Error(original.Turns, replay.Turns) : Bootstrap.MedianError(original.Times, replay.Times);
         if (time is null)
             notes.Add("iteration times are not known on both sides");
-        var unavailable = from system in (SystemMetrics?[])[original.System, replay.System] where system is not null from missing in system.Unavailable select missing;
+        var unavailable = from system in (SystemMetrics?[])[original.System,
+            replay.System]
+                          where system is not null
+                          from missing in system.Unavailable
+                          select missing;
         foreach (var (what, why) in unavailable.Distinct().OrderBy(u => u.Key, StringComparer.Ordinal))
             notes.Add($"not measured: {what} ({why})");
         var (kinds, between, countsCompare) = KindsOf(original, replay, notes);
         var kernels = original.Kernels.IsEmpty || replay.Kernels.IsEmpty ? [] : original.Kernels.Keys.Union(replay.Kernels.Keys)
-            .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k).Count))
-            .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay)).ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
+            .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k)
+                .Count))
+            .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay))
+                .ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
         var pairs = PairsOf(original, replay);
         var again = ComparedSide.Again(original.Processes);
-        var report = new FidelityReport(original, replay, time, again, NoiseOf(original, again), inTurn ? MeasuredTurn.CpuTimeError(original.Turns, replay.Turns) : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
-            ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes), ErrorOf(original.UsedBytes, replay.UsedBytes),
-            ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(pairs), OrderOf(pairs), kernels, [], notes.ToImmutable());
+        var report = new FidelityReport(original, replay, time, again, NoiseOf(original, again), inTurn
+            ? MeasuredTurn.CpuTimeError(original.Turns, replay.Turns) : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
+            ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes),
+                ErrorOf(original.UsedBytes, replay.UsedBytes),
+            ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(pairs), OrderOf(pairs), kernels, [],
+                notes.ToImmutable());
         return report with { Findings = [.. FindingsOf(report, countsCompare).Take(MaxFindings)] };
     }
 
     /// <summary>The operators of both sides, paired by the nodes of the original's trace, in the original's order.</summary>
     private static (TimelineSpan Original, TimelineSpan Replay)[] PairsOf(ComparedRun original, ComparedRun replay)
     {
-        var byNode = new Dictionary<long, TimelineSpan>();
-        foreach (var span in replay.Timeline.Where(s => s.NodeId != 0))
-            byNode.TryAdd(span.NodeId, span);
-        return [.. original.Timeline.Where(s => byNode.ContainsKey(s.NodeId)).Select(s => (s, byNode[s.NodeId]))];
+        var byId = new Dictionary<OperatorId, TimelineSpan>();
+        foreach (var span in replay.Timeline)
+            if (span.Id is { } id)
+                byId.TryAdd(id, span);
+        return [.. original.Timeline.Where(s => s.Id is { } id && byId.ContainsKey(id)).Select(s => (s, byId[s.Id!.Value]))];
     }
 
     private static ImmutableArray<LabelError> LabelsOf((TimelineSpan Original, TimelineSpan Replay)[] operators)
@@ -63,7 +77,8 @@ public static class FidelityComparer
             var all = pairs.ToArray();
             return new LabelError(label, all.Length, all.Sum(p => p.Original.DurationNs), all.Sum(p => p.Replay.DurationNs));
         }).ToArray();
-        return labels.All(l => l.Label.Length == 0) ? [] : [.. labels.OrderByDescending(l => Math.Abs(l.DifferenceNs)).ThenBy(l => l.Label, StringComparer.Ordinal)];
+        return labels.All(l => l.Label.Length == 0) ? []
+            : [.. labels.OrderByDescending(l => Math.Abs(l.DifferenceNs)).ThenBy(l => l.Label, StringComparer.Ordinal)];
     }
 
     /// <summary>The longest sequence of operators that start in the original's order (patience sorting), as a share of all.</summary>
@@ -98,14 +113,18 @@ public static class FidelityComparer
         return medians.Length < 2 ? null : medians.Max() / medians.Min() - 1;
     }
 
-    private static (ImmutableArray<KindError> Kinds, (double, double)? Between, bool CountsCompare) KindsOf(ComparedRun original, ComparedRun replay, ImmutableArray<string>.Builder notes)
+    private static (ImmutableArray<OperatorGroupError> Kinds, (double, double)? Between, bool CountsCompare) KindsOf(ComparedRun original,
+        ComparedRun replay, ImmutableArray<string>.Builder notes)
     {
         var (kinds, watched) = (original.Kinds, original.WatchedNs);
         bool countsCompare = !kinds.IsEmpty && !replay.Kinds.IsEmpty;
-        if (original.OpenedOperators is { } opened && replay.OpenedOperators is { } others && opened != others && replay.Coverage?.OriginalKinds is { } known)
+        if (original.OpenedOperators is { } opened && replay.OpenedOperators is { } others && opened != others
+            && replay.Coverage?.OriginalKinds is { } known)
         {
             // The replay had to open more operators than the trace alone tells: its package knows the original's times of just these.
-            notes.Add(string.Create(CultureInfo.InvariantCulture, $"the replay opened {others} operators where the trace alone tells {opened}: the original's are counted as the replay's package has them"));
+            notes.Add(string.Create(CultureInfo.InvariantCulture,
+                $"the replay opened {others} operators where the trace alone tells {opened}: the original's are counted as the replay's "
+                + $"package has them"));
             (kinds, watched) = (known, replay.Coverage.OriginalWatchedNs);
         }
         else if (kinds.IsEmpty && replay.Coverage?.OriginalKinds is { IsEmpty: false } fromPackage)
@@ -122,17 +141,20 @@ public static class FidelityComparer
         {
             kinds.TryGetValue(name, out var a);
             replay.Kinds.TryGetValue(name, out var b);
-            return new KindError(name, a?.Count ?? 0, b?.Count ?? 0,
-                hasTimes ? (a?.TimeNs ?? 0) * originalScale : null, hasTimes ? (b?.TimeNs ?? 0) * replayScale : null, a?.AllocatedBytes, b?.AllocatedBytes);
-        }).OrderByDescending(k => Math.Abs(k.DifferenceNs)).ThenByDescending(k => k.OriginalCount).ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
-        return (errors, hasTimes ? (original.Times.MedianNs - errors.Sum(k => k.OriginalNs!.Value), replay.Times.MedianNs - errors.Sum(k => k.ReplayNs!.Value)) : null, countsCompare);
+            return new OperatorGroupError(name, a?.Count ?? 0, b?.Count ?? 0,
+                hasTimes ? (a?.TimeNs ?? 0) * originalScale : null, hasTimes ? (b?.TimeNs ?? 0) * replayScale
+                    : null, a?.AllocatedBytes, b?.AllocatedBytes);
+        }).OrderByDescending(k => Math.Abs(k.DifferenceNs)).ThenByDescending(k => k.OriginalCount)
+            .ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
+        return (errors, hasTimes ? (original.Times.MedianNs - errors.Sum(k => k.OriginalNs!.Value),
+            replay.Times.MedianNs - errors.Sum(k => k.ReplayNs!.Value)) : null, countsCompare);
     }
 
     /// <summary>
     /// From the times of a watched iteration to those of one that nobody watched. Watching makes operators longer; without
     /// more knowledge it makes all of them so alike.
     /// </summary>
-    private static double ScaleOf(ImmutableSortedDictionary<string, ComparedKind> kinds, long watchedNs, SampleStatistics times)
+    private static double ScaleOf(ImmutableSortedDictionary<string, RunOperatorGroup> kinds, long watchedNs, SampleStatistics times)
     {
         double sum = kinds.Values.Sum(k => k.TimeNs ?? 0);
         return sum <= 0 || times.SamplesNs.IsEmpty ? 0 : times.MedianNs / Math.Max(watchedNs, sum);
@@ -144,26 +166,42 @@ public static class FidelityComparer
     private static IEnumerable<string> FindingsOf(FidelityReport report, bool countsCompare)
     {
         if (countsCompare)
-            foreach (var kind in report.Kinds.Where(k => k.OriginalCount != k.ReplayCount).OrderByDescending(k => Math.Abs(k.ReplayCount - k.OriginalCount)))
-                yield return string.Create(CultureInfo.InvariantCulture, $"{kind.Name} runs {kind.ReplayCount:N0} times in the replay, {kind.OriginalCount:N0} in the original");
+            foreach (var kind in report.Kinds.Where(k => k.OriginalCount != k.ReplayCount)
+                .OrderByDescending(k => Math.Abs(k.ReplayCount - k.OriginalCount)))
+                yield return string.Create(CultureInfo.InvariantCulture,
+                    $"{kind.Name} runs {kind.ReplayCount:N0} times in the replay, {kind.OriginalCount:N0} in the original");
         foreach (var kernel in report.Kernels)
-            yield return string.Create(CultureInfo.InvariantCulture, $"the kernel {kernel.Name} runs {kernel.Replay:N0} times in the replay, {kernel.Original:N0} in the original");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"the kernel {kernel.Name} runs {kernel.Replay:N0} times in the replay, {kernel.Original:N0} in the original");
         if (report.MemoryError is { } memory && Math.Abs(memory) > NoticeableMemory)
             yield return string.Create(CultureInfo.InvariantCulture, $"the peak of memory differs by {memory:+0.0 %;-0.0 %}");
         double allocated = report.Kinds.Sum(k => (double)(k.OriginalBytes ?? 0));
-        foreach (var kind in report.Kinds.Where(k => k is { OriginalBytes: not null, ReplayBytes: not null } && Math.Abs(k.ReplayBytes.Value - k.OriginalBytes.Value) > Noticeable * allocated)
+        foreach (var kind in report.Kinds.Where(k => k is { OriginalBytes: not null, ReplayBytes: not null }
+            && Math.Abs(k.ReplayBytes.Value - k.OriginalBytes.Value) > Noticeable * allocated)
             .OrderByDescending(k => Math.Abs(k.ReplayBytes!.Value - k.OriginalBytes!.Value)))
-            yield return string.Create(CultureInfo.InvariantCulture, $"{kind.Name} allocates {kind.ReplayBytes / 1e6:N1} MB in the replay, {kind.OriginalBytes / 1e6:N1} MB in the original");
-        if (FaultsOf(report.Original) is { } faults && FaultsOf(report.Replay) is { } others && Math.Abs(others - faults) * FaultNs > Noticeable * report.Original.Times.MedianNs)
-            yield return string.Create(CultureInfo.InvariantCulture, $"the replay has {others:N0} page faults in an iteration, the original {faults:N0}: the allocator gives memory back and takes it anew more often on one side");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"{kind.Name} allocates {kind.ReplayBytes / 1e6:N1} MB in the replay, {kind.OriginalBytes / 1e6:N1} MB in the original");
+        if (FaultsOf(report.Original) is { } faults && FaultsOf(report.Replay) is { } others
+            && Math.Abs(others - faults) * FaultNs > Noticeable * report.Original.Times.MedianNs)
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"the replay has {others:N0} page faults in an iteration, the original {faults:N0}: the allocator gives memory back and "
+                + $"takes it anew more often on one side");
         if (report.InOrder is { } inOrder and < 1 - Noticeable)
-            yield return string.Create(CultureInfo.InvariantCulture, $"{1 - inOrder:0.0 %} of the operators start in another order than in the original");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"{1 - inOrder:0.0 %} of the operators start in another order than in the original");
         if (report.BetweenNs is not { } between)
             yield break;
         double noticeable = Noticeable * report.Original.Times.MedianNs;
         foreach (var kind in report.Kinds.Where(k => Math.Abs(k.DifferenceNs) > noticeable).Take(5))
-            yield return string.Create(CultureInfo.InvariantCulture, $"{kind.Name} takes {kind.DifferenceNs / 1e6:+0.000;-0.000} ms in an iteration ({(kind.OriginalNs > 0 ? $"{kind.DifferenceNs / kind.OriginalNs.Value:+0.0 %;-0.0 %} of its own time, " : "")}{kind.DifferenceNs / report.Original.Times.MedianNs:+0.0 %;-0.0 %} of the iteration)");
+        {
+            string own = kind.OriginalNs > 0 ? $"{kind.DifferenceNs / kind.OriginalNs.Value:+0.0 %;-0.0 %} of its own time, " : "";
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"{kind.Name} takes {kind.DifferenceNs / 1e6:+0.000;-0.000} ms in an iteration "
+                + $"({own}{kind.DifferenceNs / report.Original.Times.MedianNs:+0.0 %;-0.0 %} of the iteration)");
+        }
         if (Math.Abs(between.Replay - between.Original) > noticeable)
-            yield return string.Create(CultureInfo.InvariantCulture, $"what is between operators takes {(between.Replay - between.Original) / 1e6:+0.000;-0.000} ms ({(between.Replay - between.Original) / report.Original.Times.MedianNs:+0.0 %;-0.0 %} of the iteration)");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"what is between operators takes {(between.Replay - between.Original) / 1e6:+0.000;-0.000} ms "
+                + $"({(between.Replay - between.Original) / report.Original.Times.MedianNs:+0.0 %;-0.0 %} of the iteration)");
     }
 }

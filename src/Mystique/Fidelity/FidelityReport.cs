@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 
@@ -12,13 +13,23 @@ namespace Mystique.Fidelity;
 /// the original was measured once.
 /// </param>
 /// <param name="CpuTimeError">Processor time of an iteration; null where one side has none.</param>
-/// <param name="MemoryError">The host's memory at its worst moment: of tensors, where both sides know it, else resident; null where one side has none.</param>
+/// <param name="MemoryError">
+/// The host's memory at its worst moment: of tensors, where both sides know it, else resident; null where one side has none.
+/// </param>
 /// <param name="ResidentError">The host's resident memory at its worst moment; null where one side has none.</param>
 /// <param name="DeviceMemoryError">The device's; null where one side has none.</param>
 /// <param name="Kinds">Operators by name, those that explain most of the difference in time first.</param>
-/// <param name="BetweenNs">Time of an iteration that is in no operator, in nanoseconds: the original's and the replay's; null where it is not known.</param>
-/// <param name="Labels">Parts of the iteration by the original's labels, those that explain most of the difference in time first; empty where they are not known.</param>
-/// <param name="InOrder">Of the operators that both sides know by their nodes, the share that start in the original's order; null where they are not known.</param>
+/// <param name="BetweenNs">
+/// Time of an iteration that is in no operator, in nanoseconds: the original's and the replay's; null where it is not known.
+/// </param>
+/// <param name="Labels">
+/// Parts of the iteration by the original's labels, those that explain most of the difference in time first; empty where they
+/// are not known.
+/// </param>
+/// <param name="InOrder">
+/// Of the operators that both sides know by their nodes, the share that start in the original's order; null where they are not
+/// known.
+/// </param>
 /// <param name="Kernels">Kernels whose number differs, by name.</param>
 /// <param name="Findings">What is wrong, in sentences, the worst first.</param>
 /// <param name="Notes">What could not be compared, and why.</param>
@@ -32,7 +43,7 @@ public sealed record FidelityReport(
     double? MemoryError,
     double? ResidentError,
     double? DeviceMemoryError,
-    ImmutableArray<KindError> Kinds,
+    ImmutableArray<OperatorGroupError> Kinds,
     (double Original, double Replay)? BetweenNs,
     ImmutableArray<LabelError> Labels,
     double? InOrder,
@@ -43,12 +54,6 @@ public sealed record FidelityReport(
     /// <summary>The largest of the errors, without its sign.</summary>
     public double WorstError => new[] { Time?.Error, CpuTimeError, MemoryError, DeviceMemoryError }.Max(e => Math.Abs(e ?? 0));
 }
-
-/// <summary>An error of medians, and the interval that holds the true one with 95% confidence.</summary>
-/// <param name="Error">The error.</param>
-/// <param name="Low">The interval's start.</param>
-/// <param name="High">Its end.</param>
-public sealed record ErrorInterval(double Error, double Low, double High);
 
 /// <summary>Operators within a label of the original, on both sides. Times on the host, scaled to an iteration, in nanoseconds.</summary>
 /// <param name="Label">The labels, outermost first, joined by " / "; empty for none.</param>
@@ -69,7 +74,8 @@ public sealed record LabelError(string Label, int Count, double OriginalNs, doub
 /// <param name="ReplayNs">Their time in the replay; null where it is not known.</param>
 /// <param name="OriginalBytes">Bytes that they allocate in the original; null where it is not known.</param>
 /// <param name="ReplayBytes">Bytes that they allocate in the replay; null where it is not known.</param>
-public sealed record KindError(string Name, int OriginalCount, int ReplayCount, double? OriginalNs, double? ReplayNs, long? OriginalBytes, long? ReplayBytes)
+public sealed record OperatorGroupError(string Name, int OriginalCount, int ReplayCount, double? OriginalNs, double? ReplayNs,
+    long? OriginalBytes, long? ReplayBytes)
 {
     /// <summary>How much longer they take in the replay, in nanoseconds; 0 where a side is not known.</summary>
     public double DifferenceNs => OriginalNs is { } original && ReplayNs is { } replay ? replay - original : 0;

@@ -1,12 +1,11 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Mystique.Capture;
-using Mystique.Metrics;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Profiles;
-using Mystique.Replay;
-using Mystique.Selection;
+using Mystique.Recordings;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
+using Mystique.Verification;
 
 namespace Mystique.Fidelity;
 
@@ -19,34 +18,22 @@ internal static class OriginalReader
     /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>python/hook/recorder.py</c>).</summary>
     private const string ModuleLabel = "nn.Module: ";
 
-    /// <summary>Plans of a capture's trace, with its profile, if that fits: without it there are no times of operators; the rest compares all the same.</summary>
-    /// <param name="capture">The folder.</param>
-    /// <param name="options">How to plan.</param>
-    public static TracePlanSource PlansOf(CaptureFolder capture, PlanningOptions options)
+    /// <summary>What a recording tells of the original.</summary>
+    /// <param name="recording">The recording; it has a baseline.</param>
+    /// <param name="benchmark">Its benchmark; null where there is none yet.</param>
+    public static ComparedRun Of(Recording recording, Benchmark? benchmark = null)
     {
-        var trace = TraceReader.Read(capture.TracePath);
-        var profile = capture.ProfilePath is { } path ? ProfileLinker.TryLink(trace, path, out _) : null;
-        return new TracePlanSource(trace, new SelectionOptions(), options with { Profile = profile, Reference = capture.Reference });
-    }
-
-    /// <summary>What a capture folder tells.</summary>
-    /// <param name="capture">The folder.</param>
-    public static ComparedRun OfCapture(CaptureFolder capture) => OfCapture(capture, PlansOf(capture, new PlanningOptions()));
-
-    /// <summary>The same, where the trace has been read.</summary>
-    /// <param name="capture">The folder.</param>
-    /// <param name="source">The plans of its trace.</param>
-    public static ComparedRun OfCapture(CaptureFolder capture, TracePlanSource source)
-    {
-        var (reference, trace, profile, plan) = (capture.Reference, source.Trace, source.Options.Profile, source.Plan([]));
+        var plan = (benchmark ?? Benchmark.Create(recording)).Plan;
+        var (reference, trace, profile) = (recording.Baseline!, recording.Trace, recording.Profile);
         var hostMemory = MemoryOf(profile, plan, isOnDevice: false);
         return new ComparedRun
         {
-            Name = Path.GetFileName(Path.GetFullPath(capture.Directory)),
+            Name = recording.Name,
             Provenance = ProvenanceOf(reference),
             Times = reference.Untouched.SamplesNs.IsEmpty ? new SampleStatistics(reference.RecordedNs) : reference.Untouched,
             // Further runs are what counts; within one run the machine has less time to change.
-            Repeats = reference.RunsNs.IsEmpty ? [new SampleStatistics(reference.Before.SamplesNs), new SampleStatistics(reference.After.SamplesNs)]
+            Repeats = reference.RunsNs.IsEmpty
+                ? [new SampleStatistics(reference.Before.SamplesNs), new SampleStatistics(reference.After.SamplesNs)]
                 : [reference.Untouched, .. reference.RunsNs.Select(r => new SampleStatistics([r]))],
             CpuTimeNs = reference.CpuTimeNs,
             AllocatedBytes = hostMemory?.PeakBytes ?? 0,
@@ -57,8 +44,9 @@ internal static class OriginalReader
             System = reference.Before.System ?? reference.After.System,
             Kinds = OriginalKindsOf(plan),
             WatchedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : 0,
-            Kernels = (plan.Times?.Kernels ?? []).ToImmutableSortedDictionary(k => k.Name, k => (k.Count, k.DurationNs), StringComparer.Ordinal),
-            OpenedOperators = plan.Source.OpenedCount,
+            Kernels = (plan.Times?.Kernels ?? []).ToImmutableSortedDictionary(k => k.Name, k =>
+                (k.Count, k.DurationNs), StringComparer.Ordinal),
+            OpenedOperators = plan.Source.DecomposedCount,
             Timeline = TimelineOf(plan, trace),
             Concurrency = ConcurrencyOf(plan, profile),
             MemoryCurve = PlanMemory.CurveOf(plan),
@@ -67,19 +55,20 @@ internal static class OriginalReader
 
     /// <summary>What the kinds of a plan tell of the original.</summary>
     /// <param name="plan">The plan.</param>
-    private static ImmutableSortedDictionary<string, ComparedKind> OriginalKindsOf(ReplayPlan plan) =>
-        PlanKind.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k => new ComparedKind(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
+    private static ImmutableSortedDictionary<string, RunOperatorGroup> OriginalKindsOf(ReplayPlan plan) =>
+        OperatorGroup.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k =>
+            new RunOperatorGroup(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
 
     /// <summary>The original's tensors over the iteration, by what the profiler saw.</summary>
     private static MemoryTimeline? MemoryOf(LinkedProfile? profile, ReplayPlan plan, bool isOnDevice) => profile is null ? null
         : MemoryTimeline.Of(profile.Allocations, plan.Times?.RecordedNs ?? profile.IterationNs, isOnDevice,
-            isOnDevice ? plan.Reference?.DeviceLiveBytes : plan.Reference?.LiveBytes, PlanMemory.ExternalBytesOn(plan, isOnDevice));
+            isOnDevice ? plan.Baseline?.DeviceLiveBytes : plan.Baseline?.LiveBytes, PlanMemory.ExternalBytesOn(plan, isOnDevice));
 
     private static Concurrency? ConcurrencyOf(ReplayPlan plan, LinkedProfile? profile)
     {
         if (profile is null || plan.Times is not { Operators.Count: > 0 } times)
             return null;
-        var operators = times.Operators.Keys.Select(n => profile.Operators[n]).ToArray();
+        var operators = times.Operators.Keys.Select(n => profile.Operators[n.Node]).ToArray();
         return Concurrency.Of(operators.Select(o => (o.StartNs, o.DurationNs)), operators.SelectMany(o => o.Kernels), times.RecordedNs);
     }
 
@@ -89,13 +78,16 @@ internal static class OriginalReader
         var labels = new Stack<string>();
         for (var above = node.Parent; above is { Parent: not null }; above = above.Parent)
         {
-            if (above.Schema is not null || above.Name.StartsWith("[pytorch", StringComparison.Ordinal) || ProfilerStep.NumberOf(above.Name) is not null)
+            if (above.Schema is not null || above.Name.StartsWith("[pytorch", StringComparison.Ordinal)
+                || ProfilerStep.NumberOf(above.Name) is not null)
                 continue;
             if (above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal))
                 labels.Clear(); // What is within it only says the same again.
-            if (above.Name.StartsWith(ModuleLabel, StringComparison.Ordinal) && labels.Any(l => l.StartsWith(ModuleLabel, StringComparison.Ordinal)))
+            if (above.Name.StartsWith(ModuleLabel, StringComparison.Ordinal)
+                && labels.Any(l => l.StartsWith(ModuleLabel, StringComparison.Ordinal)))
                 continue; // The name of the module within it has its own in it.
-            labels.Push(above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal) ? "backward: " + above.Name[BackwardLabel.Length..] : above.Name);
+            labels.Push(above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal)
+                ? "backward: " + above.Name[BackwardLabel.Length..] : above.Name);
         }
         return string.Join(" / ", labels);
     }
@@ -106,10 +98,12 @@ internal static class OriginalReader
         if (plan.Times is not { Operators.Count: > 0 } times)
             return [];
         double scale = (double)times.IterationNs / times.RecordedNs;
-        var names = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => (o.NodeId, Name: o.Schema.FullName)).Concat(plan.Replaced.Select(r => (r.NodeId, r.Name)));
+        var names = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => (o.Id, Name: o.Schema.FullName))
+            .Concat(plan.Replaced.Select(r => (r.Id, r.Name)));
         var nodes = trace.Nodes.ToDictionary(n => n.Id);
-        return [.. names.Where(n => times.Operators.ContainsKey(n.NodeId)).Select(n => (n.Name, n.NodeId, Time: times.Operators[n.NodeId]))
-            .Select(n => new TimelineSpan(n.Name, n.Time.StartNs * scale, n.Time.DurationNs * scale, n.NodeId, nodes.TryGetValue(n.NodeId, out var node) ? LabelOf(node) : "")).OrderBy(s => s.StartNs)];
+        return [.. names.Where(n => times.Operators.ContainsKey(n.Id)).Select(n => (n.Name, n.Id, Time: times.Operators[n.Id]))
+            .Select(n => new TimelineSpan(n.Name, n.Time.StartNs * scale, n.Time.DurationNs * scale, n.Id,
+                nodes.TryGetValue(n.Id.Node, out var node) ? LabelOf(node) : "")).OrderBy(s => s.StartNs)];
     }
 
     /// <summary>What a Kineto profile tells: its steps, and the kernels of one of them.</summary>
@@ -117,7 +111,8 @@ internal static class OriginalReader
     public static ComparedRun OfProfile(string path)
     {
         var profile = KinetoReader.Read(path);
-        long[] steps = [.. profile.Events.Where(e => e.Kind is KinetoKind.Label or KinetoKind.Operator && ProfilerStep.NumberOf(e.Name) is not null).Select(e => e.DurationNs).Where(t => t > 0)];
+        long[] steps = [.. profile.Events.Where(e => e.Kind is KinetoKind.Label or KinetoKind.Operator
+            && ProfilerStep.NumberOf(e.Name) is not null).Select(e => e.DurationNs).Where(t => t > 0)];
         int count = Math.Max(1, steps.Length);
         return new ComparedRun
         {
@@ -125,14 +120,16 @@ internal static class OriginalReader
             Provenance = [("profile", Path.GetFileName(path)), ("steps", steps.Length.ToString(CultureInfo.InvariantCulture))],
             Times = new SampleStatistics([.. steps]),
             Kernels = profile.Events.Where(e => e.IsOnDevice).GroupBy(e => e.Name)
-                .ToImmutableSortedDictionary(g => g.Key, g => ((int)Math.Round((double)g.Count() / count), g.Sum(e => e.DurationNs) / count), StringComparer.Ordinal),
+                .ToImmutableSortedDictionary(g => g.Key, g =>
+                    ((int)Math.Round((double)g.Count() / count), g.Sum(e => e.DurationNs) / count), StringComparer.Ordinal),
         };
     }
 
-    private static ImmutableArray<(string, string)> ProvenanceOf(CaptureReference reference)
+    private static ImmutableArray<(string, string)> ProvenanceOf(Baseline reference)
     {
         var provenance = ImmutableArray.CreateBuilder<(string, string)>();
-        provenance.Add(("iterations", $"{reference.Untouched.SamplesNs.Length} untouched; told by: {reference.Source} {reference.SourceName}".Trim()));
+        provenance.Add(("iterations",
+            $"{reference.Untouched.SamplesNs.Length} untouched; told by: {reference.Source} {reference.SourceName}".Trim()));
         provenance.Add(("rank", $"{reference.Rank} of {reference.WorldSize}"));
         provenance.Add(("device", reference.Device.Name.Length > 0 ? reference.Device.Name : reference.Device.Type));
         if (reference.Host is { } host)

@@ -1,3 +1,4 @@
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 
 namespace Mystique.Packaging;

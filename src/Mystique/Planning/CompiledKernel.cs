@@ -1,4 +1,5 @@
 using System.Text;
+using Mystique.Recordings;
 using Mystique.Traces;
 
 namespace Mystique.Planning;
@@ -23,7 +24,8 @@ internal static class CompiledKernel
     public static TraceNode? AsOperator(TraceNode node, ResourceFolder? folder, out string source)
     {
         source = "";
-        if (node.KernelBackend != "triton" || !SchemaParser.IsIdentifier(node.Name) || folder?.Read(node.KernelFile, MaxSourceBytes) is not { } bytes)
+        if (node.KernelBackend != "triton" || !SchemaParser.IsIdentifier(node.Name)
+            || folder?.Read(node.KernelFile, MaxSourceBytes) is not { } bytes)
             return null;
         // The last number is the stream, an address: the replay has its own.
         var inputs = node.Inputs is [.. var rest, IntValue] ? [.. rest] : node.Inputs;

@@ -4,7 +4,10 @@ using Mystique.Traces;
 
 namespace Mystique.Planning;
 
-/// <summary>Reads the literals of schemas and of substitution tables: <c>None</c>, <c>True</c>, <c>1</c>, <c>1e-05</c>, <c>"none"</c>, <c>[0, 0]</c>.</summary>
+/// <summary>
+/// Reads the literals of schemas and of substitution tables: <c>None</c>, <c>True</c>, <c>1</c>, <c>1e-05</c>, <c>"none"</c>,
+/// <c>[0, 0]</c>.
+/// </summary>
 internal static class DefaultValue
 {
     /// <summary>

@@ -19,7 +19,8 @@ internal static class LostLiterals
     public static ArgumentValue Restore(SchemaArgument argument, ArgumentValue value) => value switch
     {
         DoubleValue { Value: 0 } when argument.Name is "eps" or "epsilon" => new DoubleValue(
-            double.TryParse(argument.Default, NumberStyles.Float, CultureInfo.InvariantCulture, out double usual) && usual > 0 ? usual : UsualEpsilon),
+            double.TryParse(argument.Default, NumberStyles.Float, CultureInfo.InvariantCulture, out double usual) && usual > 0 ? usual
+                : UsualEpsilon),
         // A complex number has no value in a trace; a generator's place is taken by the default one.
         OpaqueValue when argument.Type.BaseName is "Scalar" or "number" => new DoubleValue(1),
         OpaqueValue => NoneValue.Instance,
@@ -28,5 +29,7 @@ internal static class LostLiterals
 
     /// <summary>A note on what was put back; none where nothing was.</summary>
     public static ImmutableArray<string> NotesOn(int epsilons) => epsilons == 0 ? []
-        : [string.Create(CultureInfo.InvariantCulture, $"{epsilons} arguments named eps are recorded as 0, for the trace keeps six decimals; the operators' own defaults, or {UsualEpsilon}, stand for them")];
+        : [string.Create(CultureInfo.InvariantCulture,
+            $"{epsilons} arguments named eps are recorded as 0, for the trace keeps six decimals; the operators' own defaults, or "
+            + $"{UsualEpsilon}, stand for them")];
 }

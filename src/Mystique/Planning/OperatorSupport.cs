@@ -6,6 +6,9 @@ namespace Mystique.Planning;
 /// <summary>Says why an operator cannot be replayed, as far as the trace alone tells.</summary>
 internal static class OperatorSupport
 {
+    /// <summary>Why a collective does not run.</summary>
+    public const string IsCommunication = "a collective: communication is not replayed yet";
+
     /// <summary>
     /// Values in a call's arguments, those in lists too: compiling many more takes minutes. The observer cuts lists after
     /// 4,097, and no operator has more than six.
@@ -19,10 +22,10 @@ internal static class OperatorSupport
     public static string? WhyNot(TraceNode node)
     {
         // Functional collectives too (torch/distributed/_functional_collectives.py); to wait for one of them is an operator like others.
-        if (SliceSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
+        if (SegmentSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
             || node.Name.Contains("c10d_functional", StringComparison.Ordinal)
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal))
-            return "a collective: communication is not replayed yet";
+            return IsCommunication;
         if (node.KernelBackend.Length > 0)
             return $"a kernel that {node.KernelBackend} compiled: its source is not in the trace";
         if (node.Schema is not { } schema)
@@ -65,7 +68,8 @@ internal static class OperatorSupport
         }
         return type.BaseName switch
         {
-            "Tensor" => type.AsList is not null && value is ListValue list && list.Items.All(i => i is TensorValue || i is NoneValue && type.AsList.Element!.IsOptional)
+            "Tensor" => type.AsList is not null && value is ListValue list
+                && list.Items.All(i => i is TensorValue || i is NoneValue && type.AsList.Element!.IsOptional)
                 ? list.Items.OfType<TensorValue>().Select(WhyNot).FirstOrDefault(r => r is not null)
                 : "no tensor though its schema says so",
             "int" or "ScalarType" or "Layout" or "MemoryFormat" or "float" or "bool" or "str" or "Device" or "Scalar" or "number" =>
@@ -122,7 +126,8 @@ internal static class OperatorSupport
 
     private static string? WhyNotResult(SchemaType type, ArgumentValue value) => type.BaseName switch
     {
-        "Tensor" when type.AsList is null && value is not TensorValue || type.AsList is not null && !IsTensorList(value) => "its result is recorded as something else than its schema says",
+        "Tensor" when type.AsList is null && value is not TensorValue || type.AsList is not null && !IsTensorList(value) =>
+            "its result is recorded as something else than its schema says",
         "Tensor" => value.Tensors.Select(WhyNot).FirstOrDefault(r => r is not null) is { } reason ? $"it returns {reason}" : null,
         "int" or "float" or "bool" or "Scalar" or "number" when type.Kind == SchemaTypeKind.Named => null,
         string other => $"it returns the type {other}, which generated programs cannot keep",

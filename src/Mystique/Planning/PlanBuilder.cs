@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Selection;
+using Mystique.Planning.Contents;
+using Mystique.Traces;
 
 namespace Mystique.Planning;
 
@@ -38,7 +39,8 @@ internal sealed class PlanBuilder(ReplayPlan plan)
     {
         int device = tensor.IsUndefined ? 0 : Storages[tensor.Storage].Device;
         Storages.Add(new PlannedStorage(
-            TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, Traces.ScalarTypes.SizeBytes(tensor.Type)), device, contents, IsMutated: false));
+            TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, Traces.ScalarTypes.SizeBytes(tensor.Type)), device, contents,
+                IsMutated: false));
         Tensors.Add(tensor with { Storage = Storages.Count - 1 });
         return Tensors.Count - 1;
     }

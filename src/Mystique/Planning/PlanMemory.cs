@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Mystique.Selection;
+using Mystique.Traces;
 
 namespace Mystique.Planning;
 
@@ -9,14 +9,17 @@ namespace Mystique.Planning;
 /// <param name="LargestBytes">Bytes of the largest storage.</param>
 public sealed record PlanMemory(long ExternalBytes, long PeakBytes, long LargestBytes)
 {
-    /// <summary>Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it.</summary>
+    /// <summary>
+    /// Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it.
+    /// </summary>
     /// <param name="plan">The plan.</param>
     public static PlanMemory Of(ReplayPlan plan) => Of(plan, null);
 
     /// <summary>Bytes of the external storages that are on an accelerator, or on the host.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="isOnDevice">Which.</param>
-    public static long ExternalBytesOn(ReplayPlan plan, bool isOnDevice) => plan.Storages.Where(s => s.IsExternal && plan.Devices[s.Device].StartsWith("cpu", StringComparison.Ordinal) != isOnDevice)
+    public static long ExternalBytesOn(ReplayPlan plan, bool isOnDevice) =>
+        plan.Storages.Where(s => s.IsExternal && plan.Devices[s.Device].StartsWith("cpu", StringComparison.Ordinal) != isOnDevice)
         .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.SizeBytes));
 
     /// <summary>Live bytes after each operator has allocated what it makes, and before what it used last is freed.</summary>

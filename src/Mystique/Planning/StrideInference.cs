@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Mystique.Selection;
 using Mystique.Traces;
 
 namespace Mystique.Planning;

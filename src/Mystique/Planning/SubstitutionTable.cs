@@ -10,14 +10,18 @@ namespace Mystique.Planning;
 /// <param name="Guard">An argument and the number that it must be; null for any.</param>
 /// <param name="IsAlways">Whether it applies where the target has the operator, too.</param>
 /// <param name="Statements">The calls; none where the target needs nothing.</param>
-internal sealed record Substitution(string Operator, (string Argument, long Value)? Guard, bool IsAlways, ImmutableArray<SubstituteCall> Statements);
+internal sealed record Substitution(string Operator, (string Argument, long Value)? Guard, bool IsAlways,
+    ImmutableArray<SubstituteCall> Statements);
 
 /// <summary>A call: <c>results = operator(arguments)</c>.</summary>
-/// <param name="Results">Names: <c>out0</c> for the recorded operator's first result, <c>_</c> for none, others for what later calls use.</param>
+/// <param name="Results">
+/// Names: <c>out0</c> for the recorded operator's first result, <c>_</c> for none, others for what later calls use.
+/// </param>
 /// <param name="Like">For a result of the latter kind, the argument whose shape it has.</param>
 /// <param name="Operator">The full name.</param>
 /// <param name="Arguments">Texts, with the name for those that are given by name.</param>
-internal sealed record SubstituteCall(ImmutableArray<string> Results, string Like, string Operator, ImmutableArray<(string Name, string Text)> Arguments);
+internal sealed record SubstituteCall(ImmutableArray<string> Results, string Like, string Operator,
+    ImmutableArray<(string Name, string Text)> Arguments);
 
 /// <summary>
 /// What stands in for operators of one platform on another: rows of text, see <c>Substitutions.txt</c> beside this file,
@@ -32,7 +36,8 @@ public sealed class SubstitutionTable
     }
 
     /// <summary>The table that comes along.</summary>
-    public static SubstitutionTable BuiltIn { get; } = Read(EmbeddedText.Join("Mystique.Planning.Substitutions.txt"), "Substitutions.txt", null);
+    public static SubstitutionTable BuiltIn { get; } =
+        Read(EmbeddedText.Join("Mystique.Planning.Substitutions.txt"), "Substitutions.txt", null);
 
     /// <summary>All rows.</summary>
     internal IEnumerable<Substitution> Rows => _rows.Values.SelectMany(r => r);
@@ -55,7 +60,8 @@ public sealed class SubstitutionTable
 
     /// <summary>The rows for an operator, in the order in which to try them.</summary>
     internal IEnumerable<Substitution> RowsOf(OperatorSchema schema) =>
-        _rows.GetValueOrDefault(schema.FullName, []).Concat(schema.Overload.Length == 0 ? [] : _rows.GetValueOrDefault(schema.QualifiedName, []));
+        _rows.GetValueOrDefault(schema.FullName, []).Concat(schema.Overload.Length == 0 ? []
+            : _rows.GetValueOrDefault(schema.QualifiedName, []));
 
     internal static SubstitutionTable Read(string text, string source, SubstitutionTable? rest)
     {
@@ -113,7 +119,8 @@ public sealed class SubstitutionTable
         (string, long)? guard = words switch
         {
             [_] => null,
-            [_, "if", var argument, "=", var value] when long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long parsed) => (argument, parsed),
+            [_, "if", var argument, "=", var value] when long.TryParse(value, NumberStyles.AllowLeadingSign,
+                CultureInfo.InvariantCulture, out long parsed) => (argument, parsed),
             _ => throw new FormatException("after the operator's name may come: if ARGUMENT = NUMBER"),
         };
         return new Substitution(words[0], guard, isAlways, []);

@@ -14,7 +14,11 @@ internal static class WrappedNumbers
     {
         var candidates = new HashSet<int>();
         for (int slot = 0; slot < plan.Tensors.Length; slot++)
-            if (plan.Tensors[slot] is { IsExternal: true, IsUndefined: false, Shape.IsEmpty: true, Type: ScalarType.Double or ScalarType.Long or ScalarType.Bool or ScalarType.ComplexDouble } tensor
+            if (plan.Tensors[slot] is
+                {
+                    IsExternal: true, IsUndefined: false, Shape.IsEmpty: true,
+                    Type: ScalarType.Double or ScalarType.Long or ScalarType.Bool or ScalarType.ComplexDouble
+                } tensor
                 && plan.Storages[tensor.Storage] is { IsMutated: false } storage && plan.Devices[storage.Device] == "cpu")
                 candidates.Add(slot);
         if (candidates.Count == 0)

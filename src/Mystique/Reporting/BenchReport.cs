@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
 
 namespace Mystique.Reporting;
 
@@ -10,7 +10,9 @@ namespace Mystique.Reporting;
 public static class BenchReport
 {
     /// <summary>The table's head.</summary>
-    public static ImmutableArray<string> Head { get; } = ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "original again", "flat out", "processor time", "memory", "verification"];
+    public static ImmutableArray<string> Head { get; } =
+        ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "original again", "flat out",
+        "processor time", "memory", "verification"];
 
     /// <summary>A row.</summary>
     /// <param name="name">The workload.</param>
@@ -21,9 +23,12 @@ public static class BenchReport
         var coverage = report.Replay.Coverage!;
         return
         [
-            name, Figures.Number(coverage.Selected), Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)),
-            Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs), Signed(report.Time?.Error),
-            report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}" : "", Signed(report.Again?.Error), Figures.Difference(outcome.FlatOutError),
+            name, Figures.Number(coverage.Selected),
+                Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)),
+            Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs),
+                Signed(report.Time?.Error),
+            report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}"
+                : "", Signed(report.Again?.Error), Figures.Difference(outcome.FlatOutError),
             Signed(report.CpuTimeError), Signed(report.MemoryError), coverage.Verification,
         ];
     }
@@ -35,17 +40,29 @@ public static class BenchReport
     /// <param name="host">The machine.</param>
     /// <param name="rounds">Turns of each side.</param>
     /// <param name="command">The command that makes it.</param>
-    public static string ToMarkdown(IReadOnlyList<(string Name, BenchOutcome Outcome)> outcomes, IReadOnlyList<(string From, string To)> changes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds, string command)
+    public static string ToMarkdown(IReadOnlyList<(string Name, BenchOutcome Outcome)> outcomes,
+        IReadOnlyList<(string From, string To)> changes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds,
+        string command)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
-            $"# Fidelity\n\nMade by {MarkdownText.Code(command)} on {MarkdownText.Escape(host.Processor)}, {host.Processors} processors, {MarkdownText.Escape(host.OperatingSystem)}; {rounds} rounds, in each of which two processes of the original, the replay flat out, and the replay at the original's pace have a turn. Errors are medians of the rounds' own errors, each of medians, relative to the original; \"original again\" is the error of the original's second process, as if it were a replay of the first. At the original's pace, replays wait between operators for what they lack of its time; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one time. Operators are named by one watched iteration of either side, with the machine's noise in it.\n\n");
-        text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
+            $"# Fidelity\n\nMade by {MarkdownText.Code(command)} on {MarkdownText.Escape(host.Processor)}, {host.Processors} processors, "
+                + $"{MarkdownText.Escape(host.OperatingSystem)}; {rounds} rounds, in each of which two processes of the original, the "
+                + $"replay flat out, and the replay at the original's pace have a turn. Errors are medians of the rounds' own errors, "
+                + $"each of medians, relative to the original; \"original again\" is the error of the original's second process, as if "
+                + $"it were a replay of the first. At the original's pace, replays wait between operators for what they lack of its "
+                + $"time; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one "
+                + $"time. Operators are named by one watched iteration of either side, with the machine's noise in it.\n\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (var (name, outcome) in outcomes)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, outcome).Select(MarkdownText.Escape))} |\n");
-        double[] errors = [.. outcomes.Where(r => r.Outcome.Report.Time is not null).Select(r => Math.Abs(r.Outcome.Report.Time!.Error)).Order()];
+        double[] errors = [.. outcomes.Where(r => r.Outcome.Report.Time is not null).Select(r => Math.Abs(r.Outcome.Report.Time!.Error))
+            .Order()];
         if (errors.Length > 0)
-            text.Append(CultureInfo.InvariantCulture, $"\nMedian error of the iteration time {Figures.Percent(Bootstrap.MedianOf(errors))}, largest {Figures.Percent(errors[^1])}.\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"\nMedian error of the iteration time {Figures.Percent(Bootstrap.MedianOf(errors))}, largest "
+                + $"{Figures.Percent(errors[^1])}.\n");
         WriteChanges(text, outcomes.ToDictionary(o => o.Name, o => o.Outcome), changes);
         foreach (var (name, outcome) in outcomes)
         {
@@ -61,18 +78,21 @@ public static class BenchReport
     }
 
     /// <summary>How a change moves the original, and how it moves its replay: by how much the medians differ.</summary>
-    private static void WriteChanges(StringBuilder text, Dictionary<string, BenchOutcome> outcomes, IReadOnlyList<(string From, string To)> changes)
+    private static void WriteChanges(StringBuilder text, Dictionary<string, BenchOutcome> outcomes,
+        IReadOnlyList<(string From, string To)> changes)
     {
         var known = changes.Where(c => outcomes.ContainsKey(c.From) && outcomes.ContainsKey(c.To)).ToArray();
         if (known.Length == 0)
             return;
-        text.Append("\n## Sensitivity\n\nHow a change of the job moves the original's iteration time, and the replays': each replay is of its own capture.\n\n| from | to | original | replay | replay flat out |\n| --- | --- | ---: | ---: | ---: |\n");
+        text.Append("\n## Sensitivity\n\nHow a change of the job moves the original's iteration time, and the replays': each replay is "
+            + "of its own capture.\n\n| from | to | original | replay | replay flat out |\n| --- | --- | ---: | ---: | ---: |\n");
         foreach (var (from, to) in known)
         {
             var (a, b) = (outcomes[from], outcomes[to]);
             double change = b.Report.Original.Times.MedianNs / a.Report.Original.Times.MedianNs;
             text.Append(CultureInfo.InvariantCulture,
-                $"| {MarkdownText.Escape(from)} | {MarkdownText.Escape(to)} | {Figures.Difference(change - 1)} | {Replayed(a.Report.Time!.Error, b.Report.Time!.Error)} | {Replayed(a.FlatOutError, b.FlatOutError)} |\n");
+                $"| {MarkdownText.Escape(from)} | {MarkdownText.Escape(to)} | {Figures.Difference(change - 1)} | "
+                    + $"{Replayed(a.Report.Time!.Error, b.Report.Time!.Error)} | {Replayed(a.FlatOutError, b.FlatOutError)} |\n");
 
             // The two originals were measured at different times; how far each replay is from its own, in turn.
             string Replayed(double errorFrom, double errorTo) => Figures.Difference(change * (1 + errorTo) / (1 + errorFrom) - 1);
@@ -94,7 +114,16 @@ public sealed record BenchOutcome(FidelityReport Report, double FlatOutError)
         var original = result.Original;
         return new BenchOutcome(
             FidelityComparer.Compare(
-                result.Captured with { Times = original.Times, Turns = original.Turns, Processes = result.Originals, CpuTimeNs = original.CpuTimeNs, UsedBytes = original.UsedBytes, System = original.System ?? result.Captured.System },
+                result.Captured with
+                {
+                    Times = original.Times,
+                    Turns = original.Turns,
+                    Processes = result.Originals,
+                    CpuTimeNs =
+                    original.CpuTimeNs,
+                    UsedBytes = original.UsedBytes,
+                    System = original.System ?? result.Captured.System
+                },
                 ResultReader.Of(result.Result) with { Turns = result.Replay.Turns }),
             result.FlatOutError.Error);
     }

@@ -1,10 +1,9 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Text;
-using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Verification;
 
 namespace Mystique.Reporting;
 
@@ -20,7 +19,7 @@ namespace Mystique.Reporting;
 /// <param name="Notes">The plan's notes.</param>
 public sealed record CoverageRow(
     string Trace, OperatorClasses Classes, bool IsExact, int NonFinite, int AtenCount, int AtenDone,
-    ImmutableArray<ReplacedKind> Replaced, int PreparedInputs, ImmutableArray<string> Notes)
+    ImmutableArray<ReplacedGroup> Replaced, int PreparedInputs, ImmutableArray<string> Notes)
 {
     private const string Aten = "aten::";
 
@@ -31,13 +30,14 @@ public sealed record CoverageRow(
     {
         var plan = result.Plan;
         var verification = result.Verification!;
-        var lost = verification.Differences.Where(d => d.Kind is DifferenceKind.Missing or DifferenceKind.Different).Select(d => d.NodeId).ToHashSet();
+        var lost = verification.Differences.Where(d => d.Kind is DifferenceKind.Missing or DifferenceKind.Different).Select(d => d.Id)
+            .ToHashSet();
         int replaced = plan.Replaced.Count(r => IsAten(r.Name));
-        int substituted = plan.Replaced.Count(r => IsAten(r.Name) && r.Remedy == Remedy.Substitute && !lost.Contains(r.NodeId));
+        int substituted = plan.Replaced.Count(r => IsAten(r.Name) && r.Remedy == Remedy.Substitute && !lost.Contains(r.Id));
         var recorded = plan.Operators.Where(o => o.Role == OperatorRole.Recorded && IsAten(o.Schema.FullName)).ToArray();
         return new CoverageRow(name, verification.Classes, verification.IsExact, result.NonFinite?.Length ?? 0,
-            recorded.Length + replaced, recorded.Count(o => !lost.Contains(o.NodeId)) + substituted,
-            ReplacedKind.Of(plan), plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)), plan.Source.Notes);
+            recorded.Length + replaced, recorded.Count(o => !lost.Contains(o.Id)) + substituted,
+            ReplacedGroup.Of(plan), plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)), plan.Source.Notes);
     }
 
     private static bool IsAten(string name) => name.StartsWith(Aten, StringComparison.Ordinal);
@@ -55,14 +55,17 @@ public static class CoverageReport
     public static string ToMarkdown(IReadOnlyList<CoverageRow> rows, EngineInfo engine, HostInfo host, int runs, string command)
     {
         var text = new StringBuilder();
-        void Line(FormattableString line) => text.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
+        void Line(string line) => text.Append(line).Append('\n');
         Line($"# Coverage");
         Line($"");
         Line($"What became of the operators of traces, as libtorch's own observer saw the replay: made by");
         Line($"");
         Line($"{MarkdownText.CodeLine(command)}");
         Line($"");
-        Line($"{MarkdownText.EscapeLine($"{string.Join(", ", engine.Versions.Select(v => $"{v.Key} {v.Value}"))} on {engine.Device}, {engine.Threads} threads, {host.Processor}")}; each trace {runs} {(runs == 1 ? "time" : "times in a row, in a process of its own each, with the same outcome")}.");
+        string versions = string.Join(", ", engine.Versions.Select(v => $"{v.Key} {v.Value}"));
+        string target = MarkdownText.EscapeLine($"{versions} on {engine.Device}, {engine.Threads} threads, {host.Processor}");
+        string times = runs == 1 ? "time" : "times in a row, in a process of its own each, with the same outcome";
+        Line($"{target}; each trace {runs} {times}.");
         Line($"");
         Line($"- exact: ran with the recorded name, overload, shapes, element types and strides (where the trace has them)");
         Line($"- variant: ran with another overload or other strides; different: with other shapes or types");
@@ -78,7 +81,8 @@ public static class CoverageReport
         {
             var c = row.Classes;
             int all = c.Exact + c.Variant + c.Different + c.Substituted + c.StandIn + c.Missing;
-            Line($"| {MarkdownText.Escape(row.Trace)} | {all} | {c.Exact} | {c.Variant} | {c.Different} | {c.Substituted} | {c.StandIn} | {c.Missing} | {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} | {row.NonFinite} |");
+            Line($"| {MarkdownText.Escape(row.Trace)} | {all} | {c.Exact} | {c.Variant} | {c.Different} | {c.Substituted} | {c.StandIn} "
+                + $"| {c.Missing} | {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} | {row.NonFinite} |");
         }
         var kinds = rows.SelectMany(r => r.Replaced.Select(k => (r.Trace, Kind: k)))
             .GroupBy(k => (k.Kind.Name, k.Kind.RemedyName, k.Kind.By, k.Kind.Reason))
@@ -91,7 +95,10 @@ public static class CoverageReport
             Line($"| operator | count | traces | instead | reason |");
             Line($"| --- | ---: | ---: | --- | --- |");
             foreach (var group in kinds)
-                Line($"| {MarkdownText.Escape(group.Key.Name)} | {group.Sum(k => k.Kind.Count)} | {group.Select(k => k.Trace).Distinct().Count()} | {MarkdownText.Escape(ReplacedKind.InsteadOf(group.Key.RemedyName, group.Key.By))} | {MarkdownText.Escape(group.Key.Reason)} |");
+                Line($"| {MarkdownText.Escape(group.Key.Name)} | {group.Sum(k => k.Kind.Count)} | "
+                    + $"{group.Select(k => k.Trace).Distinct().Count()} | "
+                    + $"{MarkdownText.Escape(ReplacedGroup.InsteadOf(group.Key.RemedyName, group.Key.By))} | "
+                    + $"{MarkdownText.Escape(group.Key.Reason)} |");
         }
         var notes = rows.SelectMany(r => NotesOf(r).Select(n => (r.Trace, Note: n))).ToArray();
         if (notes.Length > 0)
@@ -106,5 +113,6 @@ public static class CoverageReport
     }
 
     private static IEnumerable<string> NotesOf(CoverageRow row) => row.PreparedInputs == 0 ? row.Notes
-        : row.Notes.Prepend($"{row.PreparedInputs} inputs are prepared, because their values decide what runs and the replay's own would not be right");
+        : row.Notes.Prepend($"{row.PreparedInputs} inputs are prepared, because their values decide what runs and the replay's own would "
+            + $"not be right");
 }

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
 
 namespace Mystique.Reporting;
 

@@ -15,8 +15,10 @@ public static class FidelityMarkdown
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
-            $"## {MarkdownText.Escape(report.Replay.Name)} against {MarkdownText.Escape(report.Original.Name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n\n");
-        Table(text, ["measure", "original", "replay", "difference"], FidelityText.Rows(report).Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
+            $"## {MarkdownText.Escape(report.Replay.Name)} against "
+                + $"{MarkdownText.Escape(report.Original.Name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n\n");
+        Table(text, ["measure", "original", "replay", "difference"], FidelityText.Rows(report)
+            .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
         List(text, "What is wrong", report.Findings);
         var kinds = report.Kinds.Take(MaxKinds).Where(k => k.OriginalNs is not null).ToArray();
         if (kinds.Length > 0)
@@ -24,28 +26,33 @@ public static class FidelityMarkdown
             text.Append("### Time by kind of operator, what explains most first\n\n");
             Table(text, ["operator", "original", "replay", "original ms", "replay ms", "difference ms"], kinds.Select(k => new[]
             {
-                k.Name, Figures.Number(k.OriginalCount), Figures.Number(k.ReplayCount), Figures.InMilliseconds(k.OriginalNs!.Value), Figures.InMilliseconds(k.ReplayNs!.Value),
+                k.Name, Figures.Number(k.OriginalCount), Figures.Number(k.ReplayCount), Figures.InMilliseconds(k.OriginalNs!.Value),
+                    Figures.InMilliseconds(k.ReplayNs!.Value),
                 Figures.DifferenceInMilliseconds(k.DifferenceNs),
             }));
         }
         if (!report.Labels.IsEmpty)
         {
             text.Append("### Time by label of the original, what explains most first\n\n");
-            Table(text, ["label", "operators", "original ms", "replay ms", "difference ms"], report.Labels.Take(MaxKinds).Select(l => FidelityText.LabelRow(l)));
+            Table(text, ["label", "operators", "original ms", "replay ms", "difference ms"], report.Labels.Take(MaxKinds)
+                .Select(l => FidelityText.LabelRow(l)));
         }
         if (report.Replay.Coverage is { Replaced: { Length: > 0 } replaced })
         {
             text.Append("### Not run as recorded\n\n");
-            Table(text, ["operator", "count", "instead", "reason"], replaced.Select(r => new[] { r.Name, Figures.Number(r.Count), ReplacedKind.InsteadOf(r.Remedy, r.By), r.Reason }));
+            Table(text, ["operator", "count", "instead", "reason"], replaced.Select(r =>
+                new[] { r.Name, Figures.Number(r.Count), ReplacedGroup.InsteadOf(r.Remedy, r.By), r.Reason }));
         }
         List(text, "What could not be compared", report.Notes);
         text.Append("### Where it was measured\n\n");
-        Table(text, ["", "original", "replay"], report.Original.Provenance.Select(p => p.Name).Union(report.Replay.Provenance.Select(p => p.Name))
+        Table(text, ["", "original", "replay"], report.Original.Provenance.Select(p => p.Name)
+            .Union(report.Replay.Provenance.Select(p => p.Name))
             .Select(name => new[] { name, ValueOf(report.Original, name), ValueOf(report.Replay, name) }));
         return text.ToString().TrimEnd('\n') + "\n";
     }
 
-    private static string ValueOf(ComparedRun run, string name) => string.Join("; ", run.Provenance.Where(p => p.Name == name).Select(p => p.Value));
+    private static string ValueOf(ComparedRun run, string name) =>
+        string.Join("; ", run.Provenance.Where(p => p.Name == name).Select(p => p.Value));
 
     private static void List(StringBuilder text, string title, IReadOnlyCollection<string> items)
     {
@@ -59,7 +66,8 @@ public static class FidelityMarkdown
 
     private static void Table(StringBuilder text, string[] head, IEnumerable<string[]> rows)
     {
-        text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", head)} |\n| {string.Join(" | ", head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"| {string.Join(" | ", head)} |\n| {string.Join(" | ", head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (string[] row in rows)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", row.Select(MarkdownText.Escape))} |\n");
         text.Append('\n');

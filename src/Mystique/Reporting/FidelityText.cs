@@ -12,19 +12,24 @@ internal static class FidelityText
         if (report.Time is not { } time)
             return "iteration times cannot be compared";
         string text = string.Create(CultureInfo.InvariantCulture,
-            $"the replay is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original (95 %: {Figures.Difference(time.Low)} to {Figures.Difference(time.High)})");
+            $"the replay is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original (95 %: "
+                + $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)})");
         if (report.Again is { } again)
-            text += $"; a second process of the original differs by {Figures.Difference(again.Error)} (95 %: {Figures.Difference(again.Low)} to {Figures.Difference(again.High)})";
+            text += $"; a second process of the original differs by {Figures.Difference(again.Error)} (95 %: "
+                + $"{Figures.Difference(again.Low)} to {Figures.Difference(again.High)})";
         else if (report.NoiseFloor is { } noise)
             text += string.Create(CultureInfo.InvariantCulture, $"; the original differs from itself by {noise:0.0 %}");
         if (report.BetweenNs is not { } between || Math.Abs(time.Error) <= (report.NoiseFloor ?? 0))
             return text;
         // The parts that pull in the direction of the whole.
         double all = report.Replay.Times.MedianNs - report.Original.Times.MedianNs;
-        string[] parts = [.. report.Kinds.Select(k => (k.Name, k.DifferenceNs)).Append(("what is between operators", between.Replay - between.Original))
-            .Where(p => Math.Sign(p.Item2) == Math.Sign(all) && Math.Abs(p.Item2) > 0.05 * Math.Abs(all)).OrderByDescending(p => Math.Abs(p.Item2)).Take(3)
+        string[] parts = [.. report.Kinds.Select(k => (k.Name, k.DifferenceNs))
+            .Append(("what is between operators", between.Replay - between.Original))
+            .Where(p => Math.Sign(p.Item2) == Math.Sign(all) && Math.Abs(p.Item2) > 0.05 * Math.Abs(all))
+                .OrderByDescending(p => Math.Abs(p.Item2)).Take(3)
             .Select(p => $"{p.Item1} ({(p.Item2 / 1e6).ToString("+0.000;-0.000", CultureInfo.InvariantCulture)} ms)")];
-        return parts.Length == 0 ? text : $"{text}; of {(all / 1e6).ToString("+0.000;-0.000", CultureInfo.InvariantCulture)} ms most is {string.Join(", ", parts)}";
+        return parts.Length == 0 ? text
+            : $"{text}; of {(all / 1e6).ToString("+0.000;-0.000", CultureInfo.InvariantCulture)} ms most is {string.Join(", ", parts)}";
     }
 
     /// <summary>The measures, a row each: name, original, replay, difference.</summary>
@@ -33,26 +38,34 @@ internal static class FidelityText
         var (original, replay) = (report.Original, report.Replay);
         if (report.Time is { } time)
         {
-            yield return ("iteration time, median", Milliseconds(original.Times.MedianNs), Milliseconds(replay.Times.MedianNs), Figures.Difference(time.Error));
-            yield return ("5th percentile", Milliseconds(original.Times.P5Ns), Milliseconds(replay.Times.P5Ns), Figures.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
-            yield return ("95th percentile", Milliseconds(original.Times.P95Ns), Milliseconds(replay.Times.P95Ns), Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
+            yield return ("iteration time, median", Milliseconds(original.Times.MedianNs), Milliseconds(replay.Times.MedianNs),
+                Figures.Difference(time.Error));
+            yield return ("5th percentile", Milliseconds(original.Times.P5Ns), Milliseconds(replay.Times.P5Ns),
+                Figures.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
+            yield return ("95th percentile", Milliseconds(original.Times.P95Ns), Milliseconds(replay.Times.P95Ns),
+                Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
         }
         if (report.BetweenNs is { } between)
             yield return ("of it between operators", Milliseconds(between.Original), Milliseconds(between.Replay), "");
         if (report.CpuTimeError is { } cpu)
-            yield return ("processor time of an iteration", Milliseconds(original.CpuTimeNs), Milliseconds(replay.CpuTimeNs), Figures.Difference(cpu));
+            yield return ("processor time of an iteration", Milliseconds(original.CpuTimeNs), Milliseconds(replay.CpuTimeNs),
+                Figures.Difference(cpu));
         if (report.MemoryError is { } memory && original.AllocatedBytes > 0 && replay.AllocatedBytes > 0)
-            yield return ("peak memory of tensors", Figures.Megabytes(original.AllocatedBytes), Figures.Megabytes(replay.AllocatedBytes), Figures.Difference(memory));
+            yield return ("peak memory of tensors", Figures.Megabytes(original.AllocatedBytes), Figures.Megabytes(replay.AllocatedBytes),
+                Figures.Difference(memory));
         if (report.ResidentError is { } resident)
-            yield return ("peak memory of the process, over the start", Figures.Megabytes(original.UsedBytes), Figures.Megabytes(replay.UsedBytes), Figures.Difference(resident));
+            yield return ("peak memory of the process, over the start", Figures.Megabytes(original.UsedBytes),
+                Figures.Megabytes(replay.UsedBytes), Figures.Difference(resident));
         if (report.DeviceMemoryError is { } device)
-            yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes), Figures.Megabytes(replay.DeviceBytes), Figures.Difference(device));
+            yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes), Figures.Megabytes(replay.DeviceBytes),
+                Figures.Difference(device));
         if (report.InOrder is { } inOrder)
             yield return ("operators that start in the original's order", "", Figures.Percent(inOrder), "");
         if (original.Concurrency is { } a && replay.Concurrency is { } b)
         {
             yield return ("operators' time beside other operators", Figures.Percent(a.HostOverlap), Figures.Percent(b.HostOverlap), "");
-            if (a is { DeviceBusy: { } busy, DeviceOverlap: { } overlap } && b is { DeviceBusy: { } otherBusy, DeviceOverlap: { } otherOverlap })
+            if (a is { DeviceBusy: { } busy, DeviceOverlap: { } overlap }
+                && b is { DeviceBusy: { } otherBusy, DeviceOverlap: { } otherOverlap })
             {
                 yield return ("device busy", Figures.Percent(busy), Figures.Percent(otherBusy), Figures.Difference(otherBusy / busy - 1));
                 yield return ("device's time beside other work there", Figures.Percent(overlap), Figures.Percent(otherOverlap), "");
@@ -62,7 +75,8 @@ internal static class FidelityText
             yield return row;
         if (replay.Coverage is { } coverage)
         {
-            yield return ("operators", Figures.Number(coverage.Selected), Figures.Number(coverage.Replayed + coverage.Substituted), Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)));
+            yield return ("operators", Figures.Number(coverage.Selected), Figures.Number(coverage.Replayed + coverage.Substituted),
+                Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)));
             yield return ("verification", "", coverage.Verification, "");
         }
     }
@@ -75,8 +89,10 @@ internal static class FidelityText
         double forA = original.Times.MedianNs / a.DurationNs, forB = replay.Times.MedianNs / b.DurationNs;
         yield return Row("processors busy with it", (double)a.CpuTimeNs / a.DurationNs, (double)b.CpuTimeNs / b.DurationNs, "0.00");
         yield return Row("processors busy, of the machine", a.CoreUtilisation.Sum(), b.CoreUtilisation.Sum(), "0.00");
-        yield return Row("page faults of an iteration", (a.MinorFaults + a.MajorFaults) * forA, (b.MinorFaults + b.MajorFaults) * forB, "N1");
-        yield return Row("context switches of an iteration", (a.VoluntarySwitches + a.InvoluntarySwitches) * forA, (b.VoluntarySwitches + b.InvoluntarySwitches) * forB, "N1");
+        yield return Row("page faults of an iteration", (a.MinorFaults + a.MajorFaults) * forA, (b.MinorFaults + b.MajorFaults) * forB,
+            "N1");
+        yield return Row("context switches of an iteration", (a.VoluntarySwitches + a.InvoluntarySwitches) * forA,
+            (b.VoluntarySwitches + b.InvoluntarySwitches) * forB, "N1");
         if (a.Instructions is { } instructions && b.Instructions is { } others)
             yield return Row("instructions of an iteration, millions", instructions * forA / 1e6, others * forB / 1e6, "N1");
         if (a.InstructionsPerCycle is { } ipc && b.InstructionsPerCycle is { } other)
@@ -89,20 +105,25 @@ internal static class FidelityText
         {
             foreach (var (name, a1, b1, format) in new[]
             {
-                ("share of the time", x.Utilisation, y.Utilisation, "0.000"), ("memory in use, MB", x.PeakMemoryBytes / 1e6, y.PeakMemoryBytes / 1e6, "N0"),
+                ("share of the time", x.Utilisation, y.Utilisation, "0.000"),
+                    ("memory in use, MB", x.PeakMemoryBytes / 1e6, y.PeakMemoryBytes / 1e6, "N0"),
                 ("power, W", x.PowerWatts, y.PowerWatts, "N1"), ("clock, MHz", x.ClockMegahertz, y.ClockMegahertz, "N0"),
-                ("multiprocessors active", x.SmActivity, y.SmActivity, "0.000"), ("memory active", x.MemoryActivity, y.MemoryActivity, "0.000"),
+                ("multiprocessors active", x.SmActivity, y.SmActivity, "0.000"),
+                    ("memory active", x.MemoryActivity, y.MemoryActivity, "0.000"),
             })
                 if (a1 is { } left && b1 is { } right)
                     yield return Row($"GPU {x.Index}, {name}", left, right, format);
         }
 
         static (string, string, string, string) Row(string name, double x, double y, string format) =>
-            (name, x.ToString(format, CultureInfo.InvariantCulture), y.ToString(format, CultureInfo.InvariantCulture), x > 0 ? Figures.Difference(y / x - 1) : "");
+            (name, x.ToString(format, CultureInfo.InvariantCulture), y.ToString(format, CultureInfo.InvariantCulture), x > 0
+                ? Figures.Difference(y / x - 1) : "");
     }
 
     /// <summary>A label in a table: name, operators, milliseconds of both sides, and the difference.</summary>
-    public static string[] LabelRow(LabelError label) => [label.Label.Length == 0 ? "(none)" : label.Label, Figures.Number(label.Count), Figures.InMilliseconds(label.OriginalNs), Figures.InMilliseconds(label.ReplayNs),
+    public static string[] LabelRow(LabelError label) =>
+        [label.Label.Length == 0 ? "(none)" : label.Label, Figures.Number(label.Count), Figures.InMilliseconds(label.OriginalNs),
+        Figures.InMilliseconds(label.ReplayNs),
         Figures.DifferenceInMilliseconds(label.DifferenceNs)];
 
     public static string Milliseconds(double nanoseconds) => Figures.InMilliseconds(nanoseconds) + " ms";

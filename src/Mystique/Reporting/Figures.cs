@@ -18,5 +18,6 @@ internal static class Figures
     public static string InMilliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture);
 
     /// <summary>A difference in milliseconds, without their unit.</summary>
-    public static string DifferenceInMilliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture);
+    public static string DifferenceInMilliseconds(double nanoseconds) =>
+        (nanoseconds / 1e6).ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture);
 }

@@ -34,22 +34,42 @@ internal sealed class HtmlPage(string title)
     public void Bars(string heading, string hint, string unit, string[] names, params (string Name, double[] Values)[] series)
     {
         if (names.Length > 0)
-            _sections.Add(new { kind = "bars", title = heading, hint, unit, names, series = series.Select(s => new { name = s.Name, values = s.Values }) });
+            _sections.Add(new
+            {
+                kind = "bars",
+                title = heading,
+                hint,
+                unit,
+                names,
+                series =
+                series.Select(s => new { name = s.Name, values = s.Values })
+            });
     }
 
     /// <summary>Lines of values at equal distances: from a place on, a width apart; or by their number.</summary>
-    public void Lines(string heading, string hint, string x, string unit, bool area, params (string Name, double? From, double Width, double[] Values)[] series)
+    public void Lines(string heading, string hint, string x, string unit, bool area,
+        params (string Name, double? From, double Width, double[] Values)[] series)
     {
-        var shown = series.Where(s => s.Values.Length > 0).Select(s => new { name = s.Name, from = s.From, width = s.Width, values = s.Values }).ToArray();
+        var shown = series.Where(s => s.Values.Length > 0)
+            .Select(s => new { name = s.Name, from = s.From, width = s.Width, values = s.Values }).ToArray();
         if (shown.Length > 0)
             _sections.Add(new { kind = "lines", title = heading, hint, x, unit, area, step = area, scale = !area, series = shown });
     }
 
     /// <summary>Rows of spans above each other, on one axis of time.</summary>
-    public void Timeline(string heading, string hint, string[] names, params (string Name, int[] Names, double[] Starts, double[] Durations)[] rows)
+    public void Timeline(string heading, string hint, string[] names,
+        params (string Name, int[] Names, double[] Starts, double[] Durations)[] rows)
     {
         if (rows.Any(r => r.Names.Length > 0))
-            _sections.Add(new { kind = "timeline", title = heading, hint, names, rows = rows.Select(r => new { name = r.Name, names = r.Names, starts = r.Starts, durations = r.Durations }) });
+            _sections.Add(new
+            {
+                kind = "timeline",
+                title = heading,
+                hint,
+                names,
+                rows =
+                rows.Select(r => new { name = r.Name, names = r.Names, starts = r.Starts, durations = r.Durations })
+            });
     }
 
     /// <summary>A tree whose nodes open; given in order, each node before what is in it.</summary>
@@ -58,7 +78,16 @@ internal sealed class HtmlPage(string title)
         var all = nodes.ToArray();
         string[] texts = [.. all.Select(n => n.Text).Distinct()];
         var places = texts.Index().ToDictionary(t => t.Item, t => t.Index);
-        _sections.Add(new { kind = "tree", title = heading, hint, texts, depths = all.Select(n => n.Depth), nodes = all.Select(n => places[n.Text]) });
+        _sections.Add(new
+        {
+            kind = "tree",
+            title = heading,
+            hint,
+            texts,
+            depths = all.Select(n => n.Depth),
+            nodes =
+            all.Select(n => places[n.Text])
+        });
     }
 
     public void Write(Stream stream)

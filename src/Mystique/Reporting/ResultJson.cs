@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
+using Mystique.Verification;
 
 namespace Mystique.Reporting;
 
@@ -40,7 +40,7 @@ public static class ResultJson
         json.WriteEndObject();
         WriteCoverage(json, result.Plan);
         WriteReference(json, result.Plan.Times);
-        if (result.Plan.Reference is { } original)
+        if (result.Plan.Baseline is { } original)
         {
             json.WritePropertyName("original");
             JsonSerializer.Serialize(json, original, SnakeJson.Compact);
@@ -72,7 +72,7 @@ public static class ResultJson
             foreach (var failure in failures)
             {
                 json.WriteStartObject();
-                json.WriteNumber("node", result.Plan.Operators[failure.Operator].NodeId);
+                json.WriteNumber("node", result.Plan.Operators[failure.Operator].Id.Node);
                 json.WriteString("operator", result.Plan.Operators[failure.Operator].Schema.FullName);
                 json.WriteString("what", failure.Reason);
                 json.WriteEndObject();
@@ -89,8 +89,9 @@ public static class ResultJson
     {
         if (result.OperatorKinds.IsEmpty)
             return;
-        var planned = PlanKind.Of(result.Plan);
-        var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0).Select(k => new OperatorKindTime(k.Name, 0, 0)));
+        var planned = OperatorGroup.Of(result.Plan);
+        var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0)
+            .Select(k => new OperatorGroupTime(k.Name, 0, 0)));
         foreach (var row in rows)
         {
             var kind = planned[row.Name];
@@ -164,7 +165,7 @@ public static class ResultJson
     {
         json.WriteStartObject("coverage");
         json.WriteNumber("outermost_operators", plan.Source.OutermostCount);
-        json.WriteNumber("opened_operators", plan.Source.OpenedCount);
+        json.WriteNumber("opened_operators", plan.Source.DecomposedCount);
         json.WriteNumber("selected_operators", plan.SelectedCount);
         json.WriteNumber("replayed_operators", plan.ReplayedCount);
         json.WriteNumber("substituted_operators", plan.CountOf(Remedy.Substitute));
@@ -178,7 +179,7 @@ public static class ResultJson
             json.WriteStringValue(note);
         json.WriteEndArray();
         json.WriteStartArray("replaced");
-        foreach (var kind in ReplacedKind.Of(plan))
+        foreach (var kind in ReplacedGroup.Of(plan))
         {
             json.WriteStartObject();
             json.WriteString("operator", kind.Name);
@@ -241,7 +242,7 @@ public static class ResultJson
         foreach (var difference in verification?.Differences ?? ImmutableArray<OperatorDifference>.Empty)
         {
             json.WriteStartObject();
-            json.WriteNumber("node", difference.NodeId);
+            json.WriteNumber("node", difference.Id?.Node ?? 0);
             json.WriteString("operator", difference.Operator);
             json.WriteString("kind", difference.Kind.ToString().ToLowerInvariant());
             json.WriteString("what", difference.What);

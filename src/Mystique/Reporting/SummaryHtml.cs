@@ -19,27 +19,38 @@ public static class SummaryHtml
         var (trace, plan) = (summary.Trace, summary.Plan);
         var page = new HtmlPage(plan.Source.Name);
         page.Title(string.Create(CultureInfo.InvariantCulture,
-            $"{plan.SelectedCount:N0} operators{(plan.Source.Iteration is { } number ? $" of iteration {number}" : "")}: {plan.ReplayedCount:N0} replay as recorded, {plan.CountOf(Remedy.Substitute):N0} are substituted, {plan.CountOf(Remedy.StandIn) + plan.CountOf(Remedy.Missing):N0} are not, as far as the trace alone tells"));
+            $"{plan.SelectedCount:N0} operators{(plan.Source.Iteration is { } number ? $" of iteration {number}" : "")}: "
+                + $"{plan.ReplayedCount:N0} replay as recorded, {plan.CountOf(Remedy.Substitute):N0} are substituted, "
+                + $"{plan.CountOf(Remedy.StandIn) + plan.CountOf(Remedy.Missing):N0} are not, as far as the trace alone tells"));
         page.Table("The trace", null,
         [
             ["schema", trace.SchemaVersion + (trace.HasStrides ? "" : " (no strides)")],
             ["captured", $"{trace.Time}, process {trace.ProcessId}"],
             ["SHA-256 of the text", trace.Digest],
-            ["nodes, operators, threads", $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}"],
+            ["nodes, operators, threads",
+                $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}"],
             ["iterations", summary.Iterations.IsEmpty ? "none marked" : string.Join(", ", summary.Iterations.Select(i => i.Number))],
             ["tensors, storages", $"{Figures.Number(plan.Tensors.Length)}, {Figures.Number(plan.Storages.Length)}"],
-            ["external storages", $"{Figures.Number(plan.Storages.Count(s => s.IsExternal))}, {Figures.Megabytes(summary.Memory.ExternalBytes)}"],
-            ["memory, peak and largest tensor", $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}"],
+            ["external storages", $"{Figures.Number(plan.Storages.Count(s => s.IsExternal))}, "
+                + $"{Figures.Megabytes(summary.Memory.ExternalBytes)}"],
+            ["memory, peak and largest tensor",
+                $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}"],
             .. plan.Times is { } times ? (string[][])[["an iteration of the original", FidelityText.Milliseconds(times.IterationNs)]] : [],
         ], [1]);
         WriteKinds(page, summary);
-        page.Lines("Memory of the plan's tensors", "Live bytes after each operator, by the lifetimes of storages.", "operator", "MB", area: true, ("replay", null, 1, [.. PlanMemory.CurveOf(plan).Select(b => Math.Round(b / 1e6, 3))]));
+        page.Lines("Memory of the plan's tensors", "Live bytes after each operator, by the lifetimes of storages.", "operator", "MB",
+            area: true, ("replay", null, 1, [.. PlanMemory.CurveOf(plan).Select(b => Math.Round(b / 1e6, 3))]));
         page.Table("Largest storages", ["of", "count", "bytes of each", "element type", "shape", "device"], LargestOf(plan), [3, 4, 5]);
-        page.Table("Collectives, in all of the trace", ["collective", "count", "elements in"], summary.Collectives.Select(c => new[] { c.Name, Figures.Number(c.Count), c.InputElements == 0 ? "not recorded" : Figures.Number(c.InputElements) }));
-        page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], ReplacedKind.Of(plan).Select(r => new[] { r.Name, Figures.Number(r.Count), r.Instead, r.Reason }), [2, 3]);
-        page.Table("On a platform that lacks the operator", ["operator", "count", "instead"], plan.Operators.Where(o => o.Role == OperatorRole.Recorded).GroupBy(o => o.Schema.FullName)
-            .Select(g => (g.Key, Count: g.Count(), Rows: plan.Substitutions.Where(s => s.Operator == g.Key || s.Operator == g.First().Schema.QualifiedName).ToArray())).Where(g => g.Rows.Length > 0)
-            .Select(g => new[] { g.Key, Figures.Number(g.Count), string.Join("; or ", g.Rows.Select(r => r.Statements.IsEmpty ? "nothing" : string.Join(", ", r.Statements.Select(s => s.Operator)))) }), [2],
+        page.Table("Collectives, in all of the trace", ["collective", "count", "elements in"], summary.Collectives.Select(c =>
+            new[] { c.Name, Figures.Number(c.Count), c.InputElements == 0 ? "not recorded" : Figures.Number(c.InputElements) }));
+        page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], ReplacedGroup.Of(plan)
+            .Select(r => new[] { r.Name, Figures.Number(r.Count), r.Instead, r.Reason }), [2, 3]);
+        page.Table("On a platform that lacks the operator", ["operator", "count", "instead"], plan.Operators.Where(o =>
+            o.Role == OperatorRole.Recorded).GroupBy(o => o.Schema.FullName)
+            .Select(g => (g.Key, Count: g.Count(), Rows: plan.Substitutions.Where(s => s.Operator == g.Key
+                || s.Operator == g.First().Schema.QualifiedName).ToArray())).Where(g => g.Rows.Length > 0)
+            .Select(g => new[] { g.Key, Figures.Number(g.Count), string.Join("; or ", g.Rows.Select(r => r.Statements.IsEmpty ? "nothing"
+                : string.Join(", ", r.Statements.Select(s => s.Operator)))) }), [2],
             "By the table of substitutions. Operators that have no row are opened, where their children are recorded, or get a stand-in.");
         page.Tree("Operators", "All nodes of the trace: labels, operators, and what is in them.", NodesOf(trace));
         page.List("What was odd", [.. trace.Warnings, .. plan.Source.Notes]);
@@ -48,22 +59,30 @@ public static class SummaryHtml
 
     private static void WriteKinds(HtmlPage page, TraceSummary summary)
     {
-        var times = PlanKind.Of(summary.Plan);
+        var times = OperatorGroup.Of(summary.Plan);
         var kinds = summary.Kinds.Take(MaxKinds).ToArray();
-        page.Bars("Operators by count", "Outermost operators of the selection, and those that were opened.", "", [.. kinds.Select(k => k.Name)], ("original", [.. kinds.Select(k => (double)k.Count)]));
+        page.Bars("Operators by count", "Outermost operators of the selection, and those that were opened.", "",
+            [.. kinds.Select(k => k.Name)], ("original", [.. kinds.Select(k => (double)k.Count)]));
         var bytes = summary.Kinds.OrderByDescending(k => (double)k.InputBytes + k.OutputBytes).Take(MaxKinds).ToArray();
-        page.Bars("Operators by bytes", "Bytes of their tensors, in and out, each as often as it is named.", "MB", [.. bytes.Select(k => k.Name)], ("original", [.. bytes.Select(k => Math.Round(((double)k.InputBytes + k.OutputBytes) / 1e6, 3))]));
+        page.Bars("Operators by bytes", "Bytes of their tensors, in and out, each as often as it is named.", "MB",
+            [.. bytes.Select(k => k.Name)],
+            ("original", [.. bytes.Select(k => Math.Round(((double)k.InputBytes + k.OutputBytes) / 1e6, 3))]));
         var timed = times.Values.Where(k => k.OriginalNs is not null).OrderByDescending(k => k.OriginalNs).Take(MaxKinds).ToArray();
-        page.Bars("Operators by time", "On the host, in the iteration that was watched.", "ms", [.. timed.Select(k => k.Name)], ("original", [.. timed.Select(k => Math.Round(k.OriginalNs!.Value / 1e6, 5))]));
+        page.Bars("Operators by time", "On the host, in the iteration that was watched.", "ms", [.. timed.Select(k => k.Name)],
+            ("original", [.. timed.Select(k => Math.Round(k.OriginalNs!.Value / 1e6, 5))]));
     }
 
     private static IEnumerable<string[]> LargestOf(ReplayPlan plan) =>
         (from storage in plan.Storages.Index().OrderByDescending(s => s.Item.SizeBytes).ThenBy(s => s.Index).Take(10 * MaxTensors)
          let tensor = plan.Tensors.FirstOrDefault(t => t.Storage == storage.Index)
          where tensor is not null
-         let of = storage.Item.IsExternal ? "external" : plan.Operators.FirstOrDefault(o => o.OutputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == storage.Index))?.Schema.FullName ?? ""
-         group storage by (of, storage.Item.SizeBytes, tensor.Type, Shape: $"[{string.Join(", ", tensor.Shape)}]", Device: plan.Devices[storage.Item.Device]) into alike
-         select (string[])[alike.Key.of, Figures.Number(alike.Count()), Figures.Number(alike.Key.SizeBytes), alike.Key.Type.TorchName(), alike.Key.Shape, alike.Key.Device]).Take(MaxTensors);
+         let of = storage.Item.IsExternal ? "external"
+             : plan.Operators.FirstOrDefault(o =>
+             o.OutputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == storage.Index))?.Schema.FullName ?? ""
+         group storage by (of, storage.Item.SizeBytes, tensor.Type, Shape: $"[{string.Join(", ", tensor.Shape)}]",
+             Device: plan.Devices[storage.Item.Device]) into alike
+         select (string[])[alike.Key.of, Figures.Number(alike.Count()), Figures.Number(alike.Key.SizeBytes), alike.Key.Type.TorchName(),
+             alike.Key.Shape, alike.Key.Device]).Take(MaxTensors);
 
     /// <summary>The nodes from the root on, each before its children: how deep, and what it is.</summary>
     private static IEnumerable<(int Depth, string Text)> NodesOf(ExecutionTrace trace)
@@ -72,7 +91,8 @@ public static class SummaryHtml
         for (int count = 0; count < MaxTreeNodes && pending.TryPop(out var next); count++)
         {
             var (node, depth) = next;
-            string shapes = string.Join(", ", node.Inputs.SelectMany(i => i.Tensors).Take(6).Select(t => $"{t.Type.TorchName()}[{string.Join(",", t.Shape)}]"));
+            string shapes = string.Join(", ", node.Inputs.SelectMany(i => i.Tensors).Take(6)
+                .Select(t => $"{t.Type.TorchName()}[{string.Join(",", t.Shape)}]"));
             yield return (depth, $"{node.Schema?.FullName ?? node.Name}{(shapes.Length > 0 ? $"({shapes})" : "")} #{node.Id}");
             for (int i = node.Children.Length - 1; i >= 0; i--)
                 pending.Push((node.Children[i], depth + 1));

@@ -11,7 +11,7 @@ internal static class HelperThreads
     /// <summary>Takes out allocations that stand directly below a thread's root and that nothing uses.</summary>
     public static void Drop(List<TraceNode> outermost, ExecutionTrace trace)
     {
-        var candidates = outermost.Where(n => OperatorOpener.IsAllocation(n.Name) && n.Parent?.Parent == trace.Root).ToHashSet();
+        var candidates = outermost.Where(n => OperatorDecomposer.IsAllocation(n.Name) && n.Parent?.Parent == trace.Root).ToHashSet();
         if (candidates.Count == 0)
             return;
         var mainThread = outermost.Except(candidates).FirstOrDefault()?.ThreadId;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Traces.Text;
 
 namespace Mystique.Traces;
 

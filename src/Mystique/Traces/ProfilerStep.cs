@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Mystique.Traces;
 
-/// <summary>The labels by which <c>torch.profiler</c> marks iterations: <c>ProfilerStep#N</c> (<c>torch/profiler/profiler.py</c>).</summary>
+/// <summary>
+/// The labels by which <c>torch.profiler</c> marks iterations: <c>ProfilerStep#N</c> (<c>torch/profiler/profiler.py</c>).
+/// </summary>
 internal static class ProfilerStep
 {
     private const string Prefix = "ProfilerStep#";

@@ -4,7 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using CsCheck;
 using Mystique.Diagnostics;
-using Mystique.Replay;
+using Mystique.Execution.Workers;
 using Mystique.Tests.Shared;
 
 namespace Mystique.Tests.Diagnostics;
@@ -76,7 +76,12 @@ public class PrintableTextTests
     public void Exception_FromAWorker_IsTheSame()
     {
         var problem = Problems.WorkerDied(HostileText.Markup, "x", HostileText.Terminal, HostileText.Terminal);
-        var answer = WorkerJson.Read<WorkerResponse>(WorkerJson.Write(new WorkerResponse(WorkerResponse.Failure) { Problem = [.. Problems.PartsOf(problem)], ExitCode = (int)problem.ExitCode }));
+        var answer = WorkerJson.Read<WorkerResponse>(WorkerJson.Write(new WorkerResponse(WorkerResponse.Failure)
+        {
+            Problem =
+            [.. Problems.PartsOf(problem)],
+            ExitCode = (int)problem.ExitCode
+        }));
         var parts = answer.Problem!.Value;
         var read = Problems.OfParts(parts[0], parts[1], parts[2], parts[3], parts[4..], (ExitCode)answer.ExitCode);
         Assert.Equal((problem.Message, problem.ExitCode), (read.Message, read.ExitCode));

@@ -2,9 +2,10 @@ using System.Collections.Immutable;
 using System.Text;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
 using Mystique.Reporting;
 using Mystique.Tests.Shared;
+using Mystique.Verification;
 
 namespace Mystique.Tests.Fidelity;
 
@@ -16,9 +17,15 @@ public sealed class FidelityComparerTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     /// <summary>Times around a median of 10 ms: 6 ms of matrix products, 3 of additions, 1 between operators.</summary>
-    private static ComparedRun Run(string name, double factor = 1, Func<string, ComparedKind, ComparedKind?>? change = null)
+    private static ComparedRun Run(string name, double factor = 1, Func<string, RunOperatorGroup, RunOperatorGroup?>? change = null)
     {
-        var kinds = new Dictionary<string, ComparedKind> { ["aten::mm"] = new(60, 6e6, 60_000_000), ["aten::add_.Tensor"] = new(300, 3e6, 0), ["aten::relu"] = new(10, 1e3, 20_000_000) };
+        var kinds = new Dictionary<string, RunOperatorGroup>
+        {
+            ["aten::mm"] = new(60, 6e6, 60_000_000),
+            ["aten::add_.Tensor"] =
+            new(300, 3e6, 0),
+            ["aten::relu"] = new(10, 1e3, 20_000_000)
+        };
         return new ComparedRun
         {
             Name = name,
@@ -27,7 +34,8 @@ public sealed class FidelityComparerTests : IDisposable
             CpuTimeNs = 11e6 * factor,
             UsedBytes = 200_000_000,
             WatchedNs = 10_001_000,
-            Kinds = kinds.Select(k => (k.Key, Value: change is null ? k.Value : change(k.Key, k.Value))).Where(k => k.Value is not null).ToImmutableSortedDictionary(k => k.Key, k => k.Value!, StringComparer.Ordinal),
+            Kinds = kinds.Select(k => (k.Key, Value: change is null ? k.Value : change(k.Key, k.Value))).Where(k => k.Value is not null)
+                .ToImmutableSortedDictionary(k => k.Key, k => k.Value!, StringComparer.Ordinal),
         };
     }
 
@@ -54,19 +62,24 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_KindThatIsSlower_IsNamed()
     {
-        var replay = Run("replay", 1.18, (name, kind) => name == "aten::mm" ? kind with { TimeNs = kind.TimeNs * 1.3 } : kind) with { WatchedNs = 11_801_000 };
+        var replay = Run("replay", 1.18, (name, kind) => name == "aten::mm" ? kind with { TimeNs = kind.TimeNs * 1.3 }
+            : kind) with
+        { WatchedNs = 11_801_000 };
         var report = FidelityComparer.Compare(Original, replay);
         Assert.Equal(0.18, report.Time!.Error, 3);
         Assert.InRange(report.Time.Low, 0.17, 0.18);
         Assert.Equal("aten::mm", report.Kinds[0].Name);
-        Assert.Equal("aten::mm takes +1.800 ms in an iteration (+30.0 % of its own time, +18.0 % of the iteration)", Assert.Single(report.Findings));
-        Assert.Equal("the replay is 18.0 % slower than the original (95 %: +17.8 % to +18.2 %); the original differs from itself by 0.5 %; of +1.800 ms most is aten::mm (+1.800 ms)", FidelityText.Headline(report));
+        Assert.Equal("aten::mm takes +1.800 ms in an iteration (+30.0 % of its own time, +18.0 % of the iteration)",
+            Assert.Single(report.Findings));
+        Assert.Equal("the replay is 18.0 % slower than the original (95 %: +17.8 % to +18.2 %); the original differs from itself by 0.5 "
+            + "%; of +1.800 ms most is aten::mm (+1.800 ms)", FidelityText.Headline(report));
     }
 
     [Fact]
     public void Compare_DroppedOperator_IsNamed()
     {
-        var report = FidelityComparer.Compare(Original, Run("replay", change: (name, kind) => name == "aten::relu" ? null : name == "aten::mm" ? kind with { Count = 59 } : kind));
+        var report = FidelityComparer.Compare(Original, Run("replay", change: (name, kind) => name == "aten::relu" ? null
+            : name == "aten::mm" ? kind with { Count = 59 } : kind));
         Assert.Contains("aten::relu runs 0 times in the replay, 10 in the original", report.Findings);
         Assert.Contains("aten::mm runs 59 times in the replay, 60 in the original", report.Findings);
     }
@@ -74,9 +87,12 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_LargerAllocation_IsNamed()
     {
-        var report = FidelityComparer.Compare(Original, Run("replay", change: (name, kind) => name == "aten::relu" ? kind with { AllocatedBytes = 40_000_000 } : kind) with { UsedBytes = 220_000_000 });
+        var report = FidelityComparer.Compare(Original, Run("replay", change: (name, kind) => name == "aten::relu"
+            ? kind with { AllocatedBytes = 40_000_000 } : kind) with
+        { UsedBytes = 220_000_000 });
         Assert.Equal(0.1, report.MemoryError!.Value, 6);
-        Assert.Equal(["the peak of memory differs by +10.0 %", "aten::relu allocates 40.0 MB in the replay, 20.0 MB in the original"], report.Findings);
+        Assert.Equal(["the peak of memory differs by +10.0 %", "aten::relu allocates 40.0 MB in the replay, 20.0 MB in the original"],
+            report.Findings);
         Assert.Equal(0.1, report.WorstError, 6);
     }
 
@@ -84,22 +100,31 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_TensorsOnBothSides_AreTheMemory()
     {
-        var report = FidelityComparer.Compare(Original with { AllocatedBytes = 100 }, Run("replay") with { AllocatedBytes = 104, UsedBytes = 900_000_000 });
+        var report = FidelityComparer.Compare(Original with { AllocatedBytes = 100 }, Run("replay") with
+        {
+            AllocatedBytes =
+            104,
+            UsedBytes = 900_000_000
+        });
         Assert.Equal((0.04, 3.5, 0.04), (Math.Round(report.MemoryError!.Value, 6), report.ResidentError, Math.Round(report.WorstError, 6)));
         Assert.Empty(report.Findings);
-        Assert.Equal(3.5, FidelityComparer.Compare(Original with { AllocatedBytes = 100 }, Run("replay") with { UsedBytes = 900_000_000 }).MemoryError);
+        Assert.Equal(3.5, FidelityComparer.Compare(Original with { AllocatedBytes = 100 }, Run("replay") with { UsedBytes = 900_000_000 })
+            .MemoryError);
     }
 
     [Fact]
     public void Compare_OtherPageFaults_AreNamed()
     {
         var system = new SystemMetrics { DurationNs = 100_000_000, MinorFaults = 40_000 };
-        var report = FidelityComparer.Compare(Original with { System = system }, Run("replay") with { System = system with { MinorFaults = 10_000, MajorFaults = 10 } });
+        var report = FidelityComparer.Compare(Original with { System = system },
+            Run("replay") with { System = system with { MinorFaults = 10_000, MajorFaults = 10 } });
         Assert.StartsWith("the replay has 1,001 page faults in an iteration, the original 4,000: ", Assert.Single(report.Findings));
-        Assert.Empty(FidelityComparer.Compare(Original with { System = system }, Run("replay") with { System = system with { MinorFaults = 40_100 } }).Findings);
+        Assert.Empty(FidelityComparer.Compare(Original with { System = system },
+            Run("replay") with { System = system with { MinorFaults = 40_100 } }).Findings);
     }
 
-    private static ImmutableArray<TimelineSpan> Spans(params (long Node, double Start, double Duration, string Label)[] spans) => [.. spans.Select(s => new TimelineSpan("aten::mm", s.Start, s.Duration, s.Node, s.Label))];
+    private static ImmutableArray<TimelineSpan> Spans(params (long Node, double Start, double Duration, string Label)[] spans) =>
+        [.. spans.Select(s => new TimelineSpan("aten::mm", s.Start, s.Duration, new OperatorId(0, s.Node), s.Label))];
 
     [Fact]
     public void Compare_Labels_AreThoseOfTheOriginal()
@@ -109,7 +134,11 @@ public sealed class FidelityComparerTests : IDisposable
             Run("replay") with { Timeline = Spans((5, 0, 10, ""), (6, 10, 35, ""), (7, 50, 4, ""), (0, 60, 100, "")) });
         Assert.Equal([new LabelError("forward", 2, 30, 45), new LabelError("", 1, 5, 4)], report.Labels);
         Assert.Equal(1, report.InOrder);
-        Assert.Empty(FidelityComparer.Compare(Original with { Timeline = Spans((5, 0, 10, "")) }, Run("replay") with { Timeline = Spans((5, 0, 10, "")) }).Labels);
+        Assert.Empty(FidelityComparer.Compare(Original with { Timeline = Spans((5, 0, 10, "")) }, Run("replay") with
+        {
+            Timeline =
+            Spans((5, 0, 10, ""))
+        }).Labels);
     }
 
     [Fact]
@@ -130,18 +159,24 @@ public sealed class FidelityComparerTests : IDisposable
         var original = Original with { Turns = Turns(1, 10, 20, 15, 30) };
         var report = FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20, 15, 30) });
         Assert.Equal((0.02, 0.02), (Math.Round(report.Time!.Error, 6), Math.Round(report.CpuTimeError!.Value, 6)));
-        Assert.Equal(0, FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20) }).Time!.Error, 6); // Not as many: all samples.
+        Assert.Equal(0, FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20) })
+            .Time!.Error, 6); // Not as many: all samples.
     }
 
     /// <summary>Two processes of the original had their turns: what is between them is what a perfect replay could show.</summary>
     [Fact]
     public void Compare_OriginalAgain_IsTheNoiseFloor()
     {
-        var original = Original with { Processes = [new ComparedSide(Turns(1, 10, 20, 15, 30)), new ComparedSide([.. Turns(1.01, 10, 20, 15), .. Turns(0.97, 30)])] };
+        var original = Original with
+        {
+            Processes =
+            [new ComparedSide(Turns(1, 10, 20, 15, 30)), new ComparedSide([.. Turns(1.01, 10, 20, 15), .. Turns(0.97, 30)])]
+        };
         var report = FidelityComparer.Compare(original, Run("replay"));
         Assert.Equal(0.01, report.Again!.Error, 6);
         Assert.Equal(0.03, report.NoiseFloor!.Value, 6);
-        Assert.Equal((1.005, 1.005), (ComparedSide.Of(original.Processes).Turns[0].Times.MedianNs / 1e7, ComparedSide.Of(original.Processes).Turns[0].CpuTimeNs / 1e7));
+        Assert.Equal((1.005, 1.005), (ComparedSide.Of(original.Processes).Turns[0]
+            .Times.MedianNs / 1e7, ComparedSide.Of(original.Processes).Turns[0].CpuTimeNs / 1e7));
     }
 
     private static ImmutableArray<MeasuredTurn> Turns(double factor, params int[] speeds) =>
@@ -151,7 +186,8 @@ public sealed class FidelityComparerTests : IDisposable
     public void Compare_Kernels_AreCounted()
     {
         var kernels = ImmutableSortedDictionary<string, (int, long)>.Empty;
-        var report = FidelityComparer.Compare(Original with { Kernels = kernels.Add("gemm", (3, 5)).Add("copy", (1, 1)) }, Run("replay") with { Kernels = kernels.Add("gemm", (2, 5)).Add("copy", (1, 1)) });
+        var report = FidelityComparer.Compare(Original with { Kernels = kernels.Add("gemm", (3, 5)).Add("copy", (1, 1)) },
+            Run("replay") with { Kernels = kernels.Add("gemm", (2, 5)).Add("copy", (1, 1)) });
         Assert.Equal([("gemm", 3, 2)], report.Kernels);
         Assert.Contains("the kernel gemm runs 2 times in the replay, 3 in the original", report.Findings);
     }
@@ -160,8 +196,14 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_OtherOperatorsOpened_TakesTheOriginalsFromThePackage()
     {
-        var opened = ImmutableSortedDictionary<string, ComparedKind>.Empty.Add("aten::addmm", new ComparedKind(60, 9e6, 60_000_000));
-        var replay = Run("replay") with { Kinds = opened, OpenedOperators = 60, Coverage = new ComparedCoverage(60, 60, 0, [], "exact", opened, 10_000_000) };
+        var opened = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty.Add("aten::addmm", new RunOperatorGroup(60, 9e6, 60_000_000));
+        var replay = Run("replay") with
+        {
+            Kinds = opened,
+            OpenedOperators = 60,
+            Coverage =
+            new ComparedCoverage(60, 60, 0, [], "exact", opened, 10_000_000)
+        };
         var report = FidelityComparer.Compare(Original with { OpenedOperators = 0 }, replay);
         Assert.Equal(["aten::addmm"], report.Kinds.Select(k => k.Name));
         Assert.Empty(report.Findings);
@@ -191,7 +233,8 @@ public sealed class FidelityComparerTests : IDisposable
         AllocatedBytes = 101_000_000,
         HostMemory = new MemoryTimeline(100_000_000, [(0.5, 101_000_000)]),
         Concurrency = new Concurrency(0.25, null, null),
-        Coverage = new ComparedCoverage(370, 368, 1, [("aten::a|b", 1, "substituted", "aten::c", "it\nis <b>not</b> there"), ("aten::d", 1, "stand-in", "", "it failed")], "exact: 368 operators", null, 0),
+        Coverage = new ComparedCoverage(370, 368, 1, [("aten::a|b", 1, "substituted", "aten::c", "it\nis <b>not</b> there"),
+            ("aten::d", 1, "stand-in", "", "it failed")], "exact: 368 operators", null, 0),
     });
 
     [Fact]
@@ -201,7 +244,8 @@ public sealed class FidelityComparerTests : IDisposable
         var stream = new MemoryStream();
         FidelityJson.Write(Everything, stream);
         // The samples are 100 lines.
-        string json = string.Join('\n', Encoding.UTF8.GetString(stream.ToArray()).Split('\n').Where(l => !l.Trim(' ', ',').All(char.IsAsciiDigit)));
+        string json = string.Join('\n', Encoding.UTF8.GetString(stream.ToArray()).Split('\n')
+            .Where(l => !l.Trim(' ', ',').All(char.IsAsciiDigit)));
         Snapshot.Match(json, "fidelity.json");
     }
 
@@ -222,7 +266,8 @@ public sealed class FidelityComparerTests : IDisposable
     [InlineData("{\"format\": \"mystique-run\"}")]
     [InlineData("{\"format\": \"mystique-run\", \"format_version\": 99}")]
     [InlineData("{\"format\": \"mystique-run\", \"format_version\": 3, \"coverage\": {}, \"operators\": 7}")]
-    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 3, \"coverage\": {\"opened_operators\": 0}, \"operators\": [{\"name\": 1}]}")]
+    [InlineData("{\"format\": \"mystique-run\", \"format_version\": 3, \"coverage\": {\"opened_operators\": 0}, \"operators\": "
+        + "[{\"name\": 1}]}")]
     public void ResultReader_NoResult_IsNamed(string text)
     {
         string path = Path.Combine(_folder, "r.json");

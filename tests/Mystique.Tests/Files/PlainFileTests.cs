@@ -1,12 +1,13 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using Mystique.Capture;
 using Mystique.Diagnostics;
 using Mystique.Files;
 using Mystique.Planning;
-using Mystique.Profiles;
+using Mystique.Planning.Contents;
+using Mystique.Recordings;
 using Mystique.Reporting;
-using Mystique.Traces;
+using Mystique.Traces.Kineto;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests.Files;
 
@@ -86,7 +87,7 @@ public sealed class PlainFileTests : IDisposable
         string source = Directory.CreateDirectory(In("found")).FullName;
         MakePipe("found/rank-0.et.json");
         File.WriteAllText(Path.Combine(source, "rank-1.et.json"), Shared.TraceText.WithRoots().Node(3, 2, "aten::relu").ToString());
-        var adopted = CaptureAdopter.Adopt(source, In("out"));
+        var adopted = RecordingImporter.Adopt(source, In("out"));
         Assert.Single(adopted.Folders);
         Assert.Equal("rank-0.et.json: the file is no plain file: it is a pipe", Assert.Single(adopted.PassedOver));
     }

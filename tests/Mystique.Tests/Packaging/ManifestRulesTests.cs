@@ -1,5 +1,5 @@
 using Mystique.Packaging;
-using Mystique.Planning;
+using Mystique.Planning.Contents;
 using Mystique.Traces;
 
 namespace Mystique.Tests.Packaging;
@@ -18,14 +18,15 @@ public class ManifestRulesTests
         using var rules = System.Text.Json.JsonDocument.Parse(ManifestRules.Text);
         string kinds = rules.RootElement.GetProperty("manifest").GetProperty("storages")[0].GetProperty("init?").GetProperty("kind")
             .GetString()!;
-        Assert.Equal(Enum.GetNames<InitializerKind>().Select(n => n.ToLowerInvariant()), kinds.Split(':')[1..]);
+        Assert.Equal(Enum.GetNames<InitializerKind>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName), kinds.Split(':')[1..]);
     }
 
     [Theory]
     [InlineData("aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", true)]
     [InlineData("aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]", true)]
     [InlineData("_C::rms_norm(Tensor($0! -> ) result, Tensor input, Tensor weight, float epsilon) -> ()", true)]
-    [InlineData("aten::_fused_adam_(Tensor(a!)[] self, Tensor(b!)[] grads, *, float lr, Tensor? found_inf=None, bool[3] m=[True, True, False]) -> ()", true)]
+    [InlineData("aten::_fused_adam_(Tensor(a!)[] self, Tensor(b!)[] grads, *, float lr, Tensor? found_inf=None, bool[3] m=[True, True, "
+        + "False]) -> ()", true)]
     [InlineData("aten::native_batch_norm(Tensor input, Tensor? weight) -> (Tensor, Tensor, Tensor _2)", true)]
     [InlineData("aten::gelu(Tensor self, *, str approximate=\"none\") -> Tensor", true)]
     [InlineData("aten::add(Tensor self", false)]

@@ -10,7 +10,8 @@ namespace Mystique.Tests.Packaging;
 /// </summary>
 internal static class RandomTrace
 {
-    private static readonly string[] ElementTypes = ["float", "double", "long int", "int", "bool", "c10::Half", "c10::BFloat16", "c10::complex<float>"];
+    private static readonly string[] ElementTypes =
+        ["float", "double", "long int", "int", "bool", "c10::Half", "c10::BFloat16", "c10::complex<float>"];
 
     /// <summary>An argument's type and how its value is drawn.</summary>
     private static readonly (string Type, Gen<Value> Value)[] Literals =
@@ -24,7 +25,8 @@ internal static class RandomTrace
         ("Scalar", Gen.Long[-10, 10].Select(v => (Value)v)),
         ("Scalar?", Gen.Const(Value.None)),
         ("int?", Gen.Const(Value.None)),
-        ("str", Gen.String[Gen.Char[' ', '~'], 0, 8].Select(v => new Value($"\"{v.Replace("\\", "\\\\").Replace("\"", "\\\"")}\"", "[]", "String", "[]"))),
+        ("str", Gen.String[Gen.Char[' ', '~'], 0, 8]
+            .Select(v => new Value($"\"{v.Replace("\\", "\\\\").Replace("\"", "\\\"")}\"", "[]", "String", "[]"))),
         ("Device", OneOf("cpu", "cuda:0", "cuda:7").Select(v => new Value($"\"{v}\"", "[]", "Device", "[]"))),
         ("ScalarType", Gen.Int[0, 15].Select(v => (Value)v)),
         ("ScalarType?", Gen.Const(Value.None)),
@@ -42,7 +44,8 @@ internal static class RandomTrace
     private static readonly Gen<(string Type, Value Value)> GenLiteral =
         Gen.Int[0, Literals.Length - 1].SelectMany(i => Literals[i].Value.Select(v => (Literals[i].Type, v)));
 
-    private static readonly Gen<((string, Value)[] Literals, (int, long[], int, int)[] Tensors, int Form, (int, long[], int, int)[] Results)> GenOperator =
+    private static readonly Gen<((string, Value)[] Literals, (int, long[], int, int)[] Tensors, int Form,
+        (int, long[], int, int)[] Results)> GenOperator =
         Gen.Select(GenLiteral.Array[0, 4], GenTensor.Array[1, 3], Gen.Int[0, 5], GenTensor.Array[1, 2]);
 
     /// <summary>Traces of 1 to 12 operators.</summary>
@@ -50,7 +53,8 @@ internal static class RandomTrace
 
     private static Gen<string> OneOf(params string[] texts) => Gen.Int[0, texts.Length - 1].Select(i => texts[i]);
 
-    private static TraceText Build(((string Type, Value Value)[] Literals, (int Kind, long[] Shape, int Type, int Pick)[] Tensors, int Form, (int Kind, long[] Shape, int Type, int Pick)[] Results)[] operators)
+    private static TraceText Build(((string Type, Value Value)[] Literals, (int Kind, long[] Shape, int Type, int Pick)[] Tensors,
+        int Form, (int Kind, long[] Shape, int Type, int Pick)[] Results)[] operators)
     {
         var text = TraceText.WithRoots();
         var made = new List<Value>();
@@ -70,7 +74,8 @@ internal static class RandomTrace
                     continue;
                 }
                 inputs.Add(tensor.Kind == 0 && !isWritten ? Value.Undefined : Use(tensor));
-                arguments.Add(isWritten ? $"Tensor(a!) t{arguments.Count}" : $"{(tensor.Kind == 0 ? "Tensor?" : "Tensor")} t{arguments.Count}");
+                arguments.Add(isWritten ? $"Tensor(a!) t{arguments.Count}"
+                    : $"{(tensor.Kind == 0 ? "Tensor?" : "Tensor")} t{arguments.Count}");
             }
             for (int i = 0; i < op.Literals.Length; i++)
             {

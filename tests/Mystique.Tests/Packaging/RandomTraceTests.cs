@@ -1,7 +1,7 @@
 using CsCheck;
 using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
-using Mystique.Selection;
 using Mystique.Traces;
 
 namespace Mystique.Tests.Packaging;
@@ -18,8 +18,8 @@ public sealed class RandomTraceTests : IDisposable
     {
         var trace = text.Read();
         var plan = PlanOf.Trace(text);
-        Assert.Equal(trace.Operators.Select(o => o.Id), plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId)
-            .Concat(plan.Replaced.Select(r => r.NodeId)).Order());
+        Assert.Equal(trace.Operators.Select(o => o.Id), plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.Id.Node)
+            .Concat(plan.Replaced.Select(r => r.Id.Node)).Order());
         AssertMakesSense(plan);
     }, iter: 500, threads: 2);
 
@@ -29,10 +29,10 @@ public sealed class RandomTraceTests : IDisposable
         var plan = PlanOf.Trace(text);
         if (plan.Operators.IsEmpty)
             return;
-        var package = BenchmarkPackage.Create(plan);
+        var package = Benchmark.Of(plan);
         string folder = Path.Combine(_folder, Guid.NewGuid().ToString("N"));
-        package.Write(folder);
-        var again = BenchmarkPackage.Read(folder);
+        package.Save(folder);
+        var again = Benchmark.Load(folder);
         Assert.Equal(package.ProgramDigest, again.ProgramDigest);
         using var one = new MemoryStream();
         using var other = new MemoryStream();
@@ -52,18 +52,22 @@ public sealed class RandomTraceTests : IDisposable
             string[] lines = program.Code.Split('\n');
             Assert.Equal(plan.Operators.Length, program.OperatorLines.Length);
             for (int i = 0; i < plan.Operators.Length; i++)
-                Assert.Contains($"ops.{plan.Operators[i].Schema.Namespace}.{plan.Operators[i].Schema.Name}(", lines[program.OperatorLines[i] - 1]);
+                Assert.Contains($"ops.{plan.Operators[i].Schema.Namespace}.{plan.Operators[i].Schema.Name}(",
+                    lines[program.OperatorLines[i] - 1]);
             Assert.Equal(plan.Operators.Length, program.Schedule.Sum(c => c.Count));
         }
     }, iter: 300, threads: 2);
 
-    /// <summary>Each tensor lies within its storage; what is used is external or was made before; external storages say what is in them.</summary>
+    /// <summary>
+    /// Each tensor lies within its storage; what is used is external or was made before; external storages say what is in them.
+    /// </summary>
     private static void AssertMakesSense(ReplayPlan plan)
     {
         var made = new HashSet<int>();
         foreach (var op in plan.Operators)
         {
-            Assert.All(op.InputSlots.Where(s => s >= 0), s => Assert.True(plan.Tensors[s].IsExternal || made.Contains(s), $"slot {s} of {op.Schema.FullName} comes from nowhere"));
+            Assert.All(op.InputSlots.Where(s => s >= 0), s =>
+                Assert.True(plan.Tensors[s].IsExternal || made.Contains(s), $"slot {s} of {op.Schema.FullName} comes from nowhere"));
             made.UnionWith(op.OutputSlots.Where(s => s >= 0));
         }
         foreach (var tensor in plan.Tensors.Where(t => !t.IsUndefined))

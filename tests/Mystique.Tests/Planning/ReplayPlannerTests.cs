@@ -1,3 +1,4 @@
+using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Reporting;
 using Mystique.Tests.Shared;
@@ -14,18 +15,29 @@ public class ReplayPlannerTests
 
     /// <summary>A rank alone: a pass over the buffers, which are written to. Other collectives get stand-ins.</summary>
     [Fact]
-    public void Plan_CollectiveInPlace_DoesItsLocalWork()
+    public void Fit_CollectiveInPlace_DoesItsLocalWork()
     {
-        const string AllReduce = "c10d::allreduce_(Tensor[] _0, __torch__.torch.classes.c10d.ProcessGroup _1, __torch__.torch.classes.c10d.ReduceOp _2, int _3) -> __torch__.torch.classes.c10d.Work _0";
+        const string AllReduce = "c10d::allreduce_(Tensor[] _0, __torch__.torch.classes.c10d.ProcessGroup _1, "
+            + "__torch__.torch.classes.c10d.ReduceOp _2, int _3) -> __torch__.torch.classes.c10d.Work _0";
         var opaque = new TraceText.Value("\"<Object>\"", "[]", "Object", "[]");
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, AllReduce, [List(Tensor(10, 11, [4]), Tensor(12, 13, [2])), opaque, opaque, 5], [opaque])
-            .Operator(4, "c10d::allgather_(Tensor[] _0, int _1) -> __torch__.torch.classes.c10d.Work _0", [List(Tensor(10, 11, [4])), 5], [opaque])
+            .Operator(4, "c10d::allgather_(Tensor[] _0, int _1) -> __torch__.torch.classes.c10d.Work _0", [List(Tensor(10, 11, [4])), 5],
+                [opaque])
             .Operator(5, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
-        Assert.Equal([("aten::_foreach_mul_.Scalar", OperatorRole.Substitute), ("aten::relu", OperatorRole.Recorded)], plan.Operators.Select(o => (o.Schema.FullName, o.Role)));
+        // The plan keeps what was recorded; what becomes of it is the target's.
+        Assert.Equal([("c10d::allreduce_", OperatorRole.Recorded), ("c10d::allgather_", OperatorRole.Recorded),
+            ("aten::relu", OperatorRole.Recorded)], plan.Operators.Select(o => (o.Schema.FullName, o.Role)));
+        Assert.Empty(plan.Replaced);
+        Assert.Equal(["c10d::allreduce_", "c10d::allgather_"], plan.Operators.Select(o => o.Collective?.Name).OfType<string>());
+        plan = PortableFit.Of(plan, new PlanningOptions());
+        Assert.Equal("c10d::allreduce_", plan.Operators[0].Collective?.Name);
+        Assert.Equal([("aten::_foreach_mul_.Scalar", OperatorRole.Substitute), ("aten::relu", OperatorRole.Recorded)],
+            plan.Operators.Select(o => (o.Schema.FullName, o.Role)));
         Assert.Equal(plan.Operators[0].Arguments[0].Slots[0], plan.Operators[1].Arguments[0].Slots[0]);
         Assert.All(plan.Operators[0].Arguments[0].Slots, s => Assert.True(plan.Storages[plan.Tensors[s].Storage].IsMutated));
-        Assert.Equal([("c10d::allreduce_", Remedy.Substitute), ("c10d::allgather_", Remedy.StandIn)], plan.Replaced.Select(r => (r.Name, r.Remedy)));
+        Assert.Equal([("c10d::allreduce_", Remedy.Substitute), ("c10d::allgather_", Remedy.StandIn)], plan.Replaced.Select(r =>
+            (r.Name, r.Remedy)));
     }
 
     [Fact]
@@ -70,7 +82,8 @@ public class ReplayPlannerTests
     public void Plan_RunningStatistics_AreRestoredThoughTheSchemaHidesThem()
     {
         var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3,
-            "aten::batch_norm(Tensor input, Tensor? running_mean) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [4])], [Tensor(20, 21, [4])]));
+            "aten::batch_norm(Tensor input, Tensor? running_mean) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [4])],
+                [Tensor(20, 21, [4])]));
         Assert.Equal([false, true, false], plan.Storages.Select(s => s.IsMutated));
     }
 
@@ -123,8 +136,10 @@ public class ReplayPlannerTests
     public void Plan_WrappedScalars_AreNotTheScalarBefore()
     {
         var plan = PlanOf.Trace(TraceText.WithRoots()
-            .Operator(3, "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [], "double")], [Tensor(20, 21, [4])])
-            .Operator(4, "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(14, 13, [], "double")], [Tensor(22, 23, [4])]));
+            .Operator(3, "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(12, 13, [], "double")],
+                [Tensor(20, 21, [4])])
+            .Operator(4, "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(14, 13, [], "double")],
+                [Tensor(22, 23, [4])]));
         Assert.Equal(5, plan.Storages.Length);
     }
 
@@ -132,7 +147,8 @@ public class ReplayPlannerTests
     public void Plan_Undefined_IsATensorWithoutMemory()
     {
         var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3,
-            "aten::f(Tensor self, Tensor? weight) -> (Tensor, Tensor)", [Tensor(10, 11, [4]), Undefined], [Undefined, Tensor(20, 21, [4])]));
+            "aten::f(Tensor self, Tensor? weight) -> (Tensor, Tensor)", [Tensor(10, 11, [4]), Undefined],
+                [Undefined, Tensor(20, 21, [4])]));
         Assert.True(plan.Tensors[plan.Operators[0].Arguments[1].Slots.Single()].IsUndefined);
         Assert.Equal(-1, plan.Operators[0].Results[0].Slots.Single());
     }
@@ -156,7 +172,8 @@ public class ReplayPlannerTests
             .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
             .Node(4, 2, "record_param_comms")
             .Node(5, 2, "triton_add", extraAttributes: ",{\"name\": \"kernel_backend\", \"type\": \"string\", \"value\": \"triton\"}")
-            .Operator(6, "aten::record_stream(Tensor(a!) self, Stream s) -> ()", [Tensor(10, 11, [4]), new("\"<Stream>\"", "[]", "Stream", "[]")], [])
+            .Operator(6, "aten::record_stream(Tensor(a!) self, Stream s) -> ()",
+                [Tensor(10, 11, [4]), new("\"<Stream>\"", "[]", "Stream", "[]")], [])
             .Operator(7, "aten::relu(Tensor self, int n) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
             .Operator(8, "aten::f(Tensor self, int n) -> Tensor", [Tensor(10, 11, [4]), 0.5], [Tensor(20, 21, [4])])
             .Operator(9, "aten::g(Tensor self) -> str", [Tensor(10, 11, [4])], [new("\"a\"", "[]", "String", "[]")])
@@ -174,7 +191,7 @@ public class ReplayPlannerTests
             "it returns nothing and writes to nothing: TorchScript removes it",
         ], plan.Replaced.Select(s => s.Reason));
         Assert.Equal(["stand-in", "stand-in", "substituted", "stand-in", "stand-in", "stand-in", "substituted"],
-            plan.Replaced.Select(r => Assert.Single(ReplacedKind.Of(plan with { Replaced = [r] })).RemedyName));
+            plan.Replaced.Select(r => Assert.Single(ReplacedGroup.Of(plan with { Replaced = [r] })).RemedyName));
     }
 
     [Fact]
@@ -185,7 +202,7 @@ public class ReplayPlannerTests
             .Operator(4, View, [Tensor(20, 21, [4]), Ints(2, 2)], [Tensor(22, 21, [2, 2])])
             .Operator(5, Relu, [Tensor(22, 21, [2, 2])], [Tensor(30, 31, [2, 2])]));
         var without = plan.Without(0, "no such thing");
-        Assert.Equal([new ReplacedOperator(3, "aten::relu", Remedy.StandIn, "", "no such thing")], without.Replaced);
+        Assert.Equal([new ReplacedOperator(new OperatorId(0, 3), "aten::relu", Remedy.StandIn, "", "no such thing")], without.Replaced);
         Assert.True(without.Tensors[without.Operators[0].InputSlots.Single()].IsExternal);
         Assert.Equal(3, without.SelectedCount);
         var withoutView = plan.Without(1, "x");
@@ -193,7 +210,10 @@ public class ReplayPlannerTests
         Assert.Equal(OperatorRole.Added, withoutView.Operators[1].Role);
     }
 
-    /// <summary>An operator that is opened may have filled memory on the host, without an operator of its own: ctc_loss does, with its target lengths.</summary>
+    /// <summary>
+    /// An operator that is opened may have filled memory on the host, without an operator of its own: ctc_loss does, with its
+    /// target lengths.
+    /// </summary>
     [Fact]
     public void Plan_MemoryThatOnlyTheHostFilled_IsFilledBeforeItIsRead()
     {
@@ -201,10 +221,12 @@ public class ReplayPlannerTests
             .Operator(3, "aten::loss(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(30, 31, [4])])
             .Operator(4, "aten::empty.memory_format(SymInt[] size) -> Tensor", [Ints(4)], [Tensor(20, 21, [4])], parent: 3)
             .Operator(5, "aten::clamp_min(Tensor self, Scalar min) -> Tensor", [Tensor(20, 21, [4]), 1], [Tensor(22, 23, [4])], parent: 3)
-            .Operator(6, "aten::div.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(22, 23, [4])], [Tensor(30, 31, [4])], parent: 3)
+            .Operator(6, "aten::div.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(22, 23, [4])],
+                [Tensor(30, 31, [4])], parent: 3)
             .Operator(7, "aten::relu(Tensor self) -> Tensor", [Tensor(22, 23, [4])], [Tensor(40, 41, [4])]));
-        Assert.Equal(1, plan.Source.OpenedCount);
-        Assert.Equal(["aten::empty.memory_format", "aten::copy_", "aten::clamp_min", "aten::div.Tensor", "aten::relu"], plan.Operators.Select(o => o.Schema.FullName));
+        Assert.Equal(1, plan.Source.DecomposedCount);
+        Assert.Equal(["aten::empty.memory_format", "aten::copy_", "aten::clamp_min", "aten::div.Tensor", "aten::relu"],
+            plan.Operators.Select(o => o.Schema.FullName));
         Assert.Equal(OperatorRole.Added, plan.Operators[1].Role);
     }
 }

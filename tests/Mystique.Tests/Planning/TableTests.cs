@@ -1,5 +1,6 @@
 using Mystique.Diagnostics;
 using Mystique.Planning;
+using Mystique.Planning.Contents;
 using Mystique.Traces;
 
 namespace Mystique.Tests.Planning;

@@ -1,4 +1,5 @@
 using Mystique.Planning;
+using Mystique.Planning.Contents;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
 using static Mystique.Tests.Shared.TraceText.Value;
@@ -23,7 +24,8 @@ public class ValueInferenceTests
     [Fact]
     public void Plan_Embedding_IndicesLieWithinTheTable()
     {
-        var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3, "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1) -> Tensor",
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1) -> Tensor",
             [Float(10, 100, 8), Long(20, 4), -1], [Float(30, 4, 8)]));
         Assert.Equal(Within(100), Of(plan, 0, 1));
         Assert.Equal(InitializerKind.Uniform, Of(plan, 0, 0).Kind);
@@ -33,7 +35,8 @@ public class ValueInferenceTests
     [Fact]
     public void Plan_IndexSkew_SpreadsIndicesByZipf()
     {
-        var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3, Select, [Float(10, 5, 9), 0, Long(20, 4)], [Float(30, 4, 9)]), new PlanningOptions { IndexSkew = 1.1 });
+        var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3, Select, [Float(10, 5, 9), 0, Long(20, 4)], [Float(30, 4, 9)]),
+            new PlanningOptions { IndexSkew = 1.1 });
         Assert.Equal(new Initializer(InitializerKind.Zipf, ScalarType.Long, 0, 5, 1.1), Of(plan, 0, 2));
     }
 
@@ -50,9 +53,12 @@ public class ValueInferenceTests
     public void Plan_ThroughViewsAndCopies_ReachesTheExternalTensor()
     {
         var plan = PlanOf.Trace(TraceText.WithRoots()
-            .Operator(3, "aten::to.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)", [Tensor(20, 21, [2, 2], "int"), 4], [Long(22, 2, 2)])
-            .Operator(4, "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)", [Long(22, 2, 2), Ints(4)], [Tensor(24, 23, [4], "long int")])
-            .Operator(5, "aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", [Float(10, 3, 7), List(None, Tensor(24, 23, [4], "long int"))], [Float(30, 3, 4)]));
+            .Operator(3, "aten::to.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)", [Tensor(20, 21, [2, 2], "int"), 4],
+                [Long(22, 2, 2)])
+            .Operator(4, "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)", [Long(22, 2, 2), Ints(4)],
+                [Tensor(24, 23, [4], "long int")])
+            .Operator(5, "aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor",
+                [Float(10, 3, 7), List(None, Tensor(24, 23, [4], "long int"))], [Float(30, 3, 4)]));
         Assert.Equal(new Initializer(InitializerKind.Uniform, ScalarType.Int, 0, 7), Of(plan, 0, 0));
         Assert.False(plan.Operators[2].Arguments[1].IsPrepared);
     }
@@ -83,7 +89,8 @@ public class ValueInferenceTests
     public void Plan_IndexThatTheReplayMakesRight_IsLeftAlone()
     {
         var plan = PlanOf.Trace(TraceText.WithRoots()
-            .Operator(3, "aten::argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", [Float(40, 4, 5), 1, false], [Long(24, 4)])
+            .Operator(3, "aten::argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", [Float(40, 4, 5), 1, false],
+                [Long(24, 4)])
             .Operator(4, Select, [Float(10, 5, 9), 0, Long(24, 4)], [Float(30, 4, 9)])
             .Operator(5, Select, [Float(12, 3, 9), 0, Long(24, 4)], [Float(32, 4, 9)])); // Here 4 would be too much.
         Assert.False(plan.Operators[1].Arguments[2].IsPrepared);
@@ -103,19 +110,21 @@ public class ValueInferenceTests
     [Fact]
     public void Plan_EmbeddingBag_OffsetsRiseEvenlyWithinTheIndices()
     {
-        const string Bag = "aten::embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool include_last_offset=False) -> (Tensor, Tensor)";
+        const string Bag = "aten::embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool include_last_offset=False) -> "
+            + "(Tensor, Tensor)";
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Bag, [Float(10, 100, 8), Long(20, 40), Long(22, 4), false], [Float(30, 4, 8), Long(32, 0)])
             .Operator(4, Bag, [Float(10, 100, 8), Long(24, 40), Long(26, 5), true], [Float(34, 4, 8), Long(36, 0)]));
         Assert.Equal(Within(100), Of(plan, 0, 1));
         Assert.Equal(new Initializer(InitializerKind.Ramp, ScalarType.Long, 0, 40), Of(plan, 0, 2));
-        Assert.Equal(new Initializer(InitializerKind.Fence, ScalarType.Long, 0, 40), Of(plan, 1, 2));
+        Assert.Equal(new Initializer(InitializerKind.Offsets, ScalarType.Long, 0, 40), Of(plan, 1, 2));
     }
 
     [Fact]
     public void Plan_Targets_LieWithinTheClassesAndAvoidTheIgnored()
     {
-        const string Loss = "aten::nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor";
+        const string Loss = "aten::nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt "
+            + "ignore_index=-100) -> Tensor";
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Loss, [Float(10, 4, 17), Long(20, 4), None, 1, -100], [Float(30)])
             .Operator(4, Loss, [Float(10, 4, 17), Long(24, 4), None, 1, 0], [Float(32)])
@@ -146,8 +155,10 @@ public class ValueInferenceTests
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Index, [Float(10, 4, 6), List(Tensor(20, 21, [4], "bool"))], [Float(30, 3, 6)])
             .Operator(4, Index, [Float(10, 4, 6), List(None, Tensor(22, 23, [6], "bool"))], [Float(32, 4, 2)])
-            .Operator(5, "aten::masked_select(Tensor self, Tensor mask) -> Tensor", [Float(10, 4, 6), Tensor(24, 25, [4, 6], "bool")], [Float(34, 7)]));
-        Assert.Equal([3.0, 2, 7], ((int Op, int Item)[])[(0, 0), (1, 1), (2, 0)] is var places ? places.Select(p => Of(plan, p.Op, 1, p.Item).High) : []);
+            .Operator(5, "aten::masked_select(Tensor self, Tensor mask) -> Tensor", [Float(10, 4, 6), Tensor(24, 25, [4, 6], "bool")],
+                [Float(34, 7)]));
+        Assert.Equal([3.0, 2, 7], ((int Op, int Item)[])[(0, 0), (1, 1), (2, 0)] is var places
+            ? places.Select(p => Of(plan, p.Op, 1, p.Item).High) : []);
         Assert.All(Enumerable.Range(0, 3), i => Assert.Equal(InitializerKind.Mask, Of(plan, i, 1, i == 1 ? 1 : 0).Kind));
     }
 
@@ -155,14 +166,18 @@ public class ValueInferenceTests
     public void Plan_SizesThatDependOnValues_ComeOutAsRecorded()
     {
         var plan = PlanOf.Trace(TraceText.WithRoots()
-            .Operator(3, "aten::_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
+            .Operator(3, "aten::_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, "
+                + "Tensor, Tensor)",
                 [Long(20, 10), true, false, false], [Long(30, 7), Long(32, 0), Long(34, 0)])
-            .Operator(4, "aten::repeat_interleave.Tensor(Tensor repeats, *, SymInt? output_size=None) -> Tensor", [Long(22, 4), None], [Long(36, 11)])
-            .Operator(5, "aten::bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", [Long(24, 4), None, 0], [Long(38, 9)])
-            .Operator(6, "aten::_pack_padded_sequence(Tensor input, Tensor lengths, bool batch_first) -> (Tensor, Tensor)", [Float(40, 3, 5, 2), Long(42, 3), true], [Float(44, 9, 2), Long(46, 5)]));
-        Assert.Equal(new Initializer(InitializerKind.Distinct, ScalarType.Long, 0, 7), Of(plan, 0, 0));
-        Assert.Equal(new Initializer(InitializerKind.Parts, ScalarType.Long, 0, 11), Of(plan, 1, 0));
-        Assert.Equal(new Initializer(InitializerKind.Distinct, ScalarType.Long, 0, 9), Of(plan, 2, 0));
+            .Operator(4, "aten::repeat_interleave.Tensor(Tensor repeats, *, SymInt? output_size=None) -> Tensor", [Long(22, 4), None],
+                [Long(36, 11)])
+            .Operator(5, "aten::bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", [Long(24, 4), None, 0],
+                [Long(38, 9)])
+            .Operator(6, "aten::_pack_padded_sequence(Tensor input, Tensor lengths, bool batch_first) -> (Tensor, Tensor)",
+                [Float(40, 3, 5, 2), Long(42, 3), true], [Float(44, 9, 2), Long(46, 5)]));
+        Assert.Equal(new Initializer(InitializerKind.CoversRange, ScalarType.Long, 0, 7), Of(plan, 0, 0));
+        Assert.Equal(new Initializer(InitializerKind.Partition, ScalarType.Long, 0, 11), Of(plan, 1, 0));
+        Assert.Equal(new Initializer(InitializerKind.CoversRange, ScalarType.Long, 0, 9), Of(plan, 2, 0));
         Assert.Equal(new Initializer(InitializerKind.Lengths, ScalarType.Long, 0, 5, 9), Of(plan, 3, 1));
     }
 
@@ -171,7 +186,8 @@ public class ValueInferenceTests
     {
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Mul, [Float(10, 4), Tensor(12, 13, [], "double")], [Float(20, 4)])
-            .Operator(4, "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", [Float(14), Tensor(16, 17, [], "double"), 1], [Float(22)])
+            .Operator(4, "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
+                [Float(14), Tensor(16, 17, [], "double"), 1], [Float(22)])
             .Operator(5, Mul, [Float(14), Tensor(18, 19, [], "double")], [Tensor(24, 25, [], "double")])); // A tensor: it decided the type.
         Assert.Equal(new Initializer(InitializerKind.Uniform, ScalarType.Double, 0.99, 1.01), Of(plan, 0, 1));
         Assert.Equal(0.001, Of(plan, 1, 1).High);
@@ -181,7 +197,8 @@ public class ValueInferenceTests
     [Fact]
     public void Plan_RecordedRange_IsTakenOver()
     {
-        var plan = PlanOf.Trace(TraceText.WithRoots().Node(3, 2, "aten::index_select", Select, [Float(10, 50, 9), 0, Long(20, 4)], [Float(30, 4, 9)],
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Node(3, 2, "aten::index_select", Select, [Float(10, 50, 9), 0, Long(20, 4)], [Float(30, 4, 9)],
             extraAttributes: ",{\"name\": \"tensor_range\", \"type\": \"string\", \"value\": \"{\\\"2\\\":[3,7]}\"}"));
         Assert.Equal(Within(8, low: 3), Of(plan, 0, 2));
     }
@@ -189,7 +206,8 @@ public class ValueInferenceTests
     [Fact]
     public void Plan_UsersRow_TakesThePlaceOfTheOneThatComesAlong()
     {
-        var table = ValueTable.Read("aten::index_select  index  constant 2 # always the same row\nmine::op x index size(x, 0) + 1\n", "test", ValueTable.BuiltIn);
+        var table = ValueTable.Read("aten::index_select  index  constant 2 # always the same row\nmine::op x index size(x, 0) + 1\n",
+            "test", ValueTable.BuiltIn);
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Select, [Float(10, 5, 9), 0, Long(20, 4)], [Float(30, 4, 9)])
             .Operator(4, "mine::op(Tensor x) -> Tensor", [Long(22, 4)], [Float(32, 4)]), new PlanningOptions { Values = table });

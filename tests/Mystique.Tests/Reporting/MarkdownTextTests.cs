@@ -1,12 +1,13 @@
 using System.Collections.Immutable;
 using System.Text;
 using CsCheck;
+using Mystique.Execution;
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.Reporting;
 using Mystique.Tests.Shared;
+using Mystique.Verification;
 
 namespace Mystique.Tests.Reporting;
 
@@ -79,7 +80,7 @@ public class MarkdownTextTests
     {
         static string Of(string name) => CoverageReport.ToMarkdown(
             [new CoverageRow(name, new OperatorClasses(1, 0, 0, 0, 0, 1), true, 0, 1, 1,
-                [new ReplacedKind(name, Remedy.Missing, name, name, 1)], 0, [name])],
+                [new ReplacedGroup(name, Remedy.Missing, name, name, 1)], 0, [name])],
             new EngineInfo("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", name), name, 2),
                 Host with { Processor = name }, 1, $"mystique coverage {name}");
         AssertAlike(Of("x"), Of(name));
@@ -131,9 +132,9 @@ public class MarkdownTextTests
             Provenance = [("host", name), ("torch", name)],
             Times = new SampleStatistics([.. times.SamplesNs.Select(t => (long)(t * factor))]),
             WatchedNs = 1_000_000,
-            Kinds = ImmutableSortedDictionary<string, ComparedKind>.Empty.Add(name, new ComparedKind(factor > 1 ? 2
+            Kinds = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty.Add(name, new RunOperatorGroup(factor > 1 ? 2
                 : 1, 900_000 * factor, 0)),
-            Timeline = [new TimelineSpan(name, 0, 1000, 3, name)],
+            Timeline = [new TimelineSpan(name, 0, 1000, new OperatorId(0, 3), name)],
         };
         return FidelityComparer.Compare(Run(1), Run(1.5) with
         {

@@ -1,21 +1,25 @@
 using System.Collections.Immutable;
 using System.Text;
+using Mystique.Execution;
 using Mystique.Fidelity;
-using Mystique.Metrics;
+using Mystique.Measurement;
 using Mystique.Planning;
-using Mystique.Replay;
 using Mystique.Reporting;
 using Mystique.Selection;
 using Mystique.Tests.Packaging;
 using Mystique.Tests.Shared;
+using Mystique.Verification;
 
 namespace Mystique.Tests.Reporting;
 
 public class ResultJsonTests
 {
-    private static readonly EngineInfo Engine = new("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", "2.10.0"), "cpu", 2);
+    private static readonly EngineInfo Engine =
+        new("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", "2.10.0"), "cpu", 2);
     private static readonly HostInfo Host = new("An OS", "A processor", 2, 1 << 30, ".NET");
-    private static readonly VerificationResult Verification = new(14, 13, [new OperatorDifference(5, "aten::split.Tensor", DifferenceKind.Missing, "it did not run")], true, new OperatorClasses(12, 0, 0, 0, 1, 1));
+    private static readonly VerificationResult Verification =
+        new(14, 13, [new OperatorDifference(new OperatorId(0, 5), "aten::split.Tensor", DifferenceKind.Missing, "it did not run")], true,
+        new OperatorClasses(12, 0, 0, 0, 1, 1));
 
     private static string Text(Action<Stream> write)
     {
@@ -29,19 +33,22 @@ public class ResultJsonTests
     [Fact]
     public void Write_Run_MatchesTheSnapshot()
     {
-        var result = new ReplayResult(Plan(), new ReplayOptions { Iterations = 3, Warmup = 1 }, Engine, Host, new SampleStatistics([3000, 1000, 2000]),
-            [new OperatorKindTime("aten::add.Tensor", 1, 800.4)], new MemoryUse(100, 500, 400), 4000, Verification);
+        var result = new ReplayResult(Plan(), new ReplayOptions { Iterations = 3, Warmup = 1 }, Engine, Host,
+            new SampleStatistics([3000, 1000, 2000]),
+            [new OperatorGroupTime("aten::add.Tensor", 1, 800.4)], new MemoryUse(100, 500, 400), 4000, Verification);
         Snapshot.Match(Text(s => ResultJson.Write(result, s)), "run");
     }
 
     [Fact]
     public void Write_Comparison_MatchesTheSnapshot()
     {
-        var replay = new ReplayResult(Plan(), new ReplayOptions { Iterations = 2, Warmup = 1 }, Engine, Host, new SampleStatistics([1020, 1030]), [], new MemoryUse(100, 500, 400), 2100, Verification)
+        var replay = new ReplayResult(Plan(), new ReplayOptions { Iterations = 2, Warmup = 1 }, Engine, Host,
+            new SampleStatistics([1020, 1030]), [], new MemoryUse(100, 500, 400), 2100, Verification)
         {
-            Watched = new WatchedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
+            Watched = new InstrumentedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
         };
-        var result = new ComparisonResult(new ComparedRun { Name = "resnet18", AllocatedBytes = 400 }, [Side(1000, 2000, 1000, 1010), Side(1000, 2000, 1000, 1030)], Side(990, 2100, 1020, 1030), Side(990, 2050, 950, 960), replay);
+        var result = new ComparisonResult(new ComparedRun { Name = "resnet18", AllocatedBytes = 400 },
+            [Side(1000, 2000, 1000, 1010), Side(1000, 2000, 1000, 1030)], Side(990, 2100, 1020, 1030), Side(990, 2050, 950, 960), replay);
         Assert.Equal(1025.0 / 1005 - 1, result.TimeError.Error, 9); // Of both processes' iterations.
         Assert.Equal(955.0 / 1005 - 1, result.FlatOutError.Error, 9);
         Assert.Equal(1015.0 / 1005 - 1, result.Again!.Error, 9);
@@ -49,14 +56,17 @@ public class ResultJsonTests
         Snapshot.Match(Text(s => ComparisonJson.Write(result, s)), "comparison");
     }
 
-    private static ComparedSide Side(long usedBytes, double cpuTimeNs, params long[] samples) => new([new MeasuredTurn(new SampleStatistics([.. samples]), cpuTimeNs, usedBytes)]);
+    private static ComparedSide Side(long usedBytes, double cpuTimeNs, params long[] samples) =>
+        new([new MeasuredTurn(new SampleStatistics([.. samples]), cpuTimeNs, usedBytes)]);
 
     [Fact]
     public void Write_Summary_MatchesTheSnapshot()
     {
         var trace = ProgramGeneratorTests.Sample
-            .Node(20, 2, "record_param_comms", extraAttributes: ",{\"name\": \"collective_name\", \"type\": \"string\", \"value\": \"allreduce\"},{\"name\": \"in_msg_nelems\", \"type\": \"uint64\", \"value\": 8},{\"name\": \"x\", \"type\": \"int\", \"value\": 1}")
+            .Node(20, 2, "record_param_comms",
+                extraAttributes: ",{\"name\": \"collective_name\", \"type\": \"string\", \"value\": \"allreduce\"},{\"name\": "
+                + "\"in_msg_nelems\", \"type\": \"uint64\", \"value\": 8},{\"name\": \"x\", \"type\": \"int\", \"value\": 1}")
             .Read();
-        Snapshot.Match(Text(s => SummaryJson.Write(TraceSummary.Of(trace, new SelectionOptions()), s)), "summary");
+        Snapshot.Match(Text(s => SummaryJson.Write(TraceSummary.Of(Recording.Of(trace), new SelectionOptions()), s)), "summary");
     }
 }

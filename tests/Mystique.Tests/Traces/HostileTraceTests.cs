@@ -1,10 +1,13 @@
 using System.IO.Compression;
 using System.Text;
 using Mystique.Diagnostics;
-using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
+using Mystique.Planning.Contents;
+using Mystique.Recordings;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Traces;
@@ -28,7 +31,8 @@ public sealed class HostileTraceTests : IDisposable
                 gzip.Write(blank); // 26 MB that pack to 26 kB.
         }
         packed.Position = 0;
-        var problem = Assert.Throws<MystiqueException>(() => TraceReader.Read(packed, "bomb.json.gz", new TraceReadOptions { UnpackedFloorBytes = 1 << 20 }));
+        var problem = Assert.Throws<MystiqueException>(() =>
+            TraceReader.Read(packed, "bomb.json.gz", new TraceReadOptions { UnpackedFloorBytes = 1 << 20 }));
         Assert.Equal("MYS116", problem.Id);
     }
 
@@ -82,10 +86,12 @@ public sealed class HostileTraceTests : IDisposable
     {
         string trace = Path.Combine(_folder, "t.json");
         File.WriteAllText(trace, TraceText.WithRoots()
-            .Operator(3, "aten::index_select(Tensor self, int dim, Tensor index) -> Tensor", [Tensor(10, 11, [5]), 0, Tensor(20, 21, [2], "long int")], [Tensor(30, 31, [2])]).ToString());
+            .Operator(3, "aten::index_select(Tensor self, int dim, Tensor index) -> Tensor",
+                [Tensor(10, 11, [5]), 0, Tensor(20, 21, [2], "long int")], [Tensor(30, 31, [2])]).ToString());
         string resources = Path.Combine(_folder, "t_resources");
         Directory.CreateDirectory(resources);
-        Initializer Contents() => Planned(trace) is var plan ? plan.Storages[plan.Tensors[plan.Operators[0].Arguments[2].Slots[0]].Storage].Initializer! : null!;
+        Initializer Contents() => Planned(trace) is var plan
+            ? plan.Storages[plan.Tensors[plan.Operators[0].Arguments[2].Slots[0]].Storage].Initializer! : null!;
         byte[] saved = [3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
         File.WriteAllBytes(Path.Combine(_folder, "outside.dat"), saved);
         File.CreateSymbolicLink(Path.Combine(resources, "nid_3_tid_2.dat"), Path.Combine(_folder, "outside.dat"));
@@ -111,5 +117,5 @@ public sealed class HostileTraceTests : IDisposable
         Assert.Null(ResourceFolder.Of(Path.Combine(_folder, "t.json.gz"))!.Read(name, 100));
     }
 
-    private static ReplayPlan Planned(string trace) => ReplayPlanner.Plan(Mystique.Selection.SliceSelector.Select(TraceReader.Read(trace)));
+    private static ReplayPlan Planned(string trace) => ReplayPlanner.Plan(Mystique.Selection.SegmentSelector.Select(Recording.Of(TraceReader.Read(trace))));
 }

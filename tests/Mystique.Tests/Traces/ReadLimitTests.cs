@@ -1,9 +1,11 @@
 using System.IO.Compression;
 using System.Text;
 using Mystique.Diagnostics;
-using Mystique.Profiles;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
+using Mystique.Traces.PyTorch;
+using Mystique.Traces.Text;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Traces;
@@ -83,7 +85,8 @@ public sealed class ReadLimitTests : IDisposable
     public void Read_ElementsOfANode_UpToAMillion()
     {
         static string Of(int count) =>
-            Trace(Node($"\"inputs\": {{\"values\": [[{string.Join(',', Enumerable.Repeat(7, count))}]], \"shapes\": [[]], \"types\": [\"GenericList[Int]\"]}}"));
+            Trace(Node($"\"inputs\": {{\"values\": [[{string.Join(',', Enumerable.Repeat(7, count))}]], \"shapes\": [[]], \"types\": "
+                + $"[\"GenericList[Int]\"]}}"));
         Assert.Equal(1_000_000, ((IntListValue)Read(Of(1_000_000)).Nodes[1].Inputs[0]).Items.Length);
         AssertTooLarge("the lists of a node are too long, the limit is 1,048,576 elements", () => Read(Of(1 << 20)));
     }
@@ -180,7 +183,8 @@ public sealed class ReadLimitTests : IDisposable
             ReadProfile($"[{string.Join(',', Enumerable.Repeat("{\"ph\":\"X\",\"cat\":\"cpu_op\"}", 600_000))}]"));
         AssertTooLarge("would take too much memory", () =>
             ReadProfile($"[{string.Join(',', Enumerable.Repeat("{\"name\":\"[memory]\",\"args\":{\"Bytes\":1}}", 2_700_000))}]"));
-        var profile = ReadProfile($"{{\"distributedInfo\": {{\"x\": [{string.Join(',', Enumerable.Repeat(0, 3_000_000))}], \"rank\": 1, \"world_size\": 2}}, \"traceEvents\": []}}");
+        var profile = ReadProfile($"{{\"distributedInfo\": {{\"x\": [{string.Join(',', Enumerable.Repeat(0, 3_000_000))}], \"rank\": 1, "
+            + $"\"world_size\": 2}}, \"traceEvents\": []}}");
         Assert.Equal((1, 2), profile.Distributed);
     }
 
@@ -190,7 +194,8 @@ public sealed class ReadLimitTests : IDisposable
     [InlineData("\"ts\": -9000000000000000, \"dur\": 1")]
     public void ReadProfile_TimesBeyondAnyProfile_AreDamage(string times)
     {
-        var profile = ReadProfile($"[{{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"a\", \"ts\": 1, \"dur\": 1}},{{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"a\", {times}}}]");
+        var profile = ReadProfile($"[{{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"a\", \"ts\": 1, \"dur\": 1}},{{\"ph\": \"X\", "
+            + $"\"cat\": \"cpu_op\", \"name\": \"a\", {times}}}]");
         Assert.Single(profile.Events);
         Assert.Contains("damaged", Assert.Single(profile.Warnings));
     }

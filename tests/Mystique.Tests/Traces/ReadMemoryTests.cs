@@ -3,6 +3,7 @@ using System.Text;
 using CsCheck;
 using Mystique.Diagnostics;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests.Traces;
 

@@ -8,7 +8,8 @@ public class SchemaParserTests
     [Fact]
     public void Parse_NamedSingleResult_HasItsName()
     {
-        var schema = SchemaParser.Parse("c10d::barrier(__torch__.torch.classes.c10d.ProcessGroup _0, int[] _1, int _2) -> __torch__.torch.classes.c10d.Work _0");
+        var schema = SchemaParser.Parse("c10d::barrier(__torch__.torch.classes.c10d.ProcessGroup _0, int[] _1, int _2) -> "
+            + "__torch__.torch.classes.c10d.Work _0");
         Assert.Equal(("_0", "__torch__.torch.classes.c10d.Work"), (schema.Returns[0].Name, schema.Returns[0].Type.Name));
     }
 
@@ -40,15 +41,22 @@ public class SchemaParserTests
     }
 
     [Theory]
-    [InlineData("aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor", 6, 1)]
+    [InlineData("aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
+        + "pin_memory=None, MemoryFormat? memory_format=None) -> Tensor", 6, 1)]
     [InlineData("aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor", 2, 1)]
-    [InlineData("aten::native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)", 5, 3)]
-    [InlineData("aten::convolution_backward(Tensor grad_output, Tensor input, Tensor weight, SymInt[]? bias_sizes, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor, Tensor, Tensor)", 11, 3)]
+    [InlineData("aten::native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, "
+        + "Tensor, Tensor)", 5, 3)]
+    [InlineData("aten::convolution_backward(Tensor grad_output, Tensor input, Tensor weight, SymInt[]? bias_sizes, SymInt[] stride, "
+        + "SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> "
+        + "(Tensor, Tensor, Tensor)", 11, 3)]
     [InlineData("aten::linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None) -> Tensor", 4, 1)]
     [InlineData("aten::gelu(Tensor self, *, str approximate='none') -> Tensor", 2, 1)]
     [InlineData("aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", 4, 1)]
-    [InlineData("aten::max.dim_max(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) max, Tensor(b!) max_values) -> (Tensor(a!) values, Tensor(b!) indices)", 5, 2)]
-    [InlineData("c10d::allreduce_(Tensor[] tensors, __torch__.torch.classes.c10d.ProcessGroup process_group, __torch__.torch.classes.c10d.ReduceOp reduce_op, Tensor? sparse_indices, int timeout) -> (Tensor[], __torch__.torch.classes.c10d.Work)", 5, 2)]
+    [InlineData("aten::max.dim_max(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) max, Tensor(b!) max_values) -> (Tensor(a!) "
+        + "values, Tensor(b!) indices)", 5, 2)]
+    [InlineData("c10d::allreduce_(Tensor[] tensors, __torch__.torch.classes.c10d.ProcessGroup process_group, "
+        + "__torch__.torch.classes.c10d.ReduceOp reduce_op, Tensor? sparse_indices, int timeout) -> (Tensor[], "
+        + "__torch__.torch.classes.c10d.Work)", 5, 2)]
     [InlineData("aten::std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor", 4, 1)]
     [InlineData("aten::norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", 3, 1)]
     [InlineData("prim::Print(...) -> ()", 0, 0)]

@@ -3,6 +3,7 @@ using System.Text;
 using Mystique.Diagnostics;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests.Traces;
 
@@ -23,13 +24,20 @@ public class TraceReaderErrorTests
         { "MYS108", new TraceText("2.0.0").ToString(), "\"2.0.0\" is not known: 1.0.1 to 1.1.1-chakra.0.0.4 are" },
         { "MYS108", new TraceText("new").ToString(), "\"new\" is not known" },
         { "MYS111", new TraceText().ToString(), "the trace has no nodes" },
-        { "MYS112", TraceText.WithRoots().Node(3, 2, "x", inputs: [new("1", "[],[]", "Int", "[]")]).ToString(), "node 3 makes no sense: its inputs have 1 values, 1 types and 2 shapes" },
-        { "MYS112", TraceText.WithRoots().Node(3, 2, "x", inputs: [new("1,2", "[]", "Int", "[]")]).ToString(), "2 values, 1 types and 1 shapes" },
-        { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("[1,2,0,4,4,\"cpu\"]", "[-4]", "Tensor(float)", "[1]")], []).ToString(), "negative size -4" },
-        { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("[1,2]", "[4]", "Tensor(float)", "[1]")], []).ToString(), "a tensor of 2 numbers" },
-        { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("[1,2,-1,4,4,\"cpu\"]", "[4]", "Tensor(float)", "[1]")], []).ToString(), "a tensor with offset -1" },
-        { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("\"a\"", "[]", "Int", "[]")], []).ToString(), "a value of type Int that is recorded as string" },
-        { "MYS112", TraceText.WithRoots().Node(3, 2, "aten::relu", "aten::relu(Tensor self").ToString(), "its operator schema does not parse: expected ','" },
+        { "MYS112", TraceText.WithRoots().Node(3, 2, "x", inputs: [new("1", "[],[]", "Int", "[]")])
+            .ToString(), "node 3 makes no sense: its inputs have 1 values, 1 types and 2 shapes" },
+        { "MYS112", TraceText.WithRoots().Node(3, 2, "x", inputs: [new("1,2", "[]", "Int", "[]")])
+            .ToString(), "2 values, 1 types and 1 shapes" },
+        { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("[1,2,0,4,4,\"cpu\"]", "[-4]", "Tensor(float)", "[1]")], [])
+            .ToString(), "negative size -4" },
+        { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("[1,2]", "[4]", "Tensor(float)", "[1]")], [])
+            .ToString(), "a tensor of 2 numbers" },
+        { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("[1,2,-1,4,4,\"cpu\"]", "[4]", "Tensor(float)", "[1]")], [])
+            .ToString(), "a tensor with offset -1" },
+        { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("\"a\"", "[]", "Int", "[]")], [])
+            .ToString(), "a value of type Int that is recorded as string" },
+        { "MYS112", TraceText.WithRoots().Node(3, 2, "aten::relu", "aten::relu(Tensor self")
+            .ToString(), "its operator schema does not parse: expected ','" },
         { "MYS113", TraceText.WithRoots().Node(3, 2, "a").Node(3, 2, "b").ToString(), "two nodes have the id 3: a and b" },
         { "MYS115", TraceText.WithRoots().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 run in a circle" },
         { "MYS115", new TraceText().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 run in a circle" },
@@ -48,7 +56,9 @@ public class TraceReaderErrorTests
         Assert.Equal($"{id}: {exception.What}\n  where: {exception.Where}\n  way out: {exception.WayOut}", exception.Message);
     }
 
-    /// <summary>What was open when the observer stopped is not in the trace: <c>record_function</c> around more than was recorded.</summary>
+    /// <summary>
+    /// What was open when the observer stopped is not in the trace: <c>record_function</c> around more than was recorded.
+    /// </summary>
     [Fact]
     public void Read_MissingParent_IsTakenForTheRootUnlessStrict()
     {
@@ -56,7 +66,8 @@ public class TraceReaderErrorTests
         var trace = TraceText.Read(text);
         Assert.Equal(trace.Root, trace.Nodes.Single(n => n.Name == "a").Parent);
         Assert.Contains("1 nodes whose parents are missing (still open when the observer stopped)", Assert.Single(trace.Warnings));
-        var exception = Assert.Throws<MystiqueException>(() => TraceReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "test.json", new TraceReadOptions(Strict: true)));
+        var exception = Assert.Throws<MystiqueException>(() =>
+            TraceReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "test.json", new TraceReadOptions(Strict: true)));
         Assert.Equal("MYS114", exception.Id);
         Assert.Contains("the parent 3 of node 4 (a) is missing", exception.What);
     }

@@ -1,11 +1,10 @@
 using System.Text;
 using CsCheck;
 using Mystique.Diagnostics;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
-using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Traces;
@@ -14,12 +13,15 @@ namespace Mystique.Tests.Traces;
 public class TraceReaderFuzzTests
 {
     private static readonly byte[] Valid = Encoding.UTF8.GetBytes(TraceText.WithRoots()
-        .Operator(3, "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", [Tensor(10, 11, [2, 3]), Tensor(12, 13, [3]), 1], [Tensor(14, 15, [2, 3])])
-        .Operator(4, "aten::cat(Tensor[] tensors, int dim=0) -> Tensor", [List(Tensor(14, 15, [2, 3]), Tensor(14, 15, [2, 3])), 0], [Tensor(16, 17, [4, 3])])
+        .Operator(3, "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
+            [Tensor(10, 11, [2, 3]), Tensor(12, 13, [3]), 1], [Tensor(14, 15, [2, 3])])
+        .Operator(4, "aten::cat(Tensor[] tensors, int dim=0) -> Tensor", [List(Tensor(14, 15, [2, 3]), Tensor(14, 15, [2, 3])), 0],
+            [Tensor(16, 17, [4, 3])])
         .Node(5, 2, "ProfilerStep#1", scope: 7).ToString());
 
     /// <summary>Seconds for each test, where somebody asks for a longer search; else a number of inputs decides.</summary>
-    private static readonly int Seconds = int.TryParse(Environment.GetEnvironmentVariable("MYSTIQUE_FUZZ_SECONDS"), out int seconds) ? seconds : -1;
+    private static readonly int Seconds = int.TryParse(Environment.GetEnvironmentVariable("MYSTIQUE_FUZZ_SECONDS"), out int seconds)
+        ? seconds : -1;
 
     private static readonly long Iterations = Seconds > 0 ? -1 : 20_000;
 
@@ -28,7 +30,7 @@ public class TraceReaderFuzzTests
         try
         {
             var trace = TraceReader.Read(new MemoryStream(bytes), "fuzz");
-            BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(trace)));
+            Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace))));
         }
         catch (MystiqueException)
         {

@@ -3,6 +3,7 @@ using System.Text;
 using Mystique.Diagnostics;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Traces;
@@ -11,7 +12,8 @@ public class TraceReaderTests
 {
     private const string Add = "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor";
 
-    public static TheoryData<string> Schemas => ["1.0.1", "1.0.2-chakra.0.0.4", "1.0.3-chakra.0.0.4", "1.0.4-chakra.0.0.4", "1.1.0-chakra.0.0.4", "1.1.1-chakra.0.0.4"];
+    public static TheoryData<string> Schemas =>
+        ["1.0.1", "1.0.2-chakra.0.0.4", "1.0.3-chakra.0.0.4", "1.0.4-chakra.0.0.4", "1.1.0-chakra.0.0.4", "1.1.1-chakra.0.0.4"];
 
     private static TraceText Sample(string schema = "1.1.1-chakra.0.0.4") => TraceText.WithRoots(schema)
         .Node(3, 2, "ProfilerStep#5", scope: 7)
@@ -34,7 +36,8 @@ public class TraceReaderTests
         Assert.Equal(RecordScope.UserScope, trace.Nodes[2].Scope);
         Assert.Equal((1L, 4L, -1L), (add.ThreadId, add.RecordFunctionId, add.SequenceId));
         var other = Assert.IsType<TensorValue>(add.Inputs[1]);
-        Assert.Equal((12L, 13L, 1L, 3L, 8, "cpu", ScalarType.Double), (other.TensorId, other.StorageId, other.Offset, other.ElementCount, other.ItemSizeBytes, other.Device, other.Type));
+        Assert.Equal((12L, 13L, 1L, 3L, 8, "cpu", ScalarType.Double), (other.TensorId, other.StorageId, other.Offset, other.ElementCount,
+            other.ItemSizeBytes, other.Device, other.Type));
         Assert.Equal([3L], other.Shape);
         Assert.Equal(schema.StartsWith("1.1.1", StringComparison.Ordinal), trace.HasStrides);
         Assert.Equal(new IntValue(1), add.Inputs[2]);
@@ -86,7 +89,8 @@ public class TraceReaderTests
     [Fact]
     public void Read_ListValuedSequenceId_TakesTheFirst()
     {
-        string text = Sample().ToString().Replace("\"seq_id\", \"type\": \"int64\", \"value\": -1", "\"seq_id\", \"type\": \"list\", \"value\": [5, 6]");
+        string text = Sample().ToString()
+            .Replace("\"seq_id\", \"type\": \"int64\", \"value\": -1", "\"seq_id\", \"type\": \"list\", \"value\": [5, 6]");
         Assert.All(TraceText.Read(text).Nodes, n => Assert.Equal(5, n.SequenceId));
     }
 

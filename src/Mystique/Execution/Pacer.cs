@@ -1,0 +1,171 @@
+using System.Diagnostics;
+using Mystique.Diagnostics;
+using Mystique.Planning;
+
+namespace Mystique.Execution;
+
+/// <summary>
+/// Waits where the original did something that is no operator, so that an iteration takes as long as the original's: what a
+/// replay that runs flat out lacks is shared out over the original's gaps between operators, in proportion. Where no profile
+/// tells the gaps, it is shared out over the calls, as they take long. Calls take longer between waits than flat out: a wait
+/// ends when its call would start if calls took what they take flat out. A replay that is slower than the original never waits.
+/// On a machine whose speed changes from one moment to the next, waits can be a share of the time that calls just take.
+/// </summary>
+internal sealed class Pacer
+{
+    /// <summary>Longer waits give the processor away for a while; the rest, and shorter ones, are spun.</summary>
+    private const long SleepFromNs = 1_000_000;
+    private const long SpinNs = 300_000;
+
+    /// <summary>A pace is learned from so many iterations, or from fewer, if they take long.</summary>
+    private const int MaxLearningRounds = 9;
+    private const int MinLearningRounds = 3;
+    private const long LearningNs = 1_000_000_000;
+
+    private static readonly double NsPerTick = 1e9 / Stopwatch.Frequency;
+
+    private readonly long[] _learnedNs; // When each call starts flat out, and all is done.
+    private readonly long[] _gapsNs; // The original's, before each call, and after the last.
+    private readonly long[] _waitsNs; // The same that are waited.
+    private readonly long _totalNs;
+    private bool _isShare; // Waits are a share of what calls take now; else an iteration is to take the total.
+    private double _slowness = 1; // What calls took in the last iteration, of what they took when the pace was learned.
+    private long _waits;
+    private long _waitedNs;
+    private long _late;
+    private long _worstLateNs;
+    private long _iterations;
+
+    private Pacer(long[] learnedNs, long[] gapsNs, long totalNs)
+    {
+        double share = Math.Max(0, totalNs - learnedNs[^1]) / Math.Max(1.0, gapsNs.Sum(g => (double)g));
+        (_learnedNs, _gapsNs, _totalNs) = (learnedNs, gapsNs, totalNs);
+        _waitsNs = [.. gapsNs.Select(g => (long)(g * share))];
+    }
+
+    /// <summary>The pace of a package.</summary>
+    /// <param name="package">The package.</param>
+    /// <param name="call">Makes a call of the schedule; used to learn how long calls take.</param>
+    /// <param name="synchronize">Waits for the device.</param>
+    /// <exception cref="MystiqueException">The package has no times (MYS413).</exception>
+    public static Pacer Of(Benchmark package, Action<int> call, Action synchronize)
+    {
+        if (package.Plan.Times is not { IterationNs: > 0, RecordedNs: > 0 } times)
+            throw Problems.NoTimes(package.Plan.Source.Name);
+        long[] learned = Learn(package.Schedule.Length, call, synchronize);
+        long[] gaps = GapsOf(package, times);
+        if (gaps.All(g => g == 0))
+            gaps = [0, .. learned.Zip(learned.Skip(1), (a, b) => b - a)];
+        return new Pacer(learned, gaps, times.IterationNs);
+    }
+
+    /// <summary>The pace of a machine whose speed changes: waits are a share of the time, however long calls take just now.</summary>
+    /// <param name="flatOutShare">
+    /// How long an iteration of the replay takes flat out, of one of the original at the same speed; above 0.
+    /// </param>
+    public Pacer WithShare(double flatOutShare) =>
+        new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, flatOutShare))) { _isShare = true };
+
+    /// <summary>Makes all calls, each in its time.</summary>
+    public void Run(Action<int> call)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        long owedNs = 0, waitedNs = 0;
+        for (int i = 0; i < _waitsNs.Length; i++)
+        {
+            owedNs += _waitsNs[i];
+            long wait = WaitBefore(i, owedNs, waitedNs, Since(begin));
+            if (wait > 0)
+                waitedNs += Wait(wait);
+            if (i + 1 < _waitsNs.Length)
+                call(i);
+        }
+        long lateNs = Since(begin) - _totalNs;
+        _waitedNs += waitedNs;
+        _late += lateNs > 0 ? 1 : 0;
+        _worstLateNs = Math.Max(_worstLateNs, lateNs);
+        _iterations++;
+    }
+
+    /// <summary>How the pace was kept since the last report.</summary>
+    public PaceReport TakeReport()
+    {
+        long n = Math.Max(1, _iterations);
+        var report = new PaceReport(_waits / n, _waitedNs / n, _late, _worstLateNs);
+        _waits = _waitedNs = _late = _worstLateNs = _iterations = 0;
+        return report;
+    }
+
+    /// <summary>How long to wait before a call, in nanoseconds; 0 or less for not at all.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="owedNs">What is to be waited until then, if calls take what they took when the pace was learned.</param>
+    /// <param name="waitedNs">What has been waited.</param>
+    /// <param name="elapsedNs">Since the iteration began.</param>
+    private long WaitBefore(int call, long owedNs, long waitedNs, long elapsedNs)
+    {
+        if (!_isShare)
+            return Math.Min(owedNs - waitedNs, _learnedNs[call] + owedNs - elapsedNs);
+        if (_learnedNs[call] >= _learnedNs[^1] / 10) // The first calls alone say too little.
+            _slowness = (double)(elapsedNs - waitedNs) / _learnedNs[call];
+        return (long)(owedNs * _slowness) - waitedNs;
+    }
+
+    private static long Since(long begin) => (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
+
+    private long Wait(long nanoseconds)
+    {
+        long start = Stopwatch.GetTimestamp();
+        long due = start + (long)(nanoseconds / NsPerTick);
+        _waits++;
+        if (nanoseconds > SleepFromNs)
+            Thread.Sleep((int)((nanoseconds - SpinNs) / 1_000_000));
+        long now;
+        while ((now = Stopwatch.GetTimestamp()) < due)
+        {
+        }
+        return (long)((now - start) * NsPerTick);
+    }
+
+    /// <summary>
+    /// How long the original ran no operator before each call, and after the last, in nanoseconds of the recorded iteration.
+    /// </summary>
+    private static long[] GapsOf(Benchmark package, PlanTimes times)
+    {
+        var gaps = new long[package.Schedule.Length + 1];
+        long end = 0;
+        for (int i = 0; i < package.Schedule.Length; i++)
+        {
+            var call = package.Schedule[i];
+            for (int op = call.First; op < call.First + call.Count; op++)
+            {
+                if (!times.Operators.TryGetValue(package.Plan.Operators[op].Id, out var time))
+                    continue;
+                gaps[i] += Math.Max(0, time.StartNs - end);
+                end = Math.Max(end, time.StartNs + time.DurationNs);
+            }
+        }
+        gaps[^1] = times.Operators.IsEmpty ? 0 : Math.Max(0, times.RecordedNs - end);
+        return gaps;
+    }
+
+    /// <summary>When calls start, and all is done, in a replay that never waits, in nanoseconds: medians of a few.</summary>
+    private static long[] Learn(int calls, Action<int> call, Action synchronize)
+    {
+        var rounds = new List<long[]>();
+        long first = Stopwatch.GetTimestamp();
+        while (rounds.Count < MinLearningRounds || rounds.Count < MaxLearningRounds && Since(first) < LearningNs)
+        {
+            var marks = new long[calls + 1];
+            rounds.Add(marks);
+            long begin = Stopwatch.GetTimestamp();
+            for (int i = 0; i < calls; i++)
+            {
+                marks[i] = Since(begin);
+                call(i);
+            }
+            synchronize();
+            marks[calls] = Since(begin);
+        }
+        return [.. Enumerable.Range(0, calls + 1).Select(i => rounds.Select(r => r[i]).Order().ElementAt(rounds.Count / 2))];
+    }
+}

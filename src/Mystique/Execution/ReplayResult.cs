@@ -1,0 +1,123 @@
+using System.Collections.Immutable;
+using Mystique.Measurement;
+using Mystique.Planning;
+using Mystique.Verification;
+using Mystique.Fitting;
+
+namespace Mystique.Execution;
+
+/// <summary>How a replay is run.</summary>
+public sealed record ReplayOptions
+{
+    /// <summary>
+    /// Iterations that are measured, in each turn where there are turns: 0 there for as many as fit into one. The default is
+    /// 20.
+    /// </summary>
+    public int Iterations { get; init; } = 20;
+
+    /// <summary>Iterations before that, which are not. The default is 3.</summary>
+    public int Warmup { get; init; } = 3;
+
+    /// <summary>
+    /// Threads within operators; 0, the default, takes as many as the original had, where that is known, else as there are
+    /// processors.
+    /// </summary>
+    public int Threads { get; init; }
+
+    /// <summary>The longest that a worker may take for one request (loading, all iterations, …). The default is 30 minutes.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Iterations of the pass that times each operator; 0 leaves it out. The default is 3.</summary>
+    public int ProfileIterations { get; init; } = 3;
+
+    /// <summary>Whether one iteration is observed and compared with the plan. The default is yes.</summary>
+    public bool Verify { get; init; } = true;
+
+    /// <summary>Whether the machine's GPUs are sampled while iterations are measured. The default is no.</summary>
+    public bool GpuMetrics { get; init; }
+
+    /// <summary>Whether to refuse a replay that leaves an operator out.</summary>
+    public bool Strict { get; init; }
+
+    /// <summary>Whether results are checked for values that are not finite, after the measured iterations. The default is no.</summary>
+    public bool CheckValues { get; init; }
+
+    /// <summary>The device; empty, the default, leaves it to the engine.</summary>
+    public string Device { get; init; } = "";
+
+    /// <summary>Whether iterations keep the original's pace. The default is to run flat out.</summary>
+    public ReplayPace Pace { get; init; }
+
+    /// <summary>Where to write a Kineto profile of one iteration, which is recorded last; null for none.</summary>
+    public string? KinetoFile { get; init; }
+
+    /// <summary>Libraries of operators that the worker loads before anything else.</summary>
+    public ImmutableArray<string> Libraries { get; init; } = [];
+
+    /// <summary>How plans are changed that do not fit the target.</summary>
+    public PlanningOptions Planning { get; init; } = new();
+
+    /// <summary>What the contents of external tensors are drawn from.</summary>
+    public uint Seed { get; init; } = 1;
+}
+
+/// <summary>When calls of a replay start.</summary>
+public enum ReplayPace
+{
+    /// <summary>As soon as can be.</summary>
+    None,
+
+    /// <summary>When they started in the original, or later where the replay is slower.</summary>
+    Recorded,
+}
+
+/// <summary>The outcome of a replay.</summary>
+/// <param name="Plan">What was run, without what turned out not to run.</param>
+/// <param name="Options">How.</param>
+/// <param name="Engine">On what.</param>
+/// <param name="Host">Where.</param>
+/// <param name="Iterations">The times of the measured iterations.</param>
+/// <param name="OperatorKinds">Time by kind of operator, from a separate pass; the longest first.</param>
+/// <param name="Memory">Memory.</param>
+/// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds; restoring state is in it.</param>
+/// <param name="Verification">What the observer saw; null where nobody looked.</param>
+/// <param name="NonFinite">Operators whose results are not finite; null where nobody looked.</param>
+/// <param name="Pace">How the original's pace was kept in the measured iterations; null where it was not asked for.</param>
+public sealed record ReplayResult(
+    ReplayPlan Plan,
+    ReplayOptions Options,
+    EngineInfo Engine,
+    HostInfo Host,
+    SampleStatistics Iterations,
+    ImmutableArray<OperatorGroupTime> OperatorKinds,
+    MemoryUse Memory,
+    double CpuTimeNs,
+    VerificationResult? Verification,
+    ImmutableArray<OperatorFailure>? NonFinite = null,
+    PaceReport? Pace = null)
+{
+    /// <summary>The times of the plan's operators, each called alone, in nanoseconds; empty where they were not timed.</summary>
+    public ImmutableArray<double> OperatorTimesNs { get; init; } = [];
+
+    /// <summary>An iteration that was watched as the original's was; null where nobody did, or where it does not fit.</summary>
+    public InstrumentedIteration? Watched { get; init; }
+
+    /// <summary>What the worker did to its machine in the measured iterations; null where that is not known.</summary>
+    public SystemMetrics? System { get; init; }
+}
+
+/// <summary>Time of all operators of a kind in one iteration.</summary>
+/// <param name="Name">The full name, for example <c>aten::add.Tensor</c>.</param>
+/// <param name="Count">How many there are.</param>
+/// <param name="TimeNs">Their time, in nanoseconds.</param>
+public sealed record OperatorGroupTime(string Name, int Count, double TimeNs);
+
+/// <summary>Memory of the worker's process: resident bytes that belong to no file.</summary>
+/// <param name="BaselineBytes">What it had before anything was allocated for the replay.</param>
+/// <param name="PeakBytes">The most that it had while iterations were measured.</param>
+/// <param name="PlannedPeakBytes">The most that the plan's tensors have at one time.</param>
+public sealed record MemoryUse(long BaselineBytes, long PeakBytes, long PlannedPeakBytes)
+{
+    /// <summary>The peak without the baseline.</summary>
+    public long UsedBytes => Math.Max(0, PeakBytes - BaselineBytes);
+}

@@ -1,0 +1,65 @@
+
+namespace Mystique.Measurement;
+
+/// <summary>
+/// The percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13): samples are
+/// drawn anew from the samples, with replacement, and what is asked for is computed from each draw. The draws depend on
+/// nothing but the samples' numbers, so that the same samples give the same interval.
+/// </summary>
+internal static class Bootstrap
+{
+    private const int Draws = 2000;
+    private const double Tail = 2.5; // Percent on either side.
+
+    /// <summary>The relative difference of two medians, with its interval of 95% confidence.</summary>
+    /// <param name="original">What it is relative to; at least one sample.</param>
+    /// <param name="replay">The other; at least one sample.</param>
+    public static ErrorInterval MedianError(SampleStatistics original, SampleStatistics replay)
+    {
+        uint state = (uint)(original.SamplesNs.Length * 31 + replay.SamplesNs.Length);
+        double[] a = [.. original.SamplesNs];
+        double[] b = [.. replay.SamplesNs];
+        return Interval(replay.MedianNs / original.MedianNs - 1, () => DrawMedian(b, ref state) / DrawMedian(a, ref state) - 1);
+    }
+
+    /// <summary>The median of the turns' own errors, with its interval of 95% confidence: turns are drawn, not samples.</summary>
+    /// <param name="original">The medians of the turns of what it is relative to; at least one.</param>
+    /// <param name="replay">Those of the other, as many.</param>
+    public static ErrorInterval PairedError(IEnumerable<double> original, IEnumerable<double> replay)
+    {
+        double[] turns = [.. original.Zip(replay, (a, b) => b / a - 1)];
+        uint state = (uint)turns.Length;
+        return Interval(MedianOf([.. turns]), () => DrawMedian(turns, ref state));
+    }
+
+    /// <summary>The median; the values are sorted.</summary>
+    internal static double MedianOf(double[] values)
+    {
+        Array.Sort(values);
+        return (values[(values.Length - 1) / 2] + values[values.Length / 2]) / 2;
+    }
+
+    private static ErrorInterval Interval(double error, Func<double> draw)
+    {
+        double[] errors = new double[Draws];
+        for (int i = 0; i < Draws; i++)
+            errors[i] = draw();
+        Array.Sort(errors);
+        return new ErrorInterval(error, errors[(int)(Draws * Tail / 100)], errors[(int)(Draws * (100 - Tail) / 100) - 1]);
+    }
+
+    /// <summary>A linear congruential generator (Numerical Recipes); its high bits choose.</summary>
+    private static int Next(ref uint state, int count)
+    {
+        state = state * 1664525 + 1013904223;
+        return (int)((ulong)state * (ulong)count >> 32);
+    }
+
+    private static double DrawMedian(double[] samples, ref uint state)
+    {
+        double[] draw = new double[samples.Length];
+        for (int i = 0; i < draw.Length; i++)
+            draw[i] = samples[Next(ref state, draw.Length)];
+        return MedianOf(draw);
+    }
+}

@@ -1,0 +1,259 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Mystique.Planning;
+using Mystique.Traces;
+
+namespace Mystique.Packaging.TorchScript;
+
+/// <summary>
+/// Writes a plan as a TorchScript class. Tensors live in a list, <c>slots</c>, from which each function takes what it
+/// needs and into which it puts what later functions need; a tensor leaves the list in the function that uses it
+/// last, and its memory goes with its last use there. See <c>docs/package-format.md</c>.
+/// </summary>
+internal sealed class ProgramGenerator
+{
+    /// <summary>How each program starts: the list of tensors, and what a host does with it.</summary>
+    public static readonly string Prologue =
+        """
+        class Benchmark(Module):
+          __parameters__ = []
+          __buffers__ = []
+          slots : List[Tensor]
+          devices : List[Device]
+          holds : List[List[Tensor]]
+          kept : List[number]
+          def first(self: __torch__.Benchmark) -> NoneType:
+            return None
+          def resize(self: __torch__.Benchmark, n: int) -> NoneType:
+            s = annotate(List[Tensor], [])
+            e = torch.empty([0])
+            for i in range(n):
+              _0 = torch.append(s, e)
+            self.slots = s
+            return None
+          def use_device(self: __torch__.Benchmark, t: Tensor) -> NoneType:
+            d = self.devices
+            _0 = torch.append(d, ops.prim.device(t))
+            return None
+          def put(self: __torch__.Benchmark, i: int, t: Tensor) -> NoneType:
+            s = self.slots
+            s[i] = t
+            return None
+          def get(self: __torch__.Benchmark, i: int) -> Tensor:
+            s = self.slots
+            return s[i]
+
+        """.ReplaceLineEndings("\n");
+
+    private readonly ReplayPlan _plan;
+    private readonly int[] _firstUse;
+    private readonly int[] _lastUse;
+    private readonly StringBuilder _text = new(Prologue);
+    private readonly ImmutableArray<int>.Builder _lines;
+    private int _line = Prologue.Count(c => c == '\n');
+
+    private ProgramGenerator(ReplayPlan plan)
+    {
+        _plan = plan;
+        _lines = ImmutableArray.CreateBuilder<int>(plan.Operators.Length);
+        _firstUse = new int[plan.Tensors.Length];
+        _lastUse = new int[plan.Tensors.Length];
+        Array.Fill(_firstUse, int.MaxValue);
+        for (int i = 0; i < plan.Operators.Length; i++)
+        {
+            foreach (int slot in plan.Operators[i].InputSlots.Concat(plan.Operators[i].OutputSlots))
+                if (slot >= 0)
+                    (_firstUse[slot], _lastUse[slot]) = (Math.Min(_firstUse[slot], i), i);
+        }
+    }
+
+    /// <summary>Generates the program.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="operatorsPerFunction">The most operators of a function, at least 1; null takes what fits the plan.</param>
+    public static BenchmarkProgram Generate(ReplayPlan plan, int? operatorsPerFunction = null)
+    {
+        var generator = new ProgramGenerator(plan);
+        var schedule = ScheduleBuilder.Build(plan, operatorsPerFunction
+            ?? (plan.Times is null ? BenchmarkProgram.DefaultOperatorsPerFunction : BenchmarkProgram.PacedOperatorsPerFunction));
+        foreach (var call in schedule)
+            generator.WriteFunction(call);
+        generator.Line("  def last(self: __torch__.Benchmark) -> NoneType:");
+        generator.Line("    return None");
+        return new BenchmarkProgram(generator._text.ToString(), schedule, generator._lines.ToImmutable());
+    }
+
+    private void WriteFunction(ScheduledCall call)
+    {
+        var function = new FunctionScope(_plan, call, _firstUse, _lastUse);
+        Line($"  def {call.Function}(self: __torch__.Benchmark) -> NoneType:");
+        Line("    s = self.slots");
+        if (function.UsesDevices)
+            Line("    d = self.devices");
+        for (int i = call.First; i < call.First + call.Count; i++)
+            WriteOperator(i, function);
+        Line("    return None");
+    }
+
+    private void WriteOperator(int index, FunctionScope function)
+    {
+        var op = _plan.Operators[index];
+        foreach (int slot in op.InputSlots)
+        {
+            if (slot < 0 || !function.Load(slot))
+                continue;
+            Line($"    t{slot} = s[{slot + BenchmarkProgram.ReservedSlots}]");
+            if (function.IsFreedHere(slot))
+                Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = s[{BenchmarkProgram.EmptySlot}]");
+        }
+        if (op.IsKernel)
+        {
+            _lines.Add(_line);
+            return; // The host launches it.
+        }
+        var held = HeldLists(op);
+        if (held.Count > 0)
+        {
+            Line($"    self.holds = [{string.Join(", ", held.Select(a => TensorList(op.Arguments[a].Slots)))}]");
+            Line("    hs = self.holds");
+        }
+        string call = CallText(op, held);
+        bool isAnchored = function.IsAnchored(index, op, held.Count > 0);
+        string results = ResultNames(op, index);
+        _lines.Add(_line + 1);
+        Line(results.Length == 0 ? $"    {call}" : $"    {results} = {call}");
+        WriteResults(op, index, function, isAnchored);
+        if (held.Count > 0)
+            Line("    self.holds = annotate(List[List[Tensor]], [])");
+    }
+
+    /// <summary>
+    /// The arguments that are lists whose tensors are written to. The interpreter removes an operator that writes to
+    /// tensors of a list literal, as if nobody could see it; a list that an attribute holds stays.
+    /// </summary>
+    private static List<int> HeldLists(PlannedOperator op)
+    {
+        var held = new List<int>();
+        for (int i = 0; i < op.Arguments.Length; i++)
+        {
+            var type = op.Schema.Arguments[i].Type;
+            if (type.AsList is not null && type.Alias is { IsWrite: true } && op.Arguments[i].Literal is null)
+                held.Add(i);
+        }
+        return held;
+    }
+
+    private string CallText(PlannedOperator op, List<int> held)
+    {
+        var text = new StringBuilder();
+        text.Append("ops.").Append(op.Schema.Namespace).Append('.').Append(op.Schema.Name).Append('(');
+        for (int i = 0; i < op.Arguments.Length; i++)
+        {
+            var argument = op.Schema.Arguments[i];
+            if (i > 0)
+                text.Append(", ");
+            if (argument.IsKeywordOnly)
+                text.Append(argument.Name).Append('=');
+            int hold = held.IndexOf(i);
+            if (hold >= 0)
+                text.Append(CultureInfo.InvariantCulture, $"hs[{hold}]");
+            else
+                WriteArgument(text, argument, op.Arguments[i]);
+        }
+        return text.Append(')').ToString();
+    }
+
+    private void WriteArgument(StringBuilder text, SchemaArgument argument, PlannedArgument value)
+    {
+        if (value.Literal is { } literal)
+        {
+            // Page-locked memory is the business of the device that runs it, not of the trace.
+            if (argument.Name == "pin_memory" && literal is BoolValue)
+                literal = NoneOrFalse(argument.Type);
+            LiteralText.Write(text, argument.Type, literal, _plan.Devices);
+        }
+        else if (argument.Type.AsList is { } list)
+        {
+            text.Append(TensorList(value.Slots, list.Element!.IsOptional));
+        }
+        else if (argument.Type.IsOptional && _plan.Tensors[value.Slots[0]].IsUndefined)
+        {
+            text.Append("None");
+        }
+        else
+        {
+            text.Append(CultureInfo.InvariantCulture, $"t{value.Slots[0]}");
+        }
+    }
+
+    private static ArgumentValue NoneOrFalse(SchemaType type) => type.IsOptional ? NoneValue.Instance : new BoolValue(false);
+
+    private static string TensorList(ImmutableArray<int> slots, bool isOptional = false)
+    {
+        string items = string.Join(", ", slots.Select(s => s < 0 ? "None" : string.Create(CultureInfo.InvariantCulture, $"t{s}")));
+        if (isOptional)
+            return $"annotate(List[Optional[Tensor]], [{items}])";
+        return slots.IsEmpty ? "annotate(List[Tensor], [])" : $"[{items}]";
+    }
+
+    private static bool IsListResult(PlannedOperator op, int result) => op.Schema.Returns[result].Type.AsList is not null;
+
+    private static bool IsTensorResult(PlannedOperator op, int result) => op.Schema.Returns[result].Type.BaseName == "Tensor";
+
+    private static string ResultNames(PlannedOperator op, int index)
+    {
+        var names = new List<string>();
+        for (int i = 0; i < op.Results.Length; i++)
+        {
+            bool isTensor = IsTensorResult(op, i) && !IsListResult(op, i) && op.Results[i].Slots is [>= 0];
+            names.Add(isTensor ? $"t{op.Results[i].Slots[0]}" : $"r{index}_{i}");
+        }
+        // A tuple of one is written without its comma: these are results, not a tuple.
+        return names.Count <= 1 ? string.Concat(names) : string.Join(", ", names);
+    }
+
+    private void WriteResults(PlannedOperator op, int index, FunctionScope function, bool isAnchored)
+    {
+        for (int i = 0; i < op.Results.Length; i++)
+        {
+            string name = $"r{index}_{i}";
+            if (!IsTensorResult(op, i))
+            {
+                string value = op.Schema.Returns[i].Type.BaseName == "bool" ? $"int({name})" : name;
+                Line($"    self.kept = annotate(List[number], [{value}])");
+                isAnchored = true;
+            }
+            else if (IsListResult(op, i))
+            {
+                for (int item = 0; item < op.Results[i].Slots.Length; item++)
+                    if (op.Results[i].Slots[item] is >= 0 and int slot && function.IsReadOrStored(index, slot))
+                        Line($"    t{slot} = {name}[{item}]");
+                if (!isAnchored)
+                {
+                    Line($"    self.holds = [{name}]");
+                    Line("    self.holds = annotate(List[List[Tensor]], [])");
+                    isAnchored = true;
+                }
+            }
+        }
+        foreach (int slot in op.OutputSlots)
+        {
+            if (slot >= 0 && function.LeavesBehind(slot))
+                Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = s[{BenchmarkProgram.EmptySlot}]");
+            if (slot >= 0 && function.Define(slot))
+                Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = t{slot}");
+        }
+        if (isAnchored || op.Results.IsEmpty)
+            return;
+        int first = Enumerable.Range(0, op.Results.Length).First(i => IsTensorResult(op, i));
+        Line($"    s[{BenchmarkProgram.DiscardSlot}] = "
+            + $"{(op.Results[first].Slots[0] < 0 ? $"r{index}_{first}" : $"t{op.Results[first].Slots[0]}")}");
+        Line($"    s[{BenchmarkProgram.DiscardSlot}] = s[{BenchmarkProgram.EmptySlot}]");
+    }
+
+    private void Line(string text)
+    {
+        _text.Append(text).Append('\n');
+        _line++;
+    }
+}

@@ -1,0 +1,49 @@
+using Mystique.Recordings;
+using Mystique.Traces;
+
+namespace Mystique.Planning.Contents;
+
+/// <summary>Gives external tensors what was recorded of the contents of integral tensors.</summary>
+internal sealed class RecordedValues(RecordedRanges recorded)
+{
+    /// <summary>Beyond this a double does not tell whole numbers apart; hashes of 64 bits are drawn from what is within.</summary>
+    private const long MaxWhole = 1L << 53;
+
+    /// <summary>Nothing.</summary>
+    public static RecordedValues None { get; } = new(RecordedRanges.None);
+
+    /// <summary>Gives the external tensors that an operator uses what the trace recorded of them.</summary>
+    /// <param name="op">The operator.</param>
+    /// <param name="builder">The plan.</param>
+    /// <param name="asked">Storages whose contents are settled; more are added.</param>
+    public void Apply(PlannedOperator op, PlanBuilder builder, HashSet<int> asked)
+    {
+        for (int input = 0; input < op.Arguments.Length; input++)
+        {
+            if (op.Arguments[input].Slots is not [>= 0 and int slot]
+                || builder.Tensors[slot] is not { IsExternal: true, IsUndefined: false } tensor
+                || builder.Storages[tensor.Storage] is not { IsMutated: false } storage
+                || ContentsOf(op, input, tensor, storage.SizeBytes) is not { } contents)
+                continue;
+            if (asked.Add(tensor.Storage) || contents.Kind == InitializerKind.Recorded)
+                builder.Storages[tensor.Storage] = storage with { Initializer = contents };
+        }
+    }
+
+    /// <summary>What an operator's input held; null where that is not recorded.</summary>
+    /// <param name="op">The operator.</param>
+    /// <param name="input">The argument's place.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="size">Bytes of its storage.</param>
+    public Initializer? ContentsOf(PlannedOperator op, int input, PlannedTensor tensor, long size)
+    {
+        if (recorded.IsEmpty || op.Role != OperatorRole.Recorded || tensor.Type.IsFloating() || tensor.Type == ScalarType.Bool)
+            return null;
+        if (recorded.ContentsOf(op.Id.Node, input, size) is { } data)
+            return new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = data };
+        return recorded.RangeOf(op.Id.Node, input) is { } range
+            ? new Initializer(InitializerKind.Uniform, tensor.Type, Math.Clamp(range.Low, -MaxWhole, MaxWhole - 1),
+                Math.Clamp(range.High, -MaxWhole, MaxWhole - 1) + 1)
+            : null;
+    }
+}

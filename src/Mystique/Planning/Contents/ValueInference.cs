@@ -1,0 +1,293 @@
+using Mystique.Traces;
+
+namespace Mystique.Planning.Contents;
+
+/// <summary>
+/// Gives external tensors the contents that the operators which use them need, also where they use a view, a copy or a
+/// cast. Where an operator's work depends on values that the replay computes itself (an index made by arithmetic, a mask
+/// made by a comparison), it gets a prepared tensor in that place: it then does what the trace shows, whatever the data.
+/// </summary>
+internal sealed class ValueInference
+{
+    private readonly PlanBuilder _builder;
+    private readonly PlanningOptions _options;
+    private readonly Dictionary<int, Origin> _origins = []; // By slot, of tensors that the iteration makes.
+    private readonly Dictionary<int, List<int>> _traced = []; // By storage, the slots that have an origin.
+    private readonly HashSet<int> _asked = []; // Storages whose contents some operator asked for.
+    private readonly Dictionary<(int Slot, Initializer Contents), int> _prepared = [];
+
+    private readonly RecordedValues _recorded;
+
+    private ValueInference(PlanBuilder builder, PlanningOptions options, RecordedValues recorded)
+    {
+        _builder = builder;
+        _options = options;
+        _recorded = recorded;
+    }
+
+    /// <summary>Where the elements of a tensor come from.</summary>
+    /// <param name="Slot">The external tensor that they are elements of; -1 for none.</param>
+    /// <param name="Below">What they are below, where the replay makes them so; 0 for nothing.</param>
+    /// <param name="IsWhole">Whether they are all of its elements, each once: only then do counts and orders hold for both.</param>
+    private readonly record struct Origin(int Slot, double Below, bool IsWhole = true);
+
+    /// <summary>The plan with the contents that its operators need.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="options">The table, and how indices are spread.</param>
+    /// <param name="recorded">What the trace recorded of the values of its tensors.</param>
+    public static ReplayPlan Apply(ReplayPlan plan, PlanningOptions options, RecordedValues recorded)
+    {
+        var inference = new ValueInference(new PlanBuilder(plan), options, recorded);
+        for (int i = 0; i < plan.Storages.Length; i++)
+            if (plan.Storages[i].Initializer is { IsDefaultInteger: false } initializer && !initializer.Type.IsFloating())
+                inference._asked.Add(i);
+        var operators = plan.Operators.ToBuilder();
+        for (int i = 0; i < operators.Count; i++)
+        {
+            recorded.Apply(operators[i], inference._builder, inference._asked);
+            operators[i] = inference.Visit(operators[i]);
+        }
+        return inference._builder.Build(operators.ToImmutable());
+    }
+
+    private PlannedOperator Visit(PlannedOperator op)
+    {
+        var rows = _options.Values.RowsOf(op.Schema);
+        if (rows is not null)
+        {
+            foreach (var row in rows)
+                if (row.Word < ValueWord.Passes && row.Applies(op, _builder.Tensors))
+                    op = Require(op, row);
+        }
+        ForgetWritten(op);
+        if (rows is not null)
+        {
+            foreach (var row in rows)
+                if (row.Word >= ValueWord.Passes && row.Applies(op, _builder.Tensors))
+                    Note(op, row);
+        }
+        return op;
+    }
+
+    /// <summary>What is written to holds something else from there on.</summary>
+    private void ForgetWritten(PlannedOperator op)
+    {
+        if (!op.Schema.IsMutating)
+            return;
+        for (int i = 0; i < op.Arguments.Length; i++)
+        {
+            if (!op.Writes(i))
+                continue;
+            foreach (int slot in op.Arguments[i].Slots)
+                if (slot >= 0 && _traced.Remove(_builder.Tensors[slot].Storage, out var slots))
+                    slots.ForEach(s => _origins.Remove(s));
+        }
+    }
+
+    private void Note(PlannedOperator op, ValueRow row)
+    {
+        Origin? origin = row.Word == ValueWord.Below
+            ? row.Numbers[0].Evaluate(op, _builder.Tensors) is { } below ? new Origin(-1, below) : null
+            : ValueExpression.SlotsOf(op, row.Passed) is [>= 0 and int from] ? OriginOf(from) : null;
+        if (origin is null)
+            return;
+        foreach (int made in ValueExpression.SlotsOf(op, row.Tensor))
+        {
+            if (made < 0 || _builder.Tensors[made].IsExternal)
+                continue;
+            bool isWhole = origin.Value is { Slot: >= 0 and int source, IsWhole: true } && op.Schema.Name != "index_select"
+                && CountOf(_builder.Tensors[made]) == CountOf(_builder.Tensors[source]);
+            _origins[made] = origin.Value with { IsWhole = isWhole };
+            int storage = _builder.Tensors[made].Storage;
+            if (!_traced.TryGetValue(storage, out var slots))
+                _traced.Add(storage, slots = []);
+            slots.Add(made);
+        }
+    }
+
+    private Origin? OriginOf(int slot) => _builder.Tensors[slot].IsExternal ? new Origin(slot, 0)
+        : _origins.TryGetValue(slot, out var origin) ? origin : null;
+
+    private PlannedOperator Require(PlannedOperator op, ValueRow row)
+    {
+        for (int i = 0; i < op.Arguments.Length; i++)
+        {
+            if (op.Schema.Arguments[i].Name != row.Tensor || op.Arguments[i].Literal is not null)
+                continue;
+            var slots = op.Arguments[i].Slots;
+            for (int place = 0; place < slots.Length; place++)
+            {
+                int slot = slots[place];
+                if (slot < 0 || _builder.Tensors[slot] is { IsUndefined: true } || _builder.Tensors[slot].Shape.Contains(0)
+                    || ContentsOf(op, row, place, _builder.Tensors[slot]) is not { } contents)
+                    continue;
+                // What the original computed, and the trace knows.
+                if (!_builder.Tensors[slot].IsExternal
+                    && _recorded.ContentsOf(op, i, _builder.Tensors[slot], SpanOf(_builder.Tensors[slot])) is { } known)
+                    contents = known;
+                int replaced = Provide(slot, contents);
+                if (replaced != slot)
+                    op = op with
+                    {
+                        Arguments =
+                        op.Arguments.SetItem(i, op.Arguments[i] with
+                        {
+                            Slots = op.Arguments[i].Slots.SetItem(place, replaced),
+                            IsPrepared = true
+                        })
+                    };
+            }
+        }
+        return op;
+    }
+
+    /// <summary>Bytes of the storage that a prepared tensor gets.</summary>
+    private static long SpanOf(PlannedTensor tensor) =>
+        TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
+
+    /// <summary>Sees to it that a tensor has contents. Returns its slot, or that of the prepared one to use instead.</summary>
+    private int Provide(int slot, Initializer contents)
+    {
+        var tensor = _builder.Tensors[slot];
+        bool isFloat = contents.Kind == InitializerKind.Uniform && contents.Type.IsFloating();
+        var origin = OriginOf(slot);
+        if (origin is { Slot: >= 0 and int external, IsWhole: var isWhole } && (isWhole || IsOfElements(contents)))
+        {
+            var storage = _builder.Storages[_builder.Tensors[external].Storage];
+            if (isFloat && !storage.Initializer!.Type.IsFloating() || _builder.Tensors[external].IsUndefined)
+                return slot;
+            // A counter is written to: from 0 on, it is likeliest to stay within its bounds.
+            if (storage.IsMutated && (isFloat || IsIndex(contents)))
+                return slot;
+            if (!storage.IsMutated && TryGive(_builder.Tensors[external], contents))
+                return slot;
+        }
+        if (isFloat || origin is { Slot: < 0 } made && IsIndex(contents) && contents.Low == 0 && made.Below <= contents.High)
+            return slot;
+        if (!_prepared.TryGetValue((slot, contents), out int prepared))
+            _prepared.Add((slot, contents), prepared = _builder.AddPrepared(tensor, contents));
+        return prepared;
+    }
+
+    private static long CountOf(PlannedTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
+
+    /// <summary>
+    /// Whether contents hold for each element alone, and so for any part of them; counts and orders hold for all of them
+    /// together.
+    /// </summary>
+    private static bool IsOfElements(Initializer contents) => IsIndex(contents) || contents.Kind == InitializerKind.Constant;
+
+    /// <summary>Gives a storage its contents where that goes with what others asked for.</summary>
+    private bool TryGive(PlannedTensor tensor, Initializer contents)
+    {
+        var storage = _builder.Storages[tensor.Storage];
+        var present = storage.Initializer!;
+        bool isWhole = CountOf(tensor) * tensor.Type.SizeBytes() == storage.SizeBytes;
+        if (!isWhole && !IsOfElements(contents))
+            return false; // Counts and orders hold for all of a tensor, which is only a part of the storage here.
+        var wanted = contents with { Type = present.Type };
+        if (_asked.Add(tensor.Storage))
+        {
+            _builder.Storages[tensor.Storage] = storage with { Initializer = wanted };
+            return true;
+        }
+        if (present.Kind == InitializerKind.Recorded || present == wanted)
+            return true;
+        if (IsIndex(present) && IsIndex(wanted))
+        {
+            wanted = present with { Low = Math.Max(present.Low, wanted.Low), High = Math.Min(present.High, wanted.High) };
+            if (wanted.Low >= wanted.High)
+                return false;
+            _builder.Storages[tensor.Storage] = storage with { Initializer = wanted };
+            return true;
+        }
+        if (IsIndex(wanted))
+            return present.Kind is InitializerKind.Ramp or InitializerKind.CoversRange or InitializerKind.Constant or InitializerKind.Mask
+                && present.High <= wanted.High && present.Low >= wanted.Low;
+        if (IsIndex(present) && wanted.High <= present.High)
+        {
+            _builder.Storages[tensor.Storage] = storage with { Initializer = wanted };
+            return true;
+        }
+        return false;
+    }
+
+    private static bool IsIndex(Initializer contents) => contents.Kind is InitializerKind.Uniform or InitializerKind.Zipf;
+
+    private Initializer? ContentsOf(PlannedOperator op, ValueRow row, int place, PlannedTensor tensor)
+    {
+        if (row.Word == ValueWord.Places)
+            return PlaceContents(op, place, tensor);
+        var numbers = new double[2];
+        for (int i = 0; i < row.Numbers.Length; i++)
+        {
+            if (row.Numbers[i].Evaluate(op, _builder.Tensors) is not { } number)
+                return null;
+            numbers[i] = number;
+        }
+        var type = tensor.Type;
+        double first = numbers[0];
+        switch (row.Word)
+        {
+            case ValueWord.Index:
+                return type.IsFloating() || type == ScalarType.Bool ? null : Index(type, first, row.Except?.Evaluate(op, _builder.Tensors));
+            case ValueWord.Scalar:
+                return tensor.Shape.IsEmpty && type.IsFloating() ? new Initializer(InitializerKind.Uniform, type, first, numbers[1]) : null;
+            case ValueWord.Uniform:
+                return type.IsFloating() ? new Initializer(InitializerKind.Uniform, type, first, numbers[1]) : null;
+            case ValueWord.Constant:
+                return new Initializer(InitializerKind.Constant, type, first, first);
+            case ValueWord.Lengths:
+                return first < 0 ? null : new Initializer(InitializerKind.Lengths, type, 0, numbers[1], first);
+            case ValueWord.Permutation:
+                return first < 1 ? null : new Initializer(InitializerKind.Permutation, type, 0, first, first);
+            case ValueWord.DiagonallyDominant:
+                return first < 1 || !type.IsFloating() ? null
+                    : new Initializer(InitializerKind.DiagonallyDominant, type, 0.5 / first, 1.5 / first, first);
+            default:
+                return first < 0 || first == 0 && row.Word is ValueWord.CoversRange or ValueWord.Ramp ? null
+                    : new Initializer(Enum.Parse<InitializerKind>(row.Word.ToString()), type, 0, first);
+        }
+    }
+
+    /// <summary>Indices of [0, high) without one number: of what is left and right of it, the larger part.</summary>
+    private Initializer? Index(ScalarType type, double high, double? except)
+    {
+        double low = 0;
+        if (except is { } hole && hole >= 0 && hole < high)
+            (low, high) = hole < high / 2 ? (hole + 1, high) : (0, hole);
+        if (low >= high)
+            return null;
+        return _options.IndexSkew > 0 ? new Initializer(InitializerKind.Zipf, type, low, high, _options.IndexSkew)
+            : new Initializer(InitializerKind.Uniform, type, low, high);
+    }
+
+    /// <summary>
+    /// <c>(self, indices[], …)</c>: what stands at place k indexes dimension k; a mask takes as many dimensions as it has.
+    /// </summary>
+    private Initializer? PlaceContents(PlannedOperator op, int place, PlannedTensor tensor)
+    {
+        if (op.Arguments[0].Slots is not [>= 0 and int self])
+            return null;
+        var indices = ValueExpression.SlotsOf(op, "indices");
+        int dimension = 0;
+        for (int i = 0; i < place; i++)
+            dimension += indices[i] >= 0 && _builder.Tensors[indices[i]] is { Type: ScalarType.Bool or ScalarType.Byte } mask
+                ? mask.Shape.Length : 1;
+        var shape = _builder.Tensors[self].Shape;
+        if (dimension >= shape.Length || tensor.Type.IsFloating())
+            return null;
+        if (tensor.Type is not (ScalarType.Bool or ScalarType.Byte))
+            return Index(tensor.Type, shape[dimension], null);
+        // The number of true elements is the size of the dimension that the mask makes in the result, or the values' one.
+        long elements = CountOf(tensor);
+        var made = ValueExpression.SlotsOf(op, "values") is [>= 0 and int values] ? _builder.Tensors[values].Shape
+            : op.Results is [{ Slots: [>= 0 and int result] }] ? _builder.Tensors[result].Shape : [];
+        bool isRead = op.Schema.Name is "index" or "_unsafe_index";
+        int leading = indices.TakeWhile(s => s < 0).Count();
+        double count = isRead && leading < made.Length ? made[leading]
+            : !isRead && made.Length == shape.Length - tensor.Shape.Length + 1 && leading < made.Length && made[leading] > 1 ? made[leading]
+            : elements / 2;
+        return count <= elements ? new Initializer(InitializerKind.Mask, tensor.Type, 0, count) : null;
+    }
+}

@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Planning;
+
+/// <summary>All operators of a name: in the original's iteration, and in the plan's.</summary>
+/// <param name="Name">The full name.</param>
+/// <param name="OriginalCount">How many of the selected operators have it.</param>
+/// <param name="Count">How many of the plan's do: those that run as recorded, and substitutes.</param>
+/// <param name="AddedCount">How many of the plan's do beside these: those that get at memory, or fill it.</param>
+/// <param name="OriginalNs">
+/// How long the original's took on the host, in nanoseconds of the iteration that was watched; null where that is not known.
+/// </param>
+/// <param name="AllocatedBytes">Bytes of the storages that they make in an iteration of the plan.</param>
+public sealed record OperatorGroup(string Name, int OriginalCount, int Count, int AddedCount, long? OriginalNs, long AllocatedBytes)
+{
+    /// <summary>The kinds of a plan, by name.</summary>
+    /// <param name="plan">The plan.</param>
+    public static ImmutableSortedDictionary<string, OperatorGroup> Of(ReplayPlan plan)
+    {
+        var kinds = ImmutableSortedDictionary.CreateBuilder<string, OperatorGroup>(StringComparer.Ordinal);
+        var made = new bool[plan.Storages.Length];
+        foreach (var op in plan.Operators)
+        {
+            long bytes = 0;
+            foreach (int storage in op.OutputSlots.Where(s => s >= 0).Select(s => plan.Tensors[s].Storage)
+                .Where(s => s >= 0 && !plan.Storages[s].IsExternal && !made[s]))
+            {
+                made[storage] = true;
+                bytes += plan.Storages[storage].SizeBytes;
+            }
+            bool isRecorded = op.Role == OperatorRole.Recorded;
+            Add(op.Schema.FullName, isRecorded ? 1 : 0, op.Role == OperatorRole.Added ? 0 : 1, op.Role == OperatorRole.Added ? 1
+                : 0, isRecorded ? TimeOf(op.Id) : null, bytes);
+        }
+        foreach (var replaced in plan.Replaced)
+            Add(replaced.Name, 1, 0, 0, TimeOf(replaced.Id), 0);
+        return kinds.ToImmutable();
+
+        long? TimeOf(OperatorId id) => plan.Times?.Operators.TryGetValue(id, out var time) == true ? time.DurationNs : null;
+
+        void Add(string name, int original, int count, int added, long? time, long bytes)
+        {
+            var kind = kinds.TryGetValue(name, out var known) ? known : new OperatorGroup(name, 0, 0, 0, null, 0);
+            kinds[name] = kind with
+            {
+                OriginalCount = kind.OriginalCount + original,
+                Count = kind.Count + count,
+                AddedCount = kind.AddedCount + added,
+                OriginalNs = time is null ? kind.OriginalNs : (kind.OriginalNs ?? 0) + time,
+                AllocatedBytes = kind.AllocatedBytes + bytes,
+            };
+        }
+    }
+}

@@ -1,0 +1,170 @@
+using System.Collections.Immutable;
+using System.Text.Json.Serialization;
+using Mystique.Measurement;
+
+namespace Mystique.Recordings;
+
+/// <summary>
+/// What is known of the original's own speed: the file <c>reference.json</c> of a capture folder, and a part of the
+/// packages and results that come of it. <c>docs/collecting.md</c> says what each field means. Immutable.
+/// </summary>
+public sealed record Baseline
+{
+    /// <summary>What <see cref="Format"/> must be.</summary>
+    public const string FormatName = "mystique-reference";
+
+    /// <summary>The version that is written; it rises when a field changes its meaning.</summary>
+    public const int CurrentVersion = 1;
+
+    /// <summary>Always <see cref="FormatName"/>.</summary>
+    public string Format { get; init; } = FormatName;
+
+    /// <summary>The version.</summary>
+    public int FormatVersion { get; init; } = CurrentVersion;
+
+    /// <summary>The process's rank.</summary>
+    public int Rank { get; init; }
+
+    /// <summary>How many ranks the job had.</summary>
+    public int WorldSize { get; init; } = 1;
+
+    /// <summary>
+    /// What marked the iterations: <c>optimizer</c>, <c>module</c>, <c>profiler</c>, <c>program</c> (it said so itself); empty
+    /// where nothing did.
+    /// </summary>
+    public string Source { get; init; } = "";
+
+    /// <summary>The class of the optimizer or module.</summary>
+    public string SourceName { get; init; } = "";
+
+    /// <summary>The number of the recorded iteration, from 1; null where nobody counted.</summary>
+    public long? RecordedIteration { get; init; }
+
+    /// <summary>The times of the recorded iterations, in nanoseconds.</summary>
+    public ImmutableArray<long> RecordedNs { get; init; } = [];
+
+    /// <summary>Untouched iterations before the recording.</summary>
+    public CaptureWindow Before { get; init; } = new();
+
+    /// <summary>Untouched iterations after it.</summary>
+    public CaptureWindow After { get; init; } = new();
+
+    /// <summary>
+    /// The medians of the iterations in further runs of the job, a process each, in nanoseconds: how far the original is from
+    /// itself.
+    /// </summary>
+    public ImmutableArray<long> RunsNs { get; init; } = [];
+
+    /// <summary>
+    /// Resident memory that belongs to no file, in bytes, when PyTorch had been loaded and nothing else had been done; 0 where
+    /// nobody looked then.
+    /// </summary>
+    public long BaselineBytes { get; init; }
+
+    /// <summary>The most that PyTorch's allocator gave out on the device, in bytes; 0 without a device.</summary>
+    public long DevicePeakBytes { get; init; }
+
+    /// <summary>Bytes of the host's tensors when the recording started; null where nobody counted.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? LiveBytes { get; init; }
+
+    /// <summary>The same of the device.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? DeviceLiveBytes { get; init; }
+
+    /// <summary>The device's kind (<c>cpu</c>, <c>cuda</c>, …) and name.</summary>
+    public CaptureDevice Device { get; init; } = new("cpu", "");
+
+    /// <summary>The machine; null where the trace was found and not captured.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public HostInfo? Host { get; init; }
+
+    /// <summary>Versions of what ran, by name.</summary>
+    public ImmutableSortedDictionary<string, string> Versions { get; init; } = Empty;
+
+    /// <summary>PyTorch's threads: <c>intra_op</c>, <c>inter_op</c>.</summary>
+    public ImmutableSortedDictionary<string, int> Threads { get; init; } = ImmutableSortedDictionary<string, int>.Empty;
+
+    /// <summary>Settings of PyTorch that change how fast it runs.</summary>
+    public ImmutableSortedDictionary<string, string> Settings { get; init; } = Empty;
+
+    /// <summary>Variables of the environment that change how fast it runs; none whose value looks like a path.</summary>
+    public ImmutableSortedDictionary<string, string> Environment { get; init; } = Empty;
+
+    /// <summary>The process groups that the rank belongs to.</summary>
+    public ImmutableArray<CaptureGroup> ProcessGroups { get; init; } = [];
+
+    private static ImmutableSortedDictionary<string, string> Empty { get; } = ImmutableSortedDictionary.Create<string,
+        string>(StringComparer.Ordinal);
+
+    /// <summary>All untouched iterations, in nanoseconds.</summary>
+    [JsonIgnore]
+    public SampleStatistics Untouched => new([.. Before.SamplesNs, .. After.SamplesNs]);
+
+    /// <summary>Processor time of an untouched iteration, in nanoseconds; 0 where it was not measured.</summary>
+    [JsonIgnore]
+    public double CpuTimeNs => Untouched.SamplesNs.IsEmpty ? 0
+        : ((double)Before.CpuTimeNs * Before.SamplesNs.Length
+            + (double)After.CpuTimeNs * After.SamplesNs.Length) / Untouched.SamplesNs.Length;
+
+    /// <summary>
+    /// The most memory of the process in untouched iterations, over <see cref="BaselineBytes"/>; 0 where it was not measured.
+    /// </summary>
+    [JsonIgnore]
+    public long UsedBytes => BaselineBytes == 0 ? 0 : Math.Max(0, Math.Max(Before.PeakBytes, After.PeakBytes) - BaselineBytes);
+
+    /// <summary>
+    /// The time of an iteration to compare with: the median of the untouched ones, else of the recorded ones; null where
+    /// nothing was measured.
+    /// </summary>
+    [JsonIgnore]
+    public long? IterationNs => !Untouched.SamplesNs.IsEmpty ? (long)Untouched.MedianNs : !RecordedNs.IsEmpty
+        ? (long)new SampleStatistics(RecordedNs).MedianNs : null;
+
+    /// <summary>Checks what came from a file.</summary>
+    /// <exception cref="FormatException">A field makes no sense.</exception>
+    internal Baseline Checked()
+    {
+        if (Format != FormatName || FormatVersion != CurrentVersion)
+            throw new FormatException($"its format is not {FormatName}, version {CurrentVersion}");
+        string? bad = Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : BaselineBytes < 0 ? "baseline_bytes" : DevicePeakBytes < 0
+            ? "device_peak_bytes" : LiveBytes < 0 ? "live_bytes" : DeviceLiveBytes < 0 ? "device_live_bytes" : Device is null ? "device"
+            : Source is null ? "source" : RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0) ? "recorded_ns" : RunsNs.IsDefault
+                || RunsNs.Any(t => t <= 0) ? "runs_ns" : Before is not { IsSound: true } ? "before" : After is not { IsSound: true }
+                ? "after" : null;
+        if (bad is not null)
+            throw new FormatException($"{bad} is missing or out of its range");
+        return this;
+    }
+}
+
+/// <summary>Iterations that ran while nobody watched.</summary>
+public sealed record CaptureWindow
+{
+    /// <summary>Their times, in nanoseconds; on a device that works on its own, by its events.</summary>
+    public ImmutableArray<long> SamplesNs { get; init; } = [];
+
+    /// <summary>Processor time of one of them, all threads, in nanoseconds.</summary>
+    public long CpuTimeNs { get; init; }
+
+    /// <summary>The most resident memory that belongs to no file, in bytes.</summary>
+    public long PeakBytes { get; init; }
+
+    /// <summary>What the process did to its machine meanwhile; null where that is not known.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SystemMetrics? System { get; init; }
+
+    internal bool IsSound => !SamplesNs.IsDefault && SamplesNs.All(t => t > 0) && CpuTimeNs >= 0 && PeakBytes >= 0;
+}
+
+/// <summary>A device.</summary>
+/// <param name="Type">Its kind, as PyTorch names it.</param>
+/// <param name="Name">Its name; empty for the CPU.</param>
+public sealed record CaptureDevice(string Type, string Name);
+
+/// <summary>A process group, with the fields of PyTorch's <c>## process_group:init ##</c> (<c>torch/profiler/profiler.py</c>).</summary>
+/// <param name="PgName">Its name.</param>
+/// <param name="BackendConfig">Its backend.</param>
+/// <param name="Ranks">Its ranks.</param>
+/// <param name="GroupSize">How many.</param>
+public sealed record CaptureGroup(string PgName, string BackendConfig, ImmutableArray<int> Ranks, int GroupSize);

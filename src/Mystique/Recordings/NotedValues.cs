@@ -1,0 +1,86 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Mystique.Files;
+using Mystique.Traces;
+
+namespace Mystique.Recordings;
+
+/// <summary>
+/// Gives what the hook noted of integral tensors to the nodes of a trace. The hook notes them in another iteration, by
+/// the order of the operators; they are found again by name and shapes. What comes of it is a resource folder as
+/// PyTorch's observer makes it (<c>nid_NODE_tid_INPUT.dat</c>), and <c>ranges.json</c>.
+/// </summary>
+internal static class NotedValues
+{
+    /// <summary>The ranges by node and input: <c>{"5": {"1": [0, 99]}}</c>.</summary>
+    public const string RangesFile = "ranges.json";
+
+    /// <summary>No hook notes more.</summary>
+    private const int MaxBytes = 256 << 20;
+
+    /// <summary>Makes the resource folder.</summary>
+    /// <param name="trace">The trace.</param>
+    /// <param name="notes">The hook's <c>values.json</c>.</param>
+    /// <param name="folder">Where the hook left its data, and where the resource folder goes.</param>
+    /// <returns>The resource folder.</returns>
+    public static string Assign(ExecutionTrace trace, string notes, string folder)
+    {
+        string resources = Path.Combine(folder, "resources");
+        Directory.CreateDirectory(resources);
+        var ranges = new JsonObject();
+        var parents = new Dictionary<long, TraceNode>();
+        foreach (var node in trace.Nodes)
+            foreach (var child in node.Children)
+                parents[child.Id] = node;
+        int next = 0;
+        var nodes = trace.Operators.ToArray();
+        byte[] text = PlainFile.ReadAllBytes(notes, MaxBytes);
+        foreach (var note in JsonSerializer.Deserialize<ImmutableArray<NotedValue>>(text, SnakeJson.Compact))
+        {
+            int found = Array.FindIndex(nodes, next, n => IsMatch(n, note));
+            if (found < 0)
+                continue;
+            next = found; // One operator can have several such inputs.
+            var tensor = nodes[found].Inputs[note.Input] as TensorValue;
+            // An operator around it got the same tensor.
+            for (var node = nodes[found]; node is not null; node = parents.GetValueOrDefault(node.Id))
+                for (int input = 0; input < node.Inputs.Length; input++)
+                    if (node.Schema is not null && node.Inputs[input] is TensorValue other && tensor is not null && IsSame(other, tensor))
+                        Note(node.Id, input, note);
+        }
+        File.WriteAllText(Path.Combine(resources, RangesFile), ranges.ToJsonString());
+        return resources;
+
+        void Note(long node, int input, NotedValue note)
+        {
+            string key = node.ToString(CultureInfo.InvariantCulture);
+            if (ranges[key] is not JsonObject inputs)
+                ranges[key] = inputs = [];
+            inputs[input.ToString(CultureInfo.InvariantCulture)] = new JsonArray(note.Low, note.High);
+            if (note.Data is { } data)
+                File.Copy(Path.Combine(folder, Path.GetFileName(data)),
+                    Path.Combine(resources, string.Create(CultureInfo.InvariantCulture, $"nid_{node}_tid_{input}.dat")), overwrite: true);
+        }
+    }
+
+    private static bool IsMatch(TraceNode node, NotedValue note) => node.Schema!.FullName == note.Operator
+        && note.Input < node.Inputs.Length
+        && node.Inputs.OfType<TensorValue>().Where(t => !t.IsUndefined).Select(t => t.Shape)
+            .Zip(note.Shapes, (a, b) => a.SequenceEqual(b)).All(same => same)
+        && node.Inputs.OfType<TensorValue>().Count(t => !t.IsUndefined) == note.Shapes.Length;
+
+    private static bool IsSame(TensorValue a, TensorValue b) => a.StorageId == b.StorageId && a.Offset == b.Offset && a.Type == b.Type
+        && a.Shape.SequenceEqual(b.Shape);
+}
+
+/// <summary>What the hook noted of an integral tensor that an operator got.</summary>
+/// <param name="Operator">The operator's full name.</param>
+/// <param name="Input">The argument's place.</param>
+/// <param name="Shapes">The shapes of all tensors among its arguments.</param>
+/// <param name="Low">The least value.</param>
+/// <param name="High">The largest.</param>
+/// <param name="Data">The file with its contents; null where they were not kept.</param>
+internal sealed record NotedValue(string Operator, int Input, ImmutableArray<ImmutableArray<long>> Shapes, long Low, long High,
+    string? Data);

@@ -1,0 +1,206 @@
+using System.Collections.Immutable;
+using Mystique.Traces;
+
+namespace Mystique.Selection;
+
+/// <summary>
+/// Decomposes composite operators whose inside is used from outside. Autograd saves tensors at the level of the operators
+/// that have a derivative; so the backward pass uses, for example, the mean that <c>native_layer_norm</c> made inside
+/// <c>layer_norm</c>. Replayed whole, <c>layer_norm</c> would make it and drop it, and the backward pass would run on
+/// made-up data. A composite operator does all its work in its children, so its children can stand for it.
+/// </summary>
+internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline timeline, IEnumerable<TraceNode> outermost,
+    IReadOnlySet<long> wanted)
+{
+    private readonly HashSet<TraceNode> _selected = [.. outermost];
+    private readonly HashSet<TraceNode> _keptWhole = [];
+    private readonly List<TraceNode> _decomposed = [];
+
+    public ImmutableArray<TraceNode> Operators => [.. _selected.OrderBy(n => n.Id)];
+
+    public ImmutableArray<TraceNode> Decomposed => [.. _decomposed.OrderBy(n => n.Id)];
+
+    public void Run()
+    {
+        foreach (var node in _selected.Where(n => OperatorAliases.Contains(n.Name)).ToArray())
+            Decompose(node);
+        while (true)
+        {
+            var toDecompose = FindEscapes();
+            toDecompose.UnionWith(_selected.Where(n => wanted.Contains(n.Id) && !_keptWhole.Contains(n)));
+            if (toDecompose.Count == 0)
+                return;
+            foreach (var node in toDecompose)
+                Decompose(node);
+        }
+    }
+
+    /// <summary>
+    /// The outermost operators below a node that does not run, where they do its work: each of its results, and each
+    /// argument that it writes to, must be made or written by a child that does more than to allocate, to view or to fill.
+    /// </summary>
+    public static List<TraceNode> ChildrenInPlaceOf(TraceNode node, StorageTimeline timeline)
+    {
+        var children = new List<TraceNode>();
+        SegmentSelector.CollectOutermost(node, 0, long.MaxValue, children);
+        var worked = new HashSet<StorageGeneration?> { null };
+        foreach (var child in children.Where(IsWork))
+        {
+            worked.UnionWith(timeline.OutputsOf(child).ToArray());
+            worked.UnionWith(WrittenBy(child, timeline));
+        }
+        bool isDone = worked.Count > 1 && WrittenBy(node, timeline).All(worked.Contains)
+            && timeline.OutputsOf(node).ToArray().All(o => worked.Contains(o) || timeline.InputsOf(node).Contains(o));
+        return isDone ? children : [];
+    }
+
+    private static bool IsWork(TraceNode node) => !IsAllocation(node.Name) && node.Name is not ("aten::zero_" or "aten::fill_")
+        && node.Schema?.Returns.Any(r => r.Type.Alias is { IsWrite: false }) != true;
+
+    private static IEnumerable<StorageGeneration?> WrittenBy(TraceNode node, StorageTimeline timeline)
+    {
+        if (node.Schema is not { IsMutating: true } schema || schema.Arguments.Length != node.Inputs.Length)
+            yield break;
+        int tensor = 0;
+        for (int i = 0; i < node.Inputs.Length; i++)
+        {
+            int count = node.Inputs[i].Tensors.Count();
+            for (int k = 0; k < count && schema.Arguments[i].Type.Alias is { IsWrite: true }; k++)
+                yield return timeline.InputsOf(node)[tensor + k];
+            tensor += count;
+        }
+    }
+
+    private void Decompose(TraceNode node)
+    {
+        var children = new List<TraceNode>();
+        SegmentSelector.CollectOutermost(node, 0, long.MaxValue, children);
+        if (!Explain(node, children))
+        {
+            _keptWhole.Add(node);
+            return;
+        }
+        _selected.Remove(node);
+        _selected.UnionWith(children);
+        _decomposed.Add(node);
+    }
+
+    /// <summary>
+    /// Whether the children do all that the operator does, as far as the trace tells: each of its results must be an
+    /// argument of its own, or what a child computed. Memory that a child only allocated, and no other child was given,
+    /// is filled by the operator itself: such an operator is a kernel, not a composite.
+    /// </summary>
+    private bool Explain(TraceNode node, List<TraceNode> children)
+    {
+        var computed = new HashSet<StorageGeneration?> { null };
+        computed.UnionWith(timeline.InputsOf(node).ToArray());
+        foreach (var child in children)
+        {
+            computed.UnionWith(timeline.InputsOf(child).ToArray());
+            if (!IsAllocation(child.Name))
+                computed.UnionWith(timeline.OutputsOf(child).ToArray());
+        }
+        foreach (var storage in timeline.OutputsOf(node))
+            if (!computed.Contains(storage))
+                return false;
+        return children.Count > 0;
+    }
+
+    /// <summary>Whether an operator returns memory without writing to it.</summary>
+    internal static bool IsAllocation(string name) => name is "aten::empty" or "aten::empty_like" or "aten::empty_strided"
+        or "aten::new_empty" or "aten::new_empty_strided" or "aten::resize_" or "aten::_empty_affine_quantized";
+
+    /// <summary>The selected operators that hide a tensor that a later selected operator uses.</summary>
+    private HashSet<TraceNode> FindEscapes()
+    {
+        var owners = FindOwners();
+        var visible = new HashSet<LayoutKey>();
+        var visibleStorages = new HashSet<StorageGeneration>();
+        var madeBy = new Dictionary<LayoutKey, TraceNode>();
+        var escapes = new HashSet<TraceNode>();
+        foreach (var node in trace.Nodes)
+        {
+            owners.TryGetValue(node, out var owner);
+            if (owner is null)
+                continue;
+            if (owner == node)
+                FindHiddenInputs(node, owners, visible, visibleStorages, madeBy, escapes);
+            // Results count from here on: those of a child too, though its parent still runs; nobody else can ask then.
+            int i = 0;
+            var storages = timeline.OutputsOf(node);
+            foreach (var tensor in TensorLayout.TensorsOf(node.Outputs))
+            {
+                var storage = storages[i++];
+                if (storage is null)
+                    continue;
+                var key = LayoutKey.Of(storage, tensor);
+                madeBy[key] = node;
+                if (owner == node)
+                {
+                    visible.Add(key);
+                    visibleStorages.Add(storage);
+                }
+            }
+        }
+        escapes.ExceptWith(_keptWhole);
+        return escapes;
+    }
+
+    private void FindHiddenInputs(TraceNode node, Dictionary<TraceNode, TraceNode> owners, HashSet<LayoutKey> visible,
+        HashSet<StorageGeneration> visibleStorages, Dictionary<LayoutKey, TraceNode> madeBy, HashSet<TraceNode> escapes)
+    {
+        int i = 0;
+        var storages = timeline.InputsOf(node);
+        foreach (var tensor in TensorLayout.TensorsOf(node.Inputs))
+        {
+            var storage = storages[i++];
+            // A storage from before the selection is there from the start, and so is each view of it.
+            // A tensor without elements has no memory to tell it by: all such have the null address for their storage.
+            if (storage?.Birth is null || tensor.ElementCount == 0 || !owners.TryGetValue(storage.Birth, out var birthOwner))
+                continue;
+            var key = LayoutKey.Of(storage, tensor);
+            if (!visibleStorages.Contains(storage))
+            {
+                if (birthOwner != storage.Birth && birthOwner.Id < node.Id)
+                    escapes.Add(birthOwner);
+            }
+            else if (!visible.Contains(key) && madeBy.TryGetValue(key, out var maker)
+                && owners.TryGetValue(maker, out var makerOwner) && makerOwner != maker && makerOwner.Id < node.Id)
+            {
+                escapes.Add(makerOwner);
+            }
+        }
+    }
+
+    /// <summary>For each node at or below a selected operator, that operator.</summary>
+    private Dictionary<TraceNode, TraceNode> FindOwners()
+    {
+        var owners = new Dictionary<TraceNode, TraceNode>(trace.Nodes.Length);
+        var pending = new Stack<(TraceNode Node, TraceNode? Owner)>();
+        pending.Push((trace.Root, null));
+        while (pending.TryPop(out var entry))
+        {
+            var owner = entry.Owner ?? (_selected.Contains(entry.Node) ? entry.Node : null);
+            if (owner is not null)
+                owners[entry.Node] = owner;
+            foreach (var child in entry.Node.Children)
+                pending.Push((child, owner));
+        }
+        return owners;
+    }
+
+    /// <summary>A view: the same elements of the same storage in the same order.</summary>
+    private readonly record struct LayoutKey(StorageGeneration Storage, long Offset, ScalarType Type, long Shape, long Strides)
+    {
+        public static LayoutKey Of(StorageGeneration storage, TensorValue tensor) => new(storage, tensor.Offset, tensor.Type,
+            Hash(tensor.Shape), tensor.Strides.IsDefault ? tensor.TensorId : Hash(tensor.Strides));
+
+        private static long Hash(ImmutableArray<long> items)
+        {
+            ulong hash = (ulong)items.Length + 1;
+            foreach (long item in items)
+                hash = (hash ^ (ulong)item) * 0x9E3779B97F4A7C15 + (hash >> 31);
+            return (long)hash;
+        }
+    }
+}

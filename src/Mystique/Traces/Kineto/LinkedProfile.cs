@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Traces.Kineto;
+
+/// <summary>When and how long a node of the trace ran. All times in nanoseconds.</summary>
+/// <param name="StartNs">Its start on the host, from the start of the first linked node on.</param>
+/// <param name="DurationNs">How long it took on the host.</param>
+/// <param name="Kernels">What it and the nodes within it started on the device: kernels, copies and fillings, in order.</param>
+public sealed record OperatorTime(long StartNs, long DurationNs, ImmutableArray<DeviceWork> Kernels)
+{
+    /// <summary>Time on the device, added up over all streams.</summary>
+    public long DeviceNs => Kernels.Sum(k => k.DurationNs);
+
+    /// <summary>The stream of what it started first; null where it started nothing.</summary>
+    public long? Stream => Kernels.IsEmpty ? null : Kernels[0].Stream;
+}
+
+/// <summary>A kernel, a copy or a filling on the device.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="StartNs">Its start, in nanoseconds from the start of the first linked node on.</param>
+/// <param name="DurationNs">How long it took, in nanoseconds.</param>
+/// <param name="Stream">The device's stream, as the profile numbers it.</param>
+/// <param name="Grid">A kernel's blocks, for example <c>16x8x2</c>; empty for other work, and where it is not recorded.</param>
+public sealed record DeviceWork(string Name, long StartNs, long DurationNs, long Stream, string Grid);
+
+/// <summary>An allocation, or a free.</summary>
+/// <param name="AtNs">When, in nanoseconds from the start of the first linked node on; a little before it, too.</param>
+/// <param name="Bytes">How many bytes; negative for a free.</param>
+/// <param name="IsOnDevice">Whether it is memory of a device, not of the host.</param>
+/// <param name="WasThere">Whether it frees what was there before the iteration.</param>
+public sealed record ProfiledAllocation(long AtNs, long Bytes, bool IsOnDevice, bool WasThere);
+
+/// <summary>How nodes of a trace were found in a profile.</summary>
+public enum ProfileLink
+{
+    /// <summary>By the id that both record.</summary>
+    Id,
+
+    /// <summary>By the order of operators on each thread: the profile is of another iteration of the same job.</summary>
+    Order,
+}
+
+/// <summary>A trace's nodes in a Kineto profile of the same job. Immutable.</summary>
+/// <param name="Source">The profile's file name.</param>
+/// <param name="Link">How they were found.</param>
+/// <param name="IterationNs">
+/// An iteration's time, in nanoseconds: of the profiler's step, of the median iteration, or from the first start to the last
+/// end.
+/// </param>
+/// <param name="Operators">By node id, the times of operators, and of what is within them.</param>
+/// <param name="Unlinked">Operators that were not found: node id and reason.</param>
+/// <param name="UnlinkedEvents">Operators of the profile, within the linked time, that are no node of the trace.</param>
+/// <param name="Unexplained">Time on the device that no linked operator started, by what started it, the longest first.</param>
+/// <param name="DeviceNs">All time on the device within the linked time, in nanoseconds.</param>
+/// <param name="HostWaitsNs">
+/// When the host waited for the device outside of operators (<c>cudaDeviceSynchronize</c> and its kin), in nanoseconds.
+/// </param>
+/// <param name="Steps">By N of <c>ProfilerStep#N</c>, the step's time, in nanoseconds.</param>
+/// <param name="Notes">How it was linked, and what was odd: sentences for people.</param>
+public sealed record LinkedProfile(
+    string Source,
+    ProfileLink Link,
+    long IterationNs,
+    ImmutableDictionary<long, OperatorTime> Operators,
+    ImmutableArray<(long NodeId, string Name, string Reason)> Unlinked,
+    int UnlinkedEvents,
+    ImmutableArray<(string Name, int Count, long DurationNs)> Unexplained,
+    long DeviceNs,
+    ImmutableArray<long> HostWaitsNs,
+    ImmutableDictionary<long, long> Steps,
+    ImmutableArray<string> Notes)
+{
+    /// <summary>Allocations and frees of the iteration, in order; empty where the profile was taken without them.</summary>
+    public ImmutableArray<ProfiledAllocation> Allocations { get; init; } = [];
+
+    /// <summary>Share of the device's time that no operator explains (CUDA graphs, kernels of the user's own), 0 to 1.</summary>
+    public double UnexplainedShare => DeviceNs == 0 ? 0 : (double)Unexplained.Sum(u => u.DurationNs) / DeviceNs;
+}

@@ -1,0 +1,74 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Traces.PyTorch;
+
+/// <summary>The fields of the node being read; used again for each node.</summary>
+internal sealed class NodeFields
+{
+    public long Id { get; set; }
+
+    public string? Name { get; set; }
+
+    public long Parent { get; set; }
+
+    public long RecordFunctionId { get; set; }
+
+    public long ForwardParent { get; set; }
+
+    public long SequenceId { get; set; }
+
+    public long Scope { get; set; }
+
+    public long Thread { get; set; }
+
+    public long ForwardThread { get; set; }
+
+    public string Schema { get; set; } = "";
+
+    public string KernelBackend { get; set; } = "";
+
+    public string KernelFile { get; set; } = "";
+
+    public string TensorRange { get; set; } = "";
+
+    public string? CollectiveName { get; set; }
+
+    public string CollectiveType { get; set; } = "";
+
+    public long CollectiveInput { get; set; }
+
+    public long CollectiveOutput { get; set; }
+
+    public string GroupName { get; set; } = "";
+
+    public long GroupSize { get; set; }
+
+    public void Clear()
+    {
+        Id = Parent = SequenceId = -1;
+        Name = CollectiveName = null;
+        RecordFunctionId = ForwardParent = Scope = Thread = ForwardThread = 0;
+        CollectiveInput = CollectiveOutput = GroupSize = 0;
+        Schema = KernelBackend = KernelFile = TensorRange = CollectiveType = GroupName = "";
+    }
+
+    public TraceNode ToNode(ImmutableArray<ArgumentValue> inputs, ImmutableArray<ArgumentValue> outputs, OperatorSchema? schema) =>
+        new(Id, Name!)
+        {
+            ParentId = Parent,
+            Schema = schema,
+            Inputs = inputs,
+            Outputs = outputs,
+            RecordFunctionId = RecordFunctionId,
+            ForwardParentId = ForwardParent,
+            SequenceId = SequenceId,
+            ThreadId = Thread,
+            ForwardThreadId = ForwardThread,
+            Scope = Scope is >= 0 and <= (long)RecordScope.StaticRuntimeModel ? (RecordScope)Scope : RecordScope.Unknown,
+            KernelBackend = KernelBackend,
+            KernelFile = KernelFile,
+            TensorRange = TensorRange,
+            Collective = CollectiveName is null ? null
+                : new CollectiveInfo(CollectiveName, CollectiveType, CollectiveInput, CollectiveOutput, GroupName, GroupSize),
+        };
+}

@@ -1,0 +1,132 @@
+using System.Collections.Immutable;
+using Mystique.Planning;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Verification;
+
+/// <summary>Compares the trace of a replay with the plan, operator by operator: names, overloads, shapes, types, strides.</summary>
+public static class ReplayVerifier
+{
+    /// <summary>How far to look for an operator that is not where it should be.</summary>
+    private const int Window = 64;
+
+    /// <summary>Compares.</summary>
+    /// <param name="plan">What should have run.</param>
+    /// <param name="observed">The trace of one iteration of the replay.</param>
+    public static VerificationResult Verify(ReplayPlan plan, ExecutionTrace observed)
+    {
+        var ran = RanIn(observed);
+        var differences = ImmutableArray.CreateBuilder<OperatorDifference>();
+        int exact = 0;
+        int at = 0;
+        foreach (var (i, (found, instead)) in Align(plan, ran).Index())
+        {
+            var op = plan.Operators[i];
+            if (op.IsKernel)
+                continue;
+            if (found < 0)
+            {
+                bool isVariant = instead >= 0 && ran[instead].Schema?.QualifiedName == op.Schema.QualifiedName;
+                differences.Add(new OperatorDifference(op.Id, op.Schema.FullName, isVariant ? DifferenceKind.Variant
+                    : DifferenceKind.Missing,
+                    instead >= 0 ? $"{NameOf(ran[instead])} ran instead" : "it did not run"));
+                if (instead >= 0)
+                    at = instead + 1;
+                continue;
+            }
+            for (; at < found; at++)
+                differences.Add(Unplanned(ran[at]));
+            if (op.Role != OperatorRole.Substitute && Compare(plan, op, ran[at]) is { } difference)
+                differences.Add(new OperatorDifference(op.Id, op.Schema.FullName, difference.Kind, difference.What));
+            else
+                exact++;
+            at++;
+        }
+        for (; at < ran.Count; at++)
+            differences.Add(Unplanned(ran[at]));
+        return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(), plan.Source.HasStrides,
+            OperatorClasses.Of(plan, differences));
+    }
+
+    /// <summary>The outermost operators of a replay's trace, in the order in which they ran.</summary>
+    /// <param name="observed">The trace of one iteration of the replay.</param>
+    internal static List<TraceNode> RanIn(ExecutionTrace observed)
+    {
+        var ran = new List<TraceNode>();
+        SegmentSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran);
+        ran.Sort((a, b) => a.Id.CompareTo(b.Id));
+        HelperThreads.Drop(ran, observed);
+        return ran;
+    }
+
+    /// <summary>For each operator of the plan, which of those that ran it is, or else which ran instead; -1 for none.</summary>
+    /// <param name="plan">What should have run.</param>
+    /// <param name="ran">What ran.</param>
+    internal static IEnumerable<(int Found, int Instead)> Align(ReplayPlan plan, List<TraceNode> ran)
+    {
+        int at = 0;
+        for (int i = 0; i < plan.Operators.Length; i++)
+        {
+            // The observer sees operators alone.
+            int found = plan.Operators[i].IsKernel ? -1 : Find(ran, at, plan.Operators[i]);
+            bool isInstead = found < 0 && !plan.Operators[i].IsKernel && at < ran.Count
+                && (i + 1 == plan.Operators.Length || Find(ran, at, plan.Operators[i + 1]) != at);
+            yield return (found, isInstead ? at : -1);
+            at = found >= 0 ? found + 1 : isInstead ? at + 1 : at;
+        }
+    }
+
+    private static OperatorDifference Unplanned(TraceNode node) =>
+        new(null, NameOf(node), DifferenceKind.Unplanned, "it ran without being planned");
+
+    private static int Find(List<TraceNode> ran, int from, PlannedOperator op)
+    {
+        for (int i = from; i < ran.Count && i < from + Window; i++)
+            if (ran[i].Schema?.FullName == op.Schema.FullName)
+                return i;
+        return -1;
+    }
+
+    private static string NameOf(TraceNode node) => node.Schema?.FullName ?? node.Name;
+
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node) =>
+        Compare(plan, "input", [.. op.InputSlots.Where(s => s >= 0)], node.Inputs)
+        ?? (op.Results.IsEmpty ? null : Compare(plan, "output", [.. op.OutputSlots.Where(s => s >= 0)], node.Outputs));
+
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, int[] slots,
+        ImmutableArray<ArgumentValue> values)
+    {
+        // Undefined tensors come as None where the schema allows it, so neither counts.
+        var expected = slots.Select(s => plan.Tensors[s]).Where(t => !t.IsUndefined).ToArray();
+        var actual = TensorLayout.TensorsOf(values).Where(t => !t.IsUndefined).ToArray();
+        if (expected.Length != actual.Length)
+            return (DifferenceKind.Different, $"it has {actual.Length} {what} tensors instead of {expected.Length}");
+        for (int i = 0; i < expected.Length; i++)
+        {
+            if (expected[i].Type != actual[i].Type)
+                return (DifferenceKind.Different,
+                    $"its {what} {i} is {actual[i].Type.TorchName()} instead of {expected[i].Type.TorchName()}");
+            if (!expected[i].Shape.AsSpan().SequenceEqual(actual[i].Shape.AsSpan()))
+                return (DifferenceKind.Different,
+                    $"its {what} {i} has the shape [{string.Join(", ", actual[i].Shape)}] instead of "
+                    + $"[{string.Join(", ", expected[i].Shape)}]");
+            if (plan.Source.HasStrides && !actual[i].Strides.IsDefault && !HasSameStrides(expected[i], actual[i]))
+                return (DifferenceKind.Variant,
+                    $"its {what} {i} has the strides [{string.Join(", ", actual[i].Strides)}] instead of "
+                    + $"[{string.Join(", ", expected[i].Strides)}]");
+        }
+        return null;
+    }
+
+    /// <summary>Strides of dimensions with at most one element, and of empty tensors, lead nowhere and do not count.</summary>
+    private static bool HasSameStrides(PlannedTensor expected, TensorValue actual)
+    {
+        if (expected.Shape.Contains(0))
+            return true;
+        for (int i = 0; i < expected.Shape.Length; i++)
+            if (expected.Shape[i] > 1 && expected.Strides[i] != actual.Strides[i])
+                return false;
+        return true;
+    }
+}
