@@ -37,7 +37,7 @@ def upgrade_manifest(m):
     coverage, operators = m.get("coverage"), m.get("operators")
     if isinstance(coverage, dict) and isinstance(operators, list):
         roles = [op.get("role") for op in operators if isinstance(op, dict)]
-        if coverage.get("added_operators") == sum(role is not None for role in roles):
+        if type(coverage.get("added_operators")) is int and coverage["added_operators"] == sum(role is not None for role in roles):
             coverage["added_operators"] = roles.count("added")  # Substitutes were counted with them.
     baseline = m.get("baseline")
     known = {k: baseline[k] for k in ("rank", "world_size") if k in baseline} if isinstance(baseline, dict) else {}

@@ -31,7 +31,7 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         "host": {"os": platform.platform(), "processor": processor(), "processors": processors(), "memory_bytes": memory_total(),
                  "runtime": f"Python {platform.python_version()}"},
         "options": {"iterations": options.iterations, "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
-        "coverage": {"outermost_operators": source["outermost_operators"], "decomposed_operators": source["decomposed_operators"], **coverage,
+        "coverage": {**{k: source[k] for k in ("outermost_operators", "decomposed_operators")}, **coverage,
                      "prepared_inputs": sum(a.get("p", False) for op in m["operators"] for a in op["args"]),
                      "share": round(done / coverage["selected_operators"], 6) if coverage["selected_operators"] else 0,
                      "notes": source.get("notes", []), "replaced": grouped},

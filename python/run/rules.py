@@ -277,7 +277,7 @@ def check_schedule(m):
 def check_counts(m):
     replayed, remedies = sum("role" not in op for op in m["operators"]), collections.Counter(r["remedy"] for r in m["replaced"])
     counts = {"replayed_operators": replayed, "selected_operators": replayed + len(m["replaced"]),
-              "added_operators": len(m["operators"]) - replayed, "substituted_operators": remedies["substitute"],
+              "added_operators": sum(op.get("role") == "added" for op in m["operators"]), "substituted_operators": remedies["substitute"],
               "stand_ins": remedies["stand_in"], "missing_operators": remedies["missing"]}
     hold(m["coverage"] == counts, "coverage, which is not what the lists come to,")
     external = min(MAX_INT64, sum(s["bytes"] for s in m["storages"] if "init" in s))

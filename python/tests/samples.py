@@ -45,9 +45,9 @@ def uniform(low=0, high=1):
 
 
 MANIFEST = {
-    "format": "mystique-benchmark", "format_version": 2,
+    "format": "mystique-benchmark", "format_version": 3, "ranks": [{"rank": 0}],
     "source": {"trace": "a.et.json", "sha256": "", "schema": "1.1.1", "iteration": None, "outermost_operators": 4,
-               "opened_operators": 0, "has_strides": True, "has_backward": False, "notes": ["a note"]},
+               "decomposed_operators": 0, "has_strides": True, "has_backward": False, "notes": ["a note"]},
     "coverage": {"selected_operators": 4, "replayed_operators": 4, "substituted_operators": 0, "stand_ins": 0,
                  "missing_operators": 0, "added_operators": 0},
     "memory": {"external_bytes": 48, "peak_bytes": 96},

@@ -26,7 +26,7 @@ class JoinTests(unittest.TestCase):
     def test_placeholders_do_not_end_the_strings_that_they_are_in(self):
         self.assertIn("namespace aten", run.POLICY_TEXT)
         self.assertTrue(run.PROLOGUE.startswith("class Benchmark(Module):\n") and run.PROLOGUE.endswith("return s[i]\n"))
-        self.assertEqual(2, run.RULES["manifest"]["format_version"].count("2"))
+        self.assertEqual(2, run.RULES["manifest"]["format_version"].count("3"))
 
     def test_unknown_placeholder_is_an_error(self):
         with self.assertRaises(SystemExit):

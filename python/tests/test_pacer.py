@@ -128,7 +128,7 @@ class GapTests(unittest.TestCase):
             first += count
         package = type("Package", (), {})()
         package.manifest = {"schedule": schedule, "operators": [{"node": i} for i in range(first)]}
-        package.times = {node: {"start_ns": start, "duration_ns": duration} for node, (start, duration) in times.items()}
+        package.times = {(0, node): {"start_ns": start, "duration_ns": duration} for node, (start, duration) in times.items()}
         return package
 
     def test_gaps_are_what_no_operator_took_before_each_call_and_after_the_last(self):

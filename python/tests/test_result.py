@@ -90,12 +90,12 @@ class DocumentTests(unittest.TestCase):
         m = samples.manifest()
         del m["times"]
         result = result_of(m)
-        for field in ("reference", "original", "pace", "non_finite", "system"):
+        for field in ("reference", "baseline", "pace", "non_finite", "system"):
             self.assertNotIn(field, result)
 
     def test_the_original_s_measurements_are_handed_on(self):
-        m = dict(samples.manifest(), original={"rank": 3})
-        self.assertEqual({"rank": 3}, result_of(m)["original"])
+        m = dict(samples.manifest(), baseline={"rank": 3})
+        self.assertEqual({"rank": 3}, result_of(m)["baseline"])
         self.assertEqual({"source": "a.kineto.json", "iteration_ns": 4000, "recorded_ns": 5000, "linked_operators": 4,
                           "unlinked_operators": 0, "device_ns": 0, "unexplained_ns": 0}, result_of(m)["reference"])
 

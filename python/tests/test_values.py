@@ -83,7 +83,7 @@ class ValueTests(unittest.TestCase):
     def test_ramps_and_fences_are_even(self):
         for n in (1, 2, 7, 100):
             self.assertEqual([i * 1000 // n for i in range(n)], self.values("ramp", n, high=1000))
-            self.assertEqual([5 + (i * 500 // (n - 1) if n > 1 else 0) for i in range(n)], self.values("fence", n, low=5, high=505))
+            self.assertEqual([5 + (i * 500 // (n - 1) if n > 1 else 0) for i in range(n)], self.values("offsets", n, low=5, high=505))
 
     def test_a_ramp_of_large_numbers_does_not_overflow(self):
         high = 1 << 52
@@ -91,7 +91,7 @@ class ValueTests(unittest.TestCase):
 
     def test_parts_have_the_sum_and_are_even(self):
         for n, total in ((7, 100), (100, 7), (1, 5), (13, 13)):
-            parts = self.values("parts", n, high=total)
+            parts = self.values("partition", n, high=total)
             self.assertEqual(total, sum(parts))
             self.assertLessEqual(max(parts) - min(parts), 1)
 
@@ -117,7 +117,7 @@ class ValueTests(unittest.TestCase):
 
     def test_distinct_has_each_number_as_evenly_as_can_be(self):
         for n, high in ((100, 100), (250, 100), (50, 100)):
-            values = self.values("distinct", n, high=high)
+            values = self.values("covers_range", n, high=high)
             counts = [values.count(i) for i in range(high)]
             self.assertLessEqual(max(counts) - min(counts), 1)
 
@@ -130,7 +130,7 @@ class ValueTests(unittest.TestCase):
 
     def test_dominant_matrices_have_a_large_diagonal(self):
         rows = 5
-        values = self.values("dominant", 3 * rows * rows, "float32", low=0.1, high=0.4, parameter=rows)
+        values = self.values("diagonally_dominant", 3 * rows * rows, "float32", low=0.1, high=0.4, parameter=rows)
         for i, value in enumerate(values):
             if i % (rows * rows) % (rows + 1) == 0:
                 self.assertEqual(3, value)
@@ -159,10 +159,10 @@ class ValueTests(unittest.TestCase):
             ("uniform", "float16", 0.3, 1.7, 0): "c5030f87db6cc736",
             ("uniform", "int64", -3, 1_000_003, 0): "5a7e332712a712ab",
             ("mask", "bool", 0, 23_333, 0): "53f6dc70add2f8e5",
-            ("distinct", "int64", 0, 900, 0): "3d00ca116a6f0d29",
+            ("covers_range", "int64", 0, 900, 0): "3d00ca116a6f0d29",
             ("permutation", "int64", 0, 0, 11): "4716b86602ed8d6a",
             ("zipf", "int64", 0, 50_000, 1.1): "7194486a739cf947",
-            ("dominant", "float64", 0.1, 0.4, 7): "e8b7adb49fa2b61b",
+            ("diagonally_dominant", "float64", 0.1, 0.4, 7): "e8b7adb49fa2b61b",
         }
         for (kind, dtype, low, high, parameter), digest in expected.items():
             memory = self.fill(kind, 70_001, dtype, low=low, high=high, parameter=parameter)

@@ -42,7 +42,7 @@ class VerifyTest(FolderTest):
         return run.verify(package, str(path), {i: "why" for i in missing}, substituted or {})
 
     def differences(self, nodes, **more):
-        return [(d["node"], d["kind"], d["operator"]) for d in self.verify(nodes, **more)["differences"]]
+        return [(d.get("node", 0), d["kind"], d["operator"]) for d in self.verify(nodes, **more)["differences"]]
 
 
 class AlignerTests(VerifyTest):
