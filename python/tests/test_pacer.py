@@ -85,7 +85,7 @@ class PacerTests(unittest.TestCase):
             self.assertAlmostEqual(total, took, delta=0.02 * MS)
 
     def engine(self, works, m):
-        package = type("Package", (), {"manifest": m, "path": "p", "times": {t["node"]: t for t in m["times"]["operators"]}})
+        package = type("Package", (), {"manifest": m, "path": "p", "times": {run.id_of(t): t for t in m["times"]["operators"]}})
         return type("Engine", (), {"steps": [self.clock.work(w) for w in works], "package": package, "synchronize": lambda self: None,
                                    "externals": type("Externals", (), {"restore": lambda self, all: None})()})()
 
