@@ -16,8 +16,8 @@ namespace Mystique.Benchmarks;
 /// </summary>
 public partial class EngineBenchmark
 {
-    private TorchSharpEngine _engine = null!;
-    private TorchSharpEngine _hollow = null!;
+    private LibTorchEngine _engine = null!;
+    private LibTorchEngine _hollow = null!;
 
     /// <summary>
     /// A trace: an example's name, or a path. The launch-bound one is torch26/tiny of the published traces, if it is there.
@@ -62,9 +62,9 @@ public partial class EngineBenchmark
         _hollow.Dispose();
     }
 
-    private static TorchSharpEngine Start(Benchmark package)
+    private static LibTorchEngine Start(Benchmark package)
     {
-        var engine = new TorchSharpEngine(package, threads: 1, seed: 1);
+        var engine = new LibTorchEngine(package, threads: 1, seed: 1);
         engine.Start((_, _) => { });
         return engine;
     }

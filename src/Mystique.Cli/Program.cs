@@ -35,14 +35,19 @@ internal static class Program
             CoverageCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
-            WorkerProcess.CreateCommand(),
         };
         var parsed = root.Parse(args);
         try
         {
             // System.CommandLine writes the help; it knows the command by its file's name.
             using var help = new StringWriter();
-            int code = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = help });
+            // Signals are Interruption's alone: System.CommandLine would wait for the command to end, and give it another exit code.
+            int code = parsed.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+                Output = help,
+            }).GetAwaiter().GetResult();
             if (help.ToString() is { Length: > 0 } text)
                 (parsed.Errors.Count > 0 ? Console.Error : Console.Out)
                     .Write(text.Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));

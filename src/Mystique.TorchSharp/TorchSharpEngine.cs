@@ -1,258 +1,51 @@
-using System.Collections.Immutable;
-using System.Diagnostics;
-using System.Runtime.InteropServices;
-using System.Text.RegularExpressions;
-using Mystique.Execution;
-using Mystique.Fitting;
-using Mystique.Measurement;
-using Mystique.Packaging.TorchScript;
-using Mystique.Planning;
-using Mystique.TorchSharp.Native;
-using static TorchSharp.torch;
+using Mystique.Execution.Workers;
+using Mystique.TorchSharp;
 
-namespace Mystique.TorchSharp;
+namespace Mystique;
 
 /// <summary>
-/// Replays in this process with libtorch: an iteration is a loop over the schedule's functions, each called by its
-/// name, without a managed object per tensor or operator.
+/// libtorch, in a process of the program <c>Mystique.Worker</c>, which lies beside this assembly: the libtorch that is bundled, or
+/// another of the same version. It needs the command <c>dotnet</c> of the runtime that this process runs on.
 /// </summary>
-public sealed partial class TorchSharpEngine : IReplayEngine
+public sealed record TorchSharpEngine : Engine
 {
-    private readonly Benchmark _package;
-    private readonly uint _seed;
-    private readonly int _threads;
-    private readonly TargetDevices _devices;
-    private readonly IDisposable _gradMode;
-    private ScriptProgram? _program;
-    private ExternalTensors? _externals;
-    private Pacer? _learned;
-    private Pacer? _pacer;
+    private readonly Lock _gate;
+    private OtherLibTorch? _other;
 
-    /// <summary>Opens a package; nothing is allocated yet.</summary>
-    /// <param name="package">The package.</param>
-    /// <param name="threads">Threads within operators; 0 takes as many as there are processors.</param>
-    /// <param name="seed">What the contents of external tensors are drawn from.</param>
-    /// <param name="libraries">Libraries of operators to load; they register what they have.</param>
-    /// <param name="device">The device: <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>; empty for the host.</param>
-    /// <exception cref="Diagnostics.MystiqueException">
-    /// libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).
-    /// </exception>
-    public TorchSharpEngine(Benchmark package, int threads, uint seed, IReadOnlyList<string>? libraries = null, string device = "")
+    /// <summary>The bundled libtorch, on the host.</summary>
+    public TorchSharpEngine() => _gate = new Lock();
+
+    private TorchSharpEngine(TorchSharpEngine original) : base(original) => (LibTorch, _gate) = (original.LibTorch, new Lock());
+
+    /// <summary>
+    /// The folder of another libtorch's libraries, for example <c>torch/lib</c> of an installed PyTorch of the same version; null,
+    /// the default, for the one that is bundled. Linux only. MYS401 where there is none in it.
+    /// </summary>
+    public string? LibTorch { get; init; }
+
+    /// <inheritdoc/>
+    public bool Equals(TorchSharpEngine? other) => base.Equals(other) && LibTorch == other.LibTorch;
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), LibTorch);
+
+    /// <inheritdoc/>
+    protected internal override WorkerCommand CreateWorkerCommand()
     {
-        LibTorch.Load();
-        foreach (string library in libraries ?? [])
-            LibTorch.LoadOperators(library);
-        _package = package;
-        _devices = new TargetDevices(package.Plan.Devices, device);
-        _seed = seed;
-        _threads = threads > 0 ? threads : Environment.ProcessorCount;
-        set_num_threads(_threads);
-        _gradMode = set_grad_enabled(package.Plan.Source.HasBackward);
+        if (LibTorch is null)
+            return WorkerProgram.CommandIn(AppContext.BaseDirectory);
+        lock (_gate)
+            return (_other ??= new OtherLibTorch(LibTorch)).Worker;
     }
 
     /// <inheritdoc/>
-    public EngineInfo Info => TorchSharpRuntime.Describe(_threads, _devices.Main.ToString());
-
-    /// <inheritdoc/>
-    public long BaselineBytes { get; private set; }
-
-    /// <inheritdoc/>
-    public ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names) => Dispatcher.SchemasOf(names).ToImmutableDictionary();
-
-    /// <inheritdoc/>
-    public void Start(Action<int, int> progress)
+    public override ValueTask DisposeAsync()
     {
-        _program = Load([.. _package.ProgramBytes], _package.Schedule);
-        BaselineBytes = MemoryProbe.AnonymousBytes();
-        _externals = new ExternalTensors(_package.Plan, _seed, _threads, _devices, progress);
-        _externals.PutInto(_program);
-    }
-
-    /// <inheritdoc/>
-    public void Restore(bool all) => _externals!.Restore(all);
-
-    /// <inheritdoc/>
-    public long RunIteration()
-    {
-        var program = Program;
-        long start = Stopwatch.GetTimestamp();
-        if (_pacer is null)
-            CallAll(program);
-        else
-            _pacer.Run(CallOne);
-        _devices.Synchronize();
-        return (long)((Stopwatch.GetTimestamp() - start) * (1e9 / Stopwatch.Frequency));
-    }
-
-    /// <inheritdoc/>
-    public void KeepPace(bool isPaced, double share = 0)
-    {
-        if (isPaced && _learned is null)
+        lock (_gate)
         {
-            Restore(all: true);
-            _learned = Pacer.Of(_package, CallOne, _devices.Synchronize);
+            _other?.Dispose();
+            _other = null;
         }
-        _pacer = !isPaced ? null : share > 0 ? _learned!.WithShare(share) : _learned;
+        return base.DisposeAsync();
     }
-
-    /// <inheritdoc/>
-    public PaceReport? TakePaceReport() => _pacer?.TakeReport();
-
-    /// <inheritdoc/>
-    public void Observe(string path)
-    {
-        var program = Program;
-        TraceObserver.Record(path, () => CallAll(program));
-    }
-
-    /// <inheritdoc/>
-    public void RecordProfile(string path, string? trace)
-    {
-        var program = Program;
-        KinetoLibrary.Enable();
-        try
-        {
-            if (trace is null)
-                CallAll(program);
-            else
-                TraceObserver.Record(trace, () => CallAll(program));
-        }
-        finally
-        {
-            KinetoLibrary.DisableAndSave(path);
-        }
-    }
-
-    private void CallAll(ScriptProgram program)
-    {
-        for (int i = 0; i < program.Count; i++)
-            CallOne(i);
-    }
-
-    private void CallOne(int call)
-    {
-        _program!.Call(call);
-        if (_package.Schedule[call].HostWaits)
-            _devices.Synchronize();
-    }
-
-    /// <inheritdoc/>
-    public ImmutableArray<OperatorFailure> Probe(Action<int> before)
-    {
-        using var program = LoadSingly(_package.Plan);
-        _externals!.Restore(all: true);
-        var failures = ImmutableArray.CreateBuilder<OperatorFailure>();
-        for (int i = 0; i < program.Count; i++)
-        {
-            before(i);
-            try
-            {
-                program.Call(i);
-            }
-            catch (ExternalException exception)
-            {
-                failures.Add(new OperatorFailure(i, ReasonOf(exception.Message)));
-                foreach (int slot in _package.Plan.Operators[i].OutputSlots.Where(s => s >= 0 && !_package.Plan.Tensors[s].IsExternal))
-                {
-                    using var standIn = ExternalTensors.MakeStandIn(_package.Plan.Tensors[slot]);
-                    program.Put(slot, standIn);
-                }
-            }
-        }
-        return failures.ToImmutable();
-    }
-
-    /// <inheritdoc/>
-    public ImmutableArray<OperatorFailure> CheckValues()
-    {
-        using var program = LoadSingly(_package.Plan);
-        var check = new FiniteCheck(_package.Plan, program);
-        var failures = ImmutableArray.CreateBuilder<OperatorFailure>();
-        for (int i = 0; i < program.Count; i++)
-        {
-            program.Call(i);
-            if (check.After(i) is { } reason)
-                failures.Add(new OperatorFailure(i, reason));
-        }
-        return failures.ToImmutable();
-    }
-
-    /// <inheritdoc/>
-    public ImmutableArray<double> Profile(int iterations)
-    {
-        using var program = LoadSingly(_package.Plan);
-        var ticks = new long[program.Count];
-        for (int iteration = 0; iteration <= iterations; iteration++)
-        {
-            // As when iterations are measured: all state once, with an iteration after it that does not count.
-            _externals!.Restore(all: iteration == 0);
-            for (int i = 0; i < program.Count; i++)
-            {
-                long start = Stopwatch.GetTimestamp();
-                program.Call(i);
-                if (iteration > 0) // The first one compiles, too.
-                    ticks[i] += Stopwatch.GetTimestamp() - start;
-            }
-        }
-        double first = TimeOf(program.CallFirst);
-        double last = TimeOf(program.CallLast);
-        return [.. ticks.Select((t, i) =>
-            Math.Max(0, t * 1e9 / Stopwatch.Frequency / iterations - (first + (last - first) * i / program.Count)))];
-    }
-
-    /// <summary>The median time of a call in nanoseconds: what a function costs beside its operators.</summary>
-    private static double TimeOf(Action call)
-    {
-        const int Calls = 1001;
-        var samples = new long[Calls];
-        for (int i = 0; i < Calls; i++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            call();
-            samples[i] = Stopwatch.GetTimestamp() - start;
-        }
-        return new SampleStatistics([.. samples]).MedianNs * 1e9 / Stopwatch.Frequency;
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        _program?.Dispose();
-        _externals?.Dispose();
-        _gradMode.Dispose();
-    }
-
-    private ScriptProgram Program => _program ?? throw new InvalidOperationException("the engine was not started");
-
-    private ScriptProgram LoadSingly(ReplayPlan plan)
-    {
-        var program = ProgramGenerator.Generate(plan, operatorsPerFunction: 1);
-        var loaded = Load(TorchScriptArchive.Write(program.Code), program.Schedule);
-        _externals!.PutInto(loaded);
-        return loaded;
-    }
-
-    private ScriptProgram Load(byte[] archive, ImmutableArray<ScheduledCall> schedule)
-    {
-        var program = new ScriptProgram(archive, schedule);
-        program.Resize(_package.Plan.Tensors.Length + BenchmarkProgram.ReservedSlots);
-        foreach (var target in _devices.All)
-        {
-            using var device = empty(0, device: target);
-            program.UseDevice(device);
-        }
-        return program;
-    }
-
-    /// <summary>libtorch's message without the interpreter's traceback.</summary>
-    private static string ReasonOf(string message)
-    {
-        var match = ErrorLine().Match(message);
-        string text = match.Success ? match.Groups[1].Value : message.Split('\n')[0];
-        int end = text.IndexOf(". ", StringComparison.Ordinal);
-        return "it failed: " + (end < 0 ? text : text[..end]).TrimEnd('.', ' ');
-    }
-
-    [GeneratedRegex("""^\w*(?:Error|Exception): (.+)$""", RegexOptions.Multiline)]
-    private static partial Regex ErrorLine();
 }

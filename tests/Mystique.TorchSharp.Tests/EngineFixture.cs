@@ -14,9 +14,9 @@ internal static class EngineFixture
     public static Benchmark Package(string tracePath) =>
         Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(TraceReader.Read(tracePath)))));
 
-    public static TorchSharpEngine Start(Benchmark package)
+    public static LibTorchEngine Start(Benchmark package)
     {
-        var engine = new TorchSharpEngine(package, threads: 2, seed: 1);
+        var engine = new LibTorchEngine(package, threads: 2, seed: 1);
         engine.Start((_, _) => { });
         return engine;
     }

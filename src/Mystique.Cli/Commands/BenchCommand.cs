@@ -30,18 +30,10 @@ internal static class BenchCommand
         };
         var rounds = SharedOptions.Count("--rounds", 30, 1,
             "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
-        var replay = SharedOptions.Replay.Create(inTurn: true);
+        var replay = SharedOptions.Replay.Create(inBlocks: true);
         var skip = SharedOptions.Count("--skip", 5, 0, "Iterations of a job to wait for");
         var reference = SharedOptions.Count("--reference", 10, 1, "Iterations of a job to measure untouched, when it is captured");
-        var device = new Option<string>("--device")
-        {
-            Description =
-            "What replays of jobs run on: cpu, cuda:1, …; jobs themselves run on what their commands say",
-            HelpName =
-            "D",
-            DefaultValueFactory = _ => ""
-        };
-        var python = SharedOptions.Engine().Python;
+        var engines = EngineOptions.OfBoth();
         var output = new Option<string?>("--output", "-o")
         {
             Description =
@@ -62,14 +54,16 @@ internal static class BenchCommand
             Example:
               mystique bench examples --markdown fidelity.md
             """)
-        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, skip, reference, python, device, output,
-            markdown };
-        command.SetAction(result =>
+        { list, only, rounds, replay.Iterations, replay.Warmup, skip, reference, output, markdown };
+        engines.AddTo(command);
+        command.SetAction(async (result, cancellation) =>
         {
             Terminal.CheckFolder(result.GetValue(markdown));
+            await using var python = engines.ReadPython(result);
+            await using var torchSharp = engines.ReadTorchSharp(result);
             string source = result.GetValue(list)!;
             string[] names = result.GetValue(only)!;
-            var benchList = BenchList.Read(source, result.GetValue(python)!);
+            var benchList = BenchList.Read(source, python.Python);
             var workloads = benchList.Workloads.Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
             string? kept = result.GetValue(output);
             foreach (var workload in kept is null ? [] : workloads)
@@ -82,8 +76,7 @@ internal static class BenchCommand
                 Skip = result.GetValue(skip),
                 Reference =
                 result.GetValue(reference)
-            }, replay.Read(result) with { Device = result.GetValue(device)! }, result.GetValue(rounds),
-                result.GetValue(python)!);
+            }, replay.Read(result), result.GetValue(rounds), python, torchSharp);
             var reports = new List<(string, BenchOutcome)>();
             var failures = new List<(string, string)>();
             foreach (var workload in workloads)

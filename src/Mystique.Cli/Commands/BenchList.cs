@@ -1,15 +1,16 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
 using Mystique.Planning;
+using Mystique.Workloads;
 
 namespace Mystique.Cli.Commands;
 
-/// <summary>A workload of a bench: a job's command line, or an example that comes along.</summary>
+/// <summary>A workload of a bench: a job's command line, or a bundled workload.</summary>
 /// <param name="Name">What it is called.</param>
-/// <param name="Command">The command line; empty for an example.</param>
+/// <param name="Command">The command line; empty for a bundled workload.</param>
 internal sealed record BenchWorkload(string Name, ImmutableArray<string> Command)
 {
-    /// <summary>Whether it is one of <see cref="Examples.Workloads"/>.</summary>
+    /// <summary>Whether it is one of <see cref="KnownWorkloads"/>.</summary>
     public bool IsExample => Command.IsEmpty;
 }
 
@@ -41,7 +42,7 @@ internal sealed record BenchList(ImmutableArray<BenchWorkload> Workloads, Immuta
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words is ["change", var from, var to] && workloads.Any(w => w.Name == from) && workloads.Any(w => w.Name == to))
                 changes.Add((from, to));
-            else if (words is ["example", var example] && Examples.Workloads.Contains(example))
+            else if (words is ["example", var example] && KnownWorkloads.Contains(example))
                 workloads.Add(new BenchWorkload(example, []));
             else if (words.Length > 1 && words[0].EndsWith(':') && words[0].Length > 1 && words[0].AsSpan().IndexOfAny('/', '\\') < 0)
                 workloads.Add(new BenchWorkload(words[0][..^1], [words[1] == "python3" ? python : words[1], .. words[2..]]));

@@ -15,15 +15,17 @@ namespace Mystique.Cli.Commands;
 /// <param name="capture">How jobs are captured.</param>
 /// <param name="options">How replays run.</param>
 /// <param name="rounds">Turns of each process.</param>
-/// <param name="python">The Python of replays of jobs.</param>
-internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayOptions options, int rounds, string python)
+/// <param name="python">What replays of jobs run on.</param>
+/// <param name="torchSharp">What bundled workloads, and their replays, run on.</param>
+internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayOptions options, int rounds, PythonEngine python,
+    TorchSharpEngine torchSharp)
 {
     /// <summary>The comparison of a workload.</summary>
     /// <exception cref="MystiqueException">It cannot be captured, or not be replayed.</exception>
     public BenchOutcome Run(BenchWorkload workload) => BenchOutcome.Of(workload.IsExample ? RunExample(workload.Name) : RunJob(workload));
 
     private ComparisonResult RunExample(string name) =>
-        Terminal.WithProgress(progress => new OriginalComparison(name, WorkerProcess.StartCommand, options, progress).Run(rounds, folder));
+        Terminal.WithProgress(progress => new OriginalComparison(name, torchSharp, options, progress).Run(rounds, folder));
 
     private ComparisonResult RunJob(BenchWorkload workload)
     {
@@ -35,11 +37,11 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         {
             var recording = Inputs.Open(target);
             var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
-            using var session = ReplaySession.Start(benchmark, WorkerProcess.StartPython(python).With(MemoryProbe.KeepingEnvironment),
+            using var session = ReplaySession.Start(benchmark, python with { WorkerEnvironment = MemoryProbe.KeepingEnvironment },
                 options, progress);
             session.Package.Save(OriginalComparison.PackageIn(folder, workload.Name));
             var captured = OriginalReader.Of(recording, benchmark);
-            using SteppedJob first = job.Hold(options.Timeout), second = job.Hold(options.Timeout);
+            using SteppedJob first = job.Hold(python.Timeout), second = job.Hold(python.Timeout);
             return new InterleavedMeasurement(session, options, rounds, progress)
                 .Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);
         });

@@ -27,7 +27,7 @@ internal static class CompareCommand
             "A result file, or what to run now: a package, a capture folder, a trace"
         };
         var replay = SharedOptions.Replay.Create();
-        var (engine, python) = SharedOptions.Engine();
+        var engines = EngineOptions.OfChoice();
         var pace = SharedOptions.Pace();
         var gpu = SharedOptions.GpuMetrics();
         var html = new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" };
@@ -52,8 +52,8 @@ internal static class CompareCommand
               mystique compare job job --engine python --pace recorded --html report.html
               mystique compare job result.json --fail-above 5%
             """)
-        { original, replayed, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, engine, python, pace, gpu, html,
-            markdown, json, failAbove };
+        { original, replayed, replay.Iterations, replay.Warmup, pace, gpu, html, markdown, json, failAbove };
+        engines.AddTo(command);
         command.SetAction(result =>
         {
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
@@ -62,8 +62,6 @@ internal static class CompareCommand
             string from = result.GetValue(original)!;
             string path = result.GetValue(replayed)!;
             var left = ReadOriginal(from, out var benchmark);
-            var worker = result.GetValue(engine) == SharedOptions.Python ? WorkerProcess.StartPython(result.GetValue(python)!)
-                : WorkerProcess.StartCommand;
             var options = replay.Read(result) with
             {
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
@@ -72,7 +70,7 @@ internal static class CompareCommand
             var right = ResultReader.IsResult(path) ? ResultReader.Read(path)
                 : ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(
                     benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
-                    worker, options, progress)));
+                    engines.Read(result), options, progress)));
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => FidelityHtml.Write(report, stream));

@@ -21,8 +21,7 @@ internal static class CoverageCommand
             Arity = ArgumentArity.OneOrMore
         };
         var runs = SharedOptions.Count("--runs", 1, 1, "Runs of each trace, in a process of its own each; all must come out the same");
-        var threads = SharedOptions.Threads();
-        var timeout = SharedOptions.Timeout();
+        var engines = EngineOptions.OfTorchSharp();
         var markdown = new Option<string?>("--markdown")
         {
             Description =
@@ -38,10 +37,12 @@ internal static class CoverageCommand
             Example:
               mystique coverage traces/ --runs 5 --markdown coverage.md
             """)
-        { traces, runs, threads, timeout, markdown };
+        { traces, runs, markdown };
+        engines.AddTo(command);
         planning.AddTo(command);
-        command.SetAction(result =>
+        command.SetAction(async (result, cancellation) =>
         {
+            await using var engine = engines.Read(result);
             string? file = result.GetValue(markdown);
             Terminal.CheckFolder(file);
             var options = new ReplayOptions
@@ -50,33 +51,30 @@ internal static class CoverageCommand
                 Warmup = 0,
                 ProfileIterations = 0,
                 CheckValues = true,
-                Threads = result.GetValue(threads),
-                Timeout = TimeSpan.FromSeconds(result.GetValue(timeout)),
                 Planning = planning.Read(result),
             };
             string[] inputs = result.GetValue(traces)!;
             var rows = new List<CoverageRow>();
-            EngineInfo? engine = null;
+            EngineInfo? ranOn = null;
             foreach (var (name, trace) in Find(inputs))
             {
                 var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
                 var outcomes = Terminal.WithProgress(progress => Enumerable.Range(0, result.GetValue(runs))
-                    .Select(_ => ReplayRunner.Run(benchmark,
-                        WorkerProcess.StartCommand, options, progress)).ToArray());
-                engine = outcomes[0].Engine;
+                    .Select(_ => ReplayRunner.Run(benchmark, engine, options, progress)).ToArray());
+                ranOn = outcomes[0].Engine;
                 var all = outcomes.Select(o => CoverageRow.Of(name, o)).ToArray();
                 // The worst of the runs counts.
                 rows.Add(all.MinBy(r => (r.IsExact ? 1 : 0, r.Classes.Exact, -r.NonFinite))!);
                 if (file != Terminal.StandardOutput)
                     Console.WriteLine(Describe(rows[^1]));
             }
-            if (engine is null)
+            if (ranOn is null)
                 throw Problems.NoTraces(string.Join(", ", inputs));
             if (file is not null)
             {
                 string again = $"mystique coverage {string.Join(' ', inputs)}" + (result.GetValue(runs) > 1
                     ? $" --runs {result.GetValue(runs)}" : "");
-                string text = CoverageReport.ToMarkdown(rows, engine, HostInfo.Current, result.GetValue(runs), again);
+                string text = CoverageReport.ToMarkdown(rows, ranOn, HostInfo.Current, result.GetValue(runs), again);
                 Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
             }
             return (int)(rows.All(r => r.IsExact && r.Classes.Missing == 0) ? ExitCode.Done : ExitCode.ReplayFailed);

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Examples;
 using Mystique.Files;
 using Mystique.Reporting;
 using Mystique.Suites;
+using Mystique.Workloads;
 using Spectre.Console;
 
 namespace Mystique.Cli.Commands;
@@ -14,23 +14,22 @@ internal static class DemoCommand
 {
     public static Command Create()
     {
-        string names = string.Join("\n", Workloads.All.Select(w => $"  {w.Name,-10} {w.Description}"));
+        string names = string.Join("\n", KnownWorkloads.All.Select(w => $"  {w.Name,-10} {w.Description}"));
         var workload = new Argument<string>("WORKLOAD")
         {
-            Description = $"The original to run: {string.Join(", ", Workloads.All.Select(w => w.Name))}",
-            DefaultValueFactory = _ => Workloads.Default,
+            Description = $"The original to run: {string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}",
+            DefaultValueFactory = _ => KnownWorkloads.Default,
         };
         workload.Validators.Add(result =>
         {
-            if (result.Tokens is [var token] && !Workloads.Contains(token.Value))
-                result.AddError($"There is no workload '{token.Value}'; there are {string.Join(", ", Workloads.All.Select(w => w.Name))}.");
+            if (result.Tokens is [var token] && !KnownWorkloads.Contains(token.Value))
+                result.AddError($"There is no workload '{token.Value}'; there are {string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}.");
         });
         var rounds = SharedOptions.Count("--rounds", 15, 1,
             "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
-        var iterations = SharedOptions.TurnIterations();
+        var iterations = SharedOptions.BlockIterations();
         var warmup = SharedOptions.Count("--warmup", 8, 0, "Iterations before that, which are not measured");
-        var threads = SharedOptions.Threads();
-        var timeout = SharedOptions.Timeout();
+        var engines = EngineOptions.OfTorchSharp();
         var output = new Option<string?>("--output", "-o") { Description = "Keep the trace and the package in DIR", HelpName = "DIR" };
         var json = SharedOptions.Json();
         var command = new Command("demo",
@@ -43,18 +42,20 @@ internal static class DemoCommand
             Example:
               mystique demo gpt --rounds 20
             """)
-        { workload, rounds, iterations, warmup, threads, timeout, output, json };
-        command.SetAction(result =>
+        { workload, rounds, iterations, warmup, output, json };
+        engines.AddTo(command);
+        command.SetAction(async (result, cancellation) =>
         {
+            await using var engine = engines.Read(result);
             Terminal.CheckFolder(result.GetValue(json));
-            var replay = new SharedOptions.Replay(iterations, warmup, threads, timeout);
+            var replay = new SharedOptions.Replay(iterations, warmup);
             string name = result.GetValue(workload)!;
             string? kept = result.GetValue(output);
             if (kept is not null)
                 OriginalComparison.CheckTargets(name, kept);
             using var work = kept is null ? Unfinished.TemporaryFolder() : null;
             var outcome = Terminal.WithProgress(progress =>
-                new OriginalComparison(name, WorkerProcess.StartCommand, replay.Read(result), progress)
+                new OriginalComparison(name, engine, replay.Read(result), progress)
                     .Run(result.GetValue(rounds), work?.Path ?? kept!));
             if (result.GetValue(json) is { } file)
                 Terminal.WriteFile(file, stream => ComparisonJson.Write(outcome, stream));

@@ -4,7 +4,6 @@ using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Files;
 using Mystique.Reporting;
-using Mystique.TorchSharp;
 
 namespace Mystique.Cli.Commands;
 
@@ -32,35 +31,7 @@ internal static class RunCommand
             Description =
             "After the measured iterations, look for operators that make NaN or infinities"
         };
-        var libraries = new Option<string[]>("--load-library")
-        {
-            Description =
-            "Load a library of operators before the replay; may come more than once",
-            HelpName = "FILE",
-            DefaultValueFactory = _ => []
-        };
-        libraries.Validators.Add(result =>
-        {
-            foreach (var token in result.Tokens)
-                if (!File.Exists(token.Value))
-                    result.AddError($"--load-library: there is no file {token.Value}.");
-                else if (PlainFile.KindOf(token.Value) is { } kind) // To open a pipe waits for somebody to write.
-                    result.AddError($"--load-library: {token.Value} is no plain file: it is {kind}.");
-        });
-        var (engine, python) = SharedOptions.Engine();
-        var libtorch = new Option<string?>("--libtorch")
-        {
-            Description =
-            $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example torch/lib of an "
-            + $"installed PyTorch",
-            HelpName = "DIR"
-        };
-        var device = new Option<string>("--device")
-        {
-            Description = "What stands for the recorded accelerators: cpu, cuda:1, …",
-            HelpName = "D",
-            DefaultValueFactory = _ => ""
-        };
+        var engines = EngineOptions.OfAll();
         var pace = SharedOptions.Pace();
         var kineto = new Option<string?>("--profile")
         {
@@ -85,25 +56,21 @@ internal static class RunCommand
               mystique run trace.et.json.gz --iterations 50 --json result.json
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Threads, replay.Timeout, iteration, noVerify, strict, noProfile, checkValues,
-            seed, libraries, engine, python, libtorch, device, pace, kineto, traceOut, gpu, json };
+        { input, replay.Iterations, replay.Warmup, iteration, noVerify, strict, noProfile, checkValues, seed, pace, kineto, traceOut, gpu,
+            json };
+        engines.AddTo(command);
         planning.AddTo(command);
         command.Validators.Add(result =>
         {
             if (result.GetValue(noProfile) && result.GetValue(traceOut) is not null)
                 result.AddError("--trace-out needs the pass that --no-profile leaves out.");
-            if (result.GetValue(engine) == SharedOptions.Python && result.GetValue(libtorch) is not null)
-                result.AddError("--libtorch is for --engine torchsharp; --python names the PyTorch of --engine python.");
         });
-        command.SetAction(result =>
+        command.SetAction(async (result, cancellation) =>
         {
+            await using var engine = engines.Read(result);
             Terminal.CheckFolder(result.GetValue(json));
             Terminal.CheckFolder(result.GetValue(kineto));
             Terminal.CheckFolder(result.GetValue(traceOut));
-            bool isPython = result.GetValue(engine) == SharedOptions.Python;
-            var worker = isPython ? WorkerProcess.StartPython(result.GetValue(python)!) : WorkerProcess.StartCommand;
-            using var other = result.GetValue(libtorch) is { } folder ? new OtherLibTorch(folder) : null;
-            worker = other?.Worker ?? worker;
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
             var plans = planning.Read(result);
@@ -117,15 +84,13 @@ internal static class RunCommand
                 Verify = !result.GetValue(noVerify),
                 CheckValues = result.GetValue(checkValues),
                 GpuMetrics = result.GetValue(gpu),
-                Device = result.GetValue(device)!,
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
-                Libraries = [.. result.GetValue(libraries)!],
                 Planning = plans,
             };
             var outcome = result.GetValue(kineto) is { } profile
                 ? OutputFile.Make(profile, made =>
-                    Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, worker, options with { KinetoFile = made }, progress)))
-                : Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, worker, options, progress));
+                    Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, engine, options with { KinetoFile = made }, progress)))
+                : Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, engine, options, progress));
             if (result.GetValue(traceOut) is { } timeline)
                 Terminal.WriteFile(timeline, stream => ChromeTrace.Write(outcome, stream));
             if (result.GetValue(json) is { } file)

@@ -23,32 +23,6 @@ internal static class SharedOptions
         Description = "An execution trace (.json or .json.gz; - is standard input), or a capture folder",
     };
 
-    /// <summary>The engine that is libtorch in a process of this program.</summary>
-    public const string TorchSharp = "torchsharp";
-
-    /// <summary>The engine that is the PyTorch of a Python.</summary>
-    public const string Python = "python";
-
-    public static (Option<string> Engine, Option<string> Python) Engine()
-    {
-        var engine = new Option<string>("--engine")
-        {
-            Description =
-            "torchsharp: libtorch, which comes along; python: the PyTorch of a Python",
-            HelpName =
-            "torchsharp|python",
-            DefaultValueFactory = _ => TorchSharp
-        };
-        engine.AcceptOnlyFromAmong(TorchSharp, Python);
-        return (engine, new Option<string>("--python")
-        {
-            Description = "The Python of --engine python",
-            HelpName =
-            "EXE",
-            DefaultValueFactory = _ => "python3"
-        });
-    }
-
     public static Option<bool> GpuMetrics() => new("--gpu-metrics")
     {
         Description = "Sample the machine's GPUs meanwhile, as far as the vendor's tools are there: utilisation, memory, power, clocks",
@@ -58,8 +32,8 @@ internal static class SharedOptions
     {
         var pace = new Option<string>("--pace")
         {
-            Description =
-            "none: run flat out; recorded: calls start when they did in the original (generate --profile or --reference-time)",
+            Description = "none: unpaced; recorded: iterations take as long as the original's, by waits between calls "
+                + "(generate --profile or --reference-time)",
             HelpName = "none|recorded",
             DefaultValueFactory = _ => "none"
         };
@@ -97,14 +71,8 @@ internal static class SharedOptions
         return option;
     }
 
-    public static Option<int> Threads() =>
-        Count("--threads", 0, 0, "Threads within operators; 0 takes as many as the captured original had, else as there are processors");
-
-    public static Option<int> Timeout() =>
-        Count("--timeout", 1800, 1, "Seconds that the worker process may take for one step before it is stopped");
-
-    public static Option<int> TurnIterations() =>
-        Count("--iterations", 0, 0, "Iterations to measure in each turn; 0 takes as many as fit into 0.2 s, or one");
+    public static Option<int> BlockIterations() =>
+        Count("--iterations", 0, 0, "Iterations to measure in each block; 0 takes as many as fit into 0.2 s, or one");
 
     public static SelectionOptions SelectionOf(string? iteration) => iteration switch
     {
@@ -225,19 +193,16 @@ internal static class SharedOptions
     }
 
     /// <summary>The options of a replay.</summary>
-    internal sealed record Replay(Option<int> Iterations, Option<int> Warmup, Option<int> Threads, Option<int> Timeout)
+    internal sealed record Replay(Option<int> Iterations, Option<int> Warmup)
     {
-        public static Replay Create(bool inTurn = false) => new(
-            inTurn ? TurnIterations() : Count("--iterations", 20, 1, "Iterations to measure"),
-            Count("--warmup", 3, 0, "Iterations before that, which are not measured"),
-            SharedOptions.Threads(), SharedOptions.Timeout());
+        public static Replay Create(bool inBlocks = false) => new(
+            inBlocks ? BlockIterations() : Count("--iterations", 20, 1, "Iterations to measure"),
+            Count("--warmup", 3, 0, "Iterations before that, which are not measured"));
 
         public ReplayOptions Read(ParseResult result) => new()
         {
             Iterations = result.GetValue(Iterations),
             Warmup = result.GetValue(Warmup),
-            Threads = result.GetValue(Threads),
-            Timeout = TimeSpan.FromSeconds(result.GetValue(Timeout)),
         };
     }
 }

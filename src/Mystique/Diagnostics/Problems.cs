@@ -252,6 +252,11 @@ internal static class Problems
         new("MYS414", $"the program {program} cannot be started: {FirstSentence(cause)}", program,
             "check the path; --python names the Python to use", inner: cause);
 
+    public static MystiqueException WorkerProgramMissing(string path) =>
+        new("MYS419", "the worker cannot be started: a file of it is not there", path,
+            "publish the application as a folder that needs the .NET runtime: no single file, and not self-contained",
+            ExitCode.ReplayFailed);
+
     public static MystiqueException NoTimes(string source) =>
         new("MYS413", "the package has no times to keep", source, "generate it with --profile or --reference-time, or take --pace none");
 

@@ -18,15 +18,6 @@ public sealed record ReplayOptions
     /// <summary>Iterations before that, which are not. The default is 3.</summary>
     public int Warmup { get; init; } = 3;
 
-    /// <summary>
-    /// Threads within operators; 0, the default, takes as many as the original had, where that is known, else as there are
-    /// processors.
-    /// </summary>
-    public int Threads { get; init; }
-
-    /// <summary>The longest that a worker may take for one request (loading, all iterations, …). The default is 30 minutes.</summary>
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(30);
-
     /// <summary>Iterations of the pass that times each operator; 0 leaves it out. The default is 3.</summary>
     public int ProfileIterations { get; init; } = 3;
 
@@ -42,17 +33,11 @@ public sealed record ReplayOptions
     /// <summary>Whether results are checked for values that are not finite, after the measured iterations. The default is no.</summary>
     public bool CheckValues { get; init; }
 
-    /// <summary>The device; empty, the default, leaves it to the engine.</summary>
-    public string Device { get; init; } = "";
-
     /// <summary>Whether iterations keep the original's pace. The default is to run flat out.</summary>
     public ReplayPace Pace { get; init; }
 
     /// <summary>Where to write a Kineto profile of one iteration, which is recorded last; null for none.</summary>
     public string? KinetoFile { get; init; }
-
-    /// <summary>Libraries of operators that the worker loads before anything else.</summary>
-    public ImmutableArray<string> Libraries { get; init; } = [];
 
     /// <summary>How plans are changed that do not fit the target.</summary>
     public PlanningOptions Planning { get; init; } = new();

@@ -13,13 +13,13 @@ public static class ReplayRunner
 {
     /// <summary>Runs a plan in a worker: warm-up, verification, measured iterations, and a pass that times operators.</summary>
     /// <param name="benchmark">What to run.</param>
-    /// <param name="worker">How to start a worker.</param>
+    /// <param name="engine">What it runs on.</param>
     /// <param name="options">How to run it.</param>
     /// <param name="progress">Told the stage, parts done, and parts in all.</param>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
-    public static ReplayResult Run(Benchmark benchmark, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
+    public static ReplayResult Run(Benchmark benchmark, Engine engine, ReplayOptions options, Action<string, int, int> progress)
     {
-        using var session = ReplaySession.Start(benchmark, worker, options, progress);
+        using var session = ReplaySession.Start(benchmark, engine, options, progress);
         VerificationResult? verification = options.Verify ? session.Verify() : null;
         if (options.Warmup > 0)
             session.Iterate(options.Warmup, "warming up");

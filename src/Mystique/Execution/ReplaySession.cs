@@ -25,6 +25,7 @@ internal sealed class ReplaySession : IDisposable
     private const int MaxRounds = 20;
 
     private readonly WorkerCommand _command;
+    private readonly Engine _target;
     private readonly ReplayOptions _options;
     private readonly Action<string, int, int> _progress;
     private readonly Unfinished _work;
@@ -32,17 +33,19 @@ internal sealed class ReplaySession : IDisposable
 
     private readonly TargetFit _fit;
 
-    private ReplaySession(Benchmark benchmark, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
+    private ReplaySession(Benchmark benchmark, Engine engine, ReplayOptions options, Action<string, int, int> progress)
     {
         _options = options;
+        _target = engine;
         _progress = progress;
         _fit = new TargetFit(benchmark.Plan, benchmark.Origin?.Segment, benchmark.Origin?.Options ?? options.Planning, () =>
             string.Join(", ", Engine!.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
         {
-            HasLibraries = !options.Libraries.IsDefaultOrEmpty,
+            HasLibraries = !engine.Libraries.IsDefaultOrEmpty,
         };
         Package = _given = benchmark;
         _work = Unfinished.TemporaryFolder();
+        var command = engine.PrepareWorker();
         _command = command.Script is { } script ? command with { Arguments = [WriteScript(script), .. command.Arguments] } : command;
     }
 
@@ -57,9 +60,9 @@ internal sealed class ReplaySession : IDisposable
 
     /// <summary>Starts a worker with a plan.</summary>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
-    public static ReplaySession Start(Benchmark benchmark, WorkerCommand command, ReplayOptions options, Action<string, int, int> progress)
+    public static ReplaySession Start(Benchmark benchmark, Engine engine, ReplayOptions options, Action<string, int, int> progress)
     {
-        var session = new ReplaySession(benchmark, command, options, progress);
+        var session = new ReplaySession(benchmark, engine, options, progress);
         try
         {
             session.Prepare();
@@ -165,14 +168,14 @@ internal sealed class ReplaySession : IDisposable
         Call(new WorkerRequest(WorkerRequest.Schemas) { Names = [.. names] }, "asking for operators").Schemas!;
 
     /// <summary>As many as the user says, else as the original had, else 0: as there are processors.</summary>
-    private static int ThreadsOf(ReplayPlan plan, ReplayOptions options) => options.Threads > 0 ? options.Threads
+    private static int ThreadsOf(ReplayPlan plan, Engine engine) => engine.Threads > 0 ? engine.Threads
         : plan.Baseline?.Threads.TryGetValue("intra_op", out int threads) == true ? Math.Clamp(threads, 1, Environment.ProcessorCount) : 0;
 
     /// <summary>Starts a worker, fits the plan to it, and runs a first iteration. Returns what stands in the way.</summary>
     private ImmutableArray<OperatorFailure> TryStart()
     {
         _worker?.Dispose();
-        var worker = _worker = new WorkerClient(_command, _options.Timeout);
+        var worker = _worker = new WorkerClient(_command, _target.Timeout);
         Open();
         while (_fit.FitSchemas() is { IsEmpty: false } names)
             _fit.NoteSchemas(names, SchemasOf(names));
@@ -216,11 +219,11 @@ internal sealed class ReplaySession : IDisposable
         Engine = Call(new WorkerRequest(WorkerRequest.Open)
         {
             Package = folder,
-            Threads = ThreadsOf(Package.Plan, _options),
-            Device = _options.Device,
+            Threads = ThreadsOf(Package.Plan, _target),
+            Device = _target.Device,
             AllowTraceCode = _options.Planning.AllowTraceCode,
             Seed = _options.Seed,
-            Libraries = _options.Libraries,
+            Libraries = _target.Libraries,
         }, "opening").Info!;
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics;
 
 namespace Mystique.Measurement;
@@ -13,22 +14,21 @@ internal static class MemoryProbe
     /// the most that it takes from its heap). Left alone it gives memory back and takes it anew, more or less of it by chance:
     /// one program has three times the page faults of another that allocates the same, and takes a third longer.
     /// </summary>
-    public static IReadOnlyDictionary<string, string> KeepingEnvironment { get; } =
+    public static ImmutableDictionary<string, string> KeepingEnvironment { get; } = ImmutableDictionary.CreateRange(
         new Dictionary<string, string>
         {
             ["MALLOC_MMAP_THRESHOLD_"] = "33554432",
-            ["MALLOC_TRIM_THRESHOLD_"] =
-            "17179869184",
-            ["MALLOC_TOP_PAD_"] = "67108864"
-        };
+            ["MALLOC_TRIM_THRESHOLD_"] = "17179869184",
+            ["MALLOC_TOP_PAD_"] = "67108864",
+        });
 
     /// <summary>
     /// The environment of .NET processes that are compared with each other: glibc maps each tensor of 64 KiB or more on its
     /// own, and gives it back when it is freed. Kept, what an original frees is not what it takes next: an example with 65 MB
     /// of tensors grew to 1.4 GB, a page fault for each new page.
     /// </summary>
-    public static IReadOnlyDictionary<string, string> MappingEnvironment { get; } =
-        new Dictionary<string, string> { ["MALLOC_MMAP_THRESHOLD_"] = "65536", ["MALLOC_TRIM_THRESHOLD_"] = "65536" };
+    public static ImmutableDictionary<string, string> MappingEnvironment { get; } = ImmutableDictionary.CreateRange(
+        new Dictionary<string, string> { ["MALLOC_MMAP_THRESHOLD_"] = "65536", ["MALLOC_TRIM_THRESHOLD_"] = "65536" });
 
     /// <summary>Resident bytes now that belong to no file; where the system does not tell them apart, all resident bytes.</summary>
     public static long AnonymousBytes() => ReadStatus("RssAnon:") ?? Process.GetCurrentProcess().WorkingSet64;

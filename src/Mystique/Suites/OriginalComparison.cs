@@ -8,9 +8,9 @@ using Mystique.Recordings;
 namespace Mystique.Suites;
 
 /// <summary>Runs a workload, captures it, replays it, and measures both in turn, each in a process of its own.</summary>
-internal sealed class OriginalComparison(string workload, WorkerCommand worker, ReplayOptions options, Action<string, int, int> progress)
+internal sealed class OriginalComparison(string workload, Engine engine, ReplayOptions options, Action<string, int, int> progress)
 {
-    private readonly WorkerCommand _worker = worker.With(MemoryProbe.MappingEnvironment);
+    private readonly Engine _engine = engine with { WorkerEnvironment = MemoryProbe.MappingEnvironment };
 
     /// <summary>Says beforehand that a capture and a package cannot go into a folder.</summary>
     /// <exception cref="MystiqueException">Why not (MYS304, MYS305, MYS307).</exception>
@@ -37,7 +37,7 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
         var recording = Recording.Open(Capture(original, folder));
         var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
         benchmark.Save(PackageIn(folder, workload));
-        using var replay = ReplaySession.Start(benchmark, _worker, options, progress);
+        using var replay = ReplaySession.Start(benchmark, _engine, options, progress);
         return new InterleavedMeasurement(replay, options, rounds, progress).Run(
             OriginalReader.Of(recording, benchmark) with { Name = workload },
             [.. new[] { original, again }.Select(process =>
@@ -46,10 +46,10 @@ internal sealed class OriginalComparison(string workload, WorkerCommand worker, 
 
     private WorkerClient StartOriginal()
     {
-        var original = new WorkerClient(_worker, options.Timeout);
+        var original = new WorkerClient(_engine.PrepareWorker(), _engine.Timeout);
         try
         {
-            Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = options.Threads },
+            Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = _engine.Threads },
                 "starting the original");
             Call(original, new WorkerRequest(WorkerRequest.Start), "starting the original");
             // The first step differs from the others: it makes the optimizer's state.

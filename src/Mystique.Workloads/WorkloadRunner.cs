@@ -4,10 +4,10 @@ using Mystique.Recordings;
 using Mystique.TorchSharp;
 using TorchSharp;
 
-namespace Mystique.Examples;
+namespace Mystique.Workloads;
 
-/// <summary>Runs an example workload step by step: the original that a demo compares a replay with.</summary>
-public sealed class ExampleRunner : IIterationRunner
+/// <summary>Runs a workload step by step: the original that a demo compares a replay with.</summary>
+internal sealed class WorkloadRunner : IIterationRunner
 {
     private static readonly CaptureOptions Captured = new() { Skip = 1, Reference = 3 };
 
@@ -16,9 +16,9 @@ public sealed class ExampleRunner : IIterationRunner
     private IWorkload? _workload;
 
     /// <summary>Names the workload; it is made by <see cref="Start"/>.</summary>
-    /// <param name="name">One of <see cref="Workloads.All"/>.</param>
+    /// <param name="name">One of <see cref="KnownWorkloads.All"/>.</param>
     /// <param name="threads">Threads within operators; 0 takes as many as there are processors.</param>
-    public ExampleRunner(string name, int threads)
+    public WorkloadRunner(string name, int threads)
     {
         TorchSharpRuntime.Load();
         _name = name;
@@ -31,7 +31,7 @@ public sealed class ExampleRunner : IIterationRunner
     public void Start(Action<int, int> progress)
     {
         torch.manual_seed(1);
-        _workload = Workloads.Create(_name);
+        _workload = KnownWorkloads.Create(_name);
         progress(1, 1);
     }
 

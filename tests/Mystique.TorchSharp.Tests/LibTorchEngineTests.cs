@@ -9,7 +9,7 @@ namespace Mystique.TorchSharp.Tests;
 
 /// <summary>One process has one libtorch and one observer: the tests of the collection take turns.</summary>
 [Collection("libtorch")]
-public class TorchSharpEngineTests
+public class LibTorchEngineTests
 {
     private const string Add = "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor";
     private const string Matmul = "aten::mm(Tensor self, Tensor mat2) -> Tensor";
@@ -178,7 +178,7 @@ public class TorchSharpEngineTests
     [Fact]
     public void SchemasOf_KnownOperators_AreAsPyTorchPrintsThem()
     {
-        using var engine = new TorchSharpEngine(EngineFixture.Package(TraceText.WithRoots()
+        using var engine = new LibTorchEngine(EngineFixture.Package(TraceText.WithRoots()
             .Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])), 1, 1);
         var schemas = engine.SchemasOf(["aten::add.Tensor", "fbgemm::no_such_thing", "aten::add.NoSuchOverload", "aten::relu_"]);
         Assert.Equal(["aten::add.Tensor", "aten::relu_"], schemas.Keys.Order());

@@ -2,7 +2,7 @@ using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Mystique.Examples;
+namespace Mystique.Workloads;
 
 /// <summary>A small GPT (Radford et al., 2019) that learns the next token of random text, with AdamW.</summary>
 internal sealed class GptWorkload(GptWorkload.Gpt model, Tensor tokens, Tensor targets)

@@ -2,7 +2,7 @@ using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Mystique.Examples;
+namespace Mystique.Workloads;
 
 /// <summary>A tagger: embedding, two bidirectional LSTM layers, a classifier for each step; Adam.</summary>
 internal sealed class BiLstmWorkload(BiLstmWorkload.Tagger model, Tensor tokens, Tensor tags)

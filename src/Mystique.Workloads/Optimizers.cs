@@ -1,7 +1,7 @@
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Mystique.Examples;
+namespace Mystique.Workloads;
 
 /// <summary>
 /// Optimizers that free a parameter's temporaries before the next parameter's, as PyTorch's do in Python. TorchSharp's

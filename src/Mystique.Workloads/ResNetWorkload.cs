@@ -2,7 +2,7 @@ using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Mystique.Examples;
+namespace Mystique.Workloads;
 
 /// <summary>ResNet-18 (He et al., 2015) trained with SGD and momentum on random images.</summary>
 internal sealed class ResNetWorkload(ResNetWorkload.ResNet18 model, Tensor images, Tensor labels)

@@ -2,7 +2,7 @@ using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Mystique.Examples;
+namespace Mystique.Workloads;
 
 /// <summary>A recommendation model (DLRM, Naumov et al., 2019): embedding bags, two MLPs, pairwise dot products; Adagrad.</summary>
 internal sealed class DlrmWorkload(DlrmWorkload.Dlrm model, Tensor dense, Tensor[] indices, Tensor offsets, Tensor labels)

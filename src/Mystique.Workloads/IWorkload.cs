@@ -1,14 +1,14 @@
-namespace Mystique.Examples;
+namespace Mystique.Workloads;
 
 /// <summary>A job that does the same work step after step, like one that trains in production.</summary>
-public interface IWorkload : IDisposable
+internal interface IWorkload : IDisposable
 {
     /// <summary>One step: zero the gradients, forward, loss, backward, optimizer.</summary>
     void Step();
 }
 
-/// <summary>The example workloads by name.</summary>
-public static class Workloads
+/// <summary>The workloads by name.</summary>
+internal static class KnownWorkloads
 {
     /// <summary>The name of the one that a demo takes if none is named.</summary>
     public const string Default = "resnet18";

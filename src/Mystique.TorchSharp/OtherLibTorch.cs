@@ -1,26 +1,26 @@
-using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Mystique.Diagnostics;
 using Mystique.Execution.Workers;
 using Mystique.Files;
 
-namespace Mystique.Cli.Commands;
+namespace Mystique.TorchSharp;
 
 /// <summary>
-/// A worker on another libtorch than the one that comes along, for example that of an installed PyTorch. TorchSharp looks
-/// for libtorch beside itself first: so the worker runs from a copy of this program's folder without it, and the loader
-/// finds the other one by <c>LD_LIBRARY_PATH</c>.
+/// A worker on another libtorch than the one that is bundled, for example that of an installed PyTorch. TorchSharp looks for
+/// libtorch beside itself first: so the worker runs from a copy of the application's folder without it, and the loader finds the
+/// other one by <c>LD_LIBRARY_PATH</c>.
 /// </summary>
 internal sealed class OtherLibTorch : IDisposable
 {
-    private const string Program = "Mystique.Cli";
     private const string Cpu = "libtorch_cpu.so";
 
     private readonly Unfinished _copy;
 
     /// <summary>Makes the copy.</summary>
     /// <param name="folder">The folder of the other libtorch's libraries.</param>
-    /// <exception cref="MystiqueException">There is no libtorch in it (MYS401), or no room for the copy (MYS308).</exception>
+    /// <exception cref="MystiqueException">
+    /// There is no libtorch in it (MYS401), no room for the copy (MYS308), or no worker's program (MYS419).
+    /// </exception>
     public OtherLibTorch(string folder)
     {
         folder = Path.GetFullPath(folder);
@@ -30,20 +30,21 @@ internal sealed class OtherLibTorch : IDisposable
         try
         {
             Copy(_copy.Path);
+            Worker = WorkerProgram.CommandIn(_copy.Path).With(new Dictionary<string, string>
+            {
+                ["LD_LIBRARY_PATH"] = folder + Path.PathSeparator + Environment.GetEnvironmentVariable("LD_LIBRARY_PATH"),
+            });
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             _copy.Dispose();
             throw Problems.NoTemporaryFolder(_copy.Path, exception);
         }
-        Worker = new WorkerCommand(Host, [Path.Combine(_copy.Path, $"{Program}.dll"), WorkerProcess.Name])
+        catch
         {
-            Environment = new Dictionary<string, string>
-            {
-                ["LD_LIBRARY_PATH"] =
-                folder + Path.PathSeparator + Environment.GetEnvironmentVariable("LD_LIBRARY_PATH")
-            },
-        };
+            _copy.Dispose();
+            throw;
+        }
     }
 
     /// <summary>How to start the worker.</summary>
@@ -51,23 +52,23 @@ internal sealed class OtherLibTorch : IDisposable
 
     public void Dispose() => _copy.Dispose();
 
+    /// <summary>The application's assemblies, those of its languages too, what describes them, and TorchSharp's own library.</summary>
     private static void Copy(string folder)
     {
-        string native = Directory.EnumerateFiles(AppContext.BaseDirectory, "libLibTorchSharp.so", SearchOption.AllDirectories).First();
-        foreach (string file in Directory.EnumerateFiles(AppContext.BaseDirectory).Where(f => Path.GetExtension(f) is ".dll" or ".json")
-            .Append(native))
+        var files = Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll", SearchOption.AllDirectories)
+            .Concat(Directory.EnumerateFiles(AppContext.BaseDirectory, "*.json"))
+            .Append(Directory.EnumerateFiles(AppContext.BaseDirectory, "libLibTorchSharp.so", SearchOption.AllDirectories).First());
+        foreach (string file in files)
         {
             string target = Path.Combine(folder, Path.GetRelativePath(AppContext.BaseDirectory, file));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             File.Copy(file, target);
         }
-        ForgetLibTorch(Path.Combine(folder, $"{Program}.deps.json"));
+        if (WorkerProgram.Dependencies is { } list)
+            ForgetLibTorch(Path.Combine(folder, Path.GetFileName(list)));
     }
 
-    /// <summary>The runtime's own folder is three below that of its host.</summary>
-    private static string Host => Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
-
-    /// <summary>Takes libtorch's packages out of the list of what the program comes with.</summary>
+    /// <summary>Takes libtorch's packages out of the list of what the application comes with.</summary>
     private static void ForgetLibTorch(string path)
     {
         var dependencies = JsonNode.Parse(File.ReadAllText(path))!;

@@ -1,7 +1,7 @@
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Mystique.Examples;
+namespace Mystique.Workloads;
 
 /// <summary>Trains a model on the same batch, step after step.</summary>
 internal abstract class TrainingWorkload(nn.Module model, Func<IEnumerable<Parameter>, Optimizer> optimizer, params Tensor[] batch)

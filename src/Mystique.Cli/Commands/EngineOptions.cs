@@ -1,0 +1,134 @@
+using System.CommandLine;
+using Mystique.Files;
+using Mystique.TorchSharp;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary>The options that say what replays run on; a command has some of them.</summary>
+/// <param name="Threads"><c>--threads</c>.</param>
+/// <param name="Timeout"><c>--timeout</c>.</param>
+internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
+{
+    private const string TorchSharp = "torchsharp";
+    private const string Python = "python";
+
+    private Option<string>? Engine { get; init; }
+
+    private Option<string>? PythonProgram { get; init; }
+
+    private Option<string?>? LibTorch { get; init; }
+
+    private Option<string>? Device { get; init; }
+
+    private Option<string[]>? Libraries { get; init; }
+
+    /// <summary>For a command whose engine is libtorch.</summary>
+    public static EngineOptions OfTorchSharp() => new(
+        SharedOptions.Count("--threads", 0, 0,
+            "Threads within operators; 0 takes as many as the captured original had, else as there are logical CPUs"),
+        SharedOptions.Count("--timeout", 1800, 1, "Seconds that the worker process may take for one step before it is stopped"));
+
+    /// <summary>For a command that lets the user choose the engine.</summary>
+    public static EngineOptions OfChoice()
+    {
+        var engine = new Option<string>("--engine")
+        {
+            Description = "torchsharp: libtorch, which is bundled; python: the PyTorch of a Python",
+            HelpName = "torchsharp|python",
+            DefaultValueFactory = _ => TorchSharp,
+        };
+        engine.AcceptOnlyFromAmong(TorchSharp, Python);
+        return OfTorchSharp() with { Engine = engine, PythonProgram = CreatePython() };
+    }
+
+    /// <summary>The same, for a command that lets the user choose everything.</summary>
+    public static EngineOptions OfAll()
+    {
+        var libraries = new Option<string[]>("--load-library")
+        {
+            Description = "Load a library of operators before the replay; may come more than once",
+            HelpName = "FILE",
+            DefaultValueFactory = _ => [],
+        };
+        libraries.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens)
+                if (!File.Exists(token.Value))
+                    result.AddError($"--load-library: there is no file {token.Value}.");
+                else if (PlainFile.KindOf(token.Value) is { } kind) // To open a pipe waits for somebody to write.
+                    result.AddError($"--load-library: {token.Value} is no plain file: it is {kind}.");
+        });
+        return OfChoice() with
+        {
+            LibTorch = new Option<string?>("--libtorch")
+            {
+                Description = $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example "
+                    + "torch/lib of an installed PyTorch",
+                HelpName = "DIR",
+            },
+            Device = CreateDevice("What stands for the recorded accelerators: cpu, cuda:1, …"),
+            Libraries = libraries,
+        };
+    }
+
+    /// <summary>For a command that replays jobs in a Python, and bundled workloads with libtorch.</summary>
+    public static EngineOptions OfBoth() => OfTorchSharp() with
+    {
+        PythonProgram = CreatePython(),
+        Device = CreateDevice("What replays of jobs run on: cpu, cuda:1, …; jobs themselves run on what their commands say"),
+    };
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option?[])[Engine, PythonProgram, LibTorch, Device, Threads, Timeout, Libraries])
+            if (option is not null)
+                command.Add(option);
+        if (Engine is { } engine && LibTorch is { } libTorch)
+            command.Validators.Add(result =>
+            {
+                if (result.GetValue(engine) == Python && result.GetValue(libTorch) is not null)
+                    result.AddError("--libtorch is for --engine torchsharp; --python names the PyTorch of --engine python.");
+            });
+    }
+
+    /// <summary>The engine that the user chose.</summary>
+    public Engine Read(ParseResult result)
+    {
+        Engine engine = Engine is not null && result.GetValue(Engine) == Python ? ReadPython(result)
+            : ReadTorchSharp(result) with { LibTorch = LibTorch is null ? null : result.GetValue(LibTorch) };
+        return engine with
+        {
+            Device = Device is null ? "" : result.GetValue(Device)!,
+            Libraries = Libraries is null ? [] : [.. result.GetValue(Libraries)!],
+        };
+    }
+
+    /// <summary>libtorch, on the host, whatever the user chose.</summary>
+    public TorchSharpEngine ReadTorchSharp(ParseResult result) => new()
+    {
+        Threads = result.GetValue(Threads),
+        Timeout = TimeSpan.FromSeconds(result.GetValue(Timeout)),
+    };
+
+    /// <summary>The Python, whatever the user chose.</summary>
+    public PythonEngine ReadPython(ParseResult result) => new(result.GetValue(PythonProgram!)!)
+    {
+        Device = Device is null ? "" : result.GetValue(Device)!,
+        Threads = result.GetValue(Threads),
+        Timeout = TimeSpan.FromSeconds(result.GetValue(Timeout)),
+    };
+
+    private static Option<string> CreatePython() => new("--python")
+    {
+        Description = "The Python that replays run in",
+        HelpName = "EXE",
+        DefaultValueFactory = _ => "python3",
+    };
+
+    private static Option<string> CreateDevice(string description) => new("--device")
+    {
+        Description = description,
+        HelpName = "D",
+        DefaultValueFactory = _ => "",
+    };
+}

@@ -1,0 +1,49 @@
+using System.Collections.Immutable;
+using Mystique.Execution.Workers;
+
+namespace Mystique;
+
+/// <summary>
+/// What replays run on: a value that knows how to start its worker, the process in which everything native happens. Nothing is
+/// started before a replay needs it. What an engine made for its workers goes when it is disposed, after the replays that use it.
+/// </summary>
+public abstract record Engine : IAsyncDisposable
+{
+    /// <summary>The device, for example <c>cpu</c>, <c>cuda</c> or <c>cuda:1</c>; empty, the default, for the engine's choice.</summary>
+    public string Device { get; init; } = "";
+
+    /// <summary>
+    /// Threads within operators; 0, the default, takes as many as the original had, where that is known, else as there are logical
+    /// CPUs.
+    /// </summary>
+    public int Threads { get; init; }
+
+    /// <summary>
+    /// The longest that a worker may take for one request (loading, all iterations of a block, …) before it is stopped (MYS406). The
+    /// default is 30 minutes; <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> for no limit.
+    /// </summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Files of operator libraries that a worker loads before anything else (MYS408 where one cannot be loaded).</summary>
+    public ImmutableArray<string> Libraries { get; init; } = [];
+
+    /// <summary>Variables that workers get beside those that the engine gives them.</summary>
+    internal ImmutableDictionary<string, string> WorkerEnvironment { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>How a worker is started, with all its variables.</summary>
+    internal WorkerCommand PrepareWorker() => CreateWorkerCommand().With(WorkerEnvironment);
+
+    /// <inheritdoc/>
+    public virtual ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>
+    /// Says how a worker is started, and makes what it needs for that; called for each worker. A worker answers requests as
+    /// <c>docs/worker-protocol.md</c> describes.
+    /// </summary>
+    /// <exception cref="Diagnostics.MystiqueException">What it needs is missing, or cannot be made (MYS3xx, MYS4xx).</exception>
+    protected internal abstract WorkerCommand CreateWorkerCommand();
+}
