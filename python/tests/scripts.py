@@ -26,6 +26,15 @@ class FolderTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
 
+class TorchTest(FolderTest):
+    """A test that replays: what it sets for all of PyTorch is set back."""
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(run.torch.set_grad_enabled, run.torch.is_grad_enabled())
+        self.addCleanup(run.torch.set_num_threads, run.torch.get_num_threads())
+
+
 class Clock:
     """A clock in the place of `time`: it goes on when somebody sleeps, and a little each time it is read."""
 

@@ -6,7 +6,7 @@ import unittest
 
 import join
 import samples
-from scripts import FolderTest, needs_torch, printed, replaced, run
+from scripts import FolderTest, TorchTest, needs_torch, printed, replaced, run
 
 RELU = "aten::relu(Tensor self) -> Tensor"
 
@@ -21,7 +21,7 @@ def with_operator(schema, m=None):
 
 
 @needs_torch
-class RunTests(FolderTest):
+class RunTests(TorchTest):
     """run.py by hand, in this process."""
 
     def run_package(self, m=None, code=samples.CODE, *options):
@@ -150,7 +150,7 @@ class RunTests(FolderTest):
 
 
 @needs_torch
-class EngineTests(FolderTest):
+class EngineTests(TorchTest):
     def engine(self, m=None, device=""):
         return run.Engine(run.Package(samples.write(self.folder / "p", m)), device, 1)
 

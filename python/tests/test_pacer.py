@@ -1,6 +1,7 @@
 import random
 import unittest
 
+import samples
 from scripts import Clock, replaced, run
 
 MS = 1_000_000
@@ -82,6 +83,30 @@ class PacerTests(unittest.TestCase):
             total = sum(works) + source.randint(0, 20 * MS)
             took = self.iteration(run.Pacer(starts, gaps, total), works)
             self.assertAlmostEqual(total, took, delta=0.02 * MS)
+
+    def engine(self, works, m):
+        package = type("Package", (), {"manifest": m, "path": "p", "times": {run.id_of(t): t for t in m["times"]["operators"]}})
+        return type("Engine", (), {"steps": [self.clock.work(w) for w in works], "package": package, "synchronize": lambda self: None,
+                                   "externals": type("Externals", (), {"restore": lambda self, all: None})()})()
+
+    def test_the_pace_of_a_package_is_that_of_its_times(self):
+        m = samples.manifest()
+        m["times"]["iteration_ns"] = 30 * MS
+        pacer = run.pacer_of(self.engine([5 * MS, 5 * MS], m))
+        self.assertEqual([200, 1000, 2000], pacer.gaps)  # Between its operators, between its calls, and after the last.
+        self.assertAlmostEqual(20 * MS, sum(pacer.waits_ns), delta=0.1 * MS)
+        self.assertAlmostEqual(30 * MS, self.iteration(pacer, [5 * MS, 5 * MS]), delta=0.1 * MS)
+
+    def test_a_time_that_is_asked_for_takes_the_place_of_the_package_s(self):
+        pacer = run.pacer_of(self.engine([5 * MS, 5 * MS], samples.manifest()), 50 * MS)
+        self.assertAlmostEqual(50 * MS, self.iteration(pacer, [5 * MS, 5 * MS]), delta=0.1 * MS)
+
+    def test_without_a_profile_waits_are_shared_out_over_the_calls_as_they_take_long(self):
+        m = samples.manifest()
+        m["times"]["operators"] = []
+        pacer = run.pacer_of(self.engine([2 * MS, 6 * MS], m), 16 * MS)
+        for expected, wait in zip([0, 2 * MS, 6 * MS], pacer.waits_ns):
+            self.assertAlmostEqual(expected, wait, delta=0.1 * MS)
 
     def test_a_pace_is_learned_from_medians(self):
         works = iter([5, 9, 9, 1, 5, 9, 7, 7, 7] * 2)

@@ -1,9 +1,10 @@
 import json
 import os
+import sys
 import unittest
 
 import faketorch
-from scripts import FolderTest, hook
+from scripts import FolderTest, hook, needs_torch, run
 
 
 class HookTests(FolderTest):
@@ -161,6 +162,25 @@ class HookTests(FolderTest):
         status = self.status()
         self.assertEqual(("waiting", True, 3, None), (status["phase"], status["ended"], status["iterations"], status["recorded_iteration"]))
 
+    def test_a_job_that_ends_while_it_is_measured_again_has_what_was_measured(self):
+        self.start(skip=1, reference=5)
+        self.steps(1 + 5 + 1 + 1 + 3)
+        self.assertEqual("measuring_again", self.hook.phase)
+        self.hook.at_exit()
+        after = self.status()["after"]
+        self.assertEqual(3, len(after["samples_ns"]))
+        self.assertGreater(after["system"]["duration_ns"], 0)
+        self.assertGreater(after["end_ns"], after["start_ns"])
+
+    def test_an_exception_that_ends_the_job_is_noted(self):
+        self.start()
+        sys.last_value = ValueError("no data left")
+        try:
+            self.hook.at_exit()
+        finally:
+            del sys.last_value
+        self.assertEqual(["the job ended with ValueError: no data left"], self.status()["notes"])
+
     def test_a_forked_process_is_left_alone(self):
         self.start(skip=1, reference=0)
         self.steps(1)
@@ -196,6 +216,52 @@ class HookTests(FolderTest):
                         self.assertEqual([reference, steps, reference], [len(status["before"]["samples_ns"]), len(status["recorded_ns"]),
                                                                          len(status["after"]["samples_ns"])])
                         self.assertEqual(max(1, skip) + reference + 1, status["recorded_iteration"])
+
+
+class MeasureTests(unittest.TestCase):
+    @needs_torch
+    def test_each_storage_of_live_tensors_counts_once(self):
+        before = hook._live_bytes(run.torch)
+        tensor = run.torch.zeros(1 << 20)
+        views = [tensor[1:], tensor.view(2, -1)]
+        self.assertEqual((4 << 20, 0), tuple(b - a for a, b in zip(before, hook._live_bytes(run.torch))))
+        tensor.requires_grad_(True).sum().backward()  # Its gradient.
+        self.assertEqual(8 << 20, hook._live_bytes(run.torch)[0] - before[0])
+        del tensor, views
+        self.assertEqual(before, hook._live_bytes(run.torch))
+
+    @needs_torch
+    def test_a_job_is_described_on_any_pytorch(self):
+        described = hook._describe(run.torch)
+        self.assertEqual({"type": "cpu", "name": ""}, described["device"])
+        self.assertEqual("float32", described["settings"]["default_dtype"])
+        self.assertEqual(run.torch.get_num_threads(), described["threads"]["intra_op"])
+        self.assertEqual([], described["process_groups"])
+        self.assertTrue(all(isinstance(v, str) for v in [*described["versions"].values(), *described["settings"].values()]))
+
+    def test_times_of_a_device_are_those_of_events(self):
+        torch, at = faketorch.make(), iter([0, 5, 12])
+
+        class Event:
+            def __init__(self, enable_timing):
+                self.synchronized = not enable_timing
+
+            def record(self):
+                self.at = next(at)
+
+            def synchronize(self):
+                pass
+
+            def elapsed_time(self, end):
+                return end.at - self.at
+        torch.cuda = faketorch.namespace(is_initialized=lambda: True, Event=Event)
+        window = hook._Window(torch)
+        window.open()
+        for _ in range(2):
+            window.mark()
+            window.add(window.clock())
+        window.close()
+        self.assertEqual([5_000_000, 7_000_000], window.describe()["samples_ns"])
 
 
 class EnvironmentTests(unittest.TestCase):

@@ -401,6 +401,68 @@ class SumTests(ManifestTest):
             self.assert_broken("substitutions[0]")
 
 
+class UpgradeTests(ManifestTest):
+    """Manifests of format version 2 are read with the names of version 3."""
+
+    def as_version_2(self):
+        m = samples.manifest()
+        del m["ranks"]
+        m["format_version"] = 2
+        m["source"]["opened_operators"] = m["source"].pop("decomposed_operators")
+        return m
+
+    def read(self, m):
+        return run.read_package(*samples.files(m), "benchmark.json", "program.pt")[0]
+
+    def test_the_sample_of_version_2_is_read_as_that_of_version_3(self):
+        upgraded, current = self.read(self.as_version_2()), self.read(samples.manifest())
+        upgraded.pop("program"), current.pop("program")
+        self.assertEqual(current, upgraded)
+
+    def test_names_of_version_2_are_refused_in_version_3_and_the_other_way_round(self):
+        mixed = self.as_version_2()
+        mixed["source"]["decomposed_operators"] = 0
+        for m in (mixed, dict(self.as_version_2(), format_version=3)):
+            with self.assertRaisesRegex(run.Problem, "MYS301"):
+                self.read(m)
+
+    def test_contents_have_their_newer_names(self):
+        for old, name in run.RULES["version_2"]["kinds"].items():
+            m = self.as_version_2()
+            m["storages"][0]["init"]["kind"] = old
+            self.assertEqual(name, self.read(m)["storages"][0]["init"]["kind"])
+            m = samples.manifest()
+            m["storages"][0]["init"]["kind"] = old
+            with self.assertRaisesRegex(run.Problem, "MYS301"):
+                self.read(m)
+
+    def test_substitutes_no_longer_count_as_added(self):
+        m = self.as_version_2()
+        m["operators"][2]["role"], m["operators"][3]["role"] = "added", "substitute"
+        m["replaced"] = [{"node": 20, "operator": "x::y", "remedy": "substitute", "reason": "why"}]
+        m["coverage"].update(selected_operators=3, replayed_operators=2, substituted_operators=1, added_operators=2)
+        self.assertEqual(1, self.read(m)["coverage"]["added_operators"])
+
+    def test_the_rank_is_the_original_s(self):
+        m = {"original": {"rank": 3, "world_size": 8}}
+        run.upgrade_manifest(m)
+        self.assertEqual([{"rank": 3, "world_size": 8}], m["ranks"])
+
+    def test_what_is_no_manifest_is_left_to_the_rules(self):
+        for m in ({}, {"source": 1, "storages": 2, "coverage": 3, "operators": 4, "original": 5},
+                  {"storages": [1, {"init": 2}, {"init": {}}]}, {"coverage": {"added_operators": "2"}, "operators": [1, {}]}):
+            run.upgrade_manifest(m)
+            self.assertEqual(run.FORMAT_VERSION, m["format_version"])
+
+
+class SegmentTests(ManifestTest):
+    def test_a_node_of_another_segment_is_another_operator(self):
+        self.m["times"]["operators"][1].update(segment=1, node=11)
+        self.assert_valid()
+        self.m["times"]["operators"][1]["segment"] = 0
+        self.assert_broken("times.operators")
+
+
 class PackageTests(FolderTest):
     def read(self, m=None, code=samples.CODE):
         return run.read_package(*samples.files(m, code), "benchmark.json", "program.pt")

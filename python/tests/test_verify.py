@@ -192,6 +192,10 @@ class TraceTests(VerifyTest):
         self.assertEqual(("aten::add.Tensor", 2, 5), (node.name, node.parent, node.thread))
         self.assertEqual(([("float32", [2], None)], [("float16", [2], None)]), (node.inputs, node.outputs))
 
+    def test_types_have_pytorch_s_names_and_unknown_ones_their_own(self):
+        node = run.ObservedNode(observed(3, "x", "x::y() -> ()", [("c10::BFloat16", [1], [1]), ("c10::Float3", [1], [1])]))
+        self.assertEqual(["bfloat16", "c10::Float3"], [dtype for dtype, _, _ in node.inputs])
+
     def test_lists_of_tensors_are_flattened(self):
         raw = observed(3, "aten::cat", "aten::cat(Tensor[] tensors) -> Tensor")
         raw["inputs"] = {"values": [], "types": ["GenericList[Tensor(float),GenericList[Tensor(long int)],Int]", "GenericList[Int,Int]"],

@@ -86,7 +86,7 @@ public sealed class PythonValuesTests : IDisposable
                 seed = 7,
                 init = new
                 {
-                    kind = rule.Kind.ToString().ToLowerInvariant(),
+                    kind = JsonNamingPolicy.SnakeCaseLower.ConvertName(rule.Kind.ToString()),
                     dtype = rule.Type.TorchName(),
                     low = rule.Low,
                     high =
