@@ -23,8 +23,8 @@ public sealed record ReplacedGroup(string Name, Remedy Remedy, string By, string
     public string Instead => InsteadOf(RemedyName, By);
 
     /// <summary>The same, of what was read back.</summary>
-    internal static string InsteadOf(string remedy, string by) => by.Length > 0 ? $"{remedy}: {by}" : remedy;
+    internal static string InsteadOf(string remedy, string by) => by.Length > 0 ? $"{remedy}: {by}" : remedy.Replace('_', '-');
 
-    /// <summary>The remedy in a word or two, for people and machines.</summary>
+    /// <summary>The remedy, as documents and manifests name it.</summary>
     public string RemedyName => Remedy switch { Remedy.Substitute => "substitute", Remedy.StandIn => "stand_in", _ => "missing" };
 }
