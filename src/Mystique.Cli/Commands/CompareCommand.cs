@@ -56,18 +56,18 @@ internal static class CompareCommand
             """)
         { original, replayed, replay.Iterations, replay.Warmup, pace, gpu, html, markdown, json, failAbove };
         engines.AddTo(command);
-        command.SetAction(result =>
+        command.SetAction(async (result, cancellation) =>
         {
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
             foreach (string? file in outputs)
                 Terminal.CheckFolder(file);
             var left = ReadOriginal(result.GetValue(original)!);
             string path = result.GetValue(replayed)!;
-            var right = ResultReader.IsResult(path) ? ResultReader.Read(path) : RunNow(path, replay.Read(result) with
+            var right = ResultReader.IsResult(path) ? ResultReader.Read(path) : await RunNowAsync(path, replay.Read(result) with
             {
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
                 GpuMetrics = result.GetValue(gpu),
-            }, engines.Read(result));
+            }, engines.Read(result), cancellation);
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => FidelityHtml.Write(report, stream));
@@ -91,11 +91,13 @@ internal static class CompareCommand
         : ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
 
     /// <summary>Runs what there is to run.</summary>
-    private static ComparedRun RunNow(string path, ReplayOptions options, Engine engine)
+    private static async Task<ComparedRun> RunNowAsync(string path, ReplayOptions options, Engine chosen, CancellationToken cancellation)
     {
+        await using var engine = chosen;
         IPlanSource source = BenchmarkPackage.IsPackage(path) ? new FixedPlanSource(BenchmarkPackage.Read(path).Plan)
             : GenerateCommand.PlansOf(path, null, false, new PlanningOptions());
-        return ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(source, engine, options, progress)));
+        return ResultReader.Of(await Terminal.WithProgressAsync(progress =>
+            ReplayRunner.RunAsync(source, engine, options, progress, cancellation)));
     }
 
     private static double? ParsePercent(ArgumentResult result)

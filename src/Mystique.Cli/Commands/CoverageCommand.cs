@@ -59,9 +59,14 @@ internal static class CoverageCommand
             EngineInfo? ranOn = null;
             foreach (var (name, trace) in Find(inputs))
             {
-                var outcomes = Terminal.WithProgress(progress => Enumerable.Range(0, result.GetValue(runs))
-                    .Select(_ => ReplayRunner.Run(new TracePlanSource(trace, new SelectionOptions(), options.Planning),
-                        engine, options, progress)).ToArray());
+                var plans = new TracePlanSource(trace, new SelectionOptions(), options.Planning);
+                var outcomes = await Terminal.WithProgressAsync(async progress =>
+                {
+                    var done = new List<ReplayResult>();
+                    while (done.Count < result.GetValue(runs))
+                        done.Add(await ReplayRunner.RunAsync(plans, engine, options, progress, cancellation));
+                    return done;
+                });
                 ranOn = outcomes[0].Engine;
                 var all = outcomes.Select(o => CoverageRow.Of(name, o)).ToArray();
                 // The worst of the runs counts.

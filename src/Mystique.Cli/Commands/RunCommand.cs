@@ -94,9 +94,8 @@ internal static class RunCommand
                 Planning = plans,
             };
             var outcome = result.GetValue(kineto) is { } profile
-                ? OutputFile.Make(profile, made =>
-                    Terminal.WithProgress(progress => ReplayRunner.Run(source, engine, options with { KinetoFile = made }, progress)))
-                : Terminal.WithProgress(progress => ReplayRunner.Run(source, engine, options, progress));
+                ? await OutputFile.MakeAsync(profile, made => RunAsync(options with { KinetoFile = made }))
+                : await RunAsync(options);
             if (package is not null && outcome.Verification is { IsExact: true })
                 VerificationMemory.Remember(package);
             if (result.GetValue(traceOut) is { } timeline)
@@ -106,6 +105,9 @@ internal static class RunCommand
             if (result.GetValue(json) != Terminal.StandardOutput)
                 RunTables.Write(outcome);
             return (int)ExitCode.Done;
+
+            Task<ReplayResult> RunAsync(ReplayOptions asked) => Terminal.WithProgressAsync(progress =>
+                ReplayRunner.RunAsync(source, engine, asked, progress, cancellation));
         });
         return command;
     }

@@ -12,20 +12,20 @@ internal static class ComparisonTables
     {
         var plan = result.Result.Plan;
         var (original, replay) = (result.Original, result.Replay);
-        var table = Terminal.Table($"{result.Captured.Name}: original against replay, measured in turn", "measure", "original", "replay",
+        var table = Terminal.Table($"{result.Captured.Name}: original against replay, interleaved", "measure", "original", "replay",
             "difference");
         table.Row("iteration time, median", Terminal.Milliseconds(original.Times.MedianNs), Terminal.Milliseconds(replay.Times.MedianNs),
             Figures.Difference(result.TimeError.Error));
-        if (result.Again is { } again)
-            table.Row("the original again", Terminal.Milliseconds(result.Originals[0].Times.MedianNs),
-                Terminal.Milliseconds(result.Originals[1].Times.MedianNs), Figures.Difference(again.Error));
+        if (result.Control is { } control)
+            table.Row("A/A control (a second process of the original)", Terminal.Milliseconds(result.Originals[0].Times.MedianNs),
+                Terminal.Milliseconds(result.Originals[1].Times.MedianNs), Figures.Difference(control.Error));
         table.Row("5th percentile", Terminal.Milliseconds(original.Times.P5Ns), Terminal.Milliseconds(replay.Times.P5Ns),
             Figures.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
         table.Row("95th percentile", Terminal.Milliseconds(original.Times.P95Ns), Terminal.Milliseconds(replay.Times.P95Ns),
             Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
-        table.Row("median, replayed flat out", "", Terminal.Milliseconds(result.FlatOut.Times.MedianNs),
-            Figures.Difference(result.FlatOutError.Error));
-        table.Row("processor time of an iteration", Terminal.Milliseconds(original.CpuTimeNs), Terminal.Milliseconds(replay.CpuTimeNs),
+        table.Row("median, unpaced", "", Terminal.Milliseconds(result.Unpaced.Times.MedianNs),
+            Figures.Difference(result.UnpacedError.Error));
+        table.Row("CPU time of an iteration", Terminal.Milliseconds(original.CpuTimeNs), Terminal.Milliseconds(replay.CpuTimeNs),
             result.CpuTimeError is { } cpu ? Figures.Difference(cpu) : "");
         table.Row("peak memory", Figures.Megabytes(result.MemoryBytes.Original), Figures.Megabytes(result.MemoryBytes.Replay),
             Figures.Difference(result.MemoryError));
@@ -33,8 +33,8 @@ internal static class ComparisonTables
         table.Row("verification", "", RunTables.DescribeVerification(result.Result.Verification!), "");
         Terminal.Write(table);
         Terminal.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{replay.Turns.Length} turns, iterations measured in each: {result.Result.Options.Iterations}; differences of times are the "
-                + $"turns' own; {string.Join(", ", result.Result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}; "
+            $"{replay.Blocks.Length} blocks, iterations measured in each: {result.Result.Options.Iterations}; differences of times are the "
+                + $"blocks' own; {string.Join(", ", result.Result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}; "
                 + $"{result.Result.Engine.Threads} threads on {result.Result.Host.Processor}"));
         PlanTables.WriteCoverage(plan);
     }

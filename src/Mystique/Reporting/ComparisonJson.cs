@@ -20,14 +20,14 @@ public static class ComparisonJson
         ResultJson.WriteEngine(json, result.Result.Engine);
         ResultJson.WriteHost(json, result.Result.Host);
         ResultJson.WriteCoverage(json, result.Result.Plan);
-        json.WriteNumber("rounds", result.Replay.Turns.Length);
+        json.WriteNumber("rounds", result.Replay.Blocks.Length);
         WriteSide(json, "original", result.Original, result.MemoryBytes.Original);
         WriteSide(json, "replay", result.Replay, result.MemoryBytes.Replay);
-        ResultJson.WriteSamples(json, "replay_flat_out", result.FlatOut.Times);
+        ResultJson.WriteSamples(json, "replay_flat_out", result.Unpaced.Times);
         json.WriteNumber("time_error", Math.Round(result.TimeError.Error, 6));
-        if (result.Again is { } again)
+        if (result.Control is { } again)
             json.WriteNumber("time_error_original_again", Math.Round(again.Error, 6));
-        json.WriteNumber("time_error_flat_out", Math.Round(result.FlatOutError.Error, 6));
+        json.WriteNumber("time_error_flat_out", Math.Round(result.UnpacedError.Error, 6));
         json.WriteNumber("memory_error", Math.Round(result.MemoryError, 6));
         if (result.CpuTimeError is { } cpuTimeError)
             json.WriteNumber("cpu_time_error", Math.Round(cpuTimeError, 6));
