@@ -159,13 +159,18 @@ public class EngineTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs /proc");
         await using var engine = new TorchSharpEngine { Threads = 1 };
         var command = engine.PrepareWorker();
-        var start = new ProcessStartInfo(command.FileName, command.Arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(command.FileName, command.Arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
         using var process = Process.Start(start)!;
         foreach (WorkerRequest request in (WorkerRequest[])[new OpenWorkloadRequest("dlrm", 1), new PrepareRequest(),
             new IterateRequest(Endless)])
             await process.StandardInput.WriteLineAsync(WorkerJson.Write(request));
         await process.StandardInput.FlushAsync(None);
-        while (await process.StandardOutput.ReadLineAsync(None) is { } line && !line.Contains($"\"total\":{Endless}", StringComparison.Ordinal))
+        while (await process.StandardOutput.ReadLineAsync(None) is { } line
+            && !line.Contains($"\"total\":{Endless}", StringComparison.Ordinal))
         {
         }
         Assert.Equal("1000", (await File.ReadAllTextAsync($"/proc/{process.Id}/oom_score_adj", None)).Trim());

@@ -41,13 +41,13 @@ internal static class CompareCommand
         var json = SharedOptions.Json();
         var failAbove = new Option<double?>("--fail-above")
         {
-            Description = "End with exit code 3 where an error (iteration time, processor time, memory) is larger than P",
+            Description = "End with exit code 3 where an error (iteration time, CPU time, memory) is larger than P",
             HelpName = "P%",
             CustomParser = ParsePercent,
         };
         var command = new Command("compare",
             """
-            Compares a replay with its original: iteration time with its uncertainty, processor time, memory, operators by kind;
+            Compares a replay with its original: iteration time with its uncertainty, CPU time, memory, operators by kind;
             and says where a difference comes from.
 
             Example:

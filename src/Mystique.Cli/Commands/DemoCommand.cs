@@ -23,7 +23,8 @@ internal static class DemoCommand
         workload.Validators.Add(result =>
         {
             if (result.Tokens is [var token] && !KnownWorkloads.Contains(token.Value))
-                result.AddError($"There is no workload '{token.Value}'; there are {string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}.");
+                result.AddError($"There is no workload '{token.Value}'; there are "
+                    + $"{string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}.");
         });
         var rounds = SharedOptions.Count("--rounds", 15, 1,
             "Blocks that each process runs: two of the original, and the replay unpaced and at the original's pace");

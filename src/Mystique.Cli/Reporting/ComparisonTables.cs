@@ -17,7 +17,7 @@ internal static class ComparisonTables
         table.Row("iteration time, median", Terminal.Milliseconds(original.Times.MedianNs), Terminal.Milliseconds(replay.Times.MedianNs),
             Figures.Difference(result.TimeError.Error));
         if (result.Control is { } control)
-            table.Row("A/A control (a second process of the original)", Terminal.Milliseconds(result.Originals[0].Times.MedianNs),
+            table.Row("A/A control (second process)", Terminal.Milliseconds(result.Originals[0].Times.MedianNs),
                 Terminal.Milliseconds(result.Originals[1].Times.MedianNs), Figures.Difference(control.Error));
         table.Row("5th percentile", Terminal.Milliseconds(original.Times.P5Ns), Terminal.Milliseconds(replay.Times.P5Ns),
             Figures.Difference(replay.Times.P5Ns / original.Times.P5Ns - 1));
