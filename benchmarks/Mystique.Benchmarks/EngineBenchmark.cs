@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
 using BenchmarkDotNet.Attributes;
 using Mystique.Execution;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Selection;
@@ -41,7 +40,7 @@ public partial class EngineBenchmark
     public void Setup()
     {
         string path = File.Exists(Trace) ? Trace : SampleTrace.Find(Trace);
-        var package = BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(path))));
+        var package = Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(TraceReader.Read(path)))));
         Console.WriteLine($"// {package.Plan.Operators.Length:N0} operators");
         _engine = Start(package);
         _hollow = Start(package with
@@ -64,7 +63,7 @@ public partial class EngineBenchmark
         _hollow.Dispose();
     }
 
-    private static LibTorchEngine Start(BenchmarkPackage package)
+    private static LibTorchEngine Start(Benchmark package)
     {
         var engine = new LibTorchEngine(package, new EngineSettings { Threads = 1, Seed = 1 });
         engine.Prepare((_, _) => { });

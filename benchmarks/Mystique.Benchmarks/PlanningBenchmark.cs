@@ -1,5 +1,4 @@
 using BenchmarkDotNet.Attributes;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Traces;
@@ -18,7 +17,7 @@ public class PlanningBenchmark
         for (int megabytes = 8; ; megabytes += 4)
         {
             _trace = SampleTrace.Read("gpt", megabytes * 1_000_000);
-            int selected = SliceSelector.Select(_trace).Operators.Length;
+            int selected = SegmentSelector.Select(Recording.Of(_trace)).Operators.Length;
             if (selected < 10_000)
                 continue;
             Console.WriteLine($"// {selected:N0} operators selected of {_trace.Nodes.Length:N0} nodes");
@@ -27,5 +26,5 @@ public class PlanningBenchmark
     }
 
     [Benchmark]
-    public BenchmarkPackage SelectPlanAndGenerate() => BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(_trace)));
+    public Benchmark SelectPlanAndGenerate() => Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(_trace))));
 }

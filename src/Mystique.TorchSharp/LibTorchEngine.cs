@@ -3,8 +3,8 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Mystique.Execution;
+using Mystique.Fitting;
 using Mystique.Measurement;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.TorchSharp.Native;
@@ -18,7 +18,7 @@ namespace Mystique.TorchSharp;
 /// </summary>
 internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IProbesOperators, IObserves, IProfiles, IPaces, IChecksValues
 {
-    private readonly BenchmarkPackage _package;
+    private readonly Benchmark _package;
     private readonly uint _seed;
     private readonly int _threads;
     private readonly TargetDevices _devices;
@@ -36,7 +36,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     /// <exception cref="Diagnostics.MystiqueException">
     /// libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).
     /// </exception>
-    public LibTorchEngine(BenchmarkPackage package, EngineSettings settings)
+    public LibTorchEngine(Benchmark package, EngineSettings settings)
     {
         LibTorch.Load();
         foreach (string library in settings.Libraries)

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Mystique.Execution;
-using Mystique.Packaging;
 using Mystique.TorchSharp;
 using Mystique.Workloads;
 
@@ -11,7 +10,7 @@ internal sealed class EngineFactory : IEngineFactory
 {
     /// <inheritdoc/>
     public IReplayEngine OpenPackage(string package, EngineSettings settings) =>
-        new LibTorchEngine(BenchmarkPackage.Read(package), settings);
+        new LibTorchEngine(Benchmark.Load(package), settings);
 
     /// <inheritdoc/>
     public IReplayEngine OpenWorkload(string name, int threads)

@@ -1,27 +1,27 @@
 using System.Reflection;
+using System.Text.Json;
 
 namespace Mystique;
 
-/// <summary>
-/// Text that comes along: tables, pages, and Python, whose source is in parts in the order in which data flows through it.
-/// </summary>
+/// <summary>Text that is bundled: tables, pages, and the two Python scripts, whose source is in the folder <c>python</c>.</summary>
 internal static class EmbeddedText
 {
-    /// <summary>The folder of what the hook and <c>run.py</c> have in common.</summary>
-    public const string SharedPython = "python/";
+    private const string PythonFolder = "python/";
 
-    /// <summary>The parts in folders of the resources, joined in the order of their own names.</summary>
-    /// <param name="folders">For example <c>run/</c>; the name of a resource gives that one.</param>
-    public static string Join(params ReadOnlySpan<string> folders)
+    /// <summary>The texts of resources, one after the other.</summary>
+    /// <param name="names">For example <c>html/report.html</c>.</param>
+    public static string Join(params ReadOnlySpan<string> names) => string.Join("\n\n", names.ToArray().Select(Read));
+
+    /// <summary>A Python script: its parts, in the order of <c>python/parts.json</c>.</summary>
+    /// <param name="script">For example <c>run.py</c>.</param>
+    public static string JoinScript(string script) =>
+        Join([.. JsonSerializer.Deserialize<Dictionary<string, string[]>>(Read(PythonFolder + "parts.json"))![script].Select(p => PythonFolder + p)]);
+
+    private static string Read(string name)
     {
-        string[] prefixes = [.. folders];
-        var assembly = Assembly.GetExecutingAssembly();
-        var parts = assembly.GetManifestResourceNames().Where(n => prefixes.Any(p => n.StartsWith(p, StringComparison.Ordinal)))
-            .OrderBy(n => n[(n.IndexOf('/') + 1)..], StringComparer.Ordinal).Select(name =>
-        {
-            using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
-            return reader.ReadToEnd().ReplaceLineEndings("\n");
-        });
-        return string.Join("\n\n", parts);
+        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(name)
+            ?? throw new InvalidOperationException($"the resource {name} is not in the assembly");
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd().ReplaceLineEndings("\n");
     }
 }

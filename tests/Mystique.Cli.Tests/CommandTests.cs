@@ -70,7 +70,7 @@ public sealed class CommandTests : IDisposable
     public void Run_Package_RunsWhatWasGenerated()
     {
         CommandLine.Run("generate", CommandLine.Example("bilstm"), "-o", File_("p")).AssertOk();
-        var result = CommandLine.Run("run", File_("p"), "--iterations", "2", "--warmup", "0", "--no-profile", "--verify", "true",
+        var result = CommandLine.Run("run", File_("p"), "--iterations", "2", "--warmup", "0", "--no-profile",
             "--threads", "1");
         result.AssertOk();
         Assert.Contains("exact: 229 operators", result.Output);

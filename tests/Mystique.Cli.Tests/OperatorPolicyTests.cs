@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.TraceText.Value;
@@ -101,7 +100,7 @@ public sealed class OperatorPolicyTests : IDisposable
         string text = File.ReadAllText(manifest);
         Assert.Contains(from, text);
         string changed = (from.Length == 0 ? text : text.Replace(from, to, StringComparison.Ordinal))
-            .Replace(BenchmarkPackage.DigestOf(before), BenchmarkPackage.DigestOf(after), StringComparison.Ordinal);
+            .Replace(Benchmark.DigestOf(before), Benchmark.DigestOf(after), StringComparison.Ordinal);
         Assert.NotEqual(text, changed);
         File.WriteAllBytes(program, after);
         File.WriteAllText(manifest, changed);

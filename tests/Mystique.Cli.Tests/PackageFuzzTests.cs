@@ -55,11 +55,11 @@ public sealed class PackageFuzzTests : IDisposable
     /// <summary>
     /// Small, and of everything something: a captured original, times, substitutions, replaced operators, texts, devices.
     /// </summary>
-    private static BenchmarkPackage[] Samples()
+    private static Benchmark[] Samples()
     {
         var trace = TraceReader.Read(CommandLine.Example("bilstm"));
-        var whole = ReplayPlanner.Plan(SliceSelector.Select(trace));
-        var small = ReplayPlanner.Plan(SliceSelector.Select(TraceText.WithRoots()
+        var whole = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace)));
+        var small = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(TraceText.WithRoots()
             .Operator(3, "aten::gelu(Tensor self, *, str approximate=\\\"none\\\") -> Tensor",
                 [TraceText.Value.Tensor(10, 11, [4]), new("\"tanh\"", "[]", "String", "[]")], [TraceText.Value.Tensor(20, 21, [4])])
             .Operator(4, "aten::zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
@@ -72,19 +72,19 @@ public sealed class PackageFuzzTests : IDisposable
                     [TraceText.Value.Tensor(60, 61, [3, 2])])
             .Operator(6, "aten::_foreach_add_.Scalar(Tensor(a!)[] self, Scalar scalar) -> ()",
                 [TraceText.Value.List(TraceText.Value.Tensor(20, 21, [4]), TraceText.Value.Tensor(30, 31, [2, 3])), 1.5], [])
-            .Operator(7, "aten::no_such_operator(Generator g) -> Tensor", [new("\"<Generator>\"", "[]", "Generator", "[]")], []).Read()));
+            .Operator(7, "aten::no_such_operator(Generator g) -> Tensor", [new("\"<Generator>\"", "[]", "Generator", "[]")], []).Read())));
         small = small with
         {
-            Times = new PlanTimes("a.json", 1000, 2000, small.Operators.ToImmutableSortedDictionary(o => o.NodeId, _ =>
+            Times = new PlanTimes("a.json", 1000, 2000, small.Operators.ToImmutableSortedDictionary(o => o.Id, _ =>
                 new PlannedTime(1, 2, 1, 3, 7, true)), 0,
                 [new KernelTime("k", 1, 3)], 1, 4),
-            Reference = new Recordings.Baseline
+            Baseline = new Recordings.Baseline
             {
                 RecordedNs = [5],
                 Before = new() { SamplesNs = [7], System = new() { DurationNs = 1, Gpus = [new(0)] } }
             },
         };
-        return [BenchmarkPackage.Create(small), BenchmarkPackage.Create(whole)];
+        return [Benchmark.Of(small), Benchmark.Of(whole)];
     }
 
     [Fact]
@@ -104,7 +104,7 @@ public sealed class PackageFuzzTests : IDisposable
             int sample = i % 10 == 0 ? 1 : 0;
             byte[] program = MutateProgram(samples[sample].ProgramBytes.ToArray());
             // A digest finds damage; whoever changes a program on purpose changes it, too.
-            string digest = i % 7 == 0 ? samples[sample].ProgramDigest : BenchmarkPackage.DigestOf(program);
+            string digest = i % 7 == 0 ? samples[sample].ProgramDigest : Benchmark.DigestOf(program);
             return (Encoding.UTF8.GetBytes(manifests[sample].Replace(samples[sample].ProgramDigest, digest, StringComparison.Ordinal)),
                 program);
         });
@@ -174,7 +174,7 @@ public sealed class PackageFuzzTests : IDisposable
         file.Write(bytes);
     }
 
-    private static byte[] ManifestOf(BenchmarkPackage package)
+    private static byte[] ManifestOf(Benchmark package)
     {
         using var stream = new MemoryStream();
         PackageFiles.WriteManifest(package, stream);

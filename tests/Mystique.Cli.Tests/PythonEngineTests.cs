@@ -67,7 +67,7 @@ public sealed class PythonEngineTests : IDisposable
     public void Result_OfBothHosts_HasTheSameFields()
     {
         string package = Package(CommandLine.Example("dlrm"), "--reference-time", "40");
-        CommandLine.Run("run", package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--verify", "true", "--pace", "recorded",
+        CommandLine.Run("run", package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--pace", "recorded",
             "--check-values", "--json", File_("a.json")).AssertOk();
         RunPackage(package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--pace", "recorded", "--check-values", "--json",
             File_("b.json")).AssertOk();
@@ -124,7 +124,7 @@ public sealed class PythonEngineTests : IDisposable
             .Operator(5, Relu, [Tensor(30, 31, [4])], [Tensor(40, 41, [4])]));
         foreach (var result in (CommandLine.Result[])[
             RunPackage(package, "--iterations", "1", "--json", File_("r.json")),
-            CommandLine.Run("run", package, "--engine", "python", "--python", Python.Executable, "--iterations", "1", "--verify", "true",
+            CommandLine.Run("run", package, "--engine", "python", "--python", Python.Executable, "--iterations", "1",
                 "--json", File_("r.json"))])
         {
             result.AssertOk();

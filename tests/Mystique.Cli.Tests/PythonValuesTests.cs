@@ -48,18 +48,18 @@ public sealed class PythonValuesTests : IDisposable
             yield return (Of(InitializerKind.Constant, ScalarType.Int, 0, 0), n);
             yield return (Of(InitializerKind.Ramp, ScalarType.Int, 0, 1_000), n);
             yield return (Of(InitializerKind.Ramp, ScalarType.Long, 0, 3_000_000_000), n);
-            yield return (Of(InitializerKind.Fence, ScalarType.Long, 0, 500), n);
+            yield return (Of(InitializerKind.Offsets, ScalarType.Long, 0, 500), n);
             yield return (Of(InitializerKind.Mask, ScalarType.Bool, 0, n / 3), n);
             yield return (Of(InitializerKind.Mask, ScalarType.Float, 0, n / 2), n);
-            yield return (Of(InitializerKind.Distinct, ScalarType.Long, 0, 900), n);
-            yield return (Of(InitializerKind.Parts, ScalarType.Long, 0, 100_000), n);
+            yield return (Of(InitializerKind.CoversRange, ScalarType.Long, 0, 900), n);
+            yield return (Of(InitializerKind.Partition, ScalarType.Long, 0, 100_000), n);
             yield return (Of(InitializerKind.Lengths, ScalarType.Long, 0, 20, 1_000), n);
             yield return (Of(InitializerKind.Permutation, ScalarType.Long, 0, 0, 11), n);
             yield return (Of(InitializerKind.Permutation, ScalarType.Int, 0, 0, Math.Max(1, n)), n);
             yield return (Of(InitializerKind.Zipf, ScalarType.Long, 0, 50_000, 1.1), n);
             yield return (Of(InitializerKind.Zipf, ScalarType.Int, 3, 1_000, 1), n);
-            yield return (Of(InitializerKind.Dominant, ScalarType.Float, 0.1, 0.4, 7), n);
-            yield return (Of(InitializerKind.Dominant, ScalarType.Double, 0.1, 0.4, 7), n);
+            yield return (Of(InitializerKind.DiagonallyDominant, ScalarType.Float, 0.1, 0.4, 7), n);
+            yield return (Of(InitializerKind.DiagonallyDominant, ScalarType.Double, 0.1, 0.4, 7), n);
         }
         yield return (Of(InitializerKind.Uniform, ScalarType.Long, 0, 1e15), 100);
         yield return (Of(InitializerKind.Recorded, ScalarType.Int, 0, 0) with { Data = [1, 0, 0, 0, 2, 3, 0, 0] }, 2);

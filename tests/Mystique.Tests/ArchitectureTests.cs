@@ -1,11 +1,43 @@
 using System.Reflection;
 using Mystique.Traces.PyTorch;
+using NetArchTest.Rules;
 
 namespace Mystique.Tests;
 
+/// <summary>
+/// The direction in which data flows, by what types refer to. <see cref="Layers"/> is the picture in <c>docs/design.md</c>.
+/// </summary>
 public class ArchitectureTests
 {
     private static readonly Assembly Core = typeof(TraceReader).Assembly;
+
+    /// <summary>
+    /// The stages, each with the names of what is in it: its namespace, and of the root's types those that belong to it. A type
+    /// may refer to its own stage and to those before it.
+    /// </summary>
+    private static readonly (string Stage, string[] RootTypes)[] Layers =
+    [
+        ("Diagnostics", ["EmbeddedText", "SnakeJson", "PrintableJsonEncoder"]),
+        ("Files", []),
+        ("Measurement", []),
+        ("Traces", []),
+        ("Recordings", ["Recording", "RecordingOptions"]),
+        ("Capture", []),
+        ("Selection", ["Segment"]),
+        ("Planning", ["OperatorId"]),
+        ("Fitting", []),
+        ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),
+        ("Verification", []),
+        ("Execution", []),
+        ("Fidelity", []),
+        ("Suites", []),
+        ("Reporting", []),
+    ];
+
+    /// <summary>Within the traces: shared text plumbing, the model, and a folder for each format.</summary>
+    private static readonly string[] TraceLayers = ["Text", "PyTorch", "Kineto"];
+
+    public static TheoryData<string> Stages => [.. Layers.Select(l => l.Stage)];
 
     [Fact]
     public void Core_References_NoNativeLibraryAndNoStageOutsideIt() =>
@@ -16,34 +48,67 @@ public class ArchitectureTests
     {
         var setters = Core.GetExportedTypes()
             .SelectMany(t => t.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly))
-            .Where(p => p.SetMethod is { IsPublic: true } set && !set.ReturnParameter.GetRequiredCustomModifiers()
-                .Contains(typeof(System.Runtime.CompilerServices.IsExternalInit)));
+            .Where(p => p.SetMethod is { IsPublic: true } set
+                && !set.ReturnParameter.GetRequiredCustomModifiers().Contains(typeof(System.Runtime.CompilerServices.IsExternalInit)));
         Assert.Empty(setters);
     }
 
-    /// <summary>
-    /// One direction: diagnostics, files, metrics, traces, profiles, capture, selection, planning, packaging, replay, fidelity,
-    /// reporting.
-    /// </summary>
     [Fact]
-    public void Stages_DoNotReachAhead()
+    public void EachType_IsInOneStage()
     {
-        string[] order = ["Diagnostics", "Files", "Metrics", "Traces", "Profiles", "Capture", "Selection", "Planning", "Packaging",
-            "Replay", "Fidelity", "Reporting"];
-        string source = Path.Combine(Shared.Repository.Root, "src", "Mystique");
-        var ahead = from stage in order
-                    from file in Directory.EnumerateFiles(Path.Combine(source, stage), "*.cs", SearchOption.AllDirectories)
-                    from line in File.ReadLines(file)
-                    from other in order.Skip(Array.IndexOf(order, stage) + 1)
-                    where line == $"using Mystique.{other};"
-                    select $"{stage}/{Path.GetFileName(file)} uses {other}";
-        // A replay is verified while its worker runs, and messages name what was left out.
-        Assert.Equal(
-        [
-            "Diagnostics/Problems.cs uses Planning",
-            "Replay/ReplayResult.cs uses Fidelity",
-            "Replay/ReplayRunner.cs uses Fidelity",
-            "Replay/ReplaySession.cs uses Fidelity",
-        ], ahead.Order(StringComparer.Ordinal));
+        var stages = Layers.Select(l => $"Mystique.{l.Stage}").ToArray();
+        var strays = Core.GetTypes().Where(t => t is { IsNested: false, Namespace: not null } && t.Namespace.StartsWith("Mystique", StringComparison.Ordinal))
+            .Where(t => t.Namespace == "Mystique" ? !Layers.Any(l => l.RootTypes.Contains(t.Name.Split('`')[0]))
+                : !stages.Any(s => t.Namespace == s || t.Namespace!.StartsWith(s + ".", StringComparison.Ordinal)))
+            .Select(t => t.FullName);
+        Assert.Empty(strays);
+    }
+
+    [Theory]
+    [MemberData(nameof(Stages))]
+    public void Stage_RefersToNoneAfterIt(string stage)
+    {
+        int place = Array.FindIndex(Layers, l => l.Stage == stage);
+        string[] later = [.. Layers.Skip(place + 1).SelectMany(NamesOf)];
+        if (later.Length == 0)
+            return;
+        var result = TypesOf(Layers[place]).ShouldNot().HaveDependencyOnAny(later).GetResult();
+        Assert.True(result.IsSuccessful, string.Join(", ", result.FailingTypes.Select(t => $"{t.FullName}: {t.Explanation}")));
+    }
+
+    /// <summary>What the rule above relies on: references to a namespace, and to one type of the root, are seen.</summary>
+    [Fact]
+    public void References_AreSeen()
+    {
+        string[] FailingFor(string name) => [.. TypesOf(Layers.Single(l => l.Stage == "Packaging")).ShouldNot().HaveDependencyOnAny(name)
+            .GetResult().FailingTypes.Select(t => t.Name)];
+        Assert.Contains("Benchmark", FailingFor("Mystique.Planning"));
+        Assert.Contains("BenchmarkOrigin", FailingFor("Mystique.Segment"));
+        Assert.Empty(FailingFor("Mystique.Seg"));
+    }
+
+    [Fact]
+    public void Formats_DoNotReachAhead()
+    {
+        for (int i = 0; i < TraceLayers.Length; i++)
+        {
+            string[] later = [.. TraceLayers.Skip(i + 1).Select(l => $"Mystique.Traces.{l}")];
+            if (later.Length == 0)
+                continue;
+            var result = Types.InAssembly(Core).That().ResideInNamespace($"Mystique.Traces.{TraceLayers[i]}").ShouldNot()
+                .HaveDependencyOnAny(later).GetResult();
+            Assert.True(result.IsSuccessful, string.Join(", ", result.FailingTypes.Select(t => t.FullName)));
+        }
+    }
+
+    private static IEnumerable<string> NamesOf((string Stage, string[] RootTypes) layer) =>
+        layer.RootTypes.Select(t => $"Mystique.{t}").Prepend($"Mystique.{layer.Stage}");
+
+    private static PredicateList TypesOf((string Stage, string[] RootTypes) layer)
+    {
+        var types = Types.InAssembly(Core).That().ResideInNamespace($"Mystique.{layer.Stage}");
+        foreach (string type in layer.RootTypes)
+            types = types.Or().HaveName(type);
+        return types;
     }
 }

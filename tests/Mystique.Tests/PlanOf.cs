@@ -8,5 +8,5 @@ internal static class PlanOf
 {
     /// <summary>The plan of a trace written by hand.</summary>
     public static ReplayPlan Trace(TraceText text, PlanningOptions? options = null) =>
-        ReplayPlanner.Plan(SliceSelector.Select(text.Read()), options);
+        ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(text.Read())), options);
 }

@@ -1,5 +1,4 @@
 using Mystique.Execution;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
@@ -10,13 +9,13 @@ namespace Mystique.TorchSharp.Tests;
 
 internal static class EngineFixture
 {
-    public static BenchmarkPackage Package(TraceText text) =>
-        BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(text.Read())));
+    public static Benchmark Package(TraceText text) =>
+        Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(text.Read()))));
 
-    public static BenchmarkPackage Package(string tracePath) =>
-        BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(tracePath))));
+    public static Benchmark Package(string tracePath) =>
+        Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(TraceReader.Read(tracePath)))));
 
-    public static LibTorchEngine Start(BenchmarkPackage package)
+    public static LibTorchEngine Start(Benchmark package)
     {
         var engine = new LibTorchEngine(package, new EngineSettings { Threads = 2, Seed = 1 });
         engine.Prepare((_, _) => { });
@@ -24,7 +23,7 @@ internal static class EngineFixture
     }
 
     /// <summary>Runs an iteration to warm up and one under the observer.</summary>
-    public static VerificationResult Verify(BenchmarkPackage package)
+    public static VerificationResult Verify(Benchmark package)
     {
         using var engine = Start(package);
         engine.Restore(all: true);

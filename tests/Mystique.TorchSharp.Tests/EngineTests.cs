@@ -2,8 +2,6 @@ using System.Diagnostics;
 using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Execution.Workers;
-using Mystique.Planning;
-using Mystique.Selection;
 using Mystique.Suites;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.TraceText.Value;
@@ -18,9 +16,8 @@ public class EngineTests
 
     private static readonly CancellationToken None = CancellationToken.None;
 
-    private static TracePlanSource Source => new(TraceText.WithRoots()
-        .Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]).Read(), new SelectionOptions(),
-        new PlanningOptions());
+    private static Benchmark Relu => EngineFixture.Package(TraceText.WithRoots()
+        .Operator(3, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
 
     private static Engine Create(string name)
     {
@@ -47,7 +44,7 @@ public class EngineTests
     {
         await using var engine = Create(name);
         var progress = new Stages();
-        var result = await ReplayRunner.RunAsync(Source, engine, new ReplayOptions { Iterations = 2, Warmup = 1 }, progress, None);
+        var result = await ReplayRunner.RunAsync(Relu, engine, new ReplayOptions { Iterations = 2, Warmup = 1 }, progress, None);
         Assert.Equal(2, result.Iterations.SamplesNs.Length);
         Assert.True(result.Verification!.IsExact);
         Assert.Equal(("cpu", 1), (result.Engine.Device, result.Engine.Threads));
@@ -67,7 +64,7 @@ public class EngineTests
             copy = Path.GetDirectoryName(engine.PrepareWorker().Arguments[^1])!;
             Assert.NotEqual(AppContext.BaseDirectory, copy + Path.DirectorySeparatorChar);
             Assert.True(Directory.Exists(copy));
-            var result = await ReplayRunner.RunAsync(Source, engine, new ReplayOptions { Iterations = 1, Warmup = 0 },
+            var result = await ReplayRunner.RunAsync(Relu, engine, new ReplayOptions { Iterations = 1, Warmup = 0 },
                 cancellationToken: None);
             Assert.True(result.Verification!.IsExact);
             // A copy of the value has a folder of its own.
@@ -88,7 +85,7 @@ public class EngineTests
         await using var engine = Create(name);
         using var cancellation = new CancellationTokenSource();
         var progress = new Stages();
-        await using var session = await ReplaySession.StartAsync(Source, engine, new ReplayOptions(), progress, cancellation.Token);
+        await using var session = await ReplaySession.StartAsync(Relu, engine, new ReplayOptions(), progress, cancellation.Token);
         using var worker = Process.GetProcessById(session.ProcessId);
         var iterating = session.IterateAsync(Endless, "running for ever", cancellation.Token);
         await progress.Reached("running for ever").WaitAsync(TimeSpan.FromMinutes(1), None);
@@ -105,7 +102,7 @@ public class EngineTests
         await using var engine = Create(nameof(TorchSharpEngine));
         using var cancellation = new CancellationTokenSource();
         var progress = new Stages();
-        var running = ReplayRunner.RunAsync(Source, engine, new ReplayOptions { Iterations = Endless }, progress, cancellation.Token);
+        var running = ReplayRunner.RunAsync(Relu, engine, new ReplayOptions { Iterations = Endless }, progress, cancellation.Token);
         await progress.Reached("measuring").WaitAsync(TimeSpan.FromMinutes(1), None);
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);

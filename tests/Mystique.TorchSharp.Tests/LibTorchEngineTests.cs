@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Mystique.Execution;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Tests.Shared;
@@ -131,7 +130,7 @@ public class LibTorchEngineTests
         AssertPlannedMemory(EngineFixture.Package(text), 1.001);
     }
 
-    private static void AssertPlannedMemory(BenchmarkPackage package, double factor)
+    private static void AssertPlannedMemory(Benchmark package, double factor)
     {
         string folder = Directory.CreateTempSubdirectory().FullName;
         try
@@ -142,7 +141,7 @@ public class LibTorchEngineTests
             engine.RecordProfile(Path.Combine(folder, "k.json"), Path.Combine(folder, "et.json"));
             var watched = InstrumentedIteration.Of(package.Plan, isOnHost: true, Path.Combine(folder, "et.json"),
                 Path.Combine(folder, "k.json"))!;
-            Assert.Equal(package.Plan.Operators.Select(o => o.NodeId).Order(), watched.Operators.Select(o => o.NodeId).Order());
+            Assert.Equal(package.Plan.Operators.Select(o => (OperatorId?)o.Id).Order(), watched.Operators.Select(o => o.Id).Order());
             var planned = PlanMemory.Of(package.Plan);
             var memory = watched.HostMemory!;
             Assert.Equal(planned.ExternalBytes, memory.Points[^1].Bytes);
@@ -201,7 +200,7 @@ public class LibTorchEngineTests
         Assert.Equal([0, 1], seen);
         Assert.Equal(0, failure.Operator);
         Assert.Equal("it failed: mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)", failure.Reason);
-        var rest = BenchmarkPackage.Create(package.Plan.Without(0, failure.Reason));
+        var rest = Benchmark.Of(package.Plan.Without(0, failure.Reason));
         Assert.True(EngineFixture.Verify(rest).IsExact);
     }
 

@@ -1,5 +1,4 @@
 using CsCheck;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Traces.PyTorch;
@@ -70,9 +69,9 @@ public sealed class RandomReplayTests : IDisposable
                 }
             });
             var trace = TraceReader.Read(path);
-            var plan = ReplayPlanner.Plan(SliceSelector.Select(trace));
+            var plan = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace)));
             Assert.Empty(plan.Replaced);
-            var package = BenchmarkPackage.Create(plan);
+            var package = Benchmark.Of(plan);
             using var engine = EngineFixture.Start(package);
             for (int i = 0; i < 2; i++)
             {

@@ -1,6 +1,4 @@
-using Mystique.Execution;
-using Mystique.Execution.Fitting;
-using Mystique.Packaging;
+using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
@@ -31,7 +29,7 @@ public class SubstitutionTests
         Assert.True(schemas.TryGetValue(row.Operator, out var schema), "libtorch does not know what the row replaces");
         var arguments = schema.Arguments.Select(a => row.Guard is { } guard && guard.Argument == a.Name
             ? PlannedArgument.Of(new IntValue(guard.Value)) : Any(a.Type));
-        var op = new PlannedOperator(3, schema, [.. arguments],
+        var op = new PlannedOperator(new OperatorId(0, 3), schema, [.. arguments],
             [.. schema.Returns.Select(r => new PlannedResult(r.Type.BaseName == "Tensor" ? [0] : []))]);
         var plan = new ReplayPlan(null!, ["cpu"], [new PlannedStorage(16, 0, null, false)], [Some], [op], []);
         var only = SubstitutionTable.Only(row);
@@ -54,13 +52,20 @@ public class SubstitutionTests
     /// <summary>Fits a trace to libtorch without some operators, and runs what comes out under the observer.</summary>
     private static ReplayPlan RunWithout(TraceText text, params string[] lacking)
     {
-        var fit = new TargetFit(new TracePlanSource(text.Read(), new SelectionOptions(), new PlanningOptions()), new PlanningOptions(),
-            names => Dispatcher.SchemasOf(names.Except(lacking)), () => "the test's libtorch");
-        fit.FitSchemas();
-        var result = EngineFixture.Verify(BenchmarkPackage.Create(fit.Plan));
+        var fit = FitOf(text, new PlanningOptions(), lacking);
+        var result = EngineFixture.Verify(Benchmark.Of(fit.Plan));
         Assert.Empty(result.Differences);
         Assert.Equal(0, result.Classes.Missing + result.Classes.Variant + result.Classes.Different);
         return fit.Plan;
+    }
+
+    private static TargetFit FitOf(TraceText text, PlanningOptions options, params string[] lacking)
+    {
+        var segment = SegmentSelector.Select(Recording.Of(text.Read()));
+        var fit = new TargetFit(PortableFit.Of(ReplayPlanner.Plan(segment, options), options), segment, options, () => "the test's libtorch");
+        while (fit.FitSchemas() is { IsEmpty: false } names)
+            fit.NoteSchemas(names, Dispatcher.SchemasOf(names.Except(lacking)));
+        return fit;
     }
 
     private static TraceText.Value T(long id, params long[] shape) => Tensor(id, id + 1, shape);
@@ -144,7 +149,7 @@ public class SubstitutionTests
             .Operator(6, "aten::tanh(Tensor self) -> Tensor", [T(20, 4)], [T(30, 4)]));
         Assert.Equal(["aten::add.Tensor", "aten::relu", "aten::tanh"], plan.Operators.Select(o => o.Schema.FullName));
         Assert.Empty(plan.Replaced);
-        Assert.Equal(1, plan.Source.OpenedCount);
+        Assert.Equal(1, plan.Source.DecomposedCount);
     }
 
     /// <summary>A kernel that allocates its result as a child does its work itself: its children cannot take its place.</summary>
@@ -185,10 +190,8 @@ public class SubstitutionTests
         var table = SubstitutionTable.Read("always aten::relu:\n    out0 = aten::clamp_min(self, 0)\n", "mine", SubstitutionTable.BuiltIn);
         var options = new PlanningOptions { Substitutions = table };
         var text = TraceText.WithRoots().Operator(3, "aten::relu(Tensor self) -> Tensor", [T(10, 4)], [T(20, 4)]);
-        var fit = new TargetFit(new TracePlanSource(text.Read(), new SelectionOptions(), options), options, names =>
-            Dispatcher.SchemasOf(names), () => "libtorch");
-        fit.FitSchemas();
+        var fit = FitOf(text, options);
         Assert.Equal("aten::clamp_min", Assert.Single(fit.Plan.Replaced).By);
-        Assert.True(EngineFixture.Verify(BenchmarkPackage.Create(fit.Plan)).IsExact);
+        Assert.True(EngineFixture.Verify(Benchmark.Of(fit.Plan)).IsExact);
     }
 }

@@ -50,11 +50,11 @@ public sealed class TraceCaptureTests : IDisposable
         var capture = CaptureFolder.Read(Target);
         Assert.Equal(["aten::matmul", "aten::relu"], TraceReader.Read(capture.TracePath).Operators.Where(o => o.Parent!.Schema is null)
             .Select(o => o.Name));
-        Assert.Equal((3, 3, 6L), (capture.Reference.Before.SamplesNs.Length, capture.Reference.After.SamplesNs.Length,
-            capture.Reference.RecordedIteration));
-        Assert.Equal("program", capture.Reference.Source);
-        Assert.True(capture.Reference.Before.PeakBytes > 0 && capture.Reference.IterationNs > 0);
-        Assert.Equal(LibTorchVersion, capture.Reference.Versions["libtorch"]);
+        Assert.Equal((3, 3, 6L), (capture.Baseline.Before.SamplesNs.Length, capture.Baseline.After.SamplesNs.Length,
+            capture.Baseline.RecordedIteration));
+        Assert.Equal("program", capture.Baseline.Source);
+        Assert.True(capture.Baseline.Before.PeakBytes > 0 && capture.Baseline.IterationNs > 0);
+        Assert.Equal(LibTorchVersion, capture.Baseline.Versions["libtorch"]);
         Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
     }
 
@@ -72,13 +72,8 @@ public sealed class TraceCaptureTests : IDisposable
         // A product and what relu makes of it, each 8 by 8 floats; the product goes after it.
         Assert.Equal([256, 256], profile.Allocations.Select(a => a.Bytes).Where(b => b > 0));
         Assert.All(profile.Allocations, a => Assert.False(a.IsOnDevice));
-        var plan = ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions
-        {
-            Profile = profile,
-            Reference =
-            capture.Reference
-        });
-        Assert.Equal((capture.Reference.RecordedNs[0], capture.Reference.IterationNs), (plan.Times!.RecordedNs, plan.Times.IterationNs));
+        var plan = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace, profile, capture.Baseline)));
+        Assert.Equal((capture.Baseline.RecordedNs[0], capture.Baseline.IterationNs), (plan.Times!.RecordedNs, plan.Times.IterationNs));
     }
 
     private static string LibTorchVersion => TorchSharpRuntime.LibTorchVersion;
@@ -98,7 +93,7 @@ public sealed class TraceCaptureTests : IDisposable
     public void Capture_EndsWhileMeasuringAgain_KeepsWhatThereIs()
     {
         Run(8, new CaptureOptions { Skip = 2, Reference = 3 });
-        var reference = CaptureFolder.Read(Target).Reference;
+        var reference = CaptureFolder.Read(Target).Baseline;
         Assert.Equal((3, 1), (reference.Before.SamplesNs.Length, reference.After.SamplesNs.Length));
     }
 

@@ -4,7 +4,6 @@ using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Fidelity;
 using Mystique.Measurement;
-using Mystique.Planning;
 using Mystique.Recordings;
 using Mystique.Reporting;
 using Mystique.Suites;
@@ -38,11 +37,12 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         CaptureText.Write(outcome.Failure is { } failure ? throw failure : outcome, target);
         return await Terminal.WithProgressAsync(async progress =>
         {
-            var plans = GenerateCommand.PlansOf(target, null, false, new PlanningOptions());
+            var recording = Inputs.Open(target);
+            var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
             await using var engine = python with { WorkerEnvironment = MemoryProbe.KeepingEnvironment };
-            await using var session = await ReplaySession.StartAsync(plans, engine, options, progress, cancellationToken);
-            session.Package.Write(OriginalComparison.PackageIn(folder, workload.Name));
-            var captured = OriginalReader.OfCapture(CaptureFolder.Read(target), plans);
+            await using var session = await ReplaySession.StartAsync(benchmark, engine, options, progress, cancellationToken);
+            session.Package.Save(OriginalComparison.PackageIn(folder, workload.Name));
+            var captured = OriginalReader.Of(recording, benchmark);
             using SteppedJob first = job.Hold(python.Timeout), second = job.Hold(python.Timeout);
             return await new InterleavedMeasurement(session, options, rounds, progress).RunAsync(captured,
                 [.. new[] { first, second }.Select(held => (RunBlock)((count, cancellation) =>

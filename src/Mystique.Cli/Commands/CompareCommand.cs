@@ -6,8 +6,6 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Fidelity;
-using Mystique.Packaging;
-using Mystique.Planning;
 using Mystique.Recordings;
 using Mystique.Reporting;
 
@@ -61,13 +59,19 @@ internal static class CompareCommand
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
             foreach (string? file in outputs)
                 Terminal.CheckFolder(file);
-            var left = ReadOriginal(result.GetValue(original)!);
+            string from = result.GetValue(original)!;
             string path = result.GetValue(replayed)!;
-            var right = ResultReader.IsResult(path) ? ResultReader.Read(path) : await RunNowAsync(path, replay.Read(result) with
+            await using var engine = engines.Read(result);
+            var left = ReadOriginal(from, out var benchmark);
+            var options = replay.Read(result) with
             {
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
                 GpuMetrics = result.GetValue(gpu),
-            }, engines.Read(result), cancellation);
+            };
+            var right = ResultReader.IsResult(path) ? ResultReader.Read(path)
+                : ResultReader.Of(await Terminal.WithProgressAsync(progress => ReplayRunner.RunAsync(
+                    benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
+                    engine, options, progress, cancellation)));
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => FidelityHtml.Write(report, stream));
@@ -86,19 +90,17 @@ internal static class CompareCommand
         return command;
     }
 
-    private static ComparedRun ReadOriginal(string path) => CaptureFolder.IsCapture(path)
-        ? OriginalReader.OfCapture(CaptureFolder.Read(path))
-        : ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
-
-    /// <summary>Runs what there is to run.</summary>
-    private static async Task<ComparedRun> RunNowAsync(string path, ReplayOptions options, Engine chosen, CancellationToken cancellation)
+    private static ComparedRun ReadOriginal(string path, out Benchmark? benchmark)
     {
-        await using var engine = chosen;
-        IPlanSource source = BenchmarkPackage.IsPackage(path) ? new FixedPlanSource(BenchmarkPackage.Read(path).Plan)
-            : GenerateCommand.PlansOf(path, null, false, new PlanningOptions());
-        return ResultReader.Of(await Terminal.WithProgressAsync(progress =>
-            ReplayRunner.RunAsync(source, engine, options, progress, cancellation)));
+        benchmark = null;
+        if (!CaptureFolder.IsCapture(path))
+            return ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
+        var recording = Inputs.Open(path);
+        benchmark = Benchmark.Create(recording);
+        return OriginalReader.Of(recording, benchmark);
     }
+
+    private static bool IsSame(string a, string b) => Path.GetFullPath(a) == Path.GetFullPath(b);
 
     private static double? ParsePercent(ArgumentResult result)
     {

@@ -5,7 +5,6 @@ using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Measurement;
 using Mystique.Reporting;
-using Mystique.Selection;
 using Mystique.Traces;
 using Mystique.Traces.PyTorch;
 
@@ -59,12 +58,12 @@ internal static class CoverageCommand
             EngineInfo? ranOn = null;
             foreach (var (name, trace) in Find(inputs))
             {
-                var plans = new TracePlanSource(trace, new SelectionOptions(), options.Planning);
+                var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
                 var outcomes = await Terminal.WithProgressAsync(async progress =>
                 {
                     var done = new List<ReplayResult>();
                     while (done.Count < result.GetValue(runs))
-                        done.Add(await ReplayRunner.RunAsync(plans, engine, options, progress, cancellation));
+                        done.Add(await ReplayRunner.RunAsync(benchmark, engine, options, progress, cancellation));
                     return done;
                 });
                 ranOn = outcomes[0].Engine;

@@ -1,11 +1,7 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Execution;
 using Mystique.Packaging;
-using Mystique.Planning;
-using Mystique.Traces;
-using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Commands;
 
@@ -39,26 +35,20 @@ internal static class GenerateCommand
         command.SetAction(result =>
         {
             string folder = result.GetValue(output)!;
-            BenchmarkPackage.CheckTarget(folder);
-            var plan = PlansOf(result.GetValue(trace)!, result.GetValue(iteration), result.GetValue(strict), planning.Read(result),
-                result.GetValue(profile)).Plan([]);
-            var package = BenchmarkPackage.Create(plan);
-            package.Write(folder);
-            PlanTables.WriteCoverage(plan);
-            Terminal.WriteLine($"wrote {folder}: {BenchmarkPackage.ProgramFile} ({package.Schedule.Length} functions), "
-                + $"{BenchmarkPackage.ManifestFile}, {RunScript.FileName}");
+            Benchmark.CheckTarget(folder);
+            var recording = Inputs.Open(result.GetValue(trace)!, new RecordingOptions
+            {
+                Strict = result.GetValue(strict),
+                Profile = result.GetValue(profile),
+                IterationNs = planning.ReadIterationNs(result),
+            });
+            var benchmark = Benchmark.Create(recording, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
+            benchmark.Save(folder);
+            PlanTables.WriteCoverage(benchmark.Plan);
+            Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile} ({benchmark.Schedule.Length} functions), "
+                + $"{Benchmark.ManifestFile}, {RunScript.FileName}");
             return (int)ExitCode.Done;
         });
         return command;
-    }
-
-    /// <summary>Reads a trace, says what is odd about it, and makes ready to plan.</summary>
-    internal static TracePlanSource PlansOf(string trace, string? iteration, bool strict, PlanningOptions options, string? profile = null)
-    {
-        var input = TraceInput.Of(trace);
-        var read = TraceReader.Read(input.Trace, new TraceReadOptions(strict));
-        Terminal.Warn(read);
-        return new TracePlanSource(read, SharedOptions.SelectionOf(iteration),
-            options with { Profile = input.Link(read, profile), Reference = input.Reference });
     }
 }

@@ -1,10 +1,7 @@
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Planning;
 using Mystique.Reporting;
-using Mystique.Traces;
-using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Commands;
 
@@ -37,15 +34,9 @@ internal static class InspectCommand
         {
             Terminal.CheckFolder(result.GetValue(json));
             Terminal.CheckFolder(result.GetValue(html));
-            var input = TraceInput.Of(result.GetValue(trace)!);
-            var read = TraceReader.Read(input.Trace, new TraceReadOptions(result.GetValue(strict)));
-            Terminal.Warn(read);
-            var summary = TraceSummary.Of(read, SharedOptions.SelectionOf(result.GetValue(iteration)), new PlanningOptions
-            {
-                Profile =
-                input.Link(read, result.GetValue(profile)),
-                Reference = input.Reference
-            });
+            var recording = Inputs.Open(result.GetValue(trace)!,
+                new RecordingOptions { Strict = result.GetValue(strict), Profile = result.GetValue(profile) });
+            var summary = TraceSummary.Of(recording, SharedOptions.SelectionOf(result.GetValue(iteration)));
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => SummaryHtml.Write(summary, stream));
             if (result.GetValue(json) is { } file)

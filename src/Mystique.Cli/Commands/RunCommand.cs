@@ -3,8 +3,6 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Files;
-using Mystique.Packaging;
-using Mystique.Planning;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
@@ -21,11 +19,9 @@ internal static class RunCommand
         };
         var replay = SharedOptions.Replay.Create();
         var iteration = SharedOptions.Iteration();
-        var verify = new Option<bool?>("--verify")
+        var noVerify = new Option<bool>("--no-verify")
         {
-            Description = "Compare one iteration, operator by operator, with the trace. Default: yes for a trace and for the first run "
-                + "of a package",
-            Arity = ArgumentArity.ZeroOrOne,
+            Description = "Omit the iteration that is compared, operator by operator, with the recording",
         };
         var strict = new Option<bool>("--strict") { Description = "Refuse a damaged trace, and a replay that leaves an operator out" };
         var noProfile = new Option<bool>("--no-profile") { Description = "Leave out the pass that times each kind of operator" };
@@ -60,7 +56,7 @@ internal static class RunCommand
               mystique run trace.et.json.gz --iterations 50 --json result.json
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, iteration, verify, strict, noProfile, checkValues, seed, pace, kineto, traceOut, gpu,
+        { input, replay.Iterations, replay.Warmup, iteration, noVerify, strict, noProfile, checkValues, seed, pace, kineto, traceOut, gpu,
             json };
         engines.AddTo(command);
         planning.AddTo(command);
@@ -77,17 +73,15 @@ internal static class RunCommand
             Terminal.CheckFolder(result.GetValue(traceOut));
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
-            bool isPackage = BenchmarkPackage.IsPackage(path);
-            var package = isPackage ? BenchmarkPackage.Read(path) : null;
             var plans = planning.Read(result);
-            IPlanSource source = package is null ? GenerateCommand.PlansOf(path, result.GetValue(iteration), isStrict, plans)
-                : new FixedPlanSource(package.Plan with { Times = PlanTimes.WithReference(package.Plan.Times, plans.ReferenceNs) });
+            var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),
+                new RecordingOptions { Strict = isStrict, IterationNs = planning.ReadIterationNs(result) });
             var options = replay.Read(result) with
             {
                 Strict = isStrict,
                 Seed = (uint)result.GetValue(seed),
                 ProfileIterations = result.GetValue(noProfile) ? 0 : new ReplayOptions().ProfileIterations,
-                Verify = result.GetValue(verify) ?? (package is null || !VerificationMemory.Knows(package)),
+                Verify = !result.GetValue(noVerify),
                 CheckValues = result.GetValue(checkValues),
                 GpuMetrics = result.GetValue(gpu),
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
@@ -96,8 +90,6 @@ internal static class RunCommand
             var outcome = result.GetValue(kineto) is { } profile
                 ? await OutputFile.MakeAsync(profile, made => RunAsync(options with { KinetoFile = made }))
                 : await RunAsync(options);
-            if (package is not null && outcome.Verification is { IsExact: true })
-                VerificationMemory.Remember(package);
             if (result.GetValue(traceOut) is { } timeline)
                 Terminal.WriteFile(timeline, stream => ChromeTrace.Write(outcome, stream));
             if (result.GetValue(json) is { } file)
@@ -107,7 +99,7 @@ internal static class RunCommand
             return (int)ExitCode.Done;
 
             Task<ReplayResult> RunAsync(ReplayOptions asked) => Terminal.WithProgressAsync(progress =>
-                ReplayRunner.RunAsync(source, engine, asked, progress, cancellation));
+                ReplayRunner.RunAsync(benchmark, engine, asked, progress, cancellation));
         });
         return command;
     }

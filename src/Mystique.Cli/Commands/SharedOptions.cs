@@ -167,6 +167,10 @@ internal static class SharedOptions
             command.Add(AllowTraceCode);
         }
 
+        /// <summary>The time of an iteration of the original, in nanoseconds; null where the user gives none.</summary>
+        public long? ReadIterationNs(ParseResult result) =>
+            result.GetValue(ReferenceTime) is { } milliseconds ? (long)(milliseconds * 1e6) : null;
+
         public PlanningOptions Read(ParseResult result)
         {
             // What is there is what the system says, less a tenth for what is not the plan's.
@@ -177,7 +181,6 @@ internal static class SharedOptions
                 Values = result.GetValue(Values) is { } values ? ValueTable.ReadFile(values) : ValueTable.BuiltIn,
                 Substitutions = result.GetValue(Substitutions) is { } table ? SubstitutionTable.ReadFile(table) : SubstitutionTable.BuiltIn,
                 AllowTraceCode = result.GetValue(AllowTraceCode),
-                ReferenceNs = result.GetValue(ReferenceTime) is { } milliseconds ? (long)(milliseconds * 1e6) : null,
                 MemoryLimitBytes = limit switch
                 {
                     null => null,

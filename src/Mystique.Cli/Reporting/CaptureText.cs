@@ -20,7 +20,7 @@ internal static class CaptureText
             Say(sentence);
         foreach (var folder in outcome.Folders)
         {
-            var reference = folder.Reference;
+            var reference = folder.Baseline;
             string times = reference.Untouched.SamplesNs.IsEmpty ? ""
                 : $"{Terminal.Milliseconds(reference.Untouched.MedianNs)} untouched, ";
             Say(string.Create(CultureInfo.InvariantCulture,
@@ -48,7 +48,7 @@ internal static class CaptureText
     {
         if (outcome.Folders.IsEmpty || mediansNs.Length == 0)
             return;
-        long[] all = [(long)outcome.Folders[0].Reference.Untouched.MedianNs, .. mediansNs];
+        long[] all = [(long)outcome.Folders[0].Baseline.Untouched.MedianNs, .. mediansNs];
         Say($"{all.Length} runs: medians from {Terminal.Milliseconds(all.Min())} to {Terminal.Milliseconds(all.Max())}, "
             + $"{Figures.Difference((double)all.Max() / Math.Max(1, all.Min()) - 1)}");
     }

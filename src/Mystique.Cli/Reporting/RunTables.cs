@@ -33,11 +33,11 @@ internal static class RunTables
             table.Row("iterations that were late", $"{Figures.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
         }
         table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs,
-            plan.Reference?.CpuTimeNs, Terminal.Milliseconds));
+            plan.Baseline?.CpuTimeNs, Terminal.Milliseconds));
         if (result.Watched?.HostMemory is { } tensors)
             table.Row("peak memory of tensors", Figures.Megabytes(tensors.PeakBytes));
         table.Row("peak memory of the process", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes,
-            plan.Reference?.UsedBytes, Figures.Megabytes));
+            plan.Baseline?.UsedBytes, Figures.Megabytes));
         table.Row("peak of the plan's tensors", Figures.Megabytes(result.Memory.PlannedPeakBytes));
         table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
         table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");
@@ -69,7 +69,7 @@ internal static class RunTables
         if (found.IsEmpty)
             Terminal.WriteLine("values: all results are finite, but for infinities that the trace itself asks for");
         foreach (var failure in found.Take(MaxDifferences))
-            Terminal.WriteLine($"values: node {result.Plan.Operators[failure.Operator].NodeId} "
+            Terminal.WriteLine($"values: node {result.Plan.Operators[failure.Operator].Id} "
                 + $"({result.Plan.Operators[failure.Operator].Schema.FullName}): {failure.Reason}");
     }
 
@@ -96,7 +96,7 @@ internal static class RunTables
             return;
         var table = Terminal.Table("differences from the trace", "node", "operator").AddColumn("what differs");
         foreach (var difference in verification.Differences.Take(MaxDifferences))
-            table.Row(difference.NodeId == 0 ? "" : Figures.Number(difference.NodeId), difference.Operator, difference.What);
+            table.Row(difference.Id?.ToString() ?? "", difference.Operator, difference.What);
         if (verification.Differences.Length > MaxDifferences)
             table.Row("", $"and {verification.Differences.Length - MaxDifferences} more", "");
         Terminal.Write(table);

@@ -21,7 +21,7 @@ internal static class SummaryTables
         table.Row("iterations", summary.Iterations.IsEmpty ? "none marked" : string.Join(", ", summary.Iterations.Select(i => i.Number)));
         table.Row("selected", plan.Source.Iteration is { } iteration ? $"iteration {iteration}" : "all of it");
         table.Row("outermost operators, of these opened",
-            $"{Figures.Number(plan.Source.OutermostCount)}, {Figures.Number(plan.Source.OpenedCount)}");
+            $"{Figures.Number(plan.Source.OutermostCount)}, {Figures.Number(plan.Source.DecomposedCount)}");
         table.Row("tensors", Figures.Number(plan.Tensors.Length));
         table.Row("external storages",
             $"{Figures.Number(plan.Storages.Count(s => s.IsExternal))}, {Figures.Megabytes(summary.Memory.ExternalBytes)}");

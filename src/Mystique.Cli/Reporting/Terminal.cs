@@ -1,7 +1,6 @@
 using System.Globalization;
 using Mystique.Diagnostics;
 using Mystique.Files;
-using Mystique.Traces;
 using Spectre.Console;
 
 namespace Mystique.Cli.Reporting;
@@ -40,11 +39,11 @@ internal static class Terminal
     /// <summary>Writes a table to standard error.</summary>
     public static void WriteError(Table table) => Error.Write(table);
 
-    /// <summary>Says what was odd about a trace.</summary>
-    public static void Warn(ExecutionTrace trace)
+    /// <summary>Says what was odd about an input.</summary>
+    public static void Warn(IEnumerable<string> warnings)
     {
-        foreach (string warning in trace.Warnings)
-            Console.Error.WriteLine($"warning: {trace.Source}: {warning}");
+        foreach (string warning in warnings)
+            Console.Error.WriteLine($"warning: {warning}");
     }
 
     /// <summary>Runs something with a progress bar for each stage; without a terminal, with nothing.</summary>

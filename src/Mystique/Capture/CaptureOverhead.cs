@@ -26,16 +26,16 @@ internal sealed record CaptureOverhead(int Rounds, SampleStatistics Clocked, Sam
     public static CaptureOverhead? Of(ImmutableArray<CaptureOutcome> captured, ImmutableArray<ImmutableArray<long>> clocked)
     {
         var folders = captured.Where(c => c.Folders.Length > 0).Select(c => c.Folders[0]).ToArray();
-        if (folders.Length == 0 || clocked.All(c => c.IsEmpty) || folders.All(f => f.Reference.Untouched.SamplesNs.IsEmpty))
+        if (folders.Length == 0 || clocked.All(c => c.IsEmpty) || folders.All(f => f.Baseline.Untouched.SamplesNs.IsEmpty))
             return null;
         // As many of the clock's as of the others: what a job does later may take longer.
-        var untouched = folders.SelectMany(f => f.Reference.Untouched.SamplesNs.Select(t => t + f.Record.Cost!.UntouchedNs))
+        var untouched = folders.SelectMany(f => f.Baseline.Untouched.SamplesNs.Select(t => t + f.Record.Cost!.UntouchedNs))
             .ToImmutableArray();
-        int each = folders.Max(f => f.Reference.Untouched.SamplesNs.Length);
+        int each = folders.Max(f => f.Baseline.Untouched.SamplesNs.Length);
         var last = folders[^1].Record;
         return new CaptureOverhead(captured.Length, new SampleStatistics([.. clocked.SelectMany(c => c.Take(each))]),
             new SampleStatistics(untouched),
-            new SampleStatistics([.. folders.SelectMany(f => f.Reference.RecordedNs)]),
+            new SampleStatistics([.. folders.SelectMany(f => f.Baseline.RecordedNs)]),
             new CaptureCost(Median(f => f.StartUpNs), Median(f => f.UntouchedNs), Median(f => f.RecordingNs)),
             (double)last.Files.Sum(f => f.Bytes) / Math.Max(1, last.Operators));
 

@@ -4,7 +4,7 @@ using Mystique.Recordings;
 namespace Mystique.Capture;
 
 /// <summary>
-/// The start-up hook: one Python file, whose source is in parts in the folder <c>hook</c>. It gets its settings through
+/// The start-up hook: one Python file, whose source is in parts, in the folder <c>python</c>. It gets its settings through
 /// a variable of the environment, and writes what it finds into a folder of its process below the one that is named there.
 /// </summary>
 internal static class HookScript
@@ -15,10 +15,11 @@ internal static class HookScript
     /// <summary>A file that the hook makes in the working folder when a Python has started with it.</summary>
     public const string StartedFile = "started";
 
+    private const string FileName = "sitecustomize.py";
     private const string Variable = "MYSTIQUE_CAPTURE";
     private const string PythonPath = "PYTHONPATH";
 
-    private static readonly Lazy<string> Joined = new(() => EmbeddedText.Join("hook/", EmbeddedText.SharedPython));
+    private static readonly Lazy<string> Joined = new(() => EmbeddedText.JoinScript(FileName));
 
     /// <summary>The whole file.</summary>
     public static string Text => Joined.Value;
@@ -32,7 +33,7 @@ internal static class HookScript
     {
         string folder = Path.Combine(work, Folder);
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "sitecustomize.py"), Text);
+        File.WriteAllText(Path.Combine(folder, FileName), Text);
         environment.TryGetValue(PythonPath, out string? before);
         environment[PythonPath] = string.IsNullOrEmpty(before) ? folder : folder + Path.PathSeparator + before;
         environment[Variable] = JsonSerializer.Serialize(new
@@ -60,6 +61,6 @@ internal sealed record HookMode(string Name, string Socket = "")
     /// <summary>Only reads the clock at the end of each iteration.</summary>
     public static HookMode Clock { get; } = new("clock");
 
-    /// <summary>Holds the job between turns.</summary>
-    public static HookMode Turns(string socket) => new("turns", socket);
+    /// <summary>Holds the job between the blocks of iterations that it is asked for.</summary>
+    public static HookMode Turns(string socket) => new("stepped", socket);
 }

@@ -6,7 +6,7 @@ using Mystique.Recordings;
 
 namespace Mystique.Capture;
 
-/// <summary>What the hook wrote down in a process of the job (<c>status.json</c>; <c>Capture/hook</c>).</summary>
+/// <summary>What the hook wrote down in a process of the job (<c>status.json</c>; <c>python/hook</c>).</summary>
 internal sealed record HookStatus
 {
     private const int MaxBytes = 256 << 20;

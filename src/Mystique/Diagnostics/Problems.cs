@@ -1,5 +1,4 @@
 using System.Globalization;
-using Mystique.Planning;
 
 namespace Mystique.Diagnostics;
 
@@ -141,10 +140,13 @@ internal static class Problems
         new("MYS202", "the selection has no operators", source,
             "take another iteration, or check that the observer was on while the job worked");
 
-    public static MystiqueException NothingToReplay(string source, IReadOnlyList<ReplacedOperator> skipped) =>
-        new("MYS203", "none of the selected operators can be replayed" + (skipped.Count == 0 ? ""
-            : $"; the first is {skipped[0].Name}: {skipped[0].Reason}"),
+    public static MystiqueException NothingToReplay(string source, string? firstReason) =>
+        new("MYS203", "none of the selected operators can be replayed" + (firstReason is null ? "" : $"; the first is {firstReason}"),
             source, "select another part of the trace; `mystique inspect` lists the reasons");
+
+    public static MystiqueException RanksDiffer(int first, int other, string name) =>
+        new("MYS208", string.Create(CultureInfo.InvariantCulture, $"rank {other} does not run what rank {first} runs"), name,
+            "generate a package for each rank: mystique generate JOB/rank-N");
 
     public static MystiqueException TableUnreadable(string path, Exception cause) =>
         new("MYS204", $"the table cannot be read: {cause.Message}", path, "check the path and that it may be read", inner: cause);
@@ -162,8 +164,8 @@ internal static class Problems
     public static MystiqueException ManifestInvalid(string path, Exception cause) =>
         new("MYS301", $"the manifest makes no sense: {FirstSentence(cause)}", path, "generate the package again", inner: cause);
 
-    public static MystiqueException PackageVersionUnknown(string path, int version, int known) =>
-        new("MYS302", $"the package's format version {version} is not known: {known} is", path,
+    public static MystiqueException PackageVersionUnknown(string path, int version, int oldest, int known) =>
+        new("MYS302", $"the package's format version {version} is not known: {oldest} and {known} are", path,
             "use the mystique that wrote it, or generate it again");
 
     public static MystiqueException PackageDisagrees(string path, string why) =>

@@ -15,8 +15,3 @@ public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, s
 /// <param name="Late">Iterations that took longer than the original's.</param>
 /// <param name="WorstLateNs">The most that one of them took longer, in nanoseconds.</param>
 public sealed record PaceReport(long Waits, long WaitedNs, long Late, long WorstLateNs);
-
-/// <summary>An operator of a plan that did not run.</summary>
-/// <param name="Operator">Its place in the plan.</param>
-/// <param name="Reason">Why.</param>
-public sealed record OperatorFailure(int Operator, string Reason);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Fitting;
 
 namespace Mystique.Execution;
 

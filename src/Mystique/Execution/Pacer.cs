@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Mystique.Diagnostics;
-using Mystique.Packaging;
 using Mystique.Planning;
 
 namespace Mystique.Execution;
@@ -49,7 +48,7 @@ internal sealed class Pacer
     /// <param name="call">Makes a call of the schedule; used to learn how long calls take.</param>
     /// <param name="synchronize">Waits for the device.</param>
     /// <exception cref="MystiqueException">The package has no times (MYS413).</exception>
-    public static Pacer Of(BenchmarkPackage package, Action<int> call, Action synchronize)
+    public static Pacer Of(Benchmark package, Action<int> call, Action synchronize)
     {
         if (package.Plan.Times is not { IterationNs: > 0, RecordedNs: > 0 } times)
             throw Problems.NoTimes(package.Plan.Source.Name);
@@ -130,7 +129,7 @@ internal sealed class Pacer
     /// <summary>
     /// How long the original ran no operator before each call, and after the last, in nanoseconds of the recorded iteration.
     /// </summary>
-    private static long[] GapsOf(BenchmarkPackage package, PlanTimes times)
+    private static long[] GapsOf(Benchmark package, PlanTimes times)
     {
         var gaps = new long[package.Schedule.Length + 1];
         long end = 0;
@@ -139,7 +138,7 @@ internal sealed class Pacer
             var call = package.Schedule[i];
             for (int op = call.First; op < call.First + call.Count; op++)
             {
-                if (!times.Operators.TryGetValue(package.Plan.Operators[op].NodeId, out var time))
+                if (!times.Operators.TryGetValue(package.Plan.Operators[op].Id, out var time))
                     continue;
                 gaps[i] += Math.Max(0, time.StartNs - end);
                 end = Math.Max(end, time.StartNs + time.DurationNs);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Fitting;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Verification;

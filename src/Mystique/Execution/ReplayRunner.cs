@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
+using Mystique.Fitting;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Verification;
@@ -10,17 +11,17 @@ namespace Mystique.Execution;
 public static class ReplayRunner
 {
     /// <summary>Runs a plan in a worker: warm-up, verification, measured iterations, and a pass that times operators.</summary>
-    /// <param name="source">Where the plan comes from.</param>
+    /// <param name="benchmark">What to run.</param>
     /// <param name="engine">What it runs on; it may be used for other replays as well.</param>
     /// <param name="options">How to run it.</param>
     /// <param name="progress">Told how far it is; null for nobody. Its calls come one after the other, from any thread.</param>
     /// <param name="cancellationToken">Ends the worker at once.</param>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS3xx, MYS4xx).</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public static async Task<ReplayResult> RunAsync(IPlanSource source, Engine engine, ReplayOptions options,
+    public static async Task<ReplayResult> RunAsync(Benchmark benchmark, Engine engine, ReplayOptions options,
         IProgress<ReplayProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        await using var session = await ReplaySession.StartAsync(source, engine, options, progress, cancellationToken)
+        await using var session = await ReplaySession.StartAsync(benchmark, engine, options, progress, cancellationToken)
             .ConfigureAwait(false);
         var verification = options.Verify ? await session.VerifyAsync(cancellationToken).ConfigureAwait(false) : null;
         if (options.Warmup > 0)

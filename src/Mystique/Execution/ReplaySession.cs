@@ -1,10 +1,9 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
-using Mystique.Execution.Fitting;
 using Mystique.Execution.Workers;
 using Mystique.Files;
+using Mystique.Fitting;
 using Mystique.Measurement;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Traces.PyTorch;
@@ -30,24 +29,23 @@ internal sealed class ReplaySession : IAsyncDisposable
     private readonly IProgress<ReplayProgress>? _progress;
     private readonly Unfinished _work;
     private readonly TargetFit _fit;
+    private readonly Benchmark _given;
     private EngineWorker? _worker;
 
-    private ReplaySession(IPlanSource source, Engine engine, ReplayOptions options, IProgress<ReplayProgress>? progress,
-        CancellationToken cancellationToken)
+    private ReplaySession(Benchmark benchmark, Engine engine, ReplayOptions options, IProgress<ReplayProgress>? progress)
     {
         (_engine, _options, _progress) = (engine, options, progress);
-        // A fit asks in the middle of its work: while it is made, this thread has nothing else to do.
-        _fit = new TargetFit(source, options.Planning, names => Ask(Worker.SchemasAsync(names, cancellationToken)).GetAwaiter().GetResult(),
+        _fit = new TargetFit(benchmark.Plan, benchmark.Origin?.Segment, benchmark.Origin?.Options ?? options.Planning,
             () => string.Join(", ", Target.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
         {
             HasLibraries = !engine.Libraries.IsDefaultOrEmpty,
         };
-        Package = BenchmarkPackage.Create(_fit.Plan);
+        Package = _given = benchmark;
         _work = Unfinished.TemporaryFolder();
     }
 
     /// <summary>What runs: the plan's package, or what it was fitted to.</summary>
-    public BenchmarkPackage Package { get; private set; }
+    public Benchmark Package { get; private set; }
 
     /// <summary>What it runs on.</summary>
     public EngineInfo Target { get; private set; } = null!;
@@ -60,16 +58,16 @@ internal sealed class ReplaySession : IAsyncDisposable
     private bool IsOnHost => Target.Device.StartsWith("cpu", StringComparison.Ordinal);
 
     /// <summary>Starts a worker with a plan.</summary>
-    /// <param name="source">Where the plan comes from.</param>
+    /// <param name="benchmark">What to run.</param>
     /// <param name="engine">What it runs on; it has to live as long as the session.</param>
     /// <param name="options">How it runs.</param>
     /// <param name="progress">Told how far it is; null for nobody.</param>
     /// <param name="cancellationToken">Ends the worker at once.</param>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
-    public static async Task<ReplaySession> StartAsync(IPlanSource source, Engine engine, ReplayOptions options,
+    public static async Task<ReplaySession> StartAsync(Benchmark benchmark, Engine engine, ReplayOptions options,
         IProgress<ReplayProgress>? progress, CancellationToken cancellationToken)
     {
-        var session = new ReplaySession(source, engine, options, progress, cancellationToken);
+        var session = new ReplaySession(benchmark, engine, options, progress);
         try
         {
             await session.PrepareAsync(cancellationToken).ConfigureAwait(false);
@@ -161,12 +159,12 @@ internal sealed class ReplaySession : IAsyncDisposable
             }
             _fit.Note(failures);
         }
-        throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.Replaced);
+        throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.FirstReason);
     }
 
     /// <summary>As many as the user says, else as the original had, else 0: as there are logical CPUs.</summary>
     private static int ThreadsOf(ReplayPlan plan, Engine engine) => engine.Threads > 0 ? engine.Threads
-        : plan.Reference?.Threads.TryGetValue("intra_op", out int threads) == true ? Math.Clamp(threads, 1, Environment.ProcessorCount) : 0;
+        : plan.Baseline?.Threads.TryGetValue("intra_op", out int threads) == true ? Math.Clamp(threads, 1, Environment.ProcessorCount) : 0;
 
     /// <summary>Starts a worker, fits the plan to it, and runs a first iteration. Returns what stands in the way.</summary>
     private async Task<ImmutableArray<OperatorFailure>> TryStartAsync(CancellationToken cancellationToken)
@@ -175,10 +173,11 @@ internal sealed class ReplaySession : IAsyncDisposable
             await _worker.DisposeAsync().ConfigureAwait(false);
         _worker = EngineWorker.Start(_engine, _progress);
         await OpenAsync(cancellationToken).ConfigureAwait(false);
-        _fit.FitSchemas();
+        while (_fit.FitSchemas() is { IsEmpty: false } names)
+            _fit.NoteSchemas(names, await Ask(_worker.SchemasAsync(names, cancellationToken)).ConfigureAwait(false));
         if (_fit.Plan != Package.Plan)
         {
-            Package = BenchmarkPackage.Create(_fit.Plan);
+            Package = Benchmark.Of(_fit.Plan) with { Ranks = _given.Ranks };
             await OpenAsync(cancellationToken).ConfigureAwait(false);
         }
         CheckMemory();
@@ -206,7 +205,7 @@ internal sealed class ReplaySession : IAsyncDisposable
     private async Task OpenAsync(CancellationToken cancellationToken)
     {
         string folder = Path.Combine(_work.Path, "package");
-        Package.Write(folder);
+        Package.Save(folder);
         Target = await Ask(Worker.OpenPackageAsync(folder, new EngineSettings
         {
             Threads = ThreadsOf(Package.Plan, _engine),
@@ -254,7 +253,7 @@ internal sealed class ReplaySession : IAsyncDisposable
     private void CheckStrict()
     {
         if (_options.Strict && Package.Plan.Replaced.Where(r => r.Remedy != Remedy.Substitute).ToArray() is [var first, ..] skipped)
-            throw Problems.OperatorCannotRun(Package.Plan.Source.Name, first.NodeId, first.Name, first.Reason, skipped.Length);
+            throw Problems.OperatorCannotRun(Package.Plan.Source.Name, first.Id.Node, first.Name, first.Reason, skipped.Length);
     }
 
     /// <summary>Says to the user what a worker's failure means.</summary>

@@ -86,9 +86,9 @@ public sealed record ComparedRun
 /// <param name="Name">The full name.</param>
 /// <param name="StartNs">Its start.</param>
 /// <param name="DurationNs">How long it took on the host.</param>
-/// <param name="NodeId">The node of the original's trace; 0 where it is not known.</param>
+/// <param name="Id">The operator of the recording; null where it is not known.</param>
 /// <param name="Label">The labels of the original that it ran within, outermost first, joined by " / "; empty for none.</param>
-public sealed record TimelineSpan(string Name, double StartNs, double DurationNs, long NodeId, string Label);
+public sealed record TimelineSpan(string Name, double StartNs, double DurationNs, OperatorId? Id, string Label);
 
 /// <summary>Operators of a name, in an iteration.</summary>
 /// <param name="Count">How many.</param>

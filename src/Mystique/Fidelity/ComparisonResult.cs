@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Execution;
+using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 

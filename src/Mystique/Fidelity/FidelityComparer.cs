@@ -63,10 +63,11 @@ public static class FidelityComparer
     /// <summary>The operators of both sides, paired by the nodes of the original's trace, in the original's order.</summary>
     private static (TimelineSpan Original, TimelineSpan Replay)[] PairsOf(ComparedRun original, ComparedRun replay)
     {
-        var byNode = new Dictionary<long, TimelineSpan>();
-        foreach (var span in replay.Timeline.Where(s => s.NodeId != 0))
-            byNode.TryAdd(span.NodeId, span);
-        return [.. original.Timeline.Where(s => byNode.ContainsKey(s.NodeId)).Select(s => (s, byNode[s.NodeId]))];
+        var byId = new Dictionary<OperatorId, TimelineSpan>();
+        foreach (var span in replay.Timeline)
+            if (span.Id is { } id)
+                byId.TryAdd(id, span);
+        return [.. original.Timeline.Where(s => s.Id is { } id && byId.ContainsKey(id)).Select(s => (s, byId[s.Id!.Value]))];
     }
 
     private static ImmutableArray<LabelError> LabelsOf((TimelineSpan Original, TimelineSpan Replay)[] operators)

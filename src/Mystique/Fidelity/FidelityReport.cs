@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 
@@ -53,12 +54,6 @@ public sealed record FidelityReport(
     /// <summary>The largest of the errors, without its sign.</summary>
     public double WorstError => new[] { Time?.Error, CpuTimeError, MemoryError, DeviceMemoryError }.Max(e => Math.Abs(e ?? 0));
 }
-
-/// <summary>An error of medians, and the interval that holds the true one with 95% confidence.</summary>
-/// <param name="Error">The error.</param>
-/// <param name="Low">The interval's start.</param>
-/// <param name="High">Its end.</param>
-public sealed record ErrorInterval(double Error, double Low, double High);
 
 /// <summary>Operators within a label of the original, on both sides. Times on the host, scaled to an iteration, in nanoseconds.</summary>
 /// <param name="Label">The labels, outermost first, joined by " / "; empty for none.</param>

@@ -1,13 +1,10 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Mystique.Execution;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Recordings;
-using Mystique.Selection;
 using Mystique.Traces;
 using Mystique.Traces.Kineto;
-using Mystique.Traces.PyTorch;
 using Mystique.Verification;
 
 namespace Mystique.Fidelity;
@@ -18,36 +15,20 @@ internal static class OriginalReader
     /// <summary>What autograd puts around what it runs for a node of its graph (<c>torch/csrc/autograd/engine.cpp</c>).</summary>
     private const string BackwardLabel = "autograd::engine::evaluate_function: ";
 
-    /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>Capture/hook/3-recorder.py</c>).</summary>
+    /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>python/hook/recorder.py</c>).</summary>
     private const string ModuleLabel = "nn.Module: ";
 
-    /// <summary>
-    /// Plans of a capture's trace, with its profile, if that fits: without it there are no times of operators; the rest
-    /// compares all the same.
-    /// </summary>
-    /// <param name="capture">The folder.</param>
-    /// <param name="options">How to plan.</param>
-    public static TracePlanSource PlansOf(CaptureFolder capture, PlanningOptions options)
+    /// <summary>What a recording tells of the original.</summary>
+    /// <param name="recording">The recording; it has a baseline.</param>
+    /// <param name="benchmark">Its benchmark; null where there is none yet.</param>
+    public static ComparedRun Of(Recording recording, Benchmark? benchmark = null)
     {
-        var trace = TraceReader.Read(capture.TracePath);
-        var profile = capture.ProfilePath is { } path ? ProfileLinker.TryLink(trace, path, out _) : null;
-        return new TracePlanSource(trace, new SelectionOptions(), options with { Profile = profile, Reference = capture.Reference });
-    }
-
-    /// <summary>What a capture folder tells.</summary>
-    /// <param name="capture">The folder.</param>
-    public static ComparedRun OfCapture(CaptureFolder capture) => OfCapture(capture, PlansOf(capture, new PlanningOptions()));
-
-    /// <summary>The same, where the trace has been read.</summary>
-    /// <param name="capture">The folder.</param>
-    /// <param name="source">The plans of its trace.</param>
-    public static ComparedRun OfCapture(CaptureFolder capture, TracePlanSource source)
-    {
-        var (reference, trace, profile, plan) = (capture.Reference, source.Trace, source.Options.Profile, source.Plan([]));
+        var plan = (benchmark ?? Benchmark.Create(recording)).Plan;
+        var (reference, trace, profile) = (recording.Baseline!, recording.Trace, recording.Profile);
         var hostMemory = MemoryOf(profile, plan, isOnDevice: false);
         return new ComparedRun
         {
-            Name = Path.GetFileName(Path.GetFullPath(capture.Directory)),
+            Name = recording.Name,
             Provenance = ProvenanceOf(reference),
             Times = reference.Untouched.SamplesNs.IsEmpty ? new SampleStatistics(reference.RecordedNs) : reference.Untouched,
             // Further runs are what counts; within one run the machine has less time to change.
@@ -65,7 +46,7 @@ internal static class OriginalReader
             WatchedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : 0,
             Kernels = (plan.Times?.Kernels ?? []).ToImmutableSortedDictionary(k => k.Name, k =>
                 (k.Count, k.DurationNs), StringComparer.Ordinal),
-            OpenedOperators = plan.Source.OpenedCount,
+            OpenedOperators = plan.Source.DecomposedCount,
             Timeline = TimelineOf(plan, trace),
             Concurrency = ConcurrencyOf(plan, profile),
             MemoryCurve = PlanMemory.CurveOf(plan),
@@ -81,13 +62,13 @@ internal static class OriginalReader
     /// <summary>The original's tensors over the iteration, by what the profiler saw.</summary>
     private static MemoryTimeline? MemoryOf(LinkedProfile? profile, ReplayPlan plan, bool isOnDevice) => profile is null ? null
         : MemoryTimeline.Of(profile.Allocations, plan.Times?.RecordedNs ?? profile.IterationNs, isOnDevice,
-            isOnDevice ? plan.Reference?.DeviceLiveBytes : plan.Reference?.LiveBytes, PlanMemory.ExternalBytesOn(plan, isOnDevice));
+            isOnDevice ? plan.Baseline?.DeviceLiveBytes : plan.Baseline?.LiveBytes, PlanMemory.ExternalBytesOn(plan, isOnDevice));
 
     private static Concurrency? ConcurrencyOf(ReplayPlan plan, LinkedProfile? profile)
     {
         if (profile is null || plan.Times is not { Operators.Count: > 0 } times)
             return null;
-        var operators = times.Operators.Keys.Select(n => profile.Operators[n]).ToArray();
+        var operators = times.Operators.Keys.Select(n => profile.Operators[n.Node]).ToArray();
         return Concurrency.Of(operators.Select(o => (o.StartNs, o.DurationNs)), operators.SelectMany(o => o.Kernels), times.RecordedNs);
     }
 
@@ -117,12 +98,12 @@ internal static class OriginalReader
         if (plan.Times is not { Operators.Count: > 0 } times)
             return [];
         double scale = (double)times.IterationNs / times.RecordedNs;
-        var names = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => (o.NodeId, Name: o.Schema.FullName))
-            .Concat(plan.Replaced.Select(r => (r.NodeId, r.Name)));
+        var names = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => (o.Id, Name: o.Schema.FullName))
+            .Concat(plan.Replaced.Select(r => (r.Id, r.Name)));
         var nodes = trace.Nodes.ToDictionary(n => n.Id);
-        return [.. names.Where(n => times.Operators.ContainsKey(n.NodeId)).Select(n => (n.Name, n.NodeId, Time: times.Operators[n.NodeId]))
-            .Select(n => new TimelineSpan(n.Name, n.Time.StartNs * scale, n.Time.DurationNs * scale, n.NodeId,
-                nodes.TryGetValue(n.NodeId, out var node) ? LabelOf(node) : "")).OrderBy(s => s.StartNs)];
+        return [.. names.Where(n => times.Operators.ContainsKey(n.Id)).Select(n => (n.Name, n.Id, Time: times.Operators[n.Id]))
+            .Select(n => new TimelineSpan(n.Name, n.Time.StartNs * scale, n.Time.DurationNs * scale, n.Id,
+                nodes.TryGetValue(n.Id.Node, out var node) ? LabelOf(node) : "")).OrderBy(s => s.StartNs)];
     }
 
     /// <summary>What a Kineto profile tells: its steps, and the kernels of one of them.</summary>

@@ -1,4 +1,3 @@
-using Mystique.Fidelity;
 
 namespace Mystique.Measurement;
 

@@ -6,7 +6,7 @@ namespace Mystique.Measurement;
 
 /// <summary>
 /// What this process does to its machine, told by the system itself (getrusage(2), proc(5), perf_event_open(2), powercap):
-/// nothing is sampled, so nothing is held up. Processes of Python do the same (<c>Metrics/python/counters.py</c>).
+/// nothing is sampled, so nothing is held up. Processes of Python do the same (<c>python/shared/counters.py</c>).
 /// </summary>
 internal sealed partial class ProcessMeter : IDisposable
 {

@@ -8,11 +8,16 @@ namespace Mystique.Packaging;
 internal sealed record Manifest
 {
     public const string FormatName = "mystique-benchmark";
-    public const int CurrentVersion = 2;
+    public const int CurrentVersion = 3;
+
+    /// <summary>The oldest version that is still read: it has no ranks, and names of its own for some fields.</summary>
+    public const int OldestVersion = 2;
 
     public required string Format { get; init; }
 
     public required int FormatVersion { get; init; }
+
+    public required ImmutableArray<ManifestRank> Ranks { get; init; }
 
     public required ManifestSource Source { get; init; }
 
@@ -29,7 +34,7 @@ internal sealed record Manifest
     public required ImmutableArray<ManifestCall> Schedule { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public Baseline? Original { get; init; }
+    public Baseline? Baseline { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ManifestTimes? Times { get; init; }
@@ -49,7 +54,7 @@ internal sealed record Manifest
 }
 
 internal sealed record ManifestSource(
-    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int OpenedOperators, bool HasStrides,
+    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int DecomposedOperators, bool HasStrides,
         bool HasBackward,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<string>? Notes);
 
@@ -79,6 +84,7 @@ internal sealed record ManifestTimes(
     ImmutableArray<ManifestKernel> Kernels);
 
 internal sealed record ManifestTime(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Segment,
     long Node,
     long StartNs,
     long DurationNs,
@@ -105,6 +111,7 @@ internal sealed record ManifestSubstitute(
     ImmutableArray<ImmutableArray<string>> Args);
 
 internal sealed record ManifestReplaced(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Segment,
     long Node,
     string Operator,
     string Remedy,
@@ -135,12 +142,26 @@ internal sealed record ManifestTensor(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Number);
 
 internal sealed record ManifestOperator(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Segment,
     long Node,
     int Schema,
     ImmutableArray<ManifestArgument> Args,
     ImmutableArray<ImmutableArray<int>> Outs,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Role,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Kernel);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Kernel,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestCollective? Collective);
+
+/// <summary>What was recorded of a collective.</summary>
+internal sealed record ManifestCollective(
+    string Name,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Group,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? GroupSize,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Elements);
+
+/// <summary>A rank that runs the program.</summary>
+internal sealed record ManifestRank(
+    int Rank,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? WorldSize);
 
 /// <summary>A source of a compiled kernel, in the package's folder <c>kernels</c>.</summary>
 internal sealed record ManifestSourceFile(string File, string Sha256);

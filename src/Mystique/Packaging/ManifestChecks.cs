@@ -40,7 +40,7 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         CheckSchedule();
         CheckCounts();
         if (manifest.Times is { } times)
-            Check(times.Operators.DistinctBy(t => t.Node).Count() == times.Operators.Length, "times.operators, which has a node twice,");
+            Check(times.Operators.DistinctBy(t => (t.Segment, t.Node)).Count() == times.Operators.Length, "times.operators, which has a node twice,");
     }
 
     private static void CheckStorage(ManifestStorage storage, string place)
@@ -48,13 +48,13 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         if (storage.Init is not { } init)
             return;
         bool isFloat = ScalarTypes.TryFromTorchName(init.Dtype, out var type) && type.IsFloating();
-        bool isDrawn = isFloat && init.Kind is "uniform" or "dominant"; // In single precision.
+        bool isDrawn = isFloat && init.Kind is "uniform" or "diagonally_dominant"; // In single precision.
         double largest = Math.Max(Math.Abs(init.Low), Math.Abs(init.High));
         Check(ManifestRules.ElementBytes[init.Dtype] > 0, $"{place}.init.dtype");
         Check(init.Low <= init.High && init.Parameter >= 0 && init.Parameter <= (init.Kind == "zipf" ? MaxExponent : MaxWhole),
             $"{place}.init");
         Check(isFloat && init.Kind == "constant" || largest <= (isDrawn ? float.MaxValue : MaxWhole), $"{place}.init");
-        Check((isFloat || init.Kind != "dominant") && (init.Kind != "zipf" || init.High - init.Low >= 1), $"{place}.init");
+        Check((isFloat || init.Kind != "diagonally_dominant") && (init.Kind != "zipf" || init.High - init.Low >= 1), $"{place}.init");
         Check(init.Kind == "recorded" ? init.Data?.Length == storage.Bytes : init.Data is null, $"{place}.init.data");
     }
 
@@ -129,7 +129,7 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         Check(counts.ReplayedOperators == replayed && counts.SelectedOperators == replayed + manifest.Replaced.Length
             && counts.SubstitutedOperators == With("substitute") && counts.StandIns == With("stand_in")
                 && counts.MissingOperators == With("missing")
-            && counts.AddedOperators == manifest.Operators.Length - replayed, "coverage, which is not what the lists come to,");
+            && counts.AddedOperators == manifest.Operators.Count(o => o.Role == "added"), "coverage, which is not what the lists come to,");
         long external = manifest.Storages.Where(s => s.Init is not null)
             .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.Bytes));
         Check(manifest.Memory.ExternalBytes == external

@@ -8,11 +8,11 @@ namespace Mystique.Packaging;
 /// <summary>From a plan to its manifest and back. What comes back is checked: a package is untrusted input.</summary>
 internal static class ManifestMapping
 {
-    private static readonly string[] KindNames = [.. Enum.GetNames<InitializerKind>().Select(n => n.ToLowerInvariant())];
+    private static readonly string[] KindNames = [.. Enum.GetNames<InitializerKind>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName)];
     private static readonly string?[] RoleNames = [null, "added", "substitute"]; // By OperatorRole.
     private static readonly string[] RemedyNames = ["missing", "substitute", "stand_in"]; // By Remedy.
 
-    public static Manifest ToManifest(BenchmarkPackage package)
+    public static Manifest ToManifest(Benchmark package)
     {
         var plan = package.Plan;
         var schemas = new Dictionary<string, int>();
@@ -21,10 +21,11 @@ internal static class ManifestMapping
         {
             if (!schemas.TryGetValue(op.Schema.Text, out int schema))
                 schemas.Add(op.Schema.Text, schema = schemas.Count);
-            operators.Add(new ManifestOperator(op.NodeId, schema,
+            operators.Add(new ManifestOperator(op.Id.Segment, op.Id.Node, schema,
                 [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared)
                     : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
-                [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role], op.IsKernel ? op.KernelFile : null));
+                [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role], op.IsKernel ? op.KernelFile : null,
+                op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null));
         }
         var memory = PlanMemory.Of(plan);
         var source = plan.Source;
@@ -32,28 +33,29 @@ internal static class ManifestMapping
         {
             Format = Manifest.FormatName,
             FormatVersion = Manifest.CurrentVersion,
+            Ranks = [.. package.Ranks.Select(r => new ManifestRank(r.Rank, r.WorldSize))],
             Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount,
-                source.OpenedCount, source.HasStrides, source.HasBackward,
+                source.DecomposedCount, source.HasStrides, source.HasBackward,
                 source.Notes.IsEmpty ? null : source.Notes),
             Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.CountOf(Remedy.Substitute),
                 plan.CountOf(Remedy.StandIn), plan.CountOf(Remedy.Missing),
-                plan.Operators.Length - plan.ReplayedCount),
+                plan.Operators.Count(o => o.Role == OperatorRole.Added)),
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
-            Program = new ManifestProgram(BenchmarkPackage.ProgramFile, package.ProgramDigest),
+            Program = new ManifestProgram(Benchmark.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
             Schemas = [.. schemas.Keys],
             Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count, c.Stream, c.Waits.IsEmpty ? null
                 : c.Waits, c.HostWaits))],
-            Original = plan.Reference,
+            Baseline = plan.Baseline,
             Times = ToManifest(plan.Times),
             Kernels = plan.KernelSources.IsEmpty ? null
                 : [.. plan.KernelSources.Select(k =>
-                new ManifestSourceFile(k.Key, BenchmarkPackage.DigestOf(System.Text.Encoding.UTF8.GetBytes(k.Value))))],
+                new ManifestSourceFile(k.Key, Benchmark.DigestOf(System.Text.Encoding.UTF8.GetBytes(k.Value))))],
             Substitutions = [.. plan.Substitutions.Select(s =>
                 new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
                 [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null
                     : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
-            Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.NodeId, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0
+            Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.Id.Segment, r.Id.Node, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0
                 ? null : r.By, r.Reason))],
             Storages = [.. plan.Storages.Select(ToManifest)],
             Tensors = [.. plan.Tensors.Select(t =>
@@ -65,8 +67,8 @@ internal static class ManifestMapping
     private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes(
         times.Source, times.IterationNs, times.RecordedNs, times.Unlinked, times.DeviceNs, times.UnexplainedNs,
         [.. times.Operators.Select(t =>
-            new ManifestTime(t.Key, t.Value.StartNs, t.Value.DurationNs, t.Value.Kernels, t.Value.DeviceNs, t.Value.Stream < 0 ? null
-            : t.Value.Stream, t.Value.WaitsAfter))],
+            new ManifestTime(t.Key.Segment, t.Key.Node, t.Value.StartNs, t.Value.DurationNs, t.Value.Kernels, t.Value.DeviceNs, t.Value.Stream,
+                t.Value.WaitsAfter))],
         [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))]);
 
     private static PlanTimes? ToTimes(ManifestTimes? times)
@@ -74,8 +76,8 @@ internal static class ManifestMapping
         if (times is null)
             return null;
         return new PlanTimes(times.Source, times.IterationNs, times.RecordedNs,
-            times.Operators.ToImmutableSortedDictionary(t => t.Node, t =>
-                new PlannedTime(t.StartNs, t.DurationNs, t.Kernels, t.DeviceNs, t.Stream ?? -1, t.Sync)),
+            times.Operators.ToImmutableSortedDictionary(t => new OperatorId(t.Segment, t.Node), t =>
+                new PlannedTime(t.StartNs, t.DurationNs, t.Kernels, t.DeviceNs, t.Stream, t.Sync)),
             times.Unlinked, [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))], times.UnexplainedNs,
                 times.DeviceNs);
     }
@@ -96,16 +98,16 @@ internal static class ManifestMapping
         new ManifestChecks(manifest, schemas).Check();
         var source = manifest.Source;
         return new ReplayPlan(
-            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.OpenedOperators,
+            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.DecomposedOperators,
                 source.HasStrides, source.HasBackward)
             { Notes = source.Notes ?? [] },
             manifest.Devices, [.. manifest.Storages.Select(ToStorage)], [.. manifest.Tensors.Select(ToTensor)],
             [.. manifest.Operators.Select(o => ToOperator(o, schemas[o.Schema]))],
             [.. manifest.Replaced.Select(r =>
-                new ReplacedOperator(r.Node, r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By ?? "", r.Reason))])
+                new ReplacedOperator(new OperatorId(r.Segment, r.Node), r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By ?? "", r.Reason))])
         {
             Times = ToTimes(manifest.Times),
-            Reference = manifest.Original?.Checked(),
+            Baseline = manifest.Baseline?.Checked(),
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
         };
     }
@@ -125,10 +127,13 @@ internal static class ManifestMapping
         : new PlannedTensor(tensor.Storage, ToType(tensor.Dtype), tensor.Shape, tensor.Strides, tensor.Offset, tensor.External,
             tensor.Number);
 
-    private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) => new(op.Node, schema,
+    private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) => new(new OperatorId(op.Segment, op.Node), schema,
         [.. op.Args.Select(a => a.V is { } literal ? new PlannedArgument([], literal.Value) : new PlannedArgument(a.T!.Value, null, a.P))],
         [.. op.Outs.Select(o => new PlannedResult(o))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
-    { KernelFile = op.Kernel ?? "" };
+    {
+        KernelFile = op.Kernel ?? "",
+        Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
+    };
 
     private static ScalarType ToType(string name) => ScalarTypes.TryFromTorchName(name, out var type) ? type
         : throw new FormatException($"{name} is no element type");

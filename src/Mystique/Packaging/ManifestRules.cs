@@ -40,6 +40,10 @@ internal static partial class ManifestRules
     public static FrozenDictionary<string, int> ElementBytes { get; } =
         Root.GetProperty("element_bytes").EnumerateObject().ToFrozenDictionary(f => f.Name, f => f.Value.GetInt32());
 
+    /// <summary>Texts by their names, in a part of the rules.</summary>
+    public static FrozenDictionary<string, string> TextsOf(string part, string name) =>
+        Root.GetProperty(part).GetProperty(name).EnumerateObject().ToFrozenDictionary(f => f.Name, f => f.Value.GetString()!);
+
     /// <summary>A regular expression of the rules, for all of a text.</summary>
     public static Regex Form(string name) => Patterns[name];
 

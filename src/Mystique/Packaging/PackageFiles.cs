@@ -18,11 +18,11 @@ internal static class PackageFiles
     /// <summary>The folder of compiled kernels' sources, in a package.</summary>
     internal const string KernelFolder = "kernels";
 
-    public static BenchmarkPackage Read(string manifestPath)
+    public static Benchmark Read(string manifestPath)
     {
         string directory = Path.GetDirectoryName(Path.GetFullPath(manifestPath))!;
         // The names of its files are fixed: a manifest cannot point out of its folder.
-        string programPath = Path.Combine(directory, BenchmarkPackage.ProgramFile);
+        string programPath = Path.Combine(directory, Benchmark.ProgramFile);
         byte[] manifest, program;
         try
         {
@@ -46,12 +46,12 @@ internal static class PackageFiles
     /// <exception cref="MystiqueException">
     /// It is no package, or one that does what a benchmark may not (MYS301 to MYS303, MYS309).
     /// </exception>
-    internal static BenchmarkPackage Read(byte[] manifestBytes, byte[] program, string manifestPath, string programPath,
+    internal static Benchmark Read(byte[] manifestBytes, byte[] program, string manifestPath, string programPath,
         out ImmutableArray<ManifestSourceFile> kernels)
     {
         var (manifest, plan, schedule) = ReadManifest(manifestBytes, manifestPath);
         kernels = manifest.Kernels ?? [];
-        string digest = BenchmarkPackage.DigestOf(program);
+        string digest = Benchmark.DigestOf(program);
         if (digest != manifest.Program.Sha256)
             throw Problems.PackageDisagrees(programPath,
                 "the program is not the one that the manifest was written with (its SHA-256 differs)");
@@ -65,7 +65,10 @@ internal static class PackageFiles
         {
             throw Problems.PackageDisagrees(programPath, $"the program is no TorchScript archive of this tool ({exception.Message})");
         }
-        return new BenchmarkPackage(plan, schedule, [.. program], digest);
+        return Benchmark.Of(plan, schedule, [.. program]) with
+        {
+            Ranks = [.. manifest.Ranks.Select(r => new BenchmarkRank(r.Rank, r.WorldSize))],
+        };
     }
 
     private static (Manifest Manifest, ReplayPlan Plan, ImmutableArray<ScheduledCall> Schedule) ReadManifest(byte[] bytes, string path)
@@ -81,18 +84,13 @@ internal static class PackageFiles
             if (root.TryGetProperty("format_version", out var version) && version.ValueKind == JsonValueKind.Number
                 && version.TryGetInt32(out int number)
                 && number != Manifest.CurrentVersion)
-                throw Problems.PackageVersionUnknown(path, number, Manifest.CurrentVersion);
-            ManifestRules.Check(root);
-            var manifest = root.Deserialize<Manifest>(SnakeJson.Compact)!;
-            var plan = ManifestMapping.ToPlan(manifest);
-            if (PackagePolicy.WhyNot(plan) is { } why)
-                throw Problems.PackageForbidden(path, why);
-            return (manifest, plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count)
             {
-                Stream = c.Stream,
-                Waits = c.Wait ?? [],
-                HostWaits = c.Sync,
-            })]);
+                if (number != Manifest.OldestVersion)
+                    throw Problems.PackageVersionUnknown(path, number, Manifest.OldestVersion, Manifest.CurrentVersion);
+                using var upgraded = ManifestUpgrade.FromVersion2(root);
+                return ReadManifest(upgraded.RootElement, path);
+            }
+            return ReadManifest(root, path);
         }
         catch (Exception exception) when (exception is JsonException or FormatException or ArgumentException or InvalidOperationException)
         {
@@ -100,11 +98,26 @@ internal static class PackageFiles
         }
     }
 
+    private static (Manifest Manifest, ReplayPlan Plan, ImmutableArray<ScheduledCall> Schedule) ReadManifest(JsonElement root, string path)
+    {
+        ManifestRules.Check(root);
+        var manifest = root.Deserialize<Manifest>(SnakeJson.Compact)!;
+        var plan = ManifestMapping.ToPlan(manifest);
+        if (PackagePolicy.WhyNot(plan) is { } why)
+            throw Problems.PackageForbidden(path, why);
+        return (manifest, plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count)
+        {
+            Stream = c.Stream,
+            Waits = c.Wait ?? [],
+            HostWaits = c.Sync,
+        })]);
+    }
+
     private static byte[] ReadBytes(string path) => new FileInfo(path) is { Exists: true, Length: > MaxBytes }
         ? throw Problems.PackageDisagrees(path, "the file is too large to be of a package") : PlainFile.ReadAllBytes(path, MaxBytes);
 
     /// <summary>Writes the manifest, an element of a list to a line: so that two of them can be compared by eye and by diff.</summary>
-    internal static void WriteManifest(BenchmarkPackage package, Stream stream)
+    internal static void WriteManifest(Benchmark package, Stream stream)
     {
         using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), SnakeJson.Compact);
         ManifestRules.Check(document.RootElement); // What is written is what can be read.
@@ -143,7 +156,7 @@ internal static class PackageFiles
         var folder = ResourceFolder.At(path);
         foreach (var kernel in kernels)
         {
-            if (folder?.Read(kernel.File, MaxBytes) is not { } bytes || BenchmarkPackage.DigestOf(bytes) != kernel.Sha256)
+            if (folder?.Read(kernel.File, MaxBytes) is not { } bytes || Benchmark.DigestOf(bytes) != kernel.Sha256)
                 throw Problems.PackageDisagrees(path, $"the kernel {kernel.File} is not there, or not as it was (its SHA-256 differs)");
             sources[kernel.File] = Encoding.UTF8.GetString(bytes);
         }

@@ -13,17 +13,17 @@ internal static class PackageWriter
     private const long MaxManifestBytes = 1L << 30;
 
     private static readonly OutputKind Kind =
-        new(BenchmarkPackage.ManifestFile, Earlier, Expected, GoesBesideOthers: false, Diagnostics.Problems.OutputNotEmpty);
+        new(Benchmark.ManifestFile, Earlier, Expected, GoesBesideOthers: false, Diagnostics.Problems.OutputNotEmpty);
 
     /// <summary>Says beforehand that a package cannot go into a folder: it holds something else, or cannot be written to.</summary>
     public static void CheckTarget(string directory) => OutputFolder.Check(directory, Kind);
 
-    public static void Write(BenchmarkPackage package, string directory)
+    public static void Write(Benchmark package, string directory)
     {
         using var output = OutputFolder.Begin(directory, Kind);
         output.Try(() =>
         {
-            File.WriteAllBytes(Path.Combine(output.Staged, BenchmarkPackage.ProgramFile), [.. package.ProgramBytes]);
+            File.WriteAllBytes(Path.Combine(output.Staged, Benchmark.ProgramFile), [.. package.ProgramBytes]);
             File.WriteAllText(Path.Combine(output.Staged, RunScript.FileName), RunScript.Text);
             if (package.Plan.KernelSources.Count > 0)
             {
@@ -31,7 +31,7 @@ internal static class PackageWriter
                 foreach (var (name, source) in package.Plan.KernelSources)
                     File.WriteAllText(Path.Combine(kernels, name), source);
             }
-            using var stream = File.Create(Path.Combine(output.Staged, BenchmarkPackage.ManifestFile));
+            using var stream = File.Create(Path.Combine(output.Staged, Benchmark.ManifestFile));
             PackageFiles.WriteManifest(package, stream);
         });
         output.Commit();
@@ -39,10 +39,10 @@ internal static class PackageWriter
 
     private static List<string>? Earlier(string target)
     {
-        using var manifest = OutputKind.ReadOwn(Path.Combine(target, BenchmarkPackage.ManifestFile), Manifest.FormatName, MaxManifestBytes);
+        using var manifest = OutputKind.ReadOwn(Path.Combine(target, Benchmark.ManifestFile), Manifest.FormatName, MaxManifestBytes);
         if (manifest is null)
             return null;
-        List<string> names = [BenchmarkPackage.ManifestFile, BenchmarkPackage.ProgramFile, RunScript.FileName];
+        List<string> names = [Benchmark.ManifestFile, Benchmark.ProgramFile, RunScript.FileName];
         if (new DirectoryInfo(Path.Combine(target, KernelFolder)) is { Exists: true, LinkTarget: null })
             // A manifest can name what it likes; only files directly in the folder of kernels are meant.
             names.AddRange(OutputKind.TextsOf(manifest.RootElement, "kernels", "file").Where(ResourceFolder.IsPlainName).Distinct()
@@ -52,6 +52,6 @@ internal static class PackageWriter
 
     /// <summary>What kernels there will be is not known yet, but whether their folder can be one.</summary>
     private static IEnumerable<string> Expected(string target) =>
-        [BenchmarkPackage.ManifestFile, BenchmarkPackage.ProgramFile, RunScript.FileName,
+        [Benchmark.ManifestFile, Benchmark.ProgramFile, RunScript.FileName,
             .. Path.Exists(Path.Combine(target, KernelFolder)) ? (string[])[Path.Combine(KernelFolder, "*")] : []];
 }

@@ -12,11 +12,11 @@ internal static class AddedOperators
         "aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)");
 
     /// <summary>A view of the memory of one tensor as another.</summary>
-    /// <param name="nodeId">The node that needs it.</param>
+    /// <param name="id">The node that needs it.</param>
     /// <param name="source">The slot of a tensor on the same storage, of the same element type.</param>
     /// <param name="slot">The slot of the view.</param>
     /// <param name="tensor">The view.</param>
-    public static PlannedOperator View(long nodeId, int source, int slot, PlannedTensor tensor) => new(nodeId, AsStrided,
+    public static PlannedOperator View(OperatorId id, int source, int slot, PlannedTensor tensor) => new(id, AsStrided,
     [
         PlannedArgument.OfTensor(source),
         PlannedArgument.Of(new IntListValue(tensor.Shape)),
@@ -25,10 +25,10 @@ internal static class AddedOperators
     ], [new PlannedResult([slot])], OperatorRole.Added);
 
     /// <summary>Fills a tensor with what another holds.</summary>
-    /// <param name="nodeId">The node that needs it.</param>
+    /// <param name="id">The node that needs it.</param>
     /// <param name="slot">The slot to fill.</param>
     /// <param name="source">The slot to take it from, of the same shape.</param>
-    public static PlannedOperator Fill(long nodeId, int slot, int source) => new(nodeId, Copy,
+    public static PlannedOperator Fill(OperatorId id, int slot, int source) => new(id, Copy,
         [PlannedArgument.OfTensor(slot), PlannedArgument.OfTensor(source), PlannedArgument.Of(new BoolValue(false))],
         [new PlannedResult([slot])], OperatorRole.Added);
 }

@@ -30,13 +30,13 @@ public sealed record OperatorGroup(string Name, int OriginalCount, int Count, in
             }
             bool isRecorded = op.Role == OperatorRole.Recorded;
             Add(op.Schema.FullName, isRecorded ? 1 : 0, op.Role == OperatorRole.Added ? 0 : 1, op.Role == OperatorRole.Added ? 1
-                : 0, isRecorded ? TimeOf(op.NodeId) : null, bytes);
+                : 0, isRecorded ? TimeOf(op.Id) : null, bytes);
         }
         foreach (var replaced in plan.Replaced)
-            Add(replaced.Name, 1, 0, 0, TimeOf(replaced.NodeId), 0);
+            Add(replaced.Name, 1, 0, 0, TimeOf(replaced.Id), 0);
         return kinds.ToImmutable();
 
-        long? TimeOf(long node) => plan.Times?.Operators.TryGetValue(node, out var time) == true ? time.DurationNs : null;
+        long? TimeOf(OperatorId id) => plan.Times?.Operators.TryGetValue(id, out var time) == true ? time.DurationNs : null;
 
         void Add(string name, int original, int count, int added, long? time, long bytes)
         {

@@ -6,6 +6,9 @@ namespace Mystique.Planning;
 /// <summary>Says why an operator cannot be replayed, as far as the trace alone tells.</summary>
 internal static class OperatorSupport
 {
+    /// <summary>Why a collective does not run.</summary>
+    public const string IsCommunication = "a collective: communication is not replayed yet";
+
     /// <summary>
     /// Values in a call's arguments, those in lists too: compiling many more takes minutes. The observer cuts lists after
     /// 4,097, and no operator has more than six.
@@ -19,10 +22,10 @@ internal static class OperatorSupport
     public static string? WhyNot(TraceNode node)
     {
         // Functional collectives too (torch/distributed/_functional_collectives.py); to wait for one of them is an operator like others.
-        if (SliceSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
+        if (SegmentSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
             || node.Name.Contains("c10d_functional", StringComparison.Ordinal)
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal))
-            return "a collective: communication is not replayed yet";
+            return IsCommunication;
         if (node.KernelBackend.Length > 0)
             return $"a kernel that {node.KernelBackend} compiled: its source is not in the trace";
         if (node.Schema is not { } schema)

@@ -10,7 +10,7 @@ namespace Mystique.Planning;
 /// <param name="RecordedNs">
 /// The time of the iteration that was profiled, in nanoseconds: what <paramref name="Operators"/> are parts of.
 /// </param>
-/// <param name="Operators">By node, when it ran.</param>
+/// <param name="Operators">When each ran.</param>
 /// <param name="Unlinked">Operators of the plan whose times are not known.</param>
 /// <param name="Kernels">What the operators started on the device, by name: how often, and for how many nanoseconds.</param>
 /// <param name="UnexplainedNs">Time on the device that no operator started, in nanoseconds.</param>
@@ -19,7 +19,7 @@ public sealed record PlanTimes(
     string Source,
     long IterationNs,
     long RecordedNs,
-    ImmutableSortedDictionary<long, PlannedTime> Operators,
+    ImmutableSortedDictionary<OperatorId, PlannedTime> Operators,
     int Unlinked,
     ImmutableArray<KernelTime> Kernels,
     long UnexplainedNs,
@@ -31,27 +31,27 @@ public sealed record PlanTimes(
     /// <summary>The time alone of an iteration.</summary>
     /// <param name="iterationNs">In nanoseconds.</param>
     private static PlanTimes OfIteration(long iterationNs) =>
-        new("", iterationNs, iterationNs, ImmutableSortedDictionary<long, PlannedTime>.Empty, 0, [], 0, 0);
+        new("", iterationNs, iterationNs, ImmutableSortedDictionary<OperatorId, PlannedTime>.Empty, 0, [], 0, 0);
 
-    /// <summary>Times whose iteration takes as long as one that nobody watched.</summary>
+    /// <summary>Times whose iteration takes as long as an uninstrumented one.</summary>
     /// <param name="times">What is known; null for nothing.</param>
-    /// <param name="referenceNs">In nanoseconds; null leaves all as it is.</param>
-    public static PlanTimes? WithReference(PlanTimes? times, long? referenceNs) => referenceNs is not { } reference ? times
-        : times is null ? OfIteration(reference) : times with { IterationNs = reference };
+    /// <param name="iterationNs">In nanoseconds; null leaves all as it is.</param>
+    public static PlanTimes? WithIterationTime(PlanTimes? times, long? iterationNs) => iterationNs is not { } time ? times
+        : times is null ? OfIteration(time) : times with { IterationNs = time };
 
     /// <summary>The times of a plan's operators.</summary>
     /// <param name="plan">The plan; its operators, and those that do not run.</param>
-    /// <param name="options">The profile, and the time of an iteration that nobody watched.</param>
-    internal static PlanTimes? Of(ReplayPlan plan, PlanningOptions options)
+    /// <param name="recording">The profile, and the time of an uninstrumented iteration.</param>
+    internal static PlanTimes? Of(ReplayPlan plan, Recording recording)
     {
-        long? referenceNs = options.ReferenceNs ?? options.Reference?.IterationNs;
-        if (options.Profile is not { } profile)
-            return WithReference(null, referenceNs);
-        var nodes = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId)
-            .Concat(plan.Replaced.Select(r => r.NodeId)).ToArray();
-        var known = nodes.Where(profile.Operators.ContainsKey).Order().Select(n => (Node: n, Time: profile.Operators[n])).ToArray();
+        if (recording.Profile is not { } profile)
+            return WithIterationTime(null, recording.IterationNs);
+        var ids = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.Id)
+            .Concat(plan.Replaced.Select(r => r.Id)).ToArray();
+        var known = ids.Where(i => profile.Operators.ContainsKey(i.Node)).Order().Select(i => (Id: i, Time: profile.Operators[i.Node]))
+            .ToArray();
         long start = known.Length == 0 ? 0 : known.Min(k => k.Time.StartNs);
-        var times = known.ToImmutableSortedDictionary(k => k.Node,
+        var times = known.ToImmutableSortedDictionary(k => k.Id,
             k => new PlannedTime(k.Time.StartNs - start, k.Time.DurationNs, k.Time.Kernels.Length, k.Time.DeviceNs, k.Time.Stream, false))
                 .ToBuilder();
         foreach (long wait in profile.HostWaitsNs)
@@ -60,19 +60,19 @@ public sealed record PlanTimes(
             var before = known.Where(k => k.Time.StartNs <= wait).ToArray();
             if (before.Length > 0)
             {
-                long node = before.MaxBy(k => k.Time.StartNs).Node;
-                times[node] = times[node] with { WaitsAfter = true };
+                var last = before.MaxBy(k => k.Time.StartNs).Id;
+                times[last] = times[last] with { WaitsAfter = true };
             }
         }
         long recorded = plan.Source.Iteration is { } number && profile.Steps.TryGetValue(number, out long step) ? step
             // Nothing marks iterations in the profile of a TorchSharp program: its capture knows how long the recorded one took.
-            : profile.Steps.IsEmpty && options.Reference?.RecordedNs is [var only] ? only : profile.IterationNs;
+            : profile.Steps.IsEmpty && recording.Baseline?.RecordedNs is [var only] ? only : profile.IterationNs;
         var kernels = known.SelectMany(k => k.Time.Kernels).GroupBy(k => k.Name, (name, group) =>
             new KernelTime(name, group.Count(), group.Sum(k => k.DurationNs)));
-        var result = new PlanTimes(profile.Source, recorded, recorded, times.ToImmutable(), nodes.Length - known.Length,
+        var result = new PlanTimes(profile.Source, recorded, recorded, times.ToImmutable(), ids.Length - known.Length,
             [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],
             profile.Unexplained.Sum(u => u.DurationNs), profile.DeviceNs);
-        return WithReference(result, referenceNs);
+        return WithIterationTime(result, recording.IterationNs);
     }
 }
 
@@ -81,9 +81,9 @@ public sealed record PlanTimes(
 /// <param name="DurationNs">How long it took on the host.</param>
 /// <param name="Kernels">How many kernels, copies and fillings it started on the device.</param>
 /// <param name="DeviceNs">Their time, added up.</param>
-/// <param name="Stream">The device's stream that they ran on; -1 where there were none.</param>
+/// <param name="Stream">The device's stream that they ran on; null where there were none.</param>
 /// <param name="WaitsAfter">Whether the host then waited for the device.</param>
-public sealed record PlannedTime(long StartNs, long DurationNs, int Kernels, long DeviceNs, long Stream, bool WaitsAfter);
+public sealed record PlannedTime(long StartNs, long DurationNs, int Kernels, long DeviceNs, long? Stream, bool WaitsAfter);
 
 /// <summary>What ran on the device under one name.</summary>
 /// <param name="Name">The kernel's name, or that of a copy or filling.</param>

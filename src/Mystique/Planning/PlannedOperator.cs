@@ -20,18 +20,21 @@ public enum OperatorRole
 }
 
 /// <summary>An operator to run.</summary>
-/// <param name="NodeId">Its node in the trace; for one that is not recorded, that of the operator it is for.</param>
+/// <param name="Id">Which one of the recording it is; for one that is not recorded, which one it is for.</param>
 /// <param name="Schema">The schema: as recorded, or the target's own where that differs in arguments with defaults.</param>
 /// <param name="Arguments">One for each argument of the schema.</param>
 /// <param name="Results">One for each result of the schema.</param>
 /// <param name="Role">Why it is there.</param>
 public sealed record PlannedOperator(
-    long NodeId,
+    OperatorId Id,
     OperatorSchema Schema,
     ImmutableArray<PlannedArgument> Arguments,
     ImmutableArray<PlannedResult> Results,
     OperatorRole Role = OperatorRole.Recorded)
 {
+    /// <summary>What was recorded of a collective, for the operator itself and for what stands for it; null for all others.</summary>
+    public PlannedCollective? Collective { get; init; }
+
     /// <summary>Of a compiled kernel, its source in <see cref="ReplayPlan.KernelSources"/>; empty for an operator.</summary>
     public string KernelFile { get; init; } = "";
 
@@ -87,9 +90,9 @@ public enum Remedy
 }
 
 /// <summary>A selected operator that does not run as recorded.</summary>
-/// <param name="NodeId">Its node in the trace.</param>
+/// <param name="Id">Which one of the recording it is.</param>
 /// <param name="Name">Its name with its overload, or its node's where it has no schema.</param>
 /// <param name="Remedy">What takes its place.</param>
 /// <param name="By">The substitutes' names; "nothing" where the target needs none; empty for other remedies.</param>
 /// <param name="Reason">Why it does not run.</param>
-public sealed record ReplacedOperator(long NodeId, string Name, Remedy Remedy, string By, string Reason);
+public sealed record ReplacedOperator(OperatorId Id, string Name, Remedy Remedy, string By, string Reason);

@@ -1,6 +1,4 @@
 using Mystique.Planning.Contents;
-using Mystique.Recordings;
-using Mystique.Traces.Kineto;
 
 namespace Mystique.Planning;
 
@@ -15,18 +13,6 @@ public sealed record PlanningOptions
 
     /// <summary>The exponent of Zipf's law for indices; 0, the default, spreads them evenly. At least 0.</summary>
     public double IndexSkew { get; init; }
-
-    /// <summary>The trace's operators in a Kineto profile of the same job; null, the default, where there is none.</summary>
-    public LinkedProfile? Profile { get; init; }
-
-    /// <summary>What was measured of the original; null, the default, where nothing was.</summary>
-    public Baseline? Reference { get; init; }
-
-    /// <summary>
-    /// The time of an iteration of the original that nobody watched, in nanoseconds; null, the default, takes it from
-    /// <see cref="Reference"/>.
-    /// </summary>
-    public long? ReferenceNs { get; init; }
 
     /// <summary>Whether code that came with the trace (the sources of compiled kernels) may be used. The default is no.</summary>
     public bool AllowTraceCode { get; init; }

@@ -23,8 +23,8 @@ public sealed record ReplayPlan(
     /// <summary>When its operators ran in the original; null where nothing is known.</summary>
     public PlanTimes? Times { get; init; }
 
-    /// <summary>What was measured of the original itself; null where it was not captured by this tool.</summary>
-    public Baseline? Reference { get; init; }
+    /// <summary>What was measured of the original itself; null where nothing was.</summary>
+    public Baseline? Baseline { get; init; }
 
     /// <summary>Sources of compiled kernels, by file name: code that came with the trace, where the user allowed it.</summary>
     public ImmutableSortedDictionary<string, string> KernelSources { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
@@ -34,6 +34,9 @@ public sealed record ReplayPlan(
     /// them.
     /// </summary>
     internal ImmutableArray<Substitution> Substitutions { get; init; } = [];
+
+    /// <summary>The first operator that does not run as recorded, and why; null where all do.</summary>
+    internal string? FirstReason => Replaced.IsEmpty ? null : $"{Replaced[0].Name}: {Replaced[0].Reason}";
 
     /// <summary>Operators of the trace that run as recorded.</summary>
     public int ReplayedCount => Operators.Count(o => o.Role == OperatorRole.Recorded);
@@ -55,14 +58,14 @@ public sealed record ReplayPlan(
 /// <param name="SchemaVersion">The trace's schema.</param>
 /// <param name="Iteration">N of <c>ProfilerStep#N</c>; null where all of the trace was taken.</param>
 /// <param name="OutermostCount">Outermost operators of the selection.</param>
-/// <param name="OpenedCount">Of these and what is in them, operators that were replaced by their children.</param>
+/// <param name="DecomposedCount">Of these and what is in them, operators that were replaced by their children.</param>
 /// <param name="HasStrides">Whether the trace records strides; else they are inferred, and not verified.</param>
 /// <param name="HasBackward">
 /// Whether autograd ran. Some operators look at the grad mode (<c>mkldnn_rnn_layer</c> keeps a workspace for the
 /// backward pass only then), so the replay has it on too; no tensor of it requires a gradient, so nothing is recorded.
 /// </param>
 public sealed record PlanSource(
-    string Name, string Digest, string SchemaVersion, long? Iteration, int OutermostCount, int OpenedCount, bool HasStrides,
+    string Name, string Digest, string SchemaVersion, long? Iteration, int OutermostCount, int DecomposedCount, bool HasStrides,
         bool HasBackward)
 {
     /// <summary>Where the plan is not what the trace shows, and why: sentences for people.</summary>

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
+using Mystique.Diagnostics;
 using Mystique.Planning.Contents;
-using Mystique.Recordings;
 using Mystique.Selection;
 using Mystique.Traces;
 
@@ -13,49 +13,51 @@ public static class ReplayPlanner
     /// Plans the replay of a selection: which tensors exist before it and what is in them, which are made by it, what
     /// shares memory with what, and which operators cannot run.
     /// </summary>
-    /// <param name="slice">The selection.</param>
+    /// <param name="segment">The selection.</param>
     /// <param name="options">What the user decides; null takes the defaults.</param>
-    public static ReplayPlan Plan(TraceSlice slice, PlanningOptions? options = null)
+    /// <param name="number">The segment's place among those of the plan, from 0.</param>
+    public static ReplayPlan Plan(Segment segment, PlanningOptions? options = null, int number = 0)
     {
         options ??= new PlanningOptions();
-        var table = new TensorTable(slice.Trace);
-        var operators = ImmutableArray.CreateBuilder<PlannedOperator>(slice.Operators.Length);
+        Work.Planned();
+        var trace = segment.Recording.Trace;
+        var table = new TensorTable(trace);
+        var operators = ImmutableArray.CreateBuilder<PlannedOperator>(segment.Operators.Length);
         var replaced = ImmutableArray.CreateBuilder<ReplacedOperator>();
         var sources = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
-        var folder = options.AllowTraceCode ? ResourceFolder.Of(slice.Trace.Source) : null;
-        foreach (var node in slice.Operators)
+        var folder = options.AllowTraceCode ? segment.Recording.Ranges.Resources : null;
+        foreach (var node in segment.Operators)
         {
             if (CompiledKernel.AsOperator(node, folder, out string kernel) is { } compiled)
             {
-                PlanOperator(compiled, slice.Timeline.InputsOf(node), slice.Timeline, table, operators);
+                PlanOperator(new OperatorId(number, node.Id), compiled, segment.Timeline, table, operators, segment.Timeline.InputsOf(node));
                 sources[node.KernelFile] = kernel;
                 continue;
             }
-            if (LocalCollective.Of(node, slice.Timeline.InputsOf(node), table, operators) is { } local)
+            var id = new OperatorId(number, node.Id);
+            if (PlannedCollective.Of(node) is { } collective)
             {
-                operators.Add(local);
-                replaced.Add(new ReplacedOperator(node.Id, node.Schema!.FullName, Remedy.Substitute, local.Schema.FullName,
-                    LocalCollective.Reason));
+                PlanOperator(id, node, segment.Timeline, table, operators);
+                operators[^1] = operators[^1] with { Collective = collective };
                 continue;
             }
             if (OperatorSupport.WhyNot(node) is { } reason)
-                replaced.Add(Replace(node, reason, options.Substitutions));
+                replaced.Add(Replace(id, node, reason, options.Substitutions));
             else
-                PlanOperator(node, slice.Timeline.InputsOf(node), slice.Timeline, table, operators);
+                PlanOperator(id, node, segment.Timeline, table, operators);
         }
-        var trace = slice.Trace;
         var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
-            trace.SchemaVersion, slice.Iteration?.Number, slice.OutermostCount, slice.Opened.Length, trace.HasStrides,
+            trace.SchemaVersion, segment.Iteration?.Number, segment.Outermost.Length, segment.Decomposed.Length, trace.HasStrides,
             trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction
                 || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)))
-        { Notes = LostLiterals.NotesOn(table.RestoredEpsilons).AddRange(options.Profile?.Notes ?? []) };
+        { Notes = LostLiterals.NotesOn(table.RestoredEpsilons).AddRange(segment.Recording.Profile?.Notes ?? []) };
         var plan = new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), replaced.ToImmutable());
-        plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, RecordedValues.Of(trace));
-        return MemoryScaler.Fit(WrappedNumbers.Mark(plan), options) with
+        plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, new RecordedValues(segment.Recording.Ranges));
+        return WrappedNumbers.Mark(plan) with
         {
             KernelSources = sources.ToImmutable(),
-            Reference = options.Reference,
-            Times = PlanTimes.Of(plan, options),
+            Baseline = segment.Recording.Baseline,
+            Times = PlanTimes.Of(plan, segment.Recording),
             Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf)
                 .Distinct()],
         };
@@ -65,34 +67,38 @@ public static class ReplayPlanner
     /// What takes the place of an operator that no program can call: its results, where later operators use them, are there
     /// from the start.
     /// </summary>
-    private static ReplacedOperator Replace(TraceNode node, string reason, SubstitutionTable substitutions)
+    private static ReplacedOperator Replace(OperatorId id, TraceNode node, string reason, SubstitutionTable substitutions)
     {
         string name = node.Schema?.FullName ?? node.Name;
         bool needsNothing = node.Schema is not null && substitutions.RowsOf(node.Schema).Any(r => r.Statements.IsEmpty);
         bool isUnknown = node.Outputs.SelectMany(o => o.Tensors).Any(t => !t.IsUndefined && t.Type == ScalarType.Undefined);
-        return needsNothing ? new ReplacedOperator(node.Id, name, Remedy.Substitute, "nothing", reason)
-            : new ReplacedOperator(node.Id, name, isUnknown ? Remedy.Missing : Remedy.StandIn, "", reason);
+        return needsNothing ? new ReplacedOperator(id, name, Remedy.Substitute, "nothing", reason)
+            : new ReplacedOperator(id, name, isUnknown ? Remedy.Missing : Remedy.StandIn, "", reason);
     }
 
-    private static void PlanOperator(
-        TraceNode node, ReadOnlySpan<StorageGeneration?> storages, StorageTimeline timeline, TensorTable table,
-            ImmutableArray<PlannedOperator>.Builder operators)
+    private static void PlanOperator(OperatorId id, TraceNode node, StorageTimeline timeline, TensorTable table,
+        ImmutableArray<PlannedOperator>.Builder operators) =>
+        PlanOperator(id, node, timeline, table, operators, timeline.InputsOf(node));
+
+    private static void PlanOperator(OperatorId id, TraceNode node, StorageTimeline timeline, TensorTable table,
+        ImmutableArray<PlannedOperator>.Builder operators, ReadOnlySpan<StorageGeneration?> storages)
     {
         var schema = node.Schema!;
         int next = 0;
         var arguments = ImmutableArray.CreateBuilder<PlannedArgument>(node.Inputs.Length);
         for (int i = 0; i < node.Inputs.Length; i++)
         {
-            bool isWritten = schema.Arguments[i].Type.Alias is { IsWrite: true } || IsRunningStatistic(schema.Arguments[i].Name);
+            bool isWritten = schema.Arguments[i].Type.Alias is { IsWrite: true } || IsRunningStatistic(schema.Arguments[i].Name)
+                || schema is { Namespace: "c10d" };
             switch (node.Inputs[i])
             {
                 case TensorValue tensor:
-                    arguments.Add(PlannedArgument.OfTensor(table.Use(storages[next++], tensor, node.Id, isWritten, operators)));
+                    arguments.Add(PlannedArgument.OfTensor(table.Use(storages[next++], tensor, id, isWritten, operators)));
                     break;
                 case ListValue list when schema.Arguments[i].Type.BaseName == "Tensor":
                     var slots = ImmutableArray.CreateBuilder<int>(list.Items.Length);
                     foreach (var item in list.Items)
-                        slots.Add(item is TensorValue element ? table.Use(storages[next++], element, node.Id, isWritten, operators) : -1);
+                        slots.Add(item is TensorValue element ? table.Use(storages[next++], element, id, isWritten, operators) : -1);
                     arguments.Add(new PlannedArgument(slots.MoveToImmutable(), null));
                     break;
                 case ArgumentValue recorded:
@@ -105,7 +111,7 @@ public static class ReplayPlanner
             }
         }
         var results = PlanResults(node, timeline, table);
-        operators.Add(new PlannedOperator(node.Id, schema, arguments.MoveToImmutable(), results) { KernelFile = node.KernelFile });
+        operators.Add(new PlannedOperator(id, schema, arguments.MoveToImmutable(), results) { KernelFile = node.KernelFile });
     }
 
     private static ImmutableArray<PlannedResult> PlanResults(TraceNode node, StorageTimeline timeline, TensorTable table)

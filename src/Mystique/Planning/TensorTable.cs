@@ -35,7 +35,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
     }
 
     /// <summary>The slot of a tensor that an operator uses. Adds a view where the memory is there but the tensor is not.</summary>
-    public int Use(StorageGeneration? generation, TensorValue tensor, long nodeId, bool isWritten,
+    public int Use(StorageGeneration? generation, TensorValue tensor, OperatorId id, bool isWritten,
         ImmutableArray<PlannedOperator>.Builder operators)
     {
         if (generation is null)
@@ -57,7 +57,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
             return AddTensor(made, tensor, isExternal: true);
         }
         slot = AddTensor(state, tensor, isExternal: false);
-        operators.Add(AddedOperators.View(nodeId, state.Slots[source], slot, _tensors[slot]));
+        operators.Add(AddedOperators.View(id, state.Slots[source], slot, _tensors[slot]));
         return slot;
     }
 

@@ -14,7 +14,7 @@ internal static class UnwrittenMemory
     /// <summary>The plan with a copy from prepared contents before the first read of such memory.</summary>
     public static ReplayPlan Fill(ReplayPlan plan)
     {
-        if (plan.Source.OpenedCount == 0 && plan.Replaced.All(r => r.Remedy == Remedy.Substitute))
+        if (plan.Source.DecomposedCount == 0 && plan.Replaced.All(r => r.Remedy == Remedy.Substitute))
             return plan; // All that wrote in the original writes here.
         var fresh = new HashSet<int>(); // Storages that were allocated and not written to.
         var copies = new List<(int Before, int Slot)>();
@@ -62,7 +62,7 @@ internal static class UnwrittenMemory
             for (; next < copies.Count && copies[next].Before == i; next++)
             {
                 int source = editor.AddPrepared(plan.Tensors[copies[next].Slot], null);
-                operators.Add(AddedOperators.Fill(plan.Operators[i].NodeId, copies[next].Slot, source));
+                operators.Add(AddedOperators.Fill(plan.Operators[i].Id, copies[next].Slot, source));
             }
             operators.Add(plan.Operators[i]);
         }

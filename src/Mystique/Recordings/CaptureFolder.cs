@@ -26,7 +26,7 @@ public sealed class CaptureFolder
         TracePath = Path.Combine(directory, TraceName(rank));
         string profile = Path.Combine(directory, ProfileName(rank));
         ProfilePath = File.Exists(profile) ? profile : null;
-        (Reference, Record) = (reference, record);
+        (Baseline, Record) = (reference, record);
     }
 
     /// <summary>The folder of this rank.</summary>
@@ -39,7 +39,7 @@ public sealed class CaptureFolder
     public string? ProfilePath { get; }
 
     /// <summary>The original's own measurements.</summary>
-    public Baseline Reference { get; }
+    public Baseline Baseline { get; }
 
     /// <summary>What was done.</summary>
     public CaptureRecord Record { get; }
@@ -88,8 +88,10 @@ public sealed class CaptureFolder
             if (own is null)
                 throw Problems.CaptureTargetNotEmpty(Directory, ReferenceFile);
         OutputFile.Write(file, stream =>
-            stream.Write(Encoding.UTF8.GetBytes(ToJson(Reference with { RunsNs = [.. Reference.RunsNs, .. runsNs] }))), isOwn: true);
+            stream.Write(Encoding.UTF8.GetBytes(ToJson(Baseline with { RunsNs = [.. Baseline.RunsNs, .. runsNs] }))), isOwn: true);
     }
+
+    internal static string RankPath(string path, int rank) => Path.Combine(path, string.Create(CultureInfo.InvariantCulture, $"rank-{rank}"));
 
     internal static string TraceName(int rank) => string.Create(CultureInfo.InvariantCulture, $"rank-{rank}.et.json.gz");
 

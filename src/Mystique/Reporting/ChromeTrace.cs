@@ -32,7 +32,7 @@ public static class ChromeTrace
             json.WriteNumber("ts", Math.Round(at / 1e3, 3)); // Microseconds.
             json.WriteNumber("dur", Math.Round(time / 1e3, 3));
             json.WriteStartObject("args");
-            json.WriteNumber("node", op.NodeId);
+            json.WriteNumber("node", op.Id.Node);
             json.WriteString("role", op.Role.ToString().ToLowerInvariant());
             json.WriteEndObject();
             json.WriteEndObject();

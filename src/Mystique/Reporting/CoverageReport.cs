@@ -30,13 +30,13 @@ public sealed record CoverageRow(
     {
         var plan = result.Plan;
         var verification = result.Verification!;
-        var lost = verification.Differences.Where(d => d.Kind is DifferenceKind.Missing or DifferenceKind.Different).Select(d => d.NodeId)
+        var lost = verification.Differences.Where(d => d.Kind is DifferenceKind.Missing or DifferenceKind.Different).Select(d => d.Id)
             .ToHashSet();
         int replaced = plan.Replaced.Count(r => IsAten(r.Name));
-        int substituted = plan.Replaced.Count(r => IsAten(r.Name) && r.Remedy == Remedy.Substitute && !lost.Contains(r.NodeId));
+        int substituted = plan.Replaced.Count(r => IsAten(r.Name) && r.Remedy == Remedy.Substitute && !lost.Contains(r.Id));
         var recorded = plan.Operators.Where(o => o.Role == OperatorRole.Recorded && IsAten(o.Schema.FullName)).ToArray();
         return new CoverageRow(name, verification.Classes, verification.IsExact, result.NonFinite?.Length ?? 0,
-            recorded.Length + replaced, recorded.Count(o => !lost.Contains(o.NodeId)) + substituted,
+            recorded.Length + replaced, recorded.Count(o => !lost.Contains(o.Id)) + substituted,
             ReplacedGroup.Of(plan), plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)), plan.Source.Notes);
     }
 

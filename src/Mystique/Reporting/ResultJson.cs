@@ -40,7 +40,7 @@ public static class ResultJson
         json.WriteEndObject();
         WriteCoverage(json, result.Plan);
         WriteReference(json, result.Plan.Times);
-        if (result.Plan.Reference is { } original)
+        if (result.Plan.Baseline is { } original)
         {
             json.WritePropertyName("original");
             JsonSerializer.Serialize(json, original, SnakeJson.Compact);
@@ -72,7 +72,7 @@ public static class ResultJson
             foreach (var failure in failures)
             {
                 json.WriteStartObject();
-                json.WriteNumber("node", result.Plan.Operators[failure.Operator].NodeId);
+                json.WriteNumber("node", result.Plan.Operators[failure.Operator].Id.Node);
                 json.WriteString("operator", result.Plan.Operators[failure.Operator].Schema.FullName);
                 json.WriteString("what", failure.Reason);
                 json.WriteEndObject();
@@ -165,7 +165,7 @@ public static class ResultJson
     {
         json.WriteStartObject("coverage");
         json.WriteNumber("outermost_operators", plan.Source.OutermostCount);
-        json.WriteNumber("opened_operators", plan.Source.OpenedCount);
+        json.WriteNumber("opened_operators", plan.Source.DecomposedCount);
         json.WriteNumber("selected_operators", plan.SelectedCount);
         json.WriteNumber("replayed_operators", plan.ReplayedCount);
         json.WriteNumber("substituted_operators", plan.CountOf(Remedy.Substitute));
@@ -242,7 +242,7 @@ public static class ResultJson
         foreach (var difference in verification?.Differences ?? ImmutableArray<OperatorDifference>.Empty)
         {
             json.WriteStartObject();
-            json.WriteNumber("node", difference.NodeId);
+            json.WriteNumber("node", difference.Id?.Node ?? 0);
             json.WriteString("operator", difference.Operator);
             json.WriteString("kind", difference.Kind.ToString().ToLowerInvariant());
             json.WriteString("what", difference.What);

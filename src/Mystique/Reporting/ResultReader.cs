@@ -74,7 +74,7 @@ internal static class ResultReader
             WatchedNs = watched.IterationNs,
             HostMemory = watched.HostMemory,
             DeviceMemory = watched.DeviceMemory,
-            Timeline = [.. watched.Operators.Select(o => new TimelineSpan(o.Name, o.StartNs * scale, o.DurationNs * scale, o.NodeId, ""))],
+            Timeline = [.. watched.Operators.Select(o => new TimelineSpan(o.Name, o.StartNs * scale, o.DurationNs * scale, o.Id, ""))],
             Kernels = watched.Operators.SelectMany(o => o.Kernels).GroupBy(k => k.Name).ToImmutableSortedDictionary(g => g.Key, g =>
                 (g.Count(), g.Sum(k => k.DurationNs)), StringComparer.Ordinal),
             Concurrency = Concurrency.Of(watched.Operators.Select(o => (o.StartNs, o.DurationNs)), watched.Operators.SelectMany(o =>
@@ -91,7 +91,7 @@ internal static class ResultReader
         foreach (var (op, time) in result.Plan.Operators.Zip(result.OperatorTimesNs))
         {
             double scaled = time * iterationNs / Math.Max(iterationNs, sum);
-            spans.Add(new TimelineSpan(op.Schema.FullName, at, scaled, 0, ""));
+            spans.Add(new TimelineSpan(op.Schema.FullName, at, scaled, null, ""));
             at += scaled;
         }
         return spans.ToImmutable();

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Traces;
+using Mystique.Fitting;
 
 namespace Mystique.Reporting;
 
@@ -36,20 +37,21 @@ public sealed record TraceSummary(
     ImmutableArray<CollectiveCount> Collectives)
 {
     /// <summary>Sums up a trace.</summary>
-    /// <param name="trace">The trace.</param>
+    /// <param name="recording">The recording.</param>
     /// <param name="options">The part of it to look at.</param>
-    /// <param name="planning">What is known beside it: a profile, what was measured; null for nothing.</param>
     /// <exception cref="Diagnostics.MystiqueException">The selection is empty (MYS201, MYS202).</exception>
-    public static TraceSummary Of(ExecutionTrace trace, SelectionOptions options, PlanningOptions? planning = null)
+    public static TraceSummary Of(Recording recording, SelectionOptions options)
     {
-        var slice = SliceSelector.Select(trace, options);
-        var plan = ReplayPlanner.Plan(slice, planning);
-        var kinds = slice.Operators.GroupBy(o => o.Schema?.FullName ?? o.Name, (name, group) =>
+        var trace = recording.Trace;
+        var segment = SegmentSelector.Select(recording, options);
+        var planning = new PlanningOptions();
+        var plan = PortableFit.Of(ReplayPlanner.Plan(segment, planning), planning);
+        var kinds = segment.Operators.GroupBy(o => o.Schema?.FullName ?? o.Name, (name, group) =>
         {
             var nodes = group.ToArray();
             return new OperatorKindCount(name, nodes.Length, nodes.Sum(n => BytesOf(n.Inputs)), nodes.Sum(n => BytesOf(n.Outputs)));
         });
-        return new TraceSummary(trace, SliceSelector.IterationsOf(trace), trace.Operators.Select(o => o.ThreadId).Distinct().Count(),
+        return new TraceSummary(trace, SegmentSelector.IterationsOf(trace), trace.Operators.Select(o => o.ThreadId).Distinct().Count(),
             plan, PlanMemory.Of(plan),
             [.. kinds.OrderByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal)], CollectivesOf(trace));
     }

@@ -4,7 +4,7 @@ using Mystique.Traces;
 namespace Mystique.Selection;
 
 /// <summary>
-/// Opens composite operators whose inside is used from outside. Autograd saves tensors at the level of the operators
+/// Decomposes composite operators whose inside is used from outside. Autograd saves tensors at the level of the operators
 /// that have a derivative; so the backward pass uses, for example, the mean that <c>native_layer_norm</c> made inside
 /// <c>layer_norm</c>. Replayed whole, <c>layer_norm</c> would make it and drop it, and the backward pass would run on
 /// made-up data. A composite operator does all its work in its children, so its children can stand for it.
@@ -14,24 +14,24 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
 {
     private readonly HashSet<TraceNode> _selected = [.. outermost];
     private readonly HashSet<TraceNode> _keptWhole = [];
-    private readonly List<TraceNode> _opened = [];
+    private readonly List<TraceNode> _decomposed = [];
 
     public ImmutableArray<TraceNode> Operators => [.. _selected.OrderBy(n => n.Id)];
 
-    public ImmutableArray<TraceNode> Opened => [.. _opened.OrderBy(n => n.Id)];
+    public ImmutableArray<TraceNode> Decomposed => [.. _decomposed.OrderBy(n => n.Id)];
 
     public void Run()
     {
         foreach (var node in _selected.Where(n => OperatorAliases.Contains(n.Name)).ToArray())
-            Open(node);
+            Decompose(node);
         while (true)
         {
-            var toOpen = FindEscapes();
-            toOpen.UnionWith(_selected.Where(n => wanted.Contains(n.Id) && !_keptWhole.Contains(n)));
-            if (toOpen.Count == 0)
+            var toDecompose = FindEscapes();
+            toDecompose.UnionWith(_selected.Where(n => wanted.Contains(n.Id) && !_keptWhole.Contains(n)));
+            if (toDecompose.Count == 0)
                 return;
-            foreach (var node in toOpen)
-                Open(node);
+            foreach (var node in toDecompose)
+                Decompose(node);
         }
     }
 
@@ -42,7 +42,7 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     public static List<TraceNode> ChildrenInPlaceOf(TraceNode node, StorageTimeline timeline)
     {
         var children = new List<TraceNode>();
-        SliceSelector.CollectOutermost(node, 0, long.MaxValue, children);
+        SegmentSelector.CollectOutermost(node, 0, long.MaxValue, children);
         var worked = new HashSet<StorageGeneration?> { null };
         foreach (var child in children.Where(IsWork))
         {
@@ -71,10 +71,10 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
         }
     }
 
-    private void Open(TraceNode node)
+    private void Decompose(TraceNode node)
     {
         var children = new List<TraceNode>();
-        SliceSelector.CollectOutermost(node, 0, long.MaxValue, children);
+        SegmentSelector.CollectOutermost(node, 0, long.MaxValue, children);
         if (!Explain(node, children))
         {
             _keptWhole.Add(node);
@@ -82,7 +82,7 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
         }
         _selected.Remove(node);
         _selected.UnionWith(children);
-        _opened.Add(node);
+        _decomposed.Add(node);
     }
 
     /// <summary>

@@ -4,7 +4,6 @@ using Mystique.Execution.Workers;
 using Mystique.Fidelity;
 using Mystique.Files;
 using Mystique.Measurement;
-using Mystique.Packaging;
 using Mystique.Recordings;
 
 namespace Mystique.Suites;
@@ -23,7 +22,7 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
     public static void CheckTargets(string name, string folder)
     {
         CaptureFolder.CheckTarget(CaptureIn(folder, name));
-        BenchmarkPackage.CheckTarget(PackageIn(folder, name));
+        Benchmark.CheckTarget(PackageIn(folder, name));
     }
 
     /// <summary>Where the capture of a workload lies in a folder of several.</summary>
@@ -42,13 +41,13 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
         await using var mapped = engine with { WorkerEnvironment = MemoryProbe.MappingEnvironment };
         await using var original = await StartOriginalAsync(mapped, cancellationToken).ConfigureAwait(false);
         await using var control = await StartOriginalAsync(mapped, cancellationToken).ConfigureAwait(false);
-        var capture = await CaptureAsync(original, CaptureIn(folder, workload), cancellationToken).ConfigureAwait(false);
-        var source = OriginalReader.PlansOf(capture, options.Planning);
-        BenchmarkPackage.Create(source.Plan([])).Write(PackageIn(folder, workload));
-        await using var replay = await ReplaySession.StartAsync(source, mapped, options, progress, cancellationToken)
+        var recording = Recording.Open(await CaptureAsync(original, CaptureIn(folder, workload), cancellationToken).ConfigureAwait(false));
+        var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
+        benchmark.Save(PackageIn(folder, workload));
+        await using var replay = await ReplaySession.StartAsync(benchmark, mapped, options, progress, cancellationToken)
             .ConfigureAwait(false);
         return await new InterleavedMeasurement(replay, options, rounds, progress).RunAsync(
-            OriginalReader.OfCapture(capture, source) with { Name = workload },
+            OriginalReader.Of(recording, benchmark) with { Name = workload },
             [.. new[] { original, control }.Select(process => (RunBlock)((count, cancellation) =>
                 Ask(process.IterateAsync(count, "running the original", cancellation))))], cancellationToken).ConfigureAwait(false);
     }
@@ -72,17 +71,15 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
         }
     }
 
-    /// <summary>Captures the original: all of it, or nothing.</summary>
-    private async Task<CaptureFolder> CaptureAsync(EngineWorker original, string folder, CancellationToken cancellationToken)
+    /// <summary>Captures the original, all of it or nothing, and returns the capture folder's path.</summary>
+    private async Task<string> CaptureAsync(EngineWorker original, string folder, CancellationToken cancellationToken)
     {
         string path = Path.GetFullPath(folder);
         // The worker may be killed while it writes: so this process says where, and clears up.
-        using (var output = OutputFolder.Begin(path, CaptureOutput.Kind))
-        {
-            await Ask(original.ObserveAsync(output.Staged, "capturing the original", cancellationToken)).ConfigureAwait(false);
-            output.Commit();
-        }
-        return CaptureFolder.Read(path);
+        using var output = OutputFolder.Begin(path, CaptureOutput.Kind);
+        await Ask(original.ObserveAsync(output.Staged, "capturing the original", cancellationToken)).ConfigureAwait(false);
+        output.Commit();
+        return path;
     }
 
     /// <summary>Says to the user what a worker's failure means.</summary>

@@ -29,13 +29,13 @@ public sealed record InstrumentedIteration(long IterationNs, ImmutableArray<Inst
             var observed = TraceReader.Read(trace);
             var linked = ProfileLinker.Link(observed, profile);
             var ran = ReplayVerifier.RanIn(observed);
-            long[] nodes = new long[ran.Count];
+            var ids = new OperatorId?[ran.Count];
             foreach (var (i, (found, _)) in ReplayVerifier.Align(plan, ran).Index())
                 if (found >= 0 && plan.Operators[i].Role == OperatorRole.Recorded)
-                    nodes[found] = plan.Operators[i].NodeId;
+                    ids[found] = plan.Operators[i].Id;
             var operators = ran.Index().Where(r => r.Item.Schema is not null && linked.Operators.ContainsKey(r.Item.Id))
                 .Select(r => (r.Index, Name: r.Item.Schema!.FullName, Time: linked.Operators[r.Item.Id]))
-                .Select(r => new InstrumentedOperator(nodes[r.Index], r.Name, r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels))
+                .Select(r => new InstrumentedOperator(ids[r.Index], r.Name, r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels))
                     .OrderBy(o => o.StartNs);
             long onDevice = isOnHost ? 0 : PlanMemory.ExternalBytesOn(plan, isOnDevice: true);
             long onHost = isOnHost ? PlanMemory.Of(plan).ExternalBytes : PlanMemory.ExternalBytesOn(plan, isOnDevice: false);
@@ -51,9 +51,9 @@ public sealed record InstrumentedIteration(long IterationNs, ImmutableArray<Inst
 }
 
 /// <summary>An operator of a watched iteration. Times in nanoseconds.</summary>
-/// <param name="NodeId">The node of the original's trace that it replays; 0 for none.</param>
+/// <param name="Id">The operator of the recording that it replays; null for none.</param>
 /// <param name="Name">Its full name.</param>
 /// <param name="StartNs">Its start on the host.</param>
 /// <param name="DurationNs">How long it took on the host.</param>
 /// <param name="Kernels">What it started on the device.</param>
-public sealed record InstrumentedOperator(long NodeId, string Name, long StartNs, long DurationNs, ImmutableArray<DeviceWork> Kernels);
+public sealed record InstrumentedOperator(OperatorId? Id, string Name, long StartNs, long DurationNs, ImmutableArray<DeviceWork> Kernels);

@@ -28,7 +28,7 @@ public static class ReplayVerifier
             if (found < 0)
             {
                 bool isVariant = instead >= 0 && ran[instead].Schema?.QualifiedName == op.Schema.QualifiedName;
-                differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, isVariant ? DifferenceKind.Variant
+                differences.Add(new OperatorDifference(op.Id, op.Schema.FullName, isVariant ? DifferenceKind.Variant
                     : DifferenceKind.Missing,
                     instead >= 0 ? $"{NameOf(ran[instead])} ran instead" : "it did not run"));
                 if (instead >= 0)
@@ -38,7 +38,7 @@ public static class ReplayVerifier
             for (; at < found; at++)
                 differences.Add(Unplanned(ran[at]));
             if (op.Role != OperatorRole.Substitute && Compare(plan, op, ran[at]) is { } difference)
-                differences.Add(new OperatorDifference(op.NodeId, op.Schema.FullName, difference.Kind, difference.What));
+                differences.Add(new OperatorDifference(op.Id, op.Schema.FullName, difference.Kind, difference.What));
             else
                 exact++;
             at++;
@@ -54,7 +54,7 @@ public static class ReplayVerifier
     internal static List<TraceNode> RanIn(ExecutionTrace observed)
     {
         var ran = new List<TraceNode>();
-        SliceSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran);
+        SegmentSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran);
         ran.Sort((a, b) => a.Id.CompareTo(b.Id));
         HelperThreads.Drop(ran, observed);
         return ran;
@@ -78,7 +78,7 @@ public static class ReplayVerifier
     }
 
     private static OperatorDifference Unplanned(TraceNode node) =>
-        new(0, NameOf(node), DifferenceKind.Unplanned, "it ran without being planned");
+        new(null, NameOf(node), DifferenceKind.Unplanned, "it ran without being planned");
 
     private static int Find(List<TraceNode> ran, int from, PlannedOperator op)
     {

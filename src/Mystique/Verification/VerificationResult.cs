@@ -29,10 +29,10 @@ public sealed record OperatorClasses(int Exact, int Variant, int Different, int 
 {
     internal static OperatorClasses Of(ReplayPlan plan, IReadOnlyList<OperatorDifference> differences)
     {
-        var byNode = differences.Where(d => d.NodeId != 0).GroupBy(d => d.NodeId).ToDictionary(g => g.Key, g => g.Max(d => d.Kind));
+        var byNode = differences.Where(d => d.Id is not null).GroupBy(d => d.Id!.Value).ToDictionary(g => g.Key, g => g.Max(d => d.Kind));
         int Count(DifferenceKind kind) =>
-            plan.Operators.Count(o => o.Role == OperatorRole.Recorded && byNode.TryGetValue(o.NodeId, out var found) && found == kind);
-        int lost = plan.Replaced.Count(r => r.Remedy == Remedy.Substitute && byNode.TryGetValue(r.NodeId, out var found)
+            plan.Operators.Count(o => o.Role == OperatorRole.Recorded && byNode.TryGetValue(o.Id, out var found) && found == kind);
+        int lost = plan.Replaced.Count(r => r.Remedy == Remedy.Substitute && byNode.TryGetValue(r.Id, out var found)
             && found == DifferenceKind.Missing);
         int variant = Count(DifferenceKind.Variant);
         int different = Count(DifferenceKind.Different);
@@ -59,8 +59,8 @@ public enum DifferenceKind
 }
 
 /// <summary>An operator that ran differently.</summary>
-/// <param name="NodeId">The operator's node in the original trace; 0 for one that ran without being planned.</param>
+/// <param name="Id">The operator of the recording; null for one that ran without being planned.</param>
 /// <param name="Operator">The planned operator's full name; for an unplanned one, its own.</param>
 /// <param name="Kind">How it differs.</param>
 /// <param name="What">What differs.</param>
-public sealed record OperatorDifference(long NodeId, string Operator, DifferenceKind Kind, string What);
+public sealed record OperatorDifference(OperatorId? Id, string Operator, DifferenceKind Kind, string What);

@@ -1,6 +1,5 @@
 using Mystique.Diagnostics;
 using Mystique.Execution;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Tests.Packaging;
 
@@ -8,13 +7,13 @@ namespace Mystique.Tests.Execution;
 
 public class PacerTests
 {
-    private static BenchmarkPackage Package(PlanTimes? times) =>
-        BenchmarkPackage.Create(PlanOf.Trace(ProgramGeneratorTests.Sample) with { Times = times });
+    private static Benchmark Package(PlanTimes? times) =>
+        Benchmark.Of(PlanOf.Trace(ProgramGeneratorTests.Sample) with { Times = times });
 
     private static PlanTimes Times(long iterationNs, long recordedNs, params (long Node, long StartNs)[] operators) =>
         new("k.json", iterationNs, recordedNs,
         System.Collections.Immutable.ImmutableSortedDictionary.CreateRange(operators.Select(o =>
-            KeyValuePair.Create(o.Node, new PlannedTime(o.StartNs, 1, 0, 0, -1, false)))), 0, [], 0, 0);
+            KeyValuePair.Create(new OperatorId(0, o.Node), new PlannedTime(o.StartNs, 1, 0, 0, null, false)))), 0, [], 0, 0);
 
     [Fact]
     public void Of_NoTimes_IsRefused() =>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Mystique.Execution;
 using Mystique.Execution.Workers;
+using Mystique.Fitting;
 using Mystique.Tests.Shared;
 
 namespace Mystique.Tests.Execution;

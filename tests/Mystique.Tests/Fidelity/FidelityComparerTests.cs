@@ -125,7 +125,7 @@ public sealed class FidelityComparerTests : IDisposable
     }
 
     private static ImmutableArray<TimelineSpan> Spans(params (long Node, double Start, double Duration, string Label)[] spans) =>
-        [.. spans.Select(s => new TimelineSpan("aten::mm", s.Start, s.Duration, s.Node, s.Label))];
+        [.. spans.Select(s => new TimelineSpan("aten::mm", s.Start, s.Duration, new OperatorId(0, s.Node), s.Label))];
 
     [Fact]
     public void Compare_Labels_AreThoseOfTheOriginal()

@@ -1,5 +1,4 @@
 using Mystique.Diagnostics;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 
 namespace Mystique.Tests.Packaging;
@@ -8,20 +7,21 @@ public sealed class PackageErrorTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
 
-    public PackageErrorTests() => BenchmarkPackage.Create(PlanOf.Trace(ProgramGeneratorTests.Sample)).Write(Package);
+    public PackageErrorTests() => Benchmark.Of(PlanOf.Trace(ProgramGeneratorTests.Sample)).Save(Package);
 
     private string Package => Path.Combine(_folder, "p");
 
-    private string Manifest => Path.Combine(Package, BenchmarkPackage.ManifestFile);
+    private string Manifest => Path.Combine(Package, Benchmark.ManifestFile);
 
-    private string Program => Path.Combine(Package, BenchmarkPackage.ProgramFile);
+    private string Program => Path.Combine(Package, Benchmark.ProgramFile);
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     public static TheoryData<string, string, string, string> Edits => new()
     {
         { "\"format\": \"mystique-benchmark\"", "\"format\": \"zip\"", "MYS301", "its format is not" },
-        { "\"format_version\": 2", "\"format_version\": 9", "MYS302", "9 is not known: 2 is" },
+        { "\"format_version\": 3", "\"format_version\": 9", "MYS302", "9 is not known: 2 and 3 are" },
+        { "\"ranks\": [", "\"rank\": [", "MYS301", "the manifest" },
         { "\"call\":\"f0\"", "\"call\":\"f7\"", "MYS309", "it has the function f0, which the schedule does not call" },
         { "\"first\":0,\"count\":14", "\"first\":0,\"count\":13", "MYS301",
             "the schedule, which has not all of the operators, is invalid" },
@@ -44,20 +44,20 @@ public sealed class PackageErrorTests : IDisposable
         Assert.Contains(from, text);
         int at = text.IndexOf(from, StringComparison.Ordinal);
         File.WriteAllText(Manifest, text[..at] + to + text[(at + from.Length)..]);
-        var exception = Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Package));
+        var exception = Assert.Throws<MystiqueException>(() => Benchmark.Load(Package));
         Assert.Equal(id, exception.Id);
         Assert.Contains(message, exception.What);
-        Assert.Contains(id == "MYS309" ? BenchmarkPackage.ProgramFile : BenchmarkPackage.ManifestFile, exception.Where);
+        Assert.Contains(id == "MYS309" ? Benchmark.ProgramFile : Benchmark.ManifestFile, exception.Where);
     }
 
     [Fact]
     public void Read_AnotherProgram_Disagrees()
     {
         File.WriteAllBytes(Program, TorchScriptArchive.Write("class Benchmark(Module):\n"));
-        var exception = Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Package));
+        var exception = Assert.Throws<MystiqueException>(() => Benchmark.Load(Package));
         Assert.Equal("MYS303", exception.Id);
         Assert.Contains("SHA-256 differs", exception.What);
-        Assert.EndsWith(BenchmarkPackage.ProgramFile, exception.Where, StringComparison.Ordinal);
+        Assert.EndsWith(Benchmark.ProgramFile, exception.Where, StringComparison.Ordinal);
     }
 
     /// <summary>
@@ -83,19 +83,19 @@ public sealed class PackageErrorTests : IDisposable
     public void Read_ProgramThatIsNoArchive_Disagrees()
     {
         File.WriteAllText(Program, "hello");
-        Assert.Equal("MYS303", Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Package)).Id);
+        Assert.Equal("MYS303", Assert.Throws<MystiqueException>(() => Benchmark.Load(Package)).Id);
         File.Delete(Program);
-        Assert.Equal("MYS306", Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Package)).Id);
+        Assert.Equal("MYS306", Assert.Throws<MystiqueException>(() => Benchmark.Load(Package)).Id);
     }
 
     [Fact]
     public void Write_OverSomethingElse_IsRefusedAndLeavesNothing()
     {
-        var package = BenchmarkPackage.Read(Package);
+        var package = Benchmark.Load(Package);
         string other = Directory.CreateDirectory(Path.Combine(_folder, "other")).FullName;
         File.WriteAllText(Path.Combine(other, "mine.txt"), "keep");
-        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => package.Write(other)).Id);
-        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => package.Write(Path.Combine(other, "mine.txt"))).Id);
+        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => package.Save(other)).Id);
+        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => package.Save(Path.Combine(other, "mine.txt"))).Id);
         Assert.Equal(["mine.txt"], Directory.EnumerateFileSystemEntries(other).Select(Path.GetFileName));
         Assert.Equal(["other", "p"], Directory.EnumerateFileSystemEntries(_folder).Select(Path.GetFileName).Order());
     }

@@ -1,13 +1,12 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
-using Mystique.Packaging;
 
 namespace Mystique.Tests.Packaging;
 
 /// <summary>A package's folder may have files of the user beside the package's own.</summary>
 public sealed class PackageFolderTests : IDisposable
 {
-    private static readonly BenchmarkPackage Plain = BenchmarkPackage.Create(PlanOf.Trace(ProgramGeneratorTests.Sample));
+    private static readonly Benchmark Plain = Benchmark.Of(PlanOf.Trace(ProgramGeneratorTests.Sample));
 
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
 
@@ -15,7 +14,7 @@ public sealed class PackageFolderTests : IDisposable
 
     private string Package => Path.Combine(_folder, "p");
 
-    private static BenchmarkPackage With(params string[] kernels) =>
+    private static Benchmark With(params string[] kernels) =>
         Plain with
         {
             Plan = Plain.Plan with
@@ -31,29 +30,29 @@ public sealed class PackageFolderTests : IDisposable
     [Fact]
     public void Write_OverAPackage_ReplacesItsFilesAlone()
     {
-        With("one.py", "two.py").Write(Package);
+        With("one.py", "two.py").Save(Package);
         File.WriteAllText(Path.Combine(Package, "notes.txt"), "mine");
         File.WriteAllText(Path.Combine(Package, "kernels", "mine.py"), "mine");
-        With("two.py", "three.py").Write(Package);
+        With("two.py", "three.py").Save(Package);
         Assert.Equal(["p/benchmark.json", "p/kernels/mine.py", "p/kernels/three.py", "p/kernels/two.py", "p/notes.txt", "p/program.pt",
             "p/run.py"], Left);
-        Plain.Write(Package);
+        Plain.Save(Package);
         Assert.Equal(["p/benchmark.json", "p/kernels/mine.py", "p/notes.txt", "p/program.pt", "p/run.py"], Left);
         Assert.Equal("mine", File.ReadAllText(Path.Combine(Package, "kernels", "mine.py")));
-        Assert.Equal(Plain.ProgramDigest, BenchmarkPackage.Read(Package).ProgramDigest);
+        Assert.Equal(Plain.ProgramDigest, Benchmark.Load(Package).ProgramDigest);
         File.Delete(Path.Combine(Package, "kernels", "mine.py"));
-        With("one.py").Write(Package);
-        Plain.Write(Package);
+        With("one.py").Save(Package);
+        Plain.Save(Package);
         Assert.False(Directory.Exists(Path.Combine(Package, "kernels")));
     }
 
     [Fact]
     public void Write_KernelWithTheNameOfAUsersFile_IsRefused()
     {
-        With("one.py").Write(Package);
+        With("one.py").Save(Package);
         File.WriteAllText(Path.Combine(Package, "kernels", "mine.py"), "mine");
         byte[] before = File.ReadAllBytes(Path.Combine(Package, "benchmark.json"));
-        var exception = Assert.Throws<MystiqueException>(() => With("mine.py").Write(Package));
+        var exception = Assert.Throws<MystiqueException>(() => With("mine.py").Save(Package));
         Assert.Equal("MYS304", exception.Id);
         Assert.Contains("kernels/mine.py", exception.What);
         Assert.Equal("mine", File.ReadAllText(Path.Combine(Package, "kernels", "mine.py")));
@@ -65,13 +64,13 @@ public sealed class PackageFolderTests : IDisposable
     [Fact]
     public void Write_OverAManifestThatNamesOtherFiles_LeavesThem()
     {
-        Plain.Write(Package);
+        Plain.Save(Package);
         string manifest = Path.Combine(Package, "benchmark.json");
         File.WriteAllText(Path.Combine(_folder, "thesis.txt"), "mine");
         File.WriteAllText(Path.Combine(Package, "notes.txt"), "mine");
         File.WriteAllText(manifest,
             """{"format": "mystique-benchmark", "kernels": [{"file": "../notes.txt"}, {"file": "../../thesis.txt"}, {"file": ".."}, {"file": ""}, {"file": 1}, 7]}""");
-        Plain.Write(Package);
+        Plain.Save(Package);
         Assert.Equal(["p/benchmark.json", "p/notes.txt", "p/program.pt", "p/run.py", "thesis.txt"], Left);
     }
 
@@ -86,8 +85,8 @@ public sealed class PackageFolderTests : IDisposable
         Directory.CreateDirectory(Package);
         File.WriteAllText(Path.Combine(Package, "benchmark.json"), text);
         File.WriteAllText(Path.Combine(Package, "run.py"), "mine");
-        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => BenchmarkPackage.CheckTarget(Package)).Id);
-        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => Plain.Write(Package)).Id);
+        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => Benchmark.CheckTarget(Package)).Id);
+        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => Plain.Save(Package)).Id);
         Assert.Equal(["p/benchmark.json", "p/run.py"], Left);
         Assert.Equal("mine", File.ReadAllText(Path.Combine(Package, "run.py")));
     }
@@ -95,12 +94,12 @@ public sealed class PackageFolderTests : IDisposable
     [Fact]
     public void Write_FolderOfKernelsThatIsALink_IsRefused()
     {
-        Plain.Write(Package);
+        Plain.Save(Package);
         string elsewhere = Directory.CreateDirectory(Path.Combine(_folder, "elsewhere")).FullName;
         File.WriteAllText(Path.Combine(elsewhere, "one.py"), "mine");
         Directory.CreateSymbolicLink(Path.Combine(Package, "kernels"), elsewhere);
-        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => BenchmarkPackage.CheckTarget(Package)).Id);
-        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => With("one.py").Write(Package)).Id);
+        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => Benchmark.CheckTarget(Package)).Id);
+        Assert.Equal("MYS304", Assert.Throws<MystiqueException>(() => With("one.py").Save(Package)).Id);
         Assert.Equal("mine", File.ReadAllText(Path.Combine(elsewhere, "one.py")));
     }
 }

@@ -61,11 +61,11 @@ public class ProgramGeneratorTests
     [Fact]
     public void Write_Sample_MatchesTheManifestSnapshotAndIsTheSameTwice()
     {
-        var package = BenchmarkPackage.Create(PlanOf.Trace(Sample));
+        var package = Benchmark.Of(PlanOf.Trace(Sample));
         using var first = new MemoryStream();
         using var second = new MemoryStream();
         PackageFiles.WriteManifest(package, first);
-        PackageFiles.WriteManifest(BenchmarkPackage.Create(PlanOf.Trace(Sample)), second);
+        PackageFiles.WriteManifest(Benchmark.Of(PlanOf.Trace(Sample)), second);
         Assert.Equal(first.ToArray(), second.ToArray());
         Snapshot.Match(Encoding.UTF8.GetString(first.ToArray()), "manifest");
     }
@@ -78,19 +78,19 @@ public class ProgramGeneratorTests
     public void WriteRead_ExampleTraces_GivesTheSamePackage(string name)
     {
         var trace = TraceReader.Read(Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz"));
-        var package = BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(trace)));
+        var package = Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace))));
         string folder = Directory.CreateTempSubdirectory().FullName;
         try
         {
-            package.Write(Path.Combine(folder, "a"));
-            package.Write(Path.Combine(folder, "a")); // Over a package, and the bytes are the same.
-            var read = BenchmarkPackage.Read(Path.Combine(folder, "a"));
+            package.Save(Path.Combine(folder, "a"));
+            package.Save(Path.Combine(folder, "a")); // Over a package, and the bytes are the same.
+            var read = Benchmark.Load(Path.Combine(folder, "a"));
             Assert.Equal(package.ProgramDigest, read.ProgramDigest);
             Assert.Equal(package.Schedule, read.Schedule);
             // The plan came back whole: it generates the same program and writes the same manifest.
-            Assert.Equal(package.ProgramDigest, BenchmarkPackage.Create(read.Plan).ProgramDigest);
-            read.Write(Path.Combine(folder, "b"));
-            foreach (string file in (string[])[BenchmarkPackage.ManifestFile, BenchmarkPackage.ProgramFile])
+            Assert.Equal(package.ProgramDigest, Benchmark.Of(read.Plan).ProgramDigest);
+            read.Save(Path.Combine(folder, "b"));
+            foreach (string file in (string[])[Benchmark.ManifestFile, Benchmark.ProgramFile])
                 Assert.Equal(File.ReadAllBytes(Path.Combine(folder, "a", file)), File.ReadAllBytes(Path.Combine(folder, "b", file)));
             Assert.Equal(["a", "b"], Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Order());
         }

@@ -18,8 +18,8 @@ public sealed class RandomTraceTests : IDisposable
     {
         var trace = text.Read();
         var plan = PlanOf.Trace(text);
-        Assert.Equal(trace.Operators.Select(o => o.Id), plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.NodeId)
-            .Concat(plan.Replaced.Select(r => r.NodeId)).Order());
+        Assert.Equal(trace.Operators.Select(o => o.Id), plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.Id.Node)
+            .Concat(plan.Replaced.Select(r => r.Id.Node)).Order());
         AssertMakesSense(plan);
     }, iter: 500, threads: 2);
 
@@ -29,10 +29,10 @@ public sealed class RandomTraceTests : IDisposable
         var plan = PlanOf.Trace(text);
         if (plan.Operators.IsEmpty)
             return;
-        var package = BenchmarkPackage.Create(plan);
+        var package = Benchmark.Of(plan);
         string folder = Path.Combine(_folder, Guid.NewGuid().ToString("N"));
-        package.Write(folder);
-        var again = BenchmarkPackage.Read(folder);
+        package.Save(folder);
+        var again = Benchmark.Load(folder);
         Assert.Equal(package.ProgramDigest, again.ProgramDigest);
         using var one = new MemoryStream();
         using var other = new MemoryStream();

@@ -1,6 +1,4 @@
-using System.Collections.Immutable;
-using Mystique.Execution;
-using Mystique.Execution.Fitting;
+using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
@@ -83,11 +81,8 @@ public class OperatorPolicyTests
             [Tensor(10, 11, [4]), new("\"sum\"", "[]", "String", "[]")], [Tensor(20, 21, [4])]);
         var plan = PlanOf.Trace(trace);
         Assert.Single(plan.Operators); // A library may have it: that is known only where one is loaded.
-        var fit = new TargetFit(new FixedPlanSource(plan), new PlanningOptions(), names => names.Contains("mine::write")
-            ? ImmutableDictionary<string, string>.Empty.Add("mine::write", target) : ImmutableDictionary<string, string>.Empty, () =>
-                "the target")
-        { HasLibraries = true };
-        fit.FitSchemas();
+        var fit = new TargetFit(plan, null, new PlanningOptions(), () => "the target") { HasLibraries = true };
+        fit.Fit(new Dictionary<string, string> { ["mine::write"] = target });
         Assert.Equal(isForbidden, fit.Plan.Operators.IsEmpty);
     }
 
@@ -102,9 +97,8 @@ public class OperatorPolicyTests
             SubstitutionTable.Read("aten::relu:\n    out0 = aten::load_file(self, \"/tmp/x\")\n", "rows", null)
         };
         var schemas = new Dictionary<string, string> { ["aten::load_file"] = "aten::load_file(Tensor self, str filename) -> Tensor" };
-        var fit = new TargetFit(new FixedPlanSource(plan), options, names => schemas.Where(s => names.Contains(s.Key))
-            .ToDictionary(), () => "the target");
-        fit.FitSchemas();
+        var fit = new TargetFit(plan, null, options, () => "the target");
+        fit.Fit(schemas);
         Assert.Empty(fit.Plan.Operators);
         Assert.Equal(Remedy.StandIn, Assert.Single(fit.Plan.Replaced).Remedy);
     }

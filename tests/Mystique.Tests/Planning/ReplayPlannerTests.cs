@@ -1,3 +1,4 @@
+using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Reporting;
 using Mystique.Tests.Shared;
@@ -14,7 +15,7 @@ public class ReplayPlannerTests
 
     /// <summary>A rank alone: a pass over the buffers, which are written to. Other collectives get stand-ins.</summary>
     [Fact]
-    public void Plan_CollectiveInPlace_DoesItsLocalWork()
+    public void Fit_CollectiveInPlace_DoesItsLocalWork()
     {
         const string AllReduce = "c10d::allreduce_(Tensor[] _0, __torch__.torch.classes.c10d.ProcessGroup _1, "
             + "__torch__.torch.classes.c10d.ReduceOp _2, int _3) -> __torch__.torch.classes.c10d.Work _0";
@@ -24,6 +25,13 @@ public class ReplayPlannerTests
             .Operator(4, "c10d::allgather_(Tensor[] _0, int _1) -> __torch__.torch.classes.c10d.Work _0", [List(Tensor(10, 11, [4])), 5],
                 [opaque])
             .Operator(5, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
+        // The plan keeps what was recorded; what becomes of it is the target's.
+        Assert.Equal([("c10d::allreduce_", OperatorRole.Recorded), ("c10d::allgather_", OperatorRole.Recorded),
+            ("aten::relu", OperatorRole.Recorded)], plan.Operators.Select(o => (o.Schema.FullName, o.Role)));
+        Assert.Empty(plan.Replaced);
+        Assert.Equal(["c10d::allreduce_", "c10d::allgather_"], plan.Operators.Select(o => o.Collective?.Name).OfType<string>());
+        plan = PortableFit.Of(plan, new PlanningOptions());
+        Assert.Equal("c10d::allreduce_", plan.Operators[0].Collective?.Name);
         Assert.Equal([("aten::_foreach_mul_.Scalar", OperatorRole.Substitute), ("aten::relu", OperatorRole.Recorded)],
             plan.Operators.Select(o => (o.Schema.FullName, o.Role)));
         Assert.Equal(plan.Operators[0].Arguments[0].Slots[0], plan.Operators[1].Arguments[0].Slots[0]);
@@ -194,7 +202,7 @@ public class ReplayPlannerTests
             .Operator(4, View, [Tensor(20, 21, [4]), Ints(2, 2)], [Tensor(22, 21, [2, 2])])
             .Operator(5, Relu, [Tensor(22, 21, [2, 2])], [Tensor(30, 31, [2, 2])]));
         var without = plan.Without(0, "no such thing");
-        Assert.Equal([new ReplacedOperator(3, "aten::relu", Remedy.StandIn, "", "no such thing")], without.Replaced);
+        Assert.Equal([new ReplacedOperator(new OperatorId(0, 3), "aten::relu", Remedy.StandIn, "", "no such thing")], without.Replaced);
         Assert.True(without.Tensors[without.Operators[0].InputSlots.Single()].IsExternal);
         Assert.Equal(3, without.SelectedCount);
         var withoutView = plan.Without(1, "x");
@@ -216,7 +224,7 @@ public class ReplayPlannerTests
             .Operator(6, "aten::div.Tensor(Tensor self, Tensor other) -> Tensor", [Tensor(10, 11, [4]), Tensor(22, 23, [4])],
                 [Tensor(30, 31, [4])], parent: 3)
             .Operator(7, "aten::relu(Tensor self) -> Tensor", [Tensor(22, 23, [4])], [Tensor(40, 41, [4])]));
-        Assert.Equal(1, plan.Source.OpenedCount);
+        Assert.Equal(1, plan.Source.DecomposedCount);
         Assert.Equal(["aten::empty.memory_format", "aten::copy_", "aten::clamp_min", "aten::div.Tensor", "aten::relu"],
             plan.Operators.Select(o => o.Schema.FullName));
         Assert.Equal(OperatorRole.Added, plan.Operators[1].Role);

@@ -117,7 +117,7 @@ public class ValueInferenceTests
             .Operator(4, Bag, [Float(10, 100, 8), Long(24, 40), Long(26, 5), true], [Float(34, 4, 8), Long(36, 0)]));
         Assert.Equal(Within(100), Of(plan, 0, 1));
         Assert.Equal(new Initializer(InitializerKind.Ramp, ScalarType.Long, 0, 40), Of(plan, 0, 2));
-        Assert.Equal(new Initializer(InitializerKind.Fence, ScalarType.Long, 0, 40), Of(plan, 1, 2));
+        Assert.Equal(new Initializer(InitializerKind.Offsets, ScalarType.Long, 0, 40), Of(plan, 1, 2));
     }
 
     [Fact]
@@ -175,9 +175,9 @@ public class ValueInferenceTests
                 [Long(38, 9)])
             .Operator(6, "aten::_pack_padded_sequence(Tensor input, Tensor lengths, bool batch_first) -> (Tensor, Tensor)",
                 [Float(40, 3, 5, 2), Long(42, 3), true], [Float(44, 9, 2), Long(46, 5)]));
-        Assert.Equal(new Initializer(InitializerKind.Distinct, ScalarType.Long, 0, 7), Of(plan, 0, 0));
-        Assert.Equal(new Initializer(InitializerKind.Parts, ScalarType.Long, 0, 11), Of(plan, 1, 0));
-        Assert.Equal(new Initializer(InitializerKind.Distinct, ScalarType.Long, 0, 9), Of(plan, 2, 0));
+        Assert.Equal(new Initializer(InitializerKind.CoversRange, ScalarType.Long, 0, 7), Of(plan, 0, 0));
+        Assert.Equal(new Initializer(InitializerKind.Partition, ScalarType.Long, 0, 11), Of(plan, 1, 0));
+        Assert.Equal(new Initializer(InitializerKind.CoversRange, ScalarType.Long, 0, 9), Of(plan, 2, 0));
         Assert.Equal(new Initializer(InitializerKind.Lengths, ScalarType.Long, 0, 5, 9), Of(plan, 3, 1));
     }
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Mystique.Diagnostics;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Recordings;
 using Mystique.Selection;
@@ -44,7 +43,7 @@ public sealed class CaptureFolderTests : IDisposable
     {
         Write();
         var read = CaptureFolder.Read(Target);
-        Assert.Equal(JsonSerializer.Serialize(Reference), JsonSerializer.Serialize(read.Reference));
+        Assert.Equal(JsonSerializer.Serialize(Reference), JsonSerializer.Serialize(read.Baseline));
         Assert.Equal("rank-0.et.json.gz", Path.GetFileName(read.TracePath));
         Assert.Null(read.ProfilePath);
         Assert.Single(TraceReader.Read(read.TracePath).Operators);
@@ -79,7 +78,7 @@ public sealed class CaptureFolderTests : IDisposable
     {
         Write();
         Write(Reference with { Rank = 3, WorldSize = 4 });
-        Assert.Equal(3, CaptureFolder.Read(Target).Reference.Rank);
+        Assert.Equal(3, CaptureFolder.Read(Target).Baseline.Rank);
         Assert.False(File.Exists(Path.Combine(Target, "rank-0.et.json.gz")));
         CaptureFolder.CheckTarget(Target);
         string other = Directory.CreateDirectory(Path.Combine(_folder, "other")).FullName;
@@ -95,7 +94,7 @@ public sealed class CaptureFolderTests : IDisposable
             Write(Reference with { Rank = rank, WorldSize = 12 }, target: Path.Combine(Target, $"rank-{rank}"));
         Assert.True(CaptureFolder.IsCapture(Target));
         Assert.Equal([2, 10], CaptureFolder.RanksOf(Target));
-        Assert.Equal(2, CaptureFolder.Read(Target).Reference.Rank);
+        Assert.Equal(2, CaptureFolder.Read(Target).Baseline.Rank);
     }
 
     [Fact]
@@ -129,19 +128,14 @@ public sealed class CaptureFolderTests : IDisposable
     public void Package_CarriesTheReference()
     {
         Write();
-        var capture = CaptureFolder.Read(Target);
-        var plan = ReplayPlanner.Plan(SliceSelector.Select(TraceReader.Read(capture.TracePath)), new PlanningOptions
-        {
-            Reference =
-            capture.Reference
-        });
+        var plan = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Open(Target)));
         Assert.Equal(200, plan.Times!.IterationNs);
-        BenchmarkPackage.Create(plan).Write(Path.Combine(_folder, "p"));
-        var read = BenchmarkPackage.Read(Path.Combine(_folder, "p")).Plan;
-        Assert.Equal(JsonSerializer.Serialize(Reference), JsonSerializer.Serialize(read.Reference));
+        Benchmark.Of(plan).Save(Path.Combine(_folder, "p"));
+        var read = Benchmark.Load(Path.Combine(_folder, "p")).Plan;
+        Assert.Equal(JsonSerializer.Serialize(Reference), JsonSerializer.Serialize(read.Baseline));
         string manifest = Path.Combine(_folder, "p", "benchmark.json");
         File.WriteAllText(manifest, File.ReadAllText(manifest)
             .Replace("\"baseline_bytes\":4000", "\"baseline_bytes\":-1", StringComparison.Ordinal));
-        Assert.Equal("MYS301", Assert.Throws<MystiqueException>(() => BenchmarkPackage.Read(Path.Combine(_folder, "p"))).Id);
+        Assert.Equal("MYS301", Assert.Throws<MystiqueException>(() => Benchmark.Load(Path.Combine(_folder, "p"))).Id);
     }
 }

@@ -62,7 +62,7 @@ public sealed class CaptureOutputTests : IDisposable
 
         Write(false, null, 2);
         Assert.Empty(CaptureFolder.RanksOf(Target));
-        Assert.Equal(2, CaptureFolder.Read(Target).Reference.Rank);
+        Assert.Equal(2, CaptureFolder.Read(Target).Baseline.Rank);
         Assert.Equal(["capture.json", "notes.txt", "rank-0.et_resources/mine.dat", "rank-1/notes.txt", "rank-2.et.json.gz",
             "reference.json"], Left);
         Assert.False(Directory.Exists(Path.Combine(Target, "rank-0")));
@@ -111,7 +111,7 @@ public sealed class CaptureOutputTests : IDisposable
         Write(false, null, 0);
         var capture = CaptureFolder.Read(Target);
         capture.AddRuns([5, 6]);
-        Assert.Equal([5, 6], CaptureFolder.Read(Target).Reference.RunsNs);
+        Assert.Equal([5, 6], CaptureFolder.Read(Target).Baseline.RunsNs);
         File.WriteAllText(Path.Combine(Target, "reference.json"), "{}");
         Assert.Equal("MYS307", Assert.Throws<MystiqueException>(() => capture.AddRuns([7])).Id);
         Assert.Equal("{}", File.ReadAllText(Path.Combine(Target, "reference.json")));

@@ -63,7 +63,7 @@ public sealed class RecordingImporterTests : IDisposable
         Assert.Equal(Target, capture.Directory);
         Assert.NotNull(capture.ProfilePath);
         Assert.Equal(6, TraceReader.Read(capture.TracePath).Operators.Count());
-        Assert.Equal([58_000L], capture.Reference.RecordedNs); // Microseconds 100 to 158.
+        Assert.Equal([58_000L], capture.Baseline.RecordedNs); // Microseconds 100 to 158.
         Assert.StartsWith("notes.json: the file is no execution trace", Assert.Single(adopted.PassedOver), StringComparison.Ordinal);
     }
 
@@ -77,7 +77,7 @@ public sealed class RecordingImporterTests : IDisposable
         Put("b.json", Profile(6, "\"distributedInfo\": {\"backend\": \"nccl\", \"rank\": 0, \"world_size\": 4}, "));
         Put("c.json", Profile(9, "\"distributedInfo\": {\"rank\": 3, \"world_size\": 4}, "));
         var adopted = RecordingImporter.Adopt(Source, Target);
-        Assert.Equal([(0, 4, 6), (1, 4, 8)], adopted.Folders.Select(f => (f.Reference.Rank, f.Reference.WorldSize, f.Record.Operators)));
+        Assert.Equal([(0, 4, 6), (1, 4, 8)], adopted.Folders.Select(f => (f.Baseline.Rank, f.Baseline.WorldSize, f.Record.Operators)));
         Assert.All(adopted.Folders, f => Assert.NotNull(f.ProfilePath));
         Assert.Equal([0, 1], CaptureFolder.RanksOf(Target));
         Assert.Equal("c.json: a profile whose execution trace is not there", Assert.Single(adopted.PassedOver));
@@ -91,7 +91,7 @@ public sealed class RecordingImporterTests : IDisposable
         Put("rank-1.et.json", text[..(text.Length / 2)]);
         Put("rank-2.et.json", "{\"schema\": \"1.1.1\", \"nodes\": [");
         var adopted = RecordingImporter.Adopt(Source, Target);
-        Assert.Equal([0, 1], adopted.Folders.Select(f => f.Reference.Rank));
+        Assert.Equal([0, 1], adopted.Folders.Select(f => f.Baseline.Rank));
         Assert.Contains("the gzip file is cut short or damaged: what could be unpacked is used", adopted.Folders[0].Record.Account);
         Assert.All(adopted.Folders, f => Assert.Contains(f.Record.Account, a => a.Contains("nodes kept", StringComparison.Ordinal)));
         Assert.All(adopted.Folders, f => Assert.InRange(TraceReader.Read(f.TracePath).Operators.Count(), 100, 399));
@@ -106,7 +106,7 @@ public sealed class RecordingImporterTests : IDisposable
             + "1, \"dur\": 1}]}");
         var adopted = RecordingImporter.Adopt(Source, Target);
         Assert.Null(Assert.Single(adopted.Folders).ProfilePath);
-        Assert.Empty(adopted.Folders[0].Reference.RecordedNs);
+        Assert.Empty(adopted.Folders[0].Baseline.RecordedNs);
         Assert.Single(adopted.PassedOver);
     }
 

@@ -134,7 +134,7 @@ public class MarkdownTextTests
             WatchedNs = 1_000_000,
             Kinds = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty.Add(name, new RunOperatorGroup(factor > 1 ? 2
                 : 1, 900_000 * factor, 0)),
-            Timeline = [new TimelineSpan(name, 0, 1000, 3, name)],
+            Timeline = [new TimelineSpan(name, 0, 1000, new OperatorId(0, 3), name)],
         };
         return FidelityComparer.Compare(Run(1), Run(1.5) with
         {

@@ -18,7 +18,7 @@ public class ResultJsonTests
         new("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", "2.10.0"), "cpu", 2);
     private static readonly HostInfo Host = new("An OS", "A processor", 2, 1 << 30, ".NET");
     private static readonly VerificationResult Verification =
-        new(14, 13, [new OperatorDifference(5, "aten::split.Tensor", DifferenceKind.Missing, "it did not run")], true,
+        new(14, 13, [new OperatorDifference(new OperatorId(0, 5), "aten::split.Tensor", DifferenceKind.Missing, "it did not run")], true,
         new OperatorClasses(12, 0, 0, 0, 1, 1));
 
     private static string Text(Action<Stream> write)
@@ -67,6 +67,6 @@ public class ResultJsonTests
                 extraAttributes: ",{\"name\": \"collective_name\", \"type\": \"string\", \"value\": \"allreduce\"},{\"name\": "
                 + "\"in_msg_nelems\", \"type\": \"uint64\", \"value\": 8},{\"name\": \"x\", \"type\": \"int\", \"value\": 1}")
             .Read();
-        Snapshot.Match(Text(s => SummaryJson.Write(TraceSummary.Of(trace, new SelectionOptions()), s)), "summary");
+        Snapshot.Match(Text(s => SummaryJson.Write(TraceSummary.Of(Recording.Of(trace), new SelectionOptions()), s)), "summary");
     }
 }

@@ -1,7 +1,6 @@
 using System.Text;
 using CsCheck;
 using Mystique.Diagnostics;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
@@ -31,7 +30,7 @@ public class TraceReaderFuzzTests
         try
         {
             var trace = TraceReader.Read(new MemoryStream(bytes), "fuzz");
-            BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(trace)));
+            Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace))));
         }
         catch (MystiqueException)
         {

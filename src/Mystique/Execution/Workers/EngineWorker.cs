@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Files;
+using Mystique.Fitting;
 using Mystique.Measurement;
 using Mystique.Packaging;
 

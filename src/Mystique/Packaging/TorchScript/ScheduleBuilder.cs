@@ -15,9 +15,9 @@ internal static class ScheduleBuilder
     /// <param name="operatorsPerFunction">The most operators of a call, at least 1.</param>
     public static ImmutableArray<ScheduledCall> Build(ReplayPlan plan, int operatorsPerFunction)
     {
-        long[] streams = StreamsOf(plan);
+        long?[] streams = StreamsOf(plan);
         var calls = ImmutableArray.CreateBuilder<ScheduledCall>();
-        bool hasStreams = streams.Any(s => s >= 0);
+        bool hasStreams = streams.Any(s => s is not null);
         var lastUse = new Dictionary<int, int>(); // By storage, the call that used it last; with one stream nothing has to be known.
         for (int first = 0; first < plan.Operators.Length;)
         {
@@ -26,7 +26,7 @@ internal static class ScheduleBuilder
             while (!plan.Operators[first].IsKernel && end < plan.Operators.Length && !plan.Operators[end].IsKernel
                 && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
                 end++;
-            long? stream = streams[first] < 0 ? null : streams[first];
+            long? stream = streams[first];
             HashSet<int> storages = hasStreams ? StoragesOf(plan, first, end) : [];
             // Work of other streams on the same memory must be done; of each stream the last call stands for those before it.
             var waits = storages.Select(s => lastUse.TryGetValue(s, out int call) ? call : -1)
@@ -46,25 +46,24 @@ internal static class ScheduleBuilder
     }
 
     private static bool WaitsAfter(ReplayPlan plan, int index) =>
-        plan.Times?.Operators.TryGetValue(plan.Operators[index].NodeId, out var time) == true && time.WaitsAfter
-        && (index + 1 == plan.Operators.Length || plan.Operators[index + 1].NodeId != plan.Operators[index].NodeId);
+        plan.Times?.Operators.TryGetValue(plan.Operators[index].Id, out var time) == true && time.WaitsAfter
+        && (index + 1 == plan.Operators.Length || plan.Operators[index + 1].Id != plan.Operators[index].Id);
 
     /// <summary>
-    /// For each operator its stream; -1 for the one that most use. One that starts nothing on the device goes with the one
+    /// For each operator its stream; null for the one that most use. One that starts nothing on the device goes with the one
     /// before it.
     /// </summary>
-    private static long[] StreamsOf(ReplayPlan plan)
+    private static long?[] StreamsOf(ReplayPlan plan)
     {
-        var streams = new long[plan.Operators.Length];
-        Array.Fill(streams, -1);
+        var streams = new long?[plan.Operators.Length];
         if (plan.Times is not { } times)
             return streams;
-        long main = times.Operators.Values.Where(t => t.Stream >= 0).GroupBy(t => t.Stream).OrderByDescending(g => g.Count())
-            .Select(g => g.Key).FirstOrDefault(-1);
+        long? main = times.Operators.Values.Where(t => t.Stream is not null).GroupBy(t => t.Stream).OrderByDescending(g => g.Count())
+            .Select(g => g.Key).FirstOrDefault();
         for (int i = 0; i < streams.Length; i++)
         {
-            long stream = times.Operators.TryGetValue(plan.Operators[i].NodeId, out var time) ? time.Stream : -1;
-            streams[i] = stream >= 0 ? (stream == main ? -1 : stream) : i > 0 ? streams[i - 1] : -1;
+            long? stream = times.Operators.TryGetValue(plan.Operators[i].Id, out var time) ? time.Stream : null;
+            streams[i] = stream is null ? (i > 0 ? streams[i - 1] : null) : stream == main ? null : stream;
         }
         return streams;
     }

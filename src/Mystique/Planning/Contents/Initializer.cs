@@ -25,7 +25,7 @@ public enum InitializerKind
     /// Element i of n is Low + i * (High - Low) / (n - 1), rounded down: from <see cref="Initializer.Low"/> to
     /// <see cref="Initializer.High"/>, both included.
     /// </summary>
-    Fence,
+    Offsets,
 
     /// <summary>1 for <see cref="Initializer.High"/> elements, scattered, and 0 for the others.</summary>
     Mask,
@@ -34,10 +34,10 @@ public enum InitializerKind
     /// Each of Low … High - 1 occurs, scattered, as evenly as can be; High - 1 occurs even where there are fewer elements than
     /// values.
     /// </summary>
-    Distinct,
+    CoversRange,
 
     /// <summary>Parts, as even as can be, whose sum is <see cref="Initializer.High"/>.</summary>
-    Parts,
+    Partition,
 
     /// <summary>
     /// Falling lengths: the first is <see cref="Initializer.High"/>, their sum <see cref="Initializer.Parameter"/>, none below
@@ -58,7 +58,7 @@ public enum InitializerKind
     /// Square matrices of <see cref="Initializer.Parameter"/> rows, the diagonal above the sum of its row: they have an
     /// inverse and a Cholesky factor. Other elements are drawn from [<see cref="Initializer.Low"/>, <see cref="Initializer.High"/>).
     /// </summary>
-    Dominant,
+    DiagonallyDominant,
 
     /// <summary>What the trace recorded: <see cref="Initializer.Data"/>.</summary>
     Recorded,

@@ -49,7 +49,7 @@ internal static class SyntheticData
             var span = new Span<byte>((byte*)data + first * size, count * size);
             if (initializer is { Kind: InitializerKind.Constant, Low: 0 })
                 span.Clear();
-            else if (initializer.Kind is InitializerKind.Uniform or InitializerKind.Dominant && initializer.Type.IsFloating())
+            else if (initializer.Kind is InitializerKind.Uniform or InitializerKind.DiagonallyDominant && initializer.Type.IsFloating())
                 FillFractions(span, initializer, key + (uint)first * Step);
             else
             {
@@ -57,7 +57,7 @@ internal static class SyntheticData
                     span.Clear(); // What is worked out is the real part.
                 FillValues(span, initializer.Type, new SyntheticValues(initializer, key, elements), first);
             }
-            if (initializer.Kind == InitializerKind.Dominant)
+            if (initializer.Kind == InitializerKind.DiagonallyDominant)
                 SetDiagonals(span, initializer, first);
         }
     }

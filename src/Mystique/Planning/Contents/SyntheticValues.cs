@@ -22,13 +22,13 @@ internal readonly struct SyntheticValues(Initializer rule, uint key, long elemen
                 return low + (long)Math.BigMul(Random(place), (ulong)Math.Max(1, high - low), out _);
             case InitializerKind.Ramp:
                 return low + Part(place, high - low, elements);
-            case InitializerKind.Fence:
+            case InitializerKind.Offsets:
                 return low + (elements < 2 ? 0 : Part(place, high - low, elements - 1));
             case InitializerKind.Mask:
                 return Permute(place, elements, key) < high ? 1 : 0;
-            case InitializerKind.Distinct:
+            case InitializerKind.CoversRange:
                 return high - 1 - Part(Permute(place, elements, key), high, elements);
-            case InitializerKind.Parts:
+            case InitializerKind.Partition:
                 return Part(place + 1, high, elements) - Part(place, high, elements);
             case InitializerKind.Lengths:
                 return LengthAt(place, (long)rule.Parameter, high);

@@ -202,7 +202,7 @@ internal sealed class ValueInference
             return true;
         }
         if (IsIndex(wanted))
-            return present.Kind is InitializerKind.Ramp or InitializerKind.Distinct or InitializerKind.Constant or InitializerKind.Mask
+            return present.Kind is InitializerKind.Ramp or InitializerKind.CoversRange or InitializerKind.Constant or InitializerKind.Mask
                 && present.High <= wanted.High && present.Low >= wanted.Low;
         if (IsIndex(present) && wanted.High <= present.High)
         {
@@ -241,11 +241,11 @@ internal sealed class ValueInference
                 return first < 0 ? null : new Initializer(InitializerKind.Lengths, type, 0, numbers[1], first);
             case ValueWord.Permutation:
                 return first < 1 ? null : new Initializer(InitializerKind.Permutation, type, 0, first, first);
-            case ValueWord.Dominant:
+            case ValueWord.DiagonallyDominant:
                 return first < 1 || !type.IsFloating() ? null
-                    : new Initializer(InitializerKind.Dominant, type, 0.5 / first, 1.5 / first, first);
+                    : new Initializer(InitializerKind.DiagonallyDominant, type, 0.5 / first, 1.5 / first, first);
             default:
-                return first < 0 || first == 0 && row.Word is ValueWord.Distinct or ValueWord.Ramp ? null
+                return first < 0 || first == 0 && row.Word is ValueWord.CoversRange or ValueWord.Ramp ? null
                     : new Initializer(Enum.Parse<InitializerKind>(row.Word.ToString()), type, 0, first);
         }
     }

@@ -12,13 +12,13 @@ internal enum ValueWord
     Uniform,
     Constant,
     Ramp,
-    Fence,
+    Offsets,
     Mask,
-    Distinct,
-    Parts,
+    CoversRange,
+    Partition,
     Lengths,
     Permutation,
-    Dominant,
+    DiagonallyDominant,
     Places,
     Passes,
     Below,
@@ -106,7 +106,8 @@ public sealed class ValueTable
         string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (words.Length < 3 || !TableText.IsOperatorName(words[0]) || !SchemaParser.IsIdentifier(words[1]))
             throw new FormatException("a row is an operator, a tensor of it, and what it holds");
-        if (!Enum.TryParse<ValueWord>(words[2], ignoreCase: true, out var word) || words[2].Any(char.IsDigit))
+        if (!Enum.TryParse<ValueWord>(words[2].Replace("_", "", StringComparison.Ordinal), ignoreCase: true, out var word)
+            || words[2].Any(char.IsDigit))
             throw new FormatException($"there is no word '{words[2]}'");
         string rest = string.Join(' ', words.Skip(3));
         var condition = TakeAfter(ref rest, "if ") is { } condition_ ? ValueExpression.Parse(condition_) : null;

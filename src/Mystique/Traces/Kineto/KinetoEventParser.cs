@@ -178,9 +178,9 @@ internal sealed class KinetoEventParser(ReadBudget budget)
         if (reader.ValueTextEquals("kernel"u8))
             return KinetoKind.Kernel;
         if (reader.ValueTextEquals("gpu_memcpy"u8))
-            return KinetoKind.Copy;
+            return KinetoKind.Memcpy;
         if (reader.ValueTextEquals("gpu_memset"u8))
-            return KinetoKind.Set;
+            return KinetoKind.Memset;
         var name = reader.ValueSpan;
         // cuda_runtime, cuda_driver, hip_runtime, xpu_runtime, …
         return name.EndsWith("_runtime"u8) || name.EndsWith("_driver"u8) || name.SequenceEqual("Runtime"u8) ? KinetoKind.Runtime : null;

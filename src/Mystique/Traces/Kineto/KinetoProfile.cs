@@ -16,10 +16,10 @@ internal enum KinetoKind : byte
     Kernel,
 
     /// <summary>A copy on, to or from the device (<c>gpu_memcpy</c>).</summary>
-    Copy,
+    Memcpy,
 
     /// <summary>A filling of memory on the device (<c>gpu_memset</c>).</summary>
-    Set,
+    Memset,
 }
 
 /// <summary>

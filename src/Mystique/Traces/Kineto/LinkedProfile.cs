@@ -11,8 +11,8 @@ public sealed record OperatorTime(long StartNs, long DurationNs, ImmutableArray<
     /// <summary>Time on the device, added up over all streams.</summary>
     public long DeviceNs => Kernels.Sum(k => k.DurationNs);
 
-    /// <summary>The stream of what it started first; -1 where it started nothing.</summary>
-    public long Stream => Kernels.IsEmpty ? -1 : Kernels[0].Stream;
+    /// <summary>The stream of what it started first; null where it started nothing.</summary>
+    public long? Stream => Kernels.IsEmpty ? null : Kernels[0].Stream;
 }
 
 /// <summary>A kernel, a copy or a filling on the device.</summary>

@@ -46,6 +46,7 @@ public static class TraceReader
     /// <exception cref="MystiqueException">It is no execution trace (MYS100 to MYS199).</exception>
     public static ExecutionTrace Read(Stream stream, string source, TraceReadOptions? options = null)
     {
+        Work.FileRead();
         var head = PrefixedStream.Sniff(stream, out bool isGzip);
         if (!isGzip)
             return new TraceParser(head, source, options ?? new TraceReadOptions()).Parse();

@@ -1,6 +1,5 @@
 using CsCheck;
 using Mystique.Diagnostics;
-using Mystique.Packaging;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
@@ -143,19 +142,20 @@ public sealed class ProfileLinkerTests : IDisposable
     [Fact]
     public void Plan_WithAProfile_HasTimesShortCallsStreamsAndWaits()
     {
-        var profile = ProfileLinker.Link(Trace.Read(), Profile.Write(File_("k.json")));
-        var plan = PlanOf.Trace(Trace, new PlanningOptions { Profile = profile, ReferenceNs = 250_000 });
+        var trace = Trace.Read();
+        var profile = ProfileLinker.Link(trace, Profile.Write(File_("k.json")));
+        var plan = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace, profile, iterationNs: 250_000)));
         Assert.Equal(4, plan.Times!.Operators.Count);
         Assert.Equal((250_000L, profile.IterationNs), (plan.Times.IterationNs, plan.Times.RecordedNs));
-        Assert.True(plan.Times.Operators[6].WaitsAfter);
+        Assert.True(plan.Times.Operators[new OperatorId(0, 6)].WaitsAfter);
         Assert.Equal([new KernelTime("gemm", 2, 170_250), new KernelTime("relu_kernel", 1, 10_000)], plan.Times.Kernels);
-        var package = BenchmarkPackage.Create(plan);
+        var package = Benchmark.Of(plan);
         Assert.Equal([(0, 2, (long?)null), (2, 1, 9L), (3, 1, null)], package.Schedule.Select(c => (c.First, c.Count, c.Stream)));
         Assert.Equal([0], package.Schedule[1].Waits);
         Assert.Equal([1], package.Schedule[2].Waits);
         Assert.Equal([false, true, false], package.Schedule.Select(c => c.HostWaits));
-        package.Write(File_("p"));
-        var again = BenchmarkPackage.Read(File_("p"));
+        package.Save(File_("p"));
+        var again = Benchmark.Load(File_("p"));
         Assert.Equal(package.Schedule, again.Schedule);
         Assert.Equal(plan.Times.Operators, again.Plan.Times!.Operators);
         Snapshot.Match(string.Join('\n', File.ReadLines(Path.Combine(File_("p"), "benchmark.json"))
@@ -214,7 +214,7 @@ public sealed class ProfileLinkerTests : IDisposable
             try
             {
                 var profile = ProfileLinker.Link(trace, path);
-                BenchmarkPackage.Create(ReplayPlanner.Plan(SliceSelector.Select(trace), new PlanningOptions { Profile = profile }));
+                Benchmark.Of(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace, profile))));
             }
             catch (MystiqueException)
             {

@@ -1,0 +1,117 @@
+# Measures: what the job's process does in uninstrumented iterations.
+
+
+class _Window:
+    """The times of uninstrumented iterations, and what the process used meanwhile."""
+
+    def __init__(self, torch):
+        self.torch, self.clock = torch, time.perf_counter_ns
+        self.samples, self.events = [], []
+        self.start = None
+        self.counters, self.system = None, None
+        self.cpu_ns = self.peak = 0
+
+    def open(self):
+        _reset_peak()
+        self.counters = _Counters()
+        self.counters.start()
+
+    def mark(self):
+        """An iteration starts now."""
+        self.note_event()
+        self.start = self.clock()
+
+    def note_event(self):
+        """On a device that works on its own, the host's clock at an iteration's end says little: events do."""
+        if self.torch.cuda.is_initialized():
+            self.events.append(self.torch.cuda.Event(enable_timing=True))
+            self.events[-1].record()
+
+    def add(self, now):
+        """An iteration has ended."""
+        self.samples.append(now - self.start)
+
+    def close(self):
+        self.note_event()
+        self.counters.stop()
+        self.counters.close()
+        self.cpu_ns = self.counters.sums[0] // max(1, len(self.samples))
+        self.system = self.counters.describe()
+        self.peak = _anonymous_peak()
+        if len(self.events) == len(self.samples) + 1:
+            self.events[-1].synchronize()
+            self.samples = _nanoseconds_between(self.events, self.events[1:])
+
+    def describe(self):
+        return {"samples_ns": self.samples, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak, "system": self.system,
+                "start_ns": self.counters.opened if self.counters else 0, "end_ns": self.counters.closed or 0 if self.counters else 0}
+
+
+def _live_bytes(torch):
+    """Bytes of the storages of all tensors that Python can reach, on the host and on the device."""
+    import gc
+    host, device, seen = 0, 0, set()
+    for thing in gc.get_objects():
+        if not issubclass(type(thing), torch.Tensor):
+            continue
+        try:
+            for tensor in (thing, thing.grad if thing.is_leaf else None):
+                if tensor is None:
+                    continue
+                storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()
+                key, size = (tensor.device, storage.data_ptr()), storage.nbytes()
+                if key in seen:
+                    continue
+                seen.add(key)
+                host, device = (host + size, device) if tensor.device.type == "cpu" else (host, device + size)
+        except Exception:
+            pass  # It has no memory of its own: a sparse, fake or lazy one.
+    return host, getattr(_device(torch)[1], "memory_allocated", lambda: device)()
+
+
+# Variables that change how fast a job runs. Values that look like paths stay out: they tell of the owner's machine.
+_PREFIXES = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "NCCL_", "GLOO_", "TORCH_", "PYTORCH_", "CUDA_", "CUBLAS_", "CUDNN_",
+             "NVIDIA_TF32", "HIP_", "HSA_", "ROCR_", "MIOPEN_", "RCCL_", "MALLOC_", "ONEDNN_", "DNNL_", "LD_PRELOAD", "WORLD_SIZE",
+             "LOCAL_WORLD_SIZE")
+_ADDRESSES = ("ADDR", "HOST", "IFNAME")
+
+
+def _environment():
+    found = {}
+    for name, value in sorted(os.environ.items()):
+        if name == "LD_PRELOAD":
+            found[name] = os.path.basename(value)
+        elif name.startswith(_PREFIXES) and not any(c in value for c in "/\\@") and not any(a in name for a in _ADDRESSES):
+            found[name] = value
+    return found
+
+
+_LAUNCHERS = (("RANK", "WORLD_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"),
+              ("SLURM_PROCID", "SLURM_NTASKS"))
+
+
+def _rank(torch):
+    """This process's rank and the number of ranks: what the job says, else what its launcher says."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    for rank, size in _LAUNCHERS:
+        if os.environ.get(rank, "").isdigit() and os.environ.get(size, "").isdigit():
+            return int(os.environ[rank]), int(os.environ[size])
+    return 0, 1
+
+
+def _describe(torch):
+    """The job's machine and settings, as far as PyTorch knows them."""
+    kind, device = _device(torch)
+    return {
+        "device": {"type": kind, "name": device.get_device_name() if device is not None else ""},
+        "versions": _versions(torch),
+        "threads": {"intra_op": torch.get_num_threads(), "inter_op": torch.get_num_interop_threads()},
+        "settings": {k: str(v).replace("torch.", "").lower() for k, v in (
+            ("deterministic", torch.are_deterministic_algorithms_enabled()), ("cudnn_benchmark", torch.backends.cudnn.benchmark),
+            ("cudnn_allow_tf32", torch.backends.cudnn.allow_tf32), ("matmul_allow_tf32", torch.backends.cuda.matmul.allow_tf32),
+            ("default_dtype", torch.get_default_dtype()))},
+        "environment": _environment(),
+        "process_groups": _process_groups(torch),
+    }

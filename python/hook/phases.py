@@ -1,0 +1,236 @@
+# The hook: what is done at the end of which iteration, and the account of it.
+
+
+class _Hook:
+    """Skips, measures, records, measures again, and goes quiet. `status.json` tells how far it came, at any time."""
+
+    def __init__(self, torch, settings, started_ns):
+        self.torch, self.settings, self.clock = torch, settings, time.perf_counter_ns
+        self.folder = os.path.join(settings["folder"], f"{os.getpid()}")
+        self.pid = os.getpid()
+        self.recorder = self.next = None
+        self.phase = "waiting"
+        self.count = self.kept = self.passed_over = 0
+        self.before, self.after = _Window(torch), _Window(torch)
+        self.recorded, self.notes = [], []
+        self.first = self.error = self.job = None
+        self.rank = _rank(torch)
+        self.baseline = _anonymous_bytes()
+        self.live = None  # Bytes of tensors when the recording starts.
+        self.own_ns = []  # What the hook takes at the end of an uninstrumented iteration.
+        self.record_ns = 0  # What starting and ending the recording took, beside the iteration.
+        self.guard = _Guard(torch, self.yield_to_job)
+        self.iterations = _Iterations(torch, self.on_end, self.on_begin, self.is_ours)
+        self.start_up_ns = _START_UP_NS + self.clock() - started_ns
+        os.makedirs(self.folder, exist_ok=True)
+        self.write_status()
+
+    def is_ours(self, profile):
+        return self.recorder is not None and self.recorder.is_ours(profile)
+
+    def on_end(self, source, by, is_new):
+        entered = self.clock()
+        try:
+            getattr(self, self.phase)(source, by, is_new, entered)
+        except Exception:
+            self.fail()
+        if self.phase in ("measuring", "measuring_again"):
+            self.own_ns.append(self.clock() - entered)
+
+    def on_begin(self):
+        try:
+            if self.next is not None:
+                begin, self.next = self.next, None
+                begin()
+        except Exception:
+            self.fail()
+        if self.phase in ("measuring", "measuring_again"):
+            (self.before if self.phase == "measuring" else self.after).mark()
+        self.iteration_start = self.clock()
+
+    # A method a phase: each is called at the end of an iteration, and can leave `next` to be called where the next one begins.
+
+    def waiting(self, source, by, is_new, now):
+        if is_new:
+            self.first = {"source": source, "name": type(by).__name__}
+            self.count = 0
+        self.count += 1
+        if self.count == 1:
+            self.write_status()
+        if self.count >= max(1, self.settings["skip"]):
+            if source == "module":
+                self.iterations.narrow(type(by))
+            self.phase = "measuring"
+            self.write_status()
+            self.before.open()
+            self.record_if_due(source, by)
+
+    def measuring(self, source, by, is_new, now):
+        if is_new:
+            self.phase, self.before = "waiting", _Window(self.torch)
+            return self.waiting(source, by, True, now)
+        self.count += 1
+        if self.guard.is_free(source, by):
+            self.before.add(now)
+        else:
+            self.passed_over += 1  # The job profiles itself: not an uninstrumented iteration, and no place for another profiler.
+        self.record_if_due(source, by)
+        return None
+
+    def record_if_due(self, source, by):
+        if len(self.before.samples) >= self.settings["reference"] and self.guard.is_free(source, by, self.settings["steps"]):
+            self.next = self.begin_recording
+
+    def begin_recording(self):
+        self.before.close()
+        entered = self.clock()
+        self.live = _live_bytes(self.torch)
+        self.recorder = _Recorder(self.torch, self.folder, self.settings["modules"])
+        self.phase = "recording"
+        self.job, self.rank = _describe(self.torch), _rank(self.torch)  # Now, for at its end the job may have left its process groups.
+        self.write_status()
+        with self.guard:
+            self.recorder.start()
+            self.recorder.mark(self.count + 1)
+        self.guard.is_ours_on = True
+        self.record_ns = self.clock() - entered
+
+    def recording(self, source, by, is_new, now):
+        if is_new:
+            self.yield_to_job()
+            return self.measuring(source, by, is_new, now)
+        self.count += 1
+        self.recorded.append(now - self.iteration_start)
+        self.recorder.unmark()
+        if len(self.recorded) < self.settings["steps"]:
+            self.next = lambda: self.recorder.mark(self.count + 1)
+            return None
+        self.guard.is_ours_on = False
+        with self.guard:
+            self.recorder.stop()
+            self.recorder.write()
+        self.notes += self.recorder.notes
+        self.record_ns += self.clock() - now
+        self.kept = self.count
+        self.phase = "settling"
+        if self.settings["values"]:
+            self.phase = "noting_values"
+            self.next = lambda: self.recorder.start_values(self.settings["values"] == "values")
+        self.write_status()
+        return None
+
+    def noting_values(self, source, by, is_new, now):
+        self.count += 1
+        self.recorder.stop_values()
+        self.phase = "settling"
+        self.write_status()
+
+    def settling(self, source, by, is_new, now):
+        """The first iteration after the recording warms up again."""
+        self.count += 1
+        self.phase = "measuring_again"
+        self.after.open()
+        if self.settings["reference"] == 0:
+            self.finish()
+
+    def measuring_again(self, source, by, is_new, now):
+        self.count += 1
+        if not self.guard.is_free(source, by):
+            self.passed_over += 1
+            return
+        self.after.add(now)
+        if len(self.after.samples) >= self.settings["reference"]:
+            self.finish()
+
+    def finish(self):
+        self.after.close()
+        self.phase = "done"
+        self.iterations.stop()
+        self.guard.stop()
+        self.write_status()
+
+    def done(self, source, by, is_new, now):
+        """A wrapper that somebody else holds still calls: nothing is left to do."""
+
+    # What can come in between.
+
+    def yield_to_job(self):
+        """The job starts a profiler or an observer of its own: ours goes, and tries again later."""
+        if self.phase == "recording":
+            try:
+                self.abandon()
+            except Exception:
+                return self.fail()
+            self.recorder, self.next, self.recorded, self.phase = None, None, [], "measuring"
+            self.passed_over += 1
+            self.before.mark()
+        return None
+
+    def fail(self):
+        import traceback
+        self.error, self.phase = traceback.format_exc(), "done" if self.kept else "failed"
+        self.iterations.stop()
+        self.guard.stop()
+        try:
+            if self.recorder is not None and not self.kept:
+                self.abandon()
+            self.write_status()
+        except Exception:
+            pass  # Nothing of this is the job's concern.
+
+    failed = done
+
+    def abandon(self):
+        self.guard.is_ours_on = False
+        with self.guard:
+            self.recorder.abandon()
+
+    def at_exit(self):
+        if os.getpid() != self.pid:
+            return
+        try:
+            if self.phase in ("recording", "noting_values"):
+                if self.phase == "recording":
+                    self.abandon()
+                    self.notes.append("the job ended in the iteration that was being recorded")
+                else:
+                    self.recorder.stop_values()
+                    self.notes.append("the job ended while values were noted")
+            if self.phase == "measuring_again":
+                self.after.close()
+            value = getattr(sys, "last_value", None)
+            if value is not None:
+                self.notes.append(f"the job ended with {type(value).__name__}: {value}"[:500])
+            self.write_status(ended=True)
+        except Exception:
+            pass  # Nothing of this is the job's concern.
+
+    def in_child(self):
+        """A forked process is not the one that was asked for, most often a worker that loads data: it is left alone."""
+        self.iterations.stop()
+        self.guard.stop()
+        if self.phase == "recording":
+            self.recorder.observer.stop()
+        self.phase = "done"
+
+    def write_status(self, ended=False):
+        device = _device(self.torch)[1]
+        peak = getattr(device, "max_memory_allocated", lambda: 0)()
+        own = sorted(self.own_ns)
+        _write_json(self.folder, {
+            "phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1],
+            "iterations": self.count, "passed_over": self.passed_over, "source": self.first,
+            "recorded_iteration": self.kept - len(self.recorded) + 1 if self.kept else None,
+            "recorded_ns": self.recorded if self.kept else [],
+            "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline, "device_peak_bytes": peak,
+            "live_bytes": self.live and self.live[0], "device_live_bytes": self.live and self.live[1],
+            "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
+            "record_ns": self.record_ns, "error": self.error, "notes": self.notes, "job": self.job})
+
+
+def _write_json(folder, status):
+    import json
+    path = os.path.join(folder, "status.json")
+    with open(path + ".tmp", "w", encoding="utf-8") as file:
+        json.dump(status, file)
+    os.replace(path + ".tmp", path)

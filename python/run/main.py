@@ -1,0 +1,206 @@
+# By hand, and as the worker of `mystique run --engine python`.
+
+
+def run(options):
+    package = Package(options.package)
+    own = [os.path.realpath(path) for path in (package.path, package.program_path, __file__)]
+    for output in (options.json, options.profile):
+        if output in (None, "-"):
+            continue
+        if os.path.isdir(output) or not os.path.isdir(os.path.dirname(os.path.abspath(output))):
+            raise output_problem("there is no such folder, or it is one", output)
+        if os.path.realpath(output) in own:
+            raise Problem("MYS305", "the output cannot be written: it is a part of the package that runs", output, "name another file")
+    engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
+    baseline = engine.start()
+    missing, substituted = dict(engine.program.missing), dict(engine.program.substituted)
+    try:
+        engine.iterate(1)
+    except Problem:
+        raise
+    except Exception as error:  # Some operator does not run here: find all of them, and go on without.
+        probed = engine.probe(lambda i: None)
+        if (probed.missing, probed.substituted) == (missing, substituted):
+            raise
+        engine.program, missing, substituted, engine.fallback = probed, probed.missing, probed.substituted, first_line(error)
+        engine.steps = engine.steps_of(probed)
+        engine.iterate(1)
+    verification = {"status": "not_run", "expected_operators": 0, "exact_operators": 0, "strides_compared": False, "differences": []}
+    if not options.no_verify:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                engine.observe(os.path.join(folder, "observed.json"))
+                verification = verify(package, os.path.join(folder, "observed.json"), missing, substituted)
+            except RuntimeError as error:
+                verification["reason"] = first_line(error)
+    if options.pace == "recorded":
+        engine.pacer = pacer_of(engine, round(options.reference_time * 1e6))
+    if options.warmup:
+        engine.iterate(options.warmup)
+    measured = engine.iterate(options.iterations)
+    kinds = [] if options.no_operators else kinds_of(package, engine.time_operators(3))
+    allocated = None if options.no_operators else engine.allocated_bytes()
+    non_finite = engine.check_values() if options.check_values else None
+    if options.profile:
+        with staged(options.profile) as path:
+            engine.kineto(path)
+    result = result_of(engine, options, measured, baseline, allocated, kinds, verification, missing, substituted, non_finite)
+    if options.json:
+        write_json(options.json, result)
+    if options.json != "-":
+        print_result(result, engine.fallback)
+
+
+class Worker:
+    """Answers requests, lines of JSON, until its input ends (WorkerProtocol.cs)."""
+
+    def __init__(self, eager):
+        self.engine, self.eager, self.baseline, self.told = None, eager, 0, 0.0
+        self.output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)  # What libraries print is no answer.
+
+    def run(self):
+        requests, done = queue.SimpleQueue(), threading.Event()
+        threading.Thread(target=self.listen, args=(requests, done), daemon=True).start()
+        for line in iter(requests.get, None):
+            try:
+                answer = {"kind": "result", **(self.answer(json.loads(line)) or {})}
+            except Problem as problem:
+                answer = {"kind": "failure", "problem": problem.parts, "exitCode": problem.exit_code}
+            except Exception as error:
+                answer = {"kind": "failure", "error": str(error)}
+            self.send(answer)
+        done.set()
+
+    @staticmethod
+    def listen(requests, done):
+        """Reads beside the work: whoever asks may end in the middle of it, by whatever signal, and this process ends then too."""
+        for line in sys.stdin:
+            requests.put(line)
+        requests.put(None)
+        if not done.wait(1):
+            os._exit(1)
+
+    def send(self, message):
+        self.output.write(json.dumps(message) + "\n")
+        self.output.flush()
+
+    def progress(self, done, total):
+        now = time.monotonic()
+        if now - self.told >= 0.1:
+            self.told = now
+            self.send({"kind": "progress", "done": done, "total": total})
+
+    def answer(self, request):
+        command = request["command"]
+        if command == "open":
+            need_torch()
+            self.engine = Engine(Package(request["package"]), request.get("device", ""), request.get("threads", 0), request.get("seed", 0),
+                                 request.get("libraries") or (), self.eager, request.get("allowTraceCode", False))
+            return {"info": self.engine.info()}
+        if command == "schemas":
+            names, package = request.get("names") or (), self.engine.package
+            known = {name: str(schema) for name, schema in schemas_of(names).items()}
+            for i in self.engine.kernels:
+                op = package.manifest["operators"][i]
+                known[package.name_of(op)] = package.manifest["schemas"][op["schema"]]
+            return {"schemas": known}
+        if command == "start":
+            self.baseline = self.engine.start(self.progress, fall_back=False)
+            return {"baselineBytes": self.baseline}
+        if command == "pace":
+            return self.engine.keep_pace(request.get("share", 0))
+        if command == "flat_out":
+            self.engine.pacer = None
+            return None
+        if command == "iterate":
+            answer = {"baselineBytes": self.baseline, **self.engine.iterate(request["count"], self.progress)}
+            return dict(answer, pace=self.engine.pacer.report()) if self.engine.pacer else answer
+        if command == "observe":
+            return self.engine.observe(request["path"])
+        if command == "kineto":
+            return self.engine.kineto(request["path"], request.get("trace"))
+        if command == "probe":
+            program = self.engine.probe(lambda i: self.send({"kind": "progress", "done": i + 1}))
+            found = {**program.missing, **{i: reason for i, (_, reason) in program.substituted.items()}}
+            return {"failures": [{"operator": i, "reason": reason} for i, reason in sorted(found.items())]}
+        if command == "check":
+            return {"failures": [{"operator": i, "reason": reason} for i, reason in self.engine.check_values()]}
+        if command == "profile":
+            return {"operatorTimesNs": self.engine.time_operators(request["count"])}
+        raise RuntimeError(f"there is no command {command}")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0],
+                                     epilog="example: python3 run.py --device cuda:0 --iterations 100 --json result.json")
+    parser.add_argument("package", nargs="?", default=os.path.dirname(os.path.abspath(__file__)),
+                        help="the package's folder; default: where this file lies")
+    parser.add_argument("--device", default="",
+                        help="the device: cpu, cuda:1, …; default: cuda for what was recorded on an accelerator, where there is one")
+    parser.add_argument("--iterations", type=int, default=20, help="iterations to measure (20)")
+    parser.add_argument("--warmup", type=int, default=3, help="iterations before that, which are not measured (3)")
+    parser.add_argument("--threads", type=int, default=0,
+                        help="threads within operators; 0, the default, takes as many as there are logical CPUs")
+    parser.add_argument("--seed", type=int, default=1, help="what the contents of tensors are drawn from (1)")
+    parser.add_argument("--pace", choices=("none", "recorded"), default="none",
+                        help="run unpaced (none), or wait so that an iteration takes as long as the original's (recorded)")
+    parser.add_argument("--reference-time", metavar="MS", type=float, default=0,
+                        help="an iteration's time in the original, in milliseconds: what --pace recorded comes to; default: the package's")
+    parser.add_argument("--profile", metavar="FILE", help="write a Kineto profile of one iteration")
+    parser.add_argument("--json", metavar="FILE", help="write the result for machines; - is standard output")
+    parser.add_argument("--no-verify", action="store_true", help="do not compare an iteration, operator by operator, with the trace")
+    parser.add_argument("--no-operators", action="store_true", help="omit the pass that times each kind of operator")
+    parser.add_argument("--check-values", action="store_true", help="look for operators that make NaN or infinities")
+    parser.add_argument("--load-library", metavar="FILE", action="append", default=[], help="load a library of operators first")
+    parser.add_argument("--allow-trace-code", action="store_true", help="compile and run the Triton kernels that came with the trace")
+    parser.add_argument("--eager", action="store_true", help="do without TorchScript: call the operators one by one")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    for name, least in (("iterations", 1), ("warmup", 0), ("threads", 0), ("seed", 0)):
+        if getattr(options, name) < least:
+            parser.error(f"--{name} takes a whole number from {least} on")
+    return options
+
+
+def give_way():
+    """Where memory runs out, this process goes before those that somebody works with (proc(5), oom_score_adj)."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    except OSError:
+        pass  # Not on this system.
+
+
+def main():
+    options = parse(sys.argv[1:])
+    give_way()
+    if options.worker:
+        return Worker(options.eager).run()
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # What was begun goes: see the finally clauses.
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    try:
+        need_torch()
+        run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return problem.exit_code
+    except OSError as error:  # Files have messages of their own: what is left is standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return 128 + 13  # Nobody reads on: SIGPIPE.
+        print(output_problem(error.strerror, "standard output"), file=sys.stderr)
+        return 2
+    except Exception as error:
+        print(Problem("MYS407", f"the replay failed: {first_line(error)}", options.package,
+                      "report it with this message and the trace", 1), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

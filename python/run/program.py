@@ -1,0 +1,290 @@
+# The program, as TorchScript and operator by operator.
+
+
+class ScriptProgram:
+    """program.pt: a function for each call of the schedule; tensors live in a list inside it."""
+
+    def __init__(self, package, devices, kernels, has_libraries):
+        self.check_target(package, has_libraries)
+        torch._C._set_graph_executor_optimize(False)  # It would merge equal operators and fuse others.
+        self.module = torch.jit.load(archive_of(package.program))  # The text that was looked through.
+        self.module.resize(len(package.manifest["tensors"]) + RESERVED_SLOTS)
+        for device in devices:
+            self.module.use_device(torch.empty(0, device=device))
+        self.calls = [self.call_for(call, package, kernels) for call in package.manifest["schedule"]]
+        self.missing = {i: "a Triton kernel: not allowed (--allow-trace-code)" for i, op in enumerate(package.manifest["operators"])
+                        if "kernel" in op and i not in kernels}
+        self.substituted = {}
+
+    @staticmethod
+    def check_target(package, has_libraries):
+        """Whether each operator is there as named, and may run: TorchScript finds one by its name and arguments alone."""
+        target = schemas_of(package.names)
+        for op in package.manifest["operators"]:
+            if "kernel" not in op:
+                reason = why_not_on_target(target.get(package.name_of(op)), op, has_libraries)
+                if reason:
+                    raise RuntimeError(f"{package.name_of(op)}: {reason}")
+
+    def call_for(self, call, package, kernels):
+        function, op = getattr(self.module, call["call"]), package.manifest["operators"][call["first"]]
+        kernel = kernels.get(call["first"])
+        if kernel is None:
+            return function
+
+        def maker(given):
+            if "t" in given:
+                return lambda: self.module.get(given["t"][0] + RESERVED_SLOTS)
+            value = literal(given["v"], [], [])
+            return lambda: value
+
+        makers = [maker(given) for given in op["args"]]
+
+        def launch():
+            kernel(*[make() for make in makers])
+            function()  # Gives back what is not used any more.
+        return launch
+
+    def put(self, slot, tensor):
+        self.module.put(slot + RESERVED_SLOTS, tensor)
+
+
+class EagerProgram:
+    """The same operators, each called through torch.ops: for a PyTorch that does not take the program, and to look at each alone."""
+
+    def __init__(self, package, devices, kernels, has_libraries):
+        self.package, self.devices, self.kernels, self.has_libraries = package, devices, kernels, has_libraries
+        m = package.manifest
+        self.tensors, self.operators, self.recorded_devices = m["tensors"], m["operators"], m["devices"]
+        self.slots = [None] * len(self.tensors)
+        self.missing = {}  # By place: why the operator does not run. Its results are there from the start.
+        self.substituted = {}  # By place: what runs instead, and why.
+        self.tried = {}  # By place, the rows of the table of substitutions that were tried.
+        self.stand_ins = {}
+        self.rows = m["substitutions"]
+        self.schemas = schemas_of(package.names + [call["operator"] for row in self.rows for call in row["calls"]])
+        last = {}
+        for i, op in enumerate(self.operators):
+            for slot in slots_of(op):
+                last[slot] = i
+        self.freed = [[] for _ in self.operators]
+        for slot, i in last.items():
+            if slot >= 0 and not self.tensors[slot].get("external"):
+                self.freed[i].append(slot)
+        self.steps = [self.steps_for(i, op) for i, op in enumerate(self.operators)]
+        self.calls = [lambda call=call: self.run(call["first"], call["count"]) for call in m["schedule"]]
+
+    def steps_for(self, index, op):
+        """The calls of an operator: its own; else, by the first row of the table that fits, those that do its work."""
+        recorded = self.recorded_arguments(op)
+        if "kernel" in op:
+            kernel, makers = self.kernels.get(index), [self.maker(value, None) for value in op["args"]]
+            why = "a Triton kernel: not allowed (--allow-trace-code), or not to be compiled here"
+            return [(kernel, makers, {}, [])] if kernel else self.replace(index, why)
+        step = self.own_step(op, self.package.name_of(op), recorded)
+        if isinstance(step, str):
+            return self.replace(index, step)
+        always = [row for row in self.rows if row.get("always")]
+        return (always and self.row_for(index, always, "the table of substitutions wants it")) or [step]
+
+    def replace(self, index, reason):
+        """The calls that do an operator's work, where it does not run; none where no row fits."""
+        calls = self.row_for(index, self.rows, reason)
+        if calls is None:
+            self.missing[index] = reason
+            self.substituted.pop(index, None)
+        return calls or []
+
+    def row_for(self, index, rows, reason):
+        op = self.operators[index]
+        name, recorded, tried = self.package.name_of(op), self.recorded_arguments(op), self.tried.setdefault(index, set())
+        for row in rows:
+            if row["operator"] in (name, name.split(".")[0]) and id(row) not in tried and self.guard_holds(row, recorded):
+                tried.add(id(row))
+                calls = self.row_steps(row, op, recorded)
+                if calls is not None:
+                    self.substituted[index] = ", ".join(c["operator"] for c in row["calls"]) or "nothing", reason
+                    return calls
+        return None
+
+    def fail(self, index, reason):
+        """Takes note of an operator that failed: its work is done by the next row of the table, or not."""
+        self.steps[index] = self.replace(index, reason)
+
+    def recorded_arguments(self, op):
+        return dict(zip([a.name for a in self.package.schemas[op["schema"]].arguments], op["args"]))
+
+    def own_step(self, op, name, recorded):
+        """The function, how to make its arguments, and where its results go; or why it cannot be called."""
+        schema = self.schemas.get(name)
+        reason = why_not_on_target(schema, op, self.has_libraries)
+        if reason:
+            return reason
+
+        def make(argument):
+            if argument.name in recorded:
+                return self.maker(recorded[argument.name], argument)
+            return (lambda: argument.default_value) if argument.has_default_value() else None
+
+        makers = [(argument, make(argument)) for argument in schema.arguments]
+        for argument, maker in makers:
+            if maker is None:
+                return f"PyTorch {torch.__version__} has it with other arguments: it takes '{argument.name}' there"
+        return self.call_of(schema, makers, op["outs"])
+
+    @staticmethod
+    def call_of(schema, makers, outs):
+        namespace, base = schema.name.split("::", 1)
+        packet = getattr(getattr(torch.ops, namespace), base)
+        function = getattr(packet, schema.overload_name or "default")
+        return function, [m for a, m in makers if not a.kwarg_only], {a.name: m for a, m in makers if a.kwarg_only}, outs
+
+    @staticmethod
+    def guard_holds(row, recorded):
+        return "argument" not in row or recorded.get(row["argument"], {}).get("v") == row["is"]
+
+    def row_steps(self, row, op, recorded):
+        """The calls of a row of the table of substitutions; None where this PyTorch lacks one of them."""
+        values, steps = {}, []  # What calls of the row make for each other, by name.
+        for call in row["calls"]:
+            schema = self.schemas.get(call["operator"])
+            if schema is None or POLICY.why_not(Schema.parse(str(schema)), self.has_libraries):
+                return None
+            given = [text for name, text in call["args"] if not name]
+            named = {name: text for name, text in call["args"] if name}
+            makers = []
+            for i, argument in enumerate(schema.arguments):
+                text = given[i] if i < len(given) else named.get(argument.name)
+                if text is None and not argument.has_default_value():
+                    return None
+                if text is None:
+                    makers.append((argument, lambda value=argument.default_value: value))
+                else:
+                    makers.append((argument, self.text_maker(text, argument, recorded, op, values)))
+            outs = [self.place_of(name, op) for name in call["results"]]
+            steps.append(self.call_of(schema, makers, outs + [None] * (len(schema.returns) - len(outs))))
+            for at, name in enumerate(call["results"]):
+                if outs[at] is None and name != "_":
+                    outs[at] = (values, name)
+            steps[-1][3][:len(outs)] = outs
+        return steps
+
+    @staticmethod
+    def place_of(name, op):
+        if name.startswith("out") and name[3:].isdigit():
+            return op["outs"][int(name[3:])] if int(name[3:]) < len(op["outs"]) else None
+        return None
+
+    def text_maker(self, text, argument, recorded, op, values):
+        """How to make an argument of a row: a value of the row, a recorded argument or result, a list of these, or a literal."""
+        if text in recorded:
+            if argument is None and texts_of(recorded[text].get("v")):
+                return refuse_text
+            return self.maker(recorded[text], argument)
+        place = self.place_of(text, op)
+        if place is not None:
+            return lambda: self.slots[place[0]]
+        if text.startswith("[") and text[1:2].isalpha() and not text.startswith(("[True", "[False", "[None")):
+            makers = [self.text_maker(item.strip(), None, recorded, op, values) for item in text[1:-1].split(",") if item.strip()]
+            return lambda: [value for value in (make() for make in makers) if value is not None]
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return lambda: values[text]
+        if any(argument is None or not POLICY.is_word(argument.name, word) for word in texts_of(value)):
+            return refuse_text
+        return lambda: value
+
+    def maker(self, value, argument):
+        slots = value.get("t")
+        if slots is None:
+            made = literal(value["v"], self.recorded_devices, self.devices)
+            if argument is not None and any(not POLICY.is_word(argument.name, text) for text in texts_of(made)):
+                return refuse_text
+            if argument is not None and argument.name == "pin_memory" and made is True:
+                made = False  # Page-locked memory is the business of the device that runs it.
+            return lambda: made
+        if argument is not None and "List[" in str(argument.type):
+            return lambda: [None if s < 0 else self.slots[s] for s in slots]
+        return lambda: self.slots[slots[0]]
+
+    def run(self, first, count):
+        for i in range(first, first + count):
+            self.run_one(i)
+
+    def run_one(self, i):
+        if i in self.missing or i in self.substituted:
+            for slot in self.made_by(i):
+                self.slots[slot] = self.stand_in(slot)
+        if i not in self.missing:
+            for function, positional, named, outs in self.steps[i]:
+                self.store(outs, function(*[make() for make in positional], **{name: make() for name, make in named.items()}))
+        if i in self.substituted:
+            for slot in self.made_by(i):
+                self.slots[slot] = self.as_recorded(slot)
+        for slot in self.freed[i]:
+            self.slots[slot] = None
+
+    def as_recorded(self, slot):
+        """A substitute's result with the recorded strides: later operators (view) may need them."""
+        value, tensor = self.slots[slot], self.tensors[slot]
+        same = all(size < 2 or a == b for size, a, b in zip(tensor["shape"], value.stride(), tensor["strides"]))
+        return value if same or list(value.shape) != tensor["shape"] else self.stand_in(slot).copy_(value)
+
+    def made_by(self, i):
+        made = [s for out in self.operators[i]["outs"] for s in out if s >= 0]
+        return [s for s in made if not self.tensors[s].get("external") and self.tensors[s]["storage"] >= 0]
+
+    def stand_in(self, slot):
+        """A tensor of a result's shape, type and strides; made once."""
+        if slot not in self.stand_ins:
+            t = self.tensors[slot]
+            device = self.devices[self.package.manifest["storages"][t["storage"]]["device"]]
+            made = torch.empty_strided(t["shape"], t["strides"], dtype=ElementType(t["dtype"]).dtype, device=device)
+            self.stand_ins[slot] = made.fill_(0.5) if made.is_floating_point() else made.zero_()
+        return self.stand_ins[slot]
+
+    def store(self, outs, results):
+        """Puts results where they go: into slots, or, as a value for later calls of a row, under its name."""
+        if len(outs) == 1:
+            results = (results,)
+        for out, result in zip(outs, results or ()):
+            if isinstance(out, tuple):
+                out[0][out[1]] = result
+                continue
+            items = result if isinstance(result, (list, tuple)) else [result]
+            for slot, item in zip(out or (), items):
+                if slot >= 0:
+                    self.slots[slot] = item
+
+    def put(self, slot, tensor):
+        self.slots[slot] = tensor
+
+
+def slots_of(op):
+    for argument in op["args"]:
+        yield from argument.get("t", ())
+    for out in op["outs"]:
+        yield from out
+
+
+def why_not_on_target(schema, op, has_libraries):
+    """Why the target's operator of a schema does not run with an operator's literal arguments; None where it does."""
+    if schema is None:
+        return f"PyTorch {torch.__version__} does not have this operator"
+    return POLICY.why_not_with(Schema.parse(str(schema)), [a.get("v") for a in op["args"]], has_libraries)
+
+
+def refuse_text():
+    """What makes an argument whose text is no word of the policy's."""
+    raise RuntimeError("it would get a text that no operator may have")
+
+
+def literal(value, recorded_devices, devices):
+    if isinstance(value, list):
+        return [literal(item, recorded_devices, devices) for item in value]
+    if isinstance(value, dict):
+        if "double" in value:
+            return float(value["double"])
+        return devices[recorded_devices.index(value["device"])] if "device" in value else None
+    return value

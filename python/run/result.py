@@ -1,0 +1,201 @@
+# The result, for people and for machines.
+
+
+def percentile(samples, percent):
+    """With linear interpolation between the two nearest ranks."""
+    ordered, rank = sorted(samples), percent / 100 * (len(samples) - 1)
+    below = int(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
+
+
+def result_of(engine, options, measured, baseline, allocated, kinds, verification, missing, substituted, non_finite):
+    m, info, samples = engine.package.manifest, engine.info(), measured["samplesNs"]
+    coverage = dict(m["coverage"])
+    replaced = [(r["operator"], r["remedy"], r.get("by", ""), r["reason"]) for r in m["replaced"]]
+    for i, (by, reason) in sorted([(i, ("", why)) for i, why in missing.items()] + list(substituted.items())):
+        op = m["operators"][i]
+        if "role" not in op:
+            coverage["replayed_operators"] -= 1
+            coverage["substituted_operators" if by else "stand_ins"] += 1
+            replaced.append((engine.package.name_of(op), "substitute" if by else "stand_in", by, reason))
+    grouped = [{"operator": operator, "count": count, "remedy": remedy, "by": by, "reason": reason}
+               for (operator, remedy, by, reason), count in collections.Counter(replaced).items()]
+    source = m["source"]
+    done = coverage["replayed_operators"] + coverage["substituted_operators"]
+    result = {
+        "format": "mystique-run", "format_version": RESULT_VERSION,
+        "source": {k: source[k] for k in ("trace", "sha256", "schema", "iteration")},
+        "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"],
+                   "program": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager"},
+        "host": {"os": platform.platform(), "processor": processor(), "processors": processors(), "memory_bytes": memory_total(),
+                 "runtime": f"Python {platform.python_version()}"},
+        "options": {"iterations": options.iterations, "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
+        "coverage": {**{k: source[k] for k in ("outermost_operators", "decomposed_operators")}, **coverage,
+                     "prepared_inputs": sum(a.get("p", False) for op in m["operators"] for a in op["args"]),
+                     "share": round(done / coverage["selected_operators"], 6) if coverage["selected_operators"] else 0,
+                     "notes": source.get("notes", []), "replaced": grouped},
+        "iterations": {"count": len(samples), "median_ns": round(percentile(samples, 50)), "mean_ns": round(sum(samples) / len(samples)),
+                       "p5_ns": round(percentile(samples, 5)), "p95_ns": round(percentile(samples, 95)), "samples_ns": samples},
+        "cpu_time_ns": round(measured["cpuTimeNs"] / len(samples)),
+        "memory": {"baseline_bytes": baseline, "peak_bytes": measured["peakBytes"], "used_bytes": max(0, measured["peakBytes"] - baseline),
+                   "planned_peak_bytes": m["memory"]["peak_bytes"]},
+        "operators": kinds, "verification": verification}
+    if allocated is not None:
+        result["memory"]["allocated_bytes"] = allocated
+    if measured["system"] is not None:
+        result["system"] = measured["system"]
+    if m.get("times"):
+        times = m["times"]
+        result["reference"] = {
+            **{k: times[k] for k in ("source", "iteration_ns", "recorded_ns")}, "linked_operators": len(times["operators"]),
+            "unlinked_operators": times["unlinked"], "device_ns": times["device_ns"], "unexplained_ns": times["unexplained_ns"]}
+    if m.get("baseline"):
+        result["baseline"] = m["baseline"]
+    if engine.pacer is not None:
+        pace = engine.pacer.report()
+        result["pace"] = {"waits": pace["waits"], "waited_ns": pace["waitedNs"], "late": pace["late"],
+                          "worst_late_ns": pace["worstLateNs"]}
+    if non_finite is not None:
+        result["non_finite"] = [{**{k: op[k] for k in ("segment", "node") if k in op}, "operator": engine.package.name_of(op), "what": why}
+                                for op, why in ((m["operators"][i], why) for i, why in non_finite)]
+    return result
+
+
+def processor():
+    """The CPU's name."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def processors():
+    """How many logical CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def memory_total():
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+
+
+def kinds_of(package, times):
+    """What a pass over the operators took, by kind, beside what the original's operators of the kind took; the longest first."""
+    m, sums, made = package.manifest, {}, set()
+    for op, spent in zip(m["operators"], times):
+        count, sum_ns = sums.get(package.name_of(op), (0, 0))
+        sums[package.name_of(op)] = count + 1, sum_ns + spent
+    kinds = {}
+    took = {id_of(t): t["duration_ns"] for t in m.get("times", {}).get("operators", ())}
+
+    def kind_of(name, count=0, sum_ns=0):
+        return kinds.setdefault(name, {"name": name, "count": count, "time_ns": round(sum_ns), "allocated_bytes": 0, "original_count": 0})
+
+    for name, (count, sum_ns) in sorted(sums.items(), key=lambda item: -item[1][1]):
+        kind_of(name, count, sum_ns)
+
+    def original(name, entry):
+        kind = kind_of(name)
+        kind["original_count"] += 1
+        if id_of(entry) in took:
+            kind["original_ns"] = kind.get("original_ns", 0) + took[id_of(entry)]
+
+    for op in m["operators"]:
+        name = package.name_of(op)
+        if "role" not in op:
+            original(name, op)
+        elif op["role"] == "added" and name in kinds:
+            kinds[name]["added_count"] = kinds[name].get("added_count", 0) + 1
+        for slot in (s for out in op["outs"] for s in out if s >= 0):
+            storage = m["tensors"][slot]["storage"]
+            if storage >= 0 and storage not in made and "init" not in m["storages"][storage]:
+                made.add(storage)
+                if name in kinds:
+                    kinds[name]["allocated_bytes"] += m["storages"][storage]["bytes"]
+    for r in m["replaced"]:
+        original(r["operator"], r)
+    return list(kinds.values())
+
+
+def print_result(result, fallback):
+    def line(name, value):
+        print(printable(f"{name + ':':32}{value}"))
+
+    times, coverage, verification, memory = (result[k] for k in ("iterations", "coverage", "verification", "memory"))
+    line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms")
+    if "reference" in result:
+        original = result["reference"]["iteration_ns"]
+        line("the original's iteration", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")
+    line("5th to 95th percentile", f"{times['p5_ns'] / 1e6:,.3f} to {times['p95_ns'] / 1e6:,.3f} ms")
+    line("iterations (excluding warm-up)", f"{times['count']} (+ {result['options']['warmup']})")
+    line("operators replayed", f"{coverage['replayed_operators']:,} of {coverage['selected_operators']:,}")
+    for name, count in (("substituted", "substituted_operators"), ("stand-ins", "stand_ins"), ("missing", "missing_operators")):
+        if coverage[count]:
+            line(name, f"{coverage[count]:,}")
+    exact, expected = verification["exact_operators"], verification["expected_operators"]
+    state = {"exact": f"exact: {exact:,} operators", "different": f"{exact:,} of {expected:,} exact",
+             "not_run": verification.get("reason", "not asked for")}[verification["status"]]
+    if not verification["strides_compared"] and verification["status"] != "not_run":
+        state += " (strides not recorded)"
+    line("verification", state)
+    line("CPU time of an iteration", f"{result['cpu_time_ns'] / 1e6:,.3f} ms")
+    if "allocated_bytes" in memory:
+        line("peak memory of tensors", f"{memory['allocated_bytes'] / 1e6:,.1f} MB")
+    line("peak memory of the process", f"{memory['used_bytes'] / 1e6:,.1f} MB")
+    if "pace" in result:
+        pace = result["pace"]
+        line("waits of an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; {pace['late']} iterations late,"
+             f" at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
+    engine = result["engine"]
+    versions = ", ".join(f"{name} {version}" for name, version in engine["versions"].items())
+    line("engine", f"python ({engine['program']}), {versions}, {engine['device']}, {engine['threads']} threads")
+    if fallback:
+        line("without TorchScript", fallback)
+    for note in coverage["notes"]:
+        line("note", note)
+    for r in coverage["replaced"][:20]:
+        remedy = r["remedy"].replace("_", "-") + (" " + r["by"] if r["by"] else "")
+        line("not run as recorded", f"{r['operator']} ({r['count']}): {remedy}; {r['reason']}")
+    for d in verification["differences"][:10]:
+        line("differs", f"node {d['node']}, {d['operator']}: {d['what']}")
+    for f in result.get("non_finite", ())[:10]:
+        line("values", f"node {f['node']}, {f['operator']}: {f['what']}")
+
+
+def write_json(path, value):
+    """All of it or nothing; - is standard output."""
+    text = json.dumps(value, indent=2, ensure_ascii=path == "-") + "\n"  # Standard output may be a terminal.
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    with staged(path) as staging, open(staging, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def staged(path):
+    """A name beside an output, which takes its place when it is whole, and is gone where it never is.
+
+    A device or a pipe is written to.
+    """
+    target = os.path.abspath(path)
+    is_file = (not os.path.exists(target) or os.path.isfile(target)) and not target.startswith(("/dev/", "/proc/"))
+    folder = tempfile.mkdtemp(prefix="mystique-") if not is_file else None
+    staging = f"{target}.{os.getpid()}.tmp" if is_file else os.path.join(folder, "made" + os.path.splitext(path)[1])
+    try:
+        yield staging
+        if not is_file:
+            with open(staging, "rb") as source, open(target, "wb") as device:
+                shutil.copyfileobj(source, device)
+            return
+        if os.path.exists(target):
+            shutil.copymode(target, staging)
+        os.replace(staging, target)
+    except OSError as error:
+        raise output_problem(error.strerror, path)
+    finally:
+        if os.path.exists(staging):
+            os.remove(staging)
+        if folder:
+            os.rmdir(folder)

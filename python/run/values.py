@@ -1,0 +1,221 @@
+# The contents of tensors: see docs/package-format.md. Every host draws the same.
+
+
+STEP, WORD = 0x9E3779B1, 0xFFFFFFFF
+CHUNK = 1 << 16  # Elements that are drawn from one place on.
+
+
+def hash32(x):
+    """The 32-bit hash lowbias32 (C. Wellons, 2018) of a number, or of a tensor of 64-bit numbers."""
+    x = (x ^ (x >> 16)) * 0x7FEB352D & WORD
+    x = (x ^ (x >> 15)) * 0x846CA68B & WORD
+    return x ^ (x >> 16)
+
+
+def signed(x):
+    """An unsigned 64-bit constant as PyTorch's integers have it."""
+    return x - (1 << 64) if x >= 1 << 63 else x
+
+
+def key_of(seed, storage):
+    return hash32((seed ^ hash32((storage + 0x9E3779B9) & WORD)) & WORD)
+
+
+def part(place, high, count):
+    """place * high / count, rounded down, without overflow."""
+    if count == 0:
+        return torch.zeros_like(place)
+    whole, rest = divmod(high, count)
+    return place * whole + torch.div(place * rest, count, rounding_mode="floor")
+
+
+def permute(place, count, key):
+    """The place of an element after all were shuffled; count and key are numbers or tensors like place."""
+    if count < 2:
+        return torch.zeros_like(place)
+    bits = (count - 1).bit_length()
+    mask, shift = (1 << bits) - 1, max(1, bits // 2)
+    x, key = place.clone(), torch.as_tensor(key, device=place.device).expand_as(place)
+
+    def round_of(x, key):
+        x = (x + key) & mask
+        x = x ^ (x >> shift)
+        x = (x * signed(0x9E3779B97F4A7C15)) & mask
+        x = x ^ (x >> shift)
+        x = (x * signed(0xD6E8FEB86659FD93) + (key >> 7)) & mask
+        return x ^ (x >> shift)
+
+    x = round_of(x, key)
+    outside = x >= count
+    while bool(outside.any()):
+        x[outside] = round_of(x[outside], key[outside])
+        outside = x >= count
+    return x
+
+
+def words_of(place, key):
+    """The lower and the upper half of a 64-bit random number for each place."""
+    return hash32((key + place * STEP) & WORD), hash32(key ^ ((place * STEP) & WORD))
+
+
+def draw(place, key, low, high):
+    """Integers of [low, high): a 64-bit random number times the range, of which the upper half counts."""
+    low_word, high_word = words_of(place, key)
+    size = max(1, high - low)
+    if size < 1 << 31:
+        return low + ((high_word * size + ((low_word * size) >> 32)) >> 32)
+    words = zip(low_word.tolist(), high_word.tolist())
+    return torch.tensor([low + (((above << 32 | below) * size) >> 64) for below, above in words], dtype=torch.int64)
+
+
+def zipf(place, key, low, high, exponent):
+    count = high - low
+    low_word, high_word = words_of(place, key)
+    u = ((high_word << 21) | (low_word >> 11)).to(torch.float64) * 2.0 ** -53
+    top = count + 1.0
+    x = top ** u if abs(exponent - 1) < 1e-9 else (1 + u * (top ** (1 - exponent) - 1)) ** (1 / (1 - exponent))
+    return low + permute((x.to(torch.int64) - 1).clamp(0, count - 1), count, key)
+
+
+def values_of(init, place, key, elements):
+    """The elements at some places, of the kinds that are whole numbers (or a constant)."""
+    kind, low, high, parameter = init["kind"], int(init["low"]), int(init["high"]), init.get("parameter", 0)
+    if kind == "constant":
+        return torch.full_like(place, init["low"], dtype=torch.float64)
+    if kind == "uniform":
+        return draw(place, key, low, high)
+    if kind == "ramp":
+        return low + part(place, high - low, elements)
+    if kind == "offsets":
+        return low + (part(place, high - low, elements - 1) if elements > 1 else torch.zeros_like(place))
+    if kind == "mask":
+        return (permute(place, elements, key) < high).to(torch.int64)
+    if kind == "covers_range":
+        return high - 1 - part(permute(place, elements, key), high, elements)
+    if kind == "partition":
+        return part(place + 1, high, elements) - part(place, high, elements)
+    if kind == "lengths":
+        others, rest = elements - 1, max(0, int(parameter) - high)
+        if others < 1:
+            return torch.full_like(place, high)
+        share = torch.clamp(rest // others + (place - 1 < rest % others).to(torch.int64), max=high)
+        return torch.where(place == 0, torch.full_like(place, high), share)
+    if kind == "permutation":
+        row = max(1, int(parameter))
+        return permute(place % row, row, (key + torch.div(place, row, rounding_mode="floor") * STEP) & WORD)
+    if kind == "zipf":
+        return zipf(place, key, low, high, parameter)
+    raise invalid_manifest(f"contents of the unknown kind {kind}", "benchmark.json")
+
+
+def fractions(init, key, count, element, device):
+    """Floats of [low, high), in single precision, then in the type asked for."""
+    low = torch.tensor(init["low"], dtype=torch.float32)
+    spread = torch.tensor(init["high"] - init["low"], dtype=torch.float32) * 2.0 ** -24
+    bits = hash32((key + torch.arange(count, dtype=torch.int64, device=device) * STEP) & WORD)
+    if element.itemsize == 1:
+        return (bits & 3 | 0x38).to(torch.uint8)
+    values = (bits >> 8).to(torch.float32) * spread.item() + low.item()
+    if element.dtype == torch.bfloat16:  # Cut, not rounded.
+        return (values.view(torch.int32) >> 16).to(torch.int16)
+    return values
+
+
+class ElementType:
+    """A dtype of the manifest, and the one with which its memory is written: of complex numbers, their parts."""
+
+    WRITTEN = {"bfloat16": "int16", "complex64": "float32", "complex128": "float64", "complex32": "float16",
+               "uint16": "int16", "uint32": "int32", "uint64": "int64", "qint8": "int8", "quint8": "uint8", "qint32": "int32"}
+
+    def __init__(self, name):
+        self.name = name
+        self.dtype = getattr(torch, name, None)
+        if not isinstance(self.dtype, torch.dtype):
+            raise Problem("MYS410", f"PyTorch {torch.__version__} has no elements of the type {name}", "benchmark.json",
+                          "run it on a newer PyTorch")
+        self.itemsize = torch.empty(0, dtype=self.dtype).element_size()
+        self.is_floating = is_floating(name)
+        self.is_complex = name.startswith("complex")
+        self.written = torch.uint8 if name.startswith("float8") else getattr(torch, self.WRITTEN.get(name, name))
+
+
+def fill(memory, init, storage, seed):
+    """Fills a storage's memory (a tensor of bytes) by its rule."""
+    if init["kind"] == "recorded":
+        memory.copy_(torch.frombuffer(bytearray(base64.b64decode(init["data"])), dtype=torch.uint8))
+        return
+    kind, element = init["kind"], ElementType(init["dtype"])
+    elements = memory.numel() // element.itemsize
+    target = memory[:elements * element.itemsize].view(element.written)
+    if kind == "constant" and init["low"] == 0:
+        memory.zero_()
+        return
+    key, per = key_of(seed, storage), 2 if element.is_complex else 1
+    for first in range(0, elements, CHUNK):
+        count = min(CHUNK, elements - first)
+        piece = target[first * per:(first + count) * per]
+        place = torch.arange(first, first + count, dtype=torch.int64, device=memory.device)
+        if kind in ("uniform", "diagonally_dominant") and element.is_floating:
+            piece.copy_(fractions(init, (key + first * STEP) & WORD, count * per, element, memory.device))
+        else:
+            put_values(piece, values_of(init, place, key, elements), element)
+        if kind == "diagonally_dominant":
+            rows = max(1, int(init.get("parameter", 0)))
+            on = torch.nonzero(place % (rows * rows) % (rows + 1) == 0).squeeze(1)
+            put_values(piece, torch.full((len(on),), 1 + init["high"] * rows, dtype=torch.float64, device=memory.device), element, on * per)
+
+
+def put_values(piece, values, element, at=None):
+    if element.name.startswith("float8"):
+        values = (values != 0).to(torch.uint8) * 0x38
+    elif element.name == "bfloat16":
+        values = (values.to(torch.float32).view(torch.int32) >> 16).to(torch.int16)
+    elif element.name == "bool":
+        values = values != 0
+    if at is not None:
+        piece[at] = values.to(piece.dtype)
+    elif element.is_complex:
+        piece[0::2], piece[1::2] = values.to(piece.dtype), 0
+    else:
+        piece.copy_(values)
+
+
+class Externals:
+    """The storages that exist before the iteration, and the views on them."""
+
+    def __init__(self, package, devices, seed, progress):
+        m = package.manifest
+        self.storages, self.seed, self.memory = m["storages"], seed, {}
+        self.mutated = []  # What the iteration writes to, and whether it is floats.
+        for i, storage in enumerate(self.storages):
+            if "init" in storage:
+                self.memory[i] = torch.empty(storage["bytes"], dtype=torch.uint8, device=devices[storage["device"]])
+                fill(self.memory[i], storage["init"], i, seed)
+                if storage.get("mutated"):
+                    self.mutated.append((i, ElementType(storage["init"]["dtype"]).is_floating))
+                progress(i + 1, len(self.storages))
+
+    def restore(self, all_of_it):
+        """Brings back what the iteration writes to; else only integers, which may lead out of bounds."""
+        for i, is_floating in self.mutated:
+            if all_of_it or not is_floating:
+                fill(self.memory[i], self.storages[i]["init"], i, self.seed)
+
+    def view(self, tensor):
+        """A tensor of the manifest; None for the undefined one."""
+        if tensor["storage"] < 0:
+            return None
+        memory, element = self.memory[tensor["storage"]], ElementType(tensor["dtype"])
+        whole = memory[:memory.numel() // element.itemsize * element.itemsize].view(element.dtype)
+        result = whole.as_strided(tensor["shape"], tensor["strides"], tensor.get("offset", 0))
+        return as_number(result) if tensor.get("number") else result
+
+
+def as_number(value):
+    """A tensor that PyTorch takes for a Python number: it does not decide a result's type (TensorImpl::is_wrapped_number).
+
+    PyTorch makes such a one of the number in `x * 0.9`, and autograd keeps it for the backward pass.
+    """
+    with torch.enable_grad():
+        product = torch.ones((), requires_grad=True) * value.item()
+    return product.grad_fn._saved_other

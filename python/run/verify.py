@@ -1,0 +1,136 @@
+# What ran, compared with what was recorded.
+
+WINDOW = 64  # How far to look for an operator that is not where it should be.
+TRACE_TYPES = {
+    "unsigned char": "uint8", "signed char": "int8", "short int": "int16", "int": "int32", "long int": "int64", "c10::Half": "float16",
+    "float": "float32", "double": "float64", "c10::complex<c10::Half>": "complex32", "c10::complex<float>": "complex64",
+    "c10::complex<double>": "complex128", "c10::BFloat16": "bfloat16", "short unsigned int": "uint16", "unsigned int": "uint32",
+    "long unsigned int": "uint64", "c10::Float8_e5m2": "float8_e5m2", "c10::Float8_e4m3fn": "float8_e4m3fn",
+    "c10::Float8_e5m2fnuz": "float8_e5m2fnuz", "c10::Float8_e4m3fnuz": "float8_e4m3fnuz", "c10::qint8": "qint8",
+    "c10::quint8": "quint8", "c10::qint32": "qint32"}
+
+
+class ObservedNode:
+    """A node of an execution trace, in the old layout (schema 1.0.1) or the new one."""
+
+    def __init__(self, node):
+        attributes = {a["name"]: a["value"] for a in node.get("attrs", ())}
+        self.id, self.parent = node["id"], node.get("ctrl_deps", node.get("parent"))
+        self.schema, self.thread = node.get("op_schema", attributes.get("op_schema", "")), node.get("tid", attributes.get("tid", 0))
+        self.name = self.schema[:self.schema.index("(")] if self.schema else node["name"]
+        if "ctrl_deps" in node:
+            sides = [(node[k]["shapes"], node[k]["types"], node[k].get("strides")) for k in ("inputs", "outputs")]
+        else:
+            sides = [(node[k + "_shapes"], node[k + "_types"], None) for k in ("input", "output")]
+        self.inputs, self.outputs = (self.tensors(*side) for side in sides)
+
+    def tensors(self, shapes, types, strides):
+        found = []
+        for i, kind in enumerate(types):
+            stride = strides[i] if strides and i < len(strides) else None
+            if kind.startswith("Tensor(") and "nullptr" not in kind:
+                found.append((TRACE_TYPES.get(kind[7:-1], kind[7:-1]), shapes[i], stride))
+            elif kind.startswith("GenericList["):
+                inner = split_types(kind[len("GenericList["):-1])
+                if any(t.startswith(("Tensor(", "GenericList[")) for t in inner):
+                    found += self.tensors(shapes[i], inner, stride)
+        return found
+
+
+def split_types(text):
+    depth, start, items = 0, 0, []
+    for at, c in enumerate(text):
+        depth += (c in "([<") - (c in ")]>")
+        if c == "," and depth == 0:
+            items.append(text[start:at])
+            start = at + 1
+    return items + [text[start:]] if text else []
+
+
+def outermost(trace_path):
+    """The outermost operators of a trace, in order. Scratch memory that OpenMP's threads allocate is no operator of its own."""
+    with open(trace_path, encoding="utf-8") as file:
+        nodes = {n["id"]: ObservedNode(n) for n in json.load(file)["nodes"]}
+    found = []
+    for node in sorted(nodes.values(), key=lambda n: n.id):
+        above = nodes.get(node.parent)
+        while above is not None and not above.schema and above.parent != above.id:
+            above = nodes.get(above.parent)
+        if node.schema and (above is None or not above.schema):
+            found.append(node)
+    main = found[0].thread if found else 0
+    return [n for n in found if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")]
+
+
+def verify(package, trace_path, missing, substituted):
+    """Compares operator by operator: names, overloads, shapes, types, strides."""
+    m, ran, at, exact, differences = package.manifest, outermost(trace_path), 0, 0, []
+    planned = [op for i, op in enumerate(m["operators"]) if i not in missing and i not in substituted and "kernel" not in op]
+    substitutes = collections.Counter(name for by, _ in substituted.values() for name in by.split(", "))
+    # Results are copied into the recorded strides.
+    substitutes["aten::copy_"] += sum(len(out) for i in substituted for out in m["operators"][i]["outs"])
+
+    def differ(op, kind, what):
+        differences.append({**({k: op[k] for k in ("segment", "node") if k in op} if op else {}),
+                            "operator": package.name_of(op) if op else ran[at].name, "kind": kind, "what": what})
+
+    def unplanned():
+        nonlocal at
+        if substitutes[ran[at].name] > 0:
+            substitutes[ran[at].name] -= 1
+        else:
+            differ(None, "unplanned", "it ran without being planned")
+        at += 1
+
+    def find(op):
+        return next((i for i in range(at, min(len(ran), at + WINDOW)) if ran[i].name == package.name_of(op)), -1)
+
+    for i, op in enumerate(planned):
+        found = find(op)
+        if found < 0:
+            instead = at < len(ran) and (i + 1 == len(planned) or find(planned[i + 1]) != at)
+            same = instead and ran[at].name.split(".")[0] == package.name_of(op).split(".")[0]
+            differ(op, "variant" if same else "missing", f"{ran[at].name} ran instead" if instead else "it did not run")
+            at += instead
+            continue
+        while at < found:
+            unplanned()
+        difference = None if op.get("role") == "substitute" else compare(m, op, ran[at])
+        if difference:
+            differ(op, *difference)
+        else:
+            exact += 1
+        at += 1
+    while at < len(ran):
+        unplanned()
+    worst, order = {}, ["unplanned", "variant", "different", "missing"]
+    for d in differences:
+        if "node" in d:
+            worst[id_of(d)] = max(worst.get(id_of(d), "unplanned"), d["kind"], key=order.index)
+    recorded = [worst.get(id_of(op), "exact") for op in planned if "role" not in op]
+    classes = {k: recorded.count(k) for k in ("exact", "variant", "different")}
+    classes.update(substituted=m["coverage"]["substituted_operators"] + len(substituted),
+                   stand_in=m["coverage"]["stand_ins"] + sum("role" not in m["operators"][i] for i in missing),
+                   missing=m["coverage"]["missing_operators"] + recorded.count("missing"))
+    has_strides = bool(m["source"]["has_strides"]) and any(t[2] is not None for n in ran for t in n.inputs)
+    return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact,
+            "classes": classes, "strides_compared": has_strides, "differences": differences}
+
+
+def compare(m, op, node):
+    sides = [("input", [s for a in op["args"] for s in a.get("t", ())], node.inputs)]
+    if op["outs"]:
+        sides.append(("output", [s for out in op["outs"] for s in out], node.outputs))
+    for what, slots, actual in sides:
+        expected = [m["tensors"][s] for s in slots if s >= 0 and m["tensors"][s]["storage"] >= 0]
+        if len(expected) != len(actual):
+            return "different", f"it has {len(actual)} {what} tensors instead of {len(expected)}"
+        for i, (want, (dtype, shape, strides)) in enumerate(zip(expected, actual)):
+            if want["dtype"] != dtype:
+                return "different", f"its {what} {i} is {dtype} instead of {want['dtype']}"
+            if want["shape"] != shape:
+                return "different", f"its {what} {i} has the shape {shape} instead of {want['shape']}"
+            if m["source"]["has_strides"] and strides is not None and 0 not in shape \
+                    and any(n > 1 and a != b for n, a, b in zip(shape, want["strides"], strides)):
+                return "variant", f"its {what} {i} has the strides {strides} instead of {want['strides']}"
+    return None

@@ -1,0 +1,26 @@
+# Profiles: what torch.profiler saw.
+
+
+def _allocations(profiler):
+    """Each allocation and each free, in order: its time in nanoseconds, its bytes (negative for a free), whether on a device."""
+    results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
+    found = [(e.start_ns() if hasattr(e, "start_ns") else e.start_us() * 1000, e.nbytes(), not str(e.device_type()).endswith("CPU"))
+             for e in (results.events() if results else ()) if e.name() == "[memory]"]
+    return sorted(found, key=lambda a: a[0])
+
+
+def _write_profile(profiler, path):
+    """Writes a Kineto profile. A PyTorch that was built without Kineto leaves the allocations out: they are put in as Kineto has them."""
+    import json
+    profiler.export_chrome_trace(path)
+    results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
+    with open(path, encoding="utf-8") as file:
+        if file.read(1) != "[" or not hasattr(results, "trace_start_us"):
+            return
+        file.seek(0)
+        events = json.load(file)
+    start = results.trace_start_us()
+    events += [{"name": "[memory]", "ph": "i", "ts": at // 1000 - start, "args": {"Bytes": size, "Device Type": int(is_on_device)}}
+               for at, size, is_on_device in _allocations(profiler)]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(events, file)

@@ -1,0 +1,38 @@
+using System.Globalization;
+using Mystique.Cli.Reporting;
+using Mystique.Planning;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary>Opens what a command is given, once, and says what is odd about it.</summary>
+internal static class Inputs
+{
+    /// <summary>Opens a trace or a capture folder.</summary>
+    /// <param name="path">Its path.</param>
+    /// <param name="options">How; null takes the defaults.</param>
+    public static Recording Open(string path, RecordingOptions? options = null)
+    {
+        var recording = Recording.Open(path, options);
+        Terminal.Warn(recording.Warnings);
+        return recording;
+    }
+
+    /// <summary>Opens a package, or makes the benchmark of a trace or a capture folder.</summary>
+    /// <param name="path">Its path.</param>
+    /// <param name="planning">How a recording is planned.</param>
+    /// <param name="iteration">Of a recording, <c>--iteration</c>.</param>
+    /// <param name="options">How a recording is opened, and how long an iteration took; null takes the defaults.</param>
+    public static Benchmark OpenBenchmark(string path, PlanningOptions planning, string? iteration = null, RecordingOptions? options = null) =>
+        Benchmark.IsPackage(path) ? Benchmark.Load(path).WithIterationTime(options?.IterationNs)
+            : Benchmark.Create(Open(path, options), OptionsOf(iteration, planning));
+
+    /// <summary>The options of a benchmark.</summary>
+    /// <param name="iteration"><c>--iteration</c>: a number, <c>all</c>, or null.</param>
+    /// <param name="planning">How it is planned.</param>
+    public static BenchmarkOptions OptionsOf(string? iteration, PlanningOptions planning) => new()
+    {
+        Iteration = iteration is null or "all" ? null : long.Parse(iteration, CultureInfo.InvariantCulture),
+        AllIterations = iteration == "all",
+        Planning = planning,
+    };
+}

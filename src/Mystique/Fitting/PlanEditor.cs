@@ -1,0 +1,60 @@
+using System.Collections.Immutable;
+using Mystique.Planning;
+
+namespace Mystique.Fitting;
+
+/// <summary>What is to take the place of an operator of a plan.</summary>
+/// <param name="Operators">The operators to run instead; empty for none.</param>
+/// <param name="Note">What is said of it; null where the operator is the same, with its arguments in another form.</param>
+internal sealed record PlanEdit(ImmutableArray<PlannedOperator> Operators, ReplacedOperator? Note);
+
+/// <summary>Changes operators of a plan that turn out not to run as they are.</summary>
+internal static class PlanEditor
+{
+    /// <summary>
+    /// A plan with other operators. What is no longer made exists from the start: as a new external storage, or as a
+    /// view where the storage is there without it.
+    /// </summary>
+    /// <param name="builder">The plan, with the tensors that the edits add.</param>
+    /// <param name="edits">The operators' places in the plan, and what takes their places.</param>
+    public static ReplayPlan Apply(PlanBuilder builder, IReadOnlyDictionary<int, PlanEdit> edits)
+    {
+        var plan = builder.Plan;
+        var operators = ImmutableArray.CreateBuilder<PlannedOperator>(plan.Operators.Length);
+        var madeSlots = new HashSet<int>();
+        var sourceSlots = new Dictionary<int, int>(); // For each storage made so far, a tensor on it.
+        for (int i = 0; i < plan.Operators.Length; i++)
+        {
+            if (!edits.TryGetValue(i, out var edit))
+                Add(plan.Operators[i]);
+            else
+                foreach (var op in edit.Operators)
+                    Add(op);
+        }
+        var notes = edits.Values.Select(e => e.Note).OfType<ReplacedOperator>();
+        return UnwrittenMemory.Fill(builder.Build(operators.ToImmutable()) with
+        {
+            Replaced =
+            [.. plan.Replaced.Concat(notes).OrderBy(s => s.Id)]
+        });
+
+        void Add(PlannedOperator op)
+        {
+            foreach (int slot in op.InputSlots.Where(s => s >= 0 && !builder.Tensors[s].IsExternal && madeSlots.Add(s)))
+            {
+                var tensor = builder.Tensors[slot];
+                if (sourceSlots.TryGetValue(tensor.Storage, out int source) && builder.Tensors[source].Type == tensor.Type)
+                    operators.Add(AddedOperators.View(op.Id, source, slot, tensor));
+                else
+                    builder.MakeExternal(slot);
+            }
+            foreach (int slot in op.OutputSlots.Where(s => s >= 0))
+            {
+                madeSlots.Add(slot);
+                if (!builder.Tensors[slot].IsUndefined)
+                    sourceSlots.TryAdd(builder.Tensors[slot].Storage, slot);
+            }
+            operators.Add(op);
+        }
+    }
+}

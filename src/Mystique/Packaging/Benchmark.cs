@@ -1,0 +1,174 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using Mystique.Diagnostics;
+using Mystique.Fitting;
+using Mystique.Packaging;
+using Mystique.Packaging.TorchScript;
+using Mystique.Planning;
+using Mystique.Selection;
+
+namespace Mystique;
+
+/// <summary>
+/// A benchmark: the plan, and the program that carries it out, for one rank or for several that run the same. On disk it is
+/// the package, a folder of <c>program.pt</c>, <c>benchmark.json</c> and <c>run.py</c>; see <c>docs/package-format.md</c>.
+/// Immutable.
+/// </summary>
+public sealed record Benchmark
+{
+    /// <summary>The program's file in the package.</summary>
+    public const string ProgramFile = "program.pt";
+
+    /// <summary>The manifest's file in the package.</summary>
+    public const string ManifestFile = "benchmark.json";
+
+    private Benchmark()
+    {
+    }
+
+    /// <summary>The ranks that run it, by their numbers; at least one.</summary>
+    public ImmutableArray<BenchmarkRank> Ranks { get; internal init; } = [BenchmarkRank.Only];
+
+    /// <summary>The plan.</summary>
+    public required ReplayPlan Plan { get; init; }
+
+    /// <summary>The calls that make one iteration.</summary>
+    public required ImmutableArray<ScheduledCall> Schedule { get; init; }
+
+    /// <summary>The TorchScript archive.</summary>
+    public required ImmutableArray<byte> ProgramBytes { get; init; }
+
+    /// <summary>The archive's SHA-256, in hexadecimal.</summary>
+    public required string ProgramDigest { get; init; }
+
+    /// <summary>What it was made of, where that is at hand; null for one that was read from disk.</summary>
+    internal BenchmarkOrigin? Origin { get; init; }
+
+    /// <summary>Makes the benchmark of a recording. The same recording gives the same bytes.</summary>
+    /// <param name="recording">The recording.</param>
+    /// <param name="options">What the user decides; null takes the defaults.</param>
+    /// <exception cref="MystiqueException">There is no such iteration, or nothing of it can run (MYS201 to MYS203).</exception>
+    public static Benchmark Create(Recording recording, BenchmarkOptions? options = null)
+    {
+        options ??= new BenchmarkOptions();
+        var segment = SegmentSelector.Select(recording, new SelectionOptions(options.Iteration, options.AllIterations));
+        var plan = ReplayPlanner.Plan(segment, options.Planning);
+        return Of(PortableFit.Of(plan, options.Planning)) with
+        {
+            Ranks = [BenchmarkRank.Of(recording)],
+            Origin = new BenchmarkOrigin(segment, options.Planning),
+        };
+    }
+
+    /// <summary>Makes the benchmark of a job's ranks. They share one program, which they must all run.</summary>
+    /// <param name="recordings">The recordings of the ranks; at least one.</param>
+    /// <param name="options">What the user decides; null takes the defaults.</param>
+    /// <exception cref="MystiqueException">
+    /// Ranks differ in what they run (MYS208), or as <see cref="Create(Recording, BenchmarkOptions?)"/> says.
+    /// </exception>
+    public static Benchmark Create(ReadOnlySpan<Recording> recordings, BenchmarkOptions? options = null)
+    {
+        Benchmark? first = null;
+        var ranks = ImmutableArray.CreateBuilder<BenchmarkRank>(recordings.Length);
+        foreach (var recording in recordings)
+        {
+            var benchmark = Create(recording, options);
+            first ??= benchmark;
+            if (!benchmark.IsSameAs(first))
+                throw Problems.RanksDiffer(first.Ranks[0].Rank, recording.Rank, recording.Name);
+            ranks.Add(benchmark.Ranks[0]);
+        }
+        return (first ?? throw new ArgumentException("at least one recording is needed", nameof(recordings)))
+            with
+        { Ranks = [.. ranks.OrderBy(r => r.Rank)] };
+    }
+
+    /// <summary>Whether a path is a package's folder, or its manifest.</summary>
+    /// <param name="path">The path.</param>
+    public static bool IsPackage(string path) => File.Exists(ManifestPath(path));
+
+    /// <summary>Reads a package.</summary>
+    /// <param name="path">Its folder, or its manifest.</param>
+    /// <exception cref="MystiqueException">It is no package, or its parts do not fit each other (MYS300 to MYS399).</exception>
+    public static Benchmark Load(string path) => PackageFiles.Read(ManifestPath(path));
+
+    /// <summary>Writes the package: all of it, or nothing.</summary>
+    /// <param name="directory">
+    /// The folder; made where it is not there. Of a package that is there the files are replaced; what else lies beside them
+    /// stays.
+    /// </param>
+    /// <exception cref="MystiqueException">
+    /// The folder is not empty and no package, something is in the way, or it cannot be written (MYS304, MYS305).
+    /// </exception>
+    public void Save(string directory) => PackageWriter.Write(this, directory);
+
+    /// <summary>Says beforehand that a package cannot be written into a folder.</summary>
+    /// <param name="directory">The folder; it need not be there.</param>
+    /// <exception cref="MystiqueException">Why not (MYS304, MYS305).</exception>
+    public static void CheckTarget(string directory) => PackageWriter.CheckTarget(directory);
+
+    /// <summary>The same, with another time of an iteration of the original.</summary>
+    /// <param name="nanoseconds">In nanoseconds, above 0; null leaves all as it is.</param>
+    public Benchmark WithIterationTime(long? nanoseconds) =>
+        this with { Plan = Plan with { Times = PlanTimes.WithIterationTime(Plan.Times, nanoseconds) } };
+
+    /// <summary>The benchmark of a plan that any target may be given: a program is generated.</summary>
+    /// <param name="plan">The plan; it has no collectives.</param>
+    /// <exception cref="MystiqueException">Nothing of the plan can run (MYS203).</exception>
+    internal static Benchmark Of(ReplayPlan plan)
+    {
+        if (plan.Operators.IsEmpty)
+            throw Problems.NothingToReplay(plan.Source.Name, plan.FirstReason);
+        Work.Generated();
+        var program = ProgramGenerator.Generate(plan);
+        return Of(plan, program.Schedule, [.. TorchScriptArchive.Write(program.Code)]);
+    }
+
+    internal static Benchmark Of(ReplayPlan plan, ImmutableArray<ScheduledCall> schedule, ImmutableArray<byte> program) => new()
+    {
+        Plan = plan,
+        Schedule = schedule,
+        ProgramBytes = program,
+        ProgramDigest = DigestOf(program.AsSpan()),
+    };
+
+    /// <summary>Whether both run the same on the same tensors.</summary>
+    private bool IsSameAs(Benchmark other) => ProgramDigest == other.ProgramDigest && Schedule.SequenceEqual(other.Schedule)
+        && Plan.Storages.SequenceEqual(other.Plan.Storages) && Plan.Tensors.Length == other.Plan.Tensors.Length
+        && Plan.Tensors.Zip(other.Plan.Tensors).All(t => t.First.Storage == t.Second.Storage && t.First.Type == t.Second.Type
+            && t.First.Offset == t.Second.Offset && t.First.Shape.AsSpan().SequenceEqual(t.Second.Shape.AsSpan())
+            && t.First.Strides.AsSpan().SequenceEqual(t.Second.Strides.AsSpan()));
+
+    internal static string DigestOf(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+
+    private static string ManifestPath(string path) =>
+        Path.GetFileName(path) == ManifestFile ? path : Path.Combine(path, ManifestFile);
+}
+
+/// <summary>A rank that runs a benchmark.</summary>
+/// <param name="Rank">Its number, from 0.</param>
+/// <param name="WorldSize">How many ranks the job had; null where nothing tells.</param>
+public sealed record BenchmarkRank(int Rank, int? WorldSize)
+{
+    internal static BenchmarkRank Only { get; } = new(0, null);
+
+    internal static BenchmarkRank Of(Recording recording) => new(recording.Rank, recording.Baseline?.WorldSize);
+}
+
+/// <summary>What a user decides about a benchmark.</summary>
+public sealed record BenchmarkOptions
+{
+    /// <summary>The number of a <c>ProfilerStep#N</c>; null, the default, takes the first one, or all where there is none.</summary>
+    public long? Iteration { get; init; }
+
+    /// <summary>Whether all of the trace is taken, whatever its iterations. The default is no.</summary>
+    public bool AllIterations { get; init; }
+
+    /// <summary>How it is planned.</summary>
+    public PlanningOptions Planning { get; init; } = new();
+}
+
+/// <summary>What a benchmark was made of: operators can be decomposed further for a target that lacks them.</summary>
+/// <param name="Segment">The selection.</param>
+/// <param name="Options">How it was planned.</param>
+internal sealed record BenchmarkOrigin(Segment Segment, PlanningOptions Options);

@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique;
+
+/// <summary>The operators of a recording that are to be replayed, in order. Immutable.</summary>
+public sealed record Segment
+{
+    internal Segment(Recording recording, TraceIteration? iteration, ImmutableArray<TraceNode> outermost, StorageTimeline timeline,
+        IReadOnlySet<long> wanted)
+    {
+        (Recording, Iteration, Outermost, Timeline) = (recording, iteration, outermost, timeline);
+        var decomposer = new OperatorDecomposer(recording.Trace, timeline, outermost, wanted);
+        decomposer.Run();
+        (Operators, Decomposed) = (decomposer.Operators, decomposer.Decomposed);
+        _byId = new(() => Operators.ToDictionary(o => o.Id));
+    }
+
+    /// <summary>Where they are from.</summary>
+    public Recording Recording { get; }
+
+    /// <summary>The iteration; null where all of the trace was taken.</summary>
+    public TraceIteration? Iteration { get; }
+
+    /// <summary>The outermost operator of each call tree, by rising id.</summary>
+    public ImmutableArray<TraceNode> Outermost { get; }
+
+    /// <summary>The operators to replay, by rising id: the outermost ones, some of them decomposed.</summary>
+    public ImmutableArray<TraceNode> Operators { get; }
+
+    /// <summary>
+    /// Operators that were replaced by their recorded children, because a later operator uses a tensor that only the
+    /// inside of them made (what autograd saved), or because their children were asked for.
+    /// </summary>
+    public ImmutableArray<TraceNode> Decomposed { get; }
+
+    internal StorageTimeline Timeline { get; }
+
+    private readonly Lazy<Dictionary<long, TraceNode>> _byId;
+
+    /// <summary>The same operators with some of them replaced by their recorded children, where these do all that they do.</summary>
+    /// <param name="nodes">Node ids of the operators to decompose.</param>
+    internal Segment Decompose(IReadOnlySet<long> nodes) => new(Recording, Iteration, Outermost, Timeline, nodes);
+
+    /// <summary>The recorded children that can take an operator's place; empty where they do not do its work.</summary>
+    /// <param name="node">The operator's node id.</param>
+    internal IReadOnlyList<TraceNode> ChildrenInPlaceOf(long node) =>
+        _byId.Value.TryGetValue(node, out var op) ? OperatorDecomposer.ChildrenInPlaceOf(op, Timeline) : [];
+}

@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using Mystique.Diagnostics;
+using Mystique.Traces;
+
+namespace Mystique.Selection;
+
+/// <summary>Chooses the operators to replay.</summary>
+public static class SegmentSelector
+{
+    /// <summary>The iterations that the profiler marked, by rising id.</summary>
+    /// <param name="trace">The trace.</param>
+    public static ImmutableArray<TraceIteration> IterationsOf(ExecutionTrace trace)
+    {
+        var steps = trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).ToArray();
+        long end = trace.Nodes[^1].Id + 1;
+        return [.. steps.Select((step, i) => new TraceIteration(ProfilerStep.NumberOf(step.Name)!.Value, step.Id, i + 1 < steps.Length
+            ? steps[i + 1].Id : end))];
+    }
+
+    /// <summary>
+    /// Selects the outermost operator of each call tree; labels of autograd and the profiler are passed through. All
+    /// threads count: what ran on another thread while the iteration lasted belongs to it. An operator is decomposed, that
+    /// is replaced by its children, where a later operator uses what only its inside made.
+    /// </summary>
+    /// <param name="recording">The recording.</param>
+    /// <param name="options">What to select.</param>
+    /// <exception cref="MystiqueException">The trace does not have the iteration, or the selection is empty (MYS201, MYS202).</exception>
+    public static Segment Select(Recording recording, SelectionOptions? options = null)
+    {
+        options ??= new SelectionOptions();
+        var trace = recording.Trace;
+        var iterations = IterationsOf(trace);
+        var iteration = options.AllIterations ? null
+            : options.Iteration is { } number
+                ? iterations.FirstOrDefault(i => i.Number == number)
+                    ?? throw Problems.IterationMissing(trace.Source, number, iterations.Select(i => i.Number))
+                : iterations.FirstOrDefault();
+        var outermost = new List<TraceNode>();
+        CollectOutermost(trace.Root, iteration?.FirstId ?? 0, iteration?.EndId ?? long.MaxValue, outermost);
+        HelperThreads.Drop(outermost, trace);
+        if (outermost.Count == 0)
+            throw Problems.NothingSelected(trace.Source);
+        outermost.Sort((a, b) => a.Id.CompareTo(b.Id));
+        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), ImmutableHashSet<long>.Empty);
+    }
+
+    /// <summary>
+    /// Whether a node is something that ran, and not a label around it: an operator with a schema, a collective, or a
+    /// kernel that a compiler made.
+    /// </summary>
+    internal static bool IsOperator(TraceNode node) =>
+        node.Schema is not null || IsCollective(node) || node.KernelBackend.Length > 0;
+
+    /// <summary>Whether a node without a schema is a collective.</summary>
+    internal static bool IsCollective(TraceNode node) =>
+        node.Collective is not null || node.Name == "record_param_comms" || node.Name.StartsWith("nccl:", StringComparison.Ordinal);
+
+    /// <summary>The outermost operators below a node, in order.</summary>
+    internal static void CollectOutermost(TraceNode node, long firstId, long endId, List<TraceNode> result)
+    {
+        // By hand, for a hostile trace can nest deeper than the call stack.
+        var pending = new Stack<TraceNode>();
+        Push(node);
+        while (pending.TryPop(out var child))
+        {
+            if (!IsOperator(child))
+                Push(child);
+            else if (child.Id >= firstId && child.Id < endId)
+                result.Add(child);
+        }
+
+        void Push(TraceNode parent)
+        {
+            for (int i = parent.Children.Length - 1; i >= 0; i--)
+                pending.Push(parent.Children[i]);
+        }
+    }
+}
