@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using BenchmarkDotNet.Attributes;
+using Mystique.Execution;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Selection;
@@ -64,8 +65,8 @@ public partial class EngineBenchmark
 
     private static LibTorchEngine Start(Benchmark package)
     {
-        var engine = new LibTorchEngine(package, threads: 1, seed: 1);
-        engine.Start((_, _) => { });
+        var engine = new LibTorchEngine(package, new EngineSettings { Threads = 1, Seed = 1 });
+        engine.Prepare((_, _) => { });
         return engine;
     }
 

@@ -52,7 +52,7 @@ def run(options):
 
 
 class Worker:
-    """Answers requests, lines of JSON, until its input ends (WorkerProtocol.cs)."""
+    """Answers requests, lines of JSON, until its input ends (docs/worker-protocol.md)."""
 
     def __init__(self, eager):
         self.engine, self.eager, self.baseline, self.told = None, eager, 0, 0.0

@@ -60,7 +60,7 @@ internal sealed class ExternalTensors : IDisposable
 
     /// <summary>
     /// Fills what the iteration writes to again, so that iterations start from the same state. On this thread
-    /// alone: pool threads that look for more work would take processor time from the iteration that follows.
+    /// alone: pool threads that look for more work would take CPU time from the iteration that follows.
     /// </summary>
     /// <param name="all">Whether floats too, and not integers alone.</param>
     public void Restore(bool all)

@@ -16,7 +16,7 @@ namespace Mystique.TorchSharp;
 /// Replays in this process with libtorch: an iteration is a loop over the schedule's functions, each called by its
 /// name, without a managed object per tensor or operator.
 /// </summary>
-internal sealed partial class LibTorchEngine : IReplayEngine
+internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IProbesOperators, IObserves, IProfiles, IPaces, IChecksValues
 {
     private readonly Benchmark _package;
     private readonly uint _seed;
@@ -30,22 +30,21 @@ internal sealed partial class LibTorchEngine : IReplayEngine
 
     /// <summary>Opens a package; nothing is allocated yet.</summary>
     /// <param name="package">The package.</param>
-    /// <param name="threads">Threads within operators; 0 takes as many as there are processors.</param>
-    /// <param name="seed">What the contents of external tensors are drawn from.</param>
-    /// <param name="libraries">Libraries of operators to load; they register what they have.</param>
-    /// <param name="device">The device: <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>; empty for the host.</param>
+    /// <param name="settings">
+    /// How it is run. Devices are <c>cpu</c>, <c>cuda</c> and <c>cuda:N</c>; empty is the host.
+    /// </param>
     /// <exception cref="Diagnostics.MystiqueException">
     /// libtorch or a library cannot be loaded, or there is no such device (MYS401, MYS402, MYS408, MYS411).
     /// </exception>
-    public LibTorchEngine(Benchmark package, int threads, uint seed, IReadOnlyList<string>? libraries = null, string device = "")
+    public LibTorchEngine(Benchmark package, EngineSettings settings)
     {
         LibTorch.Load();
-        foreach (string library in libraries ?? [])
+        foreach (string library in settings.Libraries)
             LibTorch.LoadOperators(library);
         _package = package;
-        _devices = new TargetDevices(package.Plan.Devices, device);
-        _seed = seed;
-        _threads = threads > 0 ? threads : Environment.ProcessorCount;
+        _devices = new TargetDevices(package.Plan.Devices, settings.Device);
+        _seed = settings.Seed;
+        _threads = settings.Threads > 0 ? settings.Threads : Environment.ProcessorCount;
         set_num_threads(_threads);
         _gradMode = set_grad_enabled(package.Plan.Source.HasBackward);
     }
@@ -54,18 +53,16 @@ internal sealed partial class LibTorchEngine : IReplayEngine
     public EngineInfo Info => TorchSharpRuntime.Describe(_threads, _devices.Main.ToString());
 
     /// <inheritdoc/>
-    public long BaselineBytes { get; private set; }
-
-    /// <inheritdoc/>
     public ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names) => Dispatcher.SchemasOf(names).ToImmutableDictionary();
 
     /// <inheritdoc/>
-    public void Start(Action<int, int> progress)
+    public long Prepare(Action<int, int> progress)
     {
         _program = Load([.. _package.ProgramBytes], _package.Schedule);
-        BaselineBytes = MemoryProbe.AnonymousBytes();
+        long baseline = MemoryProbe.AnonymousBytes();
         _externals = new ExternalTensors(_package.Plan, _seed, _threads, _devices, progress);
         _externals.PutInto(_program);
+        return baseline;
     }
 
     /// <inheritdoc/>
@@ -85,15 +82,18 @@ internal sealed partial class LibTorchEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
-    public void KeepPace(bool isPaced, double share = 0)
+    public void KeepPace(double? share)
     {
-        if (isPaced && _learned is null)
+        if (_learned is null)
         {
             Restore(all: true);
             _learned = Pacer.Of(_package, CallOne, _devices.Synchronize);
         }
-        _pacer = !isPaced ? null : share > 0 ? _learned!.WithShare(share) : _learned;
+        _pacer = share is { } given ? _learned.WithShare(given) : _learned;
     }
+
+    /// <inheritdoc/>
+    public void RunUnpaced() => _pacer = null;
 
     /// <inheritdoc/>
     public PaceReport? TakePaceReport() => _pacer?.TakeReport();
@@ -178,7 +178,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine
     }
 
     /// <inheritdoc/>
-    public ImmutableArray<double> Profile(int iterations)
+    public ImmutableArray<double> TimeOperators(int iterations)
     {
         using var program = LoadSingly(_package.Plan);
         var ticks = new long[program.Count];

@@ -8,7 +8,7 @@ namespace Mystique.TorchSharp;
 public static class TorchSharpRuntime
 {
     /// <summary>
-    /// Loads libtorch; call it before anything of TorchSharp. On a host whose libstdc++ is older than GCC 13's, it mends
+    /// Loads libtorch; call it before anything of TorchSharp. On a host whose libstdc++ is older than GCC 13's, it patches
     /// the application's own copy of TorchSharp's library first, once.
     /// </summary>
     /// <exception cref="Diagnostics.MystiqueException">A library is missing or cannot be loaded (MYS401, MYS402).</exception>
@@ -17,7 +17,7 @@ public static class TorchSharpRuntime
     /// <summary>The version of libtorch that this was built for.</summary>
     public static string LibTorchVersion => LibTorch.Version;
 
-    /// <summary>What is said in reports.</summary>
+    /// <summary>What reports say of it.</summary>
     /// <param name="threads">Threads within operators.</param>
     /// <param name="device">The device.</param>
     public static EngineInfo Describe(int threads, string device = "cpu") =>

@@ -22,7 +22,7 @@ namespace Mystique.TorchSharp;
 ///     capture.Iteration();
 /// }
 /// </code>
-/// It waits, measures untouched iterations, records one, measures again, and then does nothing more. Not thread-safe: one
+/// It waits, measures uninstrumented iterations, records one, measures again, and then does nothing more. Not thread-safe: one
 /// thread marks the iterations. One at a time in a process.
 /// </summary>
 public sealed class TraceCapture : IDisposable
@@ -46,7 +46,7 @@ public sealed class TraceCapture : IDisposable
     private TraceObserver? _observer;
     private CaptureWindow _before = new();
     private CaptureWindow _after = new();
-    private TimeSpan _processorStart;
+    private TimeSpan _cpuStart;
     private long _iteration;
     private long _recordedIteration;
     private long _recordedNs;
@@ -196,14 +196,14 @@ public sealed class TraceCapture : IDisposable
         _phase = phase;
         _samples.Clear();
         MemoryProbe.ResetPeak();
-        _processorStart = Process.GetCurrentProcess().TotalProcessorTime;
+        _cpuStart = Process.GetCurrentProcess().TotalProcessorTime;
     }
 
     private CaptureWindow Close() => new()
     {
         SamplesNs = [.. _samples],
         CpuTimeNs = _samples.Count == 0 ? 0
-            : (long)((Process.GetCurrentProcess().TotalProcessorTime - _processorStart).TotalNanoseconds / _samples.Count),
+            : (long)((Process.GetCurrentProcess().TotalProcessorTime - _cpuStart).TotalNanoseconds / _samples.Count),
         PeakBytes = MemoryProbe.PeakAnonymousBytes(),
     };
 

@@ -1,10 +1,6 @@
-using System.Runtime.CompilerServices;
 using Mystique.Diagnostics;
-using Mystique.Execution;
 using Mystique.Execution.Workers;
 using Mystique.Files;
-using Mystique.TorchSharp;
-using Mystique.Workloads;
 
 namespace Mystique.Worker;
 
@@ -17,7 +13,7 @@ internal static class Program
         Interruption.Prepare();
         GiveWay();
         using var output = new StreamWriter(Console.OpenStandardOutput()) { NewLine = "\n" };
-        new WorkerHost(Console.In, output, Open, () => Interruption.EndNow((int)ExitCode.ReplayFailed)).Run();
+        new WorkerHost(Console.In, output, new EngineFactory(), () => Interruption.EndNow((int)ExitCode.ReplayFailed)).Run();
         return (int)ExitCode.Done;
     }
 
@@ -33,24 +29,4 @@ internal static class Program
             // Not on this system.
         }
     }
-
-    private static IIterationRunner Open(WorkerRequest request) => request.Workload is { } workload
-        ? OpenWorkload(workload, request.Threads)
-        : new LibTorchEngine(Benchmark.Load(request.Package!), request.Threads, request.Seed, request.Libraries, request.Device ?? "");
-
-    private static IIterationRunner OpenWorkload(string name, int threads)
-    {
-        try
-        {
-            return CreateRunner(name, threads);
-        }
-        catch (FileNotFoundException exception)
-        {
-            throw new InvalidOperationException($"this worker has no workloads: {exception.Message}", exception);
-        }
-    }
-
-    /// <summary>Apart, so that only this needs the workloads' assembly, which the package does not have.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static WorkloadRunner CreateRunner(string name, int threads) => new(name, threads);
 }

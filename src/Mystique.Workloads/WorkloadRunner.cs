@@ -1,13 +1,14 @@
 using System.Diagnostics;
 using Mystique.Execution;
+using Mystique.Measurement;
 using Mystique.Recordings;
 using Mystique.TorchSharp;
 using TorchSharp;
 
 namespace Mystique.Workloads;
 
-/// <summary>Runs a workload step by step: the original that a demo compares a replay with.</summary>
-internal sealed class WorkloadRunner : IIterationRunner
+/// <summary>Runs a workload step by step: the original that a comparison measures its replay against.</summary>
+internal sealed class WorkloadRunner : IReplayEngine, IObserves
 {
     private static readonly CaptureOptions Captured = new() { Skip = 1, Reference = 3 };
 
@@ -15,9 +16,9 @@ internal sealed class WorkloadRunner : IIterationRunner
     private readonly int _threads;
     private IWorkload? _workload;
 
-    /// <summary>Names the workload; it is made by <see cref="Start"/>.</summary>
+    /// <summary>Names the workload; it is made by <see cref="Prepare"/>.</summary>
     /// <param name="name">One of <see cref="KnownWorkloads.All"/>.</param>
-    /// <param name="threads">Threads within operators; 0 takes as many as there are processors.</param>
+    /// <param name="threads">Threads within operators; 0 takes as many as there are logical CPUs.</param>
     public WorkloadRunner(string name, int threads)
     {
         TorchSharpRuntime.Load();
@@ -28,11 +29,13 @@ internal sealed class WorkloadRunner : IIterationRunner
 
     public EngineInfo Info => TorchSharpRuntime.Describe(_threads);
 
-    public void Start(Action<int, int> progress)
+    public long Prepare(Action<int, int> progress)
     {
+        long baseline = MemoryProbe.AnonymousBytes();
         torch.manual_seed(1);
         _workload = KnownWorkloads.Create(_name);
         progress(1, 1);
+        return baseline;
     }
 
     public void Restore(bool all)

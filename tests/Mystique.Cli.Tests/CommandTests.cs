@@ -212,7 +212,7 @@ public sealed class CommandTests : IDisposable
         var result = CommandLine.Run("demo", "bilstm", "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("d"), "--json",
             File_("d.json"));
         result.AssertOk();
-        Assert.Contains("original against replay, measured in turn", result.Output);
+        Assert.Contains("original against replay, interleaved", result.Output);
         var json = Json(File_("d.json"));
         Assert.Equal("exact", json.GetProperty("verification").GetProperty("status").GetString());
         Assert.Equal(8, json.GetProperty("original").GetProperty("iterations").GetProperty("count").GetInt32()); // Of two processes.

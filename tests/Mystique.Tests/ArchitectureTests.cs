@@ -28,7 +28,7 @@ public class ArchitectureTests
         ("Fitting", []),
         ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),
         ("Verification", []),
-        ("Execution", []),
+        ("Execution", ["Engine", "PythonEngine", "ReplayProgress"]),
         ("Fidelity", ["Finding", "FindingKind", "FindingSeverity"]),
         ("Suites", []),
         ("Reporting", []),

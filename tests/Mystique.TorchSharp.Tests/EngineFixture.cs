@@ -1,3 +1,4 @@
+using Mystique.Execution;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
@@ -16,8 +17,8 @@ internal static class EngineFixture
 
     public static LibTorchEngine Start(Benchmark package)
     {
-        var engine = new LibTorchEngine(package, threads: 2, seed: 1);
-        engine.Start((_, _) => { });
+        var engine = new LibTorchEngine(package, new EngineSettings { Threads = 2, Seed = 1 });
+        engine.Prepare((_, _) => { });
         return engine;
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Mystique.Execution;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Tests.Shared;
@@ -179,7 +180,7 @@ public class LibTorchEngineTests
     public void SchemasOf_KnownOperators_AreAsPyTorchPrintsThem()
     {
         using var engine = new LibTorchEngine(EngineFixture.Package(TraceText.WithRoots()
-            .Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])), 1, 1);
+            .Operator(3, Add, [T(10, 4), T(12, 4), 1], [T(20, 4)])), new EngineSettings { Threads = 1, Seed = 1 });
         var schemas = engine.SchemasOf(["aten::add.Tensor", "fbgemm::no_such_thing", "aten::add.NoSuchOverload", "aten::relu_"]);
         Assert.Equal(["aten::add.Tensor", "aten::relu_"], schemas.Keys.Order());
         Assert.Equal(Add, schemas["aten::add.Tensor"]);
@@ -204,13 +205,13 @@ public class LibTorchEngineTests
     }
 
     [Fact]
-    public void Profile_GivesATimeForEachOperator()
+    public void TimeOperators_GivesATimeForEachOperator()
     {
         var package = EngineFixture.Package(TraceText.WithRoots()
             .Operator(3, Matmul, [T(10, 256, 256), T(12, 256, 256)], [T(20, 256, 256)])
             .Operator(4, Add, [T(30, 2), T(32, 2), 1], [T(34, 2)]));
         using var engine = EngineFixture.Start(package);
-        var times = engine.Profile(5);
+        var times = engine.TimeOperators(5);
         Assert.Equal(2, times.Length);
         Assert.True(times[0] > times[1], "a product of 256 x 256 matrices takes longer than a sum of two pairs");
     }

@@ -66,7 +66,7 @@ public class SymbolVersionPatcherTests
         File.Copy(cached, copy);
         var written = new DateTime(2020, 1, 2, 3, 4, 5, DateTimeKind.Utc);
         File.SetLastWriteTimeUtc(copy, written);
-        Assert.True(SymbolVersionPatcher.Mend(copy));
+        Assert.True(SymbolVersionPatcher.Patch(copy));
         Assert.Equal(2, File.ReadAllBytes(copy)[EntryFlags]);
         Assert.Equal(0, File.ReadAllBytes(cached)[EntryFlags]);
         Assert.Equal(written, File.GetLastWriteTimeUtc(copy));

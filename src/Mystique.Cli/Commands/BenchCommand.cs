@@ -29,10 +29,10 @@ internal static class BenchCommand
             DefaultValueFactory = _ => []
         };
         var rounds = SharedOptions.Count("--rounds", 30, 1,
-            "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
+            "Blocks that each process runs: two of the original, and the replay unpaced and at the original's pace");
         var replay = SharedOptions.Replay.Create(inBlocks: true);
         var skip = SharedOptions.Count("--skip", 5, 0, "Iterations of a job to wait for");
-        var reference = SharedOptions.Count("--reference", 10, 1, "Iterations of a job to measure untouched, when it is captured");
+        var reference = SharedOptions.Count("--reference", 10, 1, "Iterations of a job to measure uninstrumented, when it is captured");
         var engines = EngineOptions.OfBoth();
         var output = new Option<string?>("--output", "-o")
         {
@@ -48,7 +48,7 @@ internal static class BenchCommand
         };
         var command = new Command("bench",
             """
-            Captures each workload of a list, generates its benchmark, measures original and replay in turn, and compares them:
+            Captures each workload of a list, generates its benchmark, measures original and replay interleaved, and compares them:
             one table. Jobs are replayed by a Python, at their pace; examples by libtorch.
 
             Example:
@@ -83,7 +83,7 @@ internal static class BenchCommand
             {
                 try
                 {
-                    var outcome = runner.Run(workload);
+                    var outcome = await runner.RunAsync(workload, cancellation);
                     reports.Add((workload.Name, outcome));
                     if (kept is not null)
                         Terminal.WriteFile(PageIn(kept, workload.Name), stream => FidelityHtml.Write(outcome.Report, stream));
@@ -106,7 +106,7 @@ internal static class BenchCommand
             {
                 // The interval and the verification are for the file: a terminal is narrow.
                 int[] shown = [.. BenchReport.Head.Index().Where(h => h.Item is not ("95 %" or "verification")).Select(h => h.Index)];
-                var table = Terminal.Table($"{reports.Count} workloads, {result.GetValue(rounds)} turns each",
+                var table = Terminal.Table($"{reports.Count} workloads, {result.GetValue(rounds)} blocks each",
                     [.. shown.Select(i => BenchReport.Head[i])]);
                 foreach (var row in reports.Select(r => BenchReport.Row(r.Item1, r.Item2)))
                     table.Row([.. shown.Select(i => row[i])]);

@@ -10,11 +10,11 @@ using Mystique.Suites;
 
 namespace Mystique.Cli.Commands;
 
-/// <summary>Captures a workload, replays it, and measures both in turn.</summary>
+/// <summary>Captures a workload, replays it, and measures both interleaved.</summary>
 /// <param name="folder">Where captures and packages go.</param>
 /// <param name="capture">How jobs are captured.</param>
 /// <param name="options">How replays run.</param>
-/// <param name="rounds">Turns of each process.</param>
+/// <param name="rounds">Blocks of each process.</param>
 /// <param name="python">What replays of jobs run on.</param>
 /// <param name="torchSharp">What bundled workloads, and their replays, run on.</param>
 internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayOptions options, int rounds, PythonEngine python,
@@ -22,32 +22,35 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
 {
     /// <summary>The comparison of a workload.</summary>
     /// <exception cref="MystiqueException">It cannot be captured, or not be replayed.</exception>
-    public BenchOutcome Run(BenchWorkload workload) => BenchOutcome.Of(workload.IsExample ? RunExample(workload.Name) : RunJob(workload));
+    public async Task<BenchOutcome> RunAsync(BenchWorkload workload, CancellationToken cancellationToken) => BenchOutcome.Of(
+        workload.IsExample ? await RunExampleAsync(workload.Name, cancellationToken) : await RunJobAsync(workload, cancellationToken));
 
-    private ComparisonResult RunExample(string name) =>
-        Terminal.WithProgress(progress => new OriginalComparison(name, torchSharp, options, progress).Run(rounds, folder));
+    private Task<ComparisonResult> RunExampleAsync(string name, CancellationToken cancellationToken) =>
+        Terminal.WithProgressAsync(progress =>
+            new OriginalComparison(name, torchSharp, options, progress).RunAsync(rounds, folder, cancellationToken));
 
-    private ComparisonResult RunJob(BenchWorkload workload)
+    private async Task<ComparisonResult> RunJobAsync(BenchWorkload workload, CancellationToken cancellationToken)
     {
         string target = OriginalComparison.CaptureIn(folder, workload.Name);
         var job = new JobCapture(workload.Command, target, capture) { Environment = MemoryProbe.KeepingEnvironment };
         var outcome = job.Run();
         CaptureText.Write(outcome.Failure is { } failure ? throw failure : outcome, target);
-        return Terminal.WithProgress(progress =>
+        return await Terminal.WithProgressAsync(async progress =>
         {
             var recording = Inputs.Open(target);
             var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
-            using var session = ReplaySession.Start(benchmark, python with { WorkerEnvironment = MemoryProbe.KeepingEnvironment },
-                options, progress);
+            await using var engine = python with { WorkerEnvironment = MemoryProbe.KeepingEnvironment };
+            await using var session = await ReplaySession.StartAsync(benchmark, engine, options, progress, cancellationToken);
             session.Package.Save(OriginalComparison.PackageIn(folder, workload.Name));
             var captured = OriginalReader.Of(recording, benchmark);
             using SteppedJob first = job.Hold(python.Timeout), second = job.Hold(python.Timeout);
-            return new InterleavedMeasurement(session, options, rounds, progress)
-                .Run(captured, [.. new[] { first, second }.Select(held => (Func<int, MeasuredTurn>)(count => TurnOf(held, count)))]);
+            return await new InterleavedMeasurement(session, options, rounds, progress).RunAsync(captured,
+                [.. new[] { first, second }.Select(held => (RunBlock)((count, cancellation) =>
+                    Task.Run(() => BlockOf(held, count), cancellation)))], cancellationToken);
         });
 
-        MeasuredTurn TurnOf(SteppedJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window
-            ? new MeasuredTurn(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
+        MeasuredBlock BlockOf(SteppedJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window
+            ? new MeasuredBlock(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
             : throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured");
     }
 }

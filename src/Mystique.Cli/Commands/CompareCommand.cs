@@ -39,13 +39,13 @@ internal static class CompareCommand
         var json = SharedOptions.Json();
         var failAbove = new Option<double?>("--fail-above")
         {
-            Description = "End with exit code 3 where an error (iteration time, processor time, memory) is larger than P",
+            Description = "End with exit code 3 where an error (iteration time, CPU time, memory) is larger than P",
             HelpName = "P%",
             CustomParser = ParsePercent,
         };
         var command = new Command("compare",
             """
-            Compares a replay with its original: iteration time with its uncertainty, processor time, memory, operators by kind;
+            Compares a replay with its original: iteration time with its uncertainty, CPU time, memory, operators by kind;
             and says where a difference comes from.
 
             Example:
@@ -54,13 +54,14 @@ internal static class CompareCommand
             """)
         { original, replayed, replay.Iterations, replay.Warmup, pace, gpu, html, markdown, json, failAbove };
         engines.AddTo(command);
-        command.SetAction(result =>
+        command.SetAction(async (result, cancellation) =>
         {
             string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
             foreach (string? file in outputs)
                 Terminal.CheckFolder(file);
             string from = result.GetValue(original)!;
             string path = result.GetValue(replayed)!;
+            await using var engine = engines.Read(result);
             var left = ReadOriginal(from, out var benchmark);
             var options = replay.Read(result) with
             {
@@ -68,9 +69,9 @@ internal static class CompareCommand
                 GpuMetrics = result.GetValue(gpu),
             };
             var right = ResultReader.IsResult(path) ? ResultReader.Read(path)
-                : ResultReader.Of(Terminal.WithProgress(progress => ReplayRunner.Run(
+                : ResultReader.Of(await Terminal.WithProgressAsync(progress => ReplayRunner.RunAsync(
                     benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
-                    engines.Read(result), options, progress)));
+                    engine, options, progress, cancellation)));
             var report = FidelityComparer.Compare(left, right);
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => FidelityHtml.Write(report, stream));

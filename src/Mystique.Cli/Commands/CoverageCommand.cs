@@ -59,8 +59,13 @@ internal static class CoverageCommand
             foreach (var (name, trace) in Find(inputs))
             {
                 var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
-                var outcomes = Terminal.WithProgress(progress => Enumerable.Range(0, result.GetValue(runs))
-                    .Select(_ => ReplayRunner.Run(benchmark, engine, options, progress)).ToArray());
+                var outcomes = await Terminal.WithProgressAsync(async progress =>
+                {
+                    var done = new List<ReplayResult>();
+                    while (done.Count < result.GetValue(runs))
+                        done.Add(await ReplayRunner.RunAsync(benchmark, engine, options, progress, cancellation));
+                    return done;
+                });
                 ranOn = outcomes[0].Engine;
                 var all = outcomes.Select(o => CoverageRow.Of(name, o)).ToArray();
                 // The worst of the runs counts.

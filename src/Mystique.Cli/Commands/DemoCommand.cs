@@ -9,7 +9,7 @@ using Spectre.Console;
 
 namespace Mystique.Cli.Commands;
 
-/// <summary><c>mystique demo</c>: the proof, on this machine, with a workload that comes along.</summary>
+/// <summary><c>mystique demo</c>: the proof, on this machine, with a bundled workload.</summary>
 internal static class DemoCommand
 {
     public static Command Create()
@@ -23,10 +23,11 @@ internal static class DemoCommand
         workload.Validators.Add(result =>
         {
             if (result.Tokens is [var token] && !KnownWorkloads.Contains(token.Value))
-                result.AddError($"There is no workload '{token.Value}'; there are {string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}.");
+                result.AddError($"There is no workload '{token.Value}'; there are "
+                    + $"{string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}.");
         });
         var rounds = SharedOptions.Count("--rounds", 15, 1,
-            "Turns that each process has: two of the original, and the replay flat out and at the original's pace");
+            "Blocks that each process runs: two of the original, and the replay unpaced and at the original's pace");
         var iterations = SharedOptions.BlockIterations();
         var warmup = SharedOptions.Count("--warmup", 8, 0, "Iterations before that, which are not measured");
         var engines = EngineOptions.OfTorchSharp();
@@ -34,7 +35,7 @@ internal static class DemoCommand
         var json = SharedOptions.Json();
         var command = new Command("demo",
             $"""
-            Runs a workload, records its execution trace, generates the benchmark, and measures original and replay in turn.
+            Runs a workload, records its execution trace, generates the benchmark, and measures original and replay interleaved.
 
             Workloads:
             {names}
@@ -54,9 +55,9 @@ internal static class DemoCommand
             if (kept is not null)
                 OriginalComparison.CheckTargets(name, kept);
             using var work = kept is null ? Unfinished.TemporaryFolder() : null;
-            var outcome = Terminal.WithProgress(progress =>
+            var outcome = await Terminal.WithProgressAsync(progress =>
                 new OriginalComparison(name, engine, replay.Read(result), progress)
-                    .Run(result.GetValue(rounds), work?.Path ?? kept!));
+                    .RunAsync(result.GetValue(rounds), work?.Path ?? kept!, cancellation));
             var report = BenchOutcome.Of(outcome).Report;
             if (result.GetValue(json) is { } file)
                 Terminal.WriteFile(file, stream => FidelityJson.Write(report, stream));

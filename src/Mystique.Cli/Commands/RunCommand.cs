@@ -88,9 +88,8 @@ internal static class RunCommand
                 Planning = plans,
             };
             var outcome = result.GetValue(kineto) is { } profile
-                ? OutputFile.Make(profile, made =>
-                    Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, engine, options with { KinetoFile = made }, progress)))
-                : Terminal.WithProgress(progress => ReplayRunner.Run(benchmark, engine, options, progress));
+                ? await OutputFile.MakeAsync(profile, made => RunAsync(options with { KinetoFile = made }))
+                : await RunAsync(options);
             if (result.GetValue(traceOut) is { } timeline)
                 Terminal.WriteFile(timeline, stream => ChromeTrace.Write(outcome, stream));
             if (result.GetValue(json) is { } file)
@@ -98,6 +97,9 @@ internal static class RunCommand
             if (result.GetValue(json) != Terminal.StandardOutput)
                 RunTables.Write(outcome);
             return (int)ExitCode.Done;
+
+            Task<ReplayResult> RunAsync(ReplayOptions asked) => Terminal.WithProgressAsync(progress =>
+                ReplayRunner.RunAsync(benchmark, engine, asked, progress, cancellation));
         });
         return command;
     }

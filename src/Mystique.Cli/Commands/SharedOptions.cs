@@ -133,13 +133,13 @@ internal static class SharedOptions
                 new Option<string?>("--values")
                 {
                     Description =
-                    "Rows that say what tensors must hold, beside those that come along (docs/values.md)",
+                    "Rows that say what tensors must hold, beside those that are bundled (docs/values.md)",
                     HelpName = "FILE"
                 },
                 new Option<string?>("--substitutions")
                 {
                     Description =
-                    "Rows that say what to run in the place of operators, beside those that come along (docs/values.md)",
+                    "Rows that say what to run in the place of operators, beside those that are bundled (docs/values.md)",
                     HelpName =
                     "FILE"
                 },

@@ -47,27 +47,9 @@ internal static class Terminal
     }
 
     /// <summary>Runs something with a progress bar for each stage; without a terminal, with nothing.</summary>
-    public static T WithProgress<T>(Func<Action<string, int, int>, T> action)
-    {
-        if (Console.IsErrorRedirected)
-            return action((_, _, _) => { });
-        return Error.Progress().AutoClear(true).HideCompleted(true).Start(context =>
-        {
-            ProgressTask? task = null;
-            string? current = null;
-            return action((stage, done, total) =>
-            {
-                if (task is null || current != stage)
-                {
-                    current = stage;
-                    task?.StopTask();
-                    task = context.AddTask(Printable(stage), maxValue: Math.Max(1, total));
-                }
-                task.MaxValue = Math.Max(1, total);
-                task.Value = done;
-            });
-        });
-    }
+    public static Task<T> WithProgressAsync<T>(Func<IProgress<ReplayProgress>?, Task<T>> action) => Console.IsErrorRedirected
+        ? action(null)
+        : Error.Progress().AutoClear(true).HideCompleted(true).StartAsync(context => action(new ProgressBars(context)));
 
     /// <summary>Writes a file: all of it or nothing.</summary>
     public static void WriteFile(string file, Action<Stream> write)
@@ -106,6 +88,25 @@ internal static class Terminal
         for (int i = 0; i < cells.Length; i++)
             escaped[i] = new Markup(Printable(cells[i]));
         return table.AddRow(escaped);
+    }
+
+    /// <summary>A bar for each stage, in the order in which they come.</summary>
+    private sealed class ProgressBars(ProgressContext context) : IProgress<ReplayProgress>
+    {
+        private ProgressTask? _task;
+        private string? _stage;
+
+        public void Report(ReplayProgress value)
+        {
+            if (_task is null || _stage != value.Stage)
+            {
+                _stage = value.Stage;
+                _task?.StopTask();
+                _task = context.AddTask(Printable(value.Stage), maxValue: Math.Max(1, value.Total));
+            }
+            _task.MaxValue = Math.Max(1, value.Total);
+            _task.Value = value.Done;
+        }
     }
 
     private static string Printable(string text) => Markup.Escape(PrintableText.Escape(text));

@@ -35,7 +35,7 @@ internal static unsafe partial class LibTorch
     }
 
     /// <summary>
-    /// Loads libtorch. On a host whose libstdc++ is too old for TorchSharp's library, mends the application's own copy
+    /// Loads libtorch. On a host whose libstdc++ is too old for TorchSharp's library, patches the application's own copy
     /// of that library first, once.
     /// </summary>
     /// <exception cref="MystiqueException">A library is missing or cannot be loaded (MYS401, MYS402).</exception>
@@ -47,7 +47,7 @@ internal static unsafe partial class LibTorch
                 return;
             string path = FindLibrary();
             if (!NativeLibrary.TryLoad(path, out _))
-                MendAndLoad(path);
+                PatchAndLoad(path);
             // One call through TorchSharp makes it find the same library.
             global::TorchSharp.torch.InitializeDeviceType(global::TorchSharp.DeviceType.CPU);
             _isLoaded = true;
@@ -71,7 +71,7 @@ internal static unsafe partial class LibTorch
         .GetCustomAttributes(typeof(System.Reflection.AssemblyMetadataAttribute), false)
         .Cast<System.Reflection.AssemblyMetadataAttribute>().First(a => a.Key == "LibTorchVersion").Value!;
 
-    private static void MendAndLoad(string path)
+    private static void PatchAndLoad(string path)
     {
         try
         {
@@ -82,12 +82,12 @@ internal static unsafe partial class LibTorch
         {
             try
             {
-                SymbolVersionPatcher.Mend(path);
+                SymbolVersionPatcher.Patch(path);
                 NativeLibrary.Load(path);
             }
             catch (Exception cause) when (cause is IOException or UnauthorizedAccessException or DllNotFoundException)
             {
-                throw Problems.NativeLibraryNotMended(path, cause);
+                throw Problems.NativeLibraryNotPatched(path, cause);
             }
         }
         catch (DllNotFoundException exception)

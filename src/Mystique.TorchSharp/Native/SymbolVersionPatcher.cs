@@ -18,11 +18,11 @@ internal static class SymbolVersionPatcher
     private const ushort WeakFlag = 0x2; // VER_FLG_WEAK
 
     /// <summary>
-    /// Replaces the file by a mended copy; other hard links to it, in the package cache for one, stay as they are.
+    /// Replaces the file by a patched copy; other hard links to it, in the package cache for one, stay as they are.
     /// </summary>
     /// <returns>False where the file does not ask for the version, or is weak already.</returns>
     /// <exception cref="IOException">The file cannot be replaced.</exception>
-    public static bool Mend(string path)
+    public static bool Patch(string path)
     {
         byte[] image = File.ReadAllBytes(path);
         if (!TryMarkWeak(image))

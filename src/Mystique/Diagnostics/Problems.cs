@@ -202,8 +202,8 @@ internal static class Problems
         new("MYS401", "libtorch cannot be loaded: it is not there", path,
             "name the folder with PyTorch's libraries, for example site-packages/torch/lib", ExitCode.ReplayFailed);
 
-    public static MystiqueException NativeLibraryNotMended(string path, Exception cause) =>
-        new("MYS402", "TorchSharp's library needs a newer libstdc++ than this machine's, and could not be mended: " + FirstSentence(cause),
+    public static MystiqueException NativeLibraryNotPatched(string path, Exception cause) =>
+        new("MYS402", "TorchSharp's library needs a newer libstdc++ than this machine's, and could not be patched: " + FirstSentence(cause),
             path,
             "run once as a user who may write to that folder, or install GCC 13's libstdc++", ExitCode.ReplayFailed, cause);
 

@@ -5,15 +5,15 @@ using Mystique.Planning;
 namespace Mystique.Execution;
 
 /// <summary>
-/// Waits where the original did something that is no operator, so that an iteration takes as long as the original's: what a
-/// replay that runs flat out lacks is shared out over the original's gaps between operators, in proportion. Where no profile
-/// tells the gaps, it is shared out over the calls, as they take long. Calls take longer between waits than flat out: a wait
-/// ends when its call would start if calls took what they take flat out. A replay that is slower than the original never waits.
+/// Waits where the original did something that is no operator, so that an iteration takes as long as the original's: what an
+/// unpaced replay lacks is shared out over the original's gaps between operators, in proportion. Where no profile
+/// tells the gaps, it is shared out over the calls, as they take long. Calls take longer between waits than unpaced: a wait
+/// ends when its call would start if calls took what they take unpaced. A replay that is slower than the original never waits.
 /// On a machine whose speed changes from one moment to the next, waits can be a share of the time that calls just take.
 /// </summary>
 internal sealed class Pacer
 {
-    /// <summary>Longer waits give the processor away for a while; the rest, and shorter ones, are spun.</summary>
+    /// <summary>Longer waits give the CPU away for a while; the rest, and shorter ones, are spun.</summary>
     private const long SleepFromNs = 1_000_000;
     private const long SpinNs = 300_000;
 
@@ -24,7 +24,7 @@ internal sealed class Pacer
 
     private static readonly double NsPerTick = 1e9 / Stopwatch.Frequency;
 
-    private readonly long[] _learnedNs; // When each call starts flat out, and all is done.
+    private readonly long[] _learnedNs; // When each call starts unpaced, and all is done.
     private readonly long[] _gapsNs; // The original's, before each call, and after the last.
     private readonly long[] _waitsNs; // The same that are waited.
     private readonly long _totalNs;
@@ -60,11 +60,11 @@ internal sealed class Pacer
     }
 
     /// <summary>The pace of a machine whose speed changes: waits are a share of the time, however long calls take just now.</summary>
-    /// <param name="flatOutShare">
-    /// How long an iteration of the replay takes flat out, of one of the original at the same speed; above 0.
+    /// <param name="share">
+    /// How long an unpaced iteration of the replay takes, of one of the original at the same speed; above 0.
     /// </param>
-    public Pacer WithShare(double flatOutShare) =>
-        new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, flatOutShare))) { _isShare = true };
+    public Pacer WithShare(double share) =>
+        new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, share))) { _isShare = true };
 
     /// <summary>Makes all calls, each in its time.</summary>
     public void Run(Action<int> call)

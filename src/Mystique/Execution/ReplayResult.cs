@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
+using Mystique.Fitting;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Verification;
-using Mystique.Fitting;
 
 namespace Mystique.Execution;
 
@@ -10,8 +10,8 @@ namespace Mystique.Execution;
 public sealed record ReplayOptions
 {
     /// <summary>
-    /// Iterations that are measured, in each turn where there are turns: 0 there for as many as fit into one. The default is
-    /// 20.
+    /// Iterations that are measured, in each block of an interleaved measurement: 0 there for as many as fit into one. The default
+    /// is 20.
     /// </summary>
     public int Iterations { get; init; } = 20;
 
@@ -33,7 +33,7 @@ public sealed record ReplayOptions
     /// <summary>Whether results are checked for values that are not finite, after the measured iterations. The default is no.</summary>
     public bool CheckValues { get; init; }
 
-    /// <summary>Whether iterations keep the original's pace. The default is to run flat out.</summary>
+    /// <summary>Whether iterations keep the original's pace. By default they are unpaced.</summary>
     public ReplayPace Pace { get; init; }
 
     /// <summary>Where to write a Kineto profile of one iteration, which is recorded last; null for none.</summary>
@@ -46,13 +46,13 @@ public sealed record ReplayOptions
     public uint Seed { get; init; } = 1;
 }
 
-/// <summary>When calls of a replay start.</summary>
+/// <summary>How long iterations of a replay are meant to take.</summary>
 public enum ReplayPace
 {
-    /// <summary>As soon as can be.</summary>
+    /// <summary>As long as their calls: each starts when the one before it is done.</summary>
     None,
 
-    /// <summary>When they started in the original, or later where the replay is slower.</summary>
+    /// <summary>As long as the original's, by waits between calls; longer where the replay is slower (MYS413 without times).</summary>
     Recorded,
 }
 
@@ -64,7 +64,7 @@ public enum ReplayPace
 /// <param name="Iterations">The times of the measured iterations.</param>
 /// <param name="OperatorKinds">Time by kind of operator, from a separate pass; the longest first.</param>
 /// <param name="Memory">Memory.</param>
-/// <param name="CpuTimeNs">Processor time of an iteration, all threads, in nanoseconds; restoring state is in it.</param>
+/// <param name="CpuTimeNs">CPU time of an iteration, all threads, in nanoseconds; restoring state is in it.</param>
 /// <param name="Verification">What the observer saw; null where nobody looked.</param>
 /// <param name="NonFinite">Operators whose results are not finite; null where nobody looked.</param>
 /// <param name="Pace">How the original's pace was kept in the measured iterations; null where it was not asked for.</param>
@@ -87,7 +87,7 @@ public sealed record ReplayResult(
     /// <summary>The times of the plan's operators, each called alone, in nanoseconds; empty where they were not timed.</summary>
     public ImmutableArray<double> OperatorTimesNs { get; init; } = [];
 
-    /// <summary>An iteration that was watched as the original's was; null where nobody did, or where it does not fit.</summary>
+    /// <summary>An instrumented iteration, as the original's was when it was captured; null where there was none, or where it does not fit.</summary>
     public InstrumentedIteration? Watched { get; init; }
 
     /// <summary>What the worker did to its machine in the measured iterations; null where that is not known.</summary>

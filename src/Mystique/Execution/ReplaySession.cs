@@ -1,10 +1,9 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
-using Mystique.Fitting;
 using Mystique.Execution.Workers;
 using Mystique.Files;
+using Mystique.Fitting;
 using Mystique.Measurement;
-using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Traces.PyTorch;
@@ -13,10 +12,11 @@ using Mystique.Verification;
 namespace Mystique.Execution;
 
 /// <summary>
-/// A package that is ready to run, in a worker process. Making one finds the operators that do not run here, takes
-/// them out of the plan, with the reason, and starts again, until the rest runs.
+/// A package that is ready to run, in a worker process. Making one finds the operators that do not run here, takes them out of the
+/// plan, with the reason, and starts again, until the rest runs. All methods throw <see cref="MystiqueException"/> where the worker
+/// fails (MYS4xx), and end it where they are cancelled. Not thread-safe.
 /// </summary>
-internal sealed class ReplaySession : IDisposable
+internal sealed class ReplaySession : IAsyncDisposable
 {
     /// <summary>
     /// Each round takes out all operators of some kind, or all that a probe found; more rounds than this mean something else is
@@ -24,122 +24,120 @@ internal sealed class ReplaySession : IDisposable
     /// </summary>
     private const int MaxRounds = 20;
 
-    private readonly WorkerCommand _command;
-    private readonly Engine _target;
+    private readonly Engine _engine;
     private readonly ReplayOptions _options;
-    private readonly Action<string, int, int> _progress;
+    private readonly IProgress<ReplayProgress>? _progress;
     private readonly Unfinished _work;
-    private WorkerClient? _worker;
-
     private readonly TargetFit _fit;
+    private readonly Benchmark _given;
+    private EngineWorker? _worker;
 
-    private ReplaySession(Benchmark benchmark, Engine engine, ReplayOptions options, Action<string, int, int> progress)
+    private ReplaySession(Benchmark benchmark, Engine engine, ReplayOptions options, IProgress<ReplayProgress>? progress)
     {
-        _options = options;
-        _target = engine;
-        _progress = progress;
-        _fit = new TargetFit(benchmark.Plan, benchmark.Origin?.Segment, benchmark.Origin?.Options ?? options.Planning, () =>
-            string.Join(", ", Engine!.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
+        (_engine, _options, _progress) = (engine, options, progress);
+        _fit = new TargetFit(benchmark.Plan, benchmark.Origin?.Segment, benchmark.Origin?.Options ?? options.Planning,
+            () => string.Join(", ", Target.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
         {
             HasLibraries = !engine.Libraries.IsDefaultOrEmpty,
         };
         Package = _given = benchmark;
         _work = Unfinished.TemporaryFolder();
-        var command = engine.PrepareWorker();
-        _command = command.Script is { } script ? command with { Arguments = [WriteScript(script), .. command.Arguments] } : command;
     }
 
     /// <summary>What runs: the plan's package, or what it was fitted to.</summary>
     public Benchmark Package { get; private set; }
 
-    private readonly Benchmark _given;
+    /// <summary>What it runs on.</summary>
+    public EngineInfo Target { get; private set; } = null!;
 
     /// <summary>The program that runs, and what was changed for the target.</summary>
     public ReplayedProgram Program => new(Package.ProgramDigest, Package.ProgramDigest != _given.ProgramDigest, _fit.Changes);
 
-    public EngineInfo Engine { get; private set; } = null!;
+    /// <summary>The worker's process; another one takes its place while the session is made.</summary>
+    public int ProcessId => Worker.ProcessId;
 
-    private bool IsOnHost => Engine.Device.StartsWith("cpu", StringComparison.Ordinal);
+    private EngineWorker Worker => _worker ?? throw new InvalidOperationException("the session was not started");
+
+    private bool IsOnHost => Target.Device.StartsWith("cpu", StringComparison.Ordinal);
 
     /// <summary>Starts a worker with a plan.</summary>
+    /// <param name="benchmark">What to run.</param>
+    /// <param name="engine">What it runs on; it has to live as long as the session.</param>
+    /// <param name="options">How it runs.</param>
+    /// <param name="progress">Told how far it is; null for nobody.</param>
+    /// <param name="cancellationToken">Ends the worker at once.</param>
     /// <exception cref="MystiqueException">It cannot run (MYS203, MYS4xx).</exception>
-    public static ReplaySession Start(Benchmark benchmark, Engine engine, ReplayOptions options, Action<string, int, int> progress)
+    public static async Task<ReplaySession> StartAsync(Benchmark benchmark, Engine engine, ReplayOptions options,
+        IProgress<ReplayProgress>? progress, CancellationToken cancellationToken)
     {
         var session = new ReplaySession(benchmark, engine, options, progress);
         try
         {
-            session.Prepare();
+            await session.PrepareAsync(cancellationToken).ConfigureAwait(false);
             if (options.Pace == ReplayPace.Recorded)
-                session.Call(new WorkerRequest(WorkerRequest.Pace), "learning the pace");
+                await session.KeepPaceAsync(null, cancellationToken).ConfigureAwait(false);
             return session;
         }
         catch
         {
-            session.Dispose();
+            await session.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
-    /// <summary>
-    /// Has the worker wait as the original did, in proportion to the machine's speed just then: it may be one that others use
-    /// too.
-    /// </summary>
-    /// <param name="flatOutShare">How long an iteration takes flat out, of one of the original at the same speed.</param>
-    public void Pace(double flatOutShare) => Call(new WorkerRequest(WorkerRequest.Pace) { Share = flatOutShare }, "learning the pace");
+    /// <summary>From now on, iterations keep the original's pace.</summary>
+    /// <param name="share">
+    /// How long an unpaced iteration takes, of one of the original at the same speed of the machine, which may be one that others use
+    /// too: waits are in proportion to its speed just then. Null for iterations of the time that the package says.
+    /// </param>
+    /// <param name="cancellationToken">Ends the worker at once.</param>
+    public Task KeepPaceAsync(double? share, CancellationToken cancellationToken) => Ask(Worker.KeepPaceAsync(share, cancellationToken));
 
-    /// <summary>From now on, calls start as soon as can be.</summary>
-    public void RunFlatOut() => Call(new WorkerRequest(WorkerRequest.FlatOut), "measuring");
+    /// <summary>From now on, each call starts when the one before it is done.</summary>
+    public Task RunUnpacedAsync(CancellationToken cancellationToken) => Ask(Worker.RunUnpacedAsync(cancellationToken));
 
     /// <summary>Runs iterations.</summary>
-    public WorkerResponse Iterate(int count, string stage) =>
-        Call(new WorkerRequest(WorkerRequest.Iterate) { Count = count }, stage);
+    public Task<MeasuredBlock> IterateAsync(int count, string stage, CancellationToken cancellationToken) =>
+        Ask(Worker.IterateAsync(count, stage, cancellationToken));
 
     /// <summary>Runs an iteration under the observer and compares it with the plan.</summary>
-    public VerificationResult Verify()
+    public async Task<VerificationResult> VerifyAsync(CancellationToken cancellationToken)
     {
         string path = Path.Combine(_work.Path, "observed.et.json");
-        Call(new WorkerRequest(WorkerRequest.Observe) { Path = path }, "verifying");
+        await Ask(Worker.ObserveAsync(path, "verifying", cancellationToken)).ConfigureAwait(false);
         return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path));
     }
 
-    /// <summary>Watches an iteration as an original's is watched when it is captured; null where what is seen does not fit.</summary>
-    public InstrumentedIteration? Watch()
+    /// <summary>
+    /// Runs an iteration under the observer and the profiler, as an original's is when it is captured; null where what they record
+    /// does not fit.
+    /// </summary>
+    public async Task<InstrumentedIteration?> RunInstrumentedAsync(CancellationToken cancellationToken)
     {
-        var (trace, profile) = (Path.Combine(_work.Path, "watched.et.json"), Path.Combine(_work.Path, "watched.kineto.json"));
-        RecordProfile(profile, trace);
+        string trace = Path.Combine(_work.Path, "instrumented.et.json");
+        string profile = Path.Combine(_work.Path, "instrumented.kineto.json");
+        await RecordProfileAsync(profile, trace, cancellationToken).ConfigureAwait(false);
         return InstrumentedIteration.Of(Package.Plan, IsOnHost, trace, profile);
     }
 
     /// <summary>Records a Kineto profile of one iteration, and its execution trace where that is asked for.</summary>
-    public void RecordProfile(string path, string? trace) =>
-        Call(new WorkerRequest(WorkerRequest.Kineto) { Path = path, Trace = trace }, "recording a profile");
+    public Task RecordProfileAsync(string path, string? trace, CancellationToken cancellationToken) =>
+        Ask(Worker.RecordProfileAsync(path, trace, cancellationToken));
 
     /// <summary>Looks for operators whose results are not finite.</summary>
-    public ImmutableArray<OperatorFailure> CheckValues() => Call(new WorkerRequest(WorkerRequest.Check), "checking values").Failures!.Value;
+    public Task<ImmutableArray<OperatorFailure>> CheckValuesAsync(CancellationToken cancellationToken) =>
+        Ask(Worker.CheckValuesAsync(cancellationToken));
 
     /// <summary>Times the operators, each on its own; in nanoseconds, in the plan's order.</summary>
-    public ImmutableArray<double> Profile(int iterations) =>
-        Call(new WorkerRequest(WorkerRequest.Profile) { Count = iterations }, "profiling").OperatorTimesNs!.Value;
+    public Task<ImmutableArray<double>> TimeOperatorsAsync(int iterations, CancellationToken cancellationToken) =>
+        Ask(Worker.TimeOperatorsAsync(iterations, cancellationToken));
 
-    public void Dispose()
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
     {
-        _worker?.Dispose();
+        if (_worker is not null)
+            await _worker.DisposeAsync().ConfigureAwait(false);
         _work.Dispose();
-    }
-
-    private string WriteScript(string script)
-    {
-        string path = Path.Combine(_work.Path, RunScript.FileName);
-        try
-        {
-            File.WriteAllText(path, script);
-            return path;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            _work.Dispose();
-            throw Problems.NoTemporaryFolder(_work.Path, exception);
-        }
     }
 
     /// <summary>The host's memory is known before anything is allocated; a device says so itself when its own does not suffice.</summary>
@@ -152,11 +150,11 @@ internal sealed class ReplaySession : IDisposable
             throw Problems.TooLarge(Package.Plan.Source.Name, memory.PeakBytes, memory.LargestBytes, available);
     }
 
-    private void Prepare()
+    private async Task PrepareAsync(CancellationToken cancellationToken)
     {
         for (int round = 0; round < MaxRounds; round++)
         {
-            var failures = TryStart();
+            var failures = await TryStartAsync(cancellationToken).ConfigureAwait(false);
             if (failures.IsEmpty)
             {
                 CheckStrict();
@@ -167,85 +165,73 @@ internal sealed class ReplaySession : IDisposable
         throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.FirstReason);
     }
 
-    private IReadOnlyDictionary<string, string> SchemasOf(IReadOnlyList<string> names) =>
-        Call(new WorkerRequest(WorkerRequest.Schemas) { Names = [.. names] }, "asking for operators").Schemas!;
-
-    /// <summary>As many as the user says, else as the original had, else 0: as there are processors.</summary>
+    /// <summary>As many as the user says, else as the original had, else 0: as there are logical CPUs.</summary>
     private static int ThreadsOf(ReplayPlan plan, Engine engine) => engine.Threads > 0 ? engine.Threads
         : plan.Baseline?.Threads.TryGetValue("intra_op", out int threads) == true ? Math.Clamp(threads, 1, Environment.ProcessorCount) : 0;
 
     /// <summary>Starts a worker, fits the plan to it, and runs a first iteration. Returns what stands in the way.</summary>
-    private ImmutableArray<OperatorFailure> TryStart()
+    private async Task<ImmutableArray<OperatorFailure>> TryStartAsync(CancellationToken cancellationToken)
     {
-        _worker?.Dispose();
-        var worker = _worker = new WorkerClient(_command, _target.Timeout);
-        Open();
+        if (_worker is not null)
+            await _worker.DisposeAsync().ConfigureAwait(false);
+        _worker = EngineWorker.Start(_engine, _progress);
+        await OpenAsync(cancellationToken).ConfigureAwait(false);
         while (_fit.FitSchemas() is { IsEmpty: false } names)
-            _fit.NoteSchemas(names, SchemasOf(names));
+            _fit.NoteSchemas(names, await Ask(_worker.SchemasAsync(names, cancellationToken)).ConfigureAwait(false));
         if (_fit.Plan != Package.Plan)
         {
             Package = Benchmark.Of(_fit.Plan) with { Ranks = _given.Ranks };
-            Open();
+            await OpenAsync(cancellationToken).ConfigureAwait(false);
         }
         CheckMemory();
         try
         {
-            worker.Call(new WorkerRequest(WorkerRequest.Start), (done, total) => _progress("preparing", done, total));
-        }
-        catch (WorkerException exception) when (FindCompileError(exception) is { IsEmpty: false } failures)
-        {
-            return failures;
+            await _worker.PrepareAsync("preparing", cancellationToken).ConfigureAwait(false);
         }
         catch (WorkerException exception)
         {
-            throw WorkerProblem.Of(exception, Package.Plan.Source.Name, "preparing");
+            return FindCompileError(exception) is { IsEmpty: false } failures ? failures
+                : throw exception.ToProblem(Package.Plan.Source.Name);
         }
         try
         {
-            worker.Call(new WorkerRequest(WorkerRequest.Iterate) { Count = 1 });
+            await _worker.IterateAsync(1, "the first iteration", cancellationToken).ConfigureAwait(false);
             return [];
-        }
-        catch (WorkerException exception) when (exception.Kind == WorkerFailureKind.Refused)
-        {
-            return Probe(exception);
         }
         catch (WorkerException exception)
         {
-            throw WorkerProblem.Of(exception, Package.Plan.Source.Name, "the first iteration");
+            return exception.Kind == WorkerFailureKind.Refused ? await ProbeAsync(exception, cancellationToken).ConfigureAwait(false)
+                : throw exception.ToProblem(Package.Plan.Source.Name);
         }
     }
 
-    private void Open()
+    private async Task OpenAsync(CancellationToken cancellationToken)
     {
         string folder = Path.Combine(_work.Path, "package");
         Package.Save(folder);
-        Engine = Call(new WorkerRequest(WorkerRequest.Open)
+        Target = await Ask(Worker.OpenPackageAsync(folder, new EngineSettings
         {
-            Package = folder,
-            Threads = ThreadsOf(Package.Plan, _target),
-            Device = _target.Device,
+            Threads = ThreadsOf(Package.Plan, _engine),
+            Device = _engine.Device,
             AllowTraceCode = _options.Planning.AllowTraceCode,
             Seed = _options.Seed,
-            Libraries = _target.Libraries,
-        }, "opening").Info!;
+            Libraries = _engine.Libraries,
+        }, cancellationToken)).ConfigureAwait(false);
     }
 
     /// <summary>Finds the operators that fail, each run on its own. One that ends the worker is taken out alone.</summary>
-    private ImmutableArray<OperatorFailure> Probe(WorkerException cause)
+    private async Task<ImmutableArray<OperatorFailure>> ProbeAsync(WorkerException cause, CancellationToken cancellationToken)
     {
         try
         {
-            var failures = _worker!.Call(new WorkerRequest(WorkerRequest.Probe),
-                (done, _) => _progress("probing", done, Package.Plan.Operators.Length)).Failures!.Value;
+            var failures = await Worker.ProbeAsync(Package.Plan.Operators.Length, cancellationToken).ConfigureAwait(false);
             return failures.IsEmpty ? throw Problems.WorkerFailed(Package.Plan.Source.Name, "an iteration", cause.Message) : failures;
-        }
-        catch (WorkerException exception) when (exception is { Kind: WorkerFailureKind.Died, LastProgress: > 0 })
-        {
-            return [new OperatorFailure(exception.LastProgress - 1, $"it ends the process: {exception.Message}")];
         }
         catch (WorkerException exception)
         {
-            throw WorkerProblem.Of(exception, Package.Plan.Source.Name, "probing");
+            return exception is { Kind: WorkerFailureKind.Died, LastProgress: > 0 }
+                ? [new OperatorFailure(exception.LastProgress - 1, $"it ends the process: {exception.Message}")]
+                : throw exception.ToProblem(Package.Plan.Source.Name);
         }
     }
 
@@ -259,8 +245,8 @@ internal sealed class ReplaySession : IDisposable
         string words = exception.Kind == WorkerFailureKind.Refused ? exception.Message : exception.StandardError;
         if (exception.Kind == WorkerFailureKind.TimedOut || CompileError.Find(words) is not { } error)
             return [];
-        int culprit = ProgramGenerator.Generate(Package.Plan).OperatorLines.IndexOf(error.Line);
-        if (culprit < 0)
+        if (ProgramInspector.OperatorAt(TorchScriptArchive.ReadCode([.. Package.ProgramBytes]), error.Line, Package.Plan, Package.Schedule)
+            is not { } culprit)
             return [];
         string schema = Package.Plan.Operators[culprit].Schema.Text;
         return [.. Package.Plan.Operators.Select((op, i) => (op, i)).Where(o => o.op.Schema.Text == schema)
@@ -273,15 +259,23 @@ internal sealed class ReplaySession : IDisposable
             throw Problems.OperatorCannotRun(Package.Plan.Source.Name, first.Id.Node, first.Name, first.Reason, skipped.Length);
     }
 
-    private WorkerResponse Call(WorkerRequest request, string stage)
+    /// <summary>Says to the user what a worker's failure means.</summary>
+    private async Task Ask(Task call)
     {
         try
         {
-            return _worker!.Call(request, (done, total) => _progress(stage, done, total));
+            await call.ConfigureAwait(false);
         }
         catch (WorkerException exception)
         {
-            throw WorkerProblem.Of(exception, Package.Plan.Source.Name, stage);
+            throw exception.ToProblem(Package.Plan.Source.Name);
         }
+    }
+
+    /// <inheritdoc cref="Ask(Task)"/>
+    private async Task<T> Ask<T>(Task<T> call)
+    {
+        await Ask((Task)call).ConfigureAwait(false);
+        return await call.ConfigureAwait(false);
     }
 }

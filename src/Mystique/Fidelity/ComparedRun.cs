@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Execution;
 using Mystique.Measurement;
 using Mystique.Verification;
 
@@ -25,7 +26,7 @@ public sealed record ComparedRun
     /// <summary>
     /// The turns, where both sides were measured in turn: what drifts on the machine meets a turn of both alike. Else empty.
     /// </summary>
-    public ImmutableArray<MeasuredTurn> Turns { get; init; } = [];
+    public ImmutableArray<MeasuredBlock> Turns { get; init; } = [];
 
     /// <summary>
     /// The processes that had these turns, where there were several: what is between them is no error of a replay. Else empty.

@@ -19,7 +19,7 @@ public static class FidelityComparer
         bool inTurn = original.Turns.Length >= MinTurns && original.Turns.Length == replay.Turns.Length
             && original.Turns.Concat(replay.Turns).All(t => !t.Times.SamplesNs.IsEmpty);
         var time = original.Times.SamplesNs.IsEmpty || replay.Times.SamplesNs.IsEmpty ? null
-            : inTurn ? MeasuredTurn.Error(original.Turns, replay.Turns) : Bootstrap.MedianError(original.Times, replay.Times);
+            : inTurn ? ComparedSide.ErrorOf(original.Turns, replay.Turns) : Bootstrap.MedianError(original.Times, replay.Times);
         if (time is null)
             notes.Add("iteration times are not known on both sides");
         var unavailable = from system in (SystemMetrics?[])[original.System,
@@ -36,9 +36,9 @@ public static class FidelityComparer
             .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay))
                 .ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
         var pairs = PairsOf(original, replay);
-        var again = ComparedSide.Again(original.Processes);
+        var again = ComparedSide.ControlOf(original.Processes);
         var report = new FidelityReport(original, replay, time, again, NoiseOf(original, again), inTurn
-            ? MeasuredTurn.CpuTimeError(original.Turns, replay.Turns) : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
+            ? ComparedSide.CpuTimeErrorOf(original.Turns, replay.Turns) : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
             ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes),
                 ErrorOf(original.UsedBytes, replay.UsedBytes),
             ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(pairs), OrderOf(pairs), kernels, [],

@@ -1,96 +1,107 @@
 using Mystique.Execution;
-using Mystique.Execution.Workers;
 using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 
+/// <summary>Runs so many iterations of a process, as one block.</summary>
+/// <param name="iterations">How many.</param>
+/// <param name="cancellationToken">Ends the process.</param>
+internal delegate Task<MeasuredBlock> RunBlock(int iterations, CancellationToken cancellationToken);
+
 /// <summary>
-/// Measures processes of an original and a replay in turn (A B A' F, F A' B A, …): what drifts on the machine meets all
-/// alike. The replay runs flat out, and at the original's pace where its package has one: it waits the share of an iteration
-/// that its calls left free in the rounds so far, by their median. By a turn alone, that share would be too large as often as
+/// Measures processes of an original and a replay interleaved (A B A' U, U A' B A, …): what drifts on the machine meets all
+/// alike. The replay runs unpaced (U), and at the original's pace where its package has one: it waits the share of an iteration
+/// that its calls left free in the rounds so far, by their median. By a block alone, that share would be too large as often as
 /// too small, but never below 0: noise would make replays slow.
 /// </summary>
 /// <param name="session">The replay.</param>
-/// <param name="options">How it runs; without a number of iterations, as many a turn as fit into <see cref="TurnNs"/>.</param>
-/// <param name="rounds">Turns of each process.</param>
-/// <param name="progress">Told the stage, parts done, and parts in all.</param>
-internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOptions options, int rounds, Action<string, int, int> progress)
+/// <param name="options">How it runs; without a number of iterations, as many a block as fit into <see cref="BlockNs"/>.</param>
+/// <param name="rounds">Blocks of each process.</param>
+/// <param name="progress">Told how far it is; null for nobody.</param>
+internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOptions options, int rounds,
+    IProgress<ReplayProgress>? progress)
 {
-    /// <summary>How long a turn is meant to take, in nanoseconds: short, for the machine to be the same for all of a round.</summary>
-    private const double TurnNs = 200e6;
+    /// <summary>How long a block is meant to take, in nanoseconds: short, for the machine to be the same for all of a round.</summary>
+    private const double BlockNs = 200e6;
 
     private const int MaxIterations = 100;
 
     /// <summary>Rounds that tell what there is to wait, before those that count.</summary>
     private const int FirstRounds = 3;
 
-    private const string Stage = "measuring in turn";
+    private const string Stage = "measuring interleaved";
 
     private readonly bool _hasPace = session.Package.Plan.Times is not null;
     private readonly List<double> _shares = []; // What the replay's calls take between waits, of an iteration of the original, by round.
 
     /// <summary>Measures.</summary>
     /// <param name="captured">What the original's capture tells of it.</param>
-    /// <param name="originals">Each gives a process of the original a turn of so many iterations.</param>
+    /// <param name="originals">The processes of the original.</param>
+    /// <param name="cancellationToken">Ends the processes.</param>
     /// <exception cref="Diagnostics.MystiqueException">One of them cannot run (MYS4xx).</exception>
-    public ComparisonResult Run(ComparedRun captured, IReadOnlyList<Func<int, MeasuredTurn>> originals)
+    public async Task<ComparisonResult> RunAsync(ComparedRun captured, IReadOnlyList<RunBlock> originals,
+        CancellationToken cancellationToken)
     {
-        var verification = session.Verify();
-        session.Iterate(Math.Max(1, options.Warmup), "warming up the replay");
-        var first = originals.Select(o => o(1)).ToArray(); // All of them: they are to have started before turns count.
-        int count = options.Iterations > 0 ? options.Iterations : (int)Math.Clamp(TurnNs / first[0].Times.MedianNs, 1, MaxIterations);
+        var verification = await session.VerifyAsync(cancellationToken).ConfigureAwait(false);
+        await session.IterateAsync(Math.Max(1, options.Warmup), "warming up the replay", cancellationToken).ConfigureAwait(false);
+        var first = new List<MeasuredBlock>(); // Of all of them: they are to have started before blocks count.
+        foreach (var original in originals)
+            first.Add(await original(1, cancellationToken).ConfigureAwait(false));
+        int count = options.Iterations > 0 ? options.Iterations : (int)Math.Clamp(BlockNs / first[0].Times.MedianNs, 1, MaxIterations);
         for (int i = 0; _hasPace && i < FirstRounds; i++)
         {
-            progress("learning the pace", i, FirstRounds);
-            Note(originals[0](count), Paced(count));
+            progress?.Report(new ReplayProgress("learning the pace", i, FirstRounds));
+            var original = await originals[0](count, cancellationToken).ConfigureAwait(false);
+            Note(original, await RunPacedAsync(count, cancellationToken).ConfigureAwait(false));
         }
-        var ofOriginals = originals.Select(_ => new List<MeasuredTurn>()).ToArray();
-        var (flatOut, paced) = (new List<MeasuredTurn>(), new List<MeasuredTurn>());
-        WorkerResponse last = null!;
-        Action[] round =
-        [
-            () => ofOriginals[0].Add(originals[0](count)),
-            () => paced.Add(MeasuredTurn.Of(last = Paced(count))),
-            .. originals.Zip(ofOriginals).Skip(1).Select(o => (Action)(() => o.Second.Add(o.First(count)))),
-            () => flatOut.Add(FlatOut(count)),
-        ];
+        RunBlock[] round = [originals[0], RunPacedAsync, .. originals.Skip(1), RunUnpacedAsync];
+        var blocks = round.Select(_ => new List<MeasuredBlock>()).ToArray();
         for (int i = 0; i < rounds; i++)
         {
-            progress(Stage, i, rounds);
-            foreach (var turn in i % 2 == 0 ? round : round.Reverse())
-                turn();
-            Note(ofOriginals[0][^1], last);
+            progress?.Report(new ReplayProgress(Stage, i, rounds));
+            foreach (int process in i % 2 == 0 ? Enumerable.Range(0, round.Length) : Enumerable.Range(0, round.Length).Reverse())
+                blocks[process].Add(await round[process](count, cancellationToken).ConfigureAwait(false));
+            Note(blocks[0][^1], blocks[1][^1]);
         }
-        session.RunFlatOut();
-        var replay = new ComparedSide([.. paced]);
-        var result = ReplayRunner.Finish(session, options with
+        await session.RunUnpacedAsync(cancellationToken).ConfigureAwait(false);
+        return await FinishAsync(captured, [.. blocks.Select(b => new ComparedSide([.. b]))], verification, count, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    /// <summary>What is found out of the replay when all is measured, and the outcome.</summary>
+    private async Task<ComparisonResult> FinishAsync(ComparedRun captured, ComparedSide[] sides,
+        Verification.VerificationResult verification, int count, CancellationToken cancellationToken)
+    {
+        var replay = sides[1];
+        var pace = _hasPace ? ReplayPace.Recorded : ReplayPace.None;
+        var measured = replay.Blocks[^1] with
         {
-            Pace = _hasPace ? ReplayPace.Recorded : ReplayPace.None,
-            Iterations =
-            count
-        }, verification, last,
-            replay.Times, last.BaselineBytes + replay.UsedBytes, replay.CpuTimeNs, replay.System);
-        return new ComparisonResult(captured, [.. ofOriginals.Select(turns => new ComparedSide([.. turns]))], replay,
-            new ComparedSide([.. flatOut]), result);
+            Times = replay.Times,
+            UsedBytes = replay.UsedBytes,
+            CpuTimeNs = replay.CpuTimeNs,
+            System = replay.System,
+        };
+        var result = await ReplayRunner.FinishAsync(session, options with { Pace = pace, Iterations = count }, verification, measured,
+            cancellationToken).ConfigureAwait(false);
+        return new ComparisonResult(captured, [sides[0], .. sides[2..^1]], replay, sides[^1], result);
     }
 
-    private void Note(MeasuredTurn original, WorkerResponse replay)
+    private void Note(MeasuredBlock original, MeasuredBlock replay)
     {
-        var times = new SampleStatistics(replay.SamplesNs!.Value);
-        double waited = (replay.Pace?.WaitedNs ?? 0) / times.MeanNs;
-        _shares.Add(times.MedianNs * (1 - waited) / original.Times.MedianNs);
+        double waited = (replay.Pace?.WaitedNs ?? 0) / replay.Times.MeanNs;
+        _shares.Add(replay.Times.MedianNs * (1 - waited) / original.Times.MedianNs);
     }
 
-    private MeasuredTurn FlatOut(int count)
+    private async Task<MeasuredBlock> RunUnpacedAsync(int count, CancellationToken cancellationToken)
     {
-        session.RunFlatOut();
-        return MeasuredTurn.Of(session.Iterate(count, Stage));
+        await session.RunUnpacedAsync(cancellationToken).ConfigureAwait(false);
+        return await session.IterateAsync(count, Stage, cancellationToken).ConfigureAwait(false);
     }
 
-    private WorkerResponse Paced(int count)
+    private async Task<MeasuredBlock> RunPacedAsync(int count, CancellationToken cancellationToken)
     {
         if (_hasPace && _shares.Count > 0)
-            session.Pace(Bootstrap.MedianOf([.. _shares]));
-        return session.Iterate(count, Stage);
+            await session.KeepPaceAsync(Bootstrap.MedianOf([.. _shares]), cancellationToken).ConfigureAwait(false);
+        return await session.IterateAsync(count, Stage, cancellationToken).ConfigureAwait(false);
     }
 }

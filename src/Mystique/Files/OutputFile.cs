@@ -39,7 +39,7 @@ internal static class OutputFile
     /// <summary>Has another program make a file: it gets a temporary name, and what is there then is moved into its place.</summary>
     /// <typeparam name="T">What comes of it beside.</typeparam>
     /// <exception cref="MystiqueException">It cannot be moved there, or is what this command read (MYS305).</exception>
-    public static T Make<T>(string file, Func<string, T> make)
+    public static async Task<T> MakeAsync<T>(string file, Func<string, Task<T>> make)
     {
         CheckInput(file);
         string extension = Path.GetExtension(file); // PyTorch packs what ends with .gz.
@@ -47,7 +47,7 @@ internal static class OutputFile
         {
             using var folder = Unfinished.TemporaryFolder();
             string made = Path.Combine(folder.Path, "made" + extension);
-            var outcome = make(made);
+            var outcome = await make(made).ConfigureAwait(false);
             Write(file, stream =>
             {
                 using var source = File.OpenRead(made);
@@ -57,7 +57,7 @@ internal static class OutputFile
         }
         string target = Path.GetFullPath(file);
         using var staging = Unfinished.Beside(target, ".tmp" + extension);
-        var result = make(staging.Path);
+        var result = await make(staging.Path).ConfigureAwait(false);
         Try(file, () => Replace(staging.Path, target));
         return result;
     }

@@ -117,14 +117,14 @@ public sealed record BenchOutcome(FidelityReport Report, double FlatOutError)
                 result.Captured with
                 {
                     Times = original.Times,
-                    Turns = original.Turns,
+                    Turns = original.Blocks,
                     Processes = result.Originals,
                     CpuTimeNs =
                     original.CpuTimeNs,
                     UsedBytes = original.UsedBytes,
                     System = original.System ?? result.Captured.System
                 },
-                ResultReader.Of(result.Result) with { Turns = result.Replay.Turns }),
-            result.FlatOutError.Error);
+                ResultReader.Of(result.Result) with { Turns = result.Replay.Blocks }),
+            result.UnpacedError.Error);
     }
 }

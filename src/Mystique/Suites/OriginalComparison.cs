@@ -2,16 +2,21 @@ using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Execution.Workers;
 using Mystique.Fidelity;
+using Mystique.Files;
 using Mystique.Measurement;
 using Mystique.Recordings;
 
 namespace Mystique.Suites;
 
-/// <summary>Runs a workload, captures it, replays it, and measures both in turn, each in a process of its own.</summary>
-internal sealed class OriginalComparison(string workload, Engine engine, ReplayOptions options, Action<string, int, int> progress)
+/// <summary>
+/// Runs a bundled workload, captures it, replays it, and measures both interleaved, each in a process of its own.
+/// </summary>
+/// <param name="workload">The workload's name.</param>
+/// <param name="engine">What both run on; its worker has to have the workload.</param>
+/// <param name="options">How the replay runs.</param>
+/// <param name="progress">Told how far it is; null for nobody.</param>
+internal sealed class OriginalComparison(string workload, Engine engine, ReplayOptions options, IProgress<ReplayProgress>? progress)
 {
-    private readonly Engine _engine = engine with { WorkerEnvironment = MemoryProbe.MappingEnvironment };
-
     /// <summary>Says beforehand that a capture and a package cannot go into a folder.</summary>
     /// <exception cref="MystiqueException">Why not (MYS304, MYS305, MYS307).</exception>
     public static void CheckTargets(string name, string folder)
@@ -27,62 +32,73 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
     public static string PackageIn(string folder, string name) => Path.Combine(folder, $"{name}.bench");
 
     /// <summary>Measures.</summary>
-    /// <param name="rounds">Turns of each process.</param>
+    /// <param name="rounds">Blocks of each process.</param>
     /// <param name="folder">Where the capture and the package go; made where it is not there.</param>
+    /// <param name="cancellationToken">Ends all processes; what was not whole goes.</param>
     /// <exception cref="MystiqueException">One of them cannot run (MYS4xx).</exception>
-    public ComparisonResult Run(int rounds, string folder)
+    public async Task<ComparisonResult> RunAsync(int rounds, string folder, CancellationToken cancellationToken)
     {
-        using var original = StartOriginal();
-        using var again = StartOriginal();
-        var recording = Recording.Open(Capture(original, folder));
+        await using var mapped = engine with { WorkerEnvironment = MemoryProbe.MappingEnvironment };
+        await using var original = await StartOriginalAsync(mapped, cancellationToken).ConfigureAwait(false);
+        await using var control = await StartOriginalAsync(mapped, cancellationToken).ConfigureAwait(false);
+        var recording = Recording.Open(await CaptureAsync(original, CaptureIn(folder, workload), cancellationToken).ConfigureAwait(false));
         var benchmark = Benchmark.Create(recording, new BenchmarkOptions { Planning = options.Planning });
         benchmark.Save(PackageIn(folder, workload));
-        using var replay = ReplaySession.Start(benchmark, _engine, options, progress);
-        return new InterleavedMeasurement(replay, options, rounds, progress).Run(
+        await using var replay = await ReplaySession.StartAsync(benchmark, mapped, options, progress, cancellationToken)
+            .ConfigureAwait(false);
+        return await new InterleavedMeasurement(replay, options, rounds, progress).RunAsync(
             OriginalReader.Of(recording, benchmark) with { Name = workload },
-            [.. new[] { original, again }.Select(process =>
-                (Func<int, MeasuredTurn>)(count => MeasuredTurn.Of(Iterate(process, count, "running the original"))))]);
+            [.. new[] { original, control }.Select(process => (RunBlock)((count, cancellation) =>
+                Ask(process.IterateAsync(count, "running the original", cancellation))))], cancellationToken).ConfigureAwait(false);
     }
 
-    private WorkerClient StartOriginal()
+    private async Task<EngineWorker> StartOriginalAsync(Engine on, CancellationToken cancellationToken)
     {
-        var original = new WorkerClient(_engine.PrepareWorker(), _engine.Timeout);
+        var original = EngineWorker.Start(on, progress);
         try
         {
-            Call(original, new WorkerRequest(WorkerRequest.Open) { Workload = workload, Threads = _engine.Threads },
-                "starting the original");
-            Call(original, new WorkerRequest(WorkerRequest.Start), "starting the original");
+            await Ask(original.OpenWorkloadAsync(workload, on.Threads, cancellationToken)).ConfigureAwait(false);
+            await Ask(original.PrepareAsync("starting the original", cancellationToken)).ConfigureAwait(false);
             // The first step differs from the others: it makes the optimizer's state.
-            Iterate(original, Math.Max(1, options.Warmup), "warming up the original");
+            await Ask(original.IterateAsync(Math.Max(1, options.Warmup), "warming up the original", cancellationToken))
+                .ConfigureAwait(false);
             return original;
         }
         catch
         {
-            original.Dispose();
+            await original.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
-    /// <summary>Captures the original and returns the capture folder's path.</summary>
-    private string Capture(WorkerClient original, string folder)
+    /// <summary>Captures the original, all of it or nothing, and returns the capture folder's path.</summary>
+    private async Task<string> CaptureAsync(EngineWorker original, string folder, CancellationToken cancellationToken)
     {
-        string path = Path.GetFullPath(CaptureIn(folder, workload));
-        Call(original, new WorkerRequest(WorkerRequest.Observe) { Path = path }, "capturing the original");
+        string path = Path.GetFullPath(folder);
+        // The worker may be killed while it writes: so this process says where, and clears up.
+        using var output = OutputFolder.Begin(path, CaptureOutput.Kind);
+        await Ask(original.ObserveAsync(output.Staged, "capturing the original", cancellationToken)).ConfigureAwait(false);
+        output.Commit();
         return path;
     }
 
-    private WorkerResponse Iterate(WorkerClient client, int count, string stage) =>
-        Call(client, new WorkerRequest(WorkerRequest.Iterate) { Count = count }, stage);
-
-    private WorkerResponse Call(WorkerClient client, WorkerRequest request, string stage)
+    /// <summary>Says to the user what a worker's failure means.</summary>
+    private async Task Ask(Task call)
     {
         try
         {
-            return client.Call(request, (done, total) => progress(stage, done, total));
+            await call.ConfigureAwait(false);
         }
         catch (WorkerException exception)
         {
-            throw WorkerProblem.Of(exception, workload, stage);
+            throw exception.ToProblem(workload);
         }
+    }
+
+    /// <inheritdoc cref="Ask(Task)"/>
+    private async Task<T> Ask<T>(Task<T> call)
+    {
+        await Ask((Task)call).ConfigureAwait(false);
+        return await call.ConfigureAwait(false);
     }
 }

@@ -76,14 +76,10 @@ public class PrintableTextTests
     public void Exception_FromAWorker_IsTheSame()
     {
         var problem = Problems.WorkerDied(HostileText.Markup, "x", HostileText.Terminal, HostileText.Terminal);
-        var answer = WorkerJson.Read<WorkerResponse>(WorkerJson.Write(new WorkerResponse(WorkerResponse.Failure)
-        {
-            Problem =
-            [.. Problems.PartsOf(problem)],
-            ExitCode = (int)problem.ExitCode
-        }));
+        string line = WorkerJson.Write(new FailureMessage { Problem = [.. Problems.PartsOf(problem)], ExitCode = (int)problem.ExitCode });
+        var answer = Assert.IsType<FailureMessage>(WorkerJson.ReadMessage<DoneAnswer>(line));
         var parts = answer.Problem!.Value;
-        var read = Problems.OfParts(parts[0], parts[1], parts[2], parts[3], parts[4..], (ExitCode)answer.ExitCode);
+        var read = Problems.OfParts(parts[0], parts[1], parts[2], parts[3], parts[4..], (ExitCode)answer.ExitCode!.Value);
         Assert.Equal((problem.Message, problem.ExitCode), (read.Message, read.ExitCode));
         // A worker in Python has no details, but may have lines.
         Assert.Equal("MYS415: a\n    b\n    c\n  where: d\n  way out: e",

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using Mystique.Diagnostics;
+using Mystique.Execution;
 using Mystique.Fidelity;
 using Mystique.Measurement;
 using Mystique.Reporting;
@@ -175,12 +176,12 @@ public sealed class FidelityComparerTests : IDisposable
         var report = FidelityComparer.Compare(original, Run("replay"));
         Assert.Equal(0.01, report.Again!.Error, 6);
         Assert.Equal(0.03, report.NoiseFloor!.Value, 6);
-        Assert.Equal((1.005, 1.005), (ComparedSide.Of(original.Processes).Turns[0]
-            .Times.MedianNs / 1e7, ComparedSide.Of(original.Processes).Turns[0].CpuTimeNs / 1e7));
+        Assert.Equal((1.005, 1.005), (ComparedSide.Of(original.Processes).Blocks[0]
+            .Times.MedianNs / 1e7, ComparedSide.Of(original.Processes).Blocks[0].CpuTimeNs / 1e7));
     }
 
-    private static ImmutableArray<MeasuredTurn> Turns(double factor, params int[] speeds) =>
-        [.. speeds.Select(s => new MeasuredTurn(new SampleStatistics([(long)(s * 1_000_000 * factor)]), s * 1_000_000 * factor))];
+    private static ImmutableArray<MeasuredBlock> Turns(double factor, params int[] speeds) =>
+        [.. speeds.Select(s => new MeasuredBlock(new SampleStatistics([(long)(s * 1_000_000 * factor)]), s * 1_000_000 * factor))];
 
     [Fact]
     public void Compare_Kernels_AreCounted()

@@ -16,7 +16,7 @@ public sealed class OutputFileTests : IDisposable
     private static void Write(string path, string text) => OutputFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     [Fact]
-    public void Write_OverAFileOrALink_KeepsTheModeAndWhatTheLinkLeadsTo()
+    public async Task Write_OverAFileOrALink_KeepsTheModeAndWhatTheLinkLeadsTo()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs links and modes");
         File.WriteAllText(In("real"), "old");
@@ -26,10 +26,10 @@ public sealed class OutputFileTests : IDisposable
         Write(In("link"), "new");
         Assert.Equal("old", File.ReadAllText(In("real")));
         Write(In("real"), "newer");
-        Assert.Equal("newer", OutputFile.Make(In("link"), made =>
+        Assert.Equal("newer", await OutputFile.MakeAsync(In("link"), made =>
         {
             File.WriteAllText(made, "newest");
-            return File.ReadAllText(In("real"));
+            return Task.FromResult(File.ReadAllText(In("real")));
         }));
         Assert.Equal("newest", File.ReadAllText(In("link")));
         foreach (string file in (string[])[In("real"), In("link")])
@@ -48,10 +48,10 @@ public sealed class OutputFileTests : IDisposable
         Write(pipe, "text");
         Assert.Equal("text", await reading);
         reading = Task.Run(() => File.ReadAllText(pipe), TestContext.Current.CancellationToken);
-        OutputFile.Make(pipe, made =>
+        await OutputFile.MakeAsync(pipe, made =>
         {
             File.WriteAllText(made, "made");
-            return 0;
+            return Task.FromResult(0);
         });
         Assert.Equal("made", await reading);
         Assert.Equal("a pipe", PlainFile.KindOf(pipe));
@@ -60,14 +60,15 @@ public sealed class OutputFileTests : IDisposable
     }
 
     [Fact]
-    public void Write_OverWhatWasRead_IsRefused()
+    public async Task Write_OverWhatWasRead_IsRefused()
     {
         File.WriteAllText(In("input"), "mine");
         using (PlainFile.Open(In("input")))
         {
         }
         Assert.Equal("MYS305", Assert.Throws<MystiqueException>(() => Write(In("input"), "x")).Id);
-        Assert.Equal("MYS305", Assert.Throws<MystiqueException>(() => OutputFile.Make(In("input"), _ => 0)).Id);
+        Assert.Equal("MYS305", (await Assert.ThrowsAsync<MystiqueException>(() =>
+            OutputFile.MakeAsync(In("input"), _ => Task.FromResult(0)))).Id);
         Assert.Equal("mine", File.ReadAllText(In("input")));
     }
 }

@@ -55,14 +55,14 @@ public class ResultJsonTests
         var result = new ComparisonResult(new ComparedRun { Name = "resnet18", AllocatedBytes = 400 },
             [Side(1000, 2000, 1000, 1010), Side(1000, 2000, 1000, 1030)], Side(990, 2100, 1020, 1030), Side(990, 2050, 950, 960), replay);
         Assert.Equal(1025.0 / 1005 - 1, result.TimeError.Error, 9); // Of both processes' iterations.
-        Assert.Equal(955.0 / 1005 - 1, result.FlatOutError.Error, 9);
-        Assert.Equal(1015.0 / 1005 - 1, result.Again!.Error, 9);
+        Assert.Equal(955.0 / 1005 - 1, result.UnpacedError.Error, 9);
+        Assert.Equal(1015.0 / 1005 - 1, result.Control!.Error, 9);
         Assert.Equal((400, replay.Watched!.HostMemory!.PeakBytes), result.MemoryBytes);
         Snapshot.Match(Text(s => FidelityJson.Write(BenchOutcome.Of(result).Report, s)), "comparison");
     }
 
     private static ComparedSide Side(long usedBytes, double cpuTimeNs, params long[] samples) =>
-        new([new MeasuredTurn(new SampleStatistics([.. samples]), cpuTimeNs, usedBytes)]);
+        new([new MeasuredBlock(new SampleStatistics([.. samples]), cpuTimeNs, usedBytes)]);
 
     [Fact]
     public void Write_Summary_MatchesTheSnapshot()

@@ -1,86 +1,48 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Files;
 
 namespace Mystique.Execution.Workers;
 
-/// <summary>How a worker is started.</summary>
-/// <param name="FileName">The executable.</param>
-/// <param name="Arguments">Its arguments.</param>
-public sealed record WorkerCommand(string FileName, IReadOnlyList<string> Arguments)
-{
-    /// <summary>A script that the program runs: written to a file, whose path is the first argument. Null for none.</summary>
-    public string? Script { get; init; }
-
-    /// <summary>Variables that it gets beside those of this process.</summary>
-    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
-
-    /// <summary>The same with more variables; of two of the same name the one given here counts.</summary>
-    internal WorkerCommand With(IReadOnlyDictionary<string, string> variables) =>
-        this with { Environment = Environment.Where(v => !variables.ContainsKey(v.Key)).Concat(variables).ToDictionary() };
-}
-
-/// <summary>How a worker let its caller down.</summary>
-internal enum WorkerFailureKind
-{
-    /// <summary>The worker answered that it could not do it; it lives on.</summary>
-    Refused,
-
-    /// <summary>The worker's process ended.</summary>
-    Died,
-
-    /// <summary>The worker took too long and was killed.</summary>
-    TimedOut,
-}
-
-/// <summary>A worker did not do what it was asked.</summary>
-internal sealed class WorkerException(WorkerFailureKind kind, string message, string standardError, int lastProgress)
-    : Exception(message)
-{
-    public WorkerFailureKind Kind { get; } = kind;
-
-    /// <summary>What the worker wrote to its standard error, the last lines.</summary>
-    public string StandardError { get; } = standardError;
-
-    /// <summary>The last progress it reported in this call; 0 for none.</summary>
-    public int LastProgress { get; } = lastProgress;
-}
-
-/// <summary>The caller's side of a worker process. Not thread-safe.</summary>
-internal sealed class WorkerClient : IDisposable
+/// <summary>The caller's side of a worker process. Not thread-safe: one request at a time.</summary>
+internal sealed class WorkerClient : IAsyncDisposable
 {
     private const int KeptErrorLines = 60;
 
     private const string MessageStart = "{\"kind\"";
 
-    private readonly Process _process;
+    private static readonly TimeSpan TimeToEnd = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40); // Timers take no more.
 
-    /// <summary>The worker's process.</summary>
-    public int Id => _process.Id;
+    private readonly Process _process;
     private readonly Queue<string> _errors = new();
     private readonly TimeSpan _timeout;
     private readonly Unfinished _running;
+    private int _lastProgress;
 
+    /// <summary>Starts a worker.</summary>
+    /// <param name="command">How.</param>
+    /// <param name="timeout">The longest that it may take for a request.</param>
+    /// <exception cref="MystiqueException">It cannot be started (MYS414).</exception>
     public WorkerClient(WorkerCommand command, TimeSpan timeout)
     {
-        _timeout = timeout;
-        var start = new ProcessStartInfo(command.FileName)
+        _timeout = timeout > LongestTimeout ? Timeout.InfiniteTimeSpan : timeout;
+        var start = new ProcessStartInfo(command.FileName, command.Arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             UseShellExecute = false,
         };
-        foreach (string argument in command.Arguments)
-            start.ArgumentList.Add(argument);
         foreach (var (name, value) in command.Environment)
             start.Environment[name] = value;
         try
         {
             _process = Process.Start(start)!;
         }
-        catch (System.Runtime.InteropServices.ExternalException exception)
+        catch (ExternalException exception)
         {
             throw Problems.WorkerNotStarted(command.FileName, exception);
         }
@@ -89,52 +51,46 @@ internal sealed class WorkerClient : IDisposable
         _process.BeginErrorReadLine();
     }
 
-    /// <summary>Asks and waits for the answer.</summary>
+    /// <summary>The worker's process.</summary>
+    public int Id => _process.Id;
+
+    /// <summary>Asks and waits for the answer. Cancelled, it kills the worker at once.</summary>
+    /// <typeparam name="TAnswer">The answer.</typeparam>
+    /// <param name="request">The request.</param>
+    /// <param name="progress">Told how far the worker is; null for nobody.</param>
+    /// <param name="cancellationToken">Cancels the request, and ends the worker.</param>
     /// <exception cref="WorkerException">The worker refused, died or took too long.</exception>
     /// <exception cref="MystiqueException">The worker met something that the user can act on.</exception>
-    public WorkerResponse Call(WorkerRequest request, Action<int, int>? progress = null)
+    /// <exception cref="OperationCanceledException">It was cancelled; the worker is gone.</exception>
+    public async Task<TAnswer> CallAsync<TAnswer>(WorkerRequest<TAnswer> request, IProgress<ProgressMessage>? progress = null,
+        CancellationToken cancellationToken = default)
+        where TAnswer : WorkerAnswer
     {
-        using var limit = new CancellationTokenSource(_timeout);
-        int lastProgress = 0;
+        cancellationToken.ThrowIfCancellationRequested();
+        _lastProgress = 0;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(_timeout);
+        // At once, and not when the next line is read: whoever is told of progress may take its time.
+        await using var killing = cancellationToken.Register(Kill).ConfigureAwait(false);
         try
         {
-            _process.StandardInput.WriteLine(WorkerJson.Write(request));
-            _process.StandardInput.Flush();
-            while (true)
-            {
-                string? line = _process.StandardOutput.ReadLineAsync(limit.Token).AsTask().GetAwaiter().GetResult();
-                if (line is null)
-                    throw Died(lastProgress);
-                var response = ReadResponse(line);
-                switch (response?.Kind)
-                {
-                    case WorkerResponse.Result:
-                        return response;
-                    case WorkerResponse.Failure when response.Problem is [var id, var what, var where, var wayOut, .. var details]:
-                        throw Problems.OfParts(id, what, where, wayOut, details,
-                            response.ExitCode == 0 ? ExitCode.ReplayFailed : (ExitCode)response.ExitCode);
-                    case WorkerResponse.Failure:
-                        throw new WorkerException(WorkerFailureKind.Refused, response.Error ?? "", Errors(), lastProgress);
-                    case WorkerResponse.Progress:
-                        lastProgress = response.Done;
-                        progress?.Invoke(response.Done, response.Total);
-                        break;
-                }
-            }
+            return await ExchangeAsync(request, progress, limit.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (exception is OperationCanceledException or WorkerException
+            && cancellationToken.IsCancellationRequested)
         {
             Kill();
-            throw new WorkerException(WorkerFailureKind.TimedOut, $"it did not answer within {_timeout.TotalSeconds:0} s", Errors(),
-                lastProgress);
+            throw new OperationCanceledException(cancellationToken);
         }
-        catch (IOException)
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
         {
-            throw Died(lastProgress);
+            Kill();
+            throw Fail(WorkerFailureKind.TimedOut, $"it did not answer within {_timeout.TotalSeconds:0} s");
         }
     }
 
-    public void Dispose()
+    /// <summary>Tells the worker to end, and kills one that does not.</summary>
+    public async ValueTask DisposeAsync()
     {
         try
         {
@@ -143,53 +99,92 @@ internal sealed class WorkerClient : IDisposable
         catch (IOException)
         {
         }
-        if (!_process.WaitForExit(2000))
+        using var limit = new CancellationTokenSource(TimeToEnd);
+        try
+        {
+            await _process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
             Kill();
+        }
         _running.Dispose();
         _process.Dispose();
     }
 
-    /// <summary>
-    /// Lines that are no messages are libtorch's own output, and of no interest; a message that makes no sense must not be
-    /// waited for again.
-    /// </summary>
-    private static WorkerResponse? ReadResponse(string line)
+    private async Task<TAnswer> ExchangeAsync<TAnswer>(WorkerRequest<TAnswer> request, IProgress<ProgressMessage>? progress,
+        CancellationToken limit)
+        where TAnswer : WorkerAnswer
     {
         try
         {
-            return WorkerJson.Read<WorkerResponse>(line);
+            await _process.StandardInput.WriteLineAsync(WorkerJson.Write(request).AsMemory(), limit).ConfigureAwait(false);
+            await _process.StandardInput.FlushAsync(limit).ConfigureAwait(false);
+            while (await _process.StandardOutput.ReadLineAsync(limit).ConfigureAwait(false) is { } line)
+            {
+                switch (ReadMessage<TAnswer>(line))
+                {
+                    case TAnswer answer:
+                        return answer;
+                    case FailureMessage { Problem: [var id, var what, var where, var wayOut, .. var details] } failure:
+                        throw Problems.OfParts(id, what, where, wayOut, details,
+                            (ExitCode)(failure.ExitCode ?? (int)ExitCode.ReplayFailed));
+                    case FailureMessage failure:
+                        throw Fail(WorkerFailureKind.Refused, failure.Error ?? "");
+                    case ProgressMessage message:
+                        _lastProgress = message.Done;
+                        progress?.Report(message);
+                        break;
+                }
+            }
+        }
+        catch (IOException)
+        {
+            // It has ended.
+        }
+        await _process.WaitForExitAsync(limit).ConfigureAwait(false);
+        throw Fail(WorkerFailureKind.Died, HowItEnded());
+    }
+
+    /// <summary>
+    /// Lines that are no messages are libtorch's own output, and of no interest; a message that is invalid must not be waited for
+    /// again.
+    /// </summary>
+    private static WorkerMessage? ReadMessage<TAnswer>(string line)
+        where TAnswer : WorkerAnswer
+    {
+        try
+        {
+            return WorkerJson.ReadMessage<TAnswer>(line);
         }
         catch (JsonException exception)
         {
             return line.StartsWith(MessageStart, StringComparison.Ordinal)
-                ? new WorkerResponse(WorkerResponse.Failure) { Error = $"its answer cannot be read: {exception.Message}" } : null;
+                ? new FailureMessage { Error = $"its answer cannot be read: {exception.Message}" } : null;
         }
     }
 
-    private WorkerException Died(int lastProgress)
+    private WorkerException Fail(WorkerFailureKind kind, string message) => new(kind, message, Errors(), _lastProgress);
+
+    private string HowItEnded() => _process.ExitCode switch
     {
-        _process.WaitForExit();
-        string how = _process.ExitCode switch
-        {
-            134 => "it aborted",
-            135 => "it was ended by a bus error",
-            136 => "it was ended by an arithmetic error",
-            137 => "it was killed (SIGKILL), most likely for want of memory",
-            139 => "it crashed (segmentation fault)",
-            143 => "it was told to end (SIGTERM)",
-            int code => $"it ended with exit code {code}",
-        };
-        return new WorkerException(WorkerFailureKind.Died, how, Errors(), lastProgress);
-    }
+        134 => "it aborted",
+        135 => "it was ended by a bus error",
+        136 => "it was ended by an arithmetic error",
+        137 => "it was killed (SIGKILL), most likely for want of memory",
+        139 => "it crashed (segmentation fault)",
+        143 => "it was told to end (SIGTERM)",
+        int code => $"it ended with exit code {code}",
+    };
 
     private void Kill()
     {
         try
         {
             _process.Kill(entireProcessTree: true);
-            _process.WaitForExit();
+            _process.WaitForExit(TimeToEnd);
         }
-        catch (Exception exception) when (exception is InvalidOperationException or System.Runtime.InteropServices.ExternalException)
+        catch (Exception exception) when (exception is InvalidOperationException or ExternalException or AggregateException)
         {
             // It has ended by itself.
         }

@@ -9,9 +9,9 @@ namespace Mystique.Execution.Workers;
 /// <summary>The worker's side: answers requests until its input ends.</summary>
 /// <param name="input">The requests.</param>
 /// <param name="output">Where answers go.</param>
-/// <param name="open">Opens what runs.</param>
+/// <param name="factory">Opens what runs.</param>
 /// <param name="abandoned">Called where the input has ended and a request still runs after a second: nobody waits for its answer.</param>
-internal sealed class WorkerHost(TextReader input, TextWriter output, Func<WorkerRequest, IIterationRunner> open, Action? abandoned = null)
+internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFactory factory, Action? abandoned = null)
 {
     private const int ProgressIntervalMs = 100;
     private const int TimeToEndMs = 1000;
@@ -23,7 +23,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
     /// </summary>
     private const int IterationsBetweenRestores = 10;
 
-    private IIterationRunner? _runner;
+    private IReplayEngine? _engine;
     private long _baselineBytes;
     private long _lastProgress;
 
@@ -35,28 +35,8 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
         var listening = new Thread(() => Listen(requests, done)) { IsBackground = true, Name = "requests" };
         listening.Start();
         foreach (string line in requests.GetConsumingEnumerable())
-        {
-            WorkerResponse response;
-            try
-            {
-                response = Answer(WorkerJson.Read<WorkerRequest>(line));
-            }
-            catch (MystiqueException exception)
-            {
-                response = new WorkerResponse(WorkerResponse.Failure)
-                {
-                    Problem = [.. Problems.PartsOf(exception)],
-                    ExitCode = (int)exception.ExitCode,
-                };
-            }
-            catch (Exception exception) when (exception
-                is ExternalException or IOException or InvalidOperationException or ArgumentException)
-            {
-                response = new WorkerResponse(WorkerResponse.Failure) { Error = exception.Message };
-            }
-            Send(response);
-        }
-        _runner?.Dispose();
+            Send(Answer(line));
+        _engine?.Dispose();
         done.Set();
         listening.Join();
     }
@@ -70,82 +50,122 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
             abandoned?.Invoke();
     }
 
-    private WorkerResponse Answer(WorkerRequest request)
+    private WorkerMessage Answer(string line)
     {
-        switch (request.Command)
+        try
         {
-            case WorkerRequest.Open:
-                _runner = open(request);
-                return Result() with { Info = _runner.Info };
-            case WorkerRequest.Schemas:
-                return Result() with { Schemas = Engine.SchemasOf(request.Names ?? []) };
-            case WorkerRequest.Check:
-                return Result() with { Failures = Engine.CheckValues() };
-            case WorkerRequest.Start:
-                _baselineBytes = MemoryProbe.AnonymousBytes();
-                Runner.Start(Report);
-                _baselineBytes = (Runner as IReplayEngine)?.BaselineBytes ?? _baselineBytes;
-                return Result() with { BaselineBytes = _baselineBytes };
-            case WorkerRequest.Pace:
-                Engine.KeepPace(true, request.Share);
-                return Result();
-            case WorkerRequest.FlatOut:
-                Engine.KeepPace(false);
-                return Result();
-            case WorkerRequest.Kineto:
-                Runner.Restore(all: true);
-                Engine.RecordProfile(request.Path!, request.Trace);
-                return Result();
-            case WorkerRequest.Iterate:
-                return Iterate(request.Count);
-            case WorkerRequest.Observe:
-                Runner.Restore(all: true);
-                Runner.Observe(request.Path!);
-                return Result();
-            case WorkerRequest.Probe:
-                // Each operator is named before it runs: it may be the last thing this process does.
-                return Result() with { Failures = Engine.Probe(i => Send(new WorkerResponse(WorkerResponse.Progress) { Done = i + 1 })) };
-            case WorkerRequest.Profile:
-                return Result() with { OperatorTimesNs = Engine.Profile(request.Count) };
-            default:
-                throw new InvalidOperationException($"there is no command {request.Command}");
+            return Answer(WorkerJson.ReadRequest(line));
+        }
+        catch (MystiqueException exception)
+        {
+            return new FailureMessage { Problem = [.. Problems.PartsOf(exception)], ExitCode = (int)exception.ExitCode };
+        }
+        catch (JsonException exception)
+        {
+            return new FailureMessage { Error = $"the request cannot be read: {exception.Message}" };
+        }
+        catch (Exception exception) when (exception
+            is ExternalException or IOException or InvalidOperationException or ArgumentException)
+        {
+            return new FailureMessage { Error = exception.Message };
         }
     }
 
-    private IIterationRunner Runner => _runner ?? throw new InvalidOperationException("nothing is open");
-
-    private IReplayEngine Engine => Runner as IReplayEngine ?? throw new InvalidOperationException("this is no replay");
-
-    private static WorkerResponse Result() => new(WorkerResponse.Result);
-
-    private WorkerResponse Iterate(int count)
+    private WorkerAnswer Answer(WorkerRequest request)
     {
+        switch (request)
+        {
+            case OpenPackageRequest open:
+                return Open(() => factory.OpenPackage(open.Package, new EngineSettings
+                {
+                    Threads = open.Threads,
+                    Seed = open.Seed,
+                    Device = open.Device,
+                    Libraries = open.Libraries,
+                    AllowTraceCode = open.AllowTraceCode,
+                }));
+            case OpenWorkloadRequest open:
+                return Open(() => factory.OpenWorkload(open.Workload, open.Threads));
+            case SchemasRequest schemas:
+                return new SchemasAnswer { Schemas = Service<IKnowsSchemas>().SchemasOf(schemas.Names) };
+            case PrepareRequest:
+                return new PreparedAnswer { BaselineBytes = _baselineBytes = Engine.Prepare(Report) };
+            case PaceRequest pace:
+                Service<IPaces>().KeepPace(pace.Share);
+                return new DoneAnswer();
+            case UnpacedRequest:
+                Service<IPaces>().RunUnpaced();
+                return new DoneAnswer();
+            case IterateRequest iterate:
+                return Iterate(iterate.Count);
+            case ObserveRequest observe:
+                var observer = Service<IObserves>();
+                Engine.Restore(all: true);
+                observer.Observe(observe.Path);
+                return new DoneAnswer();
+            case RecordProfileRequest record:
+                var profiler = Service<IProfiles>();
+                Engine.Restore(all: true);
+                profiler.RecordProfile(record.Path, record.Trace);
+                return new DoneAnswer();
+            case ProbeRequest:
+                // Each operator is named before it runs: it may be the last thing this process does.
+                return new FailuresAnswer { Failures = Service<IProbesOperators>().Probe(i => Send(new ProgressMessage(i + 1))) };
+            case CheckValuesRequest:
+                return new FailuresAnswer { Failures = Service<IChecksValues>().CheckValues() };
+            case TimeOperatorsRequest time:
+                return new OperatorTimesAnswer { OperatorTimesNs = Service<IProfiles>().TimeOperators(time.Count) };
+            default:
+                throw new InvalidOperationException($"there is no answer to {request.GetType().Name}");
+        }
+    }
+
+    private OpenedAnswer Open(Func<IReplayEngine> open)
+    {
+        _engine?.Dispose(); // First: an engine changes settings of the process, and sets them back.
+        _engine = null;
+        _engine = open();
+        return new OpenedAnswer { Info = _engine.Info };
+    }
+
+    private IReplayEngine Engine => _engine ?? throw new InvalidOperationException("nothing is open");
+
+    /// <summary>A service of the engine.</summary>
+    /// <exception cref="InvalidOperationException">The engine does not have it.</exception>
+    private T Service<T>()
+        where T : class => Engine as T
+        ?? throw new InvalidOperationException($"what is open, on {Engine.Info.Name}, does not have the service {typeof(T).Name}");
+
+    private BlockAnswer Iterate(int count)
+    {
+        var engine = Engine;
+        var pacing = engine as IPaces;
         var samples = new long[count];
         using var meter = new ProcessMeter();
         MemoryProbe.ResetPeak();
-        (Runner as IReplayEngine)?.TakePaceReport();
+        pacing?.TakePaceReport();
         for (int i = 0; i < count; i++)
         {
             if (i % IterationsBetweenRestores == 0)
             {
-                Runner.Restore(all: true);
-                Runner.RunIteration();
+                engine.Restore(all: true);
+                engine.RunIteration();
             }
-            Runner.Restore(all: false);
+            engine.Restore(all: false);
             meter.Start();
-            samples[i] = Runner.RunIteration();
+            samples[i] = engine.RunIteration();
             meter.Stop();
             Report(i + 1, count);
         }
         var system = meter.Read();
-        return Result() with
+        return new BlockAnswer
         {
             SamplesNs = [.. samples],
             BaselineBytes = _baselineBytes,
             PeakBytes = MemoryProbe.PeakAnonymousBytes(),
             CpuTimeNs = meter.CpuTimeNs,
             System = system is null ? null : JsonSerializer.SerializeToElement(system, SnakeJson.Compact),
-            Pace = (Runner as IReplayEngine)?.TakePaceReport(),
+            Pace = pacing?.TakePaceReport(),
         };
     }
 
@@ -155,12 +175,12 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, Func<Worke
         if (now - _lastProgress < ProgressIntervalMs)
             return;
         _lastProgress = now;
-        Send(new WorkerResponse(WorkerResponse.Progress) { Done = done, Total = total });
+        Send(new ProgressMessage(done, total));
     }
 
-    private void Send(WorkerResponse response)
+    private void Send(WorkerMessage message)
     {
-        output.WriteLine(WorkerJson.Write(response));
+        output.WriteLine(WorkerJson.Write(message));
         output.Flush();
     }
 }

@@ -17,7 +17,23 @@ internal static partial class ProgramInspector
     /// <param name="code">The text of the class <c>Benchmark</c>.</param>
     /// <param name="plan">The plan.</param>
     /// <param name="schedule">The calls that make an iteration: where each operator must be.</param>
-    public static string? WhyNot(string code, ReplayPlan plan, IReadOnlyList<ScheduledCall> schedule)
+    public static string? WhyNot(string code, ReplayPlan plan, IReadOnlyList<ScheduledCall> schedule) =>
+        WhyNot(code, plan, schedule, (_, _) => { });
+
+    /// <summary>The operator that a line of a program calls; null for a line that calls none.</summary>
+    /// <param name="code">The text of the class <c>Benchmark</c>, in which nothing is wrong, whoever generated it.</param>
+    /// <param name="line">The line, from 1.</param>
+    /// <param name="plan">The plan.</param>
+    /// <param name="schedule">The calls that make an iteration.</param>
+    /// <returns>The operator's place in the plan.</returns>
+    public static int? OperatorAt(string code, int line, ReplayPlan plan, IReadOnlyList<ScheduledCall> schedule)
+    {
+        int? found = null;
+        WhyNot(code, plan, schedule, (at, op) => found = at == line ? op : found);
+        return found;
+    }
+
+    private static string? WhyNot(string code, ReplayPlan plan, IReadOnlyList<ScheduledCall> schedule, Action<int, int> onCall)
     {
         if (!code.StartsWith(ProgramGenerator.Prologue, StringComparison.Ordinal))
             return "it does not start as a program does";
@@ -56,6 +72,7 @@ internal static partial class ProgramInspector
                 }
                 if (Texts().Matches(words).Any(t => !IsTextOf(plan.Operators[next], t.Groups[1].Value)))
                     return $"line {number}: it calls {name} with a text that the manifest does not have";
+                onCall(number, next);
                 next++;
             }
             else if (function.Length == 0 || !line.IsMatch(words))

@@ -1,0 +1,17 @@
+using System.Collections.Immutable;
+
+namespace Mystique.Execution;
+
+/// <summary>What a replay ran on.</summary>
+/// <param name="Name">The engine's name.</param>
+/// <param name="Versions">Its parts and their versions.</param>
+/// <param name="Device">The device.</param>
+/// <param name="Threads">Threads within operators.</param>
+public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, string> Versions, string Device, int Threads);
+
+/// <summary>How a replay kept the original's pace.</summary>
+/// <param name="Waits">Waits in an iteration.</param>
+/// <param name="WaitedNs">Nanoseconds waited in an iteration.</param>
+/// <param name="Late">Iterations that took longer than the original's.</param>
+/// <param name="WorstLateNs">The most that one of them took longer, in nanoseconds.</param>
+public sealed record PaceReport(long Waits, long WaitedNs, long Late, long WorstLateNs);
