@@ -29,7 +29,8 @@ public class ArchitectureTests
         ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),
         ("Verification", []),
         ("Execution", ["Engine", "PythonEngine", "ReplayProgress"]),
-        ("Fidelity", ["Finding", "FindingKind", "FindingSeverity"]),
+        ("Fidelity", ["Run", "RunCoverage", "RunOperatorGroup", "TimelineSpan", "FidelityReport", "LabelError", "OperatorGroupError",
+            "Finding", "FindingKind", "FindingSeverity"]),
         ("Suites", []),
         ("Reporting", []),
     ];

@@ -77,7 +77,7 @@ internal static class BenchCommand
                 Reference =
                 result.GetValue(reference)
             }, replay.Read(result), result.GetValue(rounds), python, torchSharp);
-            var reports = new List<(string, BenchOutcome)>();
+            var reports = new List<(string, FidelityReport)>();
             var failures = new List<(string, string)>();
             foreach (var workload in workloads)
             {
@@ -86,7 +86,7 @@ internal static class BenchCommand
                     var outcome = await runner.RunAsync(workload, cancellation);
                     reports.Add((workload.Name, outcome));
                     if (kept is not null)
-                        Terminal.WriteFile(PageIn(kept, workload.Name), stream => FidelityHtml.Write(outcome.Report, stream));
+                        Terminal.WriteFile(PageIn(kept, workload.Name), stream => FidelityHtml.Write(outcome, stream));
                 }
                 catch (MystiqueException exception)
                 {

@@ -5,7 +5,6 @@ using Mystique.Execution;
 using Mystique.Fidelity;
 using Mystique.Measurement;
 using Mystique.Recordings;
-using Mystique.Reporting;
 using Mystique.Suites;
 
 namespace Mystique.Cli.Commands;
@@ -22,14 +21,14 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
 {
     /// <summary>The comparison of a workload.</summary>
     /// <exception cref="MystiqueException">It cannot be captured, or not be replayed.</exception>
-    public async Task<BenchOutcome> RunAsync(BenchWorkload workload, CancellationToken cancellationToken) => BenchOutcome.Of(
-        workload.IsExample ? await RunExampleAsync(workload.Name, cancellationToken) : await RunJobAsync(workload, cancellationToken));
+    public async Task<FidelityReport> RunAsync(BenchWorkload workload, CancellationToken cancellationToken) =>
+        workload.IsExample ? await RunExampleAsync(workload.Name, cancellationToken) : await RunJobAsync(workload, cancellationToken);
 
-    private Task<ComparisonResult> RunExampleAsync(string name, CancellationToken cancellationToken) =>
+    private Task<FidelityReport> RunExampleAsync(string name, CancellationToken cancellationToken) =>
         Terminal.WithProgressAsync(progress =>
             new OriginalComparison(name, torchSharp, options, progress).RunAsync(rounds, folder, cancellationToken));
 
-    private async Task<ComparisonResult> RunJobAsync(BenchWorkload workload, CancellationToken cancellationToken)
+    private async Task<FidelityReport> RunJobAsync(BenchWorkload workload, CancellationToken cancellationToken)
     {
         string target = OriginalComparison.CaptureIn(folder, workload.Name);
         var job = new JobCapture(workload.Command, target, capture) { Environment = MemoryProbe.KeepingEnvironment };
@@ -42,7 +41,7 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
             await using var engine = python with { WorkerEnvironment = MemoryProbe.KeepingEnvironment };
             await using var session = await ReplaySession.StartAsync(benchmark, engine, options, progress, cancellationToken);
             session.Package.Save(OriginalComparison.PackageIn(folder, workload.Name));
-            var captured = OriginalReader.Of(recording, benchmark);
+            var captured = OriginalRun.Of(recording, benchmark);
             using SteppedJob first = job.Hold(python.Timeout), second = job.Hold(python.Timeout);
             return await new InterleavedMeasurement(session, options, rounds, progress).RunAsync(captured,
                 [.. new[] { first, second }.Select(held => (RunBlock)((count, cancellation) =>

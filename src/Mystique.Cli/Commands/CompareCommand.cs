@@ -69,7 +69,7 @@ internal static class CompareCommand
                 GpuMetrics = result.GetValue(gpu),
             };
             var right = ResultReader.IsResult(path) ? ResultReader.Read(path)
-                : ResultReader.Of(await Terminal.WithProgressAsync(progress => ReplayRunner.RunAsync(
+                : ReplayRun.Of(await Terminal.WithProgressAsync(progress => ReplayRunner.RunAsync(
                     benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
                     engine, options, progress, cancellation)));
             var report = FidelityComparer.Compare(left, right);
@@ -90,14 +90,14 @@ internal static class CompareCommand
         return command;
     }
 
-    private static ComparedRun ReadOriginal(string path, out Benchmark? benchmark)
+    private static Run ReadOriginal(string path, out Benchmark? benchmark)
     {
         benchmark = null;
         if (!CaptureFolder.IsCapture(path))
-            return ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalReader.OfProfile(path);
+            return ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalRun.OfProfile(path);
         var recording = Inputs.Open(path);
         benchmark = Benchmark.Create(recording);
-        return OriginalReader.Of(recording, benchmark);
+        return OriginalRun.Of(recording, benchmark);
     }
 
     private static bool IsSame(string a, string b) => Path.GetFullPath(a) == Path.GetFullPath(b);

@@ -55,10 +55,9 @@ internal static class DemoCommand
             if (kept is not null)
                 OriginalComparison.CheckTargets(name, kept);
             using var work = kept is null ? Unfinished.TemporaryFolder() : null;
-            var outcome = await Terminal.WithProgressAsync(progress =>
+            var report = await Terminal.WithProgressAsync(progress =>
                 new OriginalComparison(name, engine, replay.Read(result), progress)
                     .RunAsync(result.GetValue(rounds), work?.Path ?? kept!, cancellation));
-            var report = BenchOutcome.Of(outcome).Report;
             if (result.GetValue(json) is { } file)
                 Terminal.WriteFile(file, stream => FidelityJson.Write(report, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)

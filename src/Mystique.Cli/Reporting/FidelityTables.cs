@@ -1,4 +1,3 @@
-using Mystique.Fidelity;
 using Mystique.Reporting;
 using Spectre.Console;
 
@@ -15,7 +14,7 @@ internal static class FidelityTables
         foreach (var (name, original, replay, difference) in FidelityText.Rows(report))
             table.Row(name, original, replay, difference);
         Terminal.Write(table);
-        var kinds = report.Kinds.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
+        var kinds = report.Groups.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
         if (kinds.Length > 0)
         {
             var times = Terminal.Table("time by kind of operator, what explains most first", "operator", "original", "replay", "original")

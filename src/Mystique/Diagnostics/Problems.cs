@@ -101,6 +101,10 @@ internal static class Problems
         new(TooLargeId, $"the file is larger than a trace may be: {cause.Message}", source,
             "record fewer iterations; if PyTorch wrote it like this, report it: docs/trace-format.md lists the limits", inner: cause);
 
+    public static MystiqueException NoBaseline(string source) =>
+        new("MYS126", "nothing was measured of the original: there is nothing to compare a replay with", source,
+            "give a capture folder: mystique capture -- COMMAND");
+
     public static MystiqueException CaptureTargetNotEmpty(string path, string what) =>
         new("MYS307", $"the output folder holds something that is no capture: {what}", path, "name an empty or a new folder with -o");
 

@@ -5,16 +5,16 @@ namespace Mystique.Execution;
 
 /// <summary>Iterations that ran one after the other, in one process or in several of the same thing, and what they took.</summary>
 /// <param name="Times">Iteration times, in nanoseconds.</param>
-/// <param name="CpuTimeNs">CPU time of an iteration, all threads, in nanoseconds; 0 where it is not known.</param>
-/// <param name="UsedBytes">The most resident memory, without what was there before the first tensor.</param>
+/// <param name="CpuTimeNs">CPU time of an iteration, all threads, in nanoseconds; null where it is not known.</param>
+/// <param name="UsedBytes">The most resident memory, without what was there before the first tensor; null where it is not known.</param>
 /// <param name="System">What they did to their machine; null where that is not known.</param>
-public sealed record MeasuredBlock(SampleStatistics Times, double CpuTimeNs, long UsedBytes = 0, SystemMetrics? System = null)
+public sealed record MeasuredBlock(SampleStatistics Times, double? CpuTimeNs, long? UsedBytes = null, SystemMetrics? System = null)
 {
-    /// <summary>Resident bytes that belong to no file, before the first tensor was made; 0 where that is not known.</summary>
-    public long BaselineBytes { get; init; }
+    /// <summary>Resident bytes that belong to no file, before the first tensor was made; null where that is not known.</summary>
+    public long? BaselineBytes { get; init; }
 
     /// <summary>The most of such bytes while the iterations ran.</summary>
-    public long PeakBytes => BaselineBytes + UsedBytes;
+    public long? PeakBytes => BaselineBytes + UsedBytes;
 
     /// <summary>How the original's pace was kept; null where it was not asked for.</summary>
     public PaceReport? Pace { get; init; }

@@ -49,7 +49,7 @@ public static class ReplayRunner
         if (options.KinetoFile is { } file)
             await session.RecordProfileAsync(Path.GetFullPath(file), null, cancellationToken).ConfigureAwait(false);
         return new ReplayResult(plan, options, session.Target, HostInfo.Current, measured.Times, GroupsOf(plan, times),
-            new MemoryUse(measured.BaselineBytes, measured.PeakBytes, PlanMemory.Of(plan).PeakBytes), measured.CpuTimeNs, verification,
+            new MemoryUse(measured.BaselineBytes!.Value, measured.PeakBytes!.Value, PlanMemory.Of(plan).PeakBytes), measured.CpuTimeNs!.Value, verification,
             nonFinite, measured.Pace)
         { Program = session.Program, OperatorTimesNs = times, System = measured.System, Watched = instrumented };
     }

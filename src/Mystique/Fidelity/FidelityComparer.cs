@@ -7,47 +7,53 @@ namespace Mystique.Fidelity;
 /// <summary>Compares a replay with its original.</summary>
 public static class FidelityComparer
 {
-    /// <summary>Fewer turns say too little of their spread.</summary>
-    private const int MinTurns = 3;
-
     /// <summary>Compares.</summary>
     /// <param name="original">The original.</param>
     /// <param name="replay">The replay.</param>
-    public static FidelityReport Compare(ComparedRun original, ComparedRun replay)
+    public static FidelityReport Compare(Run original, Run replay)
     {
         var notes = ImmutableArray.CreateBuilder<string>();
-        bool inTurn = original.Turns.Length >= MinTurns && original.Turns.Length == replay.Turns.Length
-            && original.Turns.Concat(replay.Turns).All(t => !t.Times.SamplesNs.IsEmpty);
+        bool isInterleaved = Blocks.Compare(original.Blocks, replay.Blocks);
         var time = original.Times.SamplesNs.IsEmpty || replay.Times.SamplesNs.IsEmpty ? null
-            : inTurn ? ComparedSide.ErrorOf(original.Turns, replay.Turns) : Bootstrap.MedianError(original.Times, replay.Times);
+            : isInterleaved ? Blocks.ErrorOf(original.Blocks, replay.Blocks) : Bootstrap.MedianError(original.Times, replay.Times);
         if (time is null)
             notes.Add("iteration times are not known on both sides");
-        var unavailable = from system in (SystemMetrics?[])[original.System,
-            replay.System]
-                          where system is not null
-                          from missing in system.Unavailable
-                          select missing;
+        var unavailable = new[] { original.System, replay.System }.OfType<SystemMetrics>().SelectMany(s => s.Unavailable);
         foreach (var (what, why) in unavailable.Distinct().OrderBy(u => u.Key, StringComparer.Ordinal))
             notes.Add($"not measured: {what} ({why})");
-        var (kinds, between, countsCompare) = KindsOf(original, replay, notes);
+        var (groups, between, countsCompare) = GroupsOf(original, replay, notes);
         var kernels = original.Kernels.IsEmpty || replay.Kernels.IsEmpty ? [] : original.Kernels.Keys.Union(replay.Kernels.Keys)
             .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k)
                 .Count))
             .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay))
                 .ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
         var pairs = PairsOf(original, replay);
-        var again = ComparedSide.ControlOf(original.Processes);
-        var report = new FidelityReport(original, replay, time, again, NoiseOf(original, again), inTurn
-            ? ComparedSide.CpuTimeErrorOf(original.Turns, replay.Turns) : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
-            ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes),
-                ErrorOf(original.UsedBytes, replay.UsedBytes),
-            ErrorOf(original.DeviceBytes, replay.DeviceBytes), kinds, between, LabelsOf(pairs), OrderOf(pairs), kernels, [],
-                notes.ToImmutable());
+        var control = Blocks.ControlOf(original.Processes);
+        var report = new FidelityReport
+        {
+            Original = original,
+            Replay = replay,
+            Time = time,
+            Unpaced = Blocks.Compare(original.Blocks, replay.Unpaced) ? Blocks.ErrorOf(original.Blocks, replay.Unpaced) : null,
+            Control = control,
+            NoiseFloor = NoiseOf(original, control),
+            CpuTimeError = isInterleaved ? Blocks.CpuTimeErrorOf(original.Blocks, replay.Blocks)
+                : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
+            MemoryError = ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes),
+            ResidentError = ErrorOf(original.UsedBytes, replay.UsedBytes),
+            DeviceMemoryError = ErrorOf(original.DeviceBytes, replay.DeviceBytes),
+            Groups = groups,
+            BetweenNs = between,
+            Labels = LabelsOf(pairs),
+            InOrder = OrderOf(pairs),
+            Kernels = kernels,
+            Notes = notes.ToImmutable(),
+        };
         return report with { Findings = [.. FindingRules.Of(report, countsCompare)] };
     }
 
     /// <summary>The operators of both sides, paired by the nodes of the original's trace, in the original's order.</summary>
-    private static (TimelineSpan Original, TimelineSpan Replay)[] PairsOf(ComparedRun original, ComparedRun replay)
+    private static (TimelineSpan Original, TimelineSpan Replay)[] PairsOf(Run original, Run replay)
     {
         var byId = new Dictionary<OperatorId, TimelineSpan>();
         foreach (var span in replay.Timeline)
@@ -85,48 +91,49 @@ public static class FidelityComparer
         return (double)ends.Count / pairs.Length;
     }
 
-    private static double? ErrorOf(double original, double replay) => original > 0 && replay > 0 ? replay / original - 1 : null;
+    private static double? ErrorOf(double? original, double? replay) =>
+        original is > 0 && replay is > 0 ? replay / original - 1 : null;
 
     /// <summary>
-    /// Processes in turn tell what a perfect replay would show: the end of the interval that is farther from none. Else, half
+    /// Interleaved processes tell what a perfect replay would show: the end of the interval that is farther from none. Else, half
     /// the spread of the original's medians around their middle would hide in theirs: so the whole of it counts.
     /// </summary>
-    private static double? NoiseOf(ComparedRun original, ErrorInterval? again)
+    private static double? NoiseOf(Run original, ErrorInterval? control)
     {
-        if (again is not null)
-            return Math.Max(Math.Abs(again.Low), Math.Abs(again.High));
+        if (control is not null)
+            return Math.Max(Math.Abs(control.Low), Math.Abs(control.High));
         double[] medians = [.. original.Repeats.Where(r => !r.SamplesNs.IsEmpty).Select(r => r.MedianNs)];
         return medians.Length < 2 ? null : medians.Max() / medians.Min() - 1;
     }
 
-    private static (ImmutableArray<OperatorGroupError> Kinds, (double, double)? Between, bool CountsCompare) KindsOf(ComparedRun original,
-        ComparedRun replay, ImmutableArray<string>.Builder notes)
+    private static (ImmutableArray<OperatorGroupError> Groups, (double, double)? Between, bool CountsCompare) GroupsOf(Run original,
+        Run replay, ImmutableArray<string>.Builder notes)
     {
-        var (kinds, watched) = (original.Kinds, original.WatchedNs);
-        bool countsCompare = !kinds.IsEmpty && !replay.Kinds.IsEmpty;
-        if (original.OpenedOperators is { } opened && replay.OpenedOperators is { } others && opened != others
-            && replay.Coverage?.OriginalKinds is { } known)
+        var (kinds, watched) = (original.Groups, original.InstrumentedNs);
+        bool countsCompare = !kinds.IsEmpty && !replay.Groups.IsEmpty;
+        if (original.DecomposedOperators is { } opened && replay.DecomposedOperators is { } others && opened != others
+            && replay.Coverage?.OriginalGroups is { } known)
         {
-            // The replay had to open more operators than the trace alone tells: its package knows the original's times of just these.
+            // The replay had to decompose more operators than the trace alone tells: its package knows the original's times of just these.
             notes.Add(string.Create(CultureInfo.InvariantCulture,
-                $"the replay opened {others} operators where the trace alone tells {opened}: the original's are counted as the replay's "
+                $"the replay decomposed {others} operators where the trace alone tells {opened}: the original's are counted as the replay's "
                 + $"package has them"));
-            (kinds, watched) = (known, replay.Coverage.OriginalWatchedNs);
+            (kinds, watched) = (known, replay.Coverage.OriginalInstrumentedNs);
         }
-        else if (kinds.IsEmpty && replay.Coverage?.OriginalKinds is { IsEmpty: false } fromPackage)
+        else if (kinds.IsEmpty && replay.Coverage?.OriginalGroups is { IsEmpty: false } fromPackage)
         {
-            (kinds, watched) = (fromPackage, replay.Coverage.OriginalWatchedNs);
+            (kinds, watched) = (fromPackage, replay.Coverage.OriginalInstrumentedNs);
             countsCompare = true;
         }
         double originalScale = ScaleOf(kinds, watched, original.Times);
-        double replayScale = ScaleOf(replay.Kinds, replay.WatchedNs, replay.Times);
+        double replayScale = ScaleOf(replay.Groups, replay.InstrumentedNs, replay.Times);
         bool hasTimes = originalScale > 0 && replayScale > 0;
         if (!hasTimes)
             notes.Add("times of operators are not known on both sides: what explains a difference cannot be said");
-        var errors = kinds.Keys.Union(replay.Kinds.Keys).Select(name =>
+        var errors = kinds.Keys.Union(replay.Groups.Keys).Select(name =>
         {
             kinds.TryGetValue(name, out var a);
-            replay.Kinds.TryGetValue(name, out var b);
+            replay.Groups.TryGetValue(name, out var b);
             return new OperatorGroupError(name, a?.Count ?? 0, b?.Count ?? 0,
                 hasTimes ? (a?.TimeNs ?? 0) * originalScale : null, hasTimes ? (b?.TimeNs ?? 0) * replayScale
                     : null, a?.AllocatedBytes, b?.AllocatedBytes);
@@ -137,12 +144,12 @@ public static class FidelityComparer
     }
 
     /// <summary>
-    /// From the times of a watched iteration to those of one that nobody watched. Watching makes operators longer; without
-    /// more knowledge it makes all of them so alike.
+    /// From the times of an instrumented iteration to those of an uninstrumented one. Instruments make operators longer; without
+    /// more knowledge they make all of them so alike.
     /// </summary>
-    private static double ScaleOf(ImmutableSortedDictionary<string, RunOperatorGroup> kinds, long watchedNs, SampleStatistics times)
+    private static double ScaleOf(ImmutableSortedDictionary<string, RunOperatorGroup> kinds, long? instrumentedNs, SampleStatistics times)
     {
         double sum = kinds.Values.Sum(k => k.TimeNs ?? 0);
-        return sum <= 0 || times.SamplesNs.IsEmpty ? 0 : times.MedianNs / Math.Max(watchedNs, sum);
+        return sum <= 0 || times.SamplesNs.IsEmpty ? 0 : times.MedianNs / Math.Max(instrumentedNs ?? 0, sum);
     }
 }

@@ -1,58 +1,96 @@
 using System.Collections.Immutable;
+using Mystique.Execution;
+using Mystique.Fidelity;
 using Mystique.Measurement;
+using Mystique.Recordings;
 
-namespace Mystique.Fidelity;
+namespace Mystique;
 
 /// <summary>How close a replay comes to its original. Errors are shares of the original: 0.02 for 2% more. Immutable.</summary>
-/// <param name="Original">The original.</param>
-/// <param name="Replay">The replay.</param>
-/// <param name="Time">Iteration time, by the medians.</param>
-/// <param name="Again">A second process of the original, as a replay of the first; null where there was none.</param>
-/// <param name="NoiseFloor">
-/// The largest difference between the original and itself, measured again: what a perfect replay could show. Null where
-/// the original was measured once.
-/// </param>
-/// <param name="CpuTimeError">Processor time of an iteration; null where one side has none.</param>
-/// <param name="MemoryError">
-/// The host's memory at its worst moment: of tensors, where both sides know it, else resident; null where one side has none.
-/// </param>
-/// <param name="ResidentError">The host's resident memory at its worst moment; null where one side has none.</param>
-/// <param name="DeviceMemoryError">The device's; null where one side has none.</param>
-/// <param name="Kinds">Operators by name, those that explain most of the difference in time first.</param>
-/// <param name="BetweenNs">
-/// Time of an iteration that is in no operator, in nanoseconds: the original's and the replay's; null where it is not known.
-/// </param>
-/// <param name="Labels">
-/// Parts of the iteration by the original's labels, those that explain most of the difference in time first; empty where they
-/// are not known.
-/// </param>
-/// <param name="InOrder">
-/// Of the operators that both sides know by their nodes, the share that start in the original's order; null where they are not
-/// known.
-/// </param>
-/// <param name="Kernels">Kernels whose number differs, by name.</param>
-/// <param name="Findings">Differences that are larger than their thresholds, the worst first.</param>
-/// <param name="Notes">What could not be compared, and why.</param>
-public sealed record FidelityReport(
-    ComparedRun Original,
-    ComparedRun Replay,
-    ErrorInterval? Time,
-    ErrorInterval? Again,
-    double? NoiseFloor,
-    double? CpuTimeError,
-    double? MemoryError,
-    double? ResidentError,
-    double? DeviceMemoryError,
-    ImmutableArray<OperatorGroupError> Kinds,
-    (double Original, double Replay)? BetweenNs,
-    ImmutableArray<LabelError> Labels,
-    double? InOrder,
-    ImmutableArray<(string Name, int Original, int Replay)> Kernels,
-    ImmutableArray<Finding> Findings,
-    ImmutableArray<string> Notes)
+public sealed record FidelityReport
 {
+    /// <summary>The original.</summary>
+    public required Run Original { get; init; }
+
+    /// <summary>The replay.</summary>
+    public required Run Replay { get; init; }
+
+    /// <summary>Iteration time, by the medians; null where it is not known on both sides.</summary>
+    public ErrorInterval? Time { get; init; }
+
+    /// <summary>The same, of the replay without the original's pace; null where that was not measured.</summary>
+    public ErrorInterval? Unpaced { get; init; }
+
+    /// <summary>The A/A control: a second process of the original, as a replay of the first; null where there was none.</summary>
+    public ErrorInterval? Control { get; init; }
+
+    /// <summary>
+    /// The largest difference between the original and itself, measured again: what a perfect replay could show. Null where
+    /// the original was measured once.
+    /// </summary>
+    public double? NoiseFloor { get; init; }
+
+    /// <summary>CPU time of an iteration; null where one side has none.</summary>
+    public double? CpuTimeError { get; init; }
+
+    /// <summary>
+    /// The host's memory at its worst moment: of tensors, where both sides know it, else resident; null where one side has none.
+    /// </summary>
+    public double? MemoryError { get; init; }
+
+    /// <summary>The host's resident memory at its worst moment; null where one side has none.</summary>
+    public double? ResidentError { get; init; }
+
+    /// <summary>The device's; null where one side has none.</summary>
+    public double? DeviceMemoryError { get; init; }
+
+    /// <summary>Operators by name, those that explain most of the difference in time first.</summary>
+    public ImmutableArray<OperatorGroupError> Groups { get; init; } = [];
+
+    /// <summary>Time of an iteration that is in no operator, in nanoseconds: the original's and the replay's; null where it is not known.</summary>
+    public (double Original, double Replay)? BetweenNs { get; init; }
+
+    /// <summary>
+    /// Parts of the iteration by the original's labels, those that explain most of the difference in time first; empty where they
+    /// are not known.
+    /// </summary>
+    public ImmutableArray<LabelError> Labels { get; init; } = [];
+
+    /// <summary>
+    /// Of the operators that both sides know by their ids, the share that start in the original's order; null where they are not
+    /// known.
+    /// </summary>
+    public double? InOrder { get; init; }
+
+    /// <summary>Kernels whose number differs, by name.</summary>
+    public ImmutableArray<(string Name, int Original, int Replay)> Kernels { get; init; } = [];
+
+    /// <summary>Differences that are larger than their thresholds, the worst first.</summary>
+    public ImmutableArray<Finding> Findings { get; init; } = [];
+
+    /// <summary>What could not be compared, and why.</summary>
+    public ImmutableArray<string> Notes { get; init; } = [];
+
     /// <summary>The largest of the errors, without its sign.</summary>
     public double WorstError => new[] { Time?.Error, CpuTimeError, MemoryError, DeviceMemoryError }.Max(e => Math.Abs(e ?? 0));
+
+    /// <summary>Compares two runs.</summary>
+    /// <param name="original">The original.</param>
+    /// <param name="replay">The replay.</param>
+    public static FidelityReport Compare(Run original, Run replay) => FidelityComparer.Compare(original, replay);
+
+    /// <summary>Compares a recording's job with a replay of it.</summary>
+    /// <param name="original">The recording; it has a baseline.</param>
+    /// <param name="replay">The replay.</param>
+    /// <exception cref="Diagnostics.MystiqueException">The recording has no baseline: nothing was measured of the job (MYS126).</exception>
+    public static FidelityReport Compare(Recording original, ReplayResult replay) =>
+        FidelityComparer.Compare(OriginalRun.Of(original), ReplayRun.Of(replay));
+
+    /// <summary>Compares a job's own measurements with a replay of it: what the benchmark knows of the job is used beside them.</summary>
+    /// <param name="original">The measurements.</param>
+    /// <param name="replay">The replay.</param>
+    public static FidelityReport Compare(Baseline original, ReplayResult replay) =>
+        FidelityComparer.Compare(OriginalRun.Of(original), ReplayRun.Of(replay));
 }
 
 /// <summary>Operators within a label of the original, on both sides. Times on the host, scaled to an iteration, in nanoseconds.</summary>

@@ -25,7 +25,7 @@ internal static class FindingRules
 
     private static IEnumerable<Finding> Counts(FidelityReport report, bool countsCompare)
     {
-        foreach (var group in report.Kinds.Where(k => countsCompare && k.OriginalCount != k.ReplayCount)
+        foreach (var group in report.Groups.Where(k => countsCompare && k.OriginalCount != k.ReplayCount)
             .OrderByDescending(k => Math.Abs(k.ReplayCount - k.OriginalCount)))
             yield return new Finding
             {
@@ -55,8 +55,8 @@ internal static class FindingRules
         var (original, replay) = (report.Original, report.Replay);
         if (report.MemoryError is { } error && Math.Abs(error) > NoticeableMemory)
         {
-            var (a, b) = original.AllocatedBytes > 0 && replay.AllocatedBytes > 0 ? (original.AllocatedBytes, replay.AllocatedBytes)
-                : (original.UsedBytes, replay.UsedBytes);
+            var (a, b) = original.AllocatedBytes is { } x && replay.AllocatedBytes is { } y ? (x, y)
+                : (original.UsedBytes!.Value, replay.UsedBytes!.Value);
             yield return new Finding
             {
                 Kind = FindingKind.MemoryPeak,
@@ -66,8 +66,8 @@ internal static class FindingRules
                 Threshold = NoticeableMemory * a,
             };
         }
-        double allocated = report.Kinds.Sum(k => (double)(k.OriginalBytes ?? 0));
-        foreach (var group in report.Kinds.Where(k => k is { OriginalBytes: not null, ReplayBytes: not null }
+        double allocated = report.Groups.Sum(k => (double)(k.OriginalBytes ?? 0));
+        foreach (var group in report.Groups.Where(k => k is { OriginalBytes: not null, ReplayBytes: not null }
             && Math.Abs(k.ReplayBytes.Value - k.OriginalBytes.Value) > Noticeable * allocated)
             .OrderByDescending(k => Math.Abs(k.ReplayBytes!.Value - k.OriginalBytes!.Value)))
             yield return new Finding
@@ -106,7 +106,7 @@ internal static class FindingRules
         if (report.BetweenNs is not { } between)
             yield break;
         double noticeable = Noticeable * report.Original.Times.MedianNs;
-        foreach (var group in report.Kinds.Where(k => Math.Abs(k.DifferenceNs) > noticeable).Take(MaxTimes))
+        foreach (var group in report.Groups.Where(k => Math.Abs(k.DifferenceNs) > noticeable).Take(MaxTimes))
             yield return new Finding
             {
                 Kind = FindingKind.OperatorTime,
@@ -128,6 +128,6 @@ internal static class FindingRules
             };
     }
 
-    private static double? FaultsOf(ComparedRun run) => run.System is { DurationNs: > 0 } system && !run.Times.SamplesNs.IsEmpty
+    private static double? FaultsOf(Run run) => run.System is { DurationNs: > 0 } system && !run.Times.SamplesNs.IsEmpty
         ? (system.MinorFaults + system.MajorFaults) * run.Times.MedianNs / system.DurationNs : null;
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mystique.Execution;
 using Mystique.Measurement;
 
@@ -39,7 +40,7 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
     /// <param name="originals">The processes of the original.</param>
     /// <param name="cancellationToken">Ends the processes.</param>
     /// <exception cref="Diagnostics.MystiqueException">One of them cannot run (MYS4xx).</exception>
-    public async Task<ComparisonResult> RunAsync(ComparedRun captured, IReadOnlyList<RunBlock> originals,
+    public async Task<FidelityReport> RunAsync(Run captured, IReadOnlyList<RunBlock> originals,
         CancellationToken cancellationToken)
     {
         var verification = await session.VerifyAsync(cancellationToken).ConfigureAwait(false);
@@ -64,26 +65,36 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
             Note(blocks[0][^1], blocks[1][^1]);
         }
         await session.RunUnpacedAsync(cancellationToken).ConfigureAwait(false);
-        return await FinishAsync(captured, [.. blocks.Select(b => new ComparedSide([.. b]))], verification, count, cancellationToken)
+        return await FinishAsync(captured, [.. blocks.Select(b => b.ToImmutableArray())], verification, count, cancellationToken)
             .ConfigureAwait(false);
     }
 
-    /// <summary>What is found out of the replay when all is measured, and the outcome.</summary>
-    private async Task<ComparisonResult> FinishAsync(ComparedRun captured, ComparedSide[] sides,
+    /// <summary>What is found out of the replay when all is measured, and the comparison.</summary>
+    private async Task<FidelityReport> FinishAsync(Run captured, ImmutableArray<MeasuredBlock>[] processes,
         Verification.VerificationResult verification, int count, CancellationToken cancellationToken)
     {
-        var replay = sides[1];
-        var pace = _hasPace ? ReplayPace.Recorded : ReplayPace.None;
-        var measured = replay.Blocks[^1] with
+        ImmutableArray<ImmutableArray<MeasuredBlock>> originals = [processes[0], .. processes[2..^1]];
+        var (original, replay) = (Blocks.Join(originals), processes[1]);
+        var measured = replay[^1] with
         {
-            Times = replay.Times,
-            UsedBytes = replay.UsedBytes,
-            CpuTimeNs = replay.CpuTimeNs,
-            System = replay.System,
+            Times = Blocks.TimesOf(replay),
+            UsedBytes = replay.Max(b => b.UsedBytes),
+            CpuTimeNs = Blocks.CpuTimeOf(replay),
         };
-        var result = await ReplayRunner.FinishAsync(session, options with { Pace = pace, Iterations = count }, verification, measured,
+        var result = await ReplayRunner.FinishAsync(session,
+            options with { Pace = _hasPace ? ReplayPace.Recorded : ReplayPace.None, Iterations = count }, verification, measured,
             cancellationToken).ConfigureAwait(false);
-        return new ComparisonResult(captured, [sides[0], .. sides[2..^1]], replay, sides[^1], result);
+        return FidelityReport.Compare(
+            captured with
+            {
+                Times = Blocks.TimesOf(original),
+                Blocks = original,
+                Processes = originals,
+                CpuTimeNs = Blocks.CpuTimeOf(original),
+                UsedBytes = original.Max(b => b.UsedBytes) ?? captured.UsedBytes,
+                System = original[^1].System ?? captured.System,
+            },
+            ReplayRun.Of(result) with { Blocks = replay, Unpaced = processes[^1] });
     }
 
     private void Note(MeasuredBlock original, MeasuredBlock replay)

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
-using Mystique.Fidelity;
 using Mystique.Measurement;
 
 namespace Mystique.Reporting;
@@ -16,10 +15,9 @@ public static class BenchReport
 
     /// <summary>A row.</summary>
     /// <param name="name">The workload.</param>
-    /// <param name="outcome">Its comparison.</param>
-    public static ImmutableArray<string> Row(string name, BenchOutcome outcome)
+    /// <param name="report">Its comparison.</param>
+    public static ImmutableArray<string> Row(string name, FidelityReport report)
     {
-        var report = outcome.Report;
         var coverage = report.Replay.Coverage!;
         return
         [
@@ -28,7 +26,7 @@ public static class BenchReport
             Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs),
                 Signed(report.Time?.Error),
             report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}"
-                : "", Signed(report.Again?.Error), Figures.Difference(outcome.FlatOutError),
+                : "", Signed(report.Control?.Error), Signed(report.Unpaced?.Error),
             Signed(report.CpuTimeError), Signed(report.MemoryError), coverage.Verification,
         ];
     }
@@ -40,7 +38,7 @@ public static class BenchReport
     /// <param name="host">The machine.</param>
     /// <param name="rounds">Turns of each side.</param>
     /// <param name="command">The command that makes it.</param>
-    public static string ToMarkdown(IReadOnlyList<(string Name, BenchOutcome Outcome)> outcomes,
+    public static string ToMarkdown(IReadOnlyList<(string Name, FidelityReport Outcome)> outcomes,
         IReadOnlyList<(string From, string To)> changes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds,
         string command)
     {
@@ -57,7 +55,7 @@ public static class BenchReport
             $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (var (name, outcome) in outcomes)
             text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Row(name, outcome).Select(MarkdownText.Escape))} |\n");
-        double[] errors = [.. outcomes.Where(r => r.Outcome.Report.Time is not null).Select(r => Math.Abs(r.Outcome.Report.Time!.Error))
+        double[] errors = [.. outcomes.Where(r => r.Outcome.Time is not null).Select(r => Math.Abs(r.Outcome.Time!.Error))
             .Order()];
         if (errors.Length > 0)
             text.Append(CultureInfo.InvariantCulture,
@@ -66,7 +64,7 @@ public static class BenchReport
         WriteChanges(text, outcomes.ToDictionary(o => o.Name, o => o.Outcome), changes);
         foreach (var (name, outcome) in outcomes)
         {
-            var report = outcome.Report;
+            var report = outcome;
             text.Append(CultureInfo.InvariantCulture,
                 $"\n## {MarkdownText.Escape(name)}\n\n{MarkdownText.EscapeLine(FidelityText.Headline(report))}.\n");
             foreach (string finding in FindingText.Of(report).Take(5))
@@ -78,7 +76,7 @@ public static class BenchReport
     }
 
     /// <summary>How a change moves the original, and how it moves its replay: by how much the medians differ.</summary>
-    private static void WriteChanges(StringBuilder text, Dictionary<string, BenchOutcome> outcomes,
+    private static void WriteChanges(StringBuilder text, Dictionary<string, FidelityReport> outcomes,
         IReadOnlyList<(string From, string To)> changes)
     {
         var known = changes.Where(c => outcomes.ContainsKey(c.From) && outcomes.ContainsKey(c.To)).ToArray();
@@ -89,42 +87,15 @@ public static class BenchReport
         foreach (var (from, to) in known)
         {
             var (a, b) = (outcomes[from], outcomes[to]);
-            double change = b.Report.Original.Times.MedianNs / a.Report.Original.Times.MedianNs;
+            double change = b.Original.Times.MedianNs / a.Original.Times.MedianNs;
             text.Append(CultureInfo.InvariantCulture,
                 $"| {MarkdownText.Escape(from)} | {MarkdownText.Escape(to)} | {Figures.Difference(change - 1)} | "
-                    + $"{Replayed(a.Report.Time!.Error, b.Report.Time!.Error)} | {Replayed(a.FlatOutError, b.FlatOutError)} |\n");
+                    + $"{Replayed(a.Time?.Error, b.Time?.Error)} | {Replayed(a.Unpaced?.Error, b.Unpaced?.Error)} |\n");
 
             // The two originals were measured at different times; how far each replay is from its own, in turn.
-            string Replayed(double errorFrom, double errorTo) => Figures.Difference(change * (1 + errorTo) / (1 + errorFrom) - 1);
+            string Replayed(double? errorFrom, double? errorTo) => Signed(change * (1 + errorTo) / (1 + errorFrom) - 1);
         }
     }
 
     private static string Signed(double? share) => share is { } value ? Figures.Difference(value) : "";
-}
-
-/// <summary>What came of a workload.</summary>
-/// <param name="Report">Original against replay, at the original's pace.</param>
-/// <param name="FlatOutError">How far the replay that runs flat out is from the original in iteration time: 0.02 for 2% longer.</param>
-public sealed record BenchOutcome(FidelityReport Report, double FlatOutError)
-{
-    /// <summary>The outcome of a comparison in turn.</summary>
-    /// <param name="result">The comparison.</param>
-    public static BenchOutcome Of(ComparisonResult result)
-    {
-        var original = result.Original;
-        return new BenchOutcome(
-            FidelityComparer.Compare(
-                result.Captured with
-                {
-                    Times = original.Times,
-                    Turns = original.Blocks,
-                    Processes = result.Originals,
-                    CpuTimeNs =
-                    original.CpuTimeNs,
-                    UsedBytes = original.UsedBytes,
-                    System = original.System ?? result.Captured.System
-                },
-                ResultReader.Of(result.Result) with { Turns = result.Replay.Blocks }),
-            result.UnpacedError.Error);
-    }
 }

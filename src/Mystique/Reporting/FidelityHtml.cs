@@ -1,4 +1,4 @@
-using Mystique.Fidelity;
+using Mystique.Planning;
 using Mystique.Measurement;
 using Mystique.Verification;
 
@@ -23,7 +23,7 @@ public static class FidelityHtml
             .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
         page.List("Findings", FindingText.Of(report));
         WriteTimelines(page, original, replay);
-        var kinds = report.Kinds.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
+        var kinds = report.Groups.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
         var ordered = kinds.OrderByDescending(k => k.OriginalNs).ToArray();
         page.Bars("Time by kind of operator",
             "Of an iteration, on the host. The original's times are those of the iteration that was watched, scaled to one that nobody "
@@ -71,7 +71,7 @@ public static class FidelityHtml
 
     private static double Rounded(double nanoseconds) => Math.Round(nanoseconds / 1e6, 5);
 
-    private static void WriteTimelines(HtmlPage page, ComparedRun original, ComparedRun replay)
+    private static void WriteTimelines(HtmlPage page, Run original, Run replay)
     {
         string[] names = [.. original.Timeline.Concat(replay.Timeline).Select(s => s.Name).Distinct()];
         var places = names.Index().ToDictionary(n => n.Item, n => n.Index);
@@ -80,7 +80,7 @@ public static class FidelityHtml
             + "watched. Where the replay was not watched as the original was, its operators were timed one by one and are laid end to end.",
             names, Row("original", original), Row("replay", replay));
 
-        (string, int[], double[], double[]) Row(string name, ComparedRun run) => (name, [.. run.Timeline.Select(s => places[s.Name])],
+        (string, int[], double[], double[]) Row(string name, Run run) => (name, [.. run.Timeline.Select(s => places[s.Name])],
             [.. run.Timeline.Select(s => Math.Round(s.StartNs / 1e3, 2))],
                 [.. run.Timeline.Select(s => Math.Round(s.DurationNs / 1e3, 2))]);
     }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using Mystique.Fidelity;
 using Mystique.Reporting.Documents;
 
 namespace Mystique.Reporting;
@@ -21,19 +20,21 @@ public static class FidelityJson
         Headline = FidelityText.Headline(report),
         Original = SideOf(report.Original),
         Replay = SideOf(report.Replay),
+        Unpaced = report.Replay.Unpaced.IsEmpty ? null : SamplesDocument.Of(Fidelity.Blocks.TimesOf(report.Replay.Unpaced)),
         Errors = new ErrorsDocument
         {
             Time = Share(report.Time?.Error),
             TimeLow = Share(report.Time?.Low),
             TimeHigh = Share(report.Time?.High),
-            Control = Share(report.Again?.Error),
+            TimeUnpaced = Share(report.Unpaced?.Error),
+            Control = Share(report.Control?.Error),
             NoiseFloor = Share(report.NoiseFloor),
             CpuTime = Share(report.CpuTimeError),
             Memory = Share(report.MemoryError),
             ResidentMemory = Share(report.ResidentError),
             DeviceMemory = Share(report.DeviceMemoryError),
         },
-        Operators = [.. report.Kinds.Select(k => new GroupErrorDocument
+        Operators = [.. report.Groups.Select(k => new GroupErrorDocument
         {
             Name = k.Name,
             OriginalCount = k.OriginalCount,
@@ -63,23 +64,22 @@ public static class FidelityJson
         Notes = report.Notes,
     };
 
-    private static SideDocument SideOf(ComparedRun run) => new()
+    private static SideDocument SideOf(Run run) => new()
     {
         Name = run.Name,
         Iterations = SamplesDocument.Of(run.Times),
+        Blocks = run.Blocks.IsEmpty ? null : run.Blocks.Length,
         RepeatsMedianNs = [.. run.Repeats.Select(r => (long)Math.Round(r.MedianNs))],
-        CpuTimeNs = run.CpuTimeNs > 0 ? (long)Math.Round(run.CpuTimeNs) : null,
-        AllocatedBytes = Known(run.AllocatedBytes),
-        UsedBytes = Known(run.UsedBytes),
-        DeviceBytes = Known(run.DeviceBytes),
+        CpuTimeNs = Rounded(run.CpuTimeNs),
+        AllocatedBytes = run.AllocatedBytes,
+        UsedBytes = run.UsedBytes,
+        DeviceBytes = run.DeviceBytes,
         Concurrency = run.Concurrency,
         System = run.System,
         Verification = run.Coverage?.Verification,
         Provenance = run.Provenance.GroupBy(p => p.Name)
             .ToImmutableSortedDictionary(g => g.Key, g => string.Join("; ", g.Select(p => p.Value)), StringComparer.Ordinal),
     };
-
-    private static long? Known(long bytes) => bytes > 0 ? bytes : null;
 
     private static double? Share(double? share) => share is { } value ? Math.Round(value, 6) : null;
 

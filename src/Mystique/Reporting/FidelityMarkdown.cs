@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Mystique.Fidelity;
+using Mystique.Planning;
 
 namespace Mystique.Reporting;
 
@@ -20,7 +20,7 @@ public static class FidelityMarkdown
         Table(text, ["measure", "original", "replay", "difference"], FidelityText.Rows(report)
             .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
         List(text, "Findings", FindingText.Of(report));
-        var kinds = report.Kinds.Take(MaxKinds).Where(k => k.OriginalNs is not null).ToArray();
+        var kinds = report.Groups.Take(MaxKinds).Where(k => k.OriginalNs is not null).ToArray();
         if (kinds.Length > 0)
         {
             text.Append("### Time by kind of operator, what explains most first\n\n");
@@ -51,7 +51,7 @@ public static class FidelityMarkdown
         return text.ToString().TrimEnd('\n') + "\n";
     }
 
-    private static string ValueOf(ComparedRun run, string name) =>
+    private static string ValueOf(Run run, string name) =>
         string.Join("; ", run.Provenance.Where(p => p.Name == name).Select(p => p.Value));
 
     private static void List(StringBuilder text, string title, IReadOnlyCollection<string> items)

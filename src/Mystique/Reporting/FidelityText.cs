@@ -14,16 +14,16 @@ internal static class FidelityText
         string text = string.Create(CultureInfo.InvariantCulture,
             $"the replay is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original (95 %: "
                 + $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)})");
-        if (report.Again is { } again)
-            text += $"; a second process of the original differs by {Figures.Difference(again.Error)} (95 %: "
-                + $"{Figures.Difference(again.Low)} to {Figures.Difference(again.High)})";
+        if (report.Control is { } control)
+            text += $"; the A/A control, a second process of the original, differs by {Figures.Difference(control.Error)} (95 %: "
+                + $"{Figures.Difference(control.Low)} to {Figures.Difference(control.High)})";
         else if (report.NoiseFloor is { } noise)
             text += string.Create(CultureInfo.InvariantCulture, $"; the original differs from itself by {noise:0.0 %}");
         if (report.BetweenNs is not { } between || Math.Abs(time.Error) <= (report.NoiseFloor ?? 0))
             return text;
         // The parts that pull in the direction of the whole.
         double all = report.Replay.Times.MedianNs - report.Original.Times.MedianNs;
-        string[] parts = [.. report.Kinds.Select(k => (k.Name, k.DifferenceNs))
+        string[] parts = [.. report.Groups.Select(k => (k.Name, k.DifferenceNs))
             .Append(("what is between operators", between.Replay - between.Original))
             .Where(p => Math.Sign(p.Item2) == Math.Sign(all) && Math.Abs(p.Item2) > 0.05 * Math.Abs(all))
                 .OrderByDescending(p => Math.Abs(p.Item2)).Take(3)
@@ -45,19 +45,24 @@ internal static class FidelityText
             yield return ("95th percentile", Milliseconds(original.Times.P95Ns), Milliseconds(replay.Times.P95Ns),
                 Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
         }
+        if (report.Unpaced is { } unpaced)
+            yield return ("median, unpaced", "", Milliseconds(Blocks.TimesOf(replay.Unpaced).MedianNs), Figures.Difference(unpaced.Error));
+        if (report.Control is { } control)
+            yield return ("A/A control, a second process of the original", Milliseconds(Blocks.TimesOf(original.Processes[0]).MedianNs),
+                Milliseconds(Blocks.TimesOf(original.Processes[1]).MedianNs), Figures.Difference(control.Error));
         if (report.BetweenNs is { } between)
             yield return ("of it between operators", Milliseconds(between.Original), Milliseconds(between.Replay), "");
         if (report.CpuTimeError is { } cpu)
-            yield return ("processor time of an iteration", Milliseconds(original.CpuTimeNs), Milliseconds(replay.CpuTimeNs),
+            yield return ("CPU time of an iteration", Milliseconds(original.CpuTimeNs!.Value), Milliseconds(replay.CpuTimeNs!.Value),
                 Figures.Difference(cpu));
-        if (report.MemoryError is { } memory && original.AllocatedBytes > 0 && replay.AllocatedBytes > 0)
-            yield return ("peak memory of tensors", Figures.Megabytes(original.AllocatedBytes), Figures.Megabytes(replay.AllocatedBytes),
+        if (report.MemoryError is { } memory && original.AllocatedBytes is { } tensors && replay.AllocatedBytes is { } others)
+            yield return ("peak memory of tensors", Figures.Megabytes(tensors), Figures.Megabytes(others),
                 Figures.Difference(memory));
         if (report.ResidentError is { } resident)
-            yield return ("peak memory of the process, over the start", Figures.Megabytes(original.UsedBytes),
-                Figures.Megabytes(replay.UsedBytes), Figures.Difference(resident));
+            yield return ("peak memory of the process, over the start", Figures.Megabytes(original.UsedBytes!.Value),
+                Figures.Megabytes(replay.UsedBytes!.Value), Figures.Difference(resident));
         if (report.DeviceMemoryError is { } device)
-            yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes), Figures.Megabytes(replay.DeviceBytes),
+            yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes!.Value), Figures.Megabytes(replay.DeviceBytes!.Value),
                 Figures.Difference(device));
         if (report.InOrder is { } inOrder)
             yield return ("operators that start in the original's order", "", Figures.Percent(inOrder), "");
@@ -82,13 +87,13 @@ internal static class FidelityText
     }
 
     /// <summary>System-level metrics that both sides have: of an iteration, by its median and the time that was sampled.</summary>
-    private static IEnumerable<(string, string, string, string)> SystemRows(ComparedRun original, ComparedRun replay)
+    private static IEnumerable<(string, string, string, string)> SystemRows(Run original, Run replay)
     {
         if (original.System is not { DurationNs: > 0 } a || replay.System is not { DurationNs: > 0 } b)
             yield break;
         double forA = original.Times.MedianNs / a.DurationNs, forB = replay.Times.MedianNs / b.DurationNs;
-        yield return Row("processors busy with it", (double)a.CpuTimeNs / a.DurationNs, (double)b.CpuTimeNs / b.DurationNs, "0.00");
-        yield return Row("processors busy, of the machine", a.CoreUtilisation.Sum(), b.CoreUtilisation.Sum(), "0.00");
+        yield return Row("logical CPUs busy with it", (double)a.CpuTimeNs / a.DurationNs, (double)b.CpuTimeNs / b.DurationNs, "0.00");
+        yield return Row("logical CPUs busy, of the machine", a.CoreUtilisation.Sum(), b.CoreUtilisation.Sum(), "0.00");
         yield return Row("page faults of an iteration", (a.MinorFaults + a.MajorFaults) * forA, (b.MinorFaults + b.MajorFaults) * forB,
             "N1");
         yield return Row("context switches of an iteration", (a.VoluntarySwitches + a.InvoluntarySwitches) * forA,

@@ -36,7 +36,7 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
     /// <param name="folder">Where the capture and the package go; made where it is not there.</param>
     /// <param name="cancellationToken">Ends all processes; what was not whole goes.</param>
     /// <exception cref="MystiqueException">One of them cannot run (MYS4xx).</exception>
-    public async Task<ComparisonResult> RunAsync(int rounds, string folder, CancellationToken cancellationToken)
+    public async Task<FidelityReport> RunAsync(int rounds, string folder, CancellationToken cancellationToken)
     {
         await using var mapped = engine with { WorkerEnvironment = MemoryProbe.MappingEnvironment };
         await using var original = await StartOriginalAsync(mapped, cancellationToken).ConfigureAwait(false);
@@ -47,7 +47,7 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
         await using var replay = await ReplaySession.StartAsync(benchmark, mapped, options, progress, cancellationToken)
             .ConfigureAwait(false);
         return await new InterleavedMeasurement(replay, options, rounds, progress).RunAsync(
-            OriginalReader.Of(recording, benchmark) with { Name = workload },
+            OriginalRun.Of(recording, benchmark) with { Name = workload },
             [.. new[] { original, control }.Select(process => (RunBlock)((count, cancellation) =>
                 Ask(process.IterateAsync(count, "running the original", cancellation))))], cancellationToken).ConfigureAwait(false);
     }

@@ -18,7 +18,7 @@ public sealed class FidelityComparerTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     /// <summary>Times around a median of 10 ms: 6 ms of matrix products, 3 of additions, 1 between operators.</summary>
-    private static ComparedRun Run(string name, double factor = 1, Func<string, RunOperatorGroup, RunOperatorGroup?>? change = null)
+    private static Run Run(string name, double factor = 1, Func<string, RunOperatorGroup, RunOperatorGroup?>? change = null)
     {
         var kinds = new Dictionary<string, RunOperatorGroup>
         {
@@ -27,20 +27,20 @@ public sealed class FidelityComparerTests : IDisposable
             new(300, 3e6, 0),
             ["aten::relu"] = new(10, 1e3, 20_000_000)
         };
-        return new ComparedRun
+        return new Run
         {
             Name = name,
             Provenance = [("host", "a machine"), ("torch", "2.6")],
             Times = new SampleStatistics([.. Enumerable.Range(0, 50).Select(i => (long)((10e6 + (i * 7919 % 50 - 24.5) * 2e3) * factor))]),
             CpuTimeNs = 11e6 * factor,
             UsedBytes = 200_000_000,
-            WatchedNs = 10_001_000,
-            Kinds = kinds.Select(k => (k.Key, Value: change is null ? k.Value : change(k.Key, k.Value))).Where(k => k.Value is not null)
+            InstrumentedNs = 10_001_000,
+            Groups = kinds.Select(k => (k.Key, Value: change is null ? k.Value : change(k.Key, k.Value))).Where(k => k.Value is not null)
                 .ToImmutableSortedDictionary(k => k.Key, k => k.Value!, StringComparer.Ordinal),
         };
     }
 
-    private static ComparedRun Original => Run("job") with
+    private static Run Original => Run("job") with
     {
         Repeats = [new SampleStatistics([10_000_000]), new SampleStatistics([10_050_000])],
     };
@@ -65,11 +65,11 @@ public sealed class FidelityComparerTests : IDisposable
     {
         var replay = Run("replay", 1.18, (name, kind) => name == "aten::mm" ? kind with { TimeNs = kind.TimeNs * 1.3 }
             : kind) with
-        { WatchedNs = 11_801_000 };
+        { InstrumentedNs = 11_801_000 };
         var report = FidelityComparer.Compare(Original, replay);
         Assert.Equal(0.18, report.Time!.Error, 3);
         Assert.InRange(report.Time.Low, 0.17, 0.18);
-        Assert.Equal("aten::mm", report.Kinds[0].Name);
+        Assert.Equal("aten::mm", report.Groups[0].Name);
         Assert.Equal("aten::mm takes +1.800 ms in an iteration (+30.0 % of its own time, +18.0 % of the iteration)",
             Assert.Single(FindingText.Of(report)));
         Assert.Equal("the replay is 18.0 % slower than the original (95 %: +17.8 % to +18.2 %); the original differs from itself by 0.5 "
@@ -157,10 +157,10 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_InTurn_TakesTheTurnsOwnErrors()
     {
-        var original = Original with { Turns = Turns(1, 10, 20, 15, 30) };
-        var report = FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20, 15, 30) });
+        var original = Original with { Blocks = BlocksOf(1, 10, 20, 15, 30) };
+        var report = FidelityComparer.Compare(original, Run("replay") with { Blocks = BlocksOf(1.02, 10, 20, 15, 30) });
         Assert.Equal((0.02, 0.02), (Math.Round(report.Time!.Error, 6), Math.Round(report.CpuTimeError!.Value, 6)));
-        Assert.Equal(0, FidelityComparer.Compare(original, Run("replay") with { Turns = Turns(1.02, 10, 20) })
+        Assert.Equal(0, FidelityComparer.Compare(original, Run("replay") with { Blocks = BlocksOf(1.02, 10, 20) })
             .Time!.Error, 6); // Not as many: all samples.
     }
 
@@ -171,16 +171,16 @@ public sealed class FidelityComparerTests : IDisposable
         var original = Original with
         {
             Processes =
-            [new ComparedSide(Turns(1, 10, 20, 15, 30)), new ComparedSide([.. Turns(1.01, 10, 20, 15), .. Turns(0.97, 30)])]
+            [BlocksOf(1, 10, 20, 15, 30), [.. BlocksOf(1.01, 10, 20, 15), .. BlocksOf(0.97, 30)]]
         };
         var report = FidelityComparer.Compare(original, Run("replay"));
-        Assert.Equal(0.01, report.Again!.Error, 6);
+        Assert.Equal(0.01, report.Control!.Error, 6);
         Assert.Equal(0.03, report.NoiseFloor!.Value, 6);
-        Assert.Equal((1.005, 1.005), (ComparedSide.Of(original.Processes).Blocks[0]
-            .Times.MedianNs / 1e7, ComparedSide.Of(original.Processes).Blocks[0].CpuTimeNs / 1e7));
+        var joined = Blocks.Join(original.Processes)[0];
+        Assert.Equal((1.005, 1.005), (joined.Times.MedianNs / 1e7, joined.CpuTimeNs!.Value / 1e7));
     }
 
-    private static ImmutableArray<MeasuredBlock> Turns(double factor, params int[] speeds) =>
+    private static ImmutableArray<MeasuredBlock> BlocksOf(double factor, params int[] speeds) =>
         [.. speeds.Select(s => new MeasuredBlock(new SampleStatistics([(long)(s * 1_000_000 * factor)]), s * 1_000_000 * factor))];
 
     [Fact]
@@ -200,21 +200,29 @@ public sealed class FidelityComparerTests : IDisposable
         var opened = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty.Add("aten::addmm", new RunOperatorGroup(60, 9e6, 60_000_000));
         var replay = Run("replay") with
         {
-            Kinds = opened,
-            OpenedOperators = 60,
-            Coverage =
-            new ComparedCoverage(60, 60, 0, [], "exact", opened, 10_000_000)
+            Groups = opened,
+            DecomposedOperators = 60,
+            Coverage = new RunCoverage
+            {
+                Selected = 60,
+                Replayed = 60,
+                Substituted = 0,
+                Replaced = [],
+                Verification = "exact",
+                OriginalGroups = opened,
+                OriginalInstrumentedNs = 10_000_000,
+            },
         };
-        var report = FidelityComparer.Compare(Original with { OpenedOperators = 0 }, replay);
-        Assert.Equal(["aten::addmm"], report.Kinds.Select(k => k.Name));
+        var report = FidelityComparer.Compare(Original with { DecomposedOperators = 0 }, replay);
+        Assert.Equal(["aten::addmm"], report.Groups.Select(k => k.Name));
         Assert.Empty(report.Findings);
-        Assert.Contains("opened 60 operators where the trace alone tells 0", Assert.Single(report.Notes));
+        Assert.Contains("decomposed 60 operators where the trace alone tells 0", Assert.Single(report.Notes));
     }
 
     [Fact]
     public void Compare_WithoutTimes_SaysSo()
     {
-        var report = FidelityComparer.Compare(new ComparedRun { Name = "profile" }, Run("replay"));
+        var report = FidelityComparer.Compare(new Run { Name = "profile" }, Run("replay"));
         Assert.Null(report.Time);
         Assert.Equal("iteration times cannot be compared", FidelityText.Headline(report));
         Assert.Equal(2, report.Notes.Length);
@@ -234,8 +242,14 @@ public sealed class FidelityComparerTests : IDisposable
         AllocatedBytes = 101_000_000,
         HostMemory = new MemoryTimeline(100_000_000, [(0.5, 101_000_000)]),
         Concurrency = new Concurrency(0.25, null, null),
-        Coverage = new ComparedCoverage(370, 368, 1, [("aten::a|b", 1, "substituted", "aten::c", "it\nis <b>not</b> there"),
-            ("aten::d", 1, "stand-in", "", "it failed")], "exact: 368 operators", null, 0),
+        Coverage = new RunCoverage
+        {
+            Selected = 370,
+            Replayed = 368,
+            Substituted = 1,
+            Replaced = [("aten::a|b", 1, "substitute", "aten::c", "it\nis <b>not</b> there"), ("aten::d", 1, "stand_in", "", "it failed")],
+            Verification = "exact: 368 operators",
+        },
     });
 
     [Fact]

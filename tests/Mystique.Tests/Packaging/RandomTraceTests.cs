@@ -50,10 +50,13 @@ public sealed class RandomTraceTests : IDisposable
         {
             var program = ProgramGenerator.Generate(plan, size);
             string[] lines = program.Code.Split('\n');
-            Assert.Equal(plan.Operators.Length, program.OperatorLines.Length);
-            for (int i = 0; i < plan.Operators.Length; i++)
-                Assert.Contains($"ops.{plan.Operators[i].Schema.Namespace}.{plan.Operators[i].Schema.Name}(",
-                    lines[program.OperatorLines[i] - 1]);
+            var found = Enumerable.Range(1, lines.Length)
+                .Select(l => (Line: l, Operator: ProgramInspector.OperatorAt(program.Code, l, plan, program.Schedule)))
+                .Where(l => l.Operator is not null).ToArray();
+            Assert.Equal(Enumerable.Range(0, plan.Operators.Length), found.Select(l => l.Operator!.Value));
+            Assert.All(found, l => Assert.Contains(
+                $"ops.{plan.Operators[l.Operator!.Value].Schema.Namespace}.{plan.Operators[l.Operator.Value].Schema.Name}(",
+                lines[l.Line - 1]));
             Assert.Equal(plan.Operators.Length, program.Schedule.Sum(c => c.Count));
         }
     }, iter: 300, threads: 2);

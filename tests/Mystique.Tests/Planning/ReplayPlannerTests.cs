@@ -1,6 +1,5 @@
 using Mystique.Fitting;
 using Mystique.Planning;
-using Mystique.Reporting;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
 using static Mystique.Tests.Shared.TraceText.Value;
@@ -190,7 +189,7 @@ public class ReplayPlannerTests
             "it returns the type str, which generated programs cannot keep",
             "it returns nothing and writes to nothing: TorchScript removes it",
         ], plan.Replaced.Select(s => s.Reason));
-        Assert.Equal(["stand-in", "stand-in", "substituted", "stand-in", "stand-in", "stand-in", "substituted"],
+        Assert.Equal(["stand_in", "stand_in", "substitute", "stand_in", "stand_in", "stand_in", "substitute"],
             plan.Replaced.Select(r => Assert.Single(ReplacedGroup.Of(plan with { Replaced = [r] })).RemedyName));
     }
 

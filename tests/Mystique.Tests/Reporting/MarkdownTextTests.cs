@@ -92,7 +92,7 @@ public class MarkdownTextTests
     {
         AssertAlike(FidelityMarkdown.Of(Report("x")), FidelityMarkdown.Of(Report(name)));
         static string Bench(string name) =>
-            BenchReport.ToMarkdown([(name, new BenchOutcome(Report(name), 0)), ("other", new BenchOutcome(Report("x"), 0))],
+            BenchReport.ToMarkdown([(name, Report(name)), ("other", Report("x"))],
             [(name, "other")], [(name, name)], Host with { Processor = name, OperatingSystem = name }, 3, $"mystique bench {name}");
         AssertAlike(Bench("x"), Bench(name));
     }
@@ -126,19 +126,26 @@ public class MarkdownTextTests
     private static FidelityReport Report(string name)
     {
         var times = new SampleStatistics([1_000_000, 1_010_000, 1_020_000, 1_030_000]);
-        ComparedRun Run(double factor) => new()
+        Run Run(double factor) => new()
         {
             Name = name,
             Provenance = [("host", name), ("torch", name)],
             Times = new SampleStatistics([.. times.SamplesNs.Select(t => (long)(t * factor))]),
-            WatchedNs = 1_000_000,
-            Kinds = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty.Add(name, new RunOperatorGroup(factor > 1 ? 2
+            InstrumentedNs = 1_000_000,
+            Groups = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty.Add(name, new RunOperatorGroup(factor > 1 ? 2
                 : 1, 900_000 * factor, 0)),
             Timeline = [new TimelineSpan(name, 0, 1000, new OperatorId(0, 3), name)],
         };
         return FidelityComparer.Compare(Run(1), Run(1.5) with
         {
-            Coverage = new ComparedCoverage(1, 1, 0, [(name, 1, "missing", name, name)], "exact", null, 0),
+            Coverage = new RunCoverage
+            {
+                Selected = 1,
+                Replayed = 1,
+                Substituted = 0,
+                Replaced = [(name, 1, "missing", name, name)],
+                Verification = "exact",
+            },
         }) with
         { Labels = [new LabelError(name, 1, 1, 2)], Notes = [name], Kernels = [(name, 1, 2)] };
     }

@@ -52,17 +52,28 @@ public class ResultJsonTests
             Program = new ReplayedProgram("00ff", false, []),
             Watched = new InstrumentedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
         };
-        var result = new ComparisonResult(new ComparedRun { Name = "resnet18", AllocatedBytes = 400 },
-            [Side(1000, 2000, 1000, 1010), Side(1000, 2000, 1000, 1030)], Side(990, 2100, 1020, 1030), Side(990, 2050, 950, 960), replay);
-        Assert.Equal(1025.0 / 1005 - 1, result.TimeError.Error, 9); // Of both processes' iterations.
-        Assert.Equal(955.0 / 1005 - 1, result.UnpacedError.Error, 9);
-        Assert.Equal(1015.0 / 1005 - 1, result.Control!.Error, 9);
-        Assert.Equal((400, replay.Watched!.HostMemory!.PeakBytes), result.MemoryBytes);
-        Snapshot.Match(Text(s => FidelityJson.Write(BenchOutcome.Of(result).Report, s)), "comparison");
+        ImmutableArray<ImmutableArray<MeasuredBlock>> originals = [Blocks(1000, 1010, 990), Blocks(1000, 1030, 1000)];
+        var original = Mystique.Fidelity.Blocks.Join(originals);
+        var report = FidelityReport.Compare(
+            new Run
+            {
+                Name = "resnet18",
+                AllocatedBytes = 400,
+                Times = Mystique.Fidelity.Blocks.TimesOf(original),
+                Blocks = original,
+                Processes = originals,
+                CpuTimeNs = 2000,
+            },
+            ReplayRun.Of(replay) with { Blocks = Blocks(1020, 1030, 1025), Unpaced = Blocks(950, 960, 955) });
+        Assert.Equal(1025.0 / 1000 - 1, report.Time!.Error, 2); // Of both processes' iterations.
+        Assert.Equal(955.0 / 1005 - 1, report.Unpaced!.Error, 2);
+        Assert.Equal(0.01, report.Control!.Error, 2);
+        Assert.Equal(482.0 / 400 - 1, report.MemoryError);
+        Snapshot.Match(Text(s => FidelityJson.Write(report, s)), "comparison");
     }
 
-    private static ComparedSide Side(long usedBytes, double cpuTimeNs, params long[] samples) =>
-        new([new MeasuredBlock(new SampleStatistics([.. samples]), cpuTimeNs, usedBytes)]);
+    private static ImmutableArray<MeasuredBlock> Blocks(params long[] samples) =>
+        [.. samples.Select(s => new MeasuredBlock(new SampleStatistics([s]), 2000, 990))];
 
     [Fact]
     public void Write_Summary_MatchesTheSnapshot()

@@ -50,13 +50,10 @@ internal sealed class ProgramGenerator
     private readonly int[] _firstUse;
     private readonly int[] _lastUse;
     private readonly StringBuilder _text = new(Prologue);
-    private readonly ImmutableArray<int>.Builder _lines;
-    private int _line = Prologue.Count(c => c == '\n');
 
     private ProgramGenerator(ReplayPlan plan)
     {
         _plan = plan;
-        _lines = ImmutableArray.CreateBuilder<int>(plan.Operators.Length);
         _firstUse = new int[plan.Tensors.Length];
         _lastUse = new int[plan.Tensors.Length];
         Array.Fill(_firstUse, int.MaxValue);
@@ -80,7 +77,7 @@ internal sealed class ProgramGenerator
             generator.WriteFunction(call);
         generator.Line("  def last(self: __torch__.Benchmark) -> NoneType:");
         generator.Line("    return None");
-        return new BenchmarkProgram(generator._text.ToString(), schedule, generator._lines.ToImmutable());
+        return new BenchmarkProgram(generator._text.ToString(), schedule);
     }
 
     private void WriteFunction(ScheduledCall call)
@@ -107,10 +104,7 @@ internal sealed class ProgramGenerator
                 Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = s[{BenchmarkProgram.EmptySlot}]");
         }
         if (op.IsKernel)
-        {
-            _lines.Add(_line);
             return; // The host launches it.
-        }
         var held = HeldLists(op);
         if (held.Count > 0)
         {
@@ -120,7 +114,6 @@ internal sealed class ProgramGenerator
         string call = CallText(op, held);
         bool isAnchored = function.IsAnchored(index, op, held.Count > 0);
         string results = ResultNames(op, index);
-        _lines.Add(_line + 1);
         Line(results.Length == 0 ? $"    {call}" : $"    {results} = {call}");
         WriteResults(op, index, function, isAnchored);
         if (held.Count > 0)
@@ -251,9 +244,5 @@ internal sealed class ProgramGenerator
         Line($"    s[{BenchmarkProgram.DiscardSlot}] = s[{BenchmarkProgram.EmptySlot}]");
     }
 
-    private void Line(string text)
-    {
-        _text.Append(text).Append('\n');
-        _line++;
-    }
+    private void Line(string text) => _text.Append(text).Append('\n');
 }

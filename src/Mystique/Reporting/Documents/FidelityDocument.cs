@@ -21,7 +21,7 @@ internal sealed record FidelityDocument
     public required SideDocument Replay { get; init; }
 
     /// <summary>The replay without the original's pace, where both were measured.</summary>
-    public SideDocument? Unpaced { get; init; }
+    public SamplesDocument? Unpaced { get; init; }
 
     public required ErrorsDocument Errors { get; init; }
 

@@ -3,10 +3,10 @@ using Mystique.Execution;
 using Mystique.Measurement;
 using Mystique.Verification;
 
-namespace Mystique.Fidelity;
+namespace Mystique;
 
-/// <summary>One side of a comparison, wherever it was measured: what is not known of it is empty or 0. Immutable.</summary>
-public sealed record ComparedRun
+/// <summary>One side of a comparison, wherever it was measured: what is not known of it is null, or empty. Immutable.</summary>
+public sealed record Run
 {
     /// <summary>What it is called in reports.</summary>
     public required string Name { get; init; }
@@ -24,35 +24,38 @@ public sealed record ComparedRun
     public ImmutableArray<SampleStatistics> Repeats { get; init; } = [];
 
     /// <summary>
-    /// The turns, where both sides were measured in turn: what drifts on the machine meets a turn of both alike. Else empty.
+    /// The blocks, where both sides were measured interleaved: what drifts on the machine meets a block of both alike. Else empty.
     /// </summary>
-    public ImmutableArray<MeasuredBlock> Turns { get; init; } = [];
+    public ImmutableArray<MeasuredBlock> Blocks { get; init; } = [];
 
     /// <summary>
-    /// The processes that had these turns, where there were several: what is between them is no error of a replay. Else empty.
+    /// The blocks of each process that had them, where there were several: what is between them is no error of a replay. Else empty.
     /// </summary>
-    public ImmutableArray<ComparedSide> Processes { get; init; } = [];
+    public ImmutableArray<ImmutableArray<MeasuredBlock>> Processes { get; init; } = [];
 
-    /// <summary>Processor time of an iteration, all threads, in nanoseconds.</summary>
-    public double CpuTimeNs { get; init; }
+    /// <summary>The blocks of the same replay without the original's pace; empty where it was not measured so.</summary>
+    public ImmutableArray<MeasuredBlock> Unpaced { get; init; } = [];
 
-    /// <summary>The most bytes of the host's tensors at one time; 0 where it is not known.</summary>
-    public long AllocatedBytes { get; init; }
+    /// <summary>CPU time of an iteration, all threads, in nanoseconds; null where it is not known.</summary>
+    public double? CpuTimeNs { get; init; }
 
-    /// <summary>The most resident memory of the process over what was there before, in bytes.</summary>
-    public long UsedBytes { get; init; }
+    /// <summary>The most bytes of the host's tensors at one time; null where it is not known.</summary>
+    public long? AllocatedBytes { get; init; }
 
-    /// <summary>The most memory that the allocator gave out on the device, in bytes.</summary>
-    public long DeviceBytes { get; init; }
+    /// <summary>The most resident memory of the process over what was there before, in bytes; null where it is not known.</summary>
+    public long? UsedBytes { get; init; }
+
+    /// <summary>The most memory that the allocator gave out on the device, in bytes; null where it is not known.</summary>
+    public long? DeviceBytes { get; init; }
 
     /// <summary>What it did to its machine while iterations were measured; null where that was not sampled.</summary>
     public SystemMetrics? System { get; init; }
 
     /// <summary>Operators by name.</summary>
-    public ImmutableSortedDictionary<string, RunOperatorGroup> Kinds { get; init; } = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty;
+    public ImmutableSortedDictionary<string, RunOperatorGroup> Groups { get; init; } = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty;
 
-    /// <summary>The time of the iteration that the kinds' times are parts of, in nanoseconds; 0 where their sum is the iteration.</summary>
-    public long WatchedNs { get; init; }
+    /// <summary>The time of the iteration that the groups' times are parts of, in nanoseconds; null where their sum is the iteration.</summary>
+    public long? InstrumentedNs { get; init; }
 
     /// <summary>Kernels on the device by name, in an iteration: how often, and for how many nanoseconds.</summary>
     public ImmutableSortedDictionary<string, (int Count, long DurationNs)> Kernels { get; init; } = ImmutableSortedDictionary<string,
@@ -76,13 +79,13 @@ public sealed record ComparedRun
     /// <summary>
     /// How many operators were replaced by their children: only where both sides did the same do their kinds' counts compare.
     /// </summary>
-    public int? OpenedOperators { get; init; }
+    public int? DecomposedOperators { get; init; }
 
     /// <summary>What the replay says of itself: its operators, and what became of them. Null for an original.</summary>
-    public ComparedCoverage? Coverage { get; init; }
+    public RunCoverage? Coverage { get; init; }
 }
 
-/// <summary>An operator in an iteration. Times in nanoseconds of an iteration that nobody watched.</summary>
+/// <summary>An operator in an iteration. Times in nanoseconds of an uninstrumented iteration.</summary>
 /// <param name="Name">The full name.</param>
 /// <param name="StartNs">Its start.</param>
 /// <param name="DurationNs">How long it took on the host.</param>
@@ -96,17 +99,27 @@ public sealed record TimelineSpan(string Name, double StartNs, double DurationNs
 /// <param name="AllocatedBytes">Bytes of the storages that they make; null where it is not known.</param>
 public sealed record RunOperatorGroup(int Count, double? TimeNs, long? AllocatedBytes);
 
-/// <summary>What a replay says of itself.</summary>
-/// <param name="Selected">Operators that were selected.</param>
-/// <param name="Replayed">Of these, those that run as recorded.</param>
-/// <param name="Substituted">Those whose work others do.</param>
-/// <param name="Replaced">What does not run as recorded: name, count, remedy, by what, why.</param>
-/// <param name="Verification">What the observer saw, in a word.</param>
-/// <param name="OriginalKinds">
-/// What the replay's package knows of the original's operators, of the same selection; null where it knows nothing.
-/// </param>
-/// <param name="OriginalWatchedNs">The time of the iteration that these are parts of, in nanoseconds.</param>
-public sealed record ComparedCoverage(
-    int Selected, int Replayed, int Substituted, ImmutableArray<(string Name, int Count, string Remedy, string By,
-        string Reason)> Replaced, string Verification,
-    ImmutableSortedDictionary<string, RunOperatorGroup>? OriginalKinds, long OriginalWatchedNs);
+/// <summary>What a replay says of itself. Immutable.</summary>
+public sealed record RunCoverage
+{
+    /// <summary>Operators that were selected.</summary>
+    public required int Selected { get; init; }
+
+    /// <summary>Of these, those that run as recorded.</summary>
+    public required int Replayed { get; init; }
+
+    /// <summary>Those whose work others do.</summary>
+    public required int Substituted { get; init; }
+
+    /// <summary>What does not run as recorded: name, count, remedy, by what, why.</summary>
+    public required ImmutableArray<(string Name, int Count, string Remedy, string By, string Reason)> Replaced { get; init; }
+
+    /// <summary>What the observer saw, in a word.</summary>
+    public required string Verification { get; init; }
+
+    /// <summary>What the benchmark knows of the original's operators, of the same selection; null where it knows nothing.</summary>
+    public ImmutableSortedDictionary<string, RunOperatorGroup>? OriginalGroups { get; init; }
+
+    /// <summary>The time of the iteration that these are parts of, in nanoseconds; null where it is not known.</summary>
+    public long? OriginalInstrumentedNs { get; init; }
+}

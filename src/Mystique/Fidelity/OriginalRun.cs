@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Mystique.Diagnostics;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Recordings;
@@ -10,7 +11,7 @@ using Mystique.Verification;
 namespace Mystique.Fidelity;
 
 /// <summary>Originals to compare with: capture folders, and profiles.</summary>
-internal static class OriginalReader
+internal static class OriginalRun
 {
     /// <summary>What autograd puts around what it runs for a node of its graph (<c>torch/csrc/autograd/engine.cpp</c>).</summary>
     private const string BackwardLabel = "autograd::engine::evaluate_function: ";
@@ -18,44 +19,54 @@ internal static class OriginalReader
     /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>python/hook/recorder.py</c>).</summary>
     private const string ModuleLabel = "nn.Module: ";
 
-    /// <summary>What a recording tells of the original.</summary>
-    /// <param name="recording">The recording; it has a baseline.</param>
-    /// <param name="benchmark">Its benchmark; null where there is none yet.</param>
-    public static ComparedRun Of(Recording recording, Benchmark? benchmark = null)
+    /// <summary>What a job's own measurements tell of it, and nothing else.</summary>
+    /// <param name="baseline">The measurements.</param>
+    public static Run Of(Baseline baseline) => new()
     {
+        Name = "original",
+        Provenance = ProvenanceOf(baseline),
+        Times = baseline.Untouched.SamplesNs.IsEmpty ? new SampleStatistics(baseline.RecordedNs) : baseline.Untouched,
+        // Further runs are what counts; within one run the machine has less time to change.
+        Repeats = baseline.RunsNs.IsEmpty
+            ? [new SampleStatistics(baseline.Before.SamplesNs), new SampleStatistics(baseline.After.SamplesNs)]
+            : [baseline.Untouched, .. baseline.RunsNs.Select(r => new SampleStatistics([r]))],
+        CpuTimeNs = baseline.CpuTimeNs > 0 ? baseline.CpuTimeNs : null,
+        UsedBytes = baseline.UsedBytes > 0 ? baseline.UsedBytes : null,
+        DeviceBytes = baseline.DevicePeakBytes > 0 ? baseline.DevicePeakBytes : null,
+        System = baseline.Before.System ?? baseline.After.System,
+    };
+
+    /// <summary>What a recording tells of the original.</summary>
+    /// <param name="recording">The recording.</param>
+    /// <param name="benchmark">Its benchmark; null where there is none yet.</param>
+    /// <exception cref="MystiqueException">Nothing was measured of the original (MYS126).</exception>
+    public static Run Of(Recording recording, Benchmark? benchmark = null)
+    {
+        if (recording.Baseline is not { } baseline)
+            throw Problems.NoBaseline(recording.Trace.Source);
         var plan = (benchmark ?? Benchmark.Create(recording)).Plan;
-        var (reference, trace, profile) = (recording.Baseline!, recording.Trace, recording.Profile);
+        var profile = recording.Profile;
         var hostMemory = MemoryOf(profile, plan, isOnDevice: false);
-        return new ComparedRun
+        return Of(baseline) with
         {
             Name = recording.Name,
-            Provenance = ProvenanceOf(reference),
-            Times = reference.Untouched.SamplesNs.IsEmpty ? new SampleStatistics(reference.RecordedNs) : reference.Untouched,
-            // Further runs are what counts; within one run the machine has less time to change.
-            Repeats = reference.RunsNs.IsEmpty
-                ? [new SampleStatistics(reference.Before.SamplesNs), new SampleStatistics(reference.After.SamplesNs)]
-                : [reference.Untouched, .. reference.RunsNs.Select(r => new SampleStatistics([r]))],
-            CpuTimeNs = reference.CpuTimeNs,
-            AllocatedBytes = hostMemory?.PeakBytes ?? 0,
+            AllocatedBytes = hostMemory?.PeakBytes,
             HostMemory = hostMemory,
             DeviceMemory = MemoryOf(profile, plan, isOnDevice: true),
-            UsedBytes = reference.UsedBytes,
-            DeviceBytes = reference.DevicePeakBytes,
-            System = reference.Before.System ?? reference.After.System,
-            Kinds = OriginalKindsOf(plan),
-            WatchedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : 0,
+            Groups = GroupsOf(plan),
+            InstrumentedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : null,
             Kernels = (plan.Times?.Kernels ?? []).ToImmutableSortedDictionary(k => k.Name, k =>
                 (k.Count, k.DurationNs), StringComparer.Ordinal),
-            OpenedOperators = plan.Source.DecomposedCount,
-            Timeline = TimelineOf(plan, trace),
+            DecomposedOperators = plan.Source.DecomposedCount,
+            Timeline = TimelineOf(plan, recording.Trace),
             Concurrency = ConcurrencyOf(plan, profile),
             MemoryCurve = PlanMemory.CurveOf(plan),
         };
     }
 
-    /// <summary>What the kinds of a plan tell of the original.</summary>
+    /// <summary>What the groups of a plan tell of the original.</summary>
     /// <param name="plan">The plan.</param>
-    private static ImmutableSortedDictionary<string, RunOperatorGroup> OriginalKindsOf(ReplayPlan plan) =>
+    private static ImmutableSortedDictionary<string, RunOperatorGroup> GroupsOf(ReplayPlan plan) =>
         OperatorGroup.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k =>
             new RunOperatorGroup(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
 
@@ -108,13 +119,13 @@ internal static class OriginalReader
 
     /// <summary>What a Kineto profile tells: its steps, and the kernels of one of them.</summary>
     /// <param name="path">The profile.</param>
-    public static ComparedRun OfProfile(string path)
+    public static Run OfProfile(string path)
     {
         var profile = KinetoReader.Read(path);
         long[] steps = [.. profile.Events.Where(e => e.Kind is KinetoKind.Label or KinetoKind.Operator
             && ProfilerStep.NumberOf(e.Name) is not null).Select(e => e.DurationNs).Where(t => t > 0)];
         int count = Math.Max(1, steps.Length);
-        return new ComparedRun
+        return new Run
         {
             Name = Path.GetFileName(path),
             Provenance = [("profile", Path.GetFileName(path)), ("steps", steps.Length.ToString(CultureInfo.InvariantCulture))],

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
-using Mystique.Planning;
 
-namespace Mystique.Reporting;
+namespace Mystique.Planning;
 
 /// <summary>Operators of one name that do not run as recorded for one reason, with one thing in their place.</summary>
 /// <param name="Name">The full name.</param>

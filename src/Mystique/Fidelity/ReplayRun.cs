@@ -1,0 +1,110 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Mystique.Execution;
+using Mystique.Planning;
+using Mystique.Verification;
+
+namespace Mystique.Fidelity;
+
+/// <summary>Replays as sides of comparisons.</summary>
+internal static class ReplayRun
+{
+    /// <summary>What the result of a replay tells.</summary>
+    /// <param name="result">The result.</param>
+    public static Run Of(ReplayResult result)
+    {
+        bool isOnHost = result.Engine.Device.StartsWith("cpu", StringComparison.Ordinal);
+        var plan = result.Plan;
+        var groups = OperatorGroup.Of(plan);
+        var run = new Run
+        {
+            Name = "replay",
+            Provenance = ProvenanceOf(result),
+            Times = result.Iterations,
+            CpuTimeNs = result.CpuTimeNs > 0 ? result.CpuTimeNs : null,
+            UsedBytes = isOnHost ? result.Memory.UsedBytes : null,
+            DeviceBytes = isOnHost ? null : result.Memory.PeakBytes,
+            AllocatedBytes = isOnHost ? result.Watched?.HostMemory?.PeakBytes : null,
+            System = result.System,
+            Groups = GroupsOf(result, groups),
+            DecomposedOperators = plan.Source.DecomposedCount,
+            MemoryCurve = PlanMemory.CurveOf(plan),
+            Coverage = new RunCoverage
+            {
+                Selected = plan.SelectedCount,
+                Replayed = plan.ReplayedCount,
+                Substituted = plan.CountOf(Remedy.Substitute),
+                Replaced = [.. ReplacedGroup.Of(plan).Select(g => (g.Name, g.Count, g.RemedyName, g.By, g.Reason))],
+                Verification = DescribeVerification(result.Verification?.IsExact, result.Verification?.ExactCount ?? 0,
+                    result.Verification?.ExpectedCount ?? 0),
+                OriginalGroups = OriginalGroupsOf(result, groups),
+                OriginalInstrumentedNs = plan.Times?.RecordedNs,
+            },
+        };
+        return result.Watched is { } watched ? WithInstrumented(run, watched) : run with { Timeline = TimelineOf(result, run.Times.MedianNs) };
+    }
+
+    /// <summary>What the observer saw, in a word.</summary>
+    public static string DescribeVerification(bool? isExact, int exact, int expected) => isExact switch
+    {
+        null => "not run",
+        true => string.Create(CultureInfo.InvariantCulture, $"exact: {exact:N0} operators"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{exact:N0} of {expected:N0} exact"),
+    };
+
+    private static ImmutableSortedDictionary<string, RunOperatorGroup> GroupsOf(ReplayResult result,
+        ImmutableSortedDictionary<string, OperatorGroup> planned) =>
+        result.OperatorKinds.Select(t => (Time: t, Count: t.Count - planned[t.Name].AddedCount)).Where(t => t.Count > 0)
+            .ToImmutableSortedDictionary(t => t.Time.Name, t =>
+                new RunOperatorGroup(t.Count, t.Time.TimeNs, planned[t.Time.Name].AllocatedBytes), StringComparer.Ordinal);
+
+    private static ImmutableSortedDictionary<string, RunOperatorGroup>? OriginalGroupsOf(ReplayResult result,
+        ImmutableSortedDictionary<string, OperatorGroup> planned) => result.OperatorKinds.IsEmpty ? null
+            : planned.Values.Where(g => g.OriginalCount > 0).ToImmutableSortedDictionary(g => g.Name, g =>
+                new RunOperatorGroup(g.OriginalCount, g.OriginalNs, g.AllocatedBytes), StringComparer.Ordinal);
+
+    /// <summary>The times of the instrumented iteration, as the original's are, in place of those of operators that are called one by one.</summary>
+    private static Run WithInstrumented(Run run, InstrumentedIteration watched)
+    {
+        var sums = watched.Operators.GroupBy(o => o.Name).ToDictionary(g => g.Key, g => g.Sum(o => (double)o.DurationNs));
+        double scale = run.Times.MedianNs / Math.Max(watched.IterationNs, watched.Operators.Sum(o => o.DurationNs));
+        var kernels = watched.Operators.SelectMany(o => o.Kernels).ToArray();
+        return run with
+        {
+            Groups = run.Groups.ToImmutableSortedDictionary(k => k.Key, k =>
+                k.Value with { TimeNs = sums.GetValueOrDefault(k.Key) }, StringComparer.Ordinal),
+            InstrumentedNs = watched.IterationNs,
+            HostMemory = watched.HostMemory,
+            DeviceMemory = watched.DeviceMemory,
+            Timeline = [.. watched.Operators.Select(o => new TimelineSpan(o.Name, o.StartNs * scale, o.DurationNs * scale, o.Id, ""))],
+            Kernels = kernels.GroupBy(k => k.Name)
+                .ToImmutableSortedDictionary(g => g.Key, g => (g.Count(), g.Sum(k => k.DurationNs)), StringComparer.Ordinal),
+            Concurrency = Concurrency.Of(watched.Operators.Select(o => (o.StartNs, o.DurationNs)), kernels, watched.IterationNs),
+        };
+    }
+
+    /// <summary>The operators end to end, each as long as it takes alone, scaled to an iteration.</summary>
+    private static ImmutableArray<TimelineSpan> TimelineOf(ReplayResult result, double iterationNs)
+    {
+        double sum = result.OperatorTimesNs.Sum();
+        double at = 0;
+        var spans = ImmutableArray.CreateBuilder<TimelineSpan>(result.OperatorTimesNs.Length);
+        foreach (var (op, time) in result.Plan.Operators.Zip(result.OperatorTimesNs))
+        {
+            double scaled = time * iterationNs / Math.Max(iterationNs, sum);
+            spans.Add(new TimelineSpan(op.Schema.FullName, at, scaled, null, ""));
+            at += scaled;
+        }
+        return spans.ToImmutable();
+    }
+
+    private static ImmutableArray<(string, string)> ProvenanceOf(ReplayResult result) =>
+    [
+        ("trace", $"{result.Plan.Source.Name}, SHA-256 {result.Plan.Source.Digest}"),
+        ("iterations", $"{result.Iterations.SamplesNs.Length} after {result.Options.Warmup} of warm-up, seed {result.Options.Seed}, "
+            + $"pace {result.Options.Pace.ToString().ToLowerInvariant()}"),
+        ("engine", $"{result.Engine.Name} on {result.Engine.Device}, {result.Engine.Threads} threads"),
+        ("host", $"{result.Host.Processor}, {result.Host.Processors} logical CPUs, {result.Host.OperatingSystem}"),
+        .. result.Engine.Versions.Select(v => (v.Key, v.Value)),
+    ];
+}
