@@ -38,7 +38,7 @@ public sealed class BenchTests : IDisposable
         Assert.Matches(@"\| job \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|", text);
         Assert.Contains("## broken\n\nNot compared: nothing was recorded: Python ran, but never imported torch", text);
         Assert.Contains("Median error of the iteration time", text);
-        Assert.Contains("2 workloads, 2 turns each", result.Output);
+        Assert.Contains("2 workloads, 2 blocks each", result.Output);
         Assert.Matches(@"## Sensitivity[^#]*\| bilstm \| job \| -[0-9.]+ % \| -[0-9.]+ % \| -[0-9.]+ % \|\n\n", text);
         Assert.Equal(["bilstm.bench", "bilstm.capture", "bilstm.html", "broken.capture", "job.bench", "job.capture", "job.html"],
             Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "kept")).Select(Path.GetFileName).Order(StringComparer.Ordinal));

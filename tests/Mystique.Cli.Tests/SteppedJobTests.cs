@@ -36,17 +36,17 @@ public sealed class SteppedJobTests : IDisposable
     private int[] Pids() => [.. File.ReadAllLines(Path.Combine(_folder, "pids")).Select(int.Parse)];
 
     [Fact]
-    public void Turn_JobThatEnds_IsStartedAgain()
+    public async Task RunBlock_JobThatEnds_IsStartedAgain()
     {
         using (var job = Hold(Training + "for i in range(11): step(torch.rand(64, 64))"))
         {
-            for (int turn = 1; turn <= 3; turn++)
+            for (int block = 1; block <= 3; block++)
             {
-                var window = job.Turn(3);
+                var window = await job.RunBlockAsync(3);
                 Assert.Equal(3, window!.SamplesNs.Length);
                 Assert.All(window.SamplesNs, ns => Assert.InRange(ns, 1, (long)60e9));
                 Assert.True(window is { CpuTimeNs: > 0, PeakBytes: > 0, System.DurationNs: > 0 });
-                Assert.Equal(turn < 3 ? 1 : 2, Pids().Length); // 2 to skip, and 1 + 3 a turn.
+                Assert.Equal(block < 3 ? 1 : 2, Pids().Length); // 2 to skip, and 1 + 3 a block.
             }
             Assert.True(IsRunning(Pids()[^1]));
         }
@@ -59,23 +59,23 @@ public sealed class SteppedJobTests : IDisposable
     [InlineData("for i in range(4): step(torch.rand(64, 64))")]
     [InlineData("for i in range(3): step(torch.rand(64, 64))\nraise SystemExit(3)")]
     [InlineData("")]
-    public void Turn_TooFewIterations_IsNull(string loop)
+    public async Task RunBlock_TooFewIterations_IsNull(string loop)
     {
         using var job = Hold(Training + loop);
-        Assert.Null(job.Turn(3));
+        Assert.Null(await job.RunBlockAsync(3));
     }
 
     [Fact]
-    public void Turn_CallsOfAModule_AreIterationsToo()
+    public async Task RunBlock_CallsOfAModule_AreIterationsToo()
     {
         using var job = Hold(Training + "with torch.no_grad():\n  for i in range(40): model(torch.rand(64, 64))");
-        Assert.Equal(5, job.Turn(5)!.SamplesNs.Length);
+        Assert.Equal(5, (await job.RunBlockAsync(5))!.SamplesNs.Length);
         Assert.Single(Pids());
     }
 
     /// <summary>Data that is loaded while the job is held would be there too early.</summary>
     [Fact]
-    public void Turn_WorkersThatLoadData_AreHeldToo()
+    public async Task RunBlock_WorkersThatLoadData_AreHeldToo()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs /proc");
         using (var job = Hold(Training + """
@@ -91,9 +91,9 @@ public sealed class SteppedJobTests : IDisposable
             for i in range(100): step(next(batches))
             """))
         {
-            for (int turn = 0; turn < 2; turn++)
+            for (int block = 0; block < 2; block++)
             {
-                Assert.Equal(2, job.Turn(2)!.SamplesNs.Length);
+                Assert.Equal(2, (await job.RunBlockAsync(2))!.SamplesNs.Length);
                 Assert.Equal(3, Pids().Length);
                 Assert.All(Pids()[1..], pid => Assert.True(SpinWait.SpinUntil(() => StateOf(pid) == 'T', TimeSpan.FromSeconds(10))));
             }
@@ -103,12 +103,12 @@ public sealed class SteppedJobTests : IDisposable
 
     /// <summary>Others on the machine cannot reach the job's link; whoever could would not stall it.</summary>
     [Fact]
-    public async Task Turn_StrangersOnTheLink_DoNotStallIt()
+    public async Task RunBlock_StrangersOnTheLink_DoNotStallIt()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Unix sockets and modes");
         string[] before = Directory.GetDirectories(Path.GetTempPath(), "mystique-*");
         using var job = Hold(Training + "import time; time.sleep(2)\nfor i in range(60): step(torch.rand(64, 64))");
-        var turn = Task.Run(() => job.Turn(3), TestContext.Current.CancellationToken);
+        var block = job.RunBlockAsync(3, TestContext.Current.CancellationToken);
         string? link = null;
         Assert.True(SpinWait.SpinUntil(() => (link = Directory.GetDirectories(Path.GetTempPath(), "mystique-*").Except(before)
             .Select(d => Path.Combine(d, "job")).FirstOrDefault(File.Exists)) is not null, TimeSpan.FromSeconds(30)));
@@ -123,21 +123,36 @@ public sealed class SteppedJobTests : IDisposable
             if (Array.IndexOf(strangers, stranger) % 2 == 0)
                 await stranger.SendAsync("x"u8.ToArray(), TestContext.Current.CancellationToken);
         }
-        Assert.Equal(3, (await turn)!.SamplesNs.Length);
+        Assert.Equal(3, (await block)!.SamplesNs.Length);
         foreach (var stranger in strangers)
             stranger.Dispose();
     }
 
-    /// <summary>An answer that never comes ends the turn, whatever trickles in.</summary>
+    /// <summary>An answer that never comes ends the block, whatever trickles in.</summary>
     [Fact]
-    public void Turn_JobThatHangs_EndsAtTheDeadline()
+    public async Task RunBlock_JobThatHangs_EndsAtTheDeadline()
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
         string file = Path.Combine(_folder, "job.py");
         File.WriteAllText(file, Training + "import time\nfor i in range(3): step(torch.rand(64, 64))\ntime.sleep(600)");
         using var job = new JobCapture([Python.Executable, file], Path.Combine(_folder, "capture"), new CaptureOptions { Skip = 2 })
             .Hold(TimeSpan.FromSeconds(8));
-        Assert.Null(job.Turn(3));
+        Assert.Null(await job.RunBlockAsync(3));
+    }
+
+    [Fact]
+    public async Task RunBlock_Cancelled_EndsTheJobAtOnce()
+    {
+        using var job = Hold(Training + "while True: step(torch.rand(64, 64))");
+        Assert.NotNull(await job.RunBlockAsync(2));
+        using var cancellation = new CancellationTokenSource();
+        var block = job.RunBlockAsync(100_000_000, cancellation.Token);
+        Assert.False(block.IsCompleted);
+        var clock = Stopwatch.StartNew();
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => block);
+        Assert.True(SpinWait.SpinUntil(() => !Pids().Any(IsRunning), TimeSpan.FromSeconds(1)));
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
     }
 
     private static bool IsRunning(int pid)

@@ -44,11 +44,12 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
             var captured = OriginalRun.Of(recording, benchmark);
             using SteppedJob first = job.Hold(python.Timeout), second = job.Hold(python.Timeout);
             return await new InterleavedMeasurement(session, options, rounds, progress).RunAsync(captured,
-                [.. new[] { first, second }.Select(held => (RunBlock)((count, cancellation) =>
-                    Task.Run(() => BlockOf(held, count), cancellation)))], cancellationToken);
+                [.. new[] { first, second }.Select(held => (RunBlock)((count, cancellation) => RunBlockAsync(held, count, cancellation)))],
+                cancellationToken);
         });
 
-        MeasuredBlock BlockOf(SteppedJob held, int count) => held.Turn(count) is { SamplesNs.IsEmpty: false } window
+        async Task<MeasuredBlock> RunBlockAsync(SteppedJob held, int count, CancellationToken cancellation) =>
+            await held.RunBlockAsync(count, cancellation) is { SamplesNs.IsEmpty: false } window
             ? new MeasuredBlock(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
             : throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured");
     }

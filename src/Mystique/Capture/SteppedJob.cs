@@ -10,8 +10,8 @@ using Mystique.Recordings;
 namespace Mystique.Capture;
 
 /// <summary>
-/// A job that runs iterations when it is asked to, and is held between: so that it can be measured in turn with something
-/// else, each turn as short as can be, with nothing to start again. Its output goes nowhere, and it has no input.
+/// A job that runs iterations when it is asked to, and is held between: so that it can be measured interleaved with
+/// something else, each block as short as can be, with nothing to start again. Its output goes nowhere, and it has no input.
 /// </summary>
 /// <param name="command">The program and its arguments.</param>
 /// <param name="work">The folder that has the hook; deleted in the end.</param>
@@ -30,7 +30,7 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
     private Socket? _link;
     private StreamReader? _answers;
 
-    /// <summary>How long the job may take to be held for the first time, and for each turn.</summary>
+    /// <summary>How long the job may take to be held for the first time, and for each block.</summary>
     public required TimeSpan Timeout { get; init; }
 
     /// <summary>
@@ -38,18 +38,28 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
     /// after the iterations to skip.
     /// </summary>
     /// <param name="iterations">How many.</param>
+    /// <param name="cancellationToken">Ends the job at once.</param>
     /// <returns>
     /// What they took, memory over what there was when PyTorch had been loaded; null where the job ends before it has run so
     /// many.
     /// </returns>
     /// <exception cref="MystiqueException">The program cannot be started (MYS417).</exception>
-    public CaptureWindow? Turn(int iterations)
+    /// <exception cref="OperationCanceledException">It was cancelled; the job is gone.</exception>
+    public async Task<CaptureWindow?> RunBlockAsync(int iterations, CancellationToken cancellationToken = default)
     {
-        if (_link is not null && Ask(iterations) is { } window)
-            return window;
-        Stop(); // It has no iterations left.
-        Start();
-        return _link is null ? null : Ask(iterations);
+        cancellationToken.ThrowIfCancellationRequested();
+        await using var killing = cancellationToken.Register(KillNow).ConfigureAwait(false);
+        var window = _link is null ? null : await AskAsync(iterations, cancellationToken).ConfigureAwait(false);
+        if (window is null && !cancellationToken.IsCancellationRequested)
+        {
+            Stop(); // It has no iterations left.
+            await StartAsync(cancellationToken).ConfigureAwait(false);
+            window = _link is null ? null : await AskAsync(iterations, cancellationToken).ConfigureAwait(false);
+        }
+        if (cancellationToken.IsCancellationRequested)
+            KillNow(); // It may have been started meanwhile.
+        cancellationToken.ThrowIfCancellationRequested();
+        return window;
     }
 
     public void Dispose()
@@ -58,14 +68,15 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
         work.Dispose();
     }
 
-    private CaptureWindow? Ask(int iterations)
+    private async Task<CaptureWindow?> AskAsync(int iterations, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(Timeout);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Timeout);
         try
         {
             _link!.Send(Encoding.ASCII.GetBytes($"{iterations}\n"));
             // One deadline for the whole answer, however it comes.
-            return _answers!.ReadLineAsync(limit.Token).AsTask().GetAwaiter().GetResult() is { } line
+            return await _answers!.ReadLineAsync(limit.Token).ConfigureAwait(false) is { } line
                 ? JsonSerializer.Deserialize<HookWindow>(line, SnakeJson.Compact)?.ToWindow(null) : null;
         }
         catch (Exception exception) when (exception is IOException or SocketException or JsonException or OperationCanceledException)
@@ -74,7 +85,7 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
         }
     }
 
-    private void Start()
+    private async Task StartAsync(CancellationToken cancellationToken)
     {
         // Only this user can reach a socket in a folder that only this user can look into.
         _folder = Unfinished.TemporaryFolder();
@@ -105,7 +116,15 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
         _process.BeginOutputReadLine();
         var link = new TaskCompletionSource<Socket?>(TaskCreationOptions.RunContinuationsAsynchronously);
         _ = AcceptAsync(listener, link, _life.Token);
-        Task.WaitAny([link.Task, _process.WaitForExitAsync(CancellationToken.None)], Timeout);
+        try
+        {
+            await Task.WhenAny(link.Task, process.WaitForExitAsync(CancellationToken.None)).WaitAsync(Timeout, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
+        {
+            // Nobody waits for it any more.
+        }
         _link = link.TrySetResult(null) ? null : link.Task.Result;
         _answers = _link is null ? null : new StreamReader(new NetworkStream(_link, ownsSocket: false), Encoding.UTF8);
     }
@@ -166,6 +185,12 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
         }
         _folder?.Dispose();
         (_process, _folder) = (null, null);
+    }
+
+    private void KillNow()
+    {
+        if (_process is { } process)
+            Kill(process);
     }
 
     private static void Kill(Process process)
