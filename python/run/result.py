@@ -13,12 +13,16 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
     m, info, samples = engine.package.manifest, engine.info(), measured["samplesNs"]
     coverage = dict(m["coverage"])
     replaced = [(r["operator"], r["remedy"], r.get("by", ""), r["reason"]) for r in m["replaced"]]
+    changed = []
     for i, (by, reason) in sorted([(i, ("", why)) for i, why in missing.items()] + list(substituted.items())):
         op = m["operators"][i]
         if "role" not in op:
             coverage["replayed_operators"] -= 1
             coverage["substituted_operators" if by else "stand_ins"] += 1
-            replaced.append((engine.package.name_of(op), "substitute" if by else "stand_in", by, reason))
+            changed.append((engine.package.name_of(op), "substitute" if by else "stand_in", by, reason))
+            replaced.append(changed[-1])
+    changes = [{"operator": operator, "count": count, "change": remedy, "by": by, "reason": reason}
+               for (operator, remedy, by, reason), count in collections.Counter(changed).items()]
     grouped = [{"operator": operator, "count": count, "remedy": remedy, "by": by, "reason": reason}
                for (operator, remedy, by, reason), count in collections.Counter(replaced).items()]
     source = m["source"]
@@ -26,8 +30,9 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
     result = {
         "format": "mystique-run", "format_version": RESULT_VERSION,
         "source": {k: source[k] for k in ("trace", "sha256", "schema", "iteration")},
-        "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"],
-                   "program": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager"},
+        "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"]},
+        "program": {"form": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager", "sha256": m["program"]["sha256"],
+                    "fitted": bool(changes), "changes": changes},
         "host": {"os": platform.platform(), "processor": processor(), "processors": processors(), "memory_bytes": memory_total(),
                  "runtime": f"Python {platform.python_version()}"},
         "options": {"iterations": options.iterations, "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
@@ -149,7 +154,7 @@ def print_result(result, fallback):
              f" at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
     engine = result["engine"]
     versions = ", ".join(f"{name} {version}" for name, version in engine["versions"].items())
-    line("engine", f"python ({engine['program']}), {versions}, {engine['device']}, {engine['threads']} threads")
+    line("engine", f"python ({result['program']['form']}), {versions}, {engine['device']}, {engine['threads']} threads")
     if fallback:
         line("without TorchScript", fallback)
     for note in coverage["notes"]:
@@ -158,7 +163,7 @@ def print_result(result, fallback):
         remedy = r["remedy"].replace("_", "-") + (" " + r["by"] if r["by"] else "")
         line("not run as recorded", f"{r['operator']} ({r['count']}): {remedy}; {r['reason']}")
     for d in verification["differences"][:10]:
-        line("differs", f"node {d['node']}, {d['operator']}: {d['what']}")
+        line("differs", f"{'node ' + str(d['node']) if 'node' in d else 'not planned'}, {d['operator']}: {d['what']}")
     for f in result.get("non_finite", ())[:10]:
         line("values", f"node {f['node']}, {f['operator']}: {f['what']}")
 

@@ -35,7 +35,7 @@ class RunTests(TorchTest):
 
     def test_the_program_runs_as_torchscript_and_is_exact(self):
         result = self.run_package()
-        self.assertEqual((0, "torchscript", "exact", 4), (self.exit_code, result["engine"]["program"], result["verification"]["status"],
+        self.assertEqual((0, "torchscript", "exact", 4), (self.exit_code, result["program"]["form"], result["verification"]["status"],
                                                           result["verification"]["exact_operators"]))
         self.assertEqual(3, len(result["iterations"]["samples_ns"]))
         self.assertTrue(result["verification"]["strides_compared"] or run.torch.__version__ < "2")
@@ -43,7 +43,7 @@ class RunTests(TorchTest):
 
     def test_operator_by_operator_it_is_exact_too(self):
         result = self.run_package(None, samples.CODE, "--eager", "--check-values")
-        self.assertEqual((0, "eager", "exact", []), (self.exit_code, result["engine"]["program"], result["verification"]["status"],
+        self.assertEqual((0, "eager", "exact", []), (self.exit_code, result["program"]["form"], result["verification"]["status"],
                                                      result["non_finite"]))
 
     def test_both_ways_compute_the_same(self):
@@ -82,7 +82,7 @@ class RunTests(TorchTest):
     def test_an_operator_that_fails_is_found_and_the_rest_runs(self):
         m, code = with_operator("aten::inverse(Tensor self) -> Tensor")  # Of a matrix that is not square.
         result = self.run_package(m, code)
-        self.assertEqual((0, 1, "eager"), (self.exit_code, result["coverage"]["stand_ins"], result["engine"]["program"]))
+        self.assertEqual((0, 1, "eager"), (self.exit_code, result["coverage"]["stand_ins"], result["program"]["form"]))
         self.assertIn("it failed: ", result["coverage"]["replaced"][0]["reason"])
 
     def test_rows_that_always_apply_replace_what_would_run(self):

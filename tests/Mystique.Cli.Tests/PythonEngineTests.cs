@@ -62,24 +62,6 @@ public sealed class PythonEngineTests : IDisposable
         Assert.Contains($"exact: {verification.GetProperty("exact_operators").GetInt32():N0} operators", result.Output);
     }
 
-    /// <summary>Both hosts write the same fields, so that one program reads both.</summary>
-    [Fact]
-    public void Result_OfBothHosts_HasTheSameFields()
-    {
-        string package = Package(CommandLine.Example("dlrm"), "--reference-time", "40");
-        CommandLine.Run("run", package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--pace", "recorded",
-            "--check-values", "--json", File_("a.json")).AssertOk();
-        RunPackage(package, "--threads", "1", "--iterations", "1", "--warmup", "0", "--pace", "recorded", "--check-values", "--json",
-            File_("b.json")).AssertOk();
-        string[] ours = [.. Fields(Json(File_("a.json")), "").Order(StringComparer.Ordinal)];
-        string[] theirs = [.. Fields(Json(File_("b.json")), "").Where(f => f != "/engine/program").Order(StringComparer.Ordinal)];
-        Assert.Equal(ours, theirs);
-
-        static IEnumerable<string> Fields(JsonElement element, string path) => element.ValueKind != JsonValueKind.Object
-            || path.EndsWith("/versions", StringComparison.Ordinal)
-            ? [path] : element.EnumerateObject().SelectMany(p => Fields(p.Value, $"{path}/{p.Name}"));
-    }
-
     [Fact]
     public void Run_EnginePython_IsExactAndReportsThePython()
     {

@@ -28,11 +28,12 @@ public class ArchitectureTests
         ("Fitting", []),
         ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),
         ("Verification", []),
-        ("Execution", ["Engine", "PythonEngine", "ReplayProgress"]),
+        ("Execution", ["Engine", "PythonEngine", "BenchmarkExecution", "ReplayOptions", "ReplayPace", "ReplayProgress", "ReplayResult",
+            "ReplayedProgram", "OperatorGroupTime", "MemoryUse"]),
         ("Fidelity", ["Run", "RunCoverage", "RunOperatorGroup", "TimelineSpan", "FidelityReport", "LabelError", "OperatorGroupError",
             "Finding", "FindingKind", "FindingSeverity"]),
         ("Suites", []),
-        ("Reporting", []),
+        ("Reporting", ["ReportFiles"]),
     ];
 
     /// <summary>Within the traces: shared text plumbing, the model, and a folder for each format.</summary>

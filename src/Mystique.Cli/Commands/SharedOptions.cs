@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using Mystique.Execution;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Planning.Contents;

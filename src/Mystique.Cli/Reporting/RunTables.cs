@@ -1,4 +1,3 @@
-using Mystique.Execution;
 using Mystique.Reporting;
 using Mystique.Verification;
 using Spectre.Console;
@@ -34,7 +33,7 @@ internal static class RunTables
         }
         table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs,
             plan.Baseline?.CpuTimeNs, Terminal.Milliseconds));
-        if (result.Watched?.HostMemory is { } tensors)
+        if (result.Instrumented?.HostMemory is { } tensors)
             table.Row("peak memory of tensors", Figures.Megabytes(tensors.PeakBytes));
         table.Row("peak memory of the process", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes,
             plan.Baseline?.UsedBytes, Figures.Megabytes));
@@ -75,15 +74,15 @@ internal static class RunTables
 
     private static void WriteKinds(ReplayResult result)
     {
-        if (result.OperatorKinds.IsEmpty)
+        if (result.OperatorGroups.IsEmpty)
             return;
-        double total = result.OperatorKinds.Sum(k => k.TimeNs);
+        double total = result.OperatorGroups.Sum(k => k.TimeNs);
         var table = Terminal.Table("time by kind of operator (a pass of its own)", "operator", "count", "time", "share");
-        foreach (var kind in result.OperatorKinds.Take(MaxKinds))
+        foreach (var kind in result.OperatorGroups.Take(MaxKinds))
             table.Row(kind.Name, Figures.Number(kind.Count), Terminal.Milliseconds(kind.TimeNs), Figures.Percent(kind.TimeNs / total));
-        if (result.OperatorKinds.Length > MaxKinds)
+        if (result.OperatorGroups.Length > MaxKinds)
         {
-            var rest = result.OperatorKinds.Skip(MaxKinds).ToArray();
+            var rest = result.OperatorGroups.Skip(MaxKinds).ToArray();
             table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)),
                 Terminal.Milliseconds(rest.Sum(k => k.TimeNs)), Figures.Percent(rest.Sum(k => k.TimeNs) / total));
         }

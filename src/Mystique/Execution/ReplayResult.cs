@@ -1,10 +1,11 @@
 using System.Collections.Immutable;
+using Mystique.Execution;
 using Mystique.Fitting;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Verification;
 
-namespace Mystique.Execution;
+namespace Mystique;
 
 /// <summary>How a replay is run.</summary>
 public sealed record ReplayOptions
@@ -56,31 +57,42 @@ public enum ReplayPace
     Recorded,
 }
 
-/// <summary>The outcome of a replay.</summary>
-/// <param name="Plan">What was run, without what turned out not to run.</param>
-/// <param name="Options">How.</param>
-/// <param name="Engine">On what.</param>
-/// <param name="Host">Where.</param>
-/// <param name="Iterations">The times of the measured iterations.</param>
-/// <param name="OperatorKinds">Time by kind of operator, from a separate pass; the longest first.</param>
-/// <param name="Memory">Memory.</param>
-/// <param name="CpuTimeNs">CPU time of an iteration, all threads, in nanoseconds; restoring state is in it.</param>
-/// <param name="Verification">What the observer saw; null where nobody looked.</param>
-/// <param name="NonFinite">Operators whose results are not finite; null where nobody looked.</param>
-/// <param name="Pace">How the original's pace was kept in the measured iterations; null where it was not asked for.</param>
-public sealed record ReplayResult(
-    ReplayPlan Plan,
-    ReplayOptions Options,
-    EngineInfo Engine,
-    HostInfo Host,
-    SampleStatistics Iterations,
-    ImmutableArray<OperatorGroupTime> OperatorKinds,
-    MemoryUse Memory,
-    double CpuTimeNs,
-    VerificationResult? Verification,
-    ImmutableArray<OperatorFailure>? NonFinite = null,
-    PaceReport? Pace = null)
+/// <summary>The outcome of a replay. Immutable.</summary>
+public sealed record ReplayResult
 {
+    /// <summary>What was run, without what turned out not to run.</summary>
+    public required ReplayPlan Plan { get; init; }
+
+    /// <summary>How.</summary>
+    public required ReplayOptions Options { get; init; }
+
+    /// <summary>On what.</summary>
+    public required EngineInfo Engine { get; init; }
+
+    /// <summary>Where.</summary>
+    public required HostInfo Host { get; init; }
+
+    /// <summary>The times of the measured iterations.</summary>
+    public required SampleStatistics Iterations { get; init; }
+
+    /// <summary>Time by operators of a name, from a separate pass, the longest first; empty where there was none.</summary>
+    public ImmutableArray<OperatorGroupTime> OperatorGroups { get; init; } = [];
+
+    /// <summary>Memory.</summary>
+    public required MemoryUse Memory { get; init; }
+
+    /// <summary>CPU time of an iteration, all threads, in nanoseconds; restoring state is in it.</summary>
+    public required double CpuTimeNs { get; init; }
+
+    /// <summary>What the observer saw; null where nobody looked.</summary>
+    public VerificationResult? Verification { get; init; }
+
+    /// <summary>Operators whose results are not finite; null where nobody looked.</summary>
+    public ImmutableArray<OperatorFailure>? NonFinite { get; init; }
+
+    /// <summary>How the original's pace was kept in the measured iterations; null where it was not asked for.</summary>
+    public PaceReport? Pace { get; init; }
+
     /// <summary>What ran.</summary>
     public required ReplayedProgram Program { get; init; }
 
@@ -88,7 +100,7 @@ public sealed record ReplayResult(
     public ImmutableArray<double> OperatorTimesNs { get; init; } = [];
 
     /// <summary>An instrumented iteration, as the original's was when it was captured; null where there was none, or where it does not fit.</summary>
-    public InstrumentedIteration? Watched { get; init; }
+    public InstrumentedIteration? Instrumented { get; init; }
 
     /// <summary>What the worker did to its machine in the measured iterations; null where that is not known.</summary>
     public SystemMetrics? System { get; init; }

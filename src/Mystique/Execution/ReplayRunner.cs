@@ -48,10 +48,24 @@ public static class ReplayRunner
             ? await session.RunInstrumentedAsync(cancellationToken).ConfigureAwait(false) : null;
         if (options.KinetoFile is { } file)
             await session.RecordProfileAsync(Path.GetFullPath(file), null, cancellationToken).ConfigureAwait(false);
-        return new ReplayResult(plan, options, session.Target, HostInfo.Current, measured.Times, GroupsOf(plan, times),
-            new MemoryUse(measured.BaselineBytes!.Value, measured.PeakBytes!.Value, PlanMemory.Of(plan).PeakBytes), measured.CpuTimeNs!.Value, verification,
-            nonFinite, measured.Pace)
-        { Program = session.Program, OperatorTimesNs = times, System = measured.System, Watched = instrumented };
+        return new ReplayResult
+        {
+            Plan = plan,
+            Options = options,
+            Engine = session.Target,
+            Program = session.Program,
+            Host = HostInfo.Current,
+            Iterations = measured.Times,
+            OperatorGroups = GroupsOf(plan, times),
+            OperatorTimesNs = times,
+            Memory = new MemoryUse(measured.BaselineBytes!.Value, measured.PeakBytes!.Value, PlanMemory.Of(plan).PeakBytes),
+            CpuTimeNs = measured.CpuTimeNs!.Value,
+            System = measured.System,
+            Verification = verification,
+            NonFinite = nonFinite,
+            Pace = measured.Pace,
+            Instrumented = instrumented,
+        };
     }
 
     private static async Task<MeasuredBlock> MeasureAsync(ReplaySession session, ReplayOptions options, CancellationToken cancellationToken)

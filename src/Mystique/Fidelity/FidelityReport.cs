@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Mystique.Execution;
 using Mystique.Fidelity;
 using Mystique.Measurement;
 using Mystique.Recordings;

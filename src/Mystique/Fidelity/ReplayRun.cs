@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Mystique.Execution;
 using Mystique.Planning;
 using Mystique.Verification;
 
@@ -24,7 +23,7 @@ internal static class ReplayRun
             CpuTimeNs = result.CpuTimeNs > 0 ? result.CpuTimeNs : null,
             UsedBytes = isOnHost ? result.Memory.UsedBytes : null,
             DeviceBytes = isOnHost ? null : result.Memory.PeakBytes,
-            AllocatedBytes = isOnHost ? result.Watched?.HostMemory?.PeakBytes : null,
+            AllocatedBytes = isOnHost ? result.Instrumented?.HostMemory?.PeakBytes : null,
             System = result.System,
             Groups = GroupsOf(result, groups),
             DecomposedOperators = plan.Source.DecomposedCount,
@@ -41,7 +40,7 @@ internal static class ReplayRun
                 OriginalInstrumentedNs = plan.Times?.RecordedNs,
             },
         };
-        return result.Watched is { } watched ? WithInstrumented(run, watched) : run with { Timeline = TimelineOf(result, run.Times.MedianNs) };
+        return result.Instrumented is { } watched ? WithInstrumented(run, watched) : run with { Timeline = TimelineOf(result, run.Times.MedianNs) };
     }
 
     /// <summary>What the observer saw, in a word.</summary>
@@ -54,12 +53,12 @@ internal static class ReplayRun
 
     private static ImmutableSortedDictionary<string, RunOperatorGroup> GroupsOf(ReplayResult result,
         ImmutableSortedDictionary<string, OperatorGroup> planned) =>
-        result.OperatorKinds.Select(t => (Time: t, Count: t.Count - planned[t.Name].AddedCount)).Where(t => t.Count > 0)
+        result.OperatorGroups.Select(t => (Time: t, Count: t.Count - planned[t.Name].AddedCount)).Where(t => t.Count > 0)
             .ToImmutableSortedDictionary(t => t.Time.Name, t =>
                 new RunOperatorGroup(t.Count, t.Time.TimeNs, planned[t.Time.Name].AllocatedBytes), StringComparer.Ordinal);
 
     private static ImmutableSortedDictionary<string, RunOperatorGroup>? OriginalGroupsOf(ReplayResult result,
-        ImmutableSortedDictionary<string, OperatorGroup> planned) => result.OperatorKinds.IsEmpty ? null
+        ImmutableSortedDictionary<string, OperatorGroup> planned) => result.OperatorGroups.IsEmpty ? null
             : planned.Values.Where(g => g.OriginalCount > 0).ToImmutableSortedDictionary(g => g.Name, g =>
                 new RunOperatorGroup(g.OriginalCount, g.OriginalNs, g.AllocatedBytes), StringComparer.Ordinal);
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Mystique.Execution;
 
 namespace Mystique.Reporting;
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Mystique.Execution;
 using Mystique.Planning;
 using Mystique.Reporting.Documents;
 
@@ -49,7 +48,7 @@ public static class ResultJson
             PeakBytes = result.Memory.PeakBytes,
             UsedBytes = result.Memory.UsedBytes,
             PlannedPeakBytes = result.Memory.PlannedPeakBytes,
-            AllocatedBytes = result.Watched?.HostMemory?.PeakBytes,
+            AllocatedBytes = result.Instrumented?.HostMemory?.PeakBytes,
         },
         System = result.System,
         Operators = GroupsOf(result),
@@ -86,10 +85,10 @@ public static class ResultJson
     /// <summary>The groups that were timed, the longest first; then those that the replay does not have.</summary>
     private static ImmutableArray<OperatorGroupDocument> GroupsOf(ReplayResult result)
     {
-        if (result.OperatorKinds.IsEmpty)
+        if (result.OperatorGroups.IsEmpty)
             return [];
         var planned = OperatorGroup.Of(result.Plan);
-        var rows = result.OperatorKinds.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0)
+        var rows = result.OperatorGroups.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0)
             .Select(k => new OperatorGroupTime(k.Name, 0, 0)));
         return [.. rows.Select(row => planned[row.Name] is var group ? new OperatorGroupDocument
         {

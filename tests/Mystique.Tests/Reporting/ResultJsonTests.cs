@@ -31,13 +31,25 @@ public class ResultJsonTests
 
     private static ReplayPlan Plan() => PlanOf.Trace(ProgramGeneratorTests.Sample).Without(3, "it failed: no");
 
+    private static ReplayResult Result(params long[] samples) => new()
+    {
+        Plan = Plan(),
+        Options = new ReplayOptions { Iterations = samples.Length, Warmup = 1 },
+        Engine = Engine,
+        Program = new ReplayedProgram("00ff", false, []),
+        Host = Host,
+        Iterations = new SampleStatistics([.. samples]),
+        Memory = new MemoryUse(100, 500, 400),
+        CpuTimeNs = 4000,
+        Verification = Verification,
+    };
+
     [Fact]
     public void Write_Run_MatchesTheSnapshot()
     {
-        var result = new ReplayResult(Plan(), new ReplayOptions { Iterations = 3, Warmup = 1 }, Engine, Host,
-            new SampleStatistics([3000, 1000, 2000]),
-            [new OperatorGroupTime("aten::add.Tensor", 1, 800.4)], new MemoryUse(100, 500, 400), 4000, Verification)
+        var result = Result(3000, 1000, 2000) with
         {
+            OperatorGroups = [new OperatorGroupTime("aten::add.Tensor", 1, 800.4)],
             Program = new ReplayedProgram("00ff", true, [new FitChange("aten::split.Tensor", "stand_in", "", "it failed: no")]),
         };
         Snapshot.Match(Text(s => ResultJson.Write(result, s)), "run");
@@ -46,11 +58,9 @@ public class ResultJsonTests
     [Fact]
     public void Write_Comparison_MatchesTheSnapshot()
     {
-        var replay = new ReplayResult(Plan(), new ReplayOptions { Iterations = 2, Warmup = 1 }, Engine, Host,
-            new SampleStatistics([1020, 1030]), [], new MemoryUse(100, 500, 400), 2100, Verification)
+        var replay = Result(1020, 1030) with
         {
-            Program = new ReplayedProgram("00ff", false, []),
-            Watched = new InstrumentedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
+            Instrumented = new InstrumentedIteration(1000, [], new MemoryTimeline(132, [(0.01, 482), (0.02, 132)]), null),
         };
         ImmutableArray<ImmutableArray<MeasuredBlock>> originals = [Blocks(1000, 1010, 990), Blocks(1000, 1030, 1000)];
         var original = Mystique.Fidelity.Blocks.Join(originals);
