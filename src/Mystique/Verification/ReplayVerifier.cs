@@ -45,7 +45,8 @@ public static class ReplayVerifier
         }
         for (; at < ran.Count; at++)
             differences.Add(Unplanned(ran[at]));
-        return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(), plan.Source.HasStrides,
+        return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(),
+            plan.Source.HasStrides && observed.HasStrides,
             OperatorClasses.Of(plan, differences));
     }
 
