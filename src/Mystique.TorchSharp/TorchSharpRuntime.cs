@@ -5,7 +5,7 @@ using Mystique.TorchSharp.Native;
 namespace Mystique.TorchSharp;
 
 /// <summary>libtorch in this process.</summary>
-public static class TorchSharpRuntime
+internal static class TorchSharpRuntime
 {
     /// <summary>
     /// Loads libtorch; call it before anything of TorchSharp. On a host whose libstdc++ is older than GCC 13's, it patches

@@ -8,7 +8,7 @@ using Mystique.Verification;
 namespace Mystique.Execution;
 
 /// <summary>Runs a package and measures it.</summary>
-public static class ReplayRunner
+internal static class ReplayRunner
 {
     /// <summary>Runs a plan in a worker: warm-up, verification, measured iterations, and a pass that times operators.</summary>
     /// <param name="benchmark">What to run.</param>

@@ -5,7 +5,7 @@ using Mystique.Measurement;
 namespace Mystique.Fidelity;
 
 /// <summary>Compares a replay with its original.</summary>
-public static class FidelityComparer
+internal static class FidelityComparer
 {
     /// <summary>Compares.</summary>
     /// <param name="original">The original.</param>

@@ -51,7 +51,9 @@ internal static class Interruption
         }
         Unfinished.EndAll();
         // The runtime takes its own files out of the temporary folder; the main thread, wherever it is, is not waited for.
+#pragma warning disable RS0030 // Only the command and the worker install this, in their own processes.
         Environment.Exit(128 + NumberOf(context.Signal));
+#pragma warning restore RS0030
     }
 
     /// <summary>
@@ -72,7 +74,9 @@ internal static class Interruption
     {
         if (_exit != null)
             _exit(code);
+#pragma warning disable RS0030 // The worker alone calls this, in its own process.
         Environment.Exit(code);
+#pragma warning restore RS0030
     }
 
     private sealed class PassingOn : IDisposable

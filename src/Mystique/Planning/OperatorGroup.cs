@@ -11,7 +11,7 @@ namespace Mystique.Planning;
 /// How long the original's took on the host, in nanoseconds of the iteration that was watched; null where that is not known.
 /// </param>
 /// <param name="AllocatedBytes">Bytes of the storages that they make in an iteration of the plan.</param>
-public sealed record OperatorGroup(string Name, int OriginalCount, int Count, int AddedCount, long? OriginalNs, long AllocatedBytes)
+internal sealed record OperatorGroup(string Name, int OriginalCount, int Count, int AddedCount, long? OriginalNs, long AllocatedBytes)
 {
     /// <summary>The kinds of a plan, by name.</summary>
     /// <param name="plan">The plan.</param>

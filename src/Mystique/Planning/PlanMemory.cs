@@ -7,7 +7,7 @@ namespace Mystique.Planning;
 /// <param name="ExternalBytes">Bytes of all external storages: they live as long as the replay does.</param>
 /// <param name="PeakBytes">The most bytes that external and intermediate storages have at one time, in an iteration.</param>
 /// <param name="LargestBytes">Bytes of the largest storage.</param>
-public sealed record PlanMemory(long ExternalBytes, long PeakBytes, long LargestBytes)
+internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long LargestBytes)
 {
     /// <summary>
     /// Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it.

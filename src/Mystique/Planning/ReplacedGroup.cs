@@ -8,7 +8,7 @@ namespace Mystique.Planning;
 /// <param name="By">The substitutes' names.</param>
 /// <param name="Reason">The reason.</param>
 /// <param name="Count">How many.</param>
-public sealed record ReplacedGroup(string Name, Remedy Remedy, string By, string Reason, int Count)
+internal sealed record ReplacedGroup(string Name, Remedy Remedy, string By, string Reason, int Count)
 {
     /// <summary>What a plan replaces: what is missing first, then the most frequent.</summary>
     /// <param name="plan">The plan.</param>

@@ -7,7 +7,7 @@ using Mystique.Traces;
 namespace Mystique.Planning;
 
 /// <summary>Turns the selected operators into a plan.</summary>
-public static class ReplayPlanner
+internal static class ReplayPlanner
 {
     /// <summary>
     /// Plans the replay of a selection: which tensors exist before it and what is in them, which are made by it, what

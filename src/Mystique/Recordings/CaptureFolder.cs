@@ -14,7 +14,7 @@ namespace Mystique.Recordings;
 /// <c>reference.json</c>, <c>capture.json</c>. The captures of a job with several ranks lie side by side in folders
 /// <c>rank-N</c>. See <c>docs/collecting.md</c>.
 /// </summary>
-public sealed class CaptureFolder
+internal sealed class CaptureFolder
 {
     internal const string ReferenceFile = "reference.json";
     internal const string RecordFile = "capture.json";

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Mystique.Recordings;
 
 /// <summary>What was done: the file <c>capture.json</c> of a capture folder. Immutable.</summary>
-public sealed record CaptureRecord
+internal sealed record CaptureRecord
 {
     /// <summary>What <see cref="Format"/> must be.</summary>
     public const string FormatName = "mystique-capture";
@@ -53,7 +53,7 @@ public sealed record CaptureRecord
 /// <param name="Bytes">Its size as it is.</param>
 /// <param name="UnpackedBytes">The size of its text.</param>
 /// <param name="Sha256">SHA-256 of its text, in hexadecimal.</param>
-public sealed record CaptureFile(string Name, long Bytes, long UnpackedBytes, string Sha256);
+internal sealed record CaptureFile(string Name, long Bytes, long UnpackedBytes, string Sha256);
 
 /// <summary>What capturing cost the job. Times in nanoseconds.</summary>
 /// <param name="StartUpNs">At the job's start.</param>
@@ -61,4 +61,4 @@ public sealed record CaptureFile(string Name, long Bytes, long UnpackedBytes, st
 /// <param name="RecordingNs">
 /// Once, to start and to end the recording, and to write it down, beside the recorded iterations themselves.
 /// </param>
-public sealed record CaptureCost(long StartUpNs, long UntouchedNs, long RecordingNs);
+internal sealed record CaptureCost(long StartUpNs, long UntouchedNs, long RecordingNs);

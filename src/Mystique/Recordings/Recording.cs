@@ -77,14 +77,14 @@ public sealed class Recording
     /// <param name="iterationNs">The time of an uninstrumented iteration, in nanoseconds; null takes the baseline's.</param>
     public static Recording Of(ExecutionTrace trace, LinkedProfile? profile = null, Baseline? baseline = null, long? iterationNs = null) =>
         new(trace)
-    {
-        Name = Path.GetFileName(trace.Source),
-        Profile = profile,
-        Baseline = baseline,
-        IterationNs = iterationNs ?? baseline?.IterationNs,
-        Warnings = trace.Warnings,
-        Ranges = RecordedRanges.Of(trace),
-    };
+        {
+            Name = Path.GetFileName(trace.Source),
+            Profile = profile,
+            Baseline = baseline,
+            IterationNs = iterationNs ?? baseline?.IterationNs,
+            Warnings = trace.Warnings,
+            Ranges = RecordedRanges.Of(trace),
+        };
 
     private static Recording Read(string path, CaptureFolder? capture, RecordingOptions options, ImmutableArray<string> notes)
     {

@@ -6,7 +6,7 @@ using Mystique.Measurement;
 namespace Mystique.Reporting;
 
 /// <summary>Comparisons of many workloads as one table (<c>docs/fidelity.md</c> has one).</summary>
-public static class BenchReport
+internal static class BenchReport
 {
     /// <summary>The table's head.</summary>
     public static ImmutableArray<string> Head { get; } =

@@ -6,7 +6,7 @@ namespace Mystique.Reporting;
 /// A replay's timeline as a Chrome trace ("Trace Event Format", complete events), which Perfetto opens: each operator as
 /// long as it takes when it is called alone, end to end, in the order of the replay.
 /// </summary>
-public static class ChromeTrace
+internal static class ChromeTrace
 {
     /// <summary>Writes the timeline.</summary>
     /// <param name="result">A result whose operators were timed.</param>

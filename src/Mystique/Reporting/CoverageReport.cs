@@ -17,7 +17,7 @@ namespace Mystique.Reporting;
 /// <param name="Replaced">What did not run as recorded.</param>
 /// <param name="PreparedInputs">Inputs that are prepared because values decide what runs.</param>
 /// <param name="Notes">The plan's notes.</param>
-public sealed record CoverageRow(
+internal sealed record CoverageRow(
     string Trace, OperatorClasses Classes, bool IsExact, int NonFinite, int AtenCount, int AtenDone,
     ImmutableArray<ReplacedGroup> Replaced, int PreparedInputs, ImmutableArray<string> Notes)
 {
@@ -44,7 +44,7 @@ public sealed record CoverageRow(
 }
 
 /// <summary>A table of traces and what became of their operators, in Markdown.</summary>
-public static class CoverageReport
+internal static class CoverageReport
 {
     /// <summary>Writes the table.</summary>
     /// <param name="rows">The traces.</param>

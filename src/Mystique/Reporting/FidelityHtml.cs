@@ -1,11 +1,11 @@
-using Mystique.Planning;
 using Mystique.Measurement;
+using Mystique.Planning;
 using Mystique.Verification;
 
 namespace Mystique.Reporting;
 
 /// <summary>A comparison as a page that opens anywhere, without a network.</summary>
-public static class FidelityHtml
+internal static class FidelityHtml
 {
     private const int MaxKinds = 60;
     private const int Buckets = 40;

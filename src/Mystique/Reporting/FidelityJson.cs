@@ -5,7 +5,7 @@ using Mystique.Reporting.Documents;
 namespace Mystique.Reporting;
 
 /// <summary>Writes comparisons for machines; the fields are in <c>docs/result-format.md</c>.</summary>
-public static class FidelityJson
+internal static class FidelityJson
 {
     /// <summary>Writes the comparison.</summary>
     /// <param name="report">The comparison.</param>

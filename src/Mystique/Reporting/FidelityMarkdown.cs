@@ -5,7 +5,7 @@ using Mystique.Planning;
 namespace Mystique.Reporting;
 
 /// <summary>A comparison as Markdown, for pull requests.</summary>
-public static class FidelityMarkdown
+internal static class FidelityMarkdown
 {
     private const int MaxKinds = 15;
 

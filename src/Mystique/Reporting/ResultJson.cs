@@ -5,7 +5,7 @@ using Mystique.Reporting.Documents;
 namespace Mystique.Reporting;
 
 /// <summary>Writes the results of replays for machines; the fields are in <c>docs/result-format.md</c>.</summary>
-public static class ResultJson
+internal static class ResultJson
 {
     /// <summary>Writes the result of a replay.</summary>
     /// <param name="result">The result.</param>

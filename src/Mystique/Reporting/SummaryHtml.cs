@@ -5,7 +5,7 @@ using Mystique.Traces;
 namespace Mystique.Reporting;
 
 /// <summary>What is in a trace, as a page that opens anywhere, without a network.</summary>
-public static class SummaryHtml
+internal static class SummaryHtml
 {
     private const int MaxKinds = 60;
     private const int MaxTensors = 25;

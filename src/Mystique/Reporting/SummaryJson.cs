@@ -3,7 +3,7 @@ using Mystique.Reporting.Documents;
 namespace Mystique.Reporting;
 
 /// <summary>Writes summaries for machines; the fields are in <c>docs/result-format.md</c>.</summary>
-public static class SummaryJson
+internal static class SummaryJson
 {
     /// <summary>Writes a summary.</summary>
     /// <param name="summary">The summary.</param>

@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
+using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Traces;
-using Mystique.Fitting;
 
 namespace Mystique.Reporting;
 
@@ -11,13 +11,13 @@ namespace Mystique.Reporting;
 /// <param name="Count">How many.</param>
 /// <param name="InputBytes">Bytes of their input tensors, each counted as often as it is named.</param>
 /// <param name="OutputBytes">Bytes of their output tensors.</param>
-public sealed record OperatorKindCount(string Name, int Count, long InputBytes, long OutputBytes);
+internal sealed record OperatorKindCount(string Name, int Count, long InputBytes, long OutputBytes);
 
 /// <summary>Collectives of a name in a trace.</summary>
 /// <param name="Name">For example <c>allreduce</c>.</param>
 /// <param name="Count">How many.</param>
 /// <param name="InputElements">Elements that this rank puts in; 0 where the trace does not say (before schema 1.1.0).</param>
-public sealed record CollectiveCount(string Name, int Count, long InputElements);
+internal sealed record CollectiveCount(string Name, int Count, long InputElements);
 
 /// <summary>What is in a trace, and how much of it can be replayed as far as the trace tells.</summary>
 /// <param name="Trace">The trace.</param>
@@ -27,7 +27,7 @@ public sealed record CollectiveCount(string Name, int Count, long InputElements)
 /// <param name="Memory">The memory that the plan needs.</param>
 /// <param name="Kinds">The operators of the selection by name, the most frequent first.</param>
 /// <param name="Collectives">The collectives of the whole trace.</param>
-public sealed record TraceSummary(
+internal sealed record TraceSummary(
     ExecutionTrace Trace,
     ImmutableArray<TraceIteration> Iterations,
     int Threads,

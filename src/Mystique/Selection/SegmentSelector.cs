@@ -5,7 +5,7 @@ using Mystique.Traces;
 namespace Mystique.Selection;
 
 /// <summary>Chooses the operators to replay.</summary>
-public static class SegmentSelector
+internal static class SegmentSelector
 {
     /// <summary>The iterations that the profiler marked, by rising id.</summary>
     /// <param name="trace">The trace.</param>

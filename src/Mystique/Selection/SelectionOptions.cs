@@ -3,7 +3,7 @@ namespace Mystique.Selection;
 /// <summary>What to select from a recording.</summary>
 /// <param name="Iteration">The number of a <c>ProfilerStep#N</c>; null takes the first one, or all where there is none.</param>
 /// <param name="AllIterations">Take all of the trace, whatever its iterations.</param>
-public sealed record SelectionOptions(long? Iteration = null, bool AllIterations = false);
+internal sealed record SelectionOptions(long? Iteration = null, bool AllIterations = false);
 
 /// <summary>An iteration that the profiler marked.</summary>
 /// <param name="Number">N of <c>ProfilerStep#N</c>.</param>

@@ -57,7 +57,7 @@ public sealed record TensorValue(
 /// <summary>A list or tuple of values that are not all integers.</summary>
 /// <param name="Items">The elements.</param>
 /// <param name="TypeName">The recorded type, for example <c>GenericList[Tensor(float),Tensor(float)]</c>.</param>
-public sealed record ListValue(ImmutableArray<ArgumentValue> Items, string TypeName) : ArgumentValue
+internal sealed record ListValue(ImmutableArray<ArgumentValue> Items, string TypeName) : ArgumentValue
 {
     /// <inheritdoc/>
     public override IEnumerable<TensorValue> Tensors => Items.SelectMany(i => i.Tensors);
@@ -71,7 +71,7 @@ public sealed record ListValue(ImmutableArray<ArgumentValue> Items, string TypeN
 
 /// <summary>A list of integers: sizes, strides, dimensions.</summary>
 /// <param name="Items">The elements.</param>
-public sealed record IntListValue(ImmutableArray<long> Items) : ArgumentValue
+internal sealed record IntListValue(ImmutableArray<long> Items) : ArgumentValue
 {
     /// <inheritdoc/>
     public bool Equals(IntListValue? other) => other is not null && Items.AsSpan().SequenceEqual(other.Items.AsSpan());
@@ -82,26 +82,26 @@ public sealed record IntListValue(ImmutableArray<long> Items) : ArgumentValue
 
 /// <summary>An integer; also a dtype, layout or memory format, which the observer records as their numbers.</summary>
 /// <param name="Value">The value.</param>
-public sealed record IntValue(long Value) : ArgumentValue;
+internal sealed record IntValue(long Value) : ArgumentValue;
 
 /// <summary>A double. The observer prints six decimals, so a small value may have become 0.</summary>
 /// <param name="Value">The value; infinities and NaN are possible.</param>
-public sealed record DoubleValue(double Value) : ArgumentValue;
+internal sealed record DoubleValue(double Value) : ArgumentValue;
 
 /// <summary>A boolean.</summary>
 /// <param name="Value">The value.</param>
-public sealed record BoolValue(bool Value) : ArgumentValue;
+internal sealed record BoolValue(bool Value) : ArgumentValue;
 
 /// <summary>A string.</summary>
 /// <param name="Value">The value.</param>
-public sealed record StringValue(string Value) : ArgumentValue;
+internal sealed record StringValue(string Value) : ArgumentValue;
 
 /// <summary>A device.</summary>
 /// <param name="Name">For example <c>cuda:0</c>.</param>
-public sealed record DeviceValue(string Name) : ArgumentValue;
+internal sealed record DeviceValue(string Name) : ArgumentValue;
 
 /// <summary>No value.</summary>
-public sealed record NoneValue : ArgumentValue
+internal sealed record NoneValue : ArgumentValue
 {
     /// <summary>The one instance.</summary>
     public static NoneValue Instance { get; } = new();
@@ -109,4 +109,4 @@ public sealed record NoneValue : ArgumentValue
 
 /// <summary>A value that the observer names but does not record: a generator, storage, stream or object.</summary>
 /// <param name="TypeName">The recorded type, for example <c>Storage</c>.</param>
-public sealed record OpaqueValue(string TypeName) : ArgumentValue;
+internal sealed record OpaqueValue(string TypeName) : ArgumentValue;

@@ -35,7 +35,7 @@ public sealed record ExecutionTrace(
 
 /// <summary>How a trace is read.</summary>
 /// <param name="Strict">Refuse a damaged file instead of reading as far as it makes sense.</param>
-public sealed record TraceReadOptions(bool Strict = false)
+internal sealed record TraceReadOptions(bool Strict = false)
 {
     /// <summary>What a gzip file may unpack to, however small it is, in bytes; larger ones are bounded by their size.</summary>
     internal long UnpackedFloorBytes { get; init; } = 1L << 30;

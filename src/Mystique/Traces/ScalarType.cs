@@ -82,7 +82,7 @@ public enum ScalarType : sbyte
 }
 
 /// <summary>What is known of each <see cref="ScalarType"/>.</summary>
-public static class ScalarTypes
+internal static class ScalarTypes
 {
     /// <summary>
     /// The C++ names that the observer writes inside <c>Tensor(…)</c> (<c>caffe2::TypeMeta::name()</c>). Compilers

@@ -6,7 +6,7 @@ using Mystique.Traces;
 namespace Mystique.Verification;
 
 /// <summary>Compares the trace of a replay with the plan, operator by operator: names, overloads, shapes, types, strides.</summary>
-public static class ReplayVerifier
+internal static class ReplayVerifier
 {
     /// <summary>How far to look for an operator that is not where it should be.</summary>
     private const int Window = 64;

@@ -1,7 +1,7 @@
-using Mystique.Traces.PyTorch;
 using Mystique.Diagnostics;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
+using Mystique.Traces.PyTorch;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Selection;

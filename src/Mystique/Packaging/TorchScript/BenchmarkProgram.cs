@@ -29,7 +29,7 @@ public sealed record ScheduledCall(string Function, int First, int Count)
 /// <summary>A generated program: the text of <c>program.pt</c>, and the order in which its functions are called.</summary>
 /// <param name="Code">The TorchScript code of the class <c>Benchmark</c>.</param>
 /// <param name="Schedule">The calls that make one iteration.</param>
-public sealed record BenchmarkProgram(string Code, ImmutableArray<ScheduledCall> Schedule)
+internal sealed record BenchmarkProgram(string Code, ImmutableArray<ScheduledCall> Schedule)
 {
     /// <summary>
     /// Operators to a function: enough that a call's cost (about 1 µs) does not show, few enough that memory held by a call's

@@ -5,7 +5,7 @@ using Mystique.Diagnostics;
 namespace Mystique.Traces.Kineto;
 
 /// <summary>Finds the nodes of a trace in a Kineto profile of the same job.</summary>
-public static class ProfileLinker
+internal static class ProfileLinker
 {
     /// <summary>By ids, at least so many of the operators must be found under their own names.</summary>
     private const double EnoughByIds = 0.9;

@@ -8,7 +8,7 @@ namespace Mystique.Traces.PyTorch;
 /// Reads PyTorch execution traces, schemas 1.0.1 to 1.1.1-chakra.0.0.4, from JSON or gzip. Node by node, so that
 /// the file's text is never in memory as a whole. See <c>docs/trace-format.md</c>.
 /// </summary>
-public static class TraceReader
+internal static class TraceReader
 {
     /// <summary>The name that means standard input.</summary>
     public const string StandardInput = "-";

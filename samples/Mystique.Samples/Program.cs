@@ -1,0 +1,42 @@
+using Mystique;
+
+string input = args.Length > 0 ? args[0] : "job";
+string output = args.Length > 1 ? args[1] : ".";
+switch (args.Length > 2 ? args[2] : "run")
+{
+    case "run":
+        await Samples.RunAsync(input, output);
+        break;
+    case "compare":
+        await Samples.CompareAsync(input, output);
+        break;
+}
+
+/// <summary>What README and docs show: a test compares their code with the regions here, and runs them.</summary>
+internal static class Samples
+{
+    public static async Task RunAsync(string job, string folder)
+    {
+        #region run
+        var recording = Recording.Open(job); // A trace, or a capture folder.
+        var benchmark = Benchmark.Create(recording);
+        benchmark.Save(Path.Combine(folder, "job.bench"));
+        await using var engine = new TorchSharpEngine { Threads = 1 };
+        var replay = await benchmark.RunAsync(engine, new() { Iterations = 5 });
+        Console.WriteLine($"{replay.Plan.Coverage:P1} of {replay.Plan.SelectedCount} operators, "
+            + $"{replay.Iterations.MedianNs / 1e6:N3} ms an iteration, verified: {replay.Verification?.IsExact}");
+        #endregion
+    }
+
+    public static async Task CompareAsync(string job, string folder)
+    {
+        #region compare
+        var recording = Recording.Open(job);
+        await using var engine = new PythonEngine("/usr/bin/python3") { Device = "cpu" };
+        var replay = await Benchmark.Create(recording).RunAsync(engine);
+        var report = FidelityReport.Compare(recording, replay);
+        report.SaveHtml(Path.Combine(folder, "report.html"));
+        Console.WriteLine($"iteration time: {report.Time?.Error:+0.0 %;-0.0 %}, {report.Findings.Length} findings");
+        #endregion
+    }
+}
