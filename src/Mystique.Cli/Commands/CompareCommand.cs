@@ -24,13 +24,13 @@ internal static class CompareCommand
         var replayed = new Argument<string>("REPLAY")
         {
             Description =
-            "A result file, or what to run now: a package, a capture folder, a trace"
+            "A result file; or a package, a capture folder or a trace, which is run now"
         };
         var replay = SharedOptions.Replay.Create();
         var engines = EngineOptions.OfChoice();
         var pace = SharedOptions.Pace();
         var gpu = SharedOptions.GpuMetrics();
-        var html = new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" };
+        var html = new Option<string?>("--html") { Description = "Write the report as an HTML page into FILE", HelpName = "FILE" };
         var markdown = new Option<string?>("--markdown")
         {
             Description = "Write the report as Markdown into FILE; - is standard output",
@@ -46,7 +46,7 @@ internal static class CompareCommand
         var command = new Command("compare",
             """
             Compares a replay with its original: iteration time with its uncertainty, CPU time, memory, operators by kind;
-            and says where a difference comes from.
+            and names the causes of differences.
 
             Example:
               mystique compare job job --engine python --pace recorded --html report.html
