@@ -11,7 +11,7 @@ class Engine:
         for library in libraries:
             try:
                 if not os.path.isfile(library):  # To open a pipe waits for somebody to write.
-                    raise OSError("it is no plain file")
+                    raise OSError("it is not a regular file")
                 torch.ops.load_library(library)
             except OSError as error:
                 raise Problem("MYS408", f"the library of operators cannot be loaded: {first_line(error)}", library,
@@ -42,7 +42,7 @@ class Engine:
         except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
             there = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
             raise Problem("MYS411", f"there is no device {name} for PyTorch {torch.__version__}: {first_line(error)}",
-                          self.package.path, f"name one of {', '.join(['cpu'] + there)}")
+                          self.package.path, f"use one of {', '.join(['cpu'] + there)}")
 
     def target_of(self, recorded):
         """Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device."""
@@ -88,17 +88,17 @@ class Engine:
         available = _available_bytes() if self.device.type == "cpu" else None
         needed = self.package.manifest["memory"]["peak_bytes"]
         if available is not None and needed > available:
-            raise Problem("MYS403", f"the replay needs {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB can be had",
-                          self.package.path, "run it on a larger machine, or " + self.LESS_MEMORY)
+            raise Problem("MYS403", f"the replay needs {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available",
+                          self.package.path, "use a machine with more memory, or " + self.LESS_MEMORY)
 
     def memory_problem(self, error):
         """The problem behind an error that says that the device has too little memory; None for other errors."""
         if "out of memory" not in str(error) and "allocate memory" not in str(error):
             return None
         memory = self.package.manifest["memory"]
-        return Problem("MYS412", f"the device's memory does not suffice: {first_line(error)}",
+        return Problem("MYS412", f"the device has too little memory: {first_line(error)}",
                        f"{self.package.path}: the plan needs {memory['peak_bytes'] / 1e9:,.1f} GB on {self.device}",
-                       "take a device with more memory, or " + self.LESS_MEMORY, 1)
+                       "use a device with more memory, or " + self.LESS_MEMORY, 1)
 
     def put_into(self, program):
         for slot, tensor in enumerate(self.package.manifest["tensors"]):

@@ -41,16 +41,16 @@ except Exception as error:  # A broken installation fails with all kinds of erro
 
 
 class Problem(Exception):
-    """Something that the user can act on: what is wrong, where, and what helps."""
+    """Something that the user can act on: what is wrong, where, and how to fix it."""
 
     def __init__(self, id, what, where, fix, exit_code=2):
         id, what, where, fix = self.parts = [printable(part) for part in (id, what, where, fix)]
-        super().__init__(f"{id}: {what}\n  where: {where}\n  way out: {fix}")
+        super().__init__(f"{id}: {what}\n  where: {where}\n  fix: {fix}")
         self.exit_code = exit_code
 
 
 def output_problem(why, path):
-    return Problem("MYS305", f"the output cannot be written: {why}", path, "check that the place is writable and has room")
+    return Problem("MYS305", f"the output cannot be written: {why}", path, "check that the folder exists, is writable and has free space")
 
 
 def printable(text):
@@ -65,7 +65,7 @@ def need_torch():
         raise Problem("MYS409", f"this Python has no usable PyTorch: {first_line(torch_error)}", where,
                       "install torch (1.13 or newer) for it, or name another Python")
     if tuple(int(p) for p in torch.__version__.split("+")[0].split(".")[:2]) < OLDEST_TORCH:
-        raise Problem("MYS409", f"PyTorch {torch.__version__} is too old: 1.13 or newer is needed", where,
+        raise Problem("MYS421", f"PyTorch {torch.__version__} is too old: 1.13 or newer is needed", where,
                       "install a newer torch, or name another Python")
 
 

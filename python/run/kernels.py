@@ -29,7 +29,7 @@ def compile_kernel(source, name, device):
         kernel = kernel.result() if hasattr(kernel, "result") else kernel
     except Exception as error:
         raise Problem("MYS415", f"the kernel {name} cannot be compiled here: {first_line(error)}", "the package's kernels",
-                      "run it on a PyTorch with Triton for this device, or without --allow-trace-code", 1)
+                      "use a PyTorch with Triton for this device, or omit --allow-trace-code", 1)
 
     def launch(*arguments):
         stream = torch._C._cuda_getCurrentRawStream(device.index or 0) if device.type == "cuda" else 0

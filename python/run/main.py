@@ -10,7 +10,7 @@ def run(options):
         if os.path.isdir(output) or not os.path.isdir(os.path.dirname(os.path.abspath(output))):
             raise output_problem("there is no such folder, or it is one", output)
         if os.path.realpath(output) in own:
-            raise Problem("MYS305", "the output cannot be written: it is a part of the package that runs", output, "name another file")
+            raise Problem("MYS305", "the output cannot be written: it is a file of the package itself", output, "name another file")
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
     baseline = engine.start()
     missing, substituted = dict(engine.program.missing), dict(engine.program.substituted)
@@ -139,22 +139,22 @@ def parse(arguments):
     parser.add_argument("--device", default="",
                         help="the device: cpu, cuda:1, …; default: cuda for what was recorded on an accelerator, where there is one")
     parser.add_argument("--iterations", type=int, default=20, help="iterations to measure (20)")
-    parser.add_argument("--warmup", type=int, default=3, help="iterations before that, which are not measured (3)")
+    parser.add_argument("--warmup", type=int, default=3, help="warm-up iterations, which are not measured (3)")
     parser.add_argument("--threads", type=int, default=0,
-                        help="threads within operators; 0, the default, takes as many as there are logical CPUs")
-    parser.add_argument("--seed", type=int, default=1, help="what the contents of tensors are drawn from (1)")
+                        help="threads within operators; 0, the default: one per logical CPU")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of the contents of tensors (1)")
     parser.add_argument("--pace", choices=("none", "recorded"), default="none",
-                        help="run unpaced (none), or wait so that an iteration takes as long as the original's (recorded)")
+                        help="none: unpaced; recorded: wait between calls, so that an iteration takes as long as the original's")
     parser.add_argument("--reference-time", metavar="MS", type=float, default=0,
-                        help="an iteration's time in the original, in milliseconds: what --pace recorded comes to; default: the package's")
+                        help="the original's iteration time, in milliseconds: the target of --pace recorded; default: the package's")
     parser.add_argument("--profile", metavar="FILE", help="write a Kineto profile of one iteration")
-    parser.add_argument("--json", metavar="FILE", help="write the result for machines; - is standard output")
+    parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - is standard output")
     parser.add_argument("--no-verify", action="store_true", help="do not compare an iteration, operator by operator, with the trace")
-    parser.add_argument("--no-operators", action="store_true", help="omit the pass that times each kind of operator")
-    parser.add_argument("--check-values", action="store_true", help="look for operators that make NaN or infinities")
+    parser.add_argument("--no-operators", action="store_true", help="omit the separate pass that times operators")
+    parser.add_argument("--check-values", action="store_true", help="look for operators that produce NaN or infinities")
     parser.add_argument("--load-library", metavar="FILE", action="append", default=[], help="load a library of operators first")
     parser.add_argument("--allow-trace-code", action="store_true", help="compile and run the Triton kernels that came with the trace")
-    parser.add_argument("--eager", action="store_true", help="do without TorchScript: call the operators one by one")
+    parser.add_argument("--eager", action="store_true", help="call the operators one by one, without TorchScript")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     for name, least in (("iterations", 1), ("warmup", 0), ("threads", 0), ("seed", 0)):

@@ -74,8 +74,8 @@ def pacer_of(engine, original_ns=0):
     package = engine.package
     times = package.manifest.get("times")
     if not times and not original_ns:
-        raise Problem("MYS413", "the package has no times to keep", package.path,
-                      "generate it with --profile or --reference-time, or take --pace none")
+        raise Problem("MYS413", "the package has no times of the original", package.path,
+                      "generate it with --profile or --reference-time, or use --pace none")
     learned = learn(engine)
     gaps = gaps_of(package, times)
     if not any(gaps):

@@ -53,13 +53,14 @@ def read_plain(path):
     try:
         kind = SPECIAL_FILES.get(stat.S_IFMT(os.stat(path).st_mode))
         if kind:
-            raise Problem("MYS124", f"the file is no plain file: it is {kind}", path, "copy what it gives into a file, and name that")
+            raise Problem("MYS124", f"the file is not a regular file: it is {kind}", path,
+                          "copy its content into a file, and name that file")
         if os.path.getsize(path) > MAX_FILE_BYTES:
             raise mismatch("the file is too large to be of a package", path)
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise Problem("MYS306", f"the package cannot be read: {error.strerror}", error.filename, "copy the package again as a whole")
+        raise Problem("MYS306", f"the package cannot be read: {error.strerror}", error.filename, "copy the whole package again")
 
 
 def read_kernel(folder, kernel):
@@ -70,7 +71,7 @@ def read_kernel(folder, kernel):
         source = read_plain(path)
         if hashlib.sha256(source).hexdigest() == kernel["sha256"]:
             return source
-    raise mismatch(f"the kernel {kernel['file']} is not there, or not as it was (its SHA-256 differs)", folder)
+    raise mismatch(f"the kernel {kernel['file']} is missing or was changed (its SHA-256 differs)", folder)
 
 
 def read_package(manifest, program, path, program_path):
@@ -81,7 +82,7 @@ def read_package(manifest, program, path, program_path):
         version = m.get("format_version")
         if isinstance(version, int) and not isinstance(version, bool) and version != FORMAT_VERSION and -1 << 31 <= version < 1 << 31:
             if version != OLDEST_FORMAT_VERSION:
-                raise Problem("MYS302", f"the package's format version {version} is not known: {OLDEST_FORMAT_VERSION} and "
+                raise Problem("MYS302", f"the package's format version {version} is not supported: {OLDEST_FORMAT_VERSION} and "
                               f"{FORMAT_VERSION} are", path, "use the run.py or the mystique that wrote it, or generate it again")
             upgrade_manifest(m)
         schemas = check_manifest(m)
@@ -108,7 +109,7 @@ def invalid_manifest(why, path):
 
 def mismatch(why, path):
     return Problem("MYS303", f"the package's manifest and program disagree: {why}", path,
-                   "generate the package again, or copy it again as a whole")
+                   "generate the package again, or copy the whole folder again")
 
 
 def forbidden_problem(why, path):

@@ -131,7 +131,7 @@ def print_result(result, fallback):
     line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms")
     if "reference" in result:
         original = result["reference"]["iteration_ns"]
-        line("the original's iteration", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")
+        line("iteration time of the original", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")
     line("5th to 95th percentile", f"{times['p5_ns'] / 1e6:,.3f} to {times['p95_ns'] / 1e6:,.3f} ms")
     line("iterations (excluding warm-up)", f"{times['count']} (+ {result['options']['warmup']})")
     line("operators as recorded", f"{coverage['replayed_operators']:,} of {coverage['selected_operators']:,}")
@@ -140,7 +140,7 @@ def print_result(result, fallback):
             line(name, f"{coverage[count]:,}")
     exact, expected = verification["exact_operators"], verification["expected_operators"]
     state = {"exact": f"exact: {exact:,} operators", "different": f"{exact:,} of {expected:,} exact",
-             "not_run": verification.get("reason", "not asked for")}[verification["status"]]
+             "not_run": verification.get("reason", "not run")}[verification["status"]]
     if not verification["strides_compared"] and verification["status"] != "not_run":
         state += " (strides not recorded)"
     line("verification", state)
@@ -150,7 +150,7 @@ def print_result(result, fallback):
     line("peak memory of the process", f"{memory['used_bytes'] / 1e6:,.1f} MB")
     if "pace" in result:
         pace = result["pace"]
-        line("waits of an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; {pace['late']} iterations late,"
+        line("waits in an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; {pace['late']} iterations late,"
              f" at worst {pace['worst_late_ns'] / 1e6:,.3f} ms")
     engine = result["engine"]
     versions = ", ".join(f"{name} {version}" for name, version in engine["versions"].items())

@@ -132,7 +132,7 @@ class ElementType:
         self.dtype = getattr(torch, name, None)
         if not isinstance(self.dtype, torch.dtype):
             raise Problem("MYS410", f"PyTorch {torch.__version__} has no elements of the type {name}", "benchmark.json",
-                          "run it on a newer PyTorch")
+                          "use a newer PyTorch")
         self.itemsize = torch.empty(0, dtype=self.dtype).element_size()
         self.is_floating = is_floating(name)
         self.is_complex = name.startswith("complex")

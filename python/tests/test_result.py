@@ -40,7 +40,8 @@ class PercentileTests(unittest.TestCase):
 
 class DocumentTests(unittest.TestCase):
     def test_the_fields_are_those_of_the_format(self):
-        self.assertEqual(["format", "format_version", "source", "engine", "program", "host", "options", "coverage", "iterations", "cpu_time_ns",
+        self.assertEqual(["format", "format_version", "source", "engine", "program", "host", "options", "coverage", "iterations",
+                          "cpu_time_ns",
                           "memory", "operators", "verification", "reference"], list(result_of()))
 
     def test_times_are_of_the_samples_and_in_their_order(self):
@@ -200,7 +201,7 @@ class OutputTests(FolderTest):
     def test_each_state_of_the_verification_has_its_words(self):
         result = result_of()
         for changes, words in (({}, "exact: 4 operators"), ({"status": "different", "exact_operators": 3}, "3 of 4 exact"),
-                               ({"status": "not_run"}, "not asked for"), ({"status": "not_run", "reason": "no observer"}, "no observer"),
+                               ({"status": "not_run"}, "not run"), ({"status": "not_run", "reason": "no observer"}, "no observer"),
                                ({"strides_compared": False}, "exact: 4 operators (strides not recorded)")):
             with printed() as text:
                 run.print_result(dict(result, verification=dict(result["verification"], **changes)), "")
@@ -219,7 +220,7 @@ class HeadTests(unittest.TestCase):
 
     def test_a_problem_says_what_where_and_what_helps(self):
         problem = run.Problem("MYS999", "what", "where\n", "fix", 5)
-        self.assertEqual("MYS999: what\n  where: where\\x0a\n  way out: fix", str(problem))
+        self.assertEqual("MYS999: what\n  where: where\\x0a\n  fix: fix", str(problem))
         self.assertEqual((["MYS999", "what", "where\\x0a", "fix"], 5), (problem.parts, problem.exit_code))
 
     def test_the_first_line_of_an_error_is_its_message_or_its_type(self):
@@ -232,7 +233,7 @@ class HeadTests(unittest.TestCase):
                 if is_new_enough:
                     run.need_torch()
                 else:
-                    self.assertRaisesRegex(run.Problem, f"MYS409: PyTorch {version} is too old", run.need_torch)
+                    self.assertRaisesRegex(run.Problem, f"MYS421: PyTorch {version} is too old", run.need_torch)
         with replaced(run, torch=None, torch_error=ImportError("no libgomp\nmore")):
             self.assertRaisesRegex(run.Problem, "MYS409.*no usable PyTorch: no libgomp\n", run.need_torch)
 

@@ -479,7 +479,7 @@ class PackageTests(FolderTest):
         self.assertEqual("aten::add.Tensor", schemas[0].name)
 
     def test_another_format_version_is_named(self):
-        self.assert_refused("MYS302", "format version 9 is not known", self.read, dict(samples.manifest(), format_version=9))
+        self.assert_refused("MYS302", "format version 9 is not supported", self.read, dict(samples.manifest(), format_version=9))
         self.assert_refused("MYS301", "format_version", self.read, dict(samples.manifest(), format_version="2"))
 
     def test_another_format_is_no_package(self):

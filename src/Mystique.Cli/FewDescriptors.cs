@@ -20,7 +20,7 @@ internal static partial class FewDescriptors
     private const int SigPipe = 13;
 
     private const string Fix = "  where: ulimit -n\n"
-        + "  way out: allow more, for example by `ulimit -n 256`, or ask who set the hard limit (`ulimit -Hn`)\n";
+        + "  fix: allow more, for example with `ulimit -n 256`, or raise the hard limit (`ulimit -Hn`)\n";
 
     /// <summary>Looks whether there are enough; returns if so. Runs the job otherwise, in the place of this process.</summary>
     /// <returns>The exit code to end with; null where all is well.</returns>
@@ -37,13 +37,13 @@ internal static partial class FewDescriptors
             Say("MYS312: this process may open too few files\n" + Fix);
             return 2;
         }
-        Say("MYS312: this process may open too few files to capture the job: it runs without\n" + Fix);
+        Say("MYS312: this process may open too few files: the job runs without its capture\n" + Fix);
         nint[] command = new nint[arguments.Length - job];
         for (int i = 0; i < command.Length - 1; i++)
             command[i] = Marshal.StringToCoTaskMemUTF8(arguments[job + 1 + i]);
         Signal(SigPipe, 0); // The runtime ignores it, and what is ignored stays so.
         Execute(command[0], command);
-        Say("MYS417: the job cannot be started\n  where: " + arguments[job + 1] + "\n  way out: check the command after --\n");
+        Say("MYS417: the job cannot be started\n  where: " + arguments[job + 1] + "\n  fix: check the command after --\n");
         return 2;
     }
 

@@ -69,10 +69,10 @@ internal static class Program
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
             Unfinished.WaitIfOver();
-            // A bug: the text is all a user can act on, the rest helps whoever mends it.
+            // A bug: the text is all a user can act on, the rest helps whoever fixes it.
             Console.Error.WriteLine($"MYS999: {exception.GetType().Name}: {exception.Message}");
             Console.Error.WriteLine("  where: in mystique itself");
-            Console.Error.WriteLine("  way out: report it with the command line; MYSTIQUE_DEBUG=1 prints the stack");
+            Console.Error.WriteLine("  fix: report it with the command line; MYSTIQUE_DEBUG=1 prints the stack");
             if (Environment.GetEnvironmentVariable("MYSTIQUE_DEBUG") == "1")
                 Console.Error.WriteLine(exception);
             return (int)ExitCode.ReplayFailed;

@@ -19,7 +19,7 @@ internal sealed class OtherLibTorch : IDisposable
     /// <summary>Makes the copy.</summary>
     /// <param name="folder">The folder of the other libtorch's libraries.</param>
     /// <exception cref="MystiqueException">
-    /// There is no libtorch in it (MYS401), no room for the copy (MYS308), or no worker's program (MYS419).
+    /// There is no libtorch in it (MYS420), no room for the copy (MYS308), or no worker's program (MYS419).
     /// </exception>
     public OtherLibTorch(string folder)
     {

@@ -19,7 +19,7 @@ public sealed record TorchSharpEngine : Engine
 
     /// <summary>
     /// The folder of another libtorch's libraries, for example <c>torch/lib</c> of an installed PyTorch of the same version; null,
-    /// the default, for the one that is bundled. Linux only. MYS401 where there is none in it.
+    /// the default, for the one that is bundled. Linux only. MYS420 where there is none in it.
     /// </summary>
     public string? LibTorch { get; init; }
 

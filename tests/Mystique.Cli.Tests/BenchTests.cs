@@ -52,7 +52,7 @@ public sealed class BenchTests : IDisposable
     public void Bench_LineThatMakesNoSense_IsNamed(string line)
     {
         var result = CommandLine.Run("bench", List($"# one\n{line}\n"));
-        result.AssertFailed(2, "MYS205");
+        result.AssertFailed(2, "MYS209");
         Assert.Contains("bench.txt, line 2", result.Error);
         CommandLine.Run("bench", Path.Combine(_folder, "none")).AssertFailed(2, "MYS204");
     }

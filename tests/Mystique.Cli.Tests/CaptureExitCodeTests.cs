@@ -35,7 +35,7 @@ public sealed class CaptureExitCodeTests : IDisposable
         Assert.True(result.ExitCode == 7, $"exit code {result.ExitCode}\n{result.Error}");
         Assert.Contains($"{id}: ", result.Error);
         Assert.Contains("  where: ", result.Error);
-        Assert.Contains("  way out: ", result.Error);
+        Assert.Contains("  fix: ", result.Error);
         Assert.DoesNotContain("   at ", result.Error);
         Assert.DoesNotContain("MYS999", result.Error);
     }
@@ -174,7 +174,7 @@ public sealed class CaptureExitCodeTests : IDisposable
             "work=$(echo \"$MYSTIQUE_CAPTURE\" | sed 's/.*\"folder\":\"\\([^\"]*\\).*/\\1/'); mkdir -p \"$work/1\"; echo '{}' > "
                 + "\"$work/1/et.json\"; cp \"$1\" \"$work/1/status.json\"; exit 7", "job", file);
         Assert.True(result.ExitCode == 7, $"{result.ExitCode}: {result.Error}");
-        Assert.Contains("mystique: what the hook wrote down in a process makes no sense (1/status.json): ", result.Error);
+        Assert.Contains("mystique: the hook's file of a process is invalid (1/status.json): ", result.Error);
         Assert.Equal(["out", "out/job", "out/job/capture.json", "status.json"], Left);
     }
 

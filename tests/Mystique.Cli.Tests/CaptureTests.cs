@@ -313,7 +313,7 @@ public sealed partial class CaptureTests : IDisposable
         result.AssertOk();
         Assert.Equal("", result.Output);
         foreach (string row in (string[])["iteration with a clock alone, median of 16",
-            "untouched iteration of the captured job, median of 16", "of it the hook's own", "recorded iteration",
+            "uninstrumented iteration of the captured job, median of 16", "of which in the hook", "recorded iteration",
             "once, at the job's start", "bytes for each operator"])
             Assert.Contains(row, result.Error);
         Assert.True(File.Exists(Path.Combine(Target, "reference.json")));
@@ -417,7 +417,7 @@ public sealed partial class CaptureTests : IDisposable
         File.Copy(CommandLine.Example("dlrm"), Path.Combine(found, "rank0.et.json.gz"));
         byte[] whole = File.ReadAllBytes(CommandLine.Example("gpt"));
         File.WriteAllBytes(Path.Combine(found, "rank1.et.json.gz"), whole[..(whole.Length / 2)]);
-        var result = CommandLine.Run("capture", "--adopt", found, "-o", Target);
+        var result = CommandLine.Run("capture", "--import", found, "-o", Target);
         result.AssertOk();
         Assert.Matches(NodesKept(), result.Error);
         CommandLine.Run("inspect", Path.Combine(Target, "rank-0")).AssertOk();
@@ -428,7 +428,7 @@ public sealed partial class CaptureTests : IDisposable
     public void Capture_BadUsage_SaysHow()
     {
         Assert.Contains("Name the job after --", CommandLine.Run("capture").Error);
-        Assert.Contains("--adopt takes no job", CommandLine.Run("capture", "--adopt", _folder, "--", "python").Error);
+        Assert.Contains("--import takes no job", CommandLine.Run("capture", "--import", _folder, "--", "python").Error);
         CommandLine.Run("capture", "-o", Target, "python", "train.py").AssertFailed(2, "MYS418");
         CommandLine.Run("capture", "-o", Target, "--", Path.Combine(_folder, "no-such-program")).AssertFailed(2, "MYS417");
         File.WriteAllText(Path.Combine(_folder, "thesis.txt"), "");
@@ -436,6 +436,6 @@ public sealed partial class CaptureTests : IDisposable
         Assert.Equal(["thesis.txt"], Directory.EnumerateFileSystemEntries(_folder).Select(Path.GetFileName));
     }
 
-    [GeneratedRegex("rank-1: adopted rank1.et.json.gz; .*: [0-9,]+ nodes kept")]
+    [GeneratedRegex("rank-1: imported rank1.et.json.gz; .*: [0-9,]+ nodes kept")]
     private static partial Regex NodesKept();
 }

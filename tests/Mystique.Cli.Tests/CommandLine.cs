@@ -86,7 +86,7 @@ internal static class CommandLine
         {
             Assert.True(ExitCode == exitCode && Error.Contains(id, StringComparison.Ordinal), $"exit code {ExitCode}\n{Error}\n{Output}");
             Assert.Contains("where: ", Error);
-            Assert.Contains("way out: ", Error);
+            Assert.Contains("fix: ", Error);
             Assert.DoesNotContain("   at ", Error); // No stack trace.
             Assert.Equal("", Output);
         }

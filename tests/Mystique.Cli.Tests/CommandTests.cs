@@ -78,7 +78,7 @@ public sealed class CommandTests : IDisposable
         Assert.DoesNotContain("time by kind", result.Output);
         // No memory of what ran before decides what is verified.
         Assert.Contains("exact: 229 operators", CommandLine.Run("run", File_("p"), "--iterations", "1", "--no-profile").Output);
-        Assert.Contains("not asked for", CommandLine.Run("run", File_("p"), "--iterations", "1", "--no-profile", "--no-verify").Output);
+        Assert.Contains("not run", CommandLine.Run("run", File_("p"), "--iterations", "1", "--no-profile", "--no-verify").Output);
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class CommandTests : IDisposable
             System.Diagnostics.Process.Start("mkfifo", [File_("pipe.so")]).WaitForExit();
             refused = CommandLine.Run("run", trace, "--load-library", File_("pipe.so"));
             Assert.Equal(2, refused.ExitCode);
-            Assert.Contains("is no plain file: it is a pipe", refused.Error);
+            Assert.Contains("is not a regular file: it is a pipe", refused.Error);
         }
     }
 
@@ -139,14 +139,14 @@ public sealed class CommandTests : IDisposable
         string[] run = ["run", CommandLine.Example("dlrm"), "--threads", "1", "--iterations", "1", "--no-profile", "--libtorch",
             File_("lib")];
         Directory.CreateDirectory(File_("lib"));
-        CommandLine.Run(run).AssertFailed(1, "MYS401");
+        CommandLine.Run(run).AssertFailed(1, "MYS420");
         foreach (string library in Directory.EnumerateFiles(Path.GetDirectoryName(CommandLine.NativeLibrary("libtorch_cpu.so"))!)
             .Where(f => !f.Contains("LibTorchSharp", StringComparison.Ordinal)))
             File.CreateSymbolicLink(Path.Combine(File_("lib"), Path.GetFileName(library)), library);
         var result = CommandLine.Run(run);
         result.AssertOk();
         Assert.Contains("exact: 195 operators", result.Output);
-        // One that is no library: it is this one that is loaded, and not that which comes along.
+        // One that is no library: it is this one that is loaded, and not the bundled one.
         File.Delete(Path.Combine(File_("lib"), "libtorch_cpu.so"));
         File.WriteAllText(Path.Combine(File_("lib"), "libtorch_cpu.so"), "no library");
         CommandLine.Run(run).AssertFailed(1, "MYS401");

@@ -4,7 +4,7 @@ using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Cli.Tests;
 
-/// <summary>Bad input: a message with the place and the way out, an exit code, and nothing half-written.</summary>
+/// <summary>Bad input: a message with the place and the fix, an exit code, and nothing half-written.</summary>
 public sealed class ErrorTests : IDisposable
 {
     private const string Relu = "aten::relu(Tensor self) -> Tensor";

@@ -44,7 +44,7 @@ public sealed class HostileInputTests : IDisposable
     {
         Assert.Equal("", HostileText.Unprintable(result.Output));
         Assert.Equal("", HostileText.Unprintable(result.Error));
-        Assert.DoesNotContain("\n  way out: run rm", result.Output + result.Error);
+        Assert.DoesNotContain("\n  fix: run rm", result.Output + result.Error);
         Assert.DoesNotContain("MYS999", result.Error);
     }
 
@@ -60,7 +60,7 @@ public sealed class HostileInputTests : IDisposable
     [InlineData("coverage", "T")]
     [InlineData("coverage", "T", "--markdown", "-")]
     [InlineData("coverage", ".", "--markdown", "x.md")]
-    [InlineData("run", "no\u001b[2J\n  way out: run rm\u202e")]
+    [InlineData("run", "no\u001b[2J\n  fix: run rm\u202e")]
     [InlineData("run", "T", "--iterations", "\u001b[2J\u202e")]
     [InlineData("demo", "\u001b[2J\u202e")]
     [InlineData("compare", "T", "T")]
@@ -123,7 +123,7 @@ public sealed class HostileInputTests : IDisposable
             CommandLine.Run(arguments).AssertFailed(2, "MYS124");
         var scan = CommandLine.Run("coverage", _folder);
         scan.AssertFailed(2, "MYS117");
-        Assert.Contains($"passed over {pipe}: the file is no plain file: it is a pipe", scan.Error);
+        Assert.Contains($"passed over {pipe}: the file is not a regular file: it is a pipe", scan.Error);
         byte[] text = File.ReadAllBytes(CommandLine.Example("bilstm"));
         CommandLine.Run(text, ["inspect", "-"]).AssertOk();
         CommandLine.Run(text, ["inspect", "/dev/stdin"]).AssertOk();

@@ -66,7 +66,7 @@ public sealed class OutputTests : IDisposable
     public void TemporaryFolder_ThatIsNotThere_IsNamed()
     {
         CommandLine.RunWith("TMPDIR", "/nowhere", "run", CommandLine.Example("dlrm")).AssertFailed(2, "MYS308");
-        CommandLine.RunWith("TMPDIR", "/nowhere", "capture", "--adopt", _folder, "-o", Target).AssertFailed(2, "MYS308");
+        CommandLine.RunWith("TMPDIR", "/nowhere", "capture", "--import", _folder, "-o", Target).AssertFailed(2, "MYS308");
         CommandLine.RunWith("TMPDIR", "/nowhere", "demo", "dlrm").AssertFailed(2, "MYS308");
         Assert.Empty(Left);
     }

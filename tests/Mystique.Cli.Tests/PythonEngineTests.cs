@@ -167,7 +167,7 @@ public sealed class PythonEngineTests : IDisposable
     }
 
     [Fact]
-    public void NoUsablePyTorch_IsSaidWithTheWayOut()
+    public void NoUsablePyTorch_IsReportedWithItsFix()
     {
         string package = Package(CommandLine.Example("bilstm"));
         Directory.CreateDirectory(File_("m"));
@@ -211,7 +211,7 @@ public sealed class PythonEngineTests : IDisposable
     }
 
     /// <summary>
-    /// A package's files can be anything on the disk of somebody who unpacked it: what is no plain file is not waited for.
+    /// A package's files can be anything on the disk of somebody who unpacked it: what is not a regular file is not waited for.
     /// </summary>
     [Theory]
     [InlineData("benchmark.json")]

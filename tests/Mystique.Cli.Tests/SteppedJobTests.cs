@@ -5,7 +5,7 @@ using Mystique.Recordings;
 
 namespace Mystique.Cli.Tests;
 
-/// <summary>Jobs that are measured in turn with something else.</summary>
+/// <summary>Jobs that are measured interleaved with something else.</summary>
 public sealed class SteppedJobTests : IDisposable
 {
     private const string Training = """

@@ -7,7 +7,7 @@ namespace Mystique.Tests.Shared;
 internal static class HostileText
 {
     public const string Terminal =
-        "\u001b]0;title\u0007\u001b[2Jx\u009b31m\u0085\u007f\u202eabc\u2066\u2028\u2029\u200f\ufeff\r\nMYS000\n  way out: run rm\tx";
+        "\u001b]0;title\u0007\u001b[2Jx\u009b31m\u0085\u007f\u202eabc\u2066\u2028\u2029\u200f\ufeff\r\nMYS000\n  fix: run rm\tx";
 
     public const string Markup =
         "a|b`c`\n# h\n- i\n<script>alert(1)</script> ![i](http://x.example/y) **b** _e_ ~~s~~ &lt; $m$ ```\n</title>$DATA$";

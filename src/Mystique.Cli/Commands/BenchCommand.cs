@@ -21,12 +21,12 @@ internal static class BenchCommand
         var list = new Argument<string>("LIST")
         {
             Description =
-            $"A list of workloads, or a folder with {BenchList.FileName}: a line each, NAME: COMMAND, or example NAME; change NAME OTHER "
-            + $"for what changes between two of them"
+            $"A list of workloads, or a folder with {BenchList.FileName}. A line each: NAME: COMMAND, example NAME, or change NAME OTHER "
+            + $"for the change from one workload to another"
         };
         var only = new Option<string[]>("--only")
         {
-            Description = "Only the workload NAME; may come more than once",
+            Description = "Only the workload NAME; repeatable",
             HelpName =
             "NAME",
             DefaultValueFactory = _ => []
@@ -52,7 +52,7 @@ internal static class BenchCommand
         var command = new Command("bench",
             """
             Captures each workload of a list, generates its benchmark, measures original and replay interleaved, and compares them:
-            one table. Jobs are replayed by a Python, at their pace; examples by libtorch.
+            one table. Jobs are replayed in a Python, at their own pace; examples on libtorch.
 
             Example:
               mystique bench examples --markdown fidelity.md

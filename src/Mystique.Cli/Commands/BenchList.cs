@@ -28,7 +28,7 @@ internal sealed record BenchList(ImmutableArray<BenchWorkload> Workloads, Immuta
     /// <summary>Reads a list.</summary>
     /// <param name="path">The file, or a folder with <see cref="FileName"/>.</param>
     /// <param name="python">What stands for <c>python3</c> at the start of a command.</param>
-    /// <exception cref="MystiqueException">It is not there, or a line makes no sense (MYS204, MYS205).</exception>
+    /// <exception cref="MystiqueException">It is not there, or a line is invalid (MYS204, MYS209).</exception>
     public static BenchList Read(string path, string python)
     {
         string file = Directory.Exists(path) ? Path.Combine(path, FileName) : path;

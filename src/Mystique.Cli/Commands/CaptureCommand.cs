@@ -10,7 +10,7 @@ using Mystique.Recordings;
 
 namespace Mystique.Cli.Commands;
 
-/// <summary><c>mystique capture</c>: records a job that knows nothing of it, or takes in what others recorded.</summary>
+/// <summary><c>mystique capture</c>: records a job that knows nothing of it, or imports what other tools recorded.</summary>
 internal static class CaptureCommand
 {
     private const string Ranges = "ranges";
@@ -27,50 +27,50 @@ internal static class CaptureCommand
             DefaultValueFactory =
             _ => "mystique-capture"
         };
-        var skip = SharedOptions.Count("--skip", defaults.Skip, 0, "Iterations to wait for; the first in any case");
+        var skip = SharedOptions.Count("--skip", defaults.Skip, 0, "Iterations to skip before measuring; the first is always skipped");
         var reference = SharedOptions.Count("--reference", defaults.Reference, 0,
-            "Iterations to measure untouched, before the recording and again after it");
+            "Uninstrumented iterations to measure before the recording, and again after it");
         var steps = SharedOptions.Count("--steps", defaults.Steps, 1, "Iterations to record");
         var values = new Option<string?>("--tensor-values")
         {
-            Description = "Keep of integral tensors (indices, offsets, targets) the least and largest value, or all; costs one more, "
-                + "slow iteration. They are the job's data",
+            Description = "Record the range, or all values, of integral tensors (indices, offsets, targets); costs one more, "
+                + "slow iteration. These are the job's data",
             HelpName = $"{Ranges}|{Values}",
         };
         values.AcceptOnlyFromAmong(Ranges, Values);
         var modules = new Option<bool>("--modules")
         {
             Description =
-            "Label what runs within a module's forward by the module's name, in the recorded iteration: comparisons then tell times by "
-            + "module"
+            "Label what runs within a module's forward with the module's name, in the recorded iteration: comparisons then "
+            + "show times by module"
         };
         var report = SharedOptions.Count("--report", 0, 1,
-            "Run the job N times with the hook and N times with a clock alone, in turn, and say what capturing costs");
+            "Run the job N times with the hook and N times with a clock alone, interleaved, and report the cost of capturing");
         var gpu = SharedOptions.GpuMetrics();
         var runs = SharedOptions.Count("--noise", 0, 1,
-            "After that, run the job N times more with a clock alone: how far it is from itself is what a replay cannot be closer than");
-        var adopt = new Option<string?>("--adopt")
+            "Then run the job N more times with a clock alone: its spread is the noise floor of comparisons");
+        var import = new Option<string?>("--import")
         {
-            Description =
-            "Instead of running a job, make capture folders of the traces and profiles in DIR (docs/collecting.md)",
-            HelpName = "DIR"
+            Description = "Instead of running a job, make capture folders of the traces and profiles in DIR (docs/collecting.md)",
+            HelpName = "DIR",
         };
+        var adopt = new Option<string?>("--adopt") { Hidden = true }; // The former name of --import.
         var command = new Command("capture",
             """
-            Runs a PyTorch job, unchanged, and records an iteration of it: the execution trace, a profile, and how long untouched
-            iterations take. The job's output, signals and exit code are its own; what capture says goes to standard error.
+            Runs a PyTorch job, unchanged, and records an iteration of it: the execution trace, a profile, and the times of
+            uninstrumented iterations. The job's output, signals and exit code are its own; messages of capture go to standard error.
 
             Example:
               mystique capture -o job -- python train.py --epochs 1
               mystique capture -o job --skip 50 -- torchrun --nproc-per-node 8 train.py
               mystique run job
             """)
-        { job, output, skip, reference, steps, values, modules, gpu, report, runs, adopt };
+        { job, output, skip, reference, steps, values, modules, gpu, report, runs, import, adopt };
         command.Validators.Add(result =>
         {
             bool hasJob = result.GetValue(job) is { Length: > 0 };
-            if (hasJob == result.GetValue(adopt) is not null)
-                result.AddError(hasJob ? "--adopt takes no job."
+            if (hasJob == (result.GetValue(import) ?? result.GetValue(adopt)) is not null)
+                result.AddError(hasJob ? "--import takes no job."
                     : "Name the job after --, for example: mystique capture -- python train.py");
         });
         command.SetAction(result =>
@@ -91,8 +91,8 @@ internal static class CaptureCommand
                 },
             };
             string directory = result.GetValue(output)!;
-            if (result.GetValue(adopt) is { } source)
-                return Adopt(source, directory);
+            if ((result.GetValue(import) ?? result.GetValue(adopt)) is { } source)
+                return Import(source, directory);
             if (!result.Tokens.Any(t => t.Type == TokenType.DoubleDash))
                 throw Problems.JobNotApart(result.GetValue(job)![0]); // Else options of the job would be taken for this command's.
             var capture = new JobCapture([.. result.GetValue(job)!], directory, options);
@@ -149,10 +149,10 @@ internal static class CaptureCommand
         }
     }
 
-    private static int Adopt(string source, string directory)
+    private static int Import(string source, string directory)
     {
-        var adopted = RecordingImporter.Adopt(source, directory);
-        CaptureText.WriteAdopted(adopted);
+        var imported = RecordingImporter.Import(source, directory);
+        CaptureText.WriteImported(imported);
         return (int)ExitCode.Done;
     }
 }

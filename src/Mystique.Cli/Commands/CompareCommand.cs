@@ -23,7 +23,7 @@ internal static class CompareCommand
         var replayed = new Argument<string>("REPLAY")
         {
             Description =
-            "A result file, or what to run now: a package, a capture folder, a trace"
+            "A result file; or a package, a capture folder or a trace, which is run now"
         };
         var replay = SharedOptions.Replay.Create();
         var engines = EngineOptions.OfChoice();
@@ -39,7 +39,7 @@ internal static class CompareCommand
         var command = new Command("compare",
             """
             Compares a replay with its original: iteration time with its uncertainty, CPU time, memory, operators by kind;
-            and says where a difference comes from.
+            and names the causes of differences.
 
             Example:
               mystique compare job job --engine python --pace recorded --html report.html

@@ -10,17 +10,17 @@ using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Commands;
 
-/// <summary><c>mystique coverage</c>: replays traces and says what became of each operator.</summary>
+/// <summary><c>mystique coverage</c>: replays traces and reports the outcome of each operator.</summary>
 internal static class CoverageCommand
 {
     public static Command Create()
     {
         var traces = new Argument<string[]>("TRACE|DIR")
         {
-            Description = "Execution traces, or folders in which to look for them",
+            Description = "Execution traces, or folders that contain some",
             Arity = ArgumentArity.OneOrMore
         };
-        var runs = SharedOptions.Count("--runs", 1, 1, "Runs of each trace, in a process of its own each; all must come out the same");
+        var runs = SharedOptions.Count("--runs", 1, 1, "Runs of each trace, each in a separate process; all must have the same outcome");
         var engines = EngineOptions.OfTorchSharp();
         var markdown = new Option<string?>("--markdown")
         {
@@ -31,7 +31,7 @@ internal static class CoverageCommand
         var planning = SharedOptions.Planning.Create();
         var command = new Command("coverage",
             """
-            Replays traces, one iteration each, under libtorch's own observer, and says what became of their operators:
+            Replays one iteration of each trace under libtorch's own observer, and reports the outcome of their operators:
             exact, substituted, a stand-in, missing. Exit code 1 where an operator is missing or differs.
 
             Example:

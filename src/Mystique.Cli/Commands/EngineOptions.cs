@@ -25,15 +25,15 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     /// <summary>For a command whose engine is libtorch.</summary>
     public static EngineOptions OfTorchSharp() => new(
         SharedOptions.Count("--threads", 0, 0,
-            "Threads within operators; 0 takes as many as the captured original had, else as there are logical CPUs"),
-        SharedOptions.Count("--timeout", 1800, 1, "Seconds that the worker process may take for one step before it is stopped"));
+            "Threads within operators; 0: as many as the captured original had, else one per logical CPU"),
+        SharedOptions.Count("--timeout", 1800, 1, "Seconds that the worker process may take for a request before it is stopped"));
 
     /// <summary>For a command that lets the user choose the engine.</summary>
     public static EngineOptions OfChoice()
     {
         var engine = new Option<string>("--engine")
         {
-            Description = "torchsharp: libtorch, which is bundled; python: the PyTorch of a Python",
+            Description = "torchsharp: the bundled libtorch; python: the PyTorch of a Python installation",
             HelpName = "torchsharp|python",
             DefaultValueFactory = _ => TorchSharp,
         };
@@ -46,7 +46,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     {
         var libraries = new Option<string[]>("--load-library")
         {
-            Description = "Load a library of operators before the replay; may come more than once",
+            Description = "Load a library of operators before the replay; repeatable",
             HelpName = "FILE",
             DefaultValueFactory = _ => [],
         };
@@ -56,7 +56,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
                 if (!File.Exists(token.Value))
                     result.AddError($"--load-library: there is no file {token.Value}.");
                 else if (PlainFile.KindOf(token.Value) is { } kind) // To open a pipe waits for somebody to write.
-                    result.AddError($"--load-library: {token.Value} is no plain file: it is {kind}.");
+                    result.AddError($"--load-library: {token.Value} is not a regular file: it is {kind}.");
         });
         return OfChoice() with
         {
@@ -66,7 +66,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
                     + "torch/lib of an installed PyTorch",
                 HelpName = "DIR",
             },
-            Device = CreateDevice("What stands for the recorded accelerators: cpu, cuda:1, …"),
+            Device = CreateDevice("The device that takes the place of the recorded accelerators: cpu, cuda:1, …"),
             Libraries = libraries,
         };
     }
@@ -75,7 +75,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     public static EngineOptions OfBoth() => OfTorchSharp() with
     {
         PythonProgram = CreatePython(),
-        Device = CreateDevice("What replays of jobs run on: cpu, cuda:1, …; jobs themselves run on what their commands say"),
+        Device = CreateDevice("The device of replays of jobs: cpu, cuda:1, …; the jobs' own commands choose theirs"),
     };
 
     public void AddTo(Command command)
@@ -120,7 +120,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
 
     private static Option<string> CreatePython() => new("--python")
     {
-        Description = "The Python that replays run in",
+        Description = "The Python interpreter of replays",
         HelpName = "EXE",
         DefaultValueFactory = _ => "python3",
     };

@@ -18,7 +18,7 @@ internal static class GenerateCommand
         {
             Description =
             "A Kineto profile of the same job (.json or .json.gz): the original's times, kernels and streams go into the package. "
-            + "Default: that of the capture folder",
+            + "Default: the capture folder's",
             HelpName = "KINETO"
         };
         var planning = SharedOptions.Planning.Create();

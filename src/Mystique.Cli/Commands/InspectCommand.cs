@@ -16,15 +16,15 @@ internal static class InspectCommand
         var profile = new Option<string?>("--profile")
         {
             Description =
-            "A Kineto profile of the same job, for times. Default: that of the capture folder",
+            "A Kineto profile of the same job, for times. Default: the capture folder's",
             HelpName = "KINETO"
         };
-        var html = new Option<string?>("--html") { Description = "Write what there is as a page into FILE", HelpName = "FILE" };
+        var html = new Option<string?>("--html") { Description = "Write the summary as an HTML page into FILE", HelpName = "FILE" };
         var json = SharedOptions.Json();
         var command = new Command("inspect",
             """
             Shows what is in an execution trace: operators, iterations, tensors, bytes, collectives, and what can be replayed.
-            The coverage is what the trace alone tells; `mystique run` finds what else this machine's libtorch lacks.
+            The coverage is the one that the trace alone allows; `mystique run` also finds what this machine's libtorch lacks.
 
             Example:
               mystique inspect trace.et.json.gz --json summary.json

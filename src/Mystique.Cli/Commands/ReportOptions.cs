@@ -9,7 +9,7 @@ namespace Mystique.Cli.Commands;
 internal sealed record ReportOptions(Option<string?> Html, Option<string?> Markdown, Option<string?> Json)
 {
     public static ReportOptions Create() => new(
-        new Option<string?>("--html") { Description = "Write the report as a page into FILE", HelpName = "FILE" },
+        new Option<string?>("--html") { Description = "Write the report as an HTML page into FILE", HelpName = "FILE" },
         new Option<string?>("--markdown") { Description = "Write the report as Markdown into FILE; - is standard output", HelpName = "FILE" },
         SharedOptions.Json());
 

@@ -21,15 +21,15 @@ internal static class RunCommand
         var iteration = SharedOptions.Iteration();
         var noVerify = new Option<bool>("--no-verify")
         {
-            Description = "Omit the iteration that is compared, operator by operator, with the recording",
+            Description = "Do not compare an iteration with the recording, operator by operator",
         };
-        var strict = new Option<bool>("--strict") { Description = "Refuse a damaged trace, and a replay that leaves an operator out" };
-        var noProfile = new Option<bool>("--no-profile") { Description = "Leave out the pass that times each kind of operator" };
-        var seed = SharedOptions.Count("--seed", 1, 0, "What the contents of tensors are drawn from");
+        var strict = new Option<bool>("--strict") { Description = "Refuse a damaged trace, and a replay that lacks an operator" };
+        var noProfile = new Option<bool>("--no-profile") { Description = "Omit the separate pass that times operators" };
+        var seed = SharedOptions.Count("--seed", 1, 0, "The seed of the contents of tensors");
         var checkValues = new Option<bool>("--check-values")
         {
             Description =
-            "After the measured iterations, look for operators that make NaN or infinities"
+            "After the measured iterations, look for operators that produce NaN or infinities"
         };
         var engines = EngineOptions.OfAll();
         var pace = SharedOptions.Pace();
@@ -50,7 +50,7 @@ internal static class RunCommand
         var json = SharedOptions.Json();
         var command = new Command("run",
             """
-            Replays a trace or a package, and measures it. The replay runs in a process of its own.
+            Replays a trace or a package, and measures it. The replay runs in a separate process.
 
             Example:
               mystique run trace.et.json.gz --iterations 50 --json result.json
@@ -63,7 +63,7 @@ internal static class RunCommand
         command.Validators.Add(result =>
         {
             if (result.GetValue(noProfile) && result.GetValue(traceOut) is not null)
-                result.AddError("--trace-out needs the pass that --no-profile leaves out.");
+                result.AddError("--trace-out needs the pass that --no-profile omits.");
         });
         command.SetAction(async (result, cancellation) =>
         {

@@ -13,7 +13,7 @@ internal static class SharedOptions
 {
     public static Option<string?> Json() => new("--json")
     {
-        Description = "Write the result for machines into FILE (docs/result-format.md); - is standard output",
+        Description = "Write the result as JSON into FILE (docs/result-format.md); - is standard output",
         HelpName = "FILE",
     };
 
@@ -24,15 +24,15 @@ internal static class SharedOptions
 
     public static Option<bool> GpuMetrics() => new("--gpu-metrics")
     {
-        Description = "Sample the machine's GPUs meanwhile, as far as the vendor's tools are there: utilisation, memory, power, clocks",
+        Description = "Sample the machine's GPUs during the measurement, with the vendor's tools: utilisation, memory, power, clocks",
     };
 
     public static Option<string> Pace()
     {
         var pace = new Option<string>("--pace")
         {
-            Description = "none: unpaced; recorded: iterations take as long as the original's, by waits between calls "
-                + "(generate --profile or --reference-time)",
+            Description = "none: unpaced; recorded: wait between calls, so that an iteration takes as long as the original's: the time "
+                + "that the replay lacks is shared out over the original's gaps (generate --profile or --reference-time)",
             HelpName = "none|recorded",
             DefaultValueFactory = _ => "none"
         };
@@ -44,7 +44,7 @@ internal static class SharedOptions
 
     public static Option<bool> StrictTrace() => new("--strict")
     {
-        Description = "Refuse a damaged trace instead of reading as far as it makes sense",
+        Description = "Refuse a damaged trace instead of reading its valid part",
     };
 
     public static Option<string?> Iteration()
@@ -71,7 +71,7 @@ internal static class SharedOptions
     }
 
     public static Option<int> BlockIterations() =>
-        Count("--iterations", 0, 0, "Iterations to measure in each block; 0 takes as many as fit into 0.2 s, or one");
+        Count("--iterations", 0, 0, "Iterations to measure in each block; 0: as many as fit into 0.2 s, at least one");
 
     public static SelectionOptions SelectionOf(string? iteration) => iteration switch
     {
@@ -97,7 +97,7 @@ internal static class SharedOptions
         {
             var skew = new Option<double>("--index-skew")
             {
-                Description = "Spread indices by Zipf's law with the exponent S instead of evenly: the larger, the fewer rows of a table "
+                Description = "Draw indices by Zipf's law with the exponent S instead of evenly: the larger S, the fewer rows of a table "
                     + "get most lookups",
                 HelpName = "S",
             };
@@ -109,7 +109,7 @@ internal static class SharedOptions
             });
             var scale = new Option<double?>("--scale-memory")
             {
-                Description = "Cut embedding tables until the plan fits into GB gigabytes; without GB, into what this machine has",
+                Description = "Shrink embedding tables until the plan fits into GB gigabytes; without GB, into this machine's memory",
                 HelpName = "GB",
                 Arity = ArgumentArity.ZeroOrOne,
                 CustomParser = result => result.Tokens is not [var token] ? 0
@@ -119,7 +119,7 @@ internal static class SharedOptions
             var reference = new Option<double?>("--reference-time")
             {
                 Description =
-                "An iteration's time in the original, in milliseconds, measured without an observer: what --pace recorded comes to",
+                "The time of an uninstrumented iteration of the original, in milliseconds: the target of --pace recorded",
                 HelpName = "MS"
             };
             reference.Validators.Add(result =>
@@ -132,13 +132,13 @@ internal static class SharedOptions
                 new Option<string?>("--values")
                 {
                     Description =
-                    "Rows that say what tensors must hold, beside those that are bundled (docs/values.md)",
+                    "A table of the contents of tensors, in addition to the bundled one (docs/values.md)",
                     HelpName = "FILE"
                 },
                 new Option<string?>("--substitutions")
                 {
                     Description =
-                    "Rows that say what to run in the place of operators, beside those that are bundled (docs/values.md)",
+                    "A table of substitutes for operators, in addition to the bundled one (docs/values.md)",
                     HelpName =
                     "FILE"
                 },
@@ -146,7 +146,7 @@ internal static class SharedOptions
                 new Option<bool>("--allow-trace-code")
                 {
                     Description =
-                    "Take over, and with --engine python run, code that came with the trace: the sources of Triton kernels"
+                    "Package, and with --engine python run, code that came with the trace: the sources of Triton kernels"
                 });
 
             static double? Refuse(ArgumentResult result, string text)
@@ -196,7 +196,7 @@ internal static class SharedOptions
     {
         public static Replay Create(bool inBlocks = false) => new(
             inBlocks ? BlockIterations() : Count("--iterations", 20, 1, "Iterations to measure"),
-            Count("--warmup", 3, 0, "Iterations before that, which are not measured"));
+            Count("--warmup", 3, 0, "Warm-up iterations, which are not measured"));
 
         public ReplayOptions Read(ParseResult result) => new()
         {

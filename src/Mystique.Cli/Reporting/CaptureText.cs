@@ -22,13 +22,14 @@ internal static class CaptureText
         {
             var reference = folder.Baseline;
             string times = reference.Untouched.SamplesNs.IsEmpty ? ""
-                : $"{Terminal.Milliseconds(reference.Untouched.MedianNs)} untouched, ";
+                : $"{Terminal.Milliseconds(reference.Untouched.MedianNs)} uninstrumented, ";
             Say(string.Create(CultureInfo.InvariantCulture,
                 $"{folder.Directory}: {folder.Record.Operators:N0} operators, "
                 + $"{Figures.Megabytes(folder.Record.Files.Sum(f => f.Bytes))}; an iteration takes "
                 + $"{times}{Terminal.Milliseconds(reference.RecordedNs[0])} recorded"));
         }
-        Say(outcome.Folders.IsEmpty ? $"{Path.Combine(directory, "capture.json")} says so too" : $"next: mystique run {directory}");
+        Say(outcome.Folders.IsEmpty ? $"{Path.Combine(directory, "capture.json")} has the same account"
+            : $"next: mystique run {directory}");
     }
 
     /// <summary>Says why there is no capture; where nobody can be told (standard error goes to a disk that is full), nothing.</summary>
@@ -53,11 +54,11 @@ internal static class CaptureText
             + $"{Figures.Difference((double)all.Max() / Math.Max(1, all.Min()) - 1)}");
     }
 
-    public static void WriteAdopted(CaptureAdoption adoption)
+    public static void WriteImported(ImportedCaptures imported)
     {
-        foreach (string file in adoption.PassedOver)
+        foreach (string file in imported.PassedOver)
             Say($"passed over {file}");
-        foreach (var folder in adoption.Folders)
+        foreach (var folder in imported.Folders)
             Say($"{folder.Directory}: {string.Join("; ", folder.Record.Account)}");
     }
 
@@ -65,20 +66,20 @@ internal static class CaptureText
     {
         if (overhead is null)
         {
-            Say("there is no report: nothing was captured, or no untouched iterations were measured");
+            Say("no report: nothing was captured, or no uninstrumented iterations were measured");
             return;
         }
-        var table = Terminal.Table($"what capturing costs ({overhead.Rounds} runs of each kind, in turn)", "measure", "time", "more by");
+        var table = Terminal.Table($"cost of capturing ({overhead.Rounds} runs of each kind, interleaved)", "measure", "time", "overhead");
         table.Row($"iteration with a clock alone, median of {overhead.Clocked.SamplesNs.Length}",
             Terminal.Milliseconds(overhead.Clocked.MedianNs), "");
-        table.Row($"untouched iteration of the captured job, median of {overhead.Untouched.SamplesNs.Length}",
+        table.Row($"uninstrumented iteration of the captured job, median of {overhead.Untouched.SamplesNs.Length}",
             Terminal.Milliseconds(overhead.Untouched.MedianNs), Figures.Difference(overhead.UntouchedOverhead));
-        table.Row("  of it the hook's own", Terminal.Milliseconds(overhead.Cost.UntouchedNs),
+        table.Row("  of which in the hook", Terminal.Milliseconds(overhead.Cost.UntouchedNs),
             Figures.Percent(overhead.Cost.UntouchedNs / overhead.Untouched.MedianNs));
         table.Row("recorded iteration", Terminal.Milliseconds(overhead.Recorded.MedianNs), Figures.Difference(overhead.RecordedOverhead));
         table.Row("once, at the job's start", Terminal.Milliseconds(overhead.Cost.StartUpNs), "");
         table.Row("once, to start, end and write the recording", Terminal.Milliseconds(overhead.Cost.RecordingNs), "");
-        table.Row("bytes for each operator, packed", overhead.BytesPerOperator.ToString("N0", CultureInfo.InvariantCulture), "");
+        table.Row("bytes per operator, compressed", overhead.BytesPerOperator.ToString("N0", CultureInfo.InvariantCulture), "");
         Terminal.WriteError(table);
     }
 

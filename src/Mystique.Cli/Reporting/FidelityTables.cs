@@ -17,7 +17,7 @@ internal static class FidelityTables
         var kinds = report.Groups.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
         if (kinds.Length > 0)
         {
-            var times = Terminal.Table("time by kind of operator, what explains most first", "operator", "original", "replay", "original")
+            var times = Terminal.Table("time by kind of operator, largest difference first", "operator", "original", "replay", "original")
                 .AddColumn("replay").AddColumn("difference");
             foreach (var kind in kinds)
                 times.Row(kind.Name, Figures.Number(kind.OriginalCount), Figures.Number(kind.ReplayCount),

@@ -13,12 +13,12 @@ internal static class PlanTables
     {
         Terminal.WriteLine($"coverage: {Describe(plan)}");
         if (plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)) is > 0 and int prepared)
-            Terminal.WriteLine($"prepared inputs: {Figures.Number(prepared)} (values that decide what runs, and that the replay's own "
-                + $"would not be)");
+            Terminal.WriteLine($"prepared inputs: {Figures.Number(prepared)} (tensors whose values decide what an operator does, and that "
+                + $"the replay would not compute)");
         if (plan.Times is { DeviceNs: > 0 } times)
             Terminal.WriteLine($"device: {Terminal.Milliseconds(times.DeviceNs)} of work in "
                 + $"{Figures.Number(times.Kernels.Sum(k => k.Count))} kernels and copies that operators started; "
-                + $"{Figures.Percent(times.UnexplainedShare)} of the time that no operator explains");
+                + $"{Figures.Percent(times.UnexplainedShare)} of that time belongs to no operator");
         foreach (string note in plan.Source.Notes)
             Terminal.WriteLine($"note: {note}");
         var kinds = ReplacedGroup.Of(plan);
@@ -28,7 +28,7 @@ internal static class PlanTables
         foreach (var kind in kinds.Take(MaxReasons))
             table.Row(kind.Name, Figures.Number(kind.Count), kind.Instead, kind.Reason);
         if (kinds.Length > MaxReasons)
-            table.Row($"and {kinds.Length - MaxReasons} kinds more", "", "", "");
+            table.Row($"and {kinds.Length - MaxReasons} more kinds", "", "", "");
         Terminal.Write(table);
     }
 

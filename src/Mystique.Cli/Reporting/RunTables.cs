@@ -19,17 +19,17 @@ internal static class RunTables
         table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs));
         table.Row("5th to 95th percentile", $"{Terminal.Milliseconds(times.P5Ns)} to {Terminal.Milliseconds(times.P95Ns)}");
         if (plan.Times is { } original)
-            table.Row("the original's iteration",
+            table.Row("iteration time of the original",
                 $"{Terminal.Milliseconds(original.IterationNs)} ({Figures.Difference(times.MedianNs / original.IterationNs - 1)} here)");
-        table.Row("iterations (warm-up apart)", $"{times.SamplesNs.Length} (+ {result.Options.Warmup})");
+        table.Row("iterations (excluding warm-up)", $"{times.SamplesNs.Length} (+ {result.Options.Warmup})");
         table.Row("operators as recorded", $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)}");
         table.Row("verification", DescribeVerification(result.Verification));
         if (result.Pace is { } pace)
         {
-            table.Row("waits of an iteration", $"{Figures.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");
-            table.Row("iterations that were late", $"{Figures.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
+            table.Row("waits in an iteration", $"{Figures.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");
+            table.Row("late iterations", $"{Figures.Number(pace.Late)}, at worst {Terminal.Milliseconds(pace.WorstLateNs)}");
         }
-        table.Row("processor time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs,
+        table.Row("CPU time of an iteration", Terminal.Milliseconds(result.CpuTimeNs) + Against(result.CpuTimeNs,
             plan.Baseline?.CpuTimeNs, Terminal.Milliseconds));
         if (result.Instrumented?.HostMemory is { } tensors)
             table.Row("peak memory of tensors", Figures.Megabytes(tensors.PeakBytes));
@@ -38,7 +38,7 @@ internal static class RunTables
         table.Row("peak of the plan's tensors", Figures.Megabytes(result.Memory.PlannedPeakBytes));
         table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
         table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");
-        table.Row("host", $"{result.Host.Processor}, {result.Host.Processors} processors");
+        table.Row("host", $"{result.Host.Processor}, {result.Host.Processors} logical CPUs");
         Terminal.Write(table);
         WriteKinds(result);
         PlanTables.WriteCoverage(plan);
@@ -48,7 +48,7 @@ internal static class RunTables
 
     public static string DescribeVerification(VerificationResult? verification) => verification switch
     {
-        null => "not asked for",
+        null => "not run",
         { IsExact: true } => $"exact: {Figures.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? ""
             : " (strides not recorded)"),
         _ => $"{Figures.Number(verification.ExactCount)} of {Figures.Number(verification.ExpectedCount)} exact, "
@@ -64,7 +64,7 @@ internal static class RunTables
         if (result.NonFinite is not { } found)
             return;
         if (found.IsEmpty)
-            Terminal.WriteLine("values: all results are finite, but for infinities that the trace itself asks for");
+            Terminal.WriteLine("values: all results are finite, except for infinities that the trace contains");
         foreach (var failure in found.Take(MaxDifferences))
             Terminal.WriteLine($"values: node {result.Plan.Operators[failure.Operator].Id} "
                 + $"({result.Plan.Operators[failure.Operator].Schema.FullName}): {failure.Reason}");
@@ -75,13 +75,13 @@ internal static class RunTables
         if (result.OperatorGroups.IsEmpty)
             return;
         double total = result.OperatorGroups.Sum(k => k.TimeNs);
-        var table = Terminal.Table("time by kind of operator (a pass of its own)", "operator", "count", "time", "share");
+        var table = Terminal.Table("time by kind of operator (separate pass)", "operator", "count", "time", "share");
         foreach (var kind in result.OperatorGroups.Take(MaxKinds))
             table.Row(kind.Name, Figures.Number(kind.Count), Terminal.Milliseconds(kind.TimeNs), Figures.Percent(kind.TimeNs / total));
         if (result.OperatorGroups.Length > MaxKinds)
         {
             var rest = result.OperatorGroups.Skip(MaxKinds).ToArray();
-            table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)),
+            table.Row($"{rest.Length} more kinds", Figures.Number(rest.Sum(k => k.Count)),
                 Terminal.Milliseconds(rest.Sum(k => k.TimeNs)), Figures.Percent(rest.Sum(k => k.TimeNs) / total));
         }
         Terminal.Write(table);

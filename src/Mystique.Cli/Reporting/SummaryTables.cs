@@ -20,7 +20,7 @@ internal static class SummaryTables
             $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}");
         table.Row("iterations", summary.Iterations.IsEmpty ? "none marked" : string.Join(", ", summary.Iterations.Select(i => i.Number)));
         table.Row("selected", plan.Source.Iteration is { } iteration ? $"iteration {iteration}" : "all of it");
-        table.Row("outermost operators, of these opened",
+        table.Row("outermost operators, of these decomposed",
             $"{Figures.Number(plan.Source.OutermostCount)}, {Figures.Number(plan.Source.DecomposedCount)}");
         table.Row("tensors", Figures.Number(plan.Tensors.Length));
         table.Row("external storages",
@@ -34,7 +34,7 @@ internal static class SummaryTables
         WriteKinds(summary);
         if (!summary.Collectives.IsEmpty)
         {
-            var collectives = Terminal.Table("collectives, in all of the trace", "collective", "count", "elements in");
+            var collectives = Terminal.Table("collectives, in all of the trace", "collective", "count", "input elements");
             foreach (var collective in summary.Collectives)
                 collectives.Row(collective.Name, Figures.Number(collective.Count), collective.InputElements == 0 ? "not recorded"
                     : Figures.Number(collective.InputElements));
@@ -51,7 +51,7 @@ internal static class SummaryTables
         if (summary.Kinds.Length > MaxKinds)
         {
             var rest = summary.Kinds.Skip(MaxKinds).ToArray();
-            table.Row($"{rest.Length} kinds more", Figures.Number(rest.Sum(k => k.Count)),
+            table.Row($"{rest.Length} more kinds", Figures.Number(rest.Sum(k => k.Count)),
                 Figures.Megabytes(rest.Sum(k => (double)k.InputBytes)), Figures.Megabytes(rest.Sum(k => (double)k.OutputBytes)));
         }
         Terminal.Write(table);

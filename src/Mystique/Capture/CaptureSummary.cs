@@ -68,8 +68,8 @@ internal static class CaptureSummary
         else if (hasStarted)
             yield return "nothing was recorded: Python ran, but never imported torch";
         else
-            yield return "nothing was recorded: no Python ran with the hook; `python -I` and `-E` leave PYTHONPATH aside, and so do "
-                + "launchers that start on other machines: put `mystique capture` in front of each rank's own command there";
+            yield return "nothing was recorded: no Python ran with the hook; `python -I` and `-E` ignore PYTHONPATH, and so do "
+                + "ranks on other machines: there, put `mystique capture` in front of each rank's own command";
         foreach (string text in all.SelectMany(s => s.Notes)
             .Concat(all.Where(s => s.Error is not null).Select(s => s.Error!.Trim().Split('\n')[^1])).Distinct())
             yield return text;

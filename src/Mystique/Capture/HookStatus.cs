@@ -54,7 +54,7 @@ internal sealed record HookStatus
             }
             catch (Exception exception) when (exception is not OutOfMemoryException)
             {
-                damaged?.Invoke($"what the hook wrote down in a process makes no sense ({Path.GetFileName(folder)}/status.json): "
+                damaged?.Invoke($"the hook's file of a process is invalid ({Path.GetFileName(folder)}/status.json): "
                     + $"{exception.Message}");
             }
             if (status is not null)

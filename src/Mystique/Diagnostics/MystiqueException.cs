@@ -19,19 +19,19 @@ public enum ExitCode
 }
 
 /// <summary>
-/// A failure that the user can do something about: it says what is wrong, where, and how to get out of it.
+/// A failure that the user can do something about: it says what is wrong, where, and how to fix it.
 /// All of them are made in <see cref="Problems"/>. Names, paths and other people's messages are in its parts: these are
 /// escaped here (<see cref="PrintableText"/>), so that no name can forge a line.
 /// </summary>
 /// <param name="id">The stable id, <c>MYS</c> and three digits; never reused.</param>
 /// <param name="what">What is wrong, a sentence without its full stop.</param>
 /// <param name="where">The file, and the place in it where there is one.</param>
-/// <param name="wayOut">What the user can do.</param>
+/// <param name="fix">What the user can do.</param>
 /// <param name="exitCode">The exit code of the command that meets it.</param>
 /// <param name="inner">The cause, if another exception is.</param>
 /// <param name="details">Lines that tell more of what is wrong, for example a process's last words.</param>
 public sealed class MystiqueException(
-    string id, string what, string where, string wayOut, ExitCode exitCode = ExitCode.BadInput, Exception? inner = null,
+    string id, string what, string where, string fix, ExitCode exitCode = ExitCode.BadInput, Exception? inner = null,
     IEnumerable<string>? details = null)
     : Exception(null, inner)
 {
@@ -48,11 +48,11 @@ public sealed class MystiqueException(
     public string Where { get; } = PrintableText.Escape(where);
 
     /// <summary>What the user can do about it.</summary>
-    public string WayOut { get; } = PrintableText.Escape(wayOut);
+    public string Fix { get; } = PrintableText.Escape(fix);
 
     /// <summary>All of it, on lines of their own.</summary>
     public override string Message =>
-        $"{Id}: {What}{string.Concat(Details.Select(d => $"\n    {d}"))}\n  where: {Where}\n  way out: {WayOut}";
+        $"{Id}: {What}{string.Concat(Details.Select(d => $"\n    {d}"))}\n  where: {Where}\n  fix: {Fix}";
 
     /// <summary>The exit code of the command that meets it.</summary>
     public ExitCode ExitCode { get; } = exitCode;

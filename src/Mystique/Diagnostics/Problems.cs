@@ -19,10 +19,10 @@ internal static class Problems
         new("MYS101", "there is no such file", path, "check the path; `-` reads standard input");
 
     public static MystiqueException TraceIsDirectory(string path) =>
-        new("MYS102", "this is a directory, not an execution trace", path, "name the trace's file in it, for example rank-0.et.json.gz");
+        new("MYS102", "this is a directory, not an execution trace", path, "name a trace file in it, for example rank-0.et.json.gz");
 
     public static MystiqueException TraceUnreadable(string path, Exception cause) =>
-        new("MYS103", $"the file cannot be read: {cause.Message}", path, "check that it may be read and that its disk is well",
+        new("MYS103", $"the file cannot be read: {cause.Message}", path, "check the file's permissions and its disk",
             inner: cause);
 
     public static MystiqueException TraceEmpty(string source) =>
@@ -32,85 +32,86 @@ internal static class Problems
         new("MYS105", $"the file is not JSON: {FirstSentence(cause)}", At(source, offset), CaptureHint, inner: cause);
 
     public static MystiqueException TraceNotAnExecutionTrace(string source, string why) =>
-        new("MYS106", $"the file is no execution trace: {why}", source, CaptureHint);
+        new("MYS106", $"the file is not an execution trace: {why}", source, CaptureHint);
 
     public static MystiqueException TraceIsKinetoProfile(string source) =>
         new("MYS107", "the file is a Kineto profile (it has traceEvents), not an execution trace", source,
-            "give the execution trace that was captured with it (usually *.et.json)");
+            "use the execution trace that was captured with it (usually *.et.json)");
 
     public static MystiqueException TraceSchemaUnknown(string source, string version) =>
-        new("MYS108", $"the trace's schema version \"{version}\" is not known: 1.0.1 to {NewestSchema} are", source,
-            "use a newer mystique, or check that the file is an execution trace");
+        new("MYS108", $"the trace's schema version \"{version}\" is not supported: 1.0.1 to {NewestSchema} are", source,
+            "use a newer version of mystique, or check that the file is an execution trace");
 
     public static MystiqueException TraceGzipDamaged(string source, Exception cause) =>
         new("MYS109", $"the gzip stream is damaged or cut short: {FirstSentence(cause)}", source,
-            "copy the file again; or unpack what is left (`zcat FILE > trace.json`) and give that: damaged JSON is read as far as it "
-                + "makes sense", inner: cause);
+            "copy the file again; or unpack what is left (`zcat FILE > trace.json`) and use that: damaged JSON is read as far as "
+                + "it is valid", inner: cause);
 
     public static MystiqueException TraceDamaged(string source, long offset, string what, int nodes) =>
         new("MYS110", string.Create(CultureInfo.InvariantCulture, $"the file is damaged: {what} ({nodes:N0} nodes can be read)"),
             At(source, offset),
-            "leave --strict away to use what can be read, or capture the trace again");
+            "omit --strict to use the nodes that can be read, or capture the trace again");
 
     public static MystiqueException TraceHasNoNodes(string source) =>
-        new("MYS111", "the trace has no nodes", source, "check that the observer was started before, and stopped after, some work");
+        new("MYS111", "the trace has no nodes", source, "check that the observer ran while operators ran");
 
     public static MystiqueException TraceNodeInvalid(string source, long id, long offset, Exception cause) =>
-        new("MYS112", $"{(id < 0 ? "a node" : $"node {id}")} makes no sense: {cause.Message}", At(source, offset),
-            "capture the trace again; if PyTorch wrote it like this, report it with the node's text", inner: cause);
+        new("MYS112", $"{(id < 0 ? "a node" : $"node {id}")} is invalid: {cause.Message}", At(source, offset),
+            "capture the trace again; if PyTorch wrote it so, report it with the node's text", inner: cause);
 
     public static MystiqueException TraceDuplicateId(string source, long id, string first, string second) =>
-        new("MYS113", $"two nodes have the id {id}: {first} and {second}", source, "capture the trace again, or take one of the two out");
+        new("MYS113", $"two nodes have the id {id}: {first} and {second}", source,
+            "capture the trace again, or remove one of the two nodes");
 
     public static MystiqueException TraceParentMissing(string source, long id, string name, long parent) =>
         new("MYS114", $"the parent {parent} of node {id} ({name}) is missing", source,
-            "leave --strict away to take the node for an outermost one, or capture the trace again");
+            "omit --strict to treat the node as an outermost one, or capture the trace again");
 
     public static MystiqueException TraceCycle(string source, long id) =>
-        new("MYS115", $"the parents of node {id} run in a circle", source, "capture the trace again");
+        new("MYS115", $"the parents of node {id} form a cycle", source, "capture the trace again");
 
     public static MystiqueException TraceUnpacksTooFar(string source, long ratio) =>
-        new("MYS116", $"the file unpacks to more than 1 GB and {ratio} times its size, which no trace does", source,
-            "if you trust it, unpack it yourself and give what comes out");
+        new("MYS116", $"the file unpacks to more than 1 GB and {ratio} times its size: no trace does", source,
+            "if you trust the file, unpack it yourself and use the result");
 
     public static MystiqueException NoTraces(string where) =>
         new("MYS117", "there is no execution trace", where, CaptureHint);
 
     public static MystiqueException ProfileUnreadable(string path, Exception cause) =>
-        new("MYS118", $"the profile cannot be read: {cause.Message}", path, "check the path and that it may be read", inner: cause);
+        new("MYS118", $"the profile cannot be read: {cause.Message}", path, "check the path and the file's permissions", inner: cause);
 
     public static MystiqueException ProfileInvalid(string source, string why) =>
-        new("MYS119", $"the file is no Kineto profile: {why}", source, "give what torch.profiler exported (export_chrome_trace)");
+        new("MYS119", $"the file is not a Kineto profile: {why}", source, "use a file that torch.profiler exported (export_chrome_trace)");
 
     public static MystiqueException ProfileOfAnotherJob(string profile, string trace, string why) =>
-        new("MYS120", $"the profile is not of the job that the trace is of: {why}", profile,
-            $"give a profile that was captured with {trace}");
+        new("MYS120", $"the profile is of another job than the trace: {why}", profile,
+            $"use a profile that was captured with {trace}");
 
     public static MystiqueException CaptureInvalid(string path, Exception cause) =>
-        new("MYS121", $"the capture folder makes no sense: {FirstSentence(cause)}", path,
-            "capture the job again, or copy the folder again as a whole", inner: cause);
+        new("MYS121", $"the capture folder is invalid: {FirstSentence(cause)}", path,
+            "capture the job again, or copy the whole folder again", inner: cause);
 
     public static MystiqueException NothingCaptured(string path, string why) =>
         new("MYS122", why, path, "capture the job again");
 
     public static MystiqueException NotAPlainFile(string path, string kind, bool orStandardInput) =>
-        new("MYS124", $"the file is no plain file: it is {kind}", path,
-            orStandardInput ? "`-` reads standard input: mystique inspect - < FILE" : "copy what it gives into a file, and name that");
+        new("MYS124", $"the file is not a regular file: it is {kind}", path,
+            orStandardInput ? "`-` reads standard input: mystique inspect - < FILE" : "copy its content into a file, and name that file");
 
     public static MystiqueException TraceTooLarge(string source, Exception cause) =>
         new(TooLargeId, $"the file is larger than a trace may be: {cause.Message}", source,
-            "record fewer iterations; if PyTorch wrote it like this, report it: docs/trace-format.md lists the limits", inner: cause);
+            "record fewer iterations; if PyTorch wrote it so, report it: docs/trace-format.md lists the limits", inner: cause);
 
     public static MystiqueException NoBaseline(string source) =>
         new("MYS126", "nothing was measured of the original: there is nothing to compare a replay with", source,
             "give a capture folder: mystique capture -- COMMAND");
 
     public static MystiqueException CaptureTargetNotEmpty(string path, string what) =>
-        new("MYS307", $"the output folder holds something that is no capture: {what}", path, "name an empty or a new folder with -o");
+        new("MYS307", $"the output folder holds something that is not a capture: {what}", path, "name an empty or new folder with -o");
 
     public static MystiqueException CaptureLost(string work) =>
-        new("MYS310", "what was recorded is gone: the job, or somebody else, took the folder away in which it was collected", work,
-            "name a folder with -o that the job leaves alone, and beside which nothing is cleared up");
+        new("MYS310", "the recording is gone: the job, or another process, deleted the folder that it was collected in", work,
+            "name a folder with -o whose surroundings no other process deletes");
 
     /// <summary>What went wrong with a capture after its job had ended.</summary>
     public static MystiqueException AfterJob(string path, Exception cause) => cause switch
@@ -118,18 +119,18 @@ internal static class Problems
         MystiqueException problem => problem,
         IOException or UnauthorizedAccessException => OutputUnwritable(path, cause),
         _ => new("MYS311", $"the job ran, but its capture failed: {cause.GetType().Name}: {FirstSentence(cause)}", path,
-            "capture it again; if that fails too, report it with this message", inner: cause),
+            "capture the job again; if that fails too, report it with this message", inner: cause),
     };
 
     public static MystiqueException JobNotStarted(string program, Exception cause) =>
         new("MYS417", $"the job cannot be started: {FirstSentence(cause)}", program, "check the command after --", inner: cause);
 
     public static MystiqueException ResultInvalid(string path, Exception cause) =>
-        new("MYS123", $"the file is no result of mystique run: {FirstSentence(cause)}", path,
-            "give what `mystique run --json FILE` or `run.py --json FILE` wrote, with this version", inner: cause);
+        new("MYS123", $"the file is not a result of mystique run: {FirstSentence(cause)}", path,
+            "use a file that `mystique run --json FILE` or `run.py --json FILE` of this version wrote", inner: cause);
 
     public static MystiqueException JobNotApart(string program) =>
-        new("MYS418", "the job is not set apart from the options", program, $"put -- in front of it: mystique capture -- {program} …");
+        new("MYS418", "the job is not separated from the options", program, $"put -- in front of it: mystique capture -- {program} …");
 
     // MYS2xx: selection and planning.
 
@@ -137,12 +138,12 @@ internal static class Problems
     {
         string list = string.Join(", ", known);
         return new("MYS201", $"the trace has no iteration {number}", source,
-            list.Length == 0 ? "leave --iteration away: the trace marks no iterations (ProfilerStep#)" : $"take one of {list}, or all");
+            list.Length == 0 ? "omit --iteration: the trace marks no iterations (ProfilerStep#)" : $"use one of {list}, or all");
     }
 
     public static MystiqueException NothingSelected(string source) =>
         new("MYS202", "the selection has no operators", source,
-            "take another iteration, or check that the observer was on while the job worked");
+            "select another iteration, or check that the observer ran while the job did");
 
     public static MystiqueException NothingToReplay(string source, string? firstReason) =>
         new("MYS203", "none of the selected operators can be replayed" + (firstReason is null ? "" : $"; the first is {firstReason}"),
@@ -153,42 +154,43 @@ internal static class Problems
             "generate a package for each rank: mystique generate JOB/rank-N");
 
     public static MystiqueException TableUnreadable(string path, Exception cause) =>
-        new("MYS204", $"the table cannot be read: {cause.Message}", path, "check the path and that it may be read", inner: cause);
+        new("MYS204", $"the table cannot be read: {cause.Message}", path, "check the path and the file's permissions", inner: cause);
 
     public static MystiqueException TableInvalid(string source, int line, string why) =>
-        new("MYS205", $"the table makes no sense: {why}", string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
-            "the first lines of src/Mystique/Planning/Values.txt and Substitutions.txt say what rows look like");
+        new("MYS205", $"the table is invalid: {why}", string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
+            "docs/values.md describes the rows");
 
     public static MystiqueException BenchLineInvalid(string source, int line, string text) =>
-        new("MYS205", $"the list makes no sense: {text.Trim()}", string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
-            "a line is NAME: COMMAND ARGUMENT …, or example NAME with a NAME of mystique demo");
+        new("MYS209", $"the list of workloads is invalid: {text.Trim()}",
+            string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
+            "a line is NAME: COMMAND ARGUMENT …, or example NAME, where NAME is a workload of mystique demo");
 
     // MYS3xx: packages and output.
 
     public static MystiqueException ManifestInvalid(string path, Exception cause) =>
-        new("MYS301", $"the manifest makes no sense: {FirstSentence(cause)}", path, "generate the package again", inner: cause);
+        new("MYS301", $"the manifest is invalid: {FirstSentence(cause)}", path, "generate the package again", inner: cause);
 
     public static MystiqueException PackageVersionUnknown(string path, int version, int oldest, int known) =>
-        new("MYS302", $"the package's format version {version} is not known: {oldest} and {known} are", path,
-            "use the mystique that wrote it, or generate it again");
+        new("MYS302", $"the package's format version {version} is not supported: {oldest} and {known} are", path,
+            "use the version of mystique that wrote it, or generate the package again");
 
     public static MystiqueException PackageDisagrees(string path, string why) =>
         new("MYS303", $"the package's manifest and program disagree: {why}", path,
-            "generate the package again, or copy it again as a whole");
+            "generate the package again, or copy the whole folder again");
 
     public static MystiqueException OutputNotEmpty(string directory, string what) =>
-        new("MYS304", $"the output folder holds something that is no package: {what}", directory, "name an empty or a new folder");
+        new("MYS304", $"the output folder holds something that is not a package: {what}", directory, "name an empty or new folder");
 
     public static MystiqueException OutputUnwritable(string path, Exception cause) =>
-        new("MYS305", $"the output cannot be written: {cause.Message}", path, "check that the place is writable and has room",
-            inner: cause);
+        new("MYS305", $"the output cannot be written: {cause.Message}", path,
+            "check that the folder exists, is writable and has free space", inner: cause);
 
     public static MystiqueException PackageUnreadable(string path, Exception cause) =>
-        new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the package again as a whole", inner: cause);
+        new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the whole package again", inner: cause);
 
     public static MystiqueException NoTemporaryFolder(string path, Exception cause) =>
-        new("MYS308", $"there is no room for temporary files: {FirstSentence(cause)}", path,
-            "set TMPDIR to a folder that is there and can be written to",
+        new("MYS308", $"temporary files cannot be written: {FirstSentence(cause)}", path,
+            "set TMPDIR to a folder that exists, is writable and has free space",
             inner: cause);
 
     public static MystiqueException PackageForbidden(string path, string why) =>
@@ -198,12 +200,12 @@ internal static class Problems
     // MYS4xx: engines and workers.
 
     public static MystiqueException NativeLibraryMissing(string path, Exception? cause) =>
-        new("MYS401", "libtorch cannot be loaded" + (cause is null ? ": TorchSharp's library is not there"
+        new("MYS401", "libtorch cannot be loaded" + (cause is null ? ": TorchSharp's library is missing"
             : $": {FirstSentence(cause)}"), path,
-            "build again (`dotnet build`) on this machine: the host's libtorch comes with the build", ExitCode.ReplayFailed, cause);
+            "build again (`dotnet build`) on this machine: the build bundles libtorch", ExitCode.ReplayFailed, cause);
 
     public static MystiqueException OtherLibTorchMissing(string path) =>
-        new("MYS401", "libtorch cannot be loaded: it is not there", path,
+        new("MYS420", "there is no libtorch in the folder of --libtorch", path,
             "name the folder with PyTorch's libraries, for example site-packages/torch/lib", ExitCode.ReplayFailed);
 
     public static MystiqueException NativeLibraryNotPatched(string path, Exception cause) =>
@@ -213,56 +215,57 @@ internal static class Problems
 
     public static MystiqueException TooLarge(string source, long needed, long largest, long available) =>
         new("MYS403", $"the replay needs {Gigabytes(needed)} of memory (the largest tensor {Gigabytes(largest)}), and "
-            + $"{Gigabytes(available)} can be had",
-            source, "run it on a larger machine, select a smaller part of the trace (--iteration), or let embedding tables be cut "
+            + $"{Gigabytes(available)} are available",
+            source, "use a machine with more memory, select a smaller part of the trace (--iteration), or shrink embedding tables "
                 + "(--scale-memory)");
 
     public static MystiqueException OperatorCannotRun(string source, long node, string name, string reason, int count) =>
         new("MYS404", $"{count} operator{(count == 1 ? "" : "s")} cannot be replayed; the first is {name}: {reason}",
             $"{source}, node {node}",
-            "leave --strict away to replay the rest; `mystique inspect` lists all reasons");
+            "omit --strict to replay the others; `mystique inspect` lists all reasons");
 
     public static MystiqueException WorkerDied(string source, string stage, string how, string standardError) =>
         new("MYS405", $"the worker process ended while {stage}: {how}", source,
-            "if it was killed, free memory or select a smaller part of the trace; else report it with this message", ExitCode.ReplayFailed,
-            details: LinesOf(standardError).TakeLast(KeptLines));
+            "if it was killed, free memory or select a smaller part of the trace; otherwise report it with this message",
+            ExitCode.ReplayFailed, details: LinesOf(standardError).TakeLast(KeptLines));
 
     public static MystiqueException WorkerTimedOut(string source, string stage, string how) =>
-        new("MYS406", $"the worker process was stopped while {stage}: {how}", source, "give it more time with --timeout SECONDS",
+        new("MYS406", $"the worker process was stopped while {stage}: {how}", source, "allow more time with --timeout SECONDS",
             ExitCode.ReplayFailed);
 
     public static MystiqueException WorkerFailed(string source, string stage, string why) =>
-        new("MYS407", $"the replay failed while {stage}: {LinesOf(why).FirstOrDefault("it does not say why")}", source,
+        new("MYS407", $"the replay failed while {stage}: {LinesOf(why).FirstOrDefault("no reason was given")}", source,
             "report it with this message and the trace", ExitCode.ReplayFailed, details: LinesOf(why).Skip(1));
 
     /// <summary>A problem that a worker met, of <see cref="PartsOf"/>; a worker in Python may say what is wrong in several lines.</summary>
     public static MystiqueException OfParts(
-        string id, string what, string where, string wayOut, IEnumerable<string> details, ExitCode exitCode) =>
-        new(id, LinesOf(what).FirstOrDefault(""), where, wayOut, exitCode, details: [.. LinesOf(what).Skip(1), .. details]);
+        string id, string what, string where, string fix, IEnumerable<string> details, ExitCode exitCode) =>
+        new(id, LinesOf(what).FirstOrDefault(""), where, fix, exitCode, details: [.. LinesOf(what).Skip(1), .. details]);
 
-    /// <summary>What a worker tells of a problem: its id, what, where, the way out, and what there are of details.</summary>
+    /// <summary>What a worker tells of a problem: its id, what, where, the fix, and what there are of details.</summary>
     public static string[] PartsOf(MystiqueException problem) =>
-        [problem.Id, problem.What, problem.Where, problem.WayOut, .. problem.Details];
+        [problem.Id, problem.What, problem.Where, problem.Fix, .. problem.Details];
 
     public static MystiqueException OperatorLibraryNotLoaded(string path, Exception cause) =>
         new("MYS408", $"the library of operators cannot be loaded: {FirstSentence(cause)}", path,
-            "check the path, and that it was built for the libtorch of this tool (`mystique run` names its version)", inner: cause);
+            "check the path, and that the library was built for this libtorch (`mystique run` prints its version)", inner: cause);
 
     public static MystiqueException DeviceMissing(string device, string engine) =>
         new("MYS411", $"there is no device {device} for {engine}", "--device",
-            "take cpu, or --engine python with a PyTorch that has the device");
+            "use cpu, or --engine python with a PyTorch that has the device");
 
     public static MystiqueException WorkerNotStarted(string program, Exception cause) =>
         new("MYS414", $"the program {program} cannot be started: {FirstSentence(cause)}", program,
             "check the path; --python names the Python to use", inner: cause);
 
     public static MystiqueException WorkerProgramMissing(string path) =>
-        new("MYS419", "the worker cannot be started: a file of it is not there", path,
-            "publish the application as a folder that needs the .NET runtime: no single file, and not self-contained",
+        new("MYS419", "the worker cannot be started: a file is missing", path,
+            "publish the application framework-dependent and as a folder: not as a single file, not self-contained",
             ExitCode.ReplayFailed);
 
     public static MystiqueException NoTimes(string source) =>
-        new("MYS413", "the package has no times to keep", source, "generate it with --profile or --reference-time, or take --pace none");
+        new("MYS413", "the package has no times of the original", source,
+            "generate it with --profile or --reference-time, or use --pace none");
 
     private static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:N1} GB");
 

@@ -4,7 +4,7 @@ using Mystique.Diagnostics;
 namespace Mystique.Files;
 
 /// <summary>
-/// How input files are opened. What is no plain file (a pipe, a device, a socket) is refused before it is opened: opening a
+/// How input files are opened. What is not a regular file (a pipe, a device, a socket) is refused before it is opened: opening a
 /// pipe waits for somebody to write, and a device has no end. Links are followed.
 /// </summary>
 internal static partial class PlainFile
@@ -27,7 +27,7 @@ internal static partial class PlainFile
     /// <summary>Opens a file to read it from start to end.</summary>
     /// <param name="path">The file.</param>
     /// <param name="orStandardInput">Whether the command reads standard input where the path is <c>-</c>, for the message.</param>
-    /// <exception cref="MystiqueException">It is no plain file (MYS124).</exception>
+    /// <exception cref="MystiqueException">It is not a regular file (MYS124).</exception>
     /// <exception cref="IOException">It cannot be opened.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read, or is a folder.</exception>
     public static FileStream Open(string path, bool orStandardInput = false)
@@ -43,7 +43,7 @@ internal static partial class PlainFile
     /// <summary>Reads a whole file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="maxBytes">The most that it may have.</param>
-    /// <exception cref="MystiqueException">It is no plain file (MYS124).</exception>
+    /// <exception cref="MystiqueException">It is not a regular file (MYS124).</exception>
     /// <exception cref="IOException">It cannot be read, or is larger.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read, or is a folder.</exception>
     public static byte[] ReadAllBytes(string path, int maxBytes)
@@ -65,7 +65,7 @@ internal static partial class PlainFile
         }
     }
 
-    /// <summary>What a path is that is no plain file; null for plain files, for folders, and where nothing is known.</summary>
+    /// <summary>What a path is that is not a regular file; null for plain files, for folders, and where nothing is known.</summary>
     /// <param name="path">The path.</param>
     public static string? KindOf(string path)
     {

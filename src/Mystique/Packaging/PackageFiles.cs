@@ -157,7 +157,7 @@ internal static class PackageFiles
         foreach (var kernel in kernels)
         {
             if (folder?.Read(kernel.File, MaxBytes) is not { } bytes || Benchmark.DigestOf(bytes) != kernel.Sha256)
-                throw Problems.PackageDisagrees(path, $"the kernel {kernel.File} is not there, or not as it was (its SHA-256 differs)");
+                throw Problems.PackageDisagrees(path, $"the kernel {kernel.File} is missing or was changed (its SHA-256 differs)");
             sources[kernel.File] = Encoding.UTF8.GetString(bytes);
         }
         return sources.ToImmutable();

@@ -25,15 +25,15 @@ internal sealed partial class RecordingImporter
     /// <param name="source">The folder.</param>
     /// <param name="directory">Where the capture folders go.</param>
     /// <exception cref="MystiqueException">There is no execution trace (MYS117), or the output cannot be written.</exception>
-    public static CaptureAdoption Adopt(string source, string directory)
+    public static ImportedCaptures Import(string source, string directory)
     {
         if (!Directory.Exists(source))
             throw Problems.TraceNotFound(source);
         CaptureFolder.CheckTarget(directory);
         using var work = Unfinished.TemporaryFolder();
-        var adopter = new RecordingImporter();
-        adopter.Find(source, work.Path);
-        return adopter._traces.Count == 0 ? throw Problems.NoTraces(source) : adopter.Write(directory);
+        var importer = new RecordingImporter();
+        importer.Find(source, work.Path);
+        return importer._traces.Count == 0 ? throw Problems.NoTraces(source) : importer.Write(directory);
     }
 
     private void Find(string source, string work)
@@ -80,7 +80,7 @@ internal sealed partial class RecordingImporter
             : [damage, .. warnings];
     }
 
-    private CaptureAdoption Write(string directory)
+    private ImportedCaptures Write(string directory)
     {
         var pairs = _traces.Select(t => (Trace: t, Profile: ProfileOf(t))).ToArray();
         using var output = OutputFolder.Begin(directory, CaptureOutput.Kind);
@@ -94,13 +94,13 @@ internal sealed partial class RecordingImporter
             int rank = known ?? Enumerable.Range(0, int.MaxValue).First(r => !taken.Contains(r));
             if (!taken.Add(rank))
             {
-                _passedOver.Add($"{trace.Name}: another trace of rank {rank} is there already");
+                _passedOver.Add($"{trace.Name}: there is another trace of rank {rank}");
                 continue;
             }
-            account.Add($"adopted {trace.Name}" + (profile is null ? "; no profile of the same job was found"
+            account.Add($"imported {trace.Name}" + (profile is null ? "; no profile of the same job was found"
                 : $" with {profile.Value.Found.Name}"));
             if (known is null && pairs.Length > 1)
-                account.Add($"its rank is not known: it is taken for rank {rank}");
+                account.Add($"its rank is unknown: it is treated as rank {rank}");
             account.AddRange(trace.Damage);
             account.AddRange(profile?.Found.Damage ?? []);
             var reference = new Baseline
@@ -119,8 +119,8 @@ internal sealed partial class RecordingImporter
         output.Commit();
         var used = pairs.Where(p => p.Profile is not null).Select(p => p.Profile!.Value.Found).ToHashSet();
         foreach (var profile in _profiles.Where(p => !used.Contains(p)))
-            _passedOver.Add($"{profile.Name}: a profile whose execution trace is not there");
-        return new CaptureAdoption([.. names.Select(n => CaptureFolder.Read(Path.Combine(directory, n)))], _passedOver.ToImmutable());
+            _passedOver.Add($"{profile.Name}: a profile without its execution trace");
+        return new ImportedCaptures([.. names.Select(n => CaptureFolder.Read(Path.Combine(directory, n)))], _passedOver.ToImmutable());
     }
 
     /// <summary>The profile of a trace: the likeliest whose events are the trace's operators.</summary>
@@ -193,4 +193,4 @@ internal sealed partial class RecordingImporter
 /// <summary>What was made of found files.</summary>
 /// <param name="Folders">The capture folders.</param>
 /// <param name="PassedOver">Files that were not used, and why.</param>
-internal sealed record CaptureAdoption(ImmutableArray<CaptureFolder> Folders, ImmutableArray<string> PassedOver);
+internal sealed record ImportedCaptures(ImmutableArray<CaptureFolder> Folders, ImmutableArray<string> PassedOver);

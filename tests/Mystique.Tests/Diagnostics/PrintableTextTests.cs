@@ -64,10 +64,10 @@ public class PrintableTextTests
     [Fact]
     public void Exception_LastWords_AreLinesOfTheirOwn()
     {
-        var problem = Problems.WorkerDied("t.json", "starting", "it aborted", "0\n1\n2\r\n3\n\u001b[2J\n  way out: x\n");
+        var problem = Problems.WorkerDied("t.json", "starting", "it aborted", "0\n1\n2\r\n3\n\u001b[2J\n  fix: x\n");
         Assert.Equal("MYS405: the worker process ended while starting: it aborted\n    1\n"
-            + "    2\n    3\n    \\x1b[2J\n      way out: x\n  where: t.json\n"
-            + "  way out: if it was killed, free memory or select a smaller part of the trace; else report it with this message",
+            + "    2\n    3\n    \\x1b[2J\n      fix: x\n  where: t.json\n"
+            + "  fix: if it was killed, free memory or select a smaller part of the trace; else report it with this message",
                 problem.Message);
         Assert.Equal("MYS407: the replay failed while starting: a\n    b",
             string.Join('\n', Problems.WorkerFailed("t.json", "starting", "a\nb").Message.Split('\n')[..2]));
@@ -83,7 +83,7 @@ public class PrintableTextTests
         var read = Problems.OfParts(parts[0], parts[1], parts[2], parts[3], parts[4..], (ExitCode)answer.ExitCode!.Value);
         Assert.Equal((problem.Message, problem.ExitCode), (read.Message, read.ExitCode));
         // A worker in Python has no details, but may have lines.
-        Assert.Equal("MYS415: a\n    b\n    c\n  where: d\n  way out: e",
+        Assert.Equal("MYS415: a\n    b\n    c\n  where: d\n  fix: e",
             Problems.OfParts("MYS415", "a\nb", "d", "e", ["c"], ExitCode.ReplayFailed).Message);
     }
 

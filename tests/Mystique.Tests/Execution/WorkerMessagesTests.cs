@@ -32,7 +32,7 @@ public class WorkerMessagesTests
     [
         new ProgressMessage(3, 20),
         new FailureMessage { Error = "out of memory" },
-        new FailureMessage { Problem = ["MYS411", "what", "where", "way out", "a detail"], ExitCode = 2 },
+        new FailureMessage { Problem = ["MYS411", "what", "where", "fix", "a detail"], ExitCode = 2 },
         new DoneAnswer(),
         new OpenedAnswer
         {

@@ -11,7 +11,7 @@ using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests.Files;
 
-/// <summary>What is no plain file is refused before it is opened: a pipe that nobody writes to would be waited for.</summary>
+/// <summary>What is not a regular file is refused before it is opened: a pipe that nobody writes to would be waited for.</summary>
 public sealed class PlainFileTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("mystique-plain-").FullName;
@@ -87,9 +87,9 @@ public sealed class PlainFileTests : IDisposable
         string source = Directory.CreateDirectory(In("found")).FullName;
         MakePipe("found/rank-0.et.json");
         File.WriteAllText(Path.Combine(source, "rank-1.et.json"), Shared.TraceText.WithRoots().Node(3, 2, "aten::relu").ToString());
-        var adopted = RecordingImporter.Adopt(source, In("out"));
-        Assert.Single(adopted.Folders);
-        Assert.Equal("rank-0.et.json: the file is no plain file: it is a pipe", Assert.Single(adopted.PassedOver));
+        var imported = RecordingImporter.Import(source, In("out"));
+        Assert.Single(imported.Folders);
+        Assert.Equal("rank-0.et.json: the file is not a regular file: it is a pipe", Assert.Single(imported.PassedOver));
     }
 
     private string In(string name) => Path.Combine(_folder, name);
@@ -105,8 +105,8 @@ public sealed class PlainFileTests : IDisposable
     private static void AssertRefused(string path, string kind)
     {
         var problem = Assert.Throws<MystiqueException>(() => PlainFile.Open(path, orStandardInput: true));
-        Assert.Equal(("MYS124", $"the file is no plain file: it is {kind}", ExitCode.BadInput),
+        Assert.Equal(("MYS124", $"the file is not a regular file: it is {kind}", ExitCode.BadInput),
             (problem.Id, problem.What, problem.ExitCode));
-        Assert.Equal("`-` reads standard input: mystique inspect - < FILE", problem.WayOut);
+        Assert.Equal("`-` reads standard input: mystique inspect - < FILE", problem.Fix);
     }
 }

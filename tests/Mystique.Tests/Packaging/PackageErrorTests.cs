@@ -20,7 +20,7 @@ public sealed class PackageErrorTests : IDisposable
     public static TheoryData<string, string, string, string> Edits => new()
     {
         { "\"format\": \"mystique-benchmark\"", "\"format\": \"zip\"", "MYS301", "its format is not" },
-        { "\"format_version\": 3", "\"format_version\": 9", "MYS302", "9 is not known: 2 and 3 are" },
+        { "\"format_version\": 3", "\"format_version\": 9", "MYS302", "9 is not supported: 2 and 3 are" },
         { "\"ranks\": [", "\"rank\": [", "MYS301", "the manifest" },
         { "\"call\":\"f0\"", "\"call\":\"f7\"", "MYS309", "it has the function f0, which the schedule does not call" },
         { "\"first\":0,\"count\":14", "\"first\":0,\"count\":13", "MYS301",
@@ -32,8 +32,8 @@ public sealed class PackageErrorTests : IDisposable
             "operators[0].args[0]" },
         { "\"aten::item(Tensor self) -> Scalar\"", "\"aten::item(Tensor self\"", "MYS301", "schemas[5] is invalid" },
         { "\"aten::item(Tensor self) -> Scalar\"", "\"aten::item); import os(Tensor self) -> Scalar\"", "MYS301", "schemas[5] is invalid" },
-        { "\"storages\": [", "\"storages\": 7, \"x\": [", "MYS301", "the manifest makes no sense" },
-        { "\"operators\": [", "\"others\": [", "MYS301", "the manifest makes no sense" },
+        { "\"storages\": [", "\"storages\": 7, \"x\": [", "MYS301", "the manifest is invalid" },
+        { "\"operators\": [", "\"others\": [", "MYS301", "the manifest is invalid" },
     };
 
     [Theory]

@@ -60,13 +60,13 @@ public sealed class RecordingImporterTests : IDisposable
         Put("tmpabc.et.json", Trace(6).ToString());
         Put("sub/libkineto_trace_7.json.gz", Profile(6));
         Put("notes.json", "{\"a\": 1}");
-        var adopted = RecordingImporter.Adopt(Source, Target);
-        var capture = Assert.Single(adopted.Folders);
+        var imported = RecordingImporter.Import(Source, Target);
+        var capture = Assert.Single(imported.Folders);
         Assert.Equal(Target, capture.Directory);
         Assert.NotNull(capture.ProfilePath);
         Assert.Equal(6, TraceReader.Read(capture.TracePath).Operators.Count());
         Assert.Equal([58_000L], capture.Baseline.RecordedNs); // Microseconds 100 to 158.
-        Assert.StartsWith("notes.json: the file is no execution trace", Assert.Single(adopted.PassedOver), StringComparison.Ordinal);
+        Assert.StartsWith("notes.json: the file is not an execution trace", Assert.Single(imported.PassedOver), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -78,11 +78,11 @@ public sealed class RecordingImporterTests : IDisposable
         Put("a.json", Profile(8, "\"distributedInfo\": {\"backend\": \"nccl\", \"rank\": 1, \"world_size\": 4}, "));
         Put("b.json", Profile(6, "\"distributedInfo\": {\"backend\": \"nccl\", \"rank\": 0, \"world_size\": 4}, "));
         Put("c.json", Profile(9, "\"distributedInfo\": {\"rank\": 3, \"world_size\": 4}, "));
-        var adopted = RecordingImporter.Adopt(Source, Target);
-        Assert.Equal([(0, 4, 6), (1, 4, 8)], adopted.Folders.Select(f => (f.Baseline.Rank, f.Baseline.WorldSize, f.Record.Operators)));
-        Assert.All(adopted.Folders, f => Assert.NotNull(f.ProfilePath));
+        var imported = RecordingImporter.Import(Source, Target);
+        Assert.Equal([(0, 4, 6), (1, 4, 8)], imported.Folders.Select(f => (f.Baseline.Rank, f.Baseline.WorldSize, f.Record.Operators)));
+        Assert.All(imported.Folders, f => Assert.NotNull(f.ProfilePath));
         Assert.Equal([0, 1], CaptureFolder.RanksOf(Target));
-        Assert.Equal("c.json: a profile whose execution trace is not there", Assert.Single(adopted.PassedOver));
+        Assert.Equal("c.json: a profile without its execution trace", Assert.Single(imported.PassedOver));
     }
 
     [Fact]
@@ -92,12 +92,12 @@ public sealed class RecordingImporterTests : IDisposable
         Put("rank-0.et.json.gz", text, cut: 400);
         Put("rank-1.et.json", text[..(text.Length / 2)]);
         Put("rank-2.et.json", "{\"schema\": \"1.1.1\", \"nodes\": [");
-        var adopted = RecordingImporter.Adopt(Source, Target);
-        Assert.Equal([0, 1], adopted.Folders.Select(f => f.Baseline.Rank));
-        Assert.Contains("the gzip file is cut short or damaged: what could be unpacked is used", adopted.Folders[0].Record.Account);
-        Assert.All(adopted.Folders, f => Assert.Contains(f.Record.Account, a => a.Contains("nodes kept", StringComparison.Ordinal)));
-        Assert.All(adopted.Folders, f => Assert.InRange(TraceReader.Read(f.TracePath).Operators.Count(), 100, 399));
-        Assert.Equal("rank-2.et.json: the trace has no nodes", Assert.Single(adopted.PassedOver));
+        var imported = RecordingImporter.Import(Source, Target);
+        Assert.Equal([0, 1], imported.Folders.Select(f => f.Baseline.Rank));
+        Assert.Contains("the gzip file is cut short or damaged: what could be unpacked is used", imported.Folders[0].Record.Account);
+        Assert.All(imported.Folders, f => Assert.Contains(f.Record.Account, a => a.Contains("nodes kept", StringComparison.Ordinal)));
+        Assert.All(imported.Folders, f => Assert.InRange(TraceReader.Read(f.TracePath).Operators.Count(), 100, 399));
+        Assert.Equal("rank-2.et.json: the trace has no nodes", Assert.Single(imported.PassedOver));
     }
 
     [Fact]
@@ -106,18 +106,18 @@ public sealed class RecordingImporterTests : IDisposable
         Put("t.et.json", Trace(6).ToString());
         Put("k.json", "{\"traceEvents\": [{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::mm\", \"pid\": 7, \"tid\": 1, \"ts\": "
             + "1, \"dur\": 1}]}");
-        var adopted = RecordingImporter.Adopt(Source, Target);
-        Assert.Null(Assert.Single(adopted.Folders).ProfilePath);
-        Assert.Empty(adopted.Folders[0].Baseline.RecordedNs);
-        Assert.Single(adopted.PassedOver);
+        var imported = RecordingImporter.Import(Source, Target);
+        Assert.Null(Assert.Single(imported.Folders).ProfilePath);
+        Assert.Empty(imported.Folders[0].Baseline.RecordedNs);
+        Assert.Single(imported.PassedOver);
     }
 
     [Fact]
     public void Adopt_NoTrace_IsRefusedAndNothingIsWritten()
     {
         Put("k.json", Profile(3));
-        Assert.Equal("MYS117", Assert.Throws<MystiqueException>(() => RecordingImporter.Adopt(Source, Target)).Id);
-        Assert.Equal("MYS101", Assert.Throws<MystiqueException>(() => RecordingImporter.Adopt(Source + "x", Target)).Id);
+        Assert.Equal("MYS117", Assert.Throws<MystiqueException>(() => RecordingImporter.Import(Source, Target)).Id);
+        Assert.Equal("MYS101", Assert.Throws<MystiqueException>(() => RecordingImporter.Import(Source + "x", Target)).Id);
         Assert.False(Directory.Exists(Target));
     }
 }

@@ -47,7 +47,7 @@ public class SegmentSelectorTests
         Assert.Equal([3L, 5, 7, 9], Ids(SegmentSelector.Select(Recording.Of(trace), new SelectionOptions(AllIterations: true))));
         var exception = Assert.Throws<MystiqueException>(() => SegmentSelector.Select(Recording.Of(trace), new SelectionOptions(7)));
         Assert.Equal("MYS201", exception.Id);
-        Assert.Equal("take one of 5, 6, or all", exception.WayOut);
+        Assert.Equal("use one of 5, 6, or all", exception.Fix);
     }
 
     [Fact]

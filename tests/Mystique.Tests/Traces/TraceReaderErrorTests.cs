@@ -21,11 +21,11 @@ public class TraceReaderErrorTests
         { "MYS106", "{\"schema\": \"1.1.1\"", "it has no list of nodes" },
         { "MYS106", "{\"nodes\": []}", "it has no \"schema\"" },
         { "MYS107", "{\"traceEvents\": []}", "Kineto profile" },
-        { "MYS108", new TraceText("2.0.0").ToString(), "\"2.0.0\" is not known: 1.0.1 to 1.1.1-chakra.0.0.4 are" },
-        { "MYS108", new TraceText("new").ToString(), "\"new\" is not known" },
+        { "MYS108", new TraceText("2.0.0").ToString(), "\"2.0.0\" is not supported: 1.0.1 to 1.1.1-chakra.0.0.4 are" },
+        { "MYS108", new TraceText("new").ToString(), "\"new\" is not supported" },
         { "MYS111", new TraceText().ToString(), "the trace has no nodes" },
         { "MYS112", TraceText.WithRoots().Node(3, 2, "x", inputs: [new("1", "[],[]", "Int", "[]")])
-            .ToString(), "node 3 makes no sense: its inputs have 1 values, 1 types and 2 shapes" },
+            .ToString(), "node 3 is invalid: its inputs have 1 values, 1 types and 2 shapes" },
         { "MYS112", TraceText.WithRoots().Node(3, 2, "x", inputs: [new("1,2", "[]", "Int", "[]")])
             .ToString(), "2 values, 1 types and 1 shapes" },
         { "MYS112", TraceText.WithRoots().Operator(3, Relu, [new("[1,2,0,4,4,\"cpu\"]", "[-4]", "Tensor(float)", "[1]")], [])
@@ -39,21 +39,21 @@ public class TraceReaderErrorTests
         { "MYS112", TraceText.WithRoots().Node(3, 2, "aten::relu", "aten::relu(Tensor self")
             .ToString(), "its operator schema does not parse: expected ','" },
         { "MYS113", TraceText.WithRoots().Node(3, 2, "a").Node(3, 2, "b").ToString(), "two nodes have the id 3: a and b" },
-        { "MYS115", TraceText.WithRoots().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 run in a circle" },
-        { "MYS115", new TraceText().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 run in a circle" },
+        { "MYS115", TraceText.WithRoots().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 form a cycle" },
+        { "MYS115", new TraceText().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 form a cycle" },
     };
 
     [Theory]
     [MemberData(nameof(BadTexts))]
-    public void Read_BadText_SaysWhatWhereAndTheWayOut(string id, string text, string message)
+    public void Read_BadText_SaysWhatWhereAndTheFix(string id, string text, string message)
     {
         var exception = Assert.Throws<MystiqueException>(() => TraceText.Read(text));
         Assert.Equal(id, exception.Id);
         Assert.Contains(message, exception.What);
         Assert.StartsWith("test.json", exception.Where, StringComparison.Ordinal);
-        Assert.NotEmpty(exception.WayOut);
+        Assert.NotEmpty(exception.Fix);
         Assert.Equal(ExitCode.BadInput, exception.ExitCode);
-        Assert.Equal($"{id}: {exception.What}\n  where: {exception.Where}\n  way out: {exception.WayOut}", exception.Message);
+        Assert.Equal($"{id}: {exception.What}\n  where: {exception.Where}\n  fix: {exception.Fix}", exception.Message);
     }
 
     /// <summary>
@@ -93,6 +93,6 @@ public class TraceReaderErrorTests
         byte[] cut = packed.ToArray()[..(int)(packed.Length / 2)];
         var exception = Assert.Throws<MystiqueException>(() => TraceReader.Read(new MemoryStream(cut), "cut.json.gz"));
         Assert.Equal("MYS109", exception.Id);
-        Assert.Contains("zcat", exception.WayOut);
+        Assert.Contains("zcat", exception.Fix);
     }
 }

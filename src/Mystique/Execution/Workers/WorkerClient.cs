@@ -126,8 +126,8 @@ internal sealed class WorkerClient : IAsyncDisposable
                 {
                     case TAnswer answer:
                         return answer;
-                    case FailureMessage { Problem: [var id, var what, var where, var wayOut, .. var details] } failure:
-                        throw Problems.OfParts(id, what, where, wayOut, details,
+                    case FailureMessage { Problem: [var id, var what, var where, var fix, .. var details] } failure:
+                        throw Problems.OfParts(id, what, where, fix, details,
                             (ExitCode)(failure.ExitCode ?? (int)ExitCode.ReplayFailed));
                     case FailureMessage failure:
                         throw Fail(WorkerFailureKind.Refused, failure.Error ?? "");

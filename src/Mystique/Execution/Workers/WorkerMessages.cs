@@ -44,7 +44,7 @@ internal sealed record FailureMessage : WorkerMessage
     /// <summary>Why; null where <see cref="Problem"/> says so.</summary>
     public string? Error { get; init; }
 
-    /// <summary>Of a failure that the user can act on: its id, what, where, the way out, and lines of details. Null for others.</summary>
+    /// <summary>Of a failure that the user can act on: its id, what, where, the fix, and lines of details. Null for others.</summary>
     public ImmutableArray<string>? Problem { get; init; }
 
     /// <summary>Of such a failure, the exit code; null where the worker does not say.</summary>

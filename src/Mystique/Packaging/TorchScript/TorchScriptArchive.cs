@@ -48,7 +48,7 @@ internal static class TorchScriptArchive
             throw new InvalidDataException($"it has {entries.Count} parts where there must be {parts.Length}");
         foreach (var (name, content) in parts)
             if (!entries.TryGetValue($"{Root}/{name}", out var bytes) || content is not null && !bytes.Span.SequenceEqual(content))
-                throw new InvalidDataException($"its {Root}/{name} is not there, or not as it must be");
+                throw new InvalidDataException($"its {Root}/{name} is missing or invalid");
         var code = entries[$"{Root}/{CodePath}"].Span;
         // A program is written in ASCII: nothing can look like something else.
         return Ascii.IsValid(code) ? Encoding.ASCII.GetString(code) : throw new InvalidDataException($"its {Root}/{CodePath} is not ASCII");
