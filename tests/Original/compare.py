@@ -204,7 +204,8 @@ def kernels_of(profile):
     with open(profile, encoding="utf-8") as file:
         events = json.load(file)
     # Without Kineto, PyTorch writes the operators of the host alone.
-    return collections.Counter(e["name"] for e in (events if isinstance(events, list) else events["traceEvents"]) if e.get("cat") == "kernel")
+    events = events if isinstance(events, list) else events["traceEvents"]
+    return collections.Counter(e["name"] for e in events if e.get("cat") == "kernel")
 
 
 def in_turn(original, replay, options, paced):
@@ -239,14 +240,17 @@ def compare(name, options, folder):
     work = os.path.join(folder, "work")
     os.makedirs(work, exist_ok=True)
     trace, profile, bench = (os.path.join(work, f"{name}.{kind}") for kind in ("et.json", "kineto.json", "bench"))
-    original = Process(sys.executable, os.path.abspath(__file__), name, "--serve", "--device", options.device, "--threads", str(options.threads))
+    original = Process(sys.executable, os.path.abspath(__file__), name, "--serve", "--device", options.device,
+                       "--threads", str(options.threads))
     original.ask(command="iterate", count=options.warmup)
     about = original.ask(command="record", trace=trace, profile=profile)
     subprocess.run([*shlex.split(options.mystique), "generate", trace, "--profile", profile, "-o", bench], check=True, stdout=sys.stderr)
 
     verified = os.path.join(work, f"{name}.result.json")
-    subprocess.run([sys.executable, os.path.join(bench, "run.py"), "--device", options.device, "--threads", str(options.threads), "--iterations", "1",
-                    "--no-operators", "--profile", os.path.join(work, f"{name}.replay.kineto.json"), "--json", verified], check=True, stdout=sys.stderr)
+    subprocess.run([sys.executable, os.path.join(bench, "run.py"), "--device", options.device,
+                    "--threads", str(options.threads), "--iterations", "1",
+                    "--no-operators", "--profile", os.path.join(work, f"{name}.replay.kineto.json"), "--json", verified],
+                   check=True, stdout=sys.stderr)
     with open(verified, encoding="utf-8") as file:
         result = json.load(file)
 
