@@ -134,7 +134,7 @@ def print_result(result, fallback):
         line("iteration time of the original", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")
     line("5th to 95th percentile", f"{times['p5_ns'] / 1e6:,.3f} to {times['p95_ns'] / 1e6:,.3f} ms")
     line("iterations (excluding warm-up)", f"{times['count']} (+ {result['options']['warmup']})")
-    line("operators replayed", f"{coverage['replayed_operators']:,} of {coverage['selected_operators']:,}")
+    line("operators as recorded", f"{coverage['replayed_operators']:,} of {coverage['selected_operators']:,}")
     for name, count in (("substituted", "substituted_operators"), ("stand-ins", "stand_ins"), ("missing", "missing_operators")):
         if coverage[count]:
             line(name, f"{coverage[count]:,}")

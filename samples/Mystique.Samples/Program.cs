@@ -1,4 +1,6 @@
 using Mystique;
+using Mystique.TorchSharp;
+using TorchSharp;
 
 string input = args.Length > 0 ? args[0] : "job";
 string output = args.Length > 1 ? args[1] : ".";
@@ -9,6 +11,9 @@ switch (args.Length > 2 ? args[2] : "run")
         break;
     case "compare":
         await Samples.CompareAsync(input, output);
+        break;
+    case "capture":
+        Samples.Capture(output);
         break;
 }
 
@@ -38,5 +43,22 @@ internal static class Samples
         report.SaveHtml(Path.Combine(folder, "report.html"));
         Console.WriteLine($"iteration time: {report.Time?.Error:+0.0 %;-0.0 %}, {report.Findings.Length} findings");
         #endregion
+    }
+
+    public static void Capture(string folder)
+    {
+        Directory.SetCurrentDirectory(folder);
+        var model = new Lazy<torch.nn.Module<torch.Tensor, torch.Tensor>>(() => torch.nn.Linear(8, 8));
+        var data = Enumerable.Range(0, 100).Select(_ => torch.ones(4, 8));
+        #region capture
+        using var capture = TraceCapture.Start("job");
+        foreach (var batch in data)
+        {
+            Train(batch);
+            capture.Iteration();
+        }
+        #endregion
+
+        void Train(torch.Tensor batch) => model.Value.forward(batch).sum().backward();
     }
 }

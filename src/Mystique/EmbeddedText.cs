@@ -15,7 +15,8 @@ internal static class EmbeddedText
     /// <summary>A Python script: its parts, in the order of <c>python/parts.json</c>.</summary>
     /// <param name="script">For example <c>run.py</c>.</param>
     public static string JoinScript(string script) =>
-        Join([.. JsonSerializer.Deserialize<Dictionary<string, string[]>>(Read(PythonFolder + "parts.json"))![script].Select(p => PythonFolder + p)]);
+        Join([.. JsonSerializer.Deserialize<Dictionary<string, string[]>>(Read(PythonFolder + "parts.json"))![script]
+            .Select(p => PythonFolder + p)]);
 
     private static string Read(string name)
     {

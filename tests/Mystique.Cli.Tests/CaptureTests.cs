@@ -241,7 +241,8 @@ public sealed partial class CaptureTests : IDisposable
             m = torch.nn.Linear(8, 8)
             o = torch.optim.SGD(m.parameters(), 0.1)
             schedule = torch.profiler.schedule(wait=4, warmup=1, active=2, repeat=3)
-            with torch.profiler.profile(schedule=schedule, on_trace_ready=lambda p: print(len([e for e in p.events() if e.name == "aten::addmm"]))) as p:
+            with torch.profiler.profile(schedule=schedule,
+                    on_trace_ready=lambda p: print(len([e for e in p.events() if e.name == "aten::addmm"]))) as p:
                 for i in range(30):
                     o.zero_grad(); m(torch.rand(4, 8)).sum().backward(); o.step(); p.step()
             """);
@@ -345,14 +346,17 @@ public sealed partial class CaptureTests : IDisposable
                 def synchronize(self): pass
                 def elapsed_time(self, end): return (end.at - self.at) / 1e6
             device = namespace(now=0)
-            cuda = namespace(is_initialized=lambda: True, Event=Event, synchronize=lambda: None, max_memory_allocated=lambda: 12345, memory_allocated=lambda: 678, get_device_name=lambda: "GPU 9000")
+            cuda = namespace(is_initialized=lambda: True, Event=Event, synchronize=lambda: None,
+                             max_memory_allocated=lambda: 12345, memory_allocated=lambda: 678, get_device_name=lambda: "GPU 9000")
             class ExecutionTraceObserver:
                 def register_callback(self, path): self.path = path
                 def start(self): assert device.profiling
                 def stop(self): pass
                 def unregister_callback(self):
-                    text = {"schema": "1.1.1-chakra.0.0.4", "pid": 1, "time": "", "nodes": [{"id": 1, "name": "[pytorch|profiler|execution_trace|process]", "ctrl_deps": 1,
-                        "inputs": {"values": [], "shapes": [], "types": [], "strides": []}, "outputs": {"values": [], "shapes": [], "types": [], "strides": []}, "attrs": []}]}
+                    text = {"schema": "1.1.1-chakra.0.0.4", "pid": 1, "time": "", "nodes": [
+                        {"id": 1, "name": "[pytorch|profiler|execution_trace|process]", "ctrl_deps": 1,
+                        "inputs": {"values": [], "shapes": [], "types": [], "strides": []},
+                        "outputs": {"values": [], "shapes": [], "types": [], "strides": []}, "attrs": []}]}
                     json.dump(text, open(self.path, "w"))
             class profile:
                 def __init__(self, profile_memory): assert profile_memory
@@ -370,7 +374,8 @@ public sealed partial class CaptureTests : IDisposable
                 def _prepare_trace(self): pass
                 def _start_trace(self): pass
                 def __enter__(self): pass
-            autograd = namespace(profiler=namespace(record_function=record_function, profile=_profile), _profiler_enabled=lambda: False, kineto_available=lambda: True)
+            autograd = namespace(profiler=namespace(record_function=record_function, profile=_profile),
+                                 _profiler_enabled=lambda: False, kineto_available=lambda: True)
             distributed = namespace(is_available=lambda: False)
             compiler = namespace(is_compiling=lambda: False)
             version = namespace(cuda="12.8", hip=None)

@@ -59,7 +59,7 @@ public sealed partial class CompareTests : IDisposable
         Assert.Equal(("mystique-fidelity", 3), (json.GetProperty("format").GetString(), json.GetProperty("replay")
             .GetProperty("iterations").GetProperty("count").GetInt32()));
         Assert.DoesNotContain(json.GetProperty("findings").EnumerateArray(), f =>
-            f.GetString()!.Contains(" runs ", StringComparison.Ordinal));
+            f.GetProperty("text").GetString()!.Contains(" runs ", StringComparison.Ordinal));
         Assert.StartsWith("## b.json against a.json", File.ReadAllText(File_("r.md")), StringComparison.Ordinal);
         Assert.Equal(File.ReadAllText(File_("r.md")), CommandLine.Run("compare", a, b, "--markdown", "-").Output);
         Assert.SkipWhen(Browser is null, "the rest needs chromium");
@@ -83,7 +83,8 @@ public sealed partial class CompareTests : IDisposable
         string wrong = RunExample("gpt", "wrong.json", "--substitutions", File_("table.txt"));
         var result = CommandLine.Run("compare", right, wrong, "--fail-above", "1000%", "--json", File_("r.json"));
         result.AssertOk();
-        string[] findings = [.. Json(File_("r.json")).GetProperty("findings").EnumerateArray().Select(f => f.GetString()!)];
+        string[] findings = [.. Json(File_("r.json")).GetProperty("findings").EnumerateArray()
+            .Select(f => f.GetProperty("text").GetString()!)];
         Assert.Contains(findings, f => f.StartsWith("aten::add_.Tensor runs 0 times in the replay, ", StringComparison.Ordinal));
         Assert.Contains("aten::gelu runs 8 times in the replay, 4 in the original", findings);
     }

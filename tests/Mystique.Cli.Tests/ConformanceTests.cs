@@ -30,7 +30,9 @@ public sealed class ConformanceTests : IDisposable
             .Select(d => $"{d.InstanceLocation}: {string.Join("; ", d.Errors!.Values)}")));
     }
 
-    /// <summary>One package on both engines, by the command and by <c>run.py</c> alone: the same document but for times and the host.</summary>
+    /// <summary>
+    /// One package on both engines, by the command and by <c>run.py</c> alone: the same document but for times and the host.
+    /// </summary>
     [Fact]
     public void Run_OnePackageOnBothEngines_IsTheSameDocument()
     {
@@ -72,7 +74,8 @@ public sealed class ConformanceTests : IDisposable
         JsonObject fields => new JsonObject(fields.OrderBy(f => f.Key, StringComparer.Ordinal)
             .Select(f => KeyValuePair.Create(f.Key, f.Value is null ? null : Sorted(f.Value)))),
         JsonArray items => new JsonArray([.. items.Select(i => i is null ? null : Sorted(i))]),
-        _ when node.GetValueKind() == JsonValueKind.Number => JsonValue.Create(double.Parse(node.ToJsonString())), // 1 and 1.0 are the same number.
+        _ when node.GetValueKind() == JsonValueKind.Number =>
+            JsonValue.Create(double.Parse(node.ToJsonString())), // 1 and 1.0 are the same number.
         _ => node.DeepClone(),
     };
 
@@ -118,7 +121,9 @@ public sealed class ConformanceTests : IDisposable
         AssertFits(File_("r.json"));
     }
 
-    /// <summary>Each file of a capture is opened for reading once, also where it is both sides of a comparison (strace(1) watches).</summary>
+    /// <summary>
+    /// Each file of a capture is opened for reading once, also where it is both sides of a comparison (strace(1) watches).
+    /// </summary>
     [Theory]
     [InlineData("run", "JOB", "--iterations", "1", "--warmup", "0")]
     [InlineData("compare", "JOB", "JOB", "--iterations", "1", "--warmup", "0")]

@@ -115,7 +115,8 @@ public sealed class OperatorPolicyTests : IDisposable
     [InlineData("\"aten::relu(Tensor self) -> Tensor\"", "\"aten::save(Tensor self) -> Tensor\"", "ops.aten.relu", "ops.aten.save")]
     [InlineData("\"aten::relu(Tensor self) -> Tensor\"", "\"prim::relu(Tensor self) -> Tensor\"", "ops.aten.relu", "ops.prim.relu")]
     [InlineData("\"substitutions\": []",
-        "\"substitutions\": [{\"operator\":\"aten::relu\",\"always\":true,\"calls\":[{\"operator\":\"aten::save\",\"results\":[],\"args\":[[\"\",\"self\"],[\"\",\"'/tmp/mystique-policy-x'\"]]}]}]", "", "")]
+        "\"substitutions\": [{\"operator\":\"aten::relu\",\"always\":true,\"calls\":[{\"operator\":\"aten::save\",\"results\":[],"
+        + "\"args\":[[\"\",\"self\"],[\"\",\"'/tmp/mystique-policy-x'\"]]}]}]", "", "")]
     public void ManifestThatListsWhatMayNotRun_IsRefused(string from, string to, string call, string other) =>
         AssertRefused(code => call.Length == 0 ? code : code.Replace(call, other, StringComparison.Ordinal), from, to);
 

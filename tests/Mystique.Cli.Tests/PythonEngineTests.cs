@@ -48,7 +48,7 @@ public sealed class PythonEngineTests : IDisposable
         result.AssertOk();
         var json = Json(File_("r.json"));
         Assert.Equal("mystique-run", json.GetProperty("format").GetString());
-        Assert.Equal(eager ? "eager" : "torchscript", json.GetProperty("engine").GetProperty("program").GetString());
+        Assert.Equal(eager ? "eager" : "torchscript", json.GetProperty("program").GetProperty("form").GetString());
         var verification = json.GetProperty("verification");
         Assert.True(verification.GetProperty("status").GetString() == "exact", verification.ToString());
         var coverage = json.GetProperty("coverage");

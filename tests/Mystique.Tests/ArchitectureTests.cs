@@ -59,7 +59,8 @@ public class ArchitectureTests
     public void EachType_IsInOneStage()
     {
         var stages = Layers.Select(l => $"Mystique.{l.Stage}").ToArray();
-        var strays = Core.GetTypes().Where(t => t is { IsNested: false, Namespace: not null } && t.Namespace.StartsWith("Mystique", StringComparison.Ordinal))
+        var strays = Core.GetTypes().Where(t => t is { IsNested: false, Namespace: not null }
+            && t.Namespace.StartsWith("Mystique", StringComparison.Ordinal))
             .Where(t => t.Namespace == "Mystique" ? !Layers.Any(l => l.RootTypes.Contains(t.Name.Split('`')[0]))
                 : !stages.Any(s => t.Namespace == s || t.Namespace!.StartsWith(s + ".", StringComparison.Ordinal)))
             .Select(t => t.FullName);

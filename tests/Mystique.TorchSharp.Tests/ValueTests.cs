@@ -79,7 +79,8 @@ public class ValueTests
         .Operator(3, "aten::bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", [F(10, 100), None], [F(12, 100)])
         .Operator(4, "aten::binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None, int reduction=1) -> Tensor",
             [F(14, 10), F(16, 10), None, 1], [F(18)])
-        .Operator(5, "aten::multinomial(Tensor self, SymInt num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", [F(20, 30), 5, false, None], [L(22, 5)])
+        .Operator(5, "aten::multinomial(Tensor self, SymInt num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor",
+                [F(20, 30), 5, false, None], [L(22, 5)])
         .Operator(6, "aten::linalg_cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)",
             [F(24, 2, 8, 8), false, true], [Tensor(26, 27, [2, 8, 8], strides: [64, 1, 8]), Tensor(28, 29, [2], "int")])
         .Operator(7, "aten::logit(Tensor self, float? eps=None) -> Tensor", [F(30, 10), None], [F(32, 10)]));

@@ -45,7 +45,8 @@ internal sealed class TraceText(string schema = "1.1.1-chakra.0.0.4")
                       "attrs": [{"name": "rf_id", "type": "uint64", "value": {{id}}},{"name": "fw_parent", "type": "uint64", "value": 0},
                         {"name": "seq_id", "type": "int64", "value": -1},{"name": "scope", "type": "uint64", "value": {{scope}}},
                         {"name": "tid", "type": "uint64", "value": {{thread}}},{"name": "fw_tid", "type": "uint64", "value": 0},
-                        {"name": "op_schema", "type": "string", "value": "{{operatorSchema}}"},{"name": "kernel_backend", "type": "string", "value": ""},
+                        {"name": "op_schema", "type": "string", "value": "{{operatorSchema}}"},
+                        {"name": "kernel_backend", "type": "string", "value": ""},
                         {"name": "kernel_file", "type": "string", "value": ""}{{extraAttributes}}]
                 """;
         string head = IsOld ? $"\"name\": \"{name}\", \"id\": {id}, " : $"\"id\": {id}, \"name\": \"{name}\", ";

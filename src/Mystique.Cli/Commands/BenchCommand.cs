@@ -6,6 +6,7 @@ using Mystique.Files;
 using Mystique.Measurement;
 using Mystique.Recordings;
 using Mystique.Reporting;
+using Mystique.Reporting.Documents;
 using Mystique.Suites;
 
 namespace Mystique.Cli.Commands;
@@ -13,6 +14,8 @@ namespace Mystique.Cli.Commands;
 /// <summary><c>mystique bench</c>: how close replays come, over a list of workloads.</summary>
 internal static class BenchCommand
 {
+    private const int MaxDocumentBytes = 64 << 20;
+
     public static Command Create()
     {
         var list = new Argument<string>("LIST")
@@ -37,7 +40,7 @@ internal static class BenchCommand
         var output = new Option<string?>("--output", "-o")
         {
             Description =
-            "Keep captures and packages in DIR, and a page for each workload",
+            "Keep captures and packages in DIR, and a page and a document for each workload",
             HelpName = "DIR"
         };
         var markdown = new Option<string?>("--markdown")
@@ -86,7 +89,7 @@ internal static class BenchCommand
                     var outcome = await runner.RunAsync(workload, cancellation);
                     reports.Add((workload.Name, outcome));
                     if (kept is not null)
-                        Terminal.WriteFile(PageIn(kept, workload.Name), stream => FidelityHtml.Write(outcome, stream));
+                        WriteReports(outcome, kept, workload.Name);
                 }
                 catch (MystiqueException exception)
                 {
@@ -118,7 +121,15 @@ internal static class BenchCommand
     }
     private static string PageIn(string folder, string name) => Path.Combine(folder, $"{name}.html");
 
-    /// <summary>Says beforehand that what comes of a workload has no place: somebody else's capture, package or page is there.</summary>
+    private static string DocumentIn(string folder, string name) => Path.Combine(folder, $"{name}.json");
+
+    private static void WriteReports(FidelityReport report, string folder, string name)
+    {
+        Terminal.WriteFile(PageIn(folder, name), stream => FidelityHtml.Write(report, stream));
+        Terminal.WriteFile(DocumentIn(folder, name), stream => FidelityJson.Write(report, stream));
+    }
+
+    /// <summary>Says beforehand that what comes of a workload has no place: somebody else's capture, package or report is there.</summary>
     private static void CheckTargets(string name, string folder)
     {
         OriginalComparison.CheckTargets(name, folder);
@@ -127,5 +138,9 @@ internal static class BenchCommand
         if (Path.Exists(page) && (!File.Exists(page) || !File.ReadLines(page).Take(start.Count(c => c == '\n'))
             .SequenceEqual(start.Split('\n')[..^1])))
             throw Problems.OutputNotEmpty(folder, Path.GetFileName(page));
+        string document = DocumentIn(folder, name);
+        using var own = OutputKind.ReadOwn(document, FidelityDocument.FormatName, MaxDocumentBytes);
+        if (own is null && Path.Exists(document))
+            throw Problems.OutputNotEmpty(folder, Path.GetFileName(document));
     }
 }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using System.Text;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
@@ -30,13 +29,7 @@ internal static class CompareCommand
         var engines = EngineOptions.OfChoice();
         var pace = SharedOptions.Pace();
         var gpu = SharedOptions.GpuMetrics();
-        var html = new Option<string?>("--html") { Description = "Write the report as an HTML page into FILE", HelpName = "FILE" };
-        var markdown = new Option<string?>("--markdown")
-        {
-            Description = "Write the report as Markdown into FILE; - is standard output",
-            HelpName = "FILE"
-        };
-        var json = SharedOptions.Json();
+        var reports = ReportOptions.Create();
         var failAbove = new Option<double?>("--fail-above")
         {
             Description = "End with exit code 3 where an error (iteration time, CPU time, memory) is larger than P",
@@ -52,13 +45,12 @@ internal static class CompareCommand
               mystique compare job job --engine python --pace recorded --html report.html
               mystique compare job result.json --fail-above 5%
             """)
-        { original, replayed, replay.Iterations, replay.Warmup, pace, gpu, html, markdown, json, failAbove };
+        { original, replayed, replay.Iterations, replay.Warmup, pace, gpu, failAbove };
+        reports.AddTo(command);
         engines.AddTo(command);
         command.SetAction(async (result, cancellation) =>
         {
-            string?[] outputs = [result.GetValue(html), result.GetValue(markdown), result.GetValue(json)];
-            foreach (string? file in outputs)
-                Terminal.CheckFolder(file);
+            reports.Check(result);
             string from = result.GetValue(original)!;
             string path = result.GetValue(replayed)!;
             await using var engine = engines.Read(result);
@@ -73,14 +65,7 @@ internal static class CompareCommand
                     benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
                     engine, options, progress, cancellation)));
             var report = FidelityComparer.Compare(left, right);
-            if (result.GetValue(html) is { } page)
-                Terminal.WriteFile(page, stream => FidelityHtml.Write(report, stream));
-            if (result.GetValue(markdown) is { } text)
-                Terminal.WriteFile(text, stream => stream.Write(Encoding.UTF8.GetBytes(FidelityMarkdown.Of(report))));
-            if (result.GetValue(json) is { } file2)
-                Terminal.WriteFile(file2, stream => FidelityJson.Write(report, stream));
-            if (!outputs.Contains(Terminal.StandardOutput))
-                FidelityTables.Write(report);
+            reports.Write(result, report);
             if (result.GetValue(failAbove) is not { } limit || report.WorstError <= limit)
                 return (int)ExitCode.Done;
             Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,

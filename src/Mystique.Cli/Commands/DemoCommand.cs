@@ -2,7 +2,6 @@ using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Files;
-using Mystique.Reporting;
 using Mystique.Suites;
 using Mystique.Workloads;
 using Spectre.Console;
@@ -32,7 +31,7 @@ internal static class DemoCommand
         var warmup = SharedOptions.Count("--warmup", 8, 0, "Iterations before that, which are not measured");
         var engines = EngineOptions.OfTorchSharp();
         var output = new Option<string?>("--output", "-o") { Description = "Keep the trace and the package in DIR", HelpName = "DIR" };
-        var json = SharedOptions.Json();
+        var reports = ReportOptions.Create();
         var command = new Command("demo",
             $"""
             Runs a workload, records its execution trace, generates the benchmark, and measures original and replay interleaved.
@@ -43,12 +42,13 @@ internal static class DemoCommand
             Example:
               mystique demo gpt --rounds 20
             """)
-        { workload, rounds, iterations, warmup, output, json };
+        { workload, rounds, iterations, warmup, output };
+        reports.AddTo(command);
         engines.AddTo(command);
         command.SetAction(async (result, cancellation) =>
         {
             await using var engine = engines.Read(result);
-            Terminal.CheckFolder(result.GetValue(json));
+            reports.Check(result);
             var replay = new SharedOptions.Replay(iterations, warmup);
             string name = result.GetValue(workload)!;
             string? kept = result.GetValue(output);
@@ -58,10 +58,7 @@ internal static class DemoCommand
             var report = await Terminal.WithProgressAsync(progress =>
                 new OriginalComparison(name, engine, replay.Read(result), progress)
                     .RunAsync(result.GetValue(rounds), work?.Path ?? kept!, cancellation));
-            if (result.GetValue(json) is { } file)
-                Terminal.WriteFile(file, stream => FidelityJson.Write(report, stream));
-            if (result.GetValue(json) != Terminal.StandardOutput)
-                FidelityTables.Write(report);
+            reports.Write(result, report);
             if (kept is not null)
                 Terminal.WriteLine($"trace and package are in {kept}");
             return (int)ExitCode.Done;

@@ -22,7 +22,8 @@ internal static class Inputs
     /// <param name="planning">How a recording is planned.</param>
     /// <param name="iteration">Of a recording, <c>--iteration</c>.</param>
     /// <param name="options">How a recording is opened, and how long an iteration took; null takes the defaults.</param>
-    public static Benchmark OpenBenchmark(string path, PlanningOptions planning, string? iteration = null, RecordingOptions? options = null) =>
+    public static Benchmark OpenBenchmark(string path, PlanningOptions planning, string? iteration = null, RecordingOptions? options =
+        null) =>
         Benchmark.IsPackage(path) ? Benchmark.Load(path).WithIterationTime(options?.IterationNs)
             : Benchmark.Create(Open(path, options), OptionsOf(iteration, planning));
 

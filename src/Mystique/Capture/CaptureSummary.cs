@@ -28,7 +28,8 @@ internal static class CaptureSummary
         if (hasTrace)
         {
             string last = status.RecordedNs.Length > 1 ? $" to {status.RecordedIteration + status.RecordedNs.Length - 1}" : "";
-            yield return string.Create(CultureInfo.InvariantCulture, $"recorded iteration {status.RecordedIteration}{last}, by the {source}");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"recorded iteration {status.RecordedIteration}{last}, by the {source}");
             if (status.After.SamplesNs.Length < options.Reference && status.Phase != "done")
                 yield return string.Create(CultureInfo.InvariantCulture,
                     $"the job ended before {options.Reference} iterations could be measured again: {status.After.SamplesNs.Length} were");

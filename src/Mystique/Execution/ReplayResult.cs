@@ -99,7 +99,10 @@ public sealed record ReplayResult
     /// <summary>The times of the plan's operators, each called alone, in nanoseconds; empty where they were not timed.</summary>
     public ImmutableArray<double> OperatorTimesNs { get; init; } = [];
 
-    /// <summary>An instrumented iteration, as the original's was when it was captured; null where there was none, or where it does not fit.</summary>
+    /// <summary>
+    /// An instrumented iteration, as the original's was when it was captured; null where there was none, or where it does not
+    /// fit.
+    /// </summary>
     public InstrumentedIteration? Instrumented { get; init; }
 
     /// <summary>What the worker did to its machine in the measured iterations; null where that is not known.</summary>

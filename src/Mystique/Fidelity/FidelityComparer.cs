@@ -116,8 +116,8 @@ internal static class FidelityComparer
         {
             // The replay had to decompose more operators than the trace alone tells: its package knows the original's times of just these.
             notes.Add(string.Create(CultureInfo.InvariantCulture,
-                $"the replay decomposed {others} operators where the trace alone tells {opened}: the original's are counted as the replay's "
-                + $"package has them"));
+                $"the replay decomposed {others} operators where the trace alone tells {opened}: the original's are counted as the "
+                + $"replay's package has them"));
             (kinds, watched) = (known, replay.Coverage.OriginalInstrumentedNs);
         }
         else if (kinds.IsEmpty && replay.Coverage?.OriginalGroups is { IsEmpty: false } fromPackage)

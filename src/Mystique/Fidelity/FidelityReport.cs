@@ -46,7 +46,10 @@ public sealed record FidelityReport
     /// <summary>Operators by name, those that explain most of the difference in time first.</summary>
     public ImmutableArray<OperatorGroupError> Groups { get; init; } = [];
 
-    /// <summary>Time of an iteration that is in no operator, in nanoseconds: the original's and the replay's; null where it is not known.</summary>
+    /// <summary>
+    /// Time of an iteration that is in no operator, in nanoseconds: the original's and the replay's; null where it is not
+    /// known.
+    /// </summary>
     public (double Original, double Replay)? BetweenNs { get; init; }
 
     /// <summary>

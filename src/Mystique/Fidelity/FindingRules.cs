@@ -8,7 +8,10 @@ internal static class FindingRules
     /// <summary>An allocation, or the time of a group, must differ by so much of the whole to be named.</summary>
     private const double Noticeable = 0.01;
 
-    /// <summary>About what a page fault takes, with the page that it clears, in nanoseconds; in virtual machines it takes several times as long.</summary>
+    /// <summary>
+    /// About what a page fault takes, with the page that it clears, in nanoseconds; in virtual machines it takes several times
+    /// as long.
+    /// </summary>
     private const double FaultNs = 1000;
 
     /// <summary>A peak of memory must differ by so much to be named.</summary>

@@ -40,7 +40,8 @@ internal static class ReplayRun
                 OriginalInstrumentedNs = plan.Times?.RecordedNs,
             },
         };
-        return result.Instrumented is { } watched ? WithInstrumented(run, watched) : run with { Timeline = TimelineOf(result, run.Times.MedianNs) };
+        return result.Instrumented is { } watched ? WithInstrumented(run, watched)
+            : run with { Timeline = TimelineOf(result, run.Times.MedianNs) };
     }
 
     /// <summary>What the observer saw, in a word.</summary>
@@ -62,7 +63,10 @@ internal static class ReplayRun
             : planned.Values.Where(g => g.OriginalCount > 0).ToImmutableSortedDictionary(g => g.Name, g =>
                 new RunOperatorGroup(g.OriginalCount, g.OriginalNs, g.AllocatedBytes), StringComparer.Ordinal);
 
-    /// <summary>The times of the instrumented iteration, as the original's are, in place of those of operators that are called one by one.</summary>
+    /// <summary>
+    /// The times of the instrumented iteration, as the original's are, in place of those of operators that are called one by
+    /// one.
+    /// </summary>
     private static Run WithInstrumented(Run run, InstrumentedIteration watched)
     {
         var sums = watched.Operators.GroupBy(o => o.Name).ToDictionary(g => g.Key, g => g.Sum(o => (double)o.DurationNs));

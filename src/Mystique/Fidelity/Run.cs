@@ -52,9 +52,12 @@ public sealed record Run
     public SystemMetrics? System { get; init; }
 
     /// <summary>Operators by name.</summary>
-    public ImmutableSortedDictionary<string, RunOperatorGroup> Groups { get; init; } = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty;
+    public ImmutableSortedDictionary<string, RunOperatorGroup> Groups { get; init; } = ImmutableSortedDictionary<string,
+        RunOperatorGroup>.Empty;
 
-    /// <summary>The time of the iteration that the groups' times are parts of, in nanoseconds; null where their sum is the iteration.</summary>
+    /// <summary>
+    /// The time of the iteration that the groups' times are parts of, in nanoseconds; null where their sum is the iteration.
+    /// </summary>
     public long? InstrumentedNs { get; init; }
 
     /// <summary>Kernels on the device by name, in an iteration: how often, and for how many nanoseconds.</summary>

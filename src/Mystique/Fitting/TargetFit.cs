@@ -12,7 +12,9 @@ public sealed record OperatorFailure(int Operator, string Reason);
 
 /// <summary>What was changed in an operator of a plan, because the target cannot run it as it is.</summary>
 /// <param name="Operator">Its full name.</param>
-/// <param name="Change"><c>substitute</c>, <c>stand_in</c>, <c>adapt</c> (the same operator with other arguments) or <c>decompose</c>.</param>
+/// <param name="Change">
+/// <c>substitute</c>, <c>stand_in</c>, <c>adapt</c> (the same operator with other arguments) or <c>decompose</c>.
+/// </param>
 /// <param name="By">The names of what takes its place; empty for others.</param>
 /// <param name="Reason">Why.</param>
 public sealed record FitChange(string Operator, string Change, string By, string Reason);

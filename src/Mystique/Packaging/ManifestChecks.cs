@@ -40,7 +40,8 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         CheckSchedule();
         CheckCounts();
         if (manifest.Times is { } times)
-            Check(times.Operators.DistinctBy(t => (t.Segment, t.Node)).Count() == times.Operators.Length, "times.operators, which has a node twice,");
+            Check(times.Operators.DistinctBy(t => (t.Segment, t.Node)).Count() == times.Operators.Length,
+                "times.operators, which has a node twice,");
     }
 
     private static void CheckStorage(ManifestStorage storage, string place)

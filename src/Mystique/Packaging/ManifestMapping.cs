@@ -8,7 +8,8 @@ namespace Mystique.Packaging;
 /// <summary>From a plan to its manifest and back. What comes back is checked: a package is untrusted input.</summary>
 internal static class ManifestMapping
 {
-    private static readonly string[] KindNames = [.. Enum.GetNames<InitializerKind>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName)];
+    private static readonly string[] KindNames =
+        [.. Enum.GetNames<InitializerKind>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName)];
     private static readonly string?[] RoleNames = [null, "added", "substitute"]; // By OperatorRole.
     private static readonly string[] RemedyNames = ["missing", "substitute", "stand_in"]; // By Remedy.
 
@@ -55,7 +56,8 @@ internal static class ManifestMapping
                 new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
                 [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null
                     : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
-            Replaced = [.. plan.Replaced.Select(r => new ManifestReplaced(r.Id.Segment, r.Id.Node, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0
+            Replaced = [.. plan.Replaced.Select(r =>
+                new ManifestReplaced(r.Id.Segment, r.Id.Node, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0
                 ? null : r.By, r.Reason))],
             Storages = [.. plan.Storages.Select(ToManifest)],
             Tensors = [.. plan.Tensors.Select(t =>
@@ -67,7 +69,8 @@ internal static class ManifestMapping
     private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes(
         times.Source, times.IterationNs, times.RecordedNs, times.Unlinked, times.DeviceNs, times.UnexplainedNs,
         [.. times.Operators.Select(t =>
-            new ManifestTime(t.Key.Segment, t.Key.Node, t.Value.StartNs, t.Value.DurationNs, t.Value.Kernels, t.Value.DeviceNs, t.Value.Stream,
+            new ManifestTime(t.Key.Segment, t.Key.Node, t.Value.StartNs, t.Value.DurationNs, t.Value.Kernels, t.Value.DeviceNs,
+                t.Value.Stream,
                 t.Value.WaitsAfter))],
         [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))]);
 
@@ -98,13 +101,15 @@ internal static class ManifestMapping
         new ManifestChecks(manifest, schemas).Check();
         var source = manifest.Source;
         return new ReplayPlan(
-            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators, source.DecomposedOperators,
+            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators,
+                source.DecomposedOperators,
                 source.HasStrides, source.HasBackward)
             { Notes = source.Notes ?? [] },
             manifest.Devices, [.. manifest.Storages.Select(ToStorage)], [.. manifest.Tensors.Select(ToTensor)],
             [.. manifest.Operators.Select(o => ToOperator(o, schemas[o.Schema]))],
             [.. manifest.Replaced.Select(r =>
-                new ReplacedOperator(new OperatorId(r.Segment, r.Node), r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By ?? "", r.Reason))])
+                new ReplacedOperator(new OperatorId(r.Segment, r.Node), r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By
+                    ?? "", r.Reason))])
         {
             Times = ToTimes(manifest.Times),
             Baseline = manifest.Baseline?.Checked(),
@@ -127,7 +132,8 @@ internal static class ManifestMapping
         : new PlannedTensor(tensor.Storage, ToType(tensor.Dtype), tensor.Shape, tensor.Strides, tensor.Offset, tensor.External,
             tensor.Number);
 
-    private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) => new(new OperatorId(op.Segment, op.Node), schema,
+    private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) =>
+        new(new OperatorId(op.Segment, op.Node), schema,
         [.. op.Args.Select(a => a.V is { } literal ? new PlannedArgument([], literal.Value) : new PlannedArgument(a.T!.Value, null, a.P))],
         [.. op.Outs.Select(o => new PlannedResult(o))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
     {

@@ -30,7 +30,8 @@ internal static class ReplayPlanner
         {
             if (CompiledKernel.AsOperator(node, folder, out string kernel) is { } compiled)
             {
-                PlanOperator(new OperatorId(number, node.Id), compiled, segment.Timeline, table, operators, segment.Timeline.InputsOf(node));
+                PlanOperator(new OperatorId(number, node.Id), compiled, segment.Timeline, table, operators,
+                    segment.Timeline.InputsOf(node));
                 sources[node.KernelFile] = kernel;
                 continue;
             }

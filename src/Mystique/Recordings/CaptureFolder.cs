@@ -91,7 +91,8 @@ internal sealed class CaptureFolder
             stream.Write(Encoding.UTF8.GetBytes(ToJson(Baseline with { RunsNs = [.. Baseline.RunsNs, .. runsNs] }))), isOwn: true);
     }
 
-    internal static string RankPath(string path, int rank) => Path.Combine(path, string.Create(CultureInfo.InvariantCulture, $"rank-{rank}"));
+    internal static string RankPath(string path, int rank) =>
+        Path.Combine(path, string.Create(CultureInfo.InvariantCulture, $"rank-{rank}"));
 
     internal static string TraceName(int rank) => string.Create(CultureInfo.InvariantCulture, $"rank-{rank}.et.json.gz");
 

@@ -62,7 +62,8 @@ internal static class FidelityText
             yield return ("peak memory of the process, over the start", Figures.Megabytes(original.UsedBytes!.Value),
                 Figures.Megabytes(replay.UsedBytes!.Value), Figures.Difference(resident));
         if (report.DeviceMemoryError is { } device)
-            yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes!.Value), Figures.Megabytes(replay.DeviceBytes!.Value),
+            yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes!.Value),
+                Figures.Megabytes(replay.DeviceBytes!.Value),
                 Figures.Difference(device));
         if (report.InOrder is { } inOrder)
             yield return ("operators that start in the original's order", "", Figures.Percent(inOrder), "");

@@ -65,8 +65,9 @@ public class PrintableTextTests
     public void Exception_LastWords_AreLinesOfTheirOwn()
     {
         var problem = Problems.WorkerDied("t.json", "starting", "it aborted", "0\n1\n2\r\n3\n\u001b[2J\n  fix: x\n");
-        Assert.Equal("MYS405: the worker process ended while starting: it aborted\n    1\n    2\n    3\n    \\x1b[2J\n      fix: x\n  where: t.json\n"
-            + "  fix: if it was killed, free memory or select a smaller part of the trace; else report it with this message",
+        Assert.Equal("MYS405: the worker process ended while starting: it aborted\n    1\n"
+            + "    2\n    3\n    \\x1b[2J\n      fix: x\n  where: t.json\n"
+            + "  fix: if it was killed, free memory or select a smaller part of the trace; otherwise report it with this message",
                 problem.Message);
         Assert.Equal("MYS407: the replay failed while starting: a\n    b",
             string.Join('\n', Problems.WorkerFailed("t.json", "starting", "a\nb").Message.Split('\n')[..2]));

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Execution;
+using Mystique.Fitting;
 using Mystique.Execution.Workers;
 
 namespace Mystique.Tests.Execution;
@@ -65,6 +66,15 @@ public class WorkerHostTests
         Assert.Equal(["pace 0.25", "restore all", "run", "restore", "run", "unpaced", "dispose"], engine.Calls);
     }
 
+    /// <summary>Values are checked from the state that iterations start from.</summary>
+    [Fact]
+    public void Run_CheckOfValues_RestoresFirst()
+    {
+        var engine = new Checking();
+        Answers(engine, Package, new IterateRequest(1), new CheckValuesRequest());
+        Assert.Equal(["restore all", "check", "dispose"], engine.Calls[^3..]);
+    }
+
     [Fact]
     public void Run_OpenedAgain_EndsTheFirst()
     {
@@ -121,5 +131,14 @@ public class WorkerHostTests
         public void RunUnpaced() => Calls.Add("unpaced");
 
         public PaceReport? TakePaceReport() => new(1, 2, 3, 4);
+    }
+
+    private sealed class Checking : Bare, IChecksValues
+    {
+        public ImmutableArray<OperatorFailure> CheckValues()
+        {
+            Calls.Add("check");
+            return [];
+        }
     }
 }

@@ -197,7 +197,8 @@ public sealed class FidelityComparerTests : IDisposable
     [Fact]
     public void Compare_OtherOperatorsOpened_TakesTheOriginalsFromThePackage()
     {
-        var opened = ImmutableSortedDictionary<string, RunOperatorGroup>.Empty.Add("aten::addmm", new RunOperatorGroup(60, 9e6, 60_000_000));
+        var opened = ImmutableSortedDictionary<string,
+            RunOperatorGroup>.Empty.Add("aten::addmm", new RunOperatorGroup(60, 9e6, 60_000_000));
         var replay = Run("replay") with
         {
             Groups = opened,

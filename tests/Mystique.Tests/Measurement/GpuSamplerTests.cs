@@ -60,7 +60,9 @@ public sealed class GpuSamplerTests : IDisposable
     public void AddTo_RocmSmi_IsRead()
     {
         Install("rocm-smi", """
-            echo '{"card0": {"GPU use (%)": "75", "VRAM Total Memory (B)": "68702699520", "VRAM Total Used Memory (B)": "10854400", "Average Graphics Package Power (W)": "301.0", "sclk clock speed:": "(1700Mhz)"}, "system": {"Driver version": "6.1"}}'
+            echo '{"card0": {"GPU use (%)": "75", "VRAM Total Memory (B)": "68702699520", "VRAM Total Used Memory (B)": "10854400",
+             "Average Graphics Package Power (W)": "301.0", "sclk clock speed:": "(1700Mhz)"},
+             "system": {"Driver version": "6.1"}}'
             """);
         var metrics = Sample(m => m.Gpus.Length == 1);
         Assert.Equal([new GpuMetrics(0) { Utilisation = 0.75, PeakMemoryBytes = 10854400, PowerWatts = 301, ClockMegahertz = 1700 }],

@@ -18,7 +18,8 @@ public class ManifestRulesTests
         using var rules = System.Text.Json.JsonDocument.Parse(ManifestRules.Text);
         string kinds = rules.RootElement.GetProperty("manifest").GetProperty("storages")[0].GetProperty("init?").GetProperty("kind")
             .GetString()!;
-        Assert.Equal(Enum.GetNames<InitializerKind>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName), kinds.Split(':')[1..]);
+        Assert.Equal(Enum.GetNames<InitializerKind>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName),
+            kinds.Split(':')[1..]);
     }
 
     [Theory]

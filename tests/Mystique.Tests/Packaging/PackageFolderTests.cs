@@ -69,7 +69,8 @@ public sealed class PackageFolderTests : IDisposable
         File.WriteAllText(Path.Combine(_folder, "thesis.txt"), "mine");
         File.WriteAllText(Path.Combine(Package, "notes.txt"), "mine");
         File.WriteAllText(manifest,
-            """{"format": "mystique-benchmark", "kernels": [{"file": "../notes.txt"}, {"file": "../../thesis.txt"}, {"file": ".."}, {"file": ""}, {"file": 1}, 7]}""");
+            """{"format": "mystique-benchmark", "kernels": [{"file": "../notes.txt"}, {"file": "../../thesis.txt"}, """
+            + """{"file": ".."}, {"file": ""}, {"file": 1}, 7]}""");
         Plain.Save(Package);
         Assert.Equal(["p/benchmark.json", "p/notes.txt", "p/program.pt", "p/run.py", "thesis.txt"], Left);
     }

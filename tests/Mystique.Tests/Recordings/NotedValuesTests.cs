@@ -42,7 +42,8 @@ public sealed class NotedValuesTests : IDisposable
         File.WriteAllBytes(Path.Combine(_folder, "0.dat"), data);
         var trace = TraceReader.Read(path);
         string resources = NotedValues.Assign(trace, notes, _folder);
-        Assert.Equal("""{"3":{"1":[1,8]},"5":{"1":[0,4]},"4":{"0":[0,4]}}""", File.ReadAllText(Path.Combine(resources, NotedValues.RangesFile)));
+        Assert.Equal("""{"3":{"1":[1,8]},"5":{"1":[0,4]},"4":{"0":[0,4]}}""",
+            File.ReadAllText(Path.Combine(resources, NotedValues.RangesFile)));
         Assert.Equal(["nid_3_tid_1.dat", "ranges.json"], Directory.EnumerateFiles(resources).Select(Path.GetFileName)
             .Order(StringComparer.Ordinal));
 

@@ -48,7 +48,9 @@ public sealed class RecordingImporterTests : IDisposable
     private static string Profile(int count, string header = "")
     {
         var events = Enumerable.Range(0, count)
-            .Select(i => $$$"""{"ph": "X", "cat": "cpu_op", "name": "{{{(i % 2 == 0 ? "aten::relu" : "aten::tanh")}}}", "pid": 7, "tid": 1, "ts": {{{100 + 10 * i}}}, "dur": 8, "args": {"Record function id": {{{3 + i}}}}}""");
+            .Select(i => $$$"""{"ph": "X", "cat": "cpu_op", "name": "{{{(i % 2 == 0 ? "aten::relu" : "aten::tanh")}}}", """
+                + """  "pid": 7, "tid": 1, """
+                + $$$"""  "ts": {{{100 + 10 * i}}}, "dur": 8, "args": {"Record function id": {{{3 + i}}}}}""");
         return $"{{{header}\"traceEvents\": [{string.Join(",", events)}]}}";
     }
 

@@ -22,7 +22,8 @@ public class DocumentSchemaTests
 
     [Fact]
     public void Schemas_InTheDocs_AreThoseOfDocuments() =>
-        Assert.Equal(DocumentSchemas.All.Keys, Directory.EnumerateFiles(Folder).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
+        Assert.Equal(DocumentSchemas.All.Keys, Directory.EnumerateFiles(Folder).Select(f => Path.GetFileName(f))
+            .Order(StringComparer.Ordinal));
 
     /// <summary>A schema refuses what is not its document: a field that is missing, or of another type.</summary>
     [Theory]

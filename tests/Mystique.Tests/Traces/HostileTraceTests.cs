@@ -117,5 +117,6 @@ public sealed class HostileTraceTests : IDisposable
         Assert.Null(ResourceFolder.Of(Path.Combine(_folder, "t.json.gz"))!.Read(name, 100));
     }
 
-    private static ReplayPlan Planned(string trace) => ReplayPlanner.Plan(Mystique.Selection.SegmentSelector.Select(Recording.Of(TraceReader.Read(trace))));
+    private static ReplayPlan Planned(string trace) =>
+        ReplayPlanner.Plan(Mystique.Selection.SegmentSelector.Select(Recording.Of(TraceReader.Read(trace))));
 }

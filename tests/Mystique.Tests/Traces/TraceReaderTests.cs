@@ -80,7 +80,9 @@ public class TraceReaderTests
     public void Read_CollectiveAndUnknownAttributes_AreReadAndCounted()
     {
         var trace = TraceText.WithRoots().Node(3, 2, "record_param_comms", extraAttributes:
-            """, {"name": "collective_name", "type": "string", "value": "allreduce"}, {"name": "in_msg_nelems", "type": "uint64", "value": 8}, {"name": "pg_size", "type": "uint64", "value": 4}, {"name": "new_thing", "type": "list", "value": [1, {"a": 2}]}""")
+            """, {"name": "collective_name", "type": "string", "value": "allreduce"}, """
+                + """{"name": "in_msg_nelems", "type": "uint64", "value": 8}, {"name": "pg_size", "type": "uint64", "value": 4}, """
+                + """{"name": "new_thing", "type": "list", "value": [1, {"a": 2}]}""")
             .Read();
         Assert.Equal(new CollectiveInfo("allreduce", "", 8, 0, "", 4), trace.Nodes[2].Collective);
         Assert.Equal(1, trace.UnknownAttributes["new_thing"]);
@@ -125,7 +127,8 @@ public class TraceReaderTests
         int cut = text.IndexOf("aten::add", StringComparison.Ordinal);
         var trace = TraceText.Read(text[..cut]);
         Assert.Equal([1L, 2, 3], trace.Nodes.Select(n => n.Id));
-        Assert.Matches(@"^the file is damaged from byte [\d,]+ on \(the file ends within a node\): 3 nodes kept, 1 lost, 2 damaged places$", trace.Warnings[0]);
+        Assert.Matches(@"^the file is damaged from byte [\d,]+ on \(the file ends within a node\): 3 nodes kept, 1 lost, 2 damaged places$",
+            trace.Warnings[0]);
         var exception = Assert.Throws<MystiqueException>(() => TraceText.Read(text[..cut], new TraceReadOptions(Strict: true)));
         Assert.Equal("MYS110", exception.Id);
     }

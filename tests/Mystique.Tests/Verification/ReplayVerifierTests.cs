@@ -35,7 +35,8 @@ public class ReplayVerifierTests
             .Operator(14, Relu, [Tensor(1, 2, [2, 3])], [Tensor(3, 4, [2, 3])])
             .Operator(16, Relu, [Tensor(5, 6, [2, 3])], [Tensor(7, 8, [2, 3])]));
         Assert.False(result.IsExact);
-        Assert.Equal([new OperatorDifference(new OperatorId(0, 4), "aten::tanh", DifferenceKind.Missing, "it did not run")], result.Differences);
+        Assert.Equal([new OperatorDifference(new OperatorId(0, 4), "aten::tanh", DifferenceKind.Missing, "it did not run")],
+            result.Differences);
         Assert.Equal(2, result.ExactCount);
     }
 
@@ -46,7 +47,8 @@ public class ReplayVerifierTests
             .Operator(14, Relu, [Tensor(1, 2, [2, 3])], [Tensor(3, 4, [2, 3])])
             .Operator(15, "aten::sin(Tensor self) -> Tensor", [Tensor(3, 4, [2, 3])], [Tensor(5, 6, [2, 3])])
             .Operator(16, Relu, [Tensor(5, 6, [2, 3])], [Tensor(7, 8, [2, 3])]));
-        Assert.Equal([new OperatorDifference(new OperatorId(0, 4), "aten::tanh", DifferenceKind.Missing, "aten::sin ran instead")], result.Differences);
+        Assert.Equal([new OperatorDifference(new OperatorId(0, 4), "aten::tanh", DifferenceKind.Missing, "aten::sin ran instead")],
+            result.Differences);
     }
 
     [Fact]
@@ -73,7 +75,8 @@ public class ReplayVerifierTests
             .Operator(14, Relu, [Tensor(1, 2, shape, type, strides: strides)], [Tensor(3, 4, [2, 3])])
             .Operator(15, Tanh, [Tensor(3, 4, [2, 3])], [Tensor(5, 6, [2, 3])])
             .Operator(16, Relu, [Tensor(5, 6, [2, 3])], [Tensor(7, 8, [2, 3])]));
-        Assert.Equal([new OperatorDifference(new OperatorId(0, 3), "aten::relu", what.Contains("strides", StringComparison.Ordinal) ? DifferenceKind.Variant
+        Assert.Equal([new OperatorDifference(new OperatorId(0, 3), "aten::relu", what.Contains("strides", StringComparison.Ordinal)
+            ? DifferenceKind.Variant
             : DifferenceKind.Different, what)], result.Differences);
     }
 

@@ -112,7 +112,9 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFac
                 // Each operator is named before it runs: it may be the last thing this process does.
                 return new FailuresAnswer { Failures = Service<IProbesOperators>().Probe(i => Send(new ProgressMessage(i + 1))) };
             case CheckValuesRequest:
-                return new FailuresAnswer { Failures = Service<IChecksValues>().CheckValues() };
+                var checker = Service<IChecksValues>();
+                Engine.Restore(all: true); // What iterations before it left is not for an operator to answer for.
+                return new FailuresAnswer { Failures = checker.CheckValues() };
             case TimeOperatorsRequest time:
                 return new OperatorTimesAnswer { OperatorTimesNs = Service<IProfiles>().TimeOperators(time.Count) };
             default:

@@ -4,7 +4,9 @@ using Mystique.Verification;
 
 namespace Mystique.Reporting.Documents;
 
-/// <summary>The file <c>mystique-fidelity</c>, as <c>mystique compare --json</c>, <c>demo --json</c> and <c>bench --json</c> write it.</summary>
+/// <summary>
+/// The file <c>mystique-fidelity</c>, as <c>mystique compare --json</c>, <c>demo --json</c> and <c>bench --json</c> write it.
+/// </summary>
 internal sealed record FidelityDocument
 {
     public const string FormatName = "mystique-fidelity";

@@ -75,7 +75,9 @@ internal sealed record CoverageDocument
     };
 }
 
-/// <summary>Operators of one name that do not run as recorded for one reason: <c>substitute</c>, <c>stand_in</c> or <c>missing</c>.</summary>
+/// <summary>
+/// Operators of one name that do not run as recorded for one reason: <c>substitute</c>, <c>stand_in</c> or <c>missing</c>.
+/// </summary>
 internal sealed record ReplacedDocument(string Operator, int Count, string Remedy, string By, string Reason);
 
 /// <summary>What the observer saw.</summary>

@@ -107,7 +107,9 @@ public sealed class ProfileLinkerTests : IDisposable
         for (int i = 1; i < names.Length; i++)
             text.Node(4 + i, 2, $"aten::{names[i]}");
         File.WriteAllText(File_("k.json"),
-            $"[{string.Join(",", names.Select((n, i) => $$"""{"name": "aten::{{n}}", "ph": "X", "ts": {{i * 10}}, "dur": 4, "tid": 1, "args": {}, "pid": "CPU functions" }"""))}]");
+            "[" + string.Join(",", names.Select((n, i) =>
+                $$"""{"name": "aten::{{n}}", "ph": "X", "ts": {{i * 10}}, "dur": 4, "tid": 1, "args": {}, """
+                + """  "pid": "CPU functions" }""")) + "]");
         var linked = ProfileLinker.Link(text.Read(), File_("k.json"));
         Assert.Equal(6, linked.Operators.Count);
         Assert.Equal(linked.Operators[3].StartNs, linked.Operators[4].StartNs);
@@ -119,7 +121,8 @@ public sealed class ProfileLinkerTests : IDisposable
     {
         var text = TraceText.WithRoots().Operator(3, Relu, [Tensor(10, 11, [4, 4])], [Tensor(20, 21, [4, 4])]);
         string Memory(long at, string arguments) =>
-            $"{{'ph': 'i', 'cat': 'cpu_instant_event', 's': 't', 'name': '[memory]', 'pid': 5, 'tid': 1, 'ts': {at}, 'args': {{{arguments}}}}}".Replace('\'', '"');
+            ($"{{'ph': 'i', 'cat': 'cpu_instant_event', 's': 't', 'name': '[memory]', 'pid': 5, 'tid': 1, "
+            + $"'ts': {at}, 'args': {{{arguments}}}}}").Replace('\'', '"');
         var profile = new ProfileText().Raw(Memory(1_689_180_448_563_240, "'Bytes': 7, 'Addr': 1")).Host("aten::relu", 0, 10, 3)
             .Raw(Memory(1_689_180_448_563_245, "'Total Allocated': 900, 'Bytes': 64, 'Device Id': -1, 'Device Type': 0, 'Addr': 4096"))
             .Raw(Memory(1_689_180_448_563_246, "'Bytes': -64, 'Device Type': 0, 'Addr': 4096"))
@@ -130,8 +133,10 @@ public sealed class ProfileLinkerTests : IDisposable
         Assert.Equal([new ProfiledAllocation(4000, 64, false, false), new(5000, -64, false, false), new(6000, -32, true, true),
             new(19000, 5, false, false)], linked.Allocations);
         File.WriteAllText(File_("l.json"), """
-            [{"name": "aten::relu", "ph": "X", "ts": 10, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}}, {"name": "aten::relu", "ph": "X", "ts": 20, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
-             {"name": "aten::relu", "ph": "X", "ts": 30, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}}, {"name": "aten::relu", "ph": "X", "ts": 40, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
+            [{"name": "aten::relu", "ph": "X", "ts": 10, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
+              {"name": "aten::relu", "ph": "X", "ts": 20, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
+             {"name": "aten::relu", "ph": "X", "ts": 30, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
+              {"name": "aten::relu", "ph": "X", "ts": 40, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
              {"name": "[memory]", "ph": "i", "ts": 12, "args": {"Bytes": 64, "Device Type": 0}}]
             """);
         for (int i = 4; i < 7; i++)
