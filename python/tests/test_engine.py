@@ -124,7 +124,7 @@ class RunTests(TorchTest):
         self.run_package(None, samples.CODE, "--profile", str(self.folder / "p" / "program.pt"))
         self.assertEqual(2, self.exit_code)
         self.assertIn("MYS305", self.text)
-        self.assertIn("a part of the package that runs", self.text)
+        self.assertIn("a file of the package itself", self.text)
 
     def test_a_device_that_is_not_there_is_named(self):
         self.run_package(None, samples.CODE, "--device", "cuda:77")

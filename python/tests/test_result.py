@@ -41,8 +41,7 @@ class PercentileTests(unittest.TestCase):
 class DocumentTests(unittest.TestCase):
     def test_the_fields_are_those_of_the_format(self):
         self.assertEqual(["format", "format_version", "source", "engine", "program", "host", "options", "coverage", "iterations",
-                          "cpu_time_ns",
-                          "memory", "operators", "verification", "reference"], list(result_of()))
+                          "cpu_time_ns", "memory", "operators", "verification", "reference"], list(result_of()))
 
     def test_times_are_of_the_samples_and_in_their_order(self):
         times = result_of()["iterations"]

@@ -171,12 +171,13 @@ public sealed class PythonEngineTests : IDisposable
     {
         string package = Package(CommandLine.Example("bilstm"));
         Directory.CreateDirectory(File_("m"));
-        foreach (string module in (string[])["raise ImportError('no torch here')", "__version__ = '1.12.1'"])
+        (string, string)[] cases = [("raise ImportError('no torch here')", "MYS409"), ("__version__ = '1.12.1'", "MYS421")];
+        foreach (var (module, id) in cases)
         {
             File.WriteAllText(Path.Combine(File_("m"), "torch.py"), module);
-            Python.RunFile(Path.Combine(package, "run.py"), File_("m"), ["--json", File_("r.json")]).AssertFailed(2, "MYS409");
+            Python.RunFile(Path.Combine(package, "run.py"), File_("m"), ["--json", File_("r.json")]).AssertFailed(2, id);
             CommandLine.RunWith("PYTHONPATH", File_("m"), "run", package, "--engine", "python", "--python", Python.Executable, "--json",
-                File_("r.json")).AssertFailed(2, "MYS409");
+                File_("r.json")).AssertFailed(2, id);
         }
         CommandLine.Run("run", package, "--engine", "python", "--python", File_("nopython"), "--json", File_("r.json"))
             .AssertFailed(2, "MYS414");

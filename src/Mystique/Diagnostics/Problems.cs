@@ -92,7 +92,7 @@ internal static class Problems
             "capture the job again, or copy the whole folder again", inner: cause);
 
     public static MystiqueException NothingCaptured(string path, string why) =>
-        new("MYS122", why, path, "capture the job again");
+        new("MYS122", $"there is no capture: {why}", path, "capture the job again");
 
     public static MystiqueException NotAPlainFile(string path, string kind, bool orStandardInput) =>
         new("MYS124", $"the file is not a regular file: it is {kind}", path,
@@ -103,8 +103,8 @@ internal static class Problems
             "record fewer iterations; if PyTorch wrote it so, report it: docs/trace-format.md lists the limits", inner: cause);
 
     public static MystiqueException NoBaseline(string source) =>
-        new("MYS126", "nothing was measured of the original: there is nothing to compare a replay with", source,
-            "give a capture folder: mystique capture -- COMMAND");
+        new("MYS126", "the original was not measured: there is nothing to compare a replay with", source,
+            "use a capture folder: mystique capture -- COMMAND");
 
     public static MystiqueException CaptureTargetNotEmpty(string path, string what) =>
         new("MYS307", $"the output folder holds something that is not a capture: {what}", path, "name an empty or new folder with -o");

@@ -102,7 +102,7 @@ public sealed class CaptureFolderTests : IDisposable
     {
         CaptureFolder.Write(Target, null, new CaptureRecord { Account = ["nothing was recorded: it was too short"] }, null, null, null);
         var exception = Assert.Throws<MystiqueException>(() => CaptureFolder.Read(Target));
-        Assert.Equal(("MYS122", "nothing was recorded: it was too short"), (exception.Id, exception.What));
+        Assert.Equal(("MYS122", "there is no capture: nothing was recorded: it was too short"), (exception.Id, exception.What));
     }
 
     [Theory]
