@@ -161,7 +161,7 @@ class Engine:
             step()
 
     def iterate(self, count, progress=lambda done, total: None):
-        """Runs iterations, measured, from the same state each: see docs/design.md, 8. Times in nanoseconds."""
+        """Runs iterations, measured, from the same state each: see docs/design.md, 12. Times in nanoseconds."""
         samples, events, counters = [], [], _Counters()
         reset_peak(self.backend)
         if self.pacer is not None:

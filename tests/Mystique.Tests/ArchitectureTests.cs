@@ -1,4 +1,5 @@
 using System.Reflection;
+using Mystique.Tests.Shared;
 using Mystique.Traces.PyTorch;
 using NetArchTest.Rules;
 
@@ -65,6 +66,20 @@ public class ArchitectureTests
                 : !stages.Any(s => t.Namespace == s || t.Namespace!.StartsWith(s + ".", StringComparison.Ordinal)))
             .Select(t => t.FullName);
         Assert.Empty(strays);
+    }
+
+    /// <summary>The picture is a chain: <c>A --&gt; B --&gt; C</c>.</summary>
+    [Fact]
+    public void Picture_HasTheStagesInTheirOrder()
+    {
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "design.md")).ReplaceLineEndings("\n");
+        string picture = page.Split("```mermaid\n").Skip(1).Single().Split("```")[0];
+        string[] lines = picture.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        Assert.StartsWith("flowchart ", lines[0], StringComparison.Ordinal);
+        Assert.Equal(Layers.Select(l => l.Stage), Assert.Single(lines[1..]).Split(" --> "));
+        string table = page.Split("```")[2];
+        Assert.Equal(Layers.Select(l => l.Stage), table.Split('\n').Where(l => l.StartsWith("| `", StringComparison.Ordinal))
+            .Select(l => l.Split('`')[1]));
     }
 
     [Theory]

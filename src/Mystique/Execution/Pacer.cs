@@ -66,7 +66,7 @@ internal sealed class Pacer
     public Pacer WithShare(double share) =>
         new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, share))) { _isShare = true };
 
-    /// <summary>Makes all calls, each in its time.</summary>
+    /// <summary>Makes all calls, with the waits before them.</summary>
     public void Run(Action<int> call)
     {
         long begin = Stopwatch.GetTimestamp();

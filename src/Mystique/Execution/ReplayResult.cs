@@ -50,10 +50,11 @@ public sealed record ReplayOptions
 /// <summary>How long iterations of a replay are meant to take.</summary>
 public enum ReplayPace
 {
-    /// <summary>As long as their calls: each starts when the one before it is done.</summary>
+    /// <summary>Unpaced: each call starts when the one before it is done.</summary>
     None,
 
-    /// <summary>As long as the original's, by waits between calls; longer where the replay is slower (MYS413 without times).</summary>
+    /// <summary>As long as the original's: what an unpaced iteration lacks is waited between calls, in proportion to the original's gaps between
+    /// operators. Longer where the replay is slower (MYS413 without times).</summary>
     Recorded,
 }
 

@@ -236,7 +236,7 @@ internal sealed class ReplaySession : IAsyncDisposable
     }
 
     /// <summary>
-    /// A program that does not compile ends the worker (see <c>docs/design.md</c>), or is refused by one that runs in Python;
+    /// A program that does not compile ends the worker (see <c>docs/design.md</c>, 9), or is refused by one that runs in Python;
     /// libtorch's last words name the line.
     /// All operators with the same schema go.
     /// </summary>

@@ -37,7 +37,7 @@ internal sealed record BenchmarkProgram(string Code, ImmutableArray<ScheduledCal
     /// </summary>
     public const int DefaultOperatorsPerFunction = 32;
 
-    /// <summary>The same where the original's times are known: each function can start in its time.</summary>
+    /// <summary>The same where the original's times are known: waits between functions can be close to the original's gaps.</summary>
     public const int PacedOperatorsPerFunction = 8;
 
     /// <summary>Slots of the program's list that come before those of the plan.</summary>

@@ -5,8 +5,8 @@ using Mystique.Planning;
 namespace Mystique.Packaging.TorchScript;
 
 /// <summary>
-/// Cuts a plan into the calls that make an iteration. Where the original's times are known, calls are short, so that each
-/// can start when it did, and end where the stream changes or the host waits for the device.
+/// Cuts a plan into the calls that make an iteration. Where the original's times are known, calls are short, so that the host can
+/// wait close to the original's gaps. They end where the stream changes or the host waits for the device.
 /// </summary>
 internal static class ScheduleBuilder
 {
