@@ -88,7 +88,7 @@ public sealed class CommandTests : IDisposable
         File.WriteAllText(trace, ErrorTests.TraceWithUnknownOperator);
         var result = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile");
         result.AssertOk();
-        Assert.Contains("1 of 2 (50.0 %)", result.Output);
+        Assert.Contains("1 of 2 operators as recorded (50.0 %)", result.Output);
         Assert.Contains("aten::no_such_operator", result.Output);
         Assert.Contains("libtorch 2.10.0 does not have this operator", result.Output);
     }

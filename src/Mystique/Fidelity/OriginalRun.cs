@@ -140,11 +140,11 @@ internal static class OriginalRun
     {
         var provenance = ImmutableArray.CreateBuilder<(string, string)>();
         provenance.Add(("iterations",
-            $"{reference.Untouched.SamplesNs.Length} untouched; told by: {reference.Source} {reference.SourceName}".Trim()));
+            $"{reference.Untouched.SamplesNs.Length} uninstrumented; marked by: {reference.Source} {reference.SourceName}".Trim()));
         provenance.Add(("rank", $"{reference.Rank} of {reference.WorldSize}"));
         provenance.Add(("device", reference.Device.Name.Length > 0 ? reference.Device.Name : reference.Device.Type));
         if (reference.Host is { } host)
-            provenance.Add(("host", $"{host.Processor}, {host.Processors} processors, {host.OperatingSystem}"));
+            provenance.Add(("host", $"{host.Processor}, {host.Processors} logical CPUs, {host.OperatingSystem}"));
         foreach (var (name, version) in reference.Versions)
             provenance.Add((name, version));
         foreach (var (name, threads) in reference.Threads)

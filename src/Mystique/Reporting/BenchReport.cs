@@ -10,8 +10,8 @@ internal static class BenchReport
 {
     /// <summary>The table's head.</summary>
     public static ImmutableArray<string> Head { get; } =
-        ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "original again", "flat out",
-        "processor time", "memory", "verification"];
+        ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "A/A control", "unpaced",
+        "CPU time", "memory", "verification"];
 
     /// <summary>A row.</summary>
     /// <param name="name">The workload.</param>
@@ -31,12 +31,12 @@ internal static class BenchReport
         ];
     }
 
-    /// <summary>The table, what is wrong with each workload, the machine and the command, as Markdown.</summary>
+    /// <summary>The table, the findings for each workload, the machine and the command, as Markdown.</summary>
     /// <param name="outcomes">The comparisons, by workload.</param>
     /// <param name="changes">Pairs of workloads, of which the second is the first with something changed.</param>
     /// <param name="failures">Workloads that could not be compared, and why.</param>
     /// <param name="host">The machine.</param>
-    /// <param name="rounds">Turns of each side.</param>
+    /// <param name="rounds">Blocks of each process.</param>
     /// <param name="command">The command that makes it.</param>
     public static string ToMarkdown(IReadOnlyList<(string Name, FidelityReport Outcome)> outcomes,
         IReadOnlyList<(string From, string To)> changes, IReadOnlyList<(string Name, string Why)> failures, HostInfo host, int rounds,
@@ -44,13 +44,13 @@ internal static class BenchReport
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
-            $"# Fidelity\n\nMade by {MarkdownText.Code(command)} on {MarkdownText.Escape(host.Processor)}, {host.Processors} processors, "
-                + $"{MarkdownText.Escape(host.OperatingSystem)}; {rounds} rounds, in each of which two processes of the original, the "
-                + $"replay flat out, and the replay at the original's pace have a turn. Errors are medians of the rounds' own errors, "
-                + $"each of medians, relative to the original; \"original again\" is the error of the original's second process, as if "
-                + $"it were a replay of the first. At the original's pace, replays wait between operators for what they lack of its "
-                + $"time; \"flat out\" is the error of the same replay when it does not wait. Memory is the most bytes of tensors at one "
-                + $"time. Operators are named by one watched iteration of either side, with the machine's noise in it.\n\n");
+            $"# Fidelity\n\nMade by {MarkdownText.Code(command)} on {MarkdownText.Escape(host.Processor)}, {host.Processors} logical CPUs, "
+                + $"{MarkdownText.Escape(host.OperatingSystem)}; {rounds} rounds, interleaved: in each, two processes of the original, "
+                + $"the unpaced replay, and the replay at the original's pace run a block. Errors are medians over the rounds, each of "
+                + $"a block's median, relative to the original; the A/A control is the error of the original's second process, as if it "
+                + $"were a replay of the first. At the original's pace, replays wait between operators for the time that they lack; "
+                + $"unpaced, the same replay does not wait. Memory is the most bytes of tensors at one time. Operators in findings are "
+                + $"from one instrumented iteration of each side, with the machine's noise in it.\n\n");
         text.Append(CultureInfo.InvariantCulture,
             $"| {string.Join(" | ", Head)} |\n| {string.Join(" | ", Head.Select((_, i) => i == 0 ? "---" : "---:"))} |\n");
         foreach (var (name, outcome) in outcomes)
@@ -83,7 +83,7 @@ internal static class BenchReport
         if (known.Length == 0)
             return;
         text.Append("\n## Sensitivity\n\nHow a change of the job moves the original's iteration time, and the replays': each replay is "
-            + "of its own capture.\n\n| from | to | original | replay | replay flat out |\n| --- | --- | ---: | ---: | ---: |\n");
+            + "of its own capture.\n\n| from | to | original | replay | replay unpaced |\n| --- | --- | ---: | ---: | ---: |\n");
         foreach (var (from, to) in known)
         {
             var (a, b) = (outcomes[from], outcomes[to]);
@@ -92,7 +92,7 @@ internal static class BenchReport
                 $"| {MarkdownText.Escape(from)} | {MarkdownText.Escape(to)} | {Figures.Difference(change - 1)} | "
                     + $"{Replayed(a.Time?.Error, b.Time?.Error)} | {Replayed(a.Unpaced?.Error, b.Unpaced?.Error)} |\n");
 
-            // The two originals were measured at different times; how far each replay is from its own, in turn.
+            // The two originals were measured at different times; the error of each replay is against its own, interleaved.
             string Replayed(double? errorFrom, double? errorTo) => Signed(change * (1 + errorTo) / (1 + errorFrom) - 1);
         }
     }

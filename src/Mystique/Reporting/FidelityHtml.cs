@@ -26,8 +26,8 @@ internal static class FidelityHtml
         var kinds = report.Groups.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
         var ordered = kinds.OrderByDescending(k => k.OriginalNs).ToArray();
         page.Bars("Time by kind of operator",
-            "Of an iteration, on the host. The original's times are those of the iteration that was watched, scaled to one that nobody "
-            + "watched.", "ms", [.. ordered.Select(k => k.Name)],
+            "Of an iteration, on the host. The original's times are those of the instrumented iteration, scaled to an uninstrumented "
+            + "one.", "ms", [.. ordered.Select(k => k.Name)],
             ("original", [.. ordered.Select(k => Rounded(k.OriginalNs!.Value))]),
                 ("replay", [.. ordered.Select(k => Rounded(k.ReplayNs!.Value))]));
         page.Bars("Difference by kind of operator", "How much longer the replay takes; what explains most first.", "ms",
@@ -42,8 +42,8 @@ internal static class FidelityHtml
             "share of the iteration", "MB", area: true, MemoryOf("original", original.DeviceMemory),
             MemoryOf("replay", replay.DeviceMemory));
         string[] cores = [.. Enumerable.Range(0, Math.Max(original.System?.CoreUtilisation.Length
-            ?? 0, replay.System?.CoreUtilisation.Length ?? 0)).Select(i => $"processor {i}")];
-        page.Bars("Utilisation of the machine's processors", "By whatever ran on them while iterations were measured.", "%", cores,
+            ?? 0, replay.System?.CoreUtilisation.Length ?? 0)).Select(i => $"CPU {i}")];
+        page.Bars("Utilisation of the machine's logical CPUs", "By whatever ran on them while iterations were measured.", "%", cores,
             ("original", [.. (original.System?.CoreUtilisation ?? []).Select(u => Math.Round(100 * u, 1))]),
                 ("replay", [.. (replay.System?.CoreUtilisation ?? []).Select(u => Math.Round(100 * u, 1))]));
         page.Lines("Memory of the plan's tensors", "Live bytes after each operator of an iteration, by the lifetimes of storages.",
@@ -76,8 +76,8 @@ internal static class FidelityHtml
         string[] names = [.. original.Timeline.Concat(replay.Timeline).Select(s => s.Name).Distinct()];
         var places = names.Index().ToDictionary(n => n.Item, n => n.Index);
         page.Timeline("Timelines",
-            "Operators on the host, in microseconds of an iteration; zoom with the wheel or the bar. Scaled to iterations that nobody "
-            + "watched. Where the replay was not watched as the original was, its operators were timed one by one and are laid end to end.",
+            "Operators on the host, in microseconds of an iteration; zoom with the wheel or the bar. Scaled to uninstrumented "
+            + "iterations. A replay that was not instrumented has operators that were timed one by one, laid end to end.",
             names, Row("original", original), Row("replay", replay));
 
         (string, int[], double[], double[]) Row(string name, Run run) => (name, [.. run.Timeline.Select(s => places[s.Name])],

@@ -51,7 +51,7 @@ internal static class SummaryHtml
                 || s.Operator == g.First().Schema.QualifiedName).ToArray())).Where(g => g.Rows.Length > 0)
             .Select(g => new[] { g.Key, Figures.Number(g.Count), string.Join("; or ", g.Rows.Select(r => r.Statements.IsEmpty ? "nothing"
                 : string.Join(", ", r.Statements.Select(s => s.Operator)))) }), [2],
-            "By the table of substitutions. Operators that have no row are opened, where their children are recorded, or get a stand-in.");
+            "By the table of substitutions. Operators without a row are decomposed, where their children are recorded, or get a stand-in.");
         page.Tree("Operators", "All nodes of the trace: labels, operators, and what is in them.", NodesOf(trace));
         page.List("What was odd", [.. trace.Warnings, .. plan.Source.Notes]);
         page.Write(stream);
@@ -61,14 +61,14 @@ internal static class SummaryHtml
     {
         var times = OperatorGroup.Of(summary.Plan);
         var kinds = summary.Kinds.Take(MaxKinds).ToArray();
-        page.Bars("Operators by count", "Outermost operators of the selection, and those that were opened.", "",
+        page.Bars("Operators by count", "Outermost operators of the selection, and those that were decomposed.", "",
             [.. kinds.Select(k => k.Name)], ("original", [.. kinds.Select(k => (double)k.Count)]));
         var bytes = summary.Kinds.OrderByDescending(k => (double)k.InputBytes + k.OutputBytes).Take(MaxKinds).ToArray();
         page.Bars("Operators by bytes", "Bytes of their tensors, in and out, each as often as it is named.", "MB",
             [.. bytes.Select(k => k.Name)],
             ("original", [.. bytes.Select(k => Math.Round(((double)k.InputBytes + k.OutputBytes) / 1e6, 3))]));
         var timed = times.Values.Where(k => k.OriginalNs is not null).OrderByDescending(k => k.OriginalNs).Take(MaxKinds).ToArray();
-        page.Bars("Operators by time", "On the host, in the iteration that was watched.", "ms", [.. timed.Select(k => k.Name)],
+        page.Bars("Operators by time", "On the host, in the instrumented iteration.", "ms", [.. timed.Select(k => k.Name)],
             ("original", [.. timed.Select(k => Math.Round(k.OriginalNs!.Value / 1e6, 5))]));
     }
 
