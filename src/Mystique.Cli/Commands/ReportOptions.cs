@@ -10,8 +10,12 @@ internal sealed record ReportOptions(Option<string?> Html, Option<string?> Markd
 {
     public static ReportOptions Create() => new(
         new Option<string?>("--html") { Description = "Write the report as an HTML page into FILE", HelpName = "FILE" },
-        new Option<string?>("--markdown") { Description = "Write the report as Markdown into FILE; - is standard output", HelpName =
-            "FILE" },
+        new Option<string?>("--markdown")
+        {
+            Description = "Write the report as Markdown into FILE; - is standard output",
+            HelpName =
+            "FILE"
+        },
         SharedOptions.Json());
 
     public void AddTo(Command command)

@@ -136,10 +136,10 @@ internal static class ManifestMapping
         new(new OperatorId(op.Segment, op.Node), schema,
         [.. op.Args.Select(a => a.V is { } literal ? new PlannedArgument([], literal.Value) : new PlannedArgument(a.T!.Value, null, a.P))],
         [.. op.Outs.Select(o => new PlannedResult(o))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
-    {
-        KernelFile = op.Kernel ?? "",
-        Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
-    };
+        {
+            KernelFile = op.Kernel ?? "",
+            Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
+        };
 
     private static ScalarType ToType(string name) => ScalarTypes.TryFromTorchName(name, out var type) ? type
         : throw new FormatException($"{name} is no element type");

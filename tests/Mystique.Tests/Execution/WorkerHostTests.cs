@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Mystique.Execution;
-using Mystique.Fitting;
 using Mystique.Execution.Workers;
+using Mystique.Fitting;
 
 namespace Mystique.Tests.Execution;
 

@@ -40,8 +40,11 @@ public sealed class BenchmarkTests : IDisposable
     [Fact]
     public void Load_FormatBefore_IsTheSameBenchmark()
     {
-        var benchmark = Benchmark.Of(PlanOf.Trace(ProgramGeneratorTests.Sample) with { Baseline =
-            new Baseline { Rank = 1, WorldSize = 2 } })
+        var benchmark = Benchmark.Of(PlanOf.Trace(ProgramGeneratorTests.Sample) with
+        {
+            Baseline =
+            new Baseline { Rank = 1, WorldSize = 2 }
+        })
             with
         { Ranks = [new BenchmarkRank(1, 2)] };
         benchmark.Save(_folder);
