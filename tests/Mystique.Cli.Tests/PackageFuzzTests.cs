@@ -75,9 +75,26 @@ public sealed class PackageFuzzTests : IDisposable
             .Operator(7, "aten::no_such_operator(Generator g) -> Tensor", [new("\"<Generator>\"", "[]", "Generator", "[]")], []).Read())));
         small = small with
         {
-            Times = new PlanTimes("a.json", 1000, 2000, small.Operators.ToImmutableSortedDictionary(o => o.Id, _ =>
-                new PlannedTime(1, 2, 1, 3, 7, true)), 0,
-                [new KernelTime("k", 1, 3)], 1, 4),
+            Times = new PlanTimes
+            {
+                Source = "a.json",
+                IterationNs = 1000,
+                RecordedNs = 2000,
+                Operators = small.Operators.ToImmutableSortedDictionary(o => o.Id, _ =>
+                new PlannedTime
+                {
+                    StartNs = 1,
+                    DurationNs = 2,
+                    Kernels = 1,
+                    DeviceNs = 3,
+                    Stream = 7,
+                    WaitsAfter = true,
+                }),
+                Unlinked = 0,
+                Kernels = [new KernelTime("k", 1, 3)],
+                UnexplainedNs = 1,
+                DeviceNs = 4,
+            },
             Baseline = new Recordings.Baseline
             {
                 RecordedNs = [5],

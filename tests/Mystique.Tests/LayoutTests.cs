@@ -17,4 +17,12 @@ public class LayoutTests
     [Fact]
     public void Lines_AreAtMost140Columns() => Assert.Empty(Sources.SelectMany(f => File.ReadLines(f).Index()
         .Where(l => l.Item.Length > MaxColumns).Select(l => $"{Path.GetRelativePath(Repository.Root, f)}:{l.Index + 1}")));
+
+    /// <summary>A record with more than five members is made by their names. The schema makes its names when it is made.</summary>
+    [Fact]
+    public void Records_WithMoreThanFiveMembers_AreMadeByNames()
+    {
+        var records = typeof(Recording).Assembly.GetTypes().Where(t => t.GetMethod("<Clone>$") is not null);
+        Assert.Equal(["OperatorSchema"], records.Where(t => t.GetMethod("Deconstruct")?.GetParameters().Length > 5).Select(t => t.Name));
+    }
 }

@@ -74,7 +74,7 @@ public class EngineTests
         Assert.False(Directory.Exists(copy));
         Assert.Equal(new TorchSharpEngine { LibTorch = folder }, new TorchSharpEngine { LibTorch = folder });
         await using var none = new TorchSharpEngine { LibTorch = Path.GetTempPath() };
-        Assert.Equal("MYS401", Assert.Throws<MystiqueException>(none.PrepareWorker).Id);
+        Assert.Equal("MYS420", Assert.Throws<MystiqueException>(none.PrepareWorker).Id);
     }
 
     [Theory]

@@ -11,7 +11,15 @@ namespace Mystique.TorchSharp.Tests;
 [Collection("libtorch")]
 public class SubstitutionTests
 {
-    private static readonly PlannedTensor Some = new(0, ScalarType.Float, [2, 2], [2, 1], 0, true);
+    private static readonly PlannedTensor Some = new PlannedTensor
+    {
+        Storage = 0,
+        Type = ScalarType.Float,
+        Shape = [2, 2],
+        Strides = [2, 1],
+        Offset = 0,
+        IsExternal = true,
+    };
 
     private static Dictionary<string, OperatorSchema> SchemasOf(IEnumerable<string> names) =>
         Dispatcher.SchemasOf(names).ToDictionary(s => s.Key, s => SchemaParser.Parse(s.Value));
@@ -31,7 +39,15 @@ public class SubstitutionTests
             ? PlannedArgument.Of(new IntValue(guard.Value)) : Any(a.Type));
         var op = new PlannedOperator(new OperatorId(0, 3), schema, [.. arguments],
             [.. schema.Returns.Select(r => new PlannedResult(r.Type.BaseName == "Tensor" ? [0] : []))]);
-        var plan = new ReplayPlan(null!, ["cpu"], [new PlannedStorage(16, 0, null, false)], [Some], [op], []);
+        var plan = new ReplayPlan
+        {
+            Source = null!,
+            Devices = ["cpu"],
+            Storages = [new PlannedStorage(16, 0, null, false)],
+            Tensors = [Some],
+            Operators = [op],
+            Replaced = [],
+        };
         var only = SubstitutionTable.Only(row);
         var calls = new Substituter(only, new PlanBuilder(plan), schemas).TryReplace(op, new HashSet<string>());
         Assert.NotNull(calls);

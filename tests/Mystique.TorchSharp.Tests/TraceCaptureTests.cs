@@ -85,7 +85,7 @@ public sealed class TraceCaptureTests : IDisposable
     {
         Run(iterations, new CaptureOptions { Skip = 2, Reference = 3 });
         var exception = Assert.Throws<MystiqueException>(() => CaptureFolder.Read(Target));
-        Assert.Equal($"nothing was captured: the program marked {iterations} iterations; 6 are needed "
+        Assert.EndsWith($"nothing was captured: the program marked {iterations} iterations; 6 are needed "
             + "(2 skipped, 3 measured, 1 recorded)", exception.What);
         Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
     }

@@ -5,15 +5,26 @@ using Mystique.Recordings;
 namespace Mystique.Capture;
 
 /// <summary>What capturing costs a job, from runs in turn with the hook and with nothing but a clock. Times in nanoseconds.</summary>
-/// <param name="Rounds">Runs of each kind.</param>
-/// <param name="Clocked">Iterations of the job with a clock alone.</param>
-/// <param name="Untouched">Untouched iterations of the captured job; what the hook takes at the end of each is in them.</param>
-/// <param name="Recorded">Recorded iterations.</param>
-/// <param name="Cost">The hook's own time; the medians of the runs.</param>
-/// <param name="BytesPerOperator">Bytes of trace and profile, packed, for each operator of the trace.</param>
-internal sealed record CaptureOverhead(int Rounds, SampleStatistics Clocked, SampleStatistics Untouched, SampleStatistics Recorded,
-    CaptureCost Cost, double BytesPerOperator)
+internal sealed record CaptureOverhead
 {
+    /// <summary>Runs of each kind.</summary>
+    public required int Rounds { get; init; }
+
+    /// <summary>Iterations of the job with a clock alone.</summary>
+    public required SampleStatistics Clocked { get; init; }
+
+    /// <summary>Untouched iterations of the captured job; what the hook takes at the end of each is in them.</summary>
+    public required SampleStatistics Untouched { get; init; }
+
+    /// <summary>Recorded iterations.</summary>
+    public required SampleStatistics Recorded { get; init; }
+
+    /// <summary>The hook's own time; the medians of the runs.</summary>
+    public required CaptureCost Cost { get; init; }
+
+    /// <summary>Bytes of trace and profile, packed, for each operator of the trace.</summary>
+    public required double BytesPerOperator { get; init; }
+
     /// <summary>How much longer an untouched iteration takes: 0.01 for 1%.</summary>
     public double UntouchedOverhead => Untouched.MedianNs / Clocked.MedianNs - 1;
 
@@ -33,11 +44,15 @@ internal sealed record CaptureOverhead(int Rounds, SampleStatistics Clocked, Sam
             .ToImmutableArray();
         int each = folders.Max(f => f.Baseline.Untouched.SamplesNs.Length);
         var last = folders[^1].Record;
-        return new CaptureOverhead(captured.Length, new SampleStatistics([.. clocked.SelectMany(c => c.Take(each))]),
-            new SampleStatistics(untouched),
-            new SampleStatistics([.. folders.SelectMany(f => f.Baseline.RecordedNs)]),
-            new CaptureCost(Median(f => f.StartUpNs), Median(f => f.UntouchedNs), Median(f => f.RecordingNs)),
-            (double)last.Files.Sum(f => f.Bytes) / Math.Max(1, last.Operators));
+        return new CaptureOverhead
+        {
+            Rounds = captured.Length,
+            Clocked = new SampleStatistics([.. clocked.SelectMany(c => c.Take(each))]),
+            Untouched = new SampleStatistics(untouched),
+            Recorded = new SampleStatistics([.. folders.SelectMany(f => f.Baseline.RecordedNs)]),
+            Cost = new CaptureCost(Median(f => f.StartUpNs), Median(f => f.UntouchedNs), Median(f => f.RecordingNs)),
+            BytesPerOperator = (double)last.Files.Sum(f => f.Bytes) / Math.Max(1, last.Operators),
+        };
 
         long Median(Func<CaptureCost, long> part) => (long)new SampleStatistics([.. folders.Select(f => part(f.Record.Cost!))]).MedianNs;
     }

@@ -138,10 +138,17 @@ internal sealed record HookWindow
 internal sealed record HookSource(string Source, string Name);
 
 /// <summary>The job's machine and settings, as PyTorch knows them.</summary>
-internal sealed record HookJob(
-    CaptureDevice Device,
-    ImmutableSortedDictionary<string, string> Versions,
-    ImmutableSortedDictionary<string, int> Threads,
-    ImmutableSortedDictionary<string, string> Settings,
-    ImmutableSortedDictionary<string, string> Environment,
-    ImmutableArray<CaptureGroup> ProcessGroups);
+internal sealed record HookJob
+{
+    public required CaptureDevice Device { get; init; }
+
+    public required ImmutableSortedDictionary<string, string> Versions { get; init; }
+
+    public required ImmutableSortedDictionary<string, int> Threads { get; init; }
+
+    public required ImmutableSortedDictionary<string, string> Settings { get; init; }
+
+    public required ImmutableSortedDictionary<string, string> Environment { get; init; }
+
+    public required ImmutableArray<CaptureGroup> ProcessGroups { get; init; }
+}

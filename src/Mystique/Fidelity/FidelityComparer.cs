@@ -134,9 +134,17 @@ internal static class FidelityComparer
         {
             kinds.TryGetValue(name, out var a);
             replay.Groups.TryGetValue(name, out var b);
-            return new OperatorGroupError(name, a?.Count ?? 0, b?.Count ?? 0,
-                hasTimes ? (a?.TimeNs ?? 0) * originalScale : null, hasTimes ? (b?.TimeNs ?? 0) * replayScale
-                    : null, a?.AllocatedBytes, b?.AllocatedBytes);
+            return new OperatorGroupError
+            {
+                Name = name,
+                OriginalCount = a?.Count ?? 0,
+                ReplayCount = b?.Count ?? 0,
+                OriginalNs = hasTimes ? (a?.TimeNs ?? 0) * originalScale : null,
+                ReplayNs = hasTimes ? (b?.TimeNs ?? 0) * replayScale
+                    : null,
+                OriginalBytes = a?.AllocatedBytes,
+                ReplayBytes = b?.AllocatedBytes,
+            };
         }).OrderByDescending(k => Math.Abs(k.DifferenceNs)).ThenByDescending(k => k.OriginalCount)
             .ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
         return (errors, hasTimes ? (original.Times.MedianNs - errors.Sum(k => k.OriginalNs!.Value),

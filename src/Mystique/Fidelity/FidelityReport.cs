@@ -107,16 +107,29 @@ public sealed record LabelError(string Label, int Count, double OriginalNs, doub
 }
 
 /// <summary>Operators of a name on both sides. Times are shares of an iteration's median, scaled to it, in nanoseconds.</summary>
-/// <param name="Name">The full name.</param>
-/// <param name="OriginalCount">How many the original has.</param>
-/// <param name="ReplayCount">How many the replay has.</param>
-/// <param name="OriginalNs">Their time in the original; null where it is not known.</param>
-/// <param name="ReplayNs">Their time in the replay; null where it is not known.</param>
-/// <param name="OriginalBytes">Bytes that they allocate in the original; null where it is not known.</param>
-/// <param name="ReplayBytes">Bytes that they allocate in the replay; null where it is not known.</param>
-public sealed record OperatorGroupError(string Name, int OriginalCount, int ReplayCount, double? OriginalNs, double? ReplayNs,
-    long? OriginalBytes, long? ReplayBytes)
+public sealed record OperatorGroupError
 {
+    /// <summary>The full name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>How many the original has.</summary>
+    public required int OriginalCount { get; init; }
+
+    /// <summary>How many the replay has.</summary>
+    public required int ReplayCount { get; init; }
+
+    /// <summary>Their time in the original; null where it is not known.</summary>
+    public required double? OriginalNs { get; init; }
+
+    /// <summary>Their time in the replay; null where it is not known.</summary>
+    public required double? ReplayNs { get; init; }
+
+    /// <summary>Bytes that they allocate in the original; null where it is not known.</summary>
+    public required long? OriginalBytes { get; init; }
+
+    /// <summary>Bytes that they allocate in the replay; null where it is not known.</summary>
+    public required long? ReplayBytes { get; init; }
+
     /// <summary>How much longer they take in the replay, in nanoseconds; 0 where a side is not known.</summary>
     public double DifferenceNs => OriginalNs is { } original && ReplayNs is { } replay ? replay - original : 0;
 }

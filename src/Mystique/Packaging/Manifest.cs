@@ -53,45 +53,107 @@ internal sealed record Manifest
     public required ImmutableArray<ManifestOperator> Operators { get; init; }
 }
 
-internal sealed record ManifestSource(
-    string Trace, string Sha256, string Schema, long? Iteration, int OutermostOperators, int DecomposedOperators, bool HasStrides,
-        bool HasBackward,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<string>? Notes);
+internal sealed record ManifestSource
+{
+    public required string Trace { get; init; }
 
-internal sealed record ManifestCoverage(int SelectedOperators, int ReplayedOperators, int SubstitutedOperators, int StandIns,
-    int MissingOperators, int AddedOperators);
+    public required string Sha256 { get; init; }
+
+    public required string Schema { get; init; }
+
+    public required long? Iteration { get; init; }
+
+    public required int OutermostOperators { get; init; }
+
+    public required int DecomposedOperators { get; init; }
+
+    public required bool HasStrides { get; init; }
+
+    public required bool HasBackward { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<string>? Notes { get; init; }
+}
+
+internal sealed record ManifestCoverage
+{
+    public required int SelectedOperators { get; init; }
+
+    public required int ReplayedOperators { get; init; }
+
+    public required int SubstitutedOperators { get; init; }
+
+    public required int StandIns { get; init; }
+
+    public required int MissingOperators { get; init; }
+
+    public required int AddedOperators { get; init; }
+}
 
 internal sealed record ManifestMemory(long ExternalBytes, long PeakBytes);
 
 internal sealed record ManifestProgram(string File, string Sha256);
 
-internal sealed record ManifestCall(
-    string Call,
-    int First,
-    int Count,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Stream,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<int>? Wait,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Sync);
+internal sealed record ManifestCall
+{
+    public required string Call { get; init; }
 
-internal sealed record ManifestTimes(
-    string Source,
-    long IterationNs,
-    long RecordedNs,
-    int Unlinked,
-    long DeviceNs,
-    long UnexplainedNs,
-    ImmutableArray<ManifestTime> Operators,
-    ImmutableArray<ManifestKernel> Kernels);
+    public required int First { get; init; }
 
-internal sealed record ManifestTime(
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Segment,
-    long Node,
-    long StartNs,
-    long DurationNs,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Kernels,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long DeviceNs,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Stream,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Sync);
+    public required int Count { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Stream { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<int>? Wait { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Sync { get; init; }
+}
+
+internal sealed record ManifestTimes
+{
+    public required string Source { get; init; }
+
+    public required long IterationNs { get; init; }
+
+    public required long RecordedNs { get; init; }
+
+    public required int Unlinked { get; init; }
+
+    public required long DeviceNs { get; init; }
+
+    public required long UnexplainedNs { get; init; }
+
+    public required ImmutableArray<ManifestTime> Operators { get; init; }
+
+    public required ImmutableArray<ManifestKernel> Kernels { get; init; }
+}
+
+internal sealed record ManifestTime
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Segment { get; init; }
+
+    public required long Node { get; init; }
+
+    public required long StartNs { get; init; }
+
+    public required long DurationNs { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Kernels { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long DeviceNs { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Stream { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Sync { get; init; }
+}
 
 internal sealed record ManifestKernel(string Name, int Count, long DurationNs);
 
@@ -110,21 +172,39 @@ internal sealed record ManifestSubstitute(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Like,
     ImmutableArray<ImmutableArray<string>> Args);
 
-internal sealed record ManifestReplaced(
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Segment,
-    long Node,
-    string Operator,
-    string Remedy,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? By,
-    string Reason);
+internal sealed record ManifestReplaced
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Segment { get; init; }
 
-internal sealed record ManifestInitializer(
-    string Kind,
-    string Dtype,
-    double Low,
-    double High,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] double Parameter,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] byte[]? Data);
+    public required long Node { get; init; }
+
+    public required string Operator { get; init; }
+
+    public required string Remedy { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? By { get; init; }
+
+    public required string Reason { get; init; }
+}
+
+internal sealed record ManifestInitializer
+{
+    public required string Kind { get; init; }
+
+    public required string Dtype { get; init; }
+
+    public required double Low { get; init; }
+
+    public required double High { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public double Parameter { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public byte[]? Data { get; init; }
+}
 
 internal sealed record ManifestStorage(
     long Bytes,
@@ -132,24 +212,48 @@ internal sealed record ManifestStorage(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestInitializer? Init,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Mutated);
 
-internal sealed record ManifestTensor(
-    int Storage,
-    string Dtype,
-    ImmutableArray<long> Shape,
-    ImmutableArray<long> Strides,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long Offset,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool External,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Number);
+internal sealed record ManifestTensor
+{
+    public required int Storage { get; init; }
 
-internal sealed record ManifestOperator(
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Segment,
-    long Node,
-    int Schema,
-    ImmutableArray<ManifestArgument> Args,
-    ImmutableArray<ImmutableArray<int>> Outs,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Role,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Kernel,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestCollective? Collective);
+    public required string Dtype { get; init; }
+
+    public required ImmutableArray<long> Shape { get; init; }
+
+    public required ImmutableArray<long> Strides { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long Offset { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool External { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Number { get; init; }
+}
+
+internal sealed record ManifestOperator
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Segment { get; init; }
+
+    public required long Node { get; init; }
+
+    public required int Schema { get; init; }
+
+    public required ImmutableArray<ManifestArgument> Args { get; init; }
+
+    public required ImmutableArray<ImmutableArray<int>> Outs { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Role { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Kernel { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ManifestCollective? Collective { get; init; }
+}
 
 /// <summary>What was recorded of a collective.</summary>
 internal sealed record ManifestCollective(

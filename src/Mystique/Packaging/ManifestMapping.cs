@@ -22,11 +22,18 @@ internal static class ManifestMapping
         {
             if (!schemas.TryGetValue(op.Schema.Text, out int schema))
                 schemas.Add(op.Schema.Text, schema = schemas.Count);
-            operators.Add(new ManifestOperator(op.Id.Segment, op.Id.Node, schema,
-                [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared)
+            operators.Add(new ManifestOperator
+            {
+                Segment = op.Id.Segment,
+                Node = op.Id.Node,
+                Schema = schema,
+                Args = [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared)
                     : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
-                [.. op.Results.Select(r => r.Slots)], RoleNames[(int)op.Role], op.IsKernel ? op.KernelFile : null,
-                op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null));
+                Outs = [.. op.Results.Select(r => r.Slots)],
+                Role = RoleNames[(int)op.Role],
+                Kernel = op.IsKernel ? op.KernelFile : null,
+                Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null,
+            });
         }
         var memory = PlanMemory.Of(plan);
         var source = plan.Source;
@@ -35,18 +42,41 @@ internal static class ManifestMapping
             Format = Manifest.FormatName,
             FormatVersion = Manifest.CurrentVersion,
             Ranks = [.. package.Ranks.Select(r => new ManifestRank(r.Rank, r.WorldSize))],
-            Source = new ManifestSource(source.Name, source.Digest, source.SchemaVersion, source.Iteration, source.OutermostCount,
-                source.DecomposedCount, source.HasStrides, source.HasBackward,
-                source.Notes.IsEmpty ? null : source.Notes),
-            Coverage = new ManifestCoverage(plan.SelectedCount, plan.ReplayedCount, plan.CountOf(Remedy.Substitute),
-                plan.CountOf(Remedy.StandIn), plan.CountOf(Remedy.Missing),
-                plan.Operators.Count(o => o.Role == OperatorRole.Added)),
+            Source = new ManifestSource
+            {
+                Trace = source.Name,
+                Sha256 = source.Digest,
+                Schema = source.SchemaVersion,
+                Iteration = source.Iteration,
+                OutermostOperators = source.OutermostCount,
+                DecomposedOperators = source.DecomposedCount,
+                HasStrides = source.HasStrides,
+                HasBackward = source.HasBackward,
+                Notes = source.Notes.IsEmpty ? null : source.Notes,
+            },
+            Coverage = new ManifestCoverage
+            {
+                SelectedOperators = plan.SelectedCount,
+                ReplayedOperators = plan.ReplayedCount,
+                SubstitutedOperators = plan.CountOf(Remedy.Substitute),
+                StandIns = plan.CountOf(Remedy.StandIn),
+                MissingOperators = plan.CountOf(Remedy.Missing),
+                AddedOperators = plan.Operators.Count(o => o.Role == OperatorRole.Added),
+            },
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
             Program = new ManifestProgram(Benchmark.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
             Schemas = [.. schemas.Keys],
-            Schedule = [.. package.Schedule.Select(c => new ManifestCall(c.Function, c.First, c.Count, c.Stream, c.Waits.IsEmpty ? null
-                : c.Waits, c.HostWaits))],
+            Schedule = [.. package.Schedule.Select(c => new ManifestCall
+            {
+                Call = c.Function,
+                First = c.First,
+                Count = c.Count,
+                Stream = c.Stream,
+                Wait = c.Waits.IsEmpty ? null
+                : c.Waits,
+                Sync = c.HostWaits,
+            })],
             Baseline = plan.Baseline,
             Times = ToManifest(plan.Times),
             Kernels = plan.KernelSources.IsEmpty ? null
@@ -57,38 +87,92 @@ internal static class ManifestMapping
                 [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null
                     : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
             Replaced = [.. plan.Replaced.Select(r =>
-                new ManifestReplaced(r.Id.Segment, r.Id.Node, r.Name, RemedyNames[(int)r.Remedy], r.By.Length == 0
-                ? null : r.By, r.Reason))],
+                new ManifestReplaced
+                {
+                    Segment = r.Id.Segment,
+                    Node = r.Id.Node,
+                    Operator = r.Name,
+                    Remedy = RemedyNames[(int)r.Remedy],
+                    By = r.By.Length == 0
+                ? null : r.By,
+                    Reason = r.Reason,
+                })],
             Storages = [.. plan.Storages.Select(ToManifest)],
             Tensors = [.. plan.Tensors.Select(t =>
-                new ManifestTensor(t.Storage, t.Type.TorchName(), t.Shape, t.Strides, t.Offset, t.IsExternal, t.IsWrappedNumber))],
+                new ManifestTensor
+                {
+                    Storage = t.Storage,
+                    Dtype = t.Type.TorchName(),
+                    Shape = t.Shape,
+                    Strides = t.Strides,
+                    Offset = t.Offset,
+                    External = t.IsExternal,
+                    Number = t.IsWrappedNumber,
+                })],
             Operators = operators.MoveToImmutable(),
         };
     }
 
-    private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes(
-        times.Source, times.IterationNs, times.RecordedNs, times.Unlinked, times.DeviceNs, times.UnexplainedNs,
-        [.. times.Operators.Select(t =>
-            new ManifestTime(t.Key.Segment, t.Key.Node, t.Value.StartNs, t.Value.DurationNs, t.Value.Kernels, t.Value.DeviceNs,
-                t.Value.Stream,
-                t.Value.WaitsAfter))],
-        [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))]);
+    private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes
+    {
+        Source = times.Source,
+        IterationNs = times.IterationNs,
+        RecordedNs = times.RecordedNs,
+        Unlinked = times.Unlinked,
+        DeviceNs = times.DeviceNs,
+        UnexplainedNs = times.UnexplainedNs,
+        Operators = [.. times.Operators.Select(t =>
+            new ManifestTime
+            {
+                Segment = t.Key.Segment,
+                Node = t.Key.Node,
+                StartNs = t.Value.StartNs,
+                DurationNs = t.Value.DurationNs,
+                Kernels = t.Value.Kernels,
+                DeviceNs = t.Value.DeviceNs,
+                Stream = t.Value.Stream,
+                Sync = t.Value.WaitsAfter,
+            })],
+        Kernels = [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))],
+    };
 
     private static PlanTimes? ToTimes(ManifestTimes? times)
     {
         if (times is null)
             return null;
-        return new PlanTimes(times.Source, times.IterationNs, times.RecordedNs,
-            times.Operators.ToImmutableSortedDictionary(t => new OperatorId(t.Segment, t.Node), t =>
-                new PlannedTime(t.StartNs, t.DurationNs, t.Kernels, t.DeviceNs, t.Stream, t.Sync)),
-            times.Unlinked, [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))], times.UnexplainedNs,
-                times.DeviceNs);
+        return new PlanTimes
+        {
+            Source = times.Source,
+            IterationNs = times.IterationNs,
+            RecordedNs = times.RecordedNs,
+            Operators = times.Operators.ToImmutableSortedDictionary(t => new OperatorId(t.Segment, t.Node), t =>
+                new PlannedTime
+                {
+                    StartNs = t.StartNs,
+                    DurationNs = t.DurationNs,
+                    Kernels = t.Kernels,
+                    DeviceNs = t.DeviceNs,
+                    Stream = t.Stream,
+                    WaitsAfter = t.Sync,
+                }),
+            Unlinked = times.Unlinked,
+            Kernels = [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))],
+            UnexplainedNs = times.UnexplainedNs,
+            DeviceNs = times.DeviceNs,
+        };
     }
 
     private static ManifestStorage ToManifest(PlannedStorage storage) => new(storage.SizeBytes, storage.Device,
         storage.Initializer is { } init
-            ? new ManifestInitializer(KindNames[(int)init.Kind], init.Type.TorchName(), init.Low, init.High, init.Parameter,
-                init.Data.IsEmpty ? null : [.. init.Data])
+            ? new ManifestInitializer
+            {
+                Kind = KindNames[(int)init.Kind],
+                Dtype = init.Type.TorchName(),
+                Low = init.Low,
+                High = init.High,
+                Parameter = init.Parameter,
+                Data = init.Data.IsEmpty ? null : [.. init.Data],
+            }
             : null,
         storage.IsMutated);
 
@@ -100,17 +184,27 @@ internal static class ManifestMapping
         var schemas = manifest.Schemas.Select(SchemaParser.Parse).ToImmutableArray();
         new ManifestChecks(manifest, schemas).Check();
         var source = manifest.Source;
-        return new ReplayPlan(
-            new PlanSource(source.Trace, source.Sha256, source.Schema, source.Iteration, source.OutermostOperators,
-                source.DecomposedOperators,
-                source.HasStrides, source.HasBackward)
-            { Notes = source.Notes ?? [] },
-            manifest.Devices, [.. manifest.Storages.Select(ToStorage)], [.. manifest.Tensors.Select(ToTensor)],
-            [.. manifest.Operators.Select(o => ToOperator(o, schemas[o.Schema]))],
-            [.. manifest.Replaced.Select(r =>
-                new ReplacedOperator(new OperatorId(r.Segment, r.Node), r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By
-                    ?? "", r.Reason))])
+        return new ReplayPlan
         {
+            Source = new PlanSource
+            {
+                Name = source.Trace,
+                Digest = source.Sha256,
+                SchemaVersion = source.Schema,
+                Iteration = source.Iteration,
+                OutermostCount = source.OutermostOperators,
+                DecomposedCount = source.DecomposedOperators,
+                HasStrides = source.HasStrides,
+                HasBackward = source.HasBackward,
+                Notes = source.Notes ?? [],
+            },
+            Devices = manifest.Devices,
+            Storages = [.. manifest.Storages.Select(ToStorage)],
+            Tensors = [.. manifest.Tensors.Select(ToTensor)],
+            Operators = [.. manifest.Operators.Select(o => ToOperator(o, schemas[o.Schema]))],
+            Replaced = [.. manifest.Replaced.Select(r =>
+                new ReplacedOperator(new OperatorId(r.Segment, r.Node), r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By
+                    ?? "", r.Reason))],
             Times = ToTimes(manifest.Times),
             Baseline = manifest.Baseline?.Checked(),
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
@@ -129,8 +223,16 @@ internal static class ManifestMapping
         storage.Mutated);
 
     private static PlannedTensor ToTensor(ManifestTensor tensor) => tensor.Storage < 0 ? PlannedTensor.Undefined
-        : new PlannedTensor(tensor.Storage, ToType(tensor.Dtype), tensor.Shape, tensor.Strides, tensor.Offset, tensor.External,
-            tensor.Number);
+        : new PlannedTensor
+        {
+            Storage = tensor.Storage,
+            Type = ToType(tensor.Dtype),
+            Shape = tensor.Shape,
+            Strides = tensor.Strides,
+            Offset = tensor.Offset,
+            IsExternal = tensor.External,
+            IsWrappedNumber = tensor.Number,
+        };
 
     private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) =>
         new(new OperatorId(op.Segment, op.Node), schema,

@@ -3,16 +3,29 @@ using System.Collections.Immutable;
 namespace Mystique.Planning;
 
 /// <summary>All operators of a name: in the original's iteration, and in the plan's.</summary>
-/// <param name="Name">The full name.</param>
-/// <param name="OriginalCount">How many of the selected operators have it.</param>
-/// <param name="Count">How many of the plan's do: those that run as recorded, and substitutes.</param>
-/// <param name="AddedCount">How many of the plan's do beside these: those that get at memory, or fill it.</param>
-/// <param name="OriginalNs">
-/// How long the original's took on the host, in nanoseconds of the iteration that was watched; null where that is not known.
-/// </param>
-/// <param name="AllocatedBytes">Bytes of the storages that they make in an iteration of the plan.</param>
-internal sealed record OperatorGroup(string Name, int OriginalCount, int Count, int AddedCount, long? OriginalNs, long AllocatedBytes)
+internal sealed record OperatorGroup
 {
+    /// <summary>The full name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>How many of the selected operators have it.</summary>
+    public required int OriginalCount { get; init; }
+
+    /// <summary>How many of the plan's do: those that run as recorded, and substitutes.</summary>
+    public required int Count { get; init; }
+
+    /// <summary>How many of the plan's do beside these: those that get at memory, or fill it.</summary>
+    public required int AddedCount { get; init; }
+
+    /// <summary>
+    /// How long the original's took on the host, in nanoseconds of the iteration that was watched; null where that is not
+    /// known.
+    /// </summary>
+    public required long? OriginalNs { get; init; }
+
+    /// <summary>Bytes of the storages that they make in an iteration of the plan.</summary>
+    public required long AllocatedBytes { get; init; }
+
     /// <summary>The kinds of a plan, by name.</summary>
     /// <param name="plan">The plan.</param>
     public static ImmutableSortedDictionary<string, OperatorGroup> Of(ReplayPlan plan)
@@ -40,7 +53,15 @@ internal sealed record OperatorGroup(string Name, int OriginalCount, int Count, 
 
         void Add(string name, int original, int count, int added, long? time, long bytes)
         {
-            var kind = kinds.TryGetValue(name, out var known) ? known : new OperatorGroup(name, 0, 0, 0, null, 0);
+            var kind = kinds.TryGetValue(name, out var known) ? known : new OperatorGroup
+            {
+                Name = name,
+                OriginalCount = 0,
+                Count = 0,
+                AddedCount = 0,
+                OriginalNs = null,
+                AllocatedBytes = 0,
+            };
             kinds[name] = kind with
             {
                 OriginalCount = kind.OriginalCount + original,

@@ -3,35 +3,52 @@ using System.Collections.Immutable;
 namespace Mystique.Planning;
 
 /// <summary>When the operators of a plan ran in the original, as far as it is known. Immutable.</summary>
-/// <param name="Source">Where it is known from: a profile's file name; empty where only the iteration's time is.</param>
-/// <param name="IterationNs">
-/// The time of an iteration of the original that nobody watched, in nanoseconds: what a replay that keeps the pace comes to.
-/// </param>
-/// <param name="RecordedNs">
-/// The time of the iteration that was profiled, in nanoseconds: what <paramref name="Operators"/> are parts of.
-/// </param>
-/// <param name="Operators">When each ran.</param>
-/// <param name="Unlinked">Operators of the plan whose times are not known.</param>
-/// <param name="Kernels">What the operators started on the device, by name: how often, and for how many nanoseconds.</param>
-/// <param name="UnexplainedNs">Time on the device that no operator started, in nanoseconds.</param>
-/// <param name="DeviceNs">All time on the device, in nanoseconds.</param>
-public sealed record PlanTimes(
-    string Source,
-    long IterationNs,
-    long RecordedNs,
-    ImmutableSortedDictionary<OperatorId, PlannedTime> Operators,
-    int Unlinked,
-    ImmutableArray<KernelTime> Kernels,
-    long UnexplainedNs,
-    long DeviceNs)
+public sealed record PlanTimes
 {
+    /// <summary>Where it is known from: a profile's file name; empty where only the iteration's time is.</summary>
+    public required string Source { get; init; }
+
+    /// <summary>
+    /// The time of an iteration of the original that nobody watched, in nanoseconds: what a replay that keeps the pace comes
+    /// to.
+    /// </summary>
+    public required long IterationNs { get; init; }
+
+    /// <summary>The time of the iteration that was profiled, in nanoseconds: what <see cref="Operators"/> are parts of.</summary>
+    public required long RecordedNs { get; init; }
+
+    /// <summary>When each ran.</summary>
+    public required ImmutableSortedDictionary<OperatorId, PlannedTime> Operators { get; init; }
+
+    /// <summary>Operators of the plan whose times are not known.</summary>
+    public required int Unlinked { get; init; }
+
+    /// <summary>What the operators started on the device, by name: how often, and for how many nanoseconds.</summary>
+    public required ImmutableArray<KernelTime> Kernels { get; init; }
+
+    /// <summary>Time on the device that no operator started, in nanoseconds.</summary>
+    public required long UnexplainedNs { get; init; }
+
+    /// <summary>All time on the device, in nanoseconds.</summary>
+    public required long DeviceNs { get; init; }
+
     /// <summary>Share of the device's time that no operator explains, 0 to 1.</summary>
     public double UnexplainedShare => DeviceNs == 0 ? 0 : (double)UnexplainedNs / DeviceNs;
 
     /// <summary>The time alone of an iteration.</summary>
     /// <param name="iterationNs">In nanoseconds.</param>
     private static PlanTimes OfIteration(long iterationNs) =>
-        new("", iterationNs, iterationNs, ImmutableSortedDictionary<OperatorId, PlannedTime>.Empty, 0, [], 0, 0);
+        new PlanTimes
+        {
+            Source = "",
+            IterationNs = iterationNs,
+            RecordedNs = iterationNs,
+            Operators = ImmutableSortedDictionary<OperatorId, PlannedTime>.Empty,
+            Unlinked = 0,
+            Kernels = [],
+            UnexplainedNs = 0,
+            DeviceNs = 0,
+        };
 
     /// <summary>Times whose iteration takes as long as an uninstrumented one.</summary>
     /// <param name="times">What is known; null for nothing.</param>
@@ -52,7 +69,15 @@ public sealed record PlanTimes(
             .ToArray();
         long start = known.Length == 0 ? 0 : known.Min(k => k.Time.StartNs);
         var times = known.ToImmutableSortedDictionary(k => k.Id,
-            k => new PlannedTime(k.Time.StartNs - start, k.Time.DurationNs, k.Time.Kernels.Length, k.Time.DeviceNs, k.Time.Stream, false))
+            k => new PlannedTime
+            {
+                StartNs = k.Time.StartNs - start,
+                DurationNs = k.Time.DurationNs,
+                Kernels = k.Time.Kernels.Length,
+                DeviceNs = k.Time.DeviceNs,
+                Stream = k.Time.Stream,
+                WaitsAfter = false,
+            })
                 .ToBuilder();
         foreach (long wait in profile.HostWaitsNs)
         {
@@ -69,21 +94,42 @@ public sealed record PlanTimes(
             : profile.Steps.IsEmpty && recording.Baseline?.RecordedNs is [var only] ? only : profile.IterationNs;
         var kernels = known.SelectMany(k => k.Time.Kernels).GroupBy(k => k.Name, (name, group) =>
             new KernelTime(name, group.Count(), group.Sum(k => k.DurationNs)));
-        var result = new PlanTimes(profile.Source, recorded, recorded, times.ToImmutable(), ids.Length - known.Length,
-            [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],
-            profile.Unexplained.Sum(u => u.DurationNs), profile.DeviceNs);
+        var result = new PlanTimes
+        {
+            Source = profile.Source,
+            IterationNs = recorded,
+            RecordedNs = recorded,
+            Operators = times.ToImmutable(),
+            Unlinked = ids.Length - known.Length,
+            Kernels = [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],
+            UnexplainedNs = profile.Unexplained.Sum(u => u.DurationNs),
+            DeviceNs = profile.DeviceNs,
+        };
         return WithIterationTime(result, recording.IterationNs);
     }
 }
 
 /// <summary>When an operator ran. Times in nanoseconds.</summary>
-/// <param name="StartNs">Its start on the host, from the first operator's on.</param>
-/// <param name="DurationNs">How long it took on the host.</param>
-/// <param name="Kernels">How many kernels, copies and fillings it started on the device.</param>
-/// <param name="DeviceNs">Their time, added up.</param>
-/// <param name="Stream">The device's stream that they ran on; null where there were none.</param>
-/// <param name="WaitsAfter">Whether the host then waited for the device.</param>
-public sealed record PlannedTime(long StartNs, long DurationNs, int Kernels, long DeviceNs, long? Stream, bool WaitsAfter);
+public sealed record PlannedTime
+{
+    /// <summary>Its start on the host, from the first operator's on.</summary>
+    public required long StartNs { get; init; }
+
+    /// <summary>How long it took on the host.</summary>
+    public required long DurationNs { get; init; }
+
+    /// <summary>How many kernels, copies and fillings it started on the device.</summary>
+    public required int Kernels { get; init; }
+
+    /// <summary>Their time, added up.</summary>
+    public required long DeviceNs { get; init; }
+
+    /// <summary>The device's stream that they ran on; null where there were none.</summary>
+    public required long? Stream { get; init; }
+
+    /// <summary>Whether the host then waited for the device.</summary>
+    public required bool WaitsAfter { get; init; }
+}
 
 /// <summary>What ran on the device under one name.</summary>
 /// <param name="Name">The kernel's name, or that of a copy or filling.</param>

@@ -6,20 +6,26 @@ using Mystique.Traces;
 namespace Mystique.Planning;
 
 /// <summary>What is replayed: the operators in order, the tensors they use, and what was left out. Immutable.</summary>
-/// <param name="Source">Where it comes from.</param>
-/// <param name="Devices">The devices as recorded; tensors and arguments name them by their place here.</param>
-/// <param name="Storages">The memory; a tensor names its storage by its place here.</param>
-/// <param name="Tensors">The tensors; an operator names them by their place here, their <em>slot</em>.</param>
-/// <param name="Operators">The operators in order.</param>
-/// <param name="Replaced">Selected operators that do not run as recorded, and what takes their places.</param>
-public sealed record ReplayPlan(
-    PlanSource Source,
-    ImmutableArray<string> Devices,
-    ImmutableArray<PlannedStorage> Storages,
-    ImmutableArray<PlannedTensor> Tensors,
-    ImmutableArray<PlannedOperator> Operators,
-    ImmutableArray<ReplacedOperator> Replaced)
+public sealed record ReplayPlan
 {
+    /// <summary>Where it comes from.</summary>
+    public required PlanSource Source { get; init; }
+
+    /// <summary>The devices as recorded; tensors and arguments name them by their place here.</summary>
+    public required ImmutableArray<string> Devices { get; init; }
+
+    /// <summary>The memory; a tensor names its storage by its place here.</summary>
+    public required ImmutableArray<PlannedStorage> Storages { get; init; }
+
+    /// <summary>The tensors; an operator names them by their place here, their <em>slot</em>.</summary>
+    public required ImmutableArray<PlannedTensor> Tensors { get; init; }
+
+    /// <summary>The operators in order.</summary>
+    public required ImmutableArray<PlannedOperator> Operators { get; init; }
+
+    /// <summary>Selected operators that do not run as recorded, and what takes their places.</summary>
+    public required ImmutableArray<ReplacedOperator> Replaced { get; init; }
+
     /// <summary>When its operators ran in the original; null where nothing is known.</summary>
     public PlanTimes? Times { get; init; }
 
@@ -53,21 +59,35 @@ public sealed record ReplayPlan(
 }
 
 /// <summary>Where a plan comes from.</summary>
-/// <param name="Name">The trace's file name, without its folders.</param>
-/// <param name="Digest">SHA-256 of the uncompressed trace, in hexadecimal.</param>
-/// <param name="SchemaVersion">The trace's schema.</param>
-/// <param name="Iteration">N of <c>ProfilerStep#N</c>; null where all of the trace was taken.</param>
-/// <param name="OutermostCount">Outermost operators of the selection.</param>
-/// <param name="DecomposedCount">Of these and what is in them, operators that were replaced by their children.</param>
-/// <param name="HasStrides">Whether the trace records strides; else they are inferred, and not verified.</param>
-/// <param name="HasBackward">
-/// Whether autograd ran. Some operators look at the grad mode (<c>mkldnn_rnn_layer</c> keeps a workspace for the
-/// backward pass only then), so the replay has it on too; no tensor of it requires a gradient, so nothing is recorded.
-/// </param>
-public sealed record PlanSource(
-    string Name, string Digest, string SchemaVersion, long? Iteration, int OutermostCount, int DecomposedCount, bool HasStrides,
-        bool HasBackward)
+public sealed record PlanSource
 {
+    /// <summary>The trace's file name, without its folders.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>SHA-256 of the uncompressed trace, in hexadecimal.</summary>
+    public required string Digest { get; init; }
+
+    /// <summary>The trace's schema.</summary>
+    public required string SchemaVersion { get; init; }
+
+    /// <summary>N of <c>ProfilerStep#N</c>; null where all of the trace was taken.</summary>
+    public required long? Iteration { get; init; }
+
+    /// <summary>Outermost operators of the selection.</summary>
+    public required int OutermostCount { get; init; }
+
+    /// <summary>Of these and what is in them, operators that were replaced by their children.</summary>
+    public required int DecomposedCount { get; init; }
+
+    /// <summary>Whether the trace records strides; else they are inferred, and not verified.</summary>
+    public required bool HasStrides { get; init; }
+
+    /// <summary>
+    /// Whether autograd ran. Some operators look at the grad mode (<c>mkldnn_rnn_layer</c> keeps a workspace for the backward
+    /// pass only then), so the replay has it on too; no tensor of it requires a gradient, so nothing is recorded.
+    /// </summary>
+    public required bool HasBackward { get; init; }
+
     /// <summary>Where the plan is not what the trace shows, and why: sentences for people.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
 }
@@ -84,22 +104,42 @@ public sealed record PlannedStorage(long SizeBytes, int Device, Initializer? Ini
 }
 
 /// <summary>A tensor: a view of a storage.</summary>
-/// <param name="Storage">Place in <see cref="ReplayPlan.Storages"/>; -1 for the undefined tensor.</param>
-/// <param name="Type">Element type.</param>
-/// <param name="Shape">Sizes.</param>
-/// <param name="Strides">Strides in elements; inferred where the trace has none.</param>
-/// <param name="Offset">First element, in elements from the storage's start.</param>
-/// <param name="IsExternal">Whether it exists before the iteration starts.</param>
-/// <param name="IsWrappedNumber">
-/// Whether it is a Python number that PyTorch made a tensor of (<c>x * 0.9</c>): such a one does not decide the type of a
-/// result (<c>TensorImpl::is_wrapped_number</c>, <c>c10/core/TensorImpl.h</c>).
-/// </param>
-public sealed record PlannedTensor(
-    int Storage, ScalarType Type, ImmutableArray<long> Shape, ImmutableArray<long> Strides, long Offset, bool IsExternal,
-    bool IsWrappedNumber = false)
+public sealed record PlannedTensor
 {
+    /// <summary>Place in <see cref="ReplayPlan.Storages"/>; -1 for the undefined tensor.</summary>
+    public required int Storage { get; init; }
+
+    /// <summary>Element type.</summary>
+    public required ScalarType Type { get; init; }
+
+    /// <summary>Sizes.</summary>
+    public required ImmutableArray<long> Shape { get; init; }
+
+    /// <summary>Strides in elements; inferred where the trace has none.</summary>
+    public required ImmutableArray<long> Strides { get; init; }
+
+    /// <summary>First element, in elements from the storage's start.</summary>
+    public required long Offset { get; init; }
+
+    /// <summary>Whether it exists before the iteration starts.</summary>
+    public required bool IsExternal { get; init; }
+
+    /// <summary>
+    /// Whether it is a Python number that PyTorch made a tensor of (<c>x * 0.9</c>): such a one does not decide the type of a
+    /// result (<c>TensorImpl::is_wrapped_number</c>, <c>c10/core/TensorImpl.h</c>).
+    /// </summary>
+    public bool IsWrappedNumber { get; init; }
+
     /// <summary>The tensor without an implementation; some operators take or return it.</summary>
-    public static PlannedTensor Undefined { get; } = new(-1, ScalarType.Undefined, [], [], 0, true);
+    public static PlannedTensor Undefined { get; } = new PlannedTensor
+    {
+        Storage = -1,
+        Type = ScalarType.Undefined,
+        Shape = [],
+        Strides = [],
+        Offset = 0,
+        IsExternal = true,
+    };
 
     /// <summary>Whether it is the tensor without an implementation.</summary>
     public bool IsUndefined => Storage < 0;

@@ -47,12 +47,28 @@ internal static class ReplayPlanner
             else
                 PlanOperator(id, node, segment.Timeline, table, operators);
         }
-        var source = new PlanSource(trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source), trace.Digest,
-            trace.SchemaVersion, segment.Iteration?.Number, segment.Outermost.Length, segment.Decomposed.Length, trace.HasStrides,
-            trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction
-                || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)))
-        { Notes = LostLiterals.NotesOn(table.RestoredEpsilons).AddRange(segment.Recording.Profile?.Notes ?? []) };
-        var plan = new ReplayPlan(source, table.Devices, table.Storages, table.Tensors, operators.ToImmutable(), replaced.ToImmutable());
+        var source = new PlanSource
+        {
+            Name = trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source),
+            Digest = trace.Digest,
+            SchemaVersion = trace.SchemaVersion,
+            Iteration = segment.Iteration?.Number,
+            OutermostCount = segment.Outermost.Length,
+            DecomposedCount = segment.Decomposed.Length,
+            HasStrides = trace.HasStrides,
+            HasBackward = trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction
+                || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)),
+            Notes = LostLiterals.NotesOn(table.RestoredEpsilons).AddRange(segment.Recording.Profile?.Notes ?? []),
+        };
+        var plan = new ReplayPlan
+        {
+            Source = source,
+            Devices = table.Devices,
+            Storages = table.Storages,
+            Tensors = table.Tensors,
+            Operators = operators.ToImmutable(),
+            Replaced = replaced.ToImmutable(),
+        };
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, new RecordedValues(segment.Recording.Ranges));
         return WrappedNumbers.Mark(plan) with
         {

@@ -120,7 +120,15 @@ internal sealed class TensorTable(ExecutionTrace trace)
         var strides = _strides.StridesOf(tensor, out _);
         state.SizeBytes = Math.Max(state.SizeBytes, TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, strides, tensor.ItemSizeBytes));
         state.Slots.Add(_tensors.Count);
-        _tensors.Add(new PlannedTensor(state.Index, tensor.Type, tensor.Shape, strides, tensor.Offset, isExternal));
+        _tensors.Add(new PlannedTensor
+        {
+            Storage = state.Index,
+            Type = tensor.Type,
+            Shape = tensor.Shape,
+            Strides = strides,
+            Offset = tensor.Offset,
+            IsExternal = isExternal,
+        });
         return _tensors.Count - 1;
     }
 

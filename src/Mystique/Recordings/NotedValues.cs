@@ -76,11 +76,23 @@ internal static class NotedValues
 }
 
 /// <summary>What the hook noted of an integral tensor that an operator got.</summary>
-/// <param name="Operator">The operator's full name.</param>
-/// <param name="Input">The argument's place.</param>
-/// <param name="Shapes">The shapes of all tensors among its arguments.</param>
-/// <param name="Low">The least value.</param>
-/// <param name="High">The largest.</param>
-/// <param name="Data">The file with its contents; null where they were not kept.</param>
-internal sealed record NotedValue(string Operator, int Input, ImmutableArray<ImmutableArray<long>> Shapes, long Low, long High,
-    string? Data);
+internal sealed record NotedValue
+{
+    /// <summary>The operator's full name.</summary>
+    public string Operator { get; init; } = "";
+
+    /// <summary>The argument's place.</summary>
+    public int Input { get; init; }
+
+    /// <summary>The shapes of all tensors among its arguments.</summary>
+    public ImmutableArray<ImmutableArray<long>> Shapes { get; init; }
+
+    /// <summary>The least value.</summary>
+    public long Low { get; init; }
+
+    /// <summary>The largest.</summary>
+    public long High { get; init; }
+
+    /// <summary>The file with its contents; null where they were not kept.</summary>
+    public string? Data { get; init; }
+}

@@ -8,19 +8,35 @@ using Mystique.Verification;
 namespace Mystique.Reporting;
 
 /// <summary>What became of the operators of one trace.</summary>
-/// <param name="Trace">The trace's name.</param>
-/// <param name="Classes">Its operators by what became of them.</param>
-/// <param name="IsExact">Whether the observer saw what was planned, and nothing else, in each run.</param>
-/// <param name="NonFinite">Operators that made values that are not finite.</param>
-/// <param name="AtenCount">Operators of PyTorch's own namespace.</param>
-/// <param name="AtenDone">Of these, those that ran as recorded or by substitutes.</param>
-/// <param name="Replaced">What did not run as recorded.</param>
-/// <param name="PreparedInputs">Inputs that are prepared because values decide what runs.</param>
-/// <param name="Notes">The plan's notes.</param>
-internal sealed record CoverageRow(
-    string Trace, OperatorClasses Classes, bool IsExact, int NonFinite, int AtenCount, int AtenDone,
-    ImmutableArray<ReplacedGroup> Replaced, int PreparedInputs, ImmutableArray<string> Notes)
+internal sealed record CoverageRow
 {
+    /// <summary>The trace's name.</summary>
+    public required string Trace { get; init; }
+
+    /// <summary>Its operators by what became of them.</summary>
+    public required OperatorClasses Classes { get; init; }
+
+    /// <summary>Whether the observer saw what was planned, and nothing else, in each run.</summary>
+    public required bool IsExact { get; init; }
+
+    /// <summary>Operators that made values that are not finite.</summary>
+    public required int NonFinite { get; init; }
+
+    /// <summary>Operators of PyTorch's own namespace.</summary>
+    public required int AtenCount { get; init; }
+
+    /// <summary>Of these, those that ran as recorded or by substitutes.</summary>
+    public required int AtenDone { get; init; }
+
+    /// <summary>What did not run as recorded.</summary>
+    public required ImmutableArray<ReplacedGroup> Replaced { get; init; }
+
+    /// <summary>Inputs that are prepared because values decide what runs.</summary>
+    public required int PreparedInputs { get; init; }
+
+    /// <summary>The plan's notes.</summary>
+    public required ImmutableArray<string> Notes { get; init; }
+
     private const string Aten = "aten::";
 
     /// <summary>Sums up a verified replay.</summary>
@@ -35,9 +51,18 @@ internal sealed record CoverageRow(
         int replaced = plan.Replaced.Count(r => IsAten(r.Name));
         int substituted = plan.Replaced.Count(r => IsAten(r.Name) && r.Remedy == Remedy.Substitute && !lost.Contains(r.Id));
         var recorded = plan.Operators.Where(o => o.Role == OperatorRole.Recorded && IsAten(o.Schema.FullName)).ToArray();
-        return new CoverageRow(name, verification.Classes, verification.IsExact, result.NonFinite?.Length ?? 0,
-            recorded.Length + replaced, recorded.Count(o => !lost.Contains(o.Id)) + substituted,
-            ReplacedGroup.Of(plan), plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)), plan.Source.Notes);
+        return new CoverageRow
+        {
+            Trace = name,
+            Classes = verification.Classes,
+            IsExact = verification.IsExact,
+            NonFinite = result.NonFinite?.Length ?? 0,
+            AtenCount = recorded.Length + replaced,
+            AtenDone = recorded.Count(o => !lost.Contains(o.Id)) + substituted,
+            Replaced = ReplacedGroup.Of(plan),
+            PreparedInputs = plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)),
+            Notes = plan.Source.Notes,
+        };
     }
 
     private static bool IsAten(string name) => name.StartsWith(Aten, StringComparison.Ordinal);

@@ -20,22 +20,29 @@ internal sealed record OperatorKindCount(string Name, int Count, long InputBytes
 internal sealed record CollectiveCount(string Name, int Count, long InputElements);
 
 /// <summary>What is in a trace, and how much of it can be replayed as far as the trace tells.</summary>
-/// <param name="Trace">The trace.</param>
-/// <param name="Iterations">The iterations that the profiler marked.</param>
-/// <param name="Threads">Threads that ran operators.</param>
-/// <param name="Plan">The plan of the selection.</param>
-/// <param name="Memory">The memory that the plan needs.</param>
-/// <param name="Kinds">The operators of the selection by name, the most frequent first.</param>
-/// <param name="Collectives">The collectives of the whole trace.</param>
-internal sealed record TraceSummary(
-    ExecutionTrace Trace,
-    ImmutableArray<TraceIteration> Iterations,
-    int Threads,
-    ReplayPlan Plan,
-    PlanMemory Memory,
-    ImmutableArray<OperatorKindCount> Kinds,
-    ImmutableArray<CollectiveCount> Collectives)
+internal sealed record TraceSummary
 {
+    /// <summary>The trace.</summary>
+    public required ExecutionTrace Trace { get; init; }
+
+    /// <summary>The iterations that the profiler marked.</summary>
+    public required ImmutableArray<TraceIteration> Iterations { get; init; }
+
+    /// <summary>Threads that ran operators.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>The plan of the selection.</summary>
+    public required ReplayPlan Plan { get; init; }
+
+    /// <summary>The memory that the plan needs.</summary>
+    public required PlanMemory Memory { get; init; }
+
+    /// <summary>The operators of the selection by name, the most frequent first.</summary>
+    public required ImmutableArray<OperatorKindCount> Kinds { get; init; }
+
+    /// <summary>The collectives of the whole trace.</summary>
+    public required ImmutableArray<CollectiveCount> Collectives { get; init; }
+
     /// <summary>Sums up a trace.</summary>
     /// <param name="recording">The recording.</param>
     /// <param name="options">The part of it to look at.</param>
@@ -51,9 +58,16 @@ internal sealed record TraceSummary(
             var nodes = group.ToArray();
             return new OperatorKindCount(name, nodes.Length, nodes.Sum(n => BytesOf(n.Inputs)), nodes.Sum(n => BytesOf(n.Outputs)));
         });
-        return new TraceSummary(trace, SegmentSelector.IterationsOf(trace), trace.Operators.Select(o => o.ThreadId).Distinct().Count(),
-            plan, PlanMemory.Of(plan),
-            [.. kinds.OrderByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal)], CollectivesOf(trace));
+        return new TraceSummary
+        {
+            Trace = trace,
+            Iterations = SegmentSelector.IterationsOf(trace),
+            Threads = trace.Operators.Select(o => o.ThreadId).Distinct().Count(),
+            Plan = plan,
+            Memory = PlanMemory.Of(plan),
+            Kinds = [.. kinds.OrderByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal)],
+            Collectives = CollectivesOf(trace),
+        };
     }
 
     private static long BytesOf(ImmutableArray<ArgumentValue> values)

@@ -17,26 +17,35 @@ public abstract record ArgumentValue
 /// A tensor as the observer saw it: identity, not contents. Format: the 6-tuple (5 in old traces, without the
 /// device) of <c>execution_trace_observer.cpp</c>, with the shape, type and strides recorded beside it.
 /// </summary>
-/// <param name="TensorId">The number of the <c>TensorImpl</c>; an address in disguise, never retired. 0 where undefined.</param>
-/// <param name="StorageId">The number of the storage; as unreliable as <paramref name="TensorId"/>.</param>
-/// <param name="Offset">The first element's place in the storage, in <b>elements</b>.</param>
-/// <param name="ElementCount">Number of elements.</param>
-/// <param name="ItemSizeBytes">Bytes of an element.</param>
-/// <param name="Device">For example <c>cpu</c> or <c>cuda:0</c>; empty where the trace does not say.</param>
-/// <param name="Type">Element type.</param>
-/// <param name="Shape">Sizes; empty for a 0-dim tensor.</param>
-/// <param name="Strides">Strides in elements; default where the trace has none (before schema 1.1.1).</param>
-public sealed record TensorValue(
-    long TensorId,
-    long StorageId,
-    long Offset,
-    long ElementCount,
-    int ItemSizeBytes,
-    string Device,
-    ScalarType Type,
-    ImmutableArray<long> Shape,
-    ImmutableArray<long> Strides) : ArgumentValue
+public sealed record TensorValue : ArgumentValue
 {
+    /// <summary>The number of the <c>TensorImpl</c>; an address in disguise, never retired. 0 where undefined.</summary>
+    public required long TensorId { get; init; }
+
+    /// <summary>The number of the storage; as unreliable as <see cref="TensorId"/>.</summary>
+    public required long StorageId { get; init; }
+
+    /// <summary>The first element's place in the storage, in <b>elements</b>.</summary>
+    public required long Offset { get; init; }
+
+    /// <summary>Number of elements.</summary>
+    public required long ElementCount { get; init; }
+
+    /// <summary>Bytes of an element.</summary>
+    public required int ItemSizeBytes { get; init; }
+
+    /// <summary>For example <c>cpu</c> or <c>cuda:0</c>; empty where the trace does not say.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>Element type.</summary>
+    public required ScalarType Type { get; init; }
+
+    /// <summary>Sizes; empty for a 0-dim tensor.</summary>
+    public required ImmutableArray<long> Shape { get; init; }
+
+    /// <summary>Strides in elements; default where the trace has none (before schema 1.1.1).</summary>
+    public required ImmutableArray<long> Strides { get; init; }
+
     /// <summary>Whether it is a tensor without an implementation (<c>at::Tensor()</c>).</summary>
     public bool IsUndefined => Type == ScalarType.Undefined && StorageId == 0 && ItemSizeBytes == 0;
 

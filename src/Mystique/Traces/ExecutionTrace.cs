@@ -4,28 +4,38 @@ using Mystique.Traces.Text;
 namespace Mystique.Traces;
 
 /// <summary>A PyTorch execution trace (ET): what one process ran, as a tree of nodes. Immutable.</summary>
-/// <param name="Source">Where it was read from: a path, or <c>standard input</c>.</param>
-/// <param name="SchemaVersion">The version string, for example <c>1.1.1-chakra.0.0.4</c>.</param>
-/// <param name="ProcessId">The traced process.</param>
-/// <param name="Time">When the trace started, as recorded.</param>
-/// <param name="Nodes">All nodes by rising id.</param>
-/// <param name="Root">The process's node.</param>
-/// <param name="Digest">SHA-256 of the uncompressed file, in hexadecimal.</param>
-/// <param name="SizeBytes">Size of the uncompressed file.</param>
-/// <param name="UnknownAttributes">Attributes that this version ignores, and how often each came.</param>
-/// <param name="Warnings">What was odd, and what was done about it.</param>
-public sealed record ExecutionTrace(
-    string Source,
-    string SchemaVersion,
-    long ProcessId,
-    string Time,
-    ImmutableArray<TraceNode> Nodes,
-    TraceNode Root,
-    string Digest,
-    long SizeBytes,
-    ImmutableSortedDictionary<string, long> UnknownAttributes,
-    ImmutableArray<string> Warnings)
+public sealed record ExecutionTrace
 {
+    /// <summary>Where it was read from: a path, or <c>standard input</c>.</summary>
+    public required string Source { get; init; }
+
+    /// <summary>The version string, for example <c>1.1.1-chakra.0.0.4</c>.</summary>
+    public required string SchemaVersion { get; init; }
+
+    /// <summary>The traced process.</summary>
+    public required long ProcessId { get; init; }
+
+    /// <summary>When the trace started, as recorded.</summary>
+    public required string Time { get; init; }
+
+    /// <summary>All nodes by rising id.</summary>
+    public required ImmutableArray<TraceNode> Nodes { get; init; }
+
+    /// <summary>The process's node.</summary>
+    public required TraceNode Root { get; init; }
+
+    /// <summary>SHA-256 of the uncompressed file, in hexadecimal.</summary>
+    public required string Digest { get; init; }
+
+    /// <summary>Size of the uncompressed file.</summary>
+    public required long SizeBytes { get; init; }
+
+    /// <summary>Attributes that this version ignores, and how often each came.</summary>
+    public required ImmutableSortedDictionary<string, long> UnknownAttributes { get; init; }
+
+    /// <summary>What was odd, and what was done about it.</summary>
+    public required ImmutableArray<string> Warnings { get; init; }
+
     /// <summary>Whether tensors carry strides (schema 1.1.1 and later).</summary>
     public bool HasStrides { get; init; }
 

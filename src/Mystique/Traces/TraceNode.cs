@@ -40,14 +40,26 @@ public enum RecordScope : byte
 }
 
 /// <summary>What a collective's node records besides its arguments (schema 1.1.0 and later).</summary>
-/// <param name="Name">For example <c>allreduce</c>.</param>
-/// <param name="ElementType">The dtype's name as recorded.</param>
-/// <param name="InputElements">Elements that a rank puts in.</param>
-/// <param name="OutputElements">Elements that a rank gets out.</param>
-/// <param name="GroupName">The process group's name.</param>
-/// <param name="GroupSize">The process group's number of ranks.</param>
-public sealed record CollectiveInfo(
-    string Name, string ElementType, long InputElements, long OutputElements, string GroupName, long GroupSize);
+public sealed record CollectiveInfo
+{
+    /// <summary>For example <c>allreduce</c>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The dtype's name as recorded.</summary>
+    public required string ElementType { get; init; }
+
+    /// <summary>Elements that a rank puts in.</summary>
+    public required long InputElements { get; init; }
+
+    /// <summary>Elements that a rank gets out.</summary>
+    public required long OutputElements { get; init; }
+
+    /// <summary>The process group's name.</summary>
+    public required string GroupName { get; init; }
+
+    /// <summary>The process group's number of ranks.</summary>
+    public required long GroupSize { get; init; }
+}
 
 /// <summary>A node of the trace: an operator, a label, or the root of a process or thread. Immutable once read.</summary>
 public sealed class TraceNode

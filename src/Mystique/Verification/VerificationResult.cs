@@ -19,14 +19,26 @@ public sealed record VerificationResult(
 }
 
 /// <summary>What became of the operators of a trace that were selected: each is in one class.</summary>
-/// <param name="Exact">Ran as recorded.</param>
-/// <param name="Variant">Ran as the same operator, with another overload or other strides.</param>
-/// <param name="Different">Ran with another shape or element type.</param>
-/// <param name="Substituted">Other operators ran in its place, which do its work on this target.</param>
-/// <param name="StandIn">Its results were there from the start; no work was done.</param>
-/// <param name="Missing">It did not run, and nothing took its place.</param>
-public sealed record OperatorClasses(int Exact, int Variant, int Different, int Substituted, int StandIn, int Missing)
+public sealed record OperatorClasses
 {
+    /// <summary>Ran as recorded.</summary>
+    public required int Exact { get; init; }
+
+    /// <summary>Ran as the same operator, with another overload or other strides.</summary>
+    public required int Variant { get; init; }
+
+    /// <summary>Ran with another shape or element type.</summary>
+    public required int Different { get; init; }
+
+    /// <summary>Other operators ran in its place, which do its work on this target.</summary>
+    public required int Substituted { get; init; }
+
+    /// <summary>Its results were there from the start; no work was done.</summary>
+    public required int StandIn { get; init; }
+
+    /// <summary>It did not run, and nothing took its place.</summary>
+    public required int Missing { get; init; }
+
     internal static OperatorClasses Of(ReplayPlan plan, IReadOnlyList<OperatorDifference> differences)
     {
         var byNode = differences.Where(d => d.Id is not null).GroupBy(d => d.Id!.Value).ToDictionary(g => g.Key, g => g.Max(d => d.Kind));
@@ -37,8 +49,15 @@ public sealed record OperatorClasses(int Exact, int Variant, int Different, int 
         int variant = Count(DifferenceKind.Variant);
         int different = Count(DifferenceKind.Different);
         int missing = Count(DifferenceKind.Missing);
-        return new OperatorClasses(plan.ReplayedCount - variant - different - missing, variant, different,
-            plan.CountOf(Remedy.Substitute) - lost, plan.CountOf(Remedy.StandIn), plan.CountOf(Remedy.Missing) + missing + lost);
+        return new OperatorClasses
+        {
+            Exact = plan.ReplayedCount - variant - different - missing,
+            Variant = variant,
+            Different = different,
+            Substituted = plan.CountOf(Remedy.Substitute) - lost,
+            StandIn = plan.CountOf(Remedy.StandIn),
+            Missing = plan.CountOf(Remedy.Missing) + missing + lost,
+        };
     }
 }
 

@@ -11,9 +11,26 @@ public class PacerTests
         Benchmark.Of(PlanOf.Trace(ProgramGeneratorTests.Sample) with { Times = times });
 
     private static PlanTimes Times(long iterationNs, long recordedNs, params (long Node, long StartNs)[] operators) =>
-        new("k.json", iterationNs, recordedNs,
-        System.Collections.Immutable.ImmutableSortedDictionary.CreateRange(operators.Select(o =>
-            KeyValuePair.Create(new OperatorId(0, o.Node), new PlannedTime(o.StartNs, 1, 0, 0, null, false)))), 0, [], 0, 0);
+        new PlanTimes
+        {
+            Source = "k.json",
+            IterationNs = iterationNs,
+            RecordedNs = recordedNs,
+            Operators = System.Collections.Immutable.ImmutableSortedDictionary.CreateRange(operators.Select(o =>
+            KeyValuePair.Create(new OperatorId(0, o.Node), new PlannedTime
+            {
+                StartNs = o.StartNs,
+                DurationNs = 1,
+                Kernels = 0,
+                DeviceNs = 0,
+                Stream = null,
+                WaitsAfter = false,
+            }))),
+            Unlinked = 0,
+            Kernels = [],
+            UnexplainedNs = 0,
+            DeviceNs = 0,
+        };
 
     [Fact]
     public void Of_NoTimes_IsRefused() =>

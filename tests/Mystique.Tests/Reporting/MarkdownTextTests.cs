@@ -79,8 +79,26 @@ public class MarkdownTextTests
     public void Coverage_HostileNames_KeepItsStructure(string name)
     {
         static string Of(string name) => CoverageReport.ToMarkdown(
-            [new CoverageRow(name, new OperatorClasses(1, 0, 0, 0, 0, 1), true, 0, 1, 1,
-                [new ReplacedGroup(name, Remedy.Missing, name, name, 1)], 0, [name])],
+            [new CoverageRow
+            {
+                Trace = name,
+                Classes = new OperatorClasses
+                {
+                    Exact = 1,
+                    Variant = 0,
+                    Different = 0,
+                    Substituted = 0,
+                    StandIn = 0,
+                    Missing = 1,
+                },
+                IsExact = true,
+                NonFinite = 0,
+                AtenCount = 1,
+                AtenDone = 1,
+                Replaced = [new ReplacedGroup(name, Remedy.Missing, name, name, 1)],
+                PreparedInputs = 0,
+                Notes = [name],
+            }],
             new EngineInfo("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", name), name, 2),
                 Host with { Processor = name }, 1, $"mystique coverage {name}");
         AssertAlike(Of("x"), Of(name));

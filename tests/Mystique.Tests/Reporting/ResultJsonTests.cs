@@ -20,7 +20,15 @@ public class ResultJsonTests
     private static readonly HostInfo Host = new("An OS", "A processor", 2, 1 << 30, ".NET");
     private static readonly VerificationResult Verification =
         new(14, 13, [new OperatorDifference(new OperatorId(0, 5), "aten::split.Tensor", DifferenceKind.Missing, "it did not run")], true,
-        new OperatorClasses(12, 0, 0, 0, 1, 1));
+        new OperatorClasses
+        {
+            Exact = 12,
+            Variant = 0,
+            Different = 0,
+            Substituted = 0,
+            StandIn = 1,
+            Missing = 1,
+        });
 
     private static string Text(Action<Stream> write)
     {

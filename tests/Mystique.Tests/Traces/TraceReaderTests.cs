@@ -84,7 +84,15 @@ public class TraceReaderTests
                 + """{"name": "in_msg_nelems", "type": "uint64", "value": 8}, {"name": "pg_size", "type": "uint64", "value": 4}, """
                 + """{"name": "new_thing", "type": "list", "value": [1, {"a": 2}]}""")
             .Read();
-        Assert.Equal(new CollectiveInfo("allreduce", "", 8, 0, "", 4), trace.Nodes[2].Collective);
+        Assert.Equal(new CollectiveInfo
+        {
+            Name = "allreduce",
+            ElementType = "",
+            InputElements = 8,
+            OutputElements = 0,
+            GroupName = "",
+            GroupSize = 4,
+        }, trace.Nodes[2].Collective);
         Assert.Equal(1, trace.UnknownAttributes["new_thing"]);
     }
 

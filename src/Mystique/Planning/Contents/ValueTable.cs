@@ -25,17 +25,29 @@ internal enum ValueWord
 }
 
 /// <summary>A row of a table of values.</summary>
-/// <param name="Operator">The operator, with or without its overload.</param>
-/// <param name="Tensor">The argument, or <c>out0</c>.</param>
-/// <param name="Word">What it says.</param>
-/// <param name="Numbers">The word's numbers.</param>
-/// <param name="Except">A number to keep out; null where there is none.</param>
-/// <param name="Passed">For <see cref="ValueWord.Passes"/>, the argument.</param>
-/// <param name="Condition">Must not be 0; null where there is none.</param>
-internal sealed record ValueRow(
-    string Operator, string Tensor, ValueWord Word, ValueExpression[] Numbers, ValueExpression? Except, string Passed,
-        ValueExpression? Condition)
+internal sealed record ValueRow
 {
+    /// <summary>The operator, with or without its overload.</summary>
+    public required string Operator { get; init; }
+
+    /// <summary>The argument, or <c>out0</c>.</summary>
+    public required string Tensor { get; init; }
+
+    /// <summary>What it says.</summary>
+    public required ValueWord Word { get; init; }
+
+    /// <summary>The word's numbers.</summary>
+    public required ValueExpression[] Numbers { get; init; }
+
+    /// <summary>A number to keep out; null where there is none.</summary>
+    public required ValueExpression? Except { get; init; }
+
+    /// <summary>For <see cref="ValueWord.Passes"/>, the argument.</summary>
+    public required string Passed { get; init; }
+
+    /// <summary>Must not be 0; null where there is none.</summary>
+    public required ValueExpression? Condition { get; init; }
+
     public bool Applies(PlannedOperator op, IReadOnlyList<PlannedTensor> tensors) => Condition is null
         || Condition.Evaluate(op, tensors) is { } value and not 0;
 }
@@ -113,13 +125,31 @@ public sealed class ValueTable
         var condition = TakeAfter(ref rest, "if ") is { } condition_ ? ValueExpression.Parse(condition_) : null;
         var except = TakeAfter(ref rest, "except ") is { } except_ ? ValueExpression.Parse(except_) : null;
         if (word == ValueWord.Passes)
-            return new ValueRow(words[0], words[1], word, [], null, rest.Trim(), condition);
+            return new ValueRow
+            {
+                Operator = words[0],
+                Tensor = words[1],
+                Word = word,
+                Numbers = [],
+                Except = null,
+                Passed = rest.Trim(),
+                Condition = condition,
+            };
         string[] numbers = SplitNumbers(rest);
         int expected = word switch { ValueWord.Places => 0, ValueWord.Scalar or ValueWord.Uniform or ValueWord.Lengths => 2, _ => 1 };
         if (numbers.Length != expected)
             throw new FormatException(string.Create(CultureInfo.InvariantCulture,
                 $"{words[2]} takes {expected} numbers, not {numbers.Length}"));
-        return new ValueRow(words[0], words[1], word, [.. numbers.Select(ValueExpression.Parse)], except, "", condition);
+        return new ValueRow
+        {
+            Operator = words[0],
+            Tensor = words[1],
+            Word = word,
+            Numbers = [.. numbers.Select(ValueExpression.Parse)],
+            Except = except,
+            Passed = "",
+            Condition = condition,
+        };
     }
 
     private static string? TakeAfter(ref string text, string word)

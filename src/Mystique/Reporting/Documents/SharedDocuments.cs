@@ -105,14 +105,35 @@ internal sealed record VerificationDocument
         ExpectedOperators = verification?.ExpectedCount ?? 0,
         ExactOperators = verification?.ExactCount ?? 0,
         Classes = verification?.Classes is { } c
-            ? new ClassesDocument(c.Exact, c.Variant, c.Different, c.Substituted, c.StandIn, c.Missing) : null,
+            ? new ClassesDocument
+            {
+                Exact = c.Exact,
+                Variant = c.Variant,
+                Different = c.Different,
+                Substituted = c.Substituted,
+                StandIn = c.StandIn,
+                Missing = c.Missing,
+            } : null,
         StridesCompared = verification?.StridesCompared ?? false,
         Differences = [.. (verification?.Differences ?? []).Select(DifferenceDocument.Of)],
     };
 }
 
 /// <summary>What became of the operators of the trace, each in one class.</summary>
-internal sealed record ClassesDocument(int Exact, int Variant, int Different, int Substituted, int StandIn, int Missing);
+internal sealed record ClassesDocument
+{
+    public required int Exact { get; init; }
+
+    public required int Variant { get; init; }
+
+    public required int Different { get; init; }
+
+    public required int Substituted { get; init; }
+
+    public required int StandIn { get; init; }
+
+    public required int Missing { get; init; }
+}
 
 /// <summary>An operator that ran differently; it has no node where it ran without being planned.</summary>
 internal sealed record DifferenceDocument

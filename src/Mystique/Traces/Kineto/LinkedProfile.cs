@@ -41,35 +41,46 @@ public enum ProfileLink
 }
 
 /// <summary>A trace's nodes in a Kineto profile of the same job. Immutable.</summary>
-/// <param name="Source">The profile's file name.</param>
-/// <param name="Link">How they were found.</param>
-/// <param name="IterationNs">
-/// An iteration's time, in nanoseconds: of the profiler's step, of the median iteration, or from the first start to the last
-/// end.
-/// </param>
-/// <param name="Operators">By node id, the times of operators, and of what is within them.</param>
-/// <param name="Unlinked">Operators that were not found: node id and reason.</param>
-/// <param name="UnlinkedEvents">Operators of the profile, within the linked time, that are no node of the trace.</param>
-/// <param name="Unexplained">Time on the device that no linked operator started, by what started it, the longest first.</param>
-/// <param name="DeviceNs">All time on the device within the linked time, in nanoseconds.</param>
-/// <param name="HostWaitsNs">
-/// When the host waited for the device outside of operators (<c>cudaDeviceSynchronize</c> and its kin), in nanoseconds.
-/// </param>
-/// <param name="Steps">By N of <c>ProfilerStep#N</c>, the step's time, in nanoseconds.</param>
-/// <param name="Notes">How it was linked, and what was odd: sentences for people.</param>
-public sealed record LinkedProfile(
-    string Source,
-    ProfileLink Link,
-    long IterationNs,
-    ImmutableDictionary<long, OperatorTime> Operators,
-    ImmutableArray<(long NodeId, string Name, string Reason)> Unlinked,
-    int UnlinkedEvents,
-    ImmutableArray<(string Name, int Count, long DurationNs)> Unexplained,
-    long DeviceNs,
-    ImmutableArray<long> HostWaitsNs,
-    ImmutableDictionary<long, long> Steps,
-    ImmutableArray<string> Notes)
+public sealed record LinkedProfile
 {
+    /// <summary>The profile's file name.</summary>
+    public required string Source { get; init; }
+
+    /// <summary>How they were found.</summary>
+    public required ProfileLink Link { get; init; }
+
+    /// <summary>
+    /// An iteration's time, in nanoseconds: of the profiler's step, of the median iteration, or from the first start to the
+    /// last end.
+    /// </summary>
+    public required long IterationNs { get; init; }
+
+    /// <summary>By node id, the times of operators, and of what is within them.</summary>
+    public required ImmutableDictionary<long, OperatorTime> Operators { get; init; }
+
+    /// <summary>Operators that were not found: node id and reason.</summary>
+    public required ImmutableArray<(long NodeId, string Name, string Reason)> Unlinked { get; init; }
+
+    /// <summary>Operators of the profile, within the linked time, that are no node of the trace.</summary>
+    public required int UnlinkedEvents { get; init; }
+
+    /// <summary>Time on the device that no linked operator started, by what started it, the longest first.</summary>
+    public required ImmutableArray<(string Name, int Count, long DurationNs)> Unexplained { get; init; }
+
+    /// <summary>All time on the device within the linked time, in nanoseconds.</summary>
+    public required long DeviceNs { get; init; }
+
+    /// <summary>
+    /// When the host waited for the device outside of operators (<c>cudaDeviceSynchronize</c> and its kin), in nanoseconds.
+    /// </summary>
+    public required ImmutableArray<long> HostWaitsNs { get; init; }
+
+    /// <summary>By N of <c>ProfilerStep#N</c>, the step's time, in nanoseconds.</summary>
+    public required ImmutableDictionary<long, long> Steps { get; init; }
+
+    /// <summary>How it was linked, and what was odd: sentences for people.</summary>
+    public required ImmutableArray<string> Notes { get; init; }
+
     /// <summary>Allocations and frees of the iteration, in order; empty where the profile was taken without them.</summary>
     public ImmutableArray<ProfiledAllocation> Allocations { get; init; } = [];
 

@@ -118,11 +118,22 @@ internal static class ProfileLinker
             var (count, duration) = unexplained.GetValueOrDefault(name);
             unexplained[name] = (count + 1, duration + e.DurationNs);
         }
-        return new LinkedProfile(profile.Source, link, IterationOf(events, trace, found, end - start), times, unlinked, unlinkedEvents,
-            [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs)
+        return new LinkedProfile
+        {
+            Source = profile.Source,
+            Link = link,
+            IterationNs = IterationOf(events, trace, found, end - start),
+            Operators = times,
+            Unlinked = unlinked,
+            UnlinkedEvents = unlinkedEvents,
+            Unexplained = [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs)
                 .ThenBy(u => u.Key, StringComparer.Ordinal)],
-            deviceNs, waits.ToImmutable(), StepsOf(events), [.. NotesOn(profile, operators.Length, found, link)])
-        { Allocations = [.. AllocationsOf(profile, trace, start, end, link)] };
+            DeviceNs = deviceNs,
+            HostWaitsNs = waits.ToImmutable(),
+            Steps = StepsOf(events),
+            Notes = [.. NotesOn(profile, operators.Length, found, link)],
+            Allocations = [.. AllocationsOf(profile, trace, start, end, link)],
+        };
     }
 
     /// <summary>

@@ -139,8 +139,18 @@ internal sealed class ArgumentBuilder(ReadBudget budget)
             throw new FormatException($"a tensor with offset {offset}, {elements} elements of {itemSize} bytes");
         budget.Reach(ReachOf(offset, elements, Math.Max(itemSize, 1), sharedSizes, sharedStrides));
         string device = count == 6 && Values[value + 6].Kind == RawKind.String ? Values[value + 6].Text! : "";
-        return new TensorValue(Values[value + 1].Int, Values[value + 2].Int, offset, elements, (int)itemSize, device,
-            type.Element, sharedSizes, sharedStrides);
+        return new TensorValue
+        {
+            TensorId = Values[value + 1].Int,
+            StorageId = Values[value + 2].Int,
+            Offset = offset,
+            ElementCount = elements,
+            ItemSizeBytes = (int)itemSize,
+            Device = device,
+            Type = type.Element,
+            Shape = sharedSizes,
+            Strides = sharedStrides,
+        };
     }
 
     private ArgumentValue BuildList(RecordedType type, int value, int shape, int stride)

@@ -69,6 +69,14 @@ internal sealed class NodeFields
             KernelFile = KernelFile,
             TensorRange = TensorRange,
             Collective = CollectiveName is null ? null
-                : new CollectiveInfo(CollectiveName, CollectiveType, CollectiveInput, CollectiveOutput, GroupName, GroupSize),
+                : new CollectiveInfo
+                {
+                    Name = CollectiveName,
+                    ElementType = CollectiveType,
+                    InputElements = CollectiveInput,
+                    OutputElements = CollectiveOutput,
+                    GroupName = GroupName,
+                    GroupSize = GroupSize,
+                },
         };
 }

@@ -63,9 +63,18 @@ internal sealed class TraceParser
         if (_nodes.Count == 0)
             throw Problems.TraceHasNoNodes(_source);
         var root = TraceLinker.Link(_nodes, _source, IsDamaged, _options.Strict, warnings);
-        return new ExecutionTrace(_source, _schema!, _processId, _time, [.. _nodes], root, digest, _window.TotalBytes,
-            _parser.UnknownAttributes.ToImmutableSortedDictionary(StringComparer.Ordinal), warnings.ToImmutable())
+        return new ExecutionTrace
         {
+            Source = _source,
+            SchemaVersion = _schema!,
+            ProcessId = _processId,
+            Time = _time,
+            Nodes = [.. _nodes],
+            Root = root,
+            Digest = digest,
+            SizeBytes = _window.TotalBytes,
+            UnknownAttributes = _parser.UnknownAttributes.ToImmutableSortedDictionary(StringComparer.Ordinal),
+            Warnings = warnings.ToImmutable(),
             HasStrides = _parser.HasStrides,
         };
     }
