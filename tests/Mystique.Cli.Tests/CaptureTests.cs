@@ -429,6 +429,8 @@ public sealed partial class CaptureTests : IDisposable
     {
         Assert.Contains("Name the job after --", CommandLine.Run("capture").Error);
         Assert.Contains("--import takes no job", CommandLine.Run("capture", "--import", _folder, "--", "python").Error);
+        Assert.Contains("--import takes no job", CommandLine.Run("capture", "--adopt", _folder, "--", "python").Error); // Its former name.
+        Assert.DoesNotContain("--adopt", CommandLine.Run("capture", "--help").Output);
         CommandLine.Run("capture", "-o", Target, "python", "train.py").AssertFailed(2, "MYS418");
         CommandLine.Run("capture", "-o", Target, "--", Path.Combine(_folder, "no-such-program")).AssertFailed(2, "MYS417");
         File.WriteAllText(Path.Combine(_folder, "thesis.txt"), "");

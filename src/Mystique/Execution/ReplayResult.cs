@@ -53,8 +53,10 @@ public enum ReplayPace
     /// <summary>Unpaced: each call starts when the one before it is done.</summary>
     None,
 
-    /// <summary>As long as the original's: what an unpaced iteration lacks is waited between calls, in proportion to the original's gaps between
-    /// operators. Longer where the replay is slower (MYS413 without times).</summary>
+    /// <summary>
+    /// As long as the original's: the time that an unpaced iteration lacks is waited between calls, in proportion to the original's
+    /// gaps between operators. Longer where the replay is slower (MYS413 without times).
+    /// </summary>
     Recorded,
 }
 
