@@ -36,7 +36,7 @@ public sealed class BenchTests : IDisposable
         Assert.Matches(@"\| bilstm \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|",
             text);
         Assert.Matches(@"\| job \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|", text);
-        Assert.Contains("## broken\n\nNot compared: nothing was recorded: Python ran, but never imported torch", text);
+        Assert.Contains("## broken\n\nNot compared: there is no capture: nothing was recorded: Python ran, but never imported torch", text);
         Assert.Contains("Median error of the iteration time", text);
         Assert.Contains("2 workloads, 2 blocks each", result.Output);
         Assert.Matches(@"## Sensitivity[^#]*\| bilstm \| job \| -[0-9.]+ % \| -[0-9.]+ % \| -[0-9.]+ % \|\n\n", text);

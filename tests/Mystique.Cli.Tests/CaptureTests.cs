@@ -51,7 +51,7 @@ public sealed partial class CaptureTests : IDisposable
         Assert.Equal(coverage.GetProperty("selected_operators").GetInt32() - substituted, coverage.GetProperty("replayed_operators")
             .GetInt32());
         Assert.Equal("exact", json.GetProperty("verification").GetProperty("status").GetString());
-        Assert.Equal("mystique-reference", json.GetProperty("original").GetProperty("format").GetString());
+        Assert.Equal("mystique-reference", json.GetProperty("baseline").GetProperty("format").GetString());
     }
 
     [Fact]
@@ -314,7 +314,7 @@ public sealed partial class CaptureTests : IDisposable
         Assert.Equal("", result.Output);
         foreach (string row in (string[])["iteration with a clock alone, median of 16",
             "uninstrumented iteration of the captured job, median of 16", "of which in the hook", "recorded iteration",
-            "once, at the job's start", "bytes for each operator"])
+            "once, at the job's start", "bytes per operator, compressed"])
             Assert.Contains(row, result.Error);
         Assert.True(File.Exists(Path.Combine(Target, "reference.json")));
     }

@@ -176,7 +176,7 @@ public sealed class OperatorPolicyTests : IDisposable
         // The command, and its worker: a new one for each round of fitting.
         string[] started = [.. calls.Where(c => c.Contains("execve(", StringComparison.Ordinal)
             && c.EndsWith("= 0", StringComparison.Ordinal))];
-        Assert.All(started.Skip(1), c => Assert.Contains("Mystique.Worker.dll\"]", c));
+        Assert.All(started.Skip(1), c => Assert.Contains(engine == "python" ? "--worker\"]" : "Mystique.Worker.dll\"]", c));
         Assert.Equal(before.Append(log).Order(), Directory.EnumerateFileSystemEntries(_folder).Order());
     }
 
