@@ -22,7 +22,8 @@ public sealed record PlannedCollective(string Name, string? GroupName, long? Gro
             || !node.Inputs.SelectMany(i => i.Tensors).Any())
             return null;
         for (int i = 0; i < node.Inputs.Length; i++)
-            if (schema.Arguments[i].Type.BaseName == "Tensor" && !IsKnown(node.Inputs[i]))
+            if (schema.Arguments[i].Type.BaseName == "Tensor" && !IsKnown(node.Inputs[i])
+                && !(node.Inputs[i] is NoneValue && schema.Arguments[i].Type.IsOptional))
                 return null;
         var info = node.Collective ?? node.Children.Select(c => c.Collective).FirstOrDefault(c => c is not null);
         return new PlannedCollective(schema.FullName, info?.GroupName is { Length: > 0 } group ? group : null,

@@ -17,10 +17,10 @@ public class ReplayPlannerTests
     public void Fit_CollectiveInPlace_DoesItsLocalWork()
     {
         const string AllReduce = "c10d::allreduce_(Tensor[] _0, __torch__.torch.classes.c10d.ProcessGroup _1, "
-            + "__torch__.torch.classes.c10d.ReduceOp _2, int _3) -> __torch__.torch.classes.c10d.Work _0";
+            + "__torch__.torch.classes.c10d.ReduceOp _2, Tensor? _3, int _4) -> __torch__.torch.classes.c10d.Work _0";
         var opaque = new TraceText.Value("\"<Object>\"", "[]", "Object", "[]");
         var plan = PlanOf.Trace(TraceText.WithRoots()
-            .Operator(3, AllReduce, [List(Tensor(10, 11, [4]), Tensor(12, 13, [2])), opaque, opaque, 5], [opaque])
+            .Operator(3, AllReduce, [List(Tensor(10, 11, [4]), Tensor(12, 13, [2])), opaque, opaque, None, 5], [opaque])
             .Operator(4, "c10d::allgather_(Tensor[] _0, int _1) -> __torch__.torch.classes.c10d.Work _0", [List(Tensor(10, 11, [4])), 5],
                 [opaque])
             .Operator(5, "aten::relu(Tensor self) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])]));
