@@ -40,7 +40,8 @@ public sealed class BenchTests : IDisposable
         Assert.Contains("Median error of the iteration time", text);
         Assert.Contains("2 workloads, 2 blocks each", result.Output);
         Assert.Matches(@"## Sensitivity[^#]*\| bilstm \| job \| -[0-9.]+ % \| -[0-9.]+ % \| -[0-9.]+ % \|\n\n", text);
-        Assert.Equal(["bilstm.bench", "bilstm.capture", "bilstm.html", "broken.capture", "job.bench", "job.capture", "job.html"],
+        Assert.Equal(["bilstm.bench", "bilstm.capture", "bilstm.html", "bilstm.json", "broken.capture", "job.bench", "job.capture",
+            "job.html", "job.json"],
             Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "kept")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 

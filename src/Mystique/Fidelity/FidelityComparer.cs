@@ -34,7 +34,9 @@ internal static class FidelityComparer
             Original = original,
             Replay = replay,
             Time = time,
-            Unpaced = Blocks.Compare(original.Blocks, replay.Unpaced) ? Blocks.ErrorOf(original.Blocks, replay.Unpaced) : null,
+            Unpaced = replay.Unpaced.IsEmpty || original.Times.SamplesNs.IsEmpty ? null
+                : Blocks.Compare(original.Blocks, replay.Unpaced) ? Blocks.ErrorOf(original.Blocks, replay.Unpaced)
+                : Bootstrap.MedianError(original.Times, Blocks.TimesOf(replay.Unpaced)),
             Control = control,
             NoiseFloor = NoiseOf(original, control),
             CpuTimeError = isInterleaved ? Blocks.CpuTimeErrorOf(original.Blocks, replay.Blocks)
