@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import platform
 import queue
@@ -29,7 +30,7 @@ import zipfile
 
 FORMAT_VERSION = 3
 OLDEST_FORMAT_VERSION = 2  # It is given the names of the newer one when it is read.
-RESULT_VERSION = 4
+RESULT_VERSION = 5
 OLDEST_TORCH = (1, 13)
 RESERVED_SLOTS = 2  # Of the program's list: one for what is freed, one for results that nobody uses.
 RESTORE_EVERY = 10  # Iterations after which all state is brought back, not integers alone.

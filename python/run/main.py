@@ -49,6 +49,17 @@ def run(options):
         write_json(options.json, result)
     if options.json != "-":
         print_result(result, engine.fallback)
+    differences = verification["differences"]
+    if differences and options.strict:
+        place = f"{options.package}, node {differences[0]['node']}" if "node" in differences[0] else options.package
+        raise Problem("MYS422", f"the replay has {len(differences)} difference{'s' if len(differences) > 1 else ''} from the recording;"
+                      f" the first is {differences[0]['operator']}: {differences[0]['what']}", place,
+                      "omit --strict to accept the result; it lists all differences", 1)
+    if differences:
+        named = [f"{'node ' + str(d['node']) + ' (' + d['operator'] + ')' if 'node' in d else d['operator']}: {d['what']}"
+                 for d in differences[:3]]
+        more = f"; and {len(differences) - 3:,} more" if len(differences) > 3 else ""
+        print(printable(f"warning: {len(differences):,} differences from the recording: {'; '.join(named)}{more}"), file=sys.stderr)
 
 
 class Worker:
@@ -150,6 +161,7 @@ def parse(arguments):
     parser.add_argument("--profile", metavar="FILE", help="write a Kineto profile of one iteration")
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - is standard output")
     parser.add_argument("--no-verify", action="store_true", help="do not compare an iteration, operator by operator, with the trace")
+    parser.add_argument("--strict", action="store_true", help="end with exit code 1 where the replay differs from the recording")
     parser.add_argument("--no-operators", action="store_true", help="omit the separate pass that times operators")
     parser.add_argument("--check-values", action="store_true", help="look for operators that produce NaN or infinities")
     parser.add_argument("--load-library", metavar="FILE", action="append", default=[], help="load a library of operators first")
@@ -157,6 +169,8 @@ def parse(arguments):
     parser.add_argument("--eager", action="store_true", help="call the operators one by one, without TorchScript")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.strict and options.no_verify:
+        parser.error("--strict needs the verification that --no-verify omits")
     for name, least in (("iterations", 1), ("warmup", 0), ("threads", 0), ("seed", 0)):
         if getattr(options, name) < least:
             parser.error(f"--{name} takes a whole number from {least} on")

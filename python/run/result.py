@@ -9,15 +9,36 @@ def percentile(samples, percent):
     return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
 
 
+def share_of(part, whole):
+    """Rounded down: what is not all is never 1."""
+    return int(part / whole * 1e6) / 1e6 if whole else 0
+
+
+def percent_of(share):
+    """Rounded down, as above."""
+    return f"{math.floor(share * 1000 + 1e-9) / 10:.1f} %"
+
+
+def verified(classes, selected):
+    """What the observer says of the replay; nothing where nobody looked."""
+    if classes is None:
+        return {}
+    whole = selected + classes["unplanned"]
+    shares = {"recorded_operators": classes["exact"], "share": share_of(classes["exact"], whole),
+              "work_share": share_of(classes["exact"] + classes["substituted"], whole)}
+    return {**shares, "time_share": share_of(classes["time_share"], 1)} if "time_share" in classes else shares
+
+
 def result_of(engine, options, measured, baseline, allocated, kinds, verification, missing, substituted, non_finite):
     m, info, samples = engine.package.manifest, engine.info(), measured["samplesNs"]
     coverage = dict(m["coverage"])
+    coverage["planned_operators"] = coverage.pop("replayed_operators")
     replaced = [(r["operator"], r["remedy"], r.get("by", ""), r["reason"]) for r in m["replaced"]]
     changed = []
     for i, (by, reason) in sorted([(i, ("", why)) for i, why in missing.items()] + list(substituted.items())):
         op = m["operators"][i]
         if "role" not in op:
-            coverage["replayed_operators"] -= 1
+            coverage["planned_operators"] -= 1
             coverage["substituted_operators" if by else "stand_ins"] += 1
             changed.append((engine.package.name_of(op), "substitute" if by else "stand_in", by, reason))
             replaced.append(changed[-1])
@@ -26,7 +47,7 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
     grouped = [{"operator": operator, "count": count, "remedy": remedy, "by": by, "reason": reason}
                for (operator, remedy, by, reason), count in collections.Counter(replaced).items()]
     source = m["source"]
-    done = coverage["replayed_operators"] + coverage["substituted_operators"]
+    selected = coverage["selected_operators"]
     result = {
         "format": "mystique-run", "format_version": RESULT_VERSION,
         "source": {k: source[k] for k in ("trace", "sha256", "schema", "iteration")},
@@ -38,7 +59,7 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         "options": {"iterations": options.iterations, "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
         "coverage": {**{k: source[k] for k in ("outermost_operators", "decomposed_operators")}, **coverage,
                      "prepared_inputs": sum(a.get("p", False) for op in m["operators"] for a in op["args"]),
-                     "share": round(done / coverage["selected_operators"], 6) if coverage["selected_operators"] else 0,
+                     "planned_share": share_of(coverage["planned_operators"], selected), **verified(verification.get("classes"), selected),
                      "notes": source.get("notes", []), "replaced": grouped},
         "iterations": {"count": len(samples), "median_ns": round(percentile(samples, 50)), "mean_ns": round(sum(samples) / len(samples)),
                        "p5_ns": round(percentile(samples, 5)), "p95_ns": round(percentile(samples, 95)), "samples_ns": samples},
@@ -134,10 +155,16 @@ def print_result(result, fallback):
         line("iteration time of the original", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")
     line("5th to 95th percentile", f"{times['p5_ns'] / 1e6:,.3f} to {times['p95_ns'] / 1e6:,.3f} ms")
     line("iterations (excluding warm-up)", f"{times['count']} (+ {result['options']['warmup']})")
-    line("operators as recorded", f"{coverage['replayed_operators']:,} of {coverage['selected_operators']:,}")
-    for name, count in (("substituted", "substituted_operators"), ("stand-ins", "stand_ins"), ("missing", "missing_operators")):
-        if coverage[count]:
-            line(name, f"{coverage[count]:,}")
+    classes = verification.get("classes")
+    if classes is None:
+        line("operators as recorded", f"not verified; {coverage['planned_operators']:,} of {coverage['selected_operators']:,} planned")
+    else:
+        line("operators as recorded", f"{classes['exact']:,} of {coverage['selected_operators']:,} ({percent_of(coverage['share'])})")
+        if "time_share" in coverage:
+            line("of the original's time", f"{percent_of(coverage['time_share'])}")
+        for name in ("variant", "different", "substituted", "stand_in", "missing", "unplanned"):
+            if classes[name]:
+                line(name.replace("_", "-"), f"{classes[name]:,}")
     exact, expected = verification["exact_operators"], verification["expected_operators"]
     state = {"exact": f"exact: {exact:,} operators", "different": f"{exact:,} of {expected:,} exact",
              "not_run": verification.get("reason", "not run")}[verification["status"]]

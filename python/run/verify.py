@@ -107,14 +107,35 @@ def verify(package, trace_path, missing, substituted):
     for d in differences:
         if "node" in d:
             worst[id_of(d)] = max(worst.get(id_of(d), "unplanned"), d["kind"], key=order.index)
-    recorded = [worst.get(id_of(op), "exact") for op in planned if "role" not in op]
-    classes = {k: recorded.count(k) for k in ("exact", "variant", "different")}
-    classes.update(substituted=m["coverage"]["substituted_operators"] + len(substituted),
-                   stand_in=m["coverage"]["stand_ins"] + sum("role" not in m["operators"][i] for i in missing),
-                   missing=m["coverage"]["missing_operators"] + recorded.count("missing"))
+    classes = classes_of(m, missing, substituted, worst, sum("node" not in d for d in differences))
     has_strides = bool(m["source"]["has_strides"]) and any(t[2] is not None for n in ran for t in n.inputs)
     return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact,
             "classes": classes, "strides_compared": has_strides, "differences": differences}
+
+
+def classes_of(m, missing, substituted, worst, unplanned):
+    """What became of the trace's operators, each in one class; worst has the worst difference of each operator by its id."""
+    recorded = {id_of(op): worst.get(id_of(op), "exact") for i, op in enumerate(m["operators"])
+                if "role" not in op and i not in missing and i not in substituted}
+    replaced = [id_of(r) for r in m["replaced"] if r["remedy"] == "substitute"]
+    replaced += [id_of(m["operators"][i]) for i in substituted if "role" not in m["operators"][i]]
+    lost = sum(i in worst for i in replaced)  # Work that takes the place of an operator does not do so where it differs.
+    found = list(recorded.values())
+    classes = {k: found.count(k) for k in ("exact", "variant", "different")}
+    classes.update(substituted=len(replaced) - lost,
+                   stand_in=m["coverage"]["stand_ins"] + sum("role" not in m["operators"][i] for i in missing),
+                   missing=m["coverage"]["missing_operators"] + found.count("missing") + lost,
+                   unplanned=unplanned + sum(i not in recorded and i not in replaced for i in worst))
+    share = time_share_of(m, {i for i, kind in recorded.items() if kind == "exact"})
+    return classes if share is None else {**classes, "time_share": share}
+
+
+def time_share_of(m, exact):
+    """Of the original's time in selected operators, the share of the exact ones: on the device where there is any, else on the host."""
+    times = (m.get("times") or {}).get("operators", [])
+    field = "device_ns" if any(t["device_ns"] > 0 for t in times) else "duration_ns"
+    total = sum(t[field] for t in times)
+    return sum(t[field] for t in times if id_of(t) in exact) / total if total > 0 else None
 
 
 def compare(m, op, node):

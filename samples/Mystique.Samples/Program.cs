@@ -28,7 +28,7 @@ internal static class Samples
         benchmark.Save(Path.Combine(folder, "job.bench"));
         await using var engine = new TorchSharpEngine { Threads = 1 };
         var replay = await benchmark.RunAsync(engine, new() { Iterations = 5 });
-        Console.WriteLine($"{replay.Plan.Coverage:P1} of {replay.Plan.SelectedCount} operators, "
+        Console.WriteLine($"{replay.Verification?.Classes.RecordedShare:P1} of {replay.Plan.SelectedCount} operators, "
             + $"{replay.Iterations.MedianNs / 1e6:N3} ms an iteration, verified: {replay.Verification?.IsExact}");
         #endregion
     }

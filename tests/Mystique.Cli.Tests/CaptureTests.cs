@@ -47,8 +47,8 @@ public sealed partial class CaptureTests : IDisposable
             "--warmup", "0", "--no-profile", "--json", file).AssertOk();
         var json = JsonDocument.Parse(File.ReadAllText(file)).RootElement;
         var coverage = json.GetProperty("coverage");
-        Assert.Equal(1, coverage.GetProperty("share").GetDouble());
-        Assert.Equal(coverage.GetProperty("selected_operators").GetInt32() - substituted, coverage.GetProperty("replayed_operators")
+        Assert.Equal(1, coverage.GetProperty("work_share").GetDouble());
+        Assert.Equal(coverage.GetProperty("selected_operators").GetInt32() - substituted, coverage.GetProperty("recorded_operators")
             .GetInt32());
         Assert.Equal("exact", json.GetProperty("verification").GetProperty("status").GetString());
         Assert.Equal("mystique-reference", json.GetProperty("baseline").GetProperty("format").GetString());

@@ -52,7 +52,7 @@ public sealed class PythonEngineTests : IDisposable
         var verification = json.GetProperty("verification");
         Assert.True(verification.GetProperty("status").GetString() == "exact", verification.ToString());
         var coverage = json.GetProperty("coverage");
-        int replayed = coverage.GetProperty("replayed_operators").GetInt32();
+        int replayed = coverage.GetProperty("recorded_operators").GetInt32();
         Assert.Equal(coverage.GetProperty("selected_operators").GetInt32(), replayed);
         Assert.Equal(replayed, verification.GetProperty("classes").GetProperty("exact").GetInt32());
         Assert.Equal(replayed, json.GetProperty("operators").EnumerateArray()
@@ -111,7 +111,7 @@ public sealed class PythonEngineTests : IDisposable
         {
             result.AssertOk();
             var coverage = Json(File_("r.json")).GetProperty("coverage");
-            Assert.Equal(1, coverage.GetProperty("replayed_operators").GetInt32());
+            Assert.Equal(1, coverage.GetProperty("recorded_operators").GetInt32());
             Assert.Equal(2, coverage.GetProperty("stand_ins").GetInt32());
             Assert.Equal("exact", Json(File_("r.json")).GetProperty("verification").GetProperty("status").GetString());
             Assert.Contains("does not have this operator", coverage.ToString());

@@ -223,7 +223,7 @@ public class LibTorchEngineTests
     public void Replay_ExampleTraces_AreExact(string name)
     {
         var package = EngineFixture.Package(Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz"));
-        Assert.Equal(1.0, package.Plan.Coverage);
+        Assert.Equal(1.0, package.Plan.PlannedShare);
         var result = EngineFixture.Verify(package);
         Assert.Empty(result.Differences);
         Assert.Equal(package.Plan.Operators.Length, result.ExactCount);
@@ -241,7 +241,7 @@ public class LibTorchEngineTests
     public void Replay_PublishedTraces_AreExact(string name)
     {
         var package = EngineFixture.Package(Repository.SharedTrace(name));
-        Assert.Equal(1.0, package.Plan.Coverage);
+        Assert.Equal(1.0, package.Plan.PlannedShare);
         var result = EngineFixture.Verify(package);
         Assert.Empty(result.Differences);
         Assert.Equal(package.Plan.Operators.Length, result.ExactCount);

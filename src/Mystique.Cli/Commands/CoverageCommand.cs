@@ -91,7 +91,7 @@ internal static class CoverageCommand
     {
         var c = row.Classes;
         return $"{row.Trace}: {c.Exact} exact, {c.Variant} variant, {c.Different} different, {c.Substituted} substituted, "
-            + $"{c.StandIn} stand-ins, {c.Missing} missing; "
+            + $"{c.StandIn} stand-ins, {c.Missing} missing, {c.Unplanned} unplanned; "
             + $"verification {(row.IsExact ? "exact" : "different")}; {row.NonFinite} not finite";
     }
 

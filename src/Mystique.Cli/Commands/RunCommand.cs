@@ -23,7 +23,10 @@ internal static class RunCommand
         {
             Description = "Do not compare an iteration with the recording, operator by operator",
         };
-        var strict = new Option<bool>("--strict") { Description = "Refuse a damaged trace, and a replay that lacks an operator" };
+        var strict = new Option<bool>("--strict")
+        {
+            Description = "Refuse a damaged trace, and a replay that lacks an operator or differs from the recording",
+        };
         var noProfile = new Option<bool>("--no-profile") { Description = "Omit the separate pass that times operators" };
         var seed = SharedOptions.Count("--seed", 1, 0, "The seed of the contents of tensors");
         var checkValues = new Option<bool>("--check-values")
@@ -64,6 +67,8 @@ internal static class RunCommand
         {
             if (result.GetValue(noProfile) && result.GetValue(traceOut) is not null)
                 result.AddError("--trace-out needs the pass that --no-profile omits.");
+            if (result.GetValue(noVerify) && result.GetValue(strict))
+                result.AddError("--strict needs the verification that --no-verify omits.");
         });
         command.SetAction(async (result, cancellation) =>
         {
@@ -96,6 +101,10 @@ internal static class RunCommand
                 Terminal.WriteFile(file, stream => ResultJson.Write(outcome, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)
                 RunTables.Write(outcome);
+            if (isStrict && outcome.Verification is { Differences: [var first, ..] differences })
+                throw Problems.RanDifferently(outcome.Plan.Source.Name, differences.Length, first.Id?.ToString(),
+                    $"{first.Operator}: {first.What}");
+            RunTables.Warn(outcome);
             return (int)ExitCode.Done;
 
             Task<ReplayResult> RunAsync(ReplayOptions asked) => Terminal.WithProgressAsync(progress =>

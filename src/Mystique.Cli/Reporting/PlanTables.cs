@@ -1,5 +1,6 @@
 using Mystique.Planning;
 using Mystique.Reporting;
+using Mystique.Verification;
 using Spectre.Console;
 
 namespace Mystique.Cli.Reporting;
@@ -9,9 +10,13 @@ internal static class PlanTables
 {
     private const int MaxReasons = 20;
 
-    public static void WriteCoverage(ReplayPlan plan)
+    /// <param name="plan">The plan.</param>
+    /// <param name="verification">What of it ran; null where nobody looked.</param>
+    /// <param name="hasRun">Whether it ran at all.</param>
+    public static void WriteCoverage(ReplayPlan plan, VerificationResult? verification = null, bool hasRun = false)
     {
-        Terminal.WriteLine($"coverage: {Describe(plan)}");
+        Terminal.WriteLine(verification is not null ? $"coverage: {Describe(verification.Classes)}"
+            : hasRun ? $"coverage: not verified; {Describe(plan)}" : $"coverage: {Describe(plan)}");
         if (plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)) is > 0 and int prepared)
             Terminal.WriteLine($"prepared inputs: {Figures.Number(prepared)} (tensors whose values decide what an operator does, and that "
                 + $"the replay would not compute)");
@@ -32,15 +37,21 @@ internal static class PlanTables
         Terminal.Write(table);
     }
 
-    /// <summary>How many operators run as recorded, and what becomes of the others.</summary>
-    public static string Describe(ReplayPlan plan)
-    {
-        string text = $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} operators as recorded "
-            + $"({Figures.Percent((double)plan.ReplayedCount / Math.Max(1, plan.SelectedCount))})";
-        foreach (var (remedy, name) in ((Remedy, string)[])[(Remedy.Substitute, "substituted"), (Remedy.StandIn, "stand-ins"),
-            (Remedy.Missing, "missing")])
-            if (plan.CountOf(remedy) is > 0 and int count)
-                text += $", {Figures.Number(count)} {name}";
-        return text;
-    }
+    /// <summary>How many operators are planned to run as recorded, and what is planned for the others.</summary>
+    private static string Describe(ReplayPlan plan) =>
+        $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} operators planned as recorded "
+        + $"({Figures.Share(plan.PlannedShare)})" + Others([(plan.CountOf(Remedy.Substitute), "substituted"),
+            (plan.CountOf(Remedy.StandIn), "stand-ins"), (plan.CountOf(Remedy.Missing), "missing")]);
+
+    /// <summary>How many operators ran as recorded, and what became of the others.</summary>
+    public static string Describe(OperatorClasses classes) =>
+        $"{Figures.Number(classes.Exact)} of {Figures.Number(classes.Selected)} operators as recorded "
+        + $"({Figures.Share(classes.RecordedShare)}"
+        + (classes.RecordedTimeShare is { } time ? $"; {Figures.Share(time)} of the original's time in operators)" : ")")
+        + Others([(classes.Variant, "with other strides or overloads"), (classes.Different, "with other shapes or types"),
+            (classes.Substituted, "substituted"), (classes.StandIn, "stand-ins"), (classes.Missing, "missing"),
+            (classes.Unplanned, "unplanned")]);
+
+    private static string Others((int Count, string Name)[] others) =>
+        string.Concat(others.Where(o => o.Count > 0).Select(o => $", {Figures.Number(o.Count)} {o.Name}"));
 }

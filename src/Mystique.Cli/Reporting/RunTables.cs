@@ -9,6 +9,7 @@ internal static class RunTables
 {
     private const int MaxKinds = 12;
     private const int MaxDifferences = 10;
+    private const int MaxNamed = 3;
 
     public static void Write(ReplayResult result)
     {
@@ -22,7 +23,9 @@ internal static class RunTables
             table.Row("iteration time of the original",
                 $"{Terminal.Milliseconds(original.IterationNs)} ({Figures.Difference(times.MedianNs / original.IterationNs - 1)} here)");
         table.Row("iterations (excluding warm-up)", $"{times.SamplesNs.Length} (+ {result.Options.Warmup})");
-        table.Row("operators as recorded", $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)}");
+        table.Row("operators as recorded", result.Verification?.Classes is { } classes
+            ? $"{Figures.Number(classes.Exact)} of {Figures.Number(classes.Selected)} ({Figures.Share(classes.RecordedShare)})"
+            : "not verified");
         table.Row("verification", DescribeVerification(result.Verification));
         if (result.Pace is { } pace)
         {
@@ -41,7 +44,7 @@ internal static class RunTables
         table.Row("host", $"{result.Host.Processor}, {result.Host.Processors} logical CPUs");
         Terminal.Write(table);
         WriteKinds(result);
-        PlanTables.WriteCoverage(plan);
+        PlanTables.WriteCoverage(plan, result.Verification, hasRun: true);
         WriteDifferences(result.Verification);
         WriteNonFinite(result);
     }
@@ -54,6 +57,19 @@ internal static class RunTables
         _ => $"{Figures.Number(verification.ExactCount)} of {Figures.Number(verification.ExpectedCount)} exact, "
             + $"{Figures.Number(verification.Differences.Length)} differences",
     };
+
+    /// <summary>What must not be overlooked in a result: on standard error, after all else.</summary>
+    /// <param name="result">The result.</param>
+    public static void Warn(ReplayResult result)
+    {
+        if (result.Verification is not { IsExact: false } verification)
+            return;
+        var first = verification.Differences.Take(MaxNamed).Select(d => d.Id is { } id ? $"node {id} ({d.Operator}): {d.What}"
+            : $"{d.Operator}: {d.What}");
+        int more = verification.Differences.Length - MaxNamed;
+        Terminal.Warn([$"{Figures.Number(verification.Differences.Length)} differences from the recording: {string.Join("; ", first)}"
+            + (more > 0 ? $"; and {Figures.Number(more)} more" : "")]);
+    }
 
     /// <summary>What the original had, and how far off the replay is.</summary>
     private static string Against(double replay, double? original, Func<double, string> format) =>

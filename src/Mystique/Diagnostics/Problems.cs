@@ -224,6 +224,11 @@ internal static class Problems
             $"{source}, node {node}",
             "omit --strict to replay the others; `mystique inspect` lists all reasons");
 
+    public static MystiqueException RanDifferently(string source, int count, string? node, string what) =>
+        new("MYS422", $"the replay has {count} difference{(count == 1 ? "" : "s")} from the recording; the first is {what}",
+            node is null ? source : $"{source}, node {node}", "omit --strict to accept the result; it lists all differences",
+            ExitCode.ReplayFailed);
+
     public static MystiqueException WorkerDied(string source, string stage, string how, string standardError) =>
         new("MYS405", $"the worker process ended while {stage}: {how}", source,
             "if it was killed, free memory or select a smaller part of the trace; otherwise report it with this message",

@@ -31,8 +31,7 @@ internal static class ReplayRun
             Coverage = new RunCoverage
             {
                 Selected = plan.SelectedCount,
-                Replayed = plan.ReplayedCount,
-                Substituted = plan.CountOf(Remedy.Substitute),
+                Classes = result.Verification?.Classes,
                 Replaced = [.. ReplacedGroup.Of(plan).Select(g => (g.Name, g.Count, g.RemedyName, g.By, g.Reason))],
                 Verification = DescribeVerification(result.Verification?.IsExact, result.Verification?.ExactCount ?? 0,
                     result.Verification?.ExpectedCount ?? 0),

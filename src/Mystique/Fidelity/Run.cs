@@ -108,11 +108,8 @@ public sealed record RunCoverage
     /// <summary>Operators that were selected.</summary>
     public required int Selected { get; init; }
 
-    /// <summary>Of these, those that run as recorded.</summary>
-    public required int Replayed { get; init; }
-
-    /// <summary>Those whose work others do.</summary>
-    public required int Substituted { get; init; }
+    /// <summary>What became of them, as the observer saw the replay; null where nobody looked, so that nothing is known.</summary>
+    public required OperatorClasses? Classes { get; init; }
 
     /// <summary>What does not run as recorded: name, count, remedy, by what, why.</summary>
     public required ImmutableArray<(string Name, int Count, string Remedy, string By, string Reason)> Replaced { get; init; }

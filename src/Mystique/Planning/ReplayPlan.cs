@@ -44,7 +44,7 @@ public sealed record ReplayPlan
     /// <summary>The first operator that does not run as recorded, and why; null where all do.</summary>
     internal string? FirstReason => Replaced.IsEmpty ? null : $"{Replaced[0].Name}: {Replaced[0].Reason}";
 
-    /// <summary>Operators of the trace that run as recorded.</summary>
+    /// <summary>Operators of the trace that are planned to run as recorded; whether they do, a verified replay says.</summary>
     public int ReplayedCount => Operators.Count(o => o.Role == OperatorRole.Recorded);
 
     /// <summary>Operators of the trace that were selected, run or not.</summary>
@@ -54,8 +54,11 @@ public sealed record ReplayPlan
     /// <param name="remedy">Which.</param>
     public int CountOf(Remedy remedy) => Replaced.Count(r => r.Remedy == remedy);
 
-    /// <summary>Share of the selected operators whose work is done, as recorded or by substitutes, 0 to 1.</summary>
-    public double Coverage => SelectedCount == 0 ? 0 : (double)(ReplayedCount + CountOf(Remedy.Substitute)) / SelectedCount;
+    /// <summary>
+    /// Share of the selected operators that are planned to run as recorded, 0 to 1. What ran is in
+    /// <see cref="Verification.OperatorClasses.RecordedShare"/>.
+    /// </summary>
+    public double PlannedShare => SelectedCount == 0 ? 0 : (double)ReplayedCount / SelectedCount;
 }
 
 /// <summary>Where a plan comes from.</summary>

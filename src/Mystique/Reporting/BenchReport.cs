@@ -21,8 +21,7 @@ internal static class BenchReport
         var coverage = report.Replay.Coverage!;
         return
         [
-            name, Figures.Number(coverage.Selected),
-                Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)),
+            name, Figures.Number(coverage.Selected), FidelityText.CoverageOf(coverage),
             Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs),
                 Signed(report.Time?.Error),
             report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}"

@@ -53,8 +53,8 @@ internal static class FidelityHtml
         if (replay.Coverage is { } coverage)
         {
             page.Table("Coverage", null,
-                [["operators selected", Figures.Number(coverage.Selected)], ["as recorded", Figures.Number(coverage.Replayed)],
-                ["substituted", Figures.Number(coverage.Substituted)], ["verification", coverage.Verification]]);
+                [["operators selected", Figures.Number(coverage.Selected)], ["as recorded", FidelityText.RecordedOf(coverage)],
+                ["verification", coverage.Verification]]);
             page.Table("Not run as recorded", ["operator", "count", "instead", "reason"], coverage.Replaced.Select(r =>
                 new[] { r.Name, Figures.Number(r.Count), ReplacedGroup.InsteadOf(r.Remedy, r.By), r.Reason }), [2, 3]);
         }

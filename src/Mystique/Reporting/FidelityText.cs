@@ -81,11 +81,21 @@ internal static class FidelityText
             yield return row;
         if (replay.Coverage is { } coverage)
         {
-            yield return ("operators", Figures.Number(coverage.Selected), Figures.Number(coverage.Replayed + coverage.Substituted),
-                Figures.Percent((double)(coverage.Replayed + coverage.Substituted) / Math.Max(1, coverage.Selected)));
+            yield return ("operators as recorded", Figures.Number(coverage.Selected), RecordedOf(coverage), CoverageOf(coverage));
+            if (coverage.Classes?.RecordedTimeShare is { } share)
+                yield return ("of the original's time, as recorded", "", "", Figures.Share(share));
             yield return ("verification", "", coverage.Verification, "");
         }
     }
+
+    /// <summary>How many operators ran as recorded.</summary>
+    public static string RecordedOf(RunCoverage coverage) => coverage.Classes is { } classes ? Figures.Number(classes.Exact) : NotVerified;
+
+    /// <summary>The share that ran as recorded.</summary>
+    public static string CoverageOf(RunCoverage coverage) =>
+        coverage.Classes is { } classes ? Figures.Share(classes.RecordedShare) : NotVerified;
+
+    private const string NotVerified = "not verified";
 
     /// <summary>System-level metrics that both sides have: of an iteration, by its median and the time that was sampled.</summary>
     private static IEnumerable<(string, string, string, string)> SystemRows(Run original, Run replay)

@@ -9,6 +9,9 @@ internal static class Figures
 
     public static string Percent(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
 
+    /// <summary>A share of a whole, rounded down: what is not all of it never reads 100.0 %.</summary>
+    public static string Share(double share) => Percent(Math.Floor(share * 1000 + 1e-9) / 1000);
+
     /// <summary>A difference as a share of what is differed from: <c>+1.4 %</c>.</summary>
     public static string Difference(double share) => share.ToString("+0.0 %;-0.0 %;0.0 %", CultureInfo.InvariantCulture);
 

@@ -37,7 +37,7 @@ internal static class ResultJson
         },
         Options = new RunOptionsDocument(result.Options.Iterations, result.Options.Warmup, result.Options.Seed,
             result.Options.Pace.ToString().ToLowerInvariant()),
-        Coverage = CoverageDocument.Of(result.Plan),
+        Coverage = CoverageDocument.Of(result.Plan, result.Verification?.Classes),
         Reference = ReferenceOf(result.Plan.Times),
         Baseline = result.Plan.Baseline,
         Iterations = SamplesDocument.Of(result.Iterations),

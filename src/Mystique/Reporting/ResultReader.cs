@@ -78,8 +78,7 @@ internal static class ResultReader
             Coverage = new RunCoverage
             {
                 Selected = coverage.SelectedOperators,
-                Replayed = coverage.ReplayedOperators,
-                Substituted = coverage.SubstitutedOperators,
+                Classes = run.Verification.Classes?.ToClasses(),
                 Replaced = [.. coverage.Replaced.Select(r => (r.Operator, r.Count, r.Remedy, r.By, r.Reason))],
                 Verification = ReplayRun.DescribeVerification(
                     run.Verification.Status switch { "exact" => true, "different" => false, _ => null },

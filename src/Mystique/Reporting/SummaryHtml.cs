@@ -20,7 +20,7 @@ internal static class SummaryHtml
         var page = new HtmlPage(plan.Source.Name);
         page.Title(string.Create(CultureInfo.InvariantCulture,
             $"{plan.SelectedCount:N0} operators{(plan.Source.Iteration is { } number ? $" of iteration {number}" : "")}: "
-                + $"{plan.ReplayedCount:N0} replay as recorded, {plan.CountOf(Remedy.Substitute):N0} are substituted, "
+                + $"{plan.ReplayedCount:N0} are planned as recorded, {plan.CountOf(Remedy.Substitute):N0} are substituted, "
                 + $"{plan.CountOf(Remedy.StandIn) + plan.CountOf(Remedy.Missing):N0} are not, as far as the trace alone tells"));
         page.Table("The trace", null,
         [

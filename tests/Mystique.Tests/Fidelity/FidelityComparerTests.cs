@@ -206,8 +206,7 @@ public sealed class FidelityComparerTests : IDisposable
             Coverage = new RunCoverage
             {
                 Selected = 60,
-                Replayed = 60,
-                Substituted = 0,
+                Classes = null,
                 Replaced = [],
                 Verification = "exact",
                 OriginalGroups = opened,
@@ -246,8 +245,17 @@ public sealed class FidelityComparerTests : IDisposable
         Coverage = new RunCoverage
         {
             Selected = 370,
-            Replayed = 368,
-            Substituted = 1,
+            Classes = new OperatorClasses
+            {
+                Exact = 368,
+                Variant = 0,
+                Different = 0,
+                Substituted = 1,
+                StandIn = 1,
+                Missing = 0,
+                Unplanned = 0,
+                RecordedTimeShare = 0.9875,
+            },
             Replaced = [("aten::a|b", 1, "substitute", "aten::c", "it\nis <b>not</b> there"), ("aten::d", 1, "stand_in", "", "it failed")],
             Verification = "exact: 368 operators",
         },

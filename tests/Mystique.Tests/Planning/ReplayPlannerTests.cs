@@ -49,7 +49,7 @@ public class ReplayPlannerTests
         Assert.Equal([true, false, false], plan.Storages.Select(s => s.IsExternal));
         Assert.Equal([16L, 16, 16], plan.Storages.Select(s => s.SizeBytes));
         Assert.Equal([1], plan.Operators[1].InputSlots);
-        Assert.Equal(1.0, plan.Coverage);
+        Assert.Equal(1.0, plan.PlannedShare);
         Assert.Equal(new PlanMemory(16, 48, 16), PlanMemory.Of(plan));
     }
 

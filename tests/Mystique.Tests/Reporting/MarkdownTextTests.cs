@@ -90,6 +90,7 @@ public class MarkdownTextTests
                     Substituted = 0,
                     StandIn = 0,
                     Missing = 1,
+                    Unplanned = 0,
                 },
                 IsExact = true,
                 NonFinite = 0,
@@ -159,8 +160,7 @@ public class MarkdownTextTests
             Coverage = new RunCoverage
             {
                 Selected = 1,
-                Replayed = 1,
-                Substituted = 0,
+                Classes = null,
                 Replaced = [(name, 1, "missing", name, name)],
                 Verification = "exact",
             },

@@ -28,6 +28,7 @@ public class ResultJsonTests
             Substituted = 0,
             StandIn = 1,
             Missing = 1,
+            Unplanned = 0,
         });
 
     private static string Text(Action<Stream> write)

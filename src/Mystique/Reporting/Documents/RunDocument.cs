@@ -12,7 +12,7 @@ namespace Mystique.Reporting.Documents;
 internal sealed record RunDocument
 {
     public const string FormatName = "mystique-run";
-    public const int CurrentVersion = 4;
+    public const int CurrentVersion = 5;
 
     public required string Format { get; init; }
 

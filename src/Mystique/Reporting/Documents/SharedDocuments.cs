@@ -31,7 +31,9 @@ internal sealed record SamplesDocument
     };
 }
 
-/// <summary>What became of the operators of the trace.</summary>
+/// <summary>
+/// What is planned for the operators of the trace, and, of a replay that was verified, what ran; nothing is said of what nobody saw.
+/// </summary>
 internal sealed record CoverageDocument
 {
     public required int OutermostOperators { get; init; }
@@ -40,7 +42,7 @@ internal sealed record CoverageDocument
 
     public required int SelectedOperators { get; init; }
 
-    public required int ReplayedOperators { get; init; }
+    public required int PlannedOperators { get; init; }
 
     public required int SubstitutedOperators { get; init; }
 
@@ -52,27 +54,47 @@ internal sealed record CoverageDocument
 
     public required int PreparedInputs { get; init; }
 
-    public required double Share { get; init; }
+    public required double PlannedShare { get; init; }
+
+    /// <summary>Of a replay that was verified, the operators that ran as recorded.</summary>
+    public int? RecordedOperators { get; init; }
+
+    /// <summary>Their share of those that were selected or ran without being planned.</summary>
+    public double? Share { get; init; }
+
+    /// <summary>The share of operators that ran as recorded or by substitutes.</summary>
+    public double? WorkShare { get; init; }
+
+    /// <summary>The share of the original's time in operators that ran as recorded, where times are known.</summary>
+    public double? TimeShare { get; init; }
 
     public required ImmutableArray<string> Notes { get; init; }
 
     public required ImmutableArray<ReplacedDocument> Replaced { get; init; }
 
-    public static CoverageDocument Of(ReplayPlan plan) => new()
+    /// <summary>Of a plan, and of what the observer saw; null where nobody looked.</summary>
+    public static CoverageDocument Of(ReplayPlan plan, OperatorClasses? classes) => new()
     {
         OutermostOperators = plan.Source.OutermostCount,
         DecomposedOperators = plan.Source.DecomposedCount,
         SelectedOperators = plan.SelectedCount,
-        ReplayedOperators = plan.ReplayedCount,
+        PlannedOperators = plan.ReplayedCount,
         SubstitutedOperators = plan.CountOf(Remedy.Substitute),
         StandIns = plan.CountOf(Remedy.StandIn),
         MissingOperators = plan.CountOf(Remedy.Missing),
         AddedOperators = plan.Operators.Count(o => o.Role == OperatorRole.Added),
         PreparedInputs = plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)),
-        Share = Math.Round(plan.Coverage, 6),
+        PlannedShare = Share6(plan.PlannedShare),
+        RecordedOperators = classes?.Exact,
+        Share = classes is null ? null : Share6(classes.RecordedShare),
+        WorkShare = classes is null ? null : Share6(classes.WorkShare),
+        TimeShare = classes?.RecordedTimeShare is { } share ? Share6(share) : null,
         Notes = plan.Source.Notes,
         Replaced = [.. ReplacedGroup.Of(plan).Select(g => new ReplacedDocument(g.Name, g.Count, g.RemedyName, g.By, g.Reason))],
     };
+
+    /// <summary>Six decimals, rounded down: what is not all is never 1.</summary>
+    private static double Share6(double share) => Math.Floor(share * 1e6) / 1e6;
 }
 
 /// <summary>
@@ -113,6 +135,8 @@ internal sealed record VerificationDocument
                 Substituted = c.Substituted,
                 StandIn = c.StandIn,
                 Missing = c.Missing,
+                Unplanned = c.Unplanned,
+                TimeShare = c.RecordedTimeShare,
             } : null,
         StridesCompared = verification?.StridesCompared ?? false,
         Differences = [.. (verification?.Differences ?? []).Select(DifferenceDocument.Of)],
@@ -133,6 +157,23 @@ internal sealed record ClassesDocument
     public required int StandIn { get; init; }
 
     public required int Missing { get; init; }
+
+    public required int Unplanned { get; init; }
+
+    /// <summary>Of the original's time in selected operators, the share of the exact ones; absent where times are not known.</summary>
+    public double? TimeShare { get; init; }
+
+    public OperatorClasses ToClasses() => new()
+    {
+        Exact = Exact,
+        Variant = Variant,
+        Different = Different,
+        Substituted = Substituted,
+        StandIn = StandIn,
+        Missing = Missing,
+        Unplanned = Unplanned,
+        RecordedTimeShare = TimeShare,
+    };
 }
 
 /// <summary>An operator that ran differently; it has no node where it ran without being planned.</summary>

@@ -6,7 +6,7 @@ namespace Mystique.Reporting.Documents;
 internal sealed record SummaryDocument
 {
     public const string FormatName = "mystique-summary";
-    public const int CurrentVersion = 4;
+    public const int CurrentVersion = 5;
 
     public required string Format { get; init; }
 
@@ -49,7 +49,7 @@ internal sealed record SummaryDocument
             Operators = trace.Operators.Count(),
             Threads = summary.Threads,
             Iterations = [.. summary.Iterations.Select(i => i.Number)],
-            Coverage = CoverageDocument.Of(plan),
+            Coverage = CoverageDocument.Of(plan, null),
             Tensors = new TensorsDocument
             {
                 Count = plan.Tensors.Length,
