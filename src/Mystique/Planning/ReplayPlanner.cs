@@ -58,7 +58,8 @@ internal static class ReplayPlanner
             HasStrides = trace.HasStrides,
             HasBackward = trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction
                 || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)),
-            Notes = LostLiterals.NotesOn(table.RestoredEpsilons).AddRange(segment.Recording.Profile?.Notes ?? []),
+            Notes = [.. LostLiterals.NotesOn(table.RestoredEpsilons), .. segment.Unseen.Notes,
+                .. segment.Recording.Profile?.Notes ?? []],
         };
         var plan = new ReplayPlan
         {

@@ -10,7 +10,7 @@ namespace Mystique.Selection;
 /// made-up data. A composite operator does all its work in its children, so its children can stand for it.
 /// </summary>
 internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline timeline, IEnumerable<TraceNode> outermost,
-    IReadOnlySet<long> wanted)
+    UnseenWork unseen, IReadOnlySet<long> wanted)
 {
     private readonly HashSet<TraceNode> _selected = [.. outermost];
     private readonly HashSet<TraceNode> _keptWhole = [];
@@ -22,8 +22,10 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
 
     public void Run()
     {
-        foreach (var node in _selected.Where(n => OperatorAliases.Contains(n.Name)).ToArray())
-            Decompose(node);
+        while (_selected.Where(n => !_keptWhole.Contains(n) && (OperatorAliases.Contains(n.Name) || IsWrapper(n))).ToArray()
+            is { Length: > 0 } wrappers)
+            foreach (var node in wrappers)
+                Decompose(node);
         while (true)
         {
             var toDecompose = FindEscapes();
@@ -39,10 +41,12 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     /// The outermost operators below a node that does not run, where they do its work: each of its results, and each
     /// argument that it writes to, must be made or written by a child that does more than to allocate, to view or to fill.
     /// </summary>
-    public static List<TraceNode> ChildrenInPlaceOf(TraceNode node, StorageTimeline timeline)
+    public static List<TraceNode> ChildrenInPlaceOf(TraceNode node, StorageTimeline timeline, UnseenWork unseen)
     {
         var children = new List<TraceNode>();
-        SegmentSelector.CollectOutermost(node, 0, long.MaxValue, children);
+        SegmentSelector.CollectOutermost(node, 0, long.MaxValue, children, unseen);
+        if (HasUnseenWork(node, children))
+            return [];
         var worked = new HashSet<StorageGeneration?> { null };
         foreach (var child in children.Where(IsWork))
         {
@@ -53,6 +57,22 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
             && timeline.OutputsOf(node).ToArray().All(o => worked.Contains(o) || timeline.InputsOf(node).Contains(o));
         return isDone ? children : [];
     }
+
+    /// <summary>
+    /// Whether an operator's children alone cannot stand for it: something in it worked that is no operator, or it is a collective,
+    /// whose work is on a thread of its own (<c>c10d::_allgather_base_</c> runs views and copies here, and communicates there).
+    /// </summary>
+    private static bool HasUnseenWork(TraceNode node, List<TraceNode> children) =>
+        node.Name.StartsWith("c10d::", StringComparison.Ordinal) || children.Any(c => c.Schema is null);
+
+    /// <summary>
+    /// Whether an operator only hands its work on under a mode that the replay does not have: autocast calls it again with other
+    /// types (<c>aten/src/ATen/autocast_mode.h</c>), functional collectives call the collective in place
+    /// (<c>torch/csrc/distributed/c10d/Functional.cpp</c>).
+    /// </summary>
+    private static bool IsWrapper(TraceNode node) => node.Schema is { } schema && node.Children.Any(c => c.Schema is { } inner
+        && (inner.FullName == schema.FullName || schema.Namespace.EndsWith("c10d_functional", StringComparison.Ordinal)
+            && inner.Namespace == "c10d"));
 
     private static bool IsWork(TraceNode node) => !IsAllocation(node.Name) && node.Name is not ("aten::zero_" or "aten::fill_")
         && node.Schema?.Returns.Any(r => r.Type.Alias is { IsWrite: false }) != true;
@@ -74,8 +94,8 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     private void Decompose(TraceNode node)
     {
         var children = new List<TraceNode>();
-        SegmentSelector.CollectOutermost(node, 0, long.MaxValue, children);
-        if (!Explain(node, children))
+        SegmentSelector.CollectOutermost(node, 0, long.MaxValue, children, unseen);
+        if (HasUnseenWork(node, children) || !Explain(node, children))
         {
             _keptWhole.Add(node);
             return;

@@ -8,10 +8,10 @@ namespace Mystique;
 public sealed record Segment
 {
     internal Segment(Recording recording, TraceIteration? iteration, ImmutableArray<TraceNode> outermost, StorageTimeline timeline,
-        IReadOnlySet<long> wanted)
+        UnseenWork unseen, IReadOnlySet<long> wanted)
     {
-        (Recording, Iteration, Outermost, Timeline) = (recording, iteration, outermost, timeline);
-        var decomposer = new OperatorDecomposer(recording.Trace, timeline, outermost, wanted);
+        (Recording, Iteration, Outermost, Timeline, Unseen) = (recording, iteration, outermost, timeline, unseen);
+        var decomposer = new OperatorDecomposer(recording.Trace, timeline, outermost, unseen, wanted);
         decomposer.Run();
         (Operators, Decomposed) = (decomposer.Operators, decomposer.Decomposed);
         _byId = new(() => Operators.ToDictionary(o => o.Id));
@@ -37,14 +37,16 @@ public sealed record Segment
 
     internal StorageTimeline Timeline { get; }
 
+    internal UnseenWork Unseen { get; }
+
     private readonly Lazy<Dictionary<long, TraceNode>> _byId;
 
     /// <summary>The same operators with some of them replaced by their recorded children, where these do all that they do.</summary>
     /// <param name="nodes">Node ids of the operators to decompose.</param>
-    internal Segment Decompose(IReadOnlySet<long> nodes) => new(Recording, Iteration, Outermost, Timeline, nodes);
+    internal Segment Decompose(IReadOnlySet<long> nodes) => new(Recording, Iteration, Outermost, Timeline, Unseen, nodes);
 
     /// <summary>The recorded children that can take an operator's place; empty where they do not do its work.</summary>
     /// <param name="node">The operator's node id.</param>
     internal IReadOnlyList<TraceNode> ChildrenInPlaceOf(long node) =>
-        _byId.Value.TryGetValue(node, out var op) ? OperatorDecomposer.ChildrenInPlaceOf(op, Timeline) : [];
+        _byId.Value.TryGetValue(node, out var op) ? OperatorDecomposer.ChildrenInPlaceOf(op, Timeline, Unseen) : [];
 }

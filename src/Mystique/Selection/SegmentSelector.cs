@@ -36,12 +36,13 @@ internal static class SegmentSelector
                     ?? throw Problems.IterationMissing(trace.Source, number, iterations.Select(i => i.Number))
                 : iterations.FirstOrDefault();
         var outermost = new List<TraceNode>();
-        CollectOutermost(trace.Root, iteration?.FirstId ?? 0, iteration?.EndId ?? long.MaxValue, outermost);
+        var unseen = UnseenWork.Of(trace);
+        CollectOutermost(trace.Root, iteration?.FirstId ?? 0, iteration?.EndId ?? long.MaxValue, outermost, unseen);
         HelperThreads.Drop(outermost, trace);
         if (outermost.Count == 0)
             throw Problems.NothingSelected(trace.Source);
         outermost.Sort((a, b) => a.Id.CompareTo(b.Id));
-        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), ImmutableHashSet<long>.Empty);
+        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), unseen, ImmutableHashSet<long>.Empty);
     }
 
     /// <summary>
@@ -55,15 +56,15 @@ internal static class SegmentSelector
     internal static bool IsCollective(TraceNode node) =>
         node.Collective is not null || node.Name == "record_param_comms" || node.Name.StartsWith("nccl:", StringComparison.Ordinal);
 
-    /// <summary>The outermost operators below a node, in order.</summary>
-    internal static void CollectOutermost(TraceNode node, long firstId, long endId, List<TraceNode> result)
+    /// <summary>The outermost operators below a node, and what did work without being one, in order.</summary>
+    internal static void CollectOutermost(TraceNode node, long firstId, long endId, List<TraceNode> result, UnseenWork unseen)
     {
         // By hand, for a hostile trace can nest deeper than the call stack.
         var pending = new Stack<TraceNode>();
         Push(node);
         while (pending.TryPop(out var child))
         {
-            if (!IsOperator(child))
+            if (!IsOperator(child) && !unseen.Contains(child))
                 Push(child);
             else if (child.Id >= firstId && child.Id < endId)
                 result.Add(child);

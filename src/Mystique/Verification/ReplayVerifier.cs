@@ -55,7 +55,7 @@ internal static class ReplayVerifier
     internal static List<TraceNode> RanIn(ExecutionTrace observed)
     {
         var ran = new List<TraceNode>();
-        SegmentSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran);
+        SegmentSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran, UnseenWork.None);
         ran.Sort((a, b) => a.Id.CompareTo(b.Id));
         HelperThreads.Drop(ran, observed);
         return ran;

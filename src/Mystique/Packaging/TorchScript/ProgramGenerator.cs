@@ -193,12 +193,20 @@ internal sealed class ProgramGenerator
 
     private static bool IsTensorResult(PlannedOperator op, int result) => op.Schema.Returns[result].Type.BaseName == "Tensor";
 
+    /// <summary>
+    /// Whether a result is one of the operator's own inputs, though its schema does not say so (<c>_c10d_functional::wait_tensor</c>):
+    /// the interpreter would take it for a new tensor, and remove what only writes to it. So the input's name stays.
+    /// </summary>
+    private static bool IsOwnInput(PlannedOperator op, int result) =>
+        op.Schema.Returns[result].Type is { AsList: null, Alias: null } && op.Results[result].Slots is [>= 0 and int slot]
+        && op.InputSlots.Contains(slot);
+
     private static string ResultNames(PlannedOperator op, int index)
     {
         var names = new List<string>();
         for (int i = 0; i < op.Results.Length; i++)
         {
-            bool isTensor = IsTensorResult(op, i) && !IsListResult(op, i) && op.Results[i].Slots is [>= 0];
+            bool isTensor = IsTensorResult(op, i) && !IsListResult(op, i) && op.Results[i].Slots is [>= 0] && !IsOwnInput(op, i);
             names.Add(isTensor ? $"t{op.Results[i].Slots[0]}" : $"r{index}_{i}");
         }
         // A tuple of one is written without its comma: these are results, not a tuple.
@@ -236,11 +244,12 @@ internal sealed class ProgramGenerator
             if (slot >= 0 && function.Define(slot))
                 Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = t{slot}");
         }
-        if (isAnchored || op.Results.IsEmpty)
+        bool passesOn = Enumerable.Range(0, op.Results.Length).Any(i => IsTensorResult(op, i) && IsOwnInput(op, i));
+        if (isAnchored && !passesOn || op.Results.IsEmpty)
             return;
-        int first = Enumerable.Range(0, op.Results.Length).First(i => IsTensorResult(op, i));
+        int first = Enumerable.Range(0, op.Results.Length).First(i => IsTensorResult(op, i) && (!passesOn || IsOwnInput(op, i)));
         Line($"    s[{BenchmarkProgram.DiscardSlot}] = "
-            + $"{(op.Results[first].Slots[0] < 0 ? $"r{index}_{first}" : $"t{op.Results[first].Slots[0]}")}");
+            + $"{(op.Results[first].Slots[0] < 0 || IsOwnInput(op, first) ? $"r{index}_{first}" : $"t{op.Results[first].Slots[0]}")}");
         Line($"    s[{BenchmarkProgram.DiscardSlot}] = s[{BenchmarkProgram.EmptySlot}]");
     }
 
