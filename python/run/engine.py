@@ -45,8 +45,13 @@ class Engine:
                           self.package.path, f"use one of {', '.join(['cpu'] + there)}")
 
     def target_of(self, recorded):
-        """Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device."""
-        if recorded.startswith("cpu") and any(not d.startswith("cpu") for d in self.recorded):
+        """Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device.
+
+        Meta tensors have no memory and no kernels anywhere: they stay meta.
+        """
+        if recorded == "meta":
+            return torch.device("meta")
+        if recorded.startswith("cpu") and any(not d.startswith(("cpu", "meta")) for d in self.recorded):
             return torch.device("cpu")
         return self.device
 
@@ -288,7 +293,7 @@ class Engine:
             nan = inf = False
             for slot in set() if is_view else {s for out in op["outs"] for s in out} | written:
                 value = program.slots[slot] if slot >= 0 else None
-                if value is None or not (value.is_floating_point() or value.is_complex()) or value.numel() == 0:
+                if value is None or self.package.manifest["tensors"][slot].get("opaque") or not (value.is_floating_point() or value.is_complex()) or value.numel() == 0:
                     continue
                 value = value.to(torch.float32) if value.element_size() < 4 else value
                 for seen, kind in ((not_numbers, torch.isnan), (infinite, torch.isinf)):

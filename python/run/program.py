@@ -228,6 +228,8 @@ class EagerProgram:
     def as_recorded(self, slot):
         """A substitute's result with the recorded strides: later operators (view) may need them."""
         value, tensor = self.slots[slot], self.tensors[slot]
+        if tensor.get("opaque"):
+            return value
         same = all(size < 2 or a == b for size, a, b in zip(tensor["shape"], value.stride(), tensor["strides"]))
         return value if same or list(value.shape) != tensor["shape"] else self.stand_in(slot).copy_(value)
 

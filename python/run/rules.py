@@ -212,7 +212,8 @@ def check_tensor(m, tensor, place):
         hold(size <= MAX_TENSOR_BYTES, f"{place}, which is larger than a tensor is,")
     storage, last = m["storages"][tensor["storage"]], sum((n - 1) * s for n, s in zip(tensor["shape"], tensor["strides"]))
     reach = 0 if 0 in tensor["shape"] else (tensor.get("offset", 0) + last + 1) * element
-    hold(reach <= storage["bytes"], f"{place}, which reaches beyond its storage,")
+    hold(reach <= storage["bytes"] or tensor.get("opaque"), f"{place}, which reaches beyond its storage,")
+    hold(not tensor.get("opaque") or not tensor.get("external") and "init" not in storage, f"{place}.opaque")
     hold(not tensor.get("external") or "init" in storage, f"{place}, which nothing fills,")
     hold(not tensor.get("number") or tensor.get("external") and not tensor["shape"], place)
 
@@ -280,6 +281,6 @@ def check_counts(m):
               "added_operators": sum(op.get("role") == "added" for op in m["operators"]), "substituted_operators": remedies["substitute"],
               "stand_ins": remedies["stand_in"], "missing_operators": remedies["missing"]}
     hold(m["coverage"] == counts, "coverage, which is not what the lists come to,")
-    external = min(MAX_INT64, sum(s["bytes"] for s in m["storages"] if "init" in s))
+    external = min(MAX_INT64, sum(s["bytes"] for s in m["storages"] if "init" in s and m["devices"][s["device"]] != "meta"))
     hold(m["memory"]["external_bytes"] == external and m["memory"]["peak_bytes"] >= external,
          "memory, which is not what the storages come to,")

@@ -190,6 +190,8 @@ class Externals:
         for i, storage in enumerate(self.storages):
             if "init" in storage:
                 self.memory[i] = torch.empty(storage["bytes"], dtype=torch.uint8, device=devices[storage["device"]])
+                if self.memory[i].is_meta:
+                    continue  # It holds nothing.
                 fill(self.memory[i], storage["init"], i, seed)
                 if storage.get("mutated"):
                     self.mutated.append((i, ElementType(storage["init"]["dtype"]).is_floating))

@@ -43,7 +43,8 @@ internal sealed class ExternalTensors : IDisposable
             var tensor = _plan.Tensors[slot];
             if (tensor.IsUndefined)
                 program.PutUndefined(slot);
-            else if (tensor.IsExternal && _storages[tensor.Storage]!.dtype == (TorchScalarType)(sbyte)tensor.Type)
+            else if (tensor.IsExternal && (_storages[tensor.Storage]!.dtype == (TorchScalarType)(sbyte)tensor.Type
+                || _storages[tensor.Storage]!.device.type == global::TorchSharp.DeviceType.META))
                 program.Put(slot, ViewOf(tensor));
             else if (tensor.IsExternal)
                 PutBlob(program, slot, tensor);
@@ -80,7 +81,10 @@ internal sealed class ExternalTensors : IDisposable
 
     private Tensor ViewOf(PlannedTensor tensor)
     {
-        var view = _storages[tensor.Storage]!.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset);
+        var storage = _storages[tensor.Storage]!;
+        var view = storage.device.type == global::TorchSharp.DeviceType.META
+            ? empty_strided([.. tensor.Shape], [.. tensor.Strides], (TorchScalarType)(sbyte)tensor.Type, META)
+            : storage.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset);
         if (tensor.IsWrappedNumber)
         {
             view = view.cpu(); // Numbers are the host's, wherever what they meet is.
@@ -107,6 +111,8 @@ internal sealed class ExternalTensors : IDisposable
     private void Fill(int index, int threads)
     {
         var storage = _storages[index]!;
+        if (storage.device.type == global::TorchSharp.DeviceType.META)
+            return; // It holds nothing.
         if (storage.device.type == global::TorchSharp.DeviceType.CPU)
         {
             FillOnHost(storage, index, threads);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mystique.Diagnostics;
+using Mystique.Planning;
 using static TorchSharp.torch;
 
 namespace Mystique.TorchSharp;
@@ -17,8 +18,10 @@ internal sealed class TargetDevices
     {
         Main = Parse(name.Length == 0 ? Host : name);
         // Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device.
-        bool usesAccelerator = recorded.Any(d => !d.StartsWith(Host, StringComparison.Ordinal));
-        All = [.. recorded.Select(d => usesAccelerator && d.StartsWith(Host, StringComparison.Ordinal) ? CPU : Main)];
+        // Meta tensors have no memory and no kernels anywhere: they stay meta.
+        bool usesAccelerator = recorded.Any(d => !d.StartsWith(Host, StringComparison.Ordinal) && d != PlanMemory.NoMemory);
+        All = [.. recorded.Select(d => d == PlanMemory.NoMemory ? META
+            : usesAccelerator && d.StartsWith(Host, StringComparison.Ordinal) ? CPU : Main)];
     }
 
     /// <summary>The device asked for.</summary>

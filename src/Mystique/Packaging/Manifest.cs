@@ -230,6 +230,9 @@ internal sealed record ManifestTensor
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Number { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Opaque { get; init; }
 }
 
 internal sealed record ManifestOperator

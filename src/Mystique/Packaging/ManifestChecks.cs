@@ -71,7 +71,8 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
                 $"{place}, which is larger than a tensor is,");
         var storage = manifest.Storages[tensor.Storage];
         long bytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, ManifestRules.ElementBytes[tensor.Dtype]);
-        Check(bytes <= storage.Bytes, $"{place}, which reaches beyond its storage,");
+        Check(bytes <= storage.Bytes || tensor.Opaque, $"{place}, which reaches beyond its storage,");
+        Check(!tensor.Opaque || !tensor.External && storage.Init is null, $"{place}.opaque");
         Check(!tensor.External || storage.Init is not null, $"{place}, which nothing fills,");
         Check(!tensor.Number || tensor.External && tensor.Shape.IsEmpty, $"{place}.number");
     }
@@ -131,7 +132,7 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
             && counts.SubstitutedOperators == With("substitute") && counts.StandIns == With("stand_in")
                 && counts.MissingOperators == With("missing")
             && counts.AddedOperators == manifest.Operators.Count(o => o.Role == "added"), "coverage, which is not what the lists come to,");
-        long external = manifest.Storages.Where(s => s.Init is not null)
+        long external = manifest.Storages.Where(s => s.Init is not null && manifest.Devices[s.Device] != PlanMemory.NoMemory)
             .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.Bytes));
         Check(manifest.Memory.ExternalBytes == external
             && manifest.Memory.PeakBytes >= external, "memory, which is not what the storages come to,");

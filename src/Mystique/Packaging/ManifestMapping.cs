@@ -108,6 +108,7 @@ internal static class ManifestMapping
                     Offset = t.Offset,
                     External = t.IsExternal,
                     Number = t.IsWrappedNumber,
+                    Opaque = t.IsOpaque,
                 })],
             Operators = operators.MoveToImmutable(),
         };
@@ -232,6 +233,7 @@ internal static class ManifestMapping
             Offset = tensor.Offset,
             IsExternal = tensor.External,
             IsWrappedNumber = tensor.Number,
+            IsOpaque = tensor.Opaque,
         };
 
     private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) =>

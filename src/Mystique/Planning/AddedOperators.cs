@@ -11,6 +11,16 @@ internal static class AddedOperators
     private static readonly OperatorSchema Copy = SchemaParser.Parse(
         "aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)");
 
+    /// <summary>Makes a sparse tensor of the coordinate layout; newer versions of PyTorch have one more argument, with a default.</summary>
+    public static readonly OperatorSchema SparseCoo = SchemaParser.Parse(
+        "aten::_sparse_coo_tensor_unsafe(Tensor indices, Tensor values, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, "
+        + "Device? device=None, bool? pin_memory=None) -> Tensor");
+
+    /// <summary>Makes a sparse tensor of the compressed layout by rows.</summary>
+    public static readonly OperatorSchema SparseCsr = SchemaParser.Parse(
+        "aten::_sparse_csr_tensor_unsafe(Tensor crow_indices, Tensor col_indices, Tensor values, int[] size, *, ScalarType? dtype=None, "
+        + "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor");
+
     /// <summary>A view of the memory of one tensor as another.</summary>
     /// <param name="id">The node that needs it.</param>
     /// <param name="source">The slot of a tensor on the same storage, of the same element type.</param>

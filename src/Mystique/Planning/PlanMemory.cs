@@ -9,6 +9,9 @@ namespace Mystique.Planning;
 /// <param name="LargestBytes">Bytes of the largest storage.</param>
 internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long LargestBytes)
 {
+    /// <summary>The device whose tensors have no memory: shapes are computed there, and nothing else.</summary>
+    public const string NoMemory = "meta";
+
     /// <summary>
     /// Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it.
     /// </summary>
@@ -20,7 +23,7 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
     /// <param name="isOnDevice">Which.</param>
     public static long ExternalBytesOn(ReplayPlan plan, bool isOnDevice) =>
         plan.Storages.Where(s => s.IsExternal && plan.Devices[s.Device].StartsWith("cpu", StringComparison.Ordinal) != isOnDevice)
-        .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.SizeBytes));
+        .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, BytesOf(plan, s)));
 
     /// <summary>Live bytes after each operator has allocated what it makes, and before what it used last is freed.</summary>
     /// <param name="plan">The plan.</param>
@@ -37,9 +40,9 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
         long largest = 0;
         foreach (var storage in plan.Storages)
         {
-            largest = Math.Max(largest, storage.SizeBytes);
+            largest = Math.Max(largest, BytesOf(plan, storage));
             if (storage.IsExternal)
-                external = TensorLayout.SaturatingAdd(external, storage.SizeBytes);
+                external = TensorLayout.SaturatingAdd(external, BytesOf(plan, storage));
         }
         var lastUse = new int[plan.Storages.Length];
         for (int i = 0; i < plan.Operators.Length; i++)
@@ -55,7 +58,7 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
                 if (isLive[storage] || plan.Storages[storage].IsExternal)
                     continue;
                 isLive[storage] = true;
-                live = TensorLayout.SaturatingAdd(live, plan.Storages[storage].SizeBytes);
+                live = TensorLayout.SaturatingAdd(live, BytesOf(plan, plan.Storages[storage]));
             }
             peak = Math.Max(peak, live);
             curve?.Add(live);
@@ -64,11 +67,13 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
                 if (!isLive[storage] || lastUse[storage] != i)
                     continue;
                 isLive[storage] = false;
-                live -= plan.Storages[storage].SizeBytes;
+                live -= BytesOf(plan, plan.Storages[storage]);
             }
         }
         return new PlanMemory(external, peak, largest);
     }
+
+    private static long BytesOf(ReplayPlan plan, PlannedStorage storage) => plan.Devices[storage.Device] == NoMemory ? 0 : storage.SizeBytes;
 
     private static IEnumerable<int> StoragesOf(ReplayPlan plan, PlannedOperator op) =>
         op.InputSlots.Concat(op.OutputSlots).Where(s => s >= 0).Select(s => plan.Tensors[s].Storage).Where(s => s >= 0);

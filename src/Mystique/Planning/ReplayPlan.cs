@@ -133,6 +133,12 @@ public sealed record PlannedTensor
     /// </summary>
     public bool IsWrappedNumber { get; init; }
 
+    /// <summary>
+    /// Whether it has no storage (it is sparse, nested, or of another layout of its own): an operator makes it, and its strides and
+    /// bytes are not known.
+    /// </summary>
+    public bool IsOpaque { get; init; }
+
     /// <summary>The tensor without an implementation; some operators take or return it.</summary>
     public static PlannedTensor Undefined { get; } = new PlannedTensor
     {

@@ -25,6 +25,7 @@ internal static class ReplayPlanner
         var operators = ImmutableArray.CreateBuilder<PlannedOperator>(segment.Operators.Length);
         var replaced = ImmutableArray.CreateBuilder<ReplacedOperator>();
         var sources = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        var opaque = new OpaqueTensors(trace, segment.Timeline);
         var folder = options.AllowTraceCode ? segment.Recording.Ranges.Resources : null;
         foreach (var node in segment.Operators)
         {
@@ -42,10 +43,14 @@ internal static class ReplayPlanner
                 operators[^1] = operators[^1] with { Collective = collective };
                 continue;
             }
-            if (OperatorSupport.WhyNot(node) is { } reason)
+            if ((OperatorSupport.WhyNot(node) ?? opaque.Prepare(node, id, table, operators)) is { } reason)
+            {
                 replaced.Add(Replace(id, node, reason, options.Substitutions));
-            else
-                PlanOperator(id, node, segment.Timeline, table, operators);
+                continue;
+            }
+            PlanOperator(id, node, segment.Timeline, table, operators);
+            operators[^1] = opaque.WithIndices(operators[^1], node, table);
+            opaque.NoteResults(node);
         }
         var source = new PlanSource
         {
@@ -59,7 +64,7 @@ internal static class ReplayPlanner
             HasBackward = trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction
                 || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)),
             Notes = [.. LostLiterals.NotesOn(table.RestoredEpsilons), .. segment.Unseen.Notes,
-                .. segment.Recording.Profile?.Notes ?? []],
+                .. opaque.Notes, .. segment.Recording.Profile?.Notes ?? []],
         };
         var plan = new ReplayPlan
         {
@@ -89,7 +94,7 @@ internal static class ReplayPlanner
     {
         string name = node.Schema?.FullName ?? node.Name;
         bool needsNothing = node.Schema is not null && substitutions.RowsOf(node.Schema).Any(r => r.Statements.IsEmpty);
-        bool isUnknown = node.Outputs.SelectMany(o => o.Tensors).Any(t => !t.IsUndefined && t.Type == ScalarType.Undefined);
+        bool isUnknown = node.Outputs.SelectMany(o => o.Tensors).Any(t => !t.IsUndefined && t.Type == ScalarType.Undefined || t.IsOpaque);
         return needsNothing ? new ReplacedOperator(id, name, Remedy.Substitute, "nothing", reason)
             : new ReplacedOperator(id, name, isUnknown ? Remedy.Missing : Remedy.StandIn, "", reason);
     }

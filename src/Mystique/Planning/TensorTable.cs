@@ -46,6 +46,8 @@ internal sealed class TensorTable(ExecutionTrace trace)
         int slot = Find(state, tensor);
         if (slot >= 0)
             return slot;
+        if (generation.IsOpaque)
+            return state.Slots[^1]; // It was resized, in place.
         if (state.IsExternal)
             return AddTensor(state, tensor, isExternal: true);
         int source = state.Slots.FindIndex(s => _tensors[s].Type == tensor.Type);
@@ -72,6 +74,25 @@ internal sealed class TensorTable(ExecutionTrace trace)
         return slot >= 0 ? slot : AddTensor(state, tensor, isExternal: false);
     }
 
+    /// <summary>Adds a tensor that is there before the iteration, and that the trace does not have.</summary>
+    public int AddExternal(string device, ScalarType type, ImmutableArray<long> shape, Initializer contents)
+    {
+        var state = AddStorage(device, contents);
+        var strides = TensorLayout.ContiguousStrides(shape);
+        state.SizeBytes = TensorLayout.SpanBytes(0, shape, strides, type.SizeBytes());
+        state.Slots.Add(_tensors.Count);
+        _tensors.Add(new PlannedTensor
+        {
+            Storage = state.Index,
+            Type = type,
+            Shape = shape,
+            Strides = strides,
+            Offset = 0,
+            IsExternal = true,
+        });
+        return _tensors.Count - 1;
+    }
+
     private int Undefined()
     {
         if (_undefined < 0)
@@ -91,7 +112,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
             var known = _tensors[slot];
             if (known.Offset != tensor.Offset || known.Type != tensor.Type || !known.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan()))
                 continue;
-            if (known.Strides.AsSpan().SequenceEqual(strides.AsSpan()))
+            if (tensor.IsOpaque || known.Strides.AsSpan().SequenceEqual(strides.AsSpan()))
                 return slot;
             // Strides of elements that are alone in their dimension, or of none at all, say nothing.
             if (isGuess || IsSameLayout(known.Shape, known.Strides, strides))
@@ -117,7 +138,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
 
     private int AddTensor(StorageState state, TensorValue tensor, bool isExternal)
     {
-        var strides = _strides.StridesOf(tensor, out _);
+        var strides = tensor.IsOpaque ? TensorLayout.ContiguousStrides(tensor.Shape) : _strides.StridesOf(tensor, out _);
         state.SizeBytes = Math.Max(state.SizeBytes, TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, strides, tensor.ItemSizeBytes));
         state.Slots.Add(_tensors.Count);
         _tensors.Add(new PlannedTensor
@@ -128,6 +149,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
             Strides = strides,
             Offset = tensor.Offset,
             IsExternal = isExternal,
+            IsOpaque = tensor.IsOpaque,
         });
         return _tensors.Count - 1;
     }

@@ -24,7 +24,7 @@ internal static class UnwrittenMemory
             if (fresh.Count > 0)
                 FindReads(plan, i, fresh, copies);
             foreach (int slot in op.OutputSlots)
-                if (slot >= 0 && IsAllocation(op)
+                if (slot >= 0 && IsAllocation(op) && !plan.Tensors[slot].IsOpaque
                     && !op.InputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == plan.Tensors[slot].Storage))
                     fresh.Add(plan.Tensors[slot].Storage);
         }

@@ -121,10 +121,18 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
                 computed.UnionWith(timeline.OutputsOf(child).ToArray());
         }
         foreach (var storage in timeline.OutputsOf(node))
-            if (!computed.Contains(storage))
+            if (!computed.Contains(storage) || storage is { IsOpaque: true } && !IsReturnedWhole(storage, node, children))
                 return false;
         return children.Count > 0;
     }
+
+    /// <summary>
+    /// Whether a tensor without storage is an operator's own argument, or what a child returns that made it. One that was only
+    /// allocated gets its indices and values without an operator (<c>alias_into_sparse</c>, <c>aten/src/ATen/native/sparse</c>).
+    /// </summary>
+    private bool IsReturnedWhole(StorageGeneration storage, TraceNode node, List<TraceNode> children) =>
+        timeline.InputsOf(node).Contains(storage) || children.Any(c => !IsAllocation(c.Name)
+            && timeline.OutputsOf(c).Contains(storage) && !timeline.InputsOf(c).Contains(storage));
 
     /// <summary>Whether an operator returns memory without writing to it.</summary>
     internal static bool IsAllocation(string name) => name is "aten::empty" or "aten::empty_like" or "aten::empty_strided"

@@ -19,9 +19,13 @@ internal sealed class StorageGeneration(int index, TraceNode? birth)
 
     public string Device { get; private set; } = "";
 
+    /// <summary>Whether it stands for a tensor without storage.</summary>
+    public bool IsOpaque { get; private set; }
+
     public void See(TensorValue tensor)
     {
         _types.Add(tensor.Type);
+        IsOpaque = tensor.IsOpaque;
         _tensorIds.Add(tensor.TensorId);
         Bytes = Math.Max(Bytes, TensorLayout.SpanBytes(tensor));
         if (Device.Length == 0)
@@ -111,8 +115,8 @@ internal sealed class StorageTimeline
                 inputs.Add(null);
                 continue;
             }
-            if (!_current.TryGetValue(tensor.StorageId, out var storage) || !storage.CanHold(tensor))
-                storage = Open(tensor.StorageId, null);
+            if (!_current.TryGetValue(tensor.StorageKey, out var storage) || !storage.CanHold(tensor))
+                storage = Open(tensor.StorageKey, null);
             storage.See(tensor);
             inputs.Add(storage);
         }
@@ -134,25 +138,25 @@ internal sealed class StorageTimeline
             var tensor = tensors[i];
             if (tensor.IsUndefined)
                 continue;
-            int input = Array.FindIndex(inputTensors, t => !t.IsUndefined && t.StorageId == tensor.StorageId);
-            int sibling = Array.FindIndex(tensors, 0, i, t => !t.IsUndefined && t.StorageId == tensor.StorageId);
+            int input = Array.FindIndex(inputTensors, t => !t.IsUndefined && t.StorageKey == tensor.StorageKey);
+            int sibling = Array.FindIndex(tensors, 0, i, t => !t.IsUndefined && t.StorageKey == tensor.StorageKey);
             if (input >= 0)
                 outputs[i] = seen.Inputs[input];
             else if (sibling >= 0)
                 outputs[i] = outputs[sibling];
-            else if (_current.TryGetValue(tensor.StorageId, out var inner) && _bornAt[inner] > _startedAt[node])
+            else if (_current.TryGetValue(tensor.StorageKey, out var inner) && _bornAt[inner] > _startedAt[node])
                 outputs[i] = inner;
             else
-                outputs[i] = Open(tensor.StorageId, node);
+                outputs[i] = Open(tensor.StorageKey, node);
             outputs[i]!.See(tensor);
         }
         _byNode[node] = (seen.Inputs, outputs);
     }
 
-    private StorageGeneration Open(long storageId, TraceNode? birth)
+    private StorageGeneration Open(long key, TraceNode? birth)
     {
         var storage = new StorageGeneration(_count++, birth);
-        _current[storageId] = storage;
+        _current[key] = storage;
         _bornAt[storage] = ++_clock;
         return storage;
     }

@@ -49,6 +49,18 @@ public sealed record TensorValue : ArgumentValue
     /// <summary>Whether it is a tensor without an implementation (<c>at::Tensor()</c>).</summary>
     public bool IsUndefined => Type == ScalarType.Undefined && StorageId == 0 && ItemSizeBytes == 0;
 
+    /// <summary>
+    /// Whether it has no storage: it is sparse, nested, a wrapper, or of symbolic shape
+    /// (<c>torch/csrc/profiler/standalone/execution_trace_observer.cpp</c>: storage, element size and device are then left out).
+    /// </summary>
+    internal bool IsOpaque => !IsUndefined && StorageId == 0 && ItemSizeBytes == 0 && Device.Length == 0;
+
+    /// <summary>
+    /// What it is found again by: its storage; where there is none, or none of its own (all meta tensors have the null address),
+    /// itself.
+    /// </summary>
+    internal long StorageKey => IsOpaque || Device == "meta" ? ~TensorId : StorageId;
+
     /// <inheritdoc/>
     public override IEnumerable<TensorValue> Tensors => [this];
 
