@@ -133,9 +133,9 @@ def classes_of(m, missing, substituted, worst, unplanned):
 def time_share_of(m, exact):
     """Of the original's time in selected operators, the share of the exact ones: on the device where there is any, else on the host."""
     times = (m.get("times") or {}).get("operators", [])
-    field = "device_ns" if any(t["device_ns"] > 0 for t in times) else "duration_ns"
-    total = sum(t[field] for t in times)
-    return sum(t[field] for t in times if id_of(t) in exact) / total if total > 0 else None
+    field = "device_ns" if any(t.get("device_ns", 0) > 0 for t in times) else "duration_ns"
+    total = sum(t.get(field, 0) for t in times)
+    return sum(t.get(field, 0) for t in times if id_of(t) in exact) / total if total > 0 else None
 
 
 def compare(m, op, node):

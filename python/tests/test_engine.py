@@ -76,7 +76,7 @@ class RunTests(TorchTest):
 
     def test_an_operator_that_nothing_does_is_stood_in_for(self):
         result = self.run_package(*with_operator("aten::no_such_operator(Tensor self) -> Tensor"))
-        self.assertEqual((0, 3, 1), (self.exit_code, result["coverage"]["replayed_operators"], result["coverage"]["stand_ins"]))
+        self.assertEqual((0, 3, 1), (self.exit_code, result["coverage"]["planned_operators"], result["coverage"]["stand_ins"]))
         self.assertEqual("exact", result["verification"]["status"])
 
     def test_an_operator_that_fails_is_found_and_the_rest_runs(self):

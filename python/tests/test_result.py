@@ -56,13 +56,23 @@ class DocumentTests(unittest.TestCase):
 
     def test_all_of_the_sample_is_replayed(self):
         coverage = result_of()["coverage"]
-        self.assertEqual((4, 4, 1, []), tuple(coverage[k] for k in ("selected_operators", "replayed_operators", "share", "replaced")))
+        self.assertEqual((4, 4, 1, []), tuple(coverage[k] for k in
+                                              ("selected_operators", "planned_operators", "planned_share", "replaced")))
 
     def test_operators_that_do_not_run_here_are_no_longer_replayed(self):
         coverage = result_of(missing={1: "no"}, substituted={0: ("aten::sub", "failed")})["coverage"]
-        self.assertEqual((2, 1, 1, 0.75), tuple(coverage[k] for k in ("replayed_operators", "substituted_operators", "stand_ins", "share")))
+        self.assertEqual((2, 1, 1, 0.5), tuple(coverage[k] for k in
+                                               ("planned_operators", "substituted_operators", "stand_ins", "planned_share")))
         self.assertEqual([("aten::add.Tensor", "substitute", "aten::sub", "failed"), ("aten::gelu", "stand_in", "", "no")],
                          [(r["operator"], r["remedy"], r["by"], r["reason"]) for r in coverage["replaced"]])
+
+    def test_what_nobody_saw_has_no_share(self):
+        self.assertNotIn("share", result_of()["coverage"])
+
+    def test_shares_are_of_what_the_observer_saw(self):
+        classes = {"exact": 2, "variant": 1, "different": 0, "substituted": 1, "stand_in": 0, "missing": 0, "unplanned": 1}
+        self.assertEqual({"recorded_operators": 2, "share": 0.4, "work_share": 0.6}, run.verified(classes, 4))
+        self.assertEqual(0.999999, run.verified({**classes, "time_share": 1 - 1e-9}, 4)["time_share"])
 
     def test_operators_beside_the_trace_s_are_not_counted(self):
         m = samples.manifest()
@@ -79,7 +89,7 @@ class DocumentTests(unittest.TestCase):
     def test_nothing_selected_has_no_share(self):
         m = samples.manifest()
         m["coverage"]["selected_operators"] = 0
-        self.assertEqual(0, result_of(m)["coverage"]["share"])
+        self.assertEqual(0, result_of(m)["coverage"]["planned_share"])
 
     def test_inputs_that_stand_in_for_computed_ones_are_counted(self):
         m = samples.manifest()
@@ -135,6 +145,14 @@ class KindTests(unittest.TestCase):
         m = samples.manifest()
         m["replaced"] = [{"node": 99, "operator": "x::y", "remedy": "missing", "reason": "why"}]
         self.assertEqual({"name": "x::y", "count": 0, "time_ns": 0, "allocated_bytes": 0, "original_count": 1}, self.kinds(m)["x::y"])
+
+    def test_what_nobody_saw_has_no_share(self):
+        self.assertNotIn("share", result_of()["coverage"])
+
+    def test_shares_are_of_what_the_observer_saw(self):
+        classes = {"exact": 2, "variant": 1, "different": 0, "substituted": 1, "stand_in": 0, "missing": 0, "unplanned": 1}
+        self.assertEqual({"recorded_operators": 2, "share": 0.4, "work_share": 0.6}, run.verified(classes, 4))
+        self.assertEqual(0.999999, run.verified({**classes, "time_share": 1 - 1e-9}, 4)["time_share"])
 
     def test_operators_beside_the_trace_s_are_told_apart(self):
         m = samples.manifest()

@@ -50,7 +50,8 @@ class AlignerTests(VerifyTest):
         result = self.verify(sample_run())
         fields = "status", "expected_operators", "exact_operators", "strides_compared"
         self.assertEqual(("exact", 4, 4, True), tuple(result[field] for field in fields))
-        self.assertEqual({"exact": 4, "variant": 0, "different": 0, "substituted": 0, "stand_in": 0, "missing": 0}, result["classes"])
+        self.assertEqual({"exact": 4, "variant": 0, "different": 0, "substituted": 0, "stand_in": 0, "missing": 0, "unplanned": 0,
+                          "time_share": 1}, result["classes"])
 
     def test_an_operator_that_nobody_planned(self):
         nodes = sample_run()
@@ -73,6 +74,21 @@ class AlignerTests(VerifyTest):
         nodes[1] = observed(11, "aten::relu", "aten::relu(Tensor self) -> Tensor")
         self.assertEqual([(12, "missing", "aten::gelu")], self.differences(nodes))
         self.assertEqual(1, self.verify(nodes)["classes"]["missing"])
+
+    def test_any_difference_costs_coverage(self):
+        source = random.Random(3)
+        found = 0
+        for _ in range(300):
+            nodes = sample_run()
+            for _ in range(source.randint(0, 3)):
+                at = source.randrange(len(nodes) + 1)
+                other = observed(source.random() * 20, "aten::relu", "aten::relu(Tensor self) -> Tensor")
+                nodes[at:at + source.randint(0, 1)] = [other] if source.random() < 0.5 else []
+            result = self.verify(nodes)
+            share = run.verified(result["classes"], 4)["share"]
+            self.assertEqual(bool(result["differences"]), share < 1, result)
+            found += share < 1
+        self.assertGreater(found, 50)
 
     def test_nothing_ran(self):
         result = self.verify([])

@@ -23,7 +23,8 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
         string? what = null;
         if (op.Schema.Returns.Any(r => r.Type.Alias is { IsWrite: false }))
             return null; // A view shows what others made, or what nobody wrote and nobody reads.
-        foreach (int slot in op.OutputSlots.Concat(WrittenBy(op)).Where(s => s >= 0 && plan.Tensors[s] is { IsOpaque: false, Type: var type } && type.IsFloating()).Distinct())
+        foreach (int slot in op.OutputSlots.Concat(WrittenBy(op)).Distinct()
+            .Where(s => s >= 0 && plan.Tensors[s] is { IsOpaque: false, Type: var type } && type.IsFloating()))
         {
             using var scope = NewDisposeScope();
             var value = program.Get(slot);

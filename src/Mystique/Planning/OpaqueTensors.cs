@@ -27,7 +27,11 @@ internal sealed class OpaqueTensors
 
     /// <summary>What is made up, as a sentence.</summary>
     public ImmutableArray<string> Notes => _made == 0 ? []
-        : [$"{_made} sparse tensors from before the iteration are made up, with as many values as they have where the trace first shows them"];
+        :
+        [
+            $"{_made} sparse tensors from before the iteration are made up, with as many values as they have where the trace first "
+                + "shows them",
+        ];
 
     /// <summary>Makes what an operator needs, where that can be. Returns why it cannot run; null where all is there.</summary>
     /// <param name="node">The operator.</param>

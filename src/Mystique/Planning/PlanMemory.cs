@@ -73,7 +73,8 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
         return new PlanMemory(external, peak, largest);
     }
 
-    private static long BytesOf(ReplayPlan plan, PlannedStorage storage) => plan.Devices[storage.Device] == NoMemory ? 0 : storage.SizeBytes;
+    private static long BytesOf(ReplayPlan plan, PlannedStorage storage) =>
+        plan.Devices[storage.Device] == NoMemory ? 0 : storage.SizeBytes;
 
     private static IEnumerable<int> StoragesOf(ReplayPlan plan, PlannedOperator op) =>
         op.InputSlots.Concat(op.OutputSlots).Where(s => s >= 0).Select(s => plan.Tensors[s].Storage).Where(s => s >= 0);

@@ -65,8 +65,8 @@ internal sealed partial class UnseenWork
         string more = names.Length > MaxNamed ? ", …" : "";
         return
         [
-            $"{unclear.Values.Sum()} calls of functions have tensors but no operators in them, so that the trace does not tell whether they "
-                + $"did work of their own: {string.Join(", ", names.Take(MaxNamed))}{more}",
+            $"{unclear.Values.Sum()} calls of functions have tensors but no operators in them, so that the trace does not tell whether "
+                + $"they did work of their own: {string.Join(", ", names.Take(MaxNamed))}{more}",
         ];
     }
 
@@ -81,8 +81,8 @@ internal sealed partial class UnseenWork
         return true;
 
         static bool Names(TraceNode node) => node.Name == "record_param_comms" || node.Schema is not null
-            && (node.Name.StartsWith("c10d::", StringComparison.Ordinal) || node.Name.Contains("c10d_functional::", StringComparison.Ordinal)
-                && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal));
+            && (node.Name.StartsWith("c10d::", StringComparison.Ordinal)
+                || node.Name.Contains("c10d_functional::", StringComparison.Ordinal) && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal));
     }
 
     private static bool HasTensors(TraceNode node) =>
