@@ -7,6 +7,7 @@ using Mystique.Execution;
 using Mystique.Fidelity;
 using Mystique.Recordings;
 using Mystique.Reporting;
+using Mystique.Traces.Kineto;
 
 namespace Mystique.Cli.Commands;
 
@@ -32,7 +33,8 @@ internal static class CompareCommand
         var reports = ReportOptions.Create();
         var failAbove = new Option<double?>("--fail-above")
         {
-            Description = "End with exit code 3 where an error (iteration time, CPU time, memory) is larger than P",
+            Description = "End with exit code 3 where an error (iteration time, CPU time, memory, operators whose work was not done) is "
+                + "larger than P, and with 1 where that is not known",
             HelpName = "P%",
             CustomParser = ParsePercent,
         };
@@ -54,7 +56,7 @@ internal static class CompareCommand
             string from = result.GetValue(original)!;
             string path = result.GetValue(replayed)!;
             await using var engine = engines.Read(result);
-            var left = ReadOriginal(from, out var benchmark);
+            var (left, benchmark, profile) = ReadOriginal(from);
             var options = replay.Read(result) with
             {
                 Pace = SharedOptions.PaceOf(result.GetValue(pace)),
@@ -64,25 +66,40 @@ internal static class CompareCommand
                 : ReplayRun.Of(await Terminal.WithProgressAsync(progress => ReplayRunner.RunAsync(
                     benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
                     engine, options, progress, cancellation)));
-            var report = FidelityComparer.Compare(left, right);
+            var report = FidelityComparer.Compare(left ?? OriginalRun.OfProfile(profile!, right), right);
             reports.Write(result, report);
-            if (result.GetValue(failAbove) is not { } limit || report.WorstError <= limit)
-                return (int)ExitCode.Done;
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"the largest error is {report.WorstError:0.0 %}: more than {limit:0.0 %}"));
-            return (int)ExitCode.TooFarOff;
+            return (int)(result.GetValue(failAbove) is { } limit ? Judge(report, limit) : ExitCode.Done);
         });
         return command;
     }
 
-    private static Run ReadOriginal(string path, out Benchmark? benchmark)
+    /// <summary>Whether a replay is close enough. What is not known does not pass.</summary>
+    private static ExitCode Judge(FidelityReport report, double limit)
     {
-        benchmark = null;
+        string? unknown = report.Time is null ? "iteration times are not known on both sides: nothing could be compared"
+            : report.LostShare is null ? "the replay was not verified, so that what ran is not known: run it without --no-verify" : null;
+        if (unknown is not null)
+        {
+            Console.Error.WriteLine(unknown);
+            return ExitCode.ReplayFailed;
+        }
+        if (report.WorstError > limit)
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"the largest error is {report.WorstError:0.0 %}: more than {limit:0.0 %}"));
+        if (report.LostShare > limit)
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"the work of {report.LostShare:0.0 %} of the operators was not done: more than {limit:0.0 %}"));
+        return report.WorstError > limit || report.LostShare > limit ? ExitCode.TooFarOff : ExitCode.Done;
+    }
+
+    /// <summary>What to compare with: a run, with the benchmark of its capture; or a profile, which a replay is needed to judge.</summary>
+    private static (Run? Run, Benchmark? Benchmark, KinetoProfile? Profile) ReadOriginal(string path)
+    {
         if (!CaptureFolder.IsCapture(path))
-            return ResultReader.IsResult(path) ? ResultReader.Read(path) : OriginalRun.OfProfile(path);
+            return ResultReader.IsResult(path) ? (ResultReader.Read(path), null, null) : (null, null, KinetoReader.Read(path));
         var recording = Inputs.Open(path);
-        benchmark = Benchmark.Create(recording);
-        return OriginalRun.Of(recording, benchmark);
+        var benchmark = Benchmark.Create(recording);
+        return (OriginalRun.Of(recording, benchmark), benchmark, null);
     }
 
     private static bool IsSame(string a, string b) => Path.GetFullPath(a) == Path.GetFullPath(b);

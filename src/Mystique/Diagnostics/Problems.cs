@@ -224,6 +224,10 @@ internal static class Problems
             $"{source}, node {node}",
             "omit --strict to replay the others; `mystique inspect` lists all reasons");
 
+    public static MystiqueException PackageMadeWrong(string source, string why, Exception cause) =>
+        new("MYS313", $"the package that was made cannot be read, and was not written: {why}", source,
+            "report it with this message and the trace", ExitCode.ReplayFailed, cause);
+
     public static MystiqueException RanDifferently(string source, int count, string? node, string what) =>
         new("MYS422", $"the replay has {count} difference{(count == 1 ? "" : "s")} from the recording; the first is {what}",
             node is null ? source : $"{source}, node {node}", "omit --strict to accept the result; it lists all differences",

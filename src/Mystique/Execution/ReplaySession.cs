@@ -4,6 +4,7 @@ using Mystique.Execution.Workers;
 using Mystique.Files;
 using Mystique.Fitting;
 using Mystique.Measurement;
+using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Traces.PyTorch;
@@ -208,7 +209,7 @@ internal sealed class ReplaySession : IAsyncDisposable
     private async Task OpenAsync(CancellationToken cancellationToken)
     {
         string folder = Path.Combine(_work.Path, "package");
-        Package.Save(folder);
+        PackageWriter.WriteForWorker(Package, folder);
         Target = await Ask(Worker.OpenPackageAsync(folder, new EngineSettings
         {
             Threads = ThreadsOf(Package.Plan, _engine),

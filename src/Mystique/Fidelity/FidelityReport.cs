@@ -73,8 +73,14 @@ public sealed record FidelityReport
     /// <summary>What could not be compared, and why.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
 
-    /// <summary>The largest of the errors, without its sign.</summary>
-    public double WorstError => new[] { Time?.Error, CpuTimeError, MemoryError, DeviceMemoryError }.Max(e => Math.Abs(e ?? 0));
+    /// <summary>The largest of the errors that are known, without its sign; null where none is.</summary>
+    public double? WorstError =>
+        new[] { Time?.Error, CpuTimeError, MemoryError, DeviceMemoryError }.Where(e => e is not null).Max(e => (double?)Math.Abs(e!.Value));
+
+    /// <summary>
+    /// The share of operators whose work was not done, 0 to 1, as the observer saw the replay; null where nobody looked.
+    /// </summary>
+    public double? LostShare => 1 - Replay.Coverage?.Classes?.WorkShare;
 
     /// <summary>Compares two runs.</summary>
     /// <param name="original">The original.</param>

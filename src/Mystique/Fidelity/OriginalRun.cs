@@ -16,6 +16,9 @@ internal static class OriginalRun
     /// <summary>What autograd puts around what it runs for a node of its graph (<c>torch/csrc/autograd/engine.cpp</c>).</summary>
     private const string BackwardLabel = "autograd::engine::evaluate_function: ";
 
+    /// <summary>Of a replay's operators, the share that a profile of the same job has at least.</summary>
+    private const double SameJob = 0.9;
+
     /// <summary>What <c>mystique capture --modules</c> puts around a module's forward (<c>python/hook/recorder.py</c>).</summary>
     private const string ModuleLabel = "nn.Module: ";
 
@@ -118,22 +121,44 @@ internal static class OriginalRun
     }
 
     /// <summary>What a Kineto profile tells: its steps, and the kernels of one of them.</summary>
-    /// <param name="path">The profile.</param>
-    public static Run OfProfile(string path)
+    /// <param name="profile">The profile.</param>
+    /// <param name="replay">What it is to be compared with: a replay of the same job.</param>
+    /// <exception cref="MystiqueException">Its operators are not those of the replay's trace (MYS120).</exception>
+    public static Run OfProfile(KinetoProfile profile, Run replay)
     {
-        var profile = KinetoReader.Read(path);
+        CheckSameJob(profile, replay);
         long[] steps = [.. profile.Events.Where(e => e.Kind is KinetoKind.Label or KinetoKind.Operator
             && ProfilerStep.NumberOf(e.Name) is not null).Select(e => e.DurationNs).Where(t => t > 0)];
         int count = Math.Max(1, steps.Length);
         return new Run
         {
-            Name = Path.GetFileName(path),
-            Provenance = [("profile", Path.GetFileName(path)), ("steps", steps.Length.ToString(CultureInfo.InvariantCulture))],
+            Name = profile.Source,
+            Provenance = [("profile", profile.Source), ("steps", steps.Length.ToString(CultureInfo.InvariantCulture))],
             Times = new SampleStatistics([.. steps]),
             Kernels = profile.Events.Where(e => e.IsOnDevice).GroupBy(e => e.Name)
                 .ToImmutableSortedDictionary(g => g.Key, g =>
                     ((int)Math.Round((double)g.Count() / count), g.Sum(e => e.DurationNs) / count), StringComparer.Ordinal),
         };
+    }
+
+    /// <summary>
+    /// A profile of the same job has the operators of the trace, as often at least: for it has all iterations and what is within
+    /// operators too. One without operators of the host, or a replay that does not tell its original's, cannot be judged.
+    /// </summary>
+    private static void CheckSameJob(KinetoProfile profile, Run replay)
+    {
+        var profiled = profile.Events.Where(e => e.Kind == KinetoKind.Operator).GroupBy(e => e.Name)
+            .ToDictionary(g => g.Key, g => g.Count());
+        var recorded = (replay.Coverage?.OriginalGroups?.Values ?? []).Zip(replay.Coverage?.OriginalGroups?.Keys ?? [])
+            .Where(g => ProfileLinker.IsOperatorName(g.Second)).GroupBy(g => g.Second.Split('.')[0])
+            .ToDictionary(g => g.Key, g => g.Sum(k => k.First.Count));
+        if (profiled.Count == 0 || recorded.Count == 0)
+            return;
+        int all = recorded.Values.Sum();
+        int found = recorded.Sum(r => Math.Min(r.Value, profiled.GetValueOrDefault(r.Key)));
+        if (found < SameJob * all)
+            throw Problems.ProfileOfAnotherJob(profile.Source, replay.Name, string.Create(CultureInfo.InvariantCulture,
+                $"{found:N0} of the {all:N0} operators of the replay's trace are in it by their names"));
     }
 
     private static ImmutableArray<(string, string)> ProvenanceOf(Baseline reference)

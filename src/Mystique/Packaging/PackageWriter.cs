@@ -1,3 +1,4 @@
+using Mystique.Diagnostics;
 using Mystique.Files;
 using Mystique.Recordings;
 
@@ -13,12 +14,18 @@ internal static class PackageWriter
     private const long MaxManifestBytes = 1L << 30;
 
     private static readonly OutputKind Kind =
-        new(Benchmark.ManifestFile, Earlier, Expected, GoesBesideOthers: false, Diagnostics.Problems.OutputNotEmpty);
+        new(Benchmark.ManifestFile, Earlier, Expected, GoesBesideOthers: false, Problems.OutputNotEmpty);
 
     /// <summary>Says beforehand that a package cannot go into a folder: it holds something else, or cannot be written to.</summary>
     public static void CheckTarget(string directory) => OutputFolder.Check(directory, Kind);
 
-    public static void Write(Benchmark package, string directory)
+    /// <summary>Writes a package, and reads it back before it is in its place: no package is written that nobody can open.</summary>
+    public static void Write(Benchmark package, string directory) => Write(package, directory, readsBack: true);
+
+    /// <summary>The same for a worker, which reads it next.</summary>
+    public static void WriteForWorker(Benchmark package, string directory) => Write(package, directory, readsBack: false);
+
+    private static void Write(Benchmark package, string directory, bool readsBack)
     {
         using var output = OutputFolder.Begin(directory, Kind);
         output.Try(() =>
@@ -34,7 +41,21 @@ internal static class PackageWriter
             using var stream = File.Create(Path.Combine(output.Staged, Benchmark.ManifestFile));
             PackageFiles.WriteManifest(package, stream);
         });
+        if (readsBack)
+            ReadBack(Path.Combine(output.Staged, Benchmark.ManifestFile), package.Plan.Source.Name);
         output.Commit();
+    }
+
+    private static void ReadBack(string manifest, string source)
+    {
+        try
+        {
+            PackageFiles.Read(manifest);
+        }
+        catch (MystiqueException exception)
+        {
+            throw Problems.PackageMadeWrong(source, exception.What, exception);
+        }
     }
 
     private static List<string>? Earlier(string target)

@@ -81,7 +81,7 @@ internal static class FidelityText
             yield return row;
         if (replay.Coverage is { } coverage)
         {
-            yield return ("operators as recorded", Figures.Number(coverage.Selected), RecordedOf(coverage), CoverageOf(coverage));
+            yield return ("operators as recorded", "", RecordedOf(coverage), CoverageOf(coverage));
             if (coverage.Classes?.RecordedTimeShare is { } share)
                 yield return ("of the original's time, as recorded", "", "", Figures.Share(share));
             yield return ("verification", "", coverage.Verification, "");
@@ -89,7 +89,8 @@ internal static class FidelityText
     }
 
     /// <summary>How many operators ran as recorded.</summary>
-    public static string RecordedOf(RunCoverage coverage) => coverage.Classes is { } classes ? Figures.Number(classes.Exact) : NotVerified;
+    public static string RecordedOf(RunCoverage coverage) => coverage.Classes is { } classes
+        ? $"{Figures.Number(classes.Exact)} of {Figures.Number(classes.Selected)}" : NotVerified;
 
     /// <summary>The share that ran as recorded.</summary>
     public static string CoverageOf(RunCoverage coverage) =>

@@ -82,7 +82,8 @@ internal sealed partial class UnseenWork
 
         static bool Names(TraceNode node) => node.Name == "record_param_comms" || node.Schema is not null
             && (node.Name.StartsWith("c10d::", StringComparison.Ordinal)
-                || node.Name.Contains("c10d_functional::", StringComparison.Ordinal) && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal));
+                || node.Name.Contains("c10d_functional::", StringComparison.Ordinal)
+                && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal));
     }
 
     private static bool HasTensors(TraceNode node) =>

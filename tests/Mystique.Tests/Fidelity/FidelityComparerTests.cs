@@ -94,7 +94,7 @@ public sealed class FidelityComparerTests : IDisposable
         Assert.Equal(0.1, report.MemoryError!.Value, 6);
         Assert.Equal(["the peak of memory differs by +10.0 %", "aten::relu allocates 40.0 MB in the replay, 20.0 MB in the original"],
             FindingText.Of(report));
-        Assert.Equal(0.1, report.WorstError, 6);
+        Assert.Equal(0.1, report.WorstError!.Value, 6);
     }
 
     /// <summary>What allocators gave out says more than what the process has: the interpreter is in that, too.</summary>
@@ -107,7 +107,8 @@ public sealed class FidelityComparerTests : IDisposable
             104,
             UsedBytes = 900_000_000
         });
-        Assert.Equal((0.04, 3.5, 0.04), (Math.Round(report.MemoryError!.Value, 6), report.ResidentError, Math.Round(report.WorstError, 6)));
+        Assert.Equal((0.04, 3.5, 0.04), (Math.Round(report.MemoryError!.Value, 6), report.ResidentError,
+            Math.Round(report.WorstError!.Value, 6)));
         Assert.Empty(report.Findings);
         Assert.Equal(3.5, FidelityComparer.Compare(Original with { AllocatedBytes = 100 }, Run("replay") with { UsedBytes = 900_000_000 })
             .MemoryError);

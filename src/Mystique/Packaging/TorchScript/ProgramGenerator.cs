@@ -139,13 +139,17 @@ internal sealed class ProgramGenerator
     private string CallText(PlannedOperator op, List<int> held)
     {
         var text = new StringBuilder();
+        // Overloads that differ in what a trailing None stands for are told apart by its name: upsample_bilinear2d and its .vec.
+        int named = op.Schema.Arguments.TakeWhile(a => !a.IsKeywordOnly).Count() - 1;
+        if (named < 0 || op.Arguments[named].Literal is not NoneValue)
+            named = -1;
         text.Append("ops.").Append(op.Schema.Namespace).Append('.').Append(op.Schema.Name).Append('(');
         for (int i = 0; i < op.Arguments.Length; i++)
         {
             var argument = op.Schema.Arguments[i];
             if (i > 0)
                 text.Append(", ");
-            if (argument.IsKeywordOnly)
+            if (argument.IsKeywordOnly || i == named)
                 text.Append(argument.Name).Append('=');
             int hold = held.IndexOf(i);
             if (hold >= 0)

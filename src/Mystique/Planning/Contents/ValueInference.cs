@@ -121,6 +121,7 @@ internal sealed class ValueInference
                 if (slot < 0 || _builder.Tensors[slot] is { IsUndefined: true } || _builder.Tensors[slot].Shape.Contains(0)
                     || ContentsOf(op, row, place, _builder.Tensors[slot]) is not { } contents)
                     continue;
+                contents = SplitPlaces.ContentsOf(op, row.Tensor, _builder.Tensors[slot], _builder.Tensors) ?? contents;
                 // What the original computed, and the trace knows.
                 if (!_builder.Tensors[slot].IsExternal
                     && _recorded.ContentsOf(op, i, _builder.Tensors[slot], SpanOf(_builder.Tensors[slot])) is { } known)
