@@ -11,7 +11,8 @@ public class RecordedOverloadTests
 {
     /// <summary>Both take an image, a size, a flag and None: only the argument's name tells them apart.</summary>
     [Theory]
-    [InlineData("aten::upsample_bilinear2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor")]
+    [InlineData("aten::upsample_bilinear2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) "
+        + "-> Tensor")]
     [InlineData("aten::upsample_nearest2d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor")]
     [InlineData("aten::upsample_nearest2d(Tensor self, SymInt[2] output_size, float? scales_h=None, float? scales_w=None) -> Tensor")]
     public void Overload_IsTheRecordedOne(string schema)
@@ -41,7 +42,8 @@ public class RecordedOverloadTests
             at += size;
         }
         var package = EngineFixture.Package(TraceText.WithRoots().Operator(3,
-            "aten::tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]",
+            "aten::tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) "
+                + "-> Tensor(a)[]",
             [Tensor(10, 11, [2, 10]), Tensor(12, 13, [2], "long int"), 1], [List([.. parts])]));
         var result = EngineFixture.Verify(package);
         Assert.True(result.IsExact, string.Join("; ", result.Differences));

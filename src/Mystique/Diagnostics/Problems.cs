@@ -224,6 +224,10 @@ internal static class Problems
             $"{source}, node {node}",
             "omit --strict to replay the others; `mystique inspect` lists all reasons");
 
+    public static MystiqueException ProfileHasNoOperators(string path, string warnings) =>
+        new("MYS127", $"the profile has no operators that can be used{(warnings.Length == 0 ? "" : $": {warnings}")}", path,
+            "record a profile with the activity CPU, with torch.profiler, and copy the whole file");
+
     public static MystiqueException PackageMadeWrong(string source, string why, Exception cause) =>
         new("MYS313", $"the package that was made cannot be read, and was not written: {why}", source,
             "report it with this message and the trace", ExitCode.ReplayFailed, cause);

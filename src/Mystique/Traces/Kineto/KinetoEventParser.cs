@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Mystique.Traces.PyTorch;
 using Mystique.Traces.Text;
@@ -11,6 +12,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
     /// <summary>Nanoseconds that all events together may take, and that they may be apart: sums of times cannot overflow.</summary>
     private const long MaxNs = 1L << 61;
 
+    private const int MaxCategories = 100;
+
     private readonly Utf8StringPool _names = new(budget);
     private long _epochNs = long.MinValue;
     private long _sumNs;
@@ -19,6 +22,12 @@ internal sealed class KinetoEventParser(ReadBudget budget)
     /// <summary>The profiled process, as an operator told it; 0 while none has.</summary>
     public long ProcessId { get; private set; }
 
+    /// <summary>Why the times of the event that was read last are not believed; null where they are.</summary>
+    public string? Doubt { get; private set; }
+
+    /// <summary>Events that take time, in categories that this version does not know, by category.</summary>
+    public SortedDictionary<string, int> UnknownCategories { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Reads an event whose object starts here.</summary>
     /// <param name="reader">The text.</param>
     /// <param name="parsed">The event.</param>
@@ -26,11 +35,13 @@ internal sealed class KinetoEventParser(ReadBudget budget)
     /// <param name="allocation">What it says of memory, for one named <c>[memory]</c>.</param>
     /// <returns>False where the text ends within it.</returns>
     /// <exception cref="JsonException">It is no JSON.</exception>
-    /// <exception cref="OverflowException">Its times are beyond any profile's.</exception>
     /// <exception cref="ReadLimitException">It is larger than an event may be.</exception>
     public bool TryParse(ref Utf8JsonReader reader, out KinetoEvent parsed, out bool isUsed, out KinetoAllocation allocation)
     {
         allocation = default;
+        Doubt = null;
+        string? category = null;
+        bool hasDuration = false;
         parsed = new KinetoEvent { Name = "", RecordFunctionId = -1, ExternalId = -1, Correlation = -1, Stream = -1 };
         bool isComplete = false;
         bool isLegacy = false;
@@ -44,11 +55,18 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 // A PyTorch that was built without Kineto writes operators alone, without categories (torch/autograd/profiler_util.py).
                 kind ??= isLegacy ? KinetoKind.Operator : null;
                 isUsed = isComplete && kind is not null;
+                if (isUsed && !hasDuration)
+                    Doubt ??= "it has no duration";
+                if (isComplete && kind is null && hasDuration && category is not null && !KinetoCategories.IsIgnored(category)
+                    && (UnknownCategories.Count < MaxCategories || UnknownCategories.ContainsKey(category)))
+                    UnknownCategories[category] = UnknownCategories.GetValueOrDefault(category) + 1;
+                if (parsed is { Kind: KinetoKind.Operator, Process: { } process } && isUsed && ProcessId == 0)
+                    ProcessId = process;
                 parsed.Kind = kind ?? default;
                 if (parsed.IsOnDevice && parsed.Stream < 0)
                     parsed.Stream = parsed.Thread;
-                _sumNs = AddWithin(_sumNs, parsed.DurationNs, MaxNs);
-                _sumBytes = AddWithin(_sumBytes, Math.Abs(allocation.Bytes), MaxNs);
+                if (isUsed && !TryAdd(ref _sumNs, parsed.DurationNs) || !TryAdd(ref _sumBytes, allocation.Bytes))
+                    Doubt ??= "its duration is beyond any profile's";
                 return true;
             }
             var field = FieldOf(ref reader);
@@ -60,7 +78,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                     isComplete = reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("X"u8);
                     break;
                 case Field.Category:
-                    kind = KindOf(ref reader);
+                    category = reader.TokenType == JsonTokenType.String ? NodeParser.GetString(ref reader, _names) : null;
+                    kind = category is null ? null : KinetoCategories.KindOf(category);
                     break;
                 case Field.Name when reader.TokenType == JsonTokenType.String:
                     parsed.Name = NodeParser.GetString(ref reader, _names);
@@ -68,18 +87,29 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 case Field.Process when reader.TokenType == JsonTokenType.String:
                     isLegacy = reader.ValueTextEquals("CPU functions"u8);
                     break;
-                case Field.Process when reader.TokenType == JsonTokenType.Number && kind == KinetoKind.Operator
-                    && reader.TryGetInt64(out long process):
-                    ProcessId = process;
+                case Field.Process when reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long number):
+                    parsed.Process = number;
                     break;
                 case Field.Thread when reader.TokenType == JsonTokenType.Number:
                     parsed.Thread = (long)reader.GetDouble();
                     break;
-                case Field.Start when reader.TokenType == JsonTokenType.Number:
-                    parsed.StartNs = SinceEpoch(Nanoseconds(ref reader));
+                case Field.Thread when reader.TokenType == JsonTokenType.String:
+                    parsed.Thread = NumberIn(NodeParser.GetString(ref reader, _names));
                     break;
-                case Field.Duration when reader.TokenType == JsonTokenType.Number:
-                    parsed.DurationNs = Math.Max(0, Nanoseconds(ref reader));
+                case Field.Start when IsScalar(reader.TokenType):
+                    if (Nanoseconds(ref reader) is not { } start || SinceEpoch(start) is not { } since)
+                        Doubt ??= "its start is no time, or centuries from the others'";
+                    else
+                        parsed.StartNs = since;
+                    break;
+                case Field.Duration when IsScalar(reader.TokenType):
+                    hasDuration = true;
+                    if (Nanoseconds(ref reader) is not { } duration)
+                        Doubt ??= "its duration is no time";
+                    else if (duration < 0)
+                        Doubt ??= string.Create(CultureInfo.InvariantCulture, $"its duration is {duration / 1000.0:0.###} µs");
+                    else
+                        parsed.DurationNs = duration;
                     break;
                 case Field.Arguments when reader.TokenType == JsonTokenType.StartObject:
                     if (!TryParseArguments(ref reader, ref parsed, ref allocation))
@@ -94,8 +124,29 @@ internal sealed class KinetoEventParser(ReadBudget budget)
         return false;
     }
 
-    private static long AddWithin(long sum, long value, long limit) =>
-        value <= limit - sum ? sum + value : throw new OverflowException("more than all of a profile can have");
+    private static bool IsScalar(JsonTokenType type) => type is JsonTokenType.Number or JsonTokenType.String;
+
+    private static bool TryAdd(ref long sum, long value)
+    {
+        if (value is <= -MaxNs or >= MaxNs || Math.Abs(value) > MaxNs - sum)
+            return false;
+        sum += Math.Abs(value);
+        return true;
+    }
+
+    /// <summary>The number that a text ends in (<c>stream 7</c>); of a text without one, a number of its own.</summary>
+    private static long NumberIn(string text)
+    {
+        int start = text.Length;
+        while (start > 0 && char.IsAsciiDigit(text[start - 1]))
+            start--;
+        if (long.TryParse(text.AsSpan(start), NumberStyles.None, CultureInfo.InvariantCulture, out long number))
+            return number;
+        long hash = -1;
+        foreach (char c in text)
+            hash = unchecked((hash * 31) - c);
+        return hash;
+    }
 
     private static bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation)
     {
@@ -115,7 +166,7 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 switch (which)
                 {
                     case 1: parsed.ExternalId = value; break;
-                    case 2: parsed.RecordFunctionId = value; break;
+                    case 2: parsed.RecordFunctionId = value == 0 ? -1 : value; break;
                     case 3: parsed.Correlation = value; break;
                     case 6: allocation = allocation with { Bytes = value }; break;
                     case 7: allocation = allocation with { Address = value }; break;
@@ -167,34 +218,34 @@ internal sealed class KinetoEventParser(ReadBudget budget)
         : reader.ValueTextEquals("ts"u8) ? Field.Start : reader.ValueTextEquals("dur"u8) ? Field.Duration
         : reader.ValueTextEquals("args"u8) ? Field.Arguments : Field.Other;
 
-    private static KinetoKind? KindOf(ref Utf8JsonReader reader)
+    /// <summary>
+    /// Microseconds, with or without decimals, as whole nanoseconds: a double would lose some of them since 1970. Some profilers write
+    /// them as texts. Null for what is no time.
+    /// </summary>
+    private static long? Nanoseconds(ref Utf8JsonReader reader)
     {
-        if (reader.TokenType != JsonTokenType.String)
+        decimal microseconds;
+        if (reader.TokenType == JsonTokenType.String)
+        {
+            if (!decimal.TryParse(reader.GetString(), NumberStyles.Float, CultureInfo.InvariantCulture, out microseconds))
+                return null;
+        }
+        else if (reader.TryGetInt64(out long whole) && whole is > -MaxNs / 1000 and < MaxNs / 1000)
+        {
+            return whole * 1000;
+        }
+        else if (!reader.TryGetDecimal(out microseconds))
+        {
             return null;
-        if (reader.ValueTextEquals("cpu_op"u8) || reader.ValueTextEquals("Operator"u8))
-            return KinetoKind.Operator;
-        if (reader.ValueTextEquals("user_annotation"u8))
-            return KinetoKind.Label;
-        if (reader.ValueTextEquals("kernel"u8))
-            return KinetoKind.Kernel;
-        if (reader.ValueTextEquals("gpu_memcpy"u8))
-            return KinetoKind.Memcpy;
-        if (reader.ValueTextEquals("gpu_memset"u8))
-            return KinetoKind.Memset;
-        var name = reader.ValueSpan;
-        // cuda_runtime, cuda_driver, hip_runtime, xpu_runtime, …
-        return name.EndsWith("_runtime"u8) || name.EndsWith("_driver"u8) || name.SequenceEqual("Runtime"u8) ? KinetoKind.Runtime : null;
+        }
+        return microseconds is > -(MaxNs / 1000) and < MaxNs / 1000 ? (long)(microseconds * 1000) : null;
     }
 
-    /// <summary>Microseconds, with or without decimals, as whole nanoseconds: a double would lose some of them since 1970.</summary>
-    private static long Nanoseconds(ref Utf8JsonReader reader) =>
-        reader.TryGetInt64(out long whole) ? checked(whole * 1000) : checked((long)(reader.GetDecimal() * 1000));
-
-    private long SinceEpoch(long nanoseconds)
+    private long? SinceEpoch(long nanoseconds)
     {
         if (_epochNs == long.MinValue)
             _epochNs = nanoseconds;
-        long since = checked(nanoseconds - _epochNs);
-        return since is > -MaxNs and < MaxNs ? since : throw new OverflowException("a time that is centuries from the others'");
+        long since = nanoseconds - _epochNs;
+        return since is > -MaxNs and < MaxNs ? since : null;
     }
 }

@@ -33,10 +33,15 @@ internal struct KinetoEvent
     public long StartNs;
     public long DurationNs;
 
+    /// <summary>The process; for what runs on the device, the device. Null where the profile does not say.</summary>
+    public long? Process;
+
     /// <summary>The thread on the host; for what runs on the device, the device's stream.</summary>
     public long Thread;
 
-    /// <summary>The argument <c>Record function id</c> (newer profiles); -1 where there is none.</summary>
+    /// <summary>
+    /// The argument <c>Record function id</c> (newer profiles); -1 where there is none, or 0, which PyTorch never gives out.
+    /// </summary>
     public long RecordFunctionId;
 
     /// <summary>The argument <c>External id</c>; -1 where there is none.</summary>
@@ -83,6 +88,36 @@ internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOn
     /// <summary>The rank and the number of ranks, where the job told PyTorch (<c>distributedInfo</c>); else null.</summary>
     public (int Rank, int WorldSize)? Distributed { get; init; }
 
-    /// <summary>The profiled process; 0 where the profile does not say.</summary>
+    /// <summary>The profiled process, the first where there are several; 0 where the profile does not say.</summary>
     public long ProcessId { get; init; }
+
+    /// <summary>The processes that ran operators, those with the most operators first; none where the profile does not say.</summary>
+    public IReadOnlyList<long> Processes { get; } = [.. events.Where(e => e.Kind == KinetoKind.Operator && e.Process is not null)
+        .GroupBy(e => e.Process!.Value).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).Select(g => g.Key)];
+
+    /// <summary>
+    /// The events of one of several processes: those on the host are marked; work on the device belongs to the process whose call
+    /// of the runtime came last before it under its correlation, for ranks number these alike.
+    /// </summary>
+    /// <param name="process">The process.</param>
+    public KinetoProfile Of(long process)
+    {
+        if (Processes.Count < 2)
+            return this;
+        var calls = new Dictionary<long, List<KinetoEvent>>();
+        foreach (var e in Events.Where(e => e is { Kind: KinetoKind.Runtime, Correlation: >= 0 }))
+        {
+            if (!calls.TryGetValue(e.Correlation, out var list))
+                calls.Add(e.Correlation, list = []);
+            list.Add(e);
+        }
+        long? OwnerOf(KinetoEvent work) => calls.GetValueOrDefault(work.Correlation)?.Where(c => c.StartNs <= work.StartNs)
+            .Select(c => ((long? Process, long StartNs)?)(c.Process, c.StartNs)).MaxBy(c => c!.Value.StartNs)?.Process;
+        return new KinetoProfile(Source, [.. Events.Where(e => (e.IsOnDevice ? OwnerOf(e) : e.Process) == process)], Warnings)
+        {
+            Allocations = Allocations,
+            Distributed = Distributed,
+            ProcessId = process,
+        };
+    }
 }

@@ -27,6 +27,8 @@ internal sealed class KinetoReader
     private int _count;
     private readonly List<KinetoAllocation> _allocations = [];
     private readonly List<string> _warnings = [];
+    private readonly ItemDamage _damage = new();
+    private readonly ItemDamage _doubts = new();
     private (int Rank, int WorldSize)? _distributed;
 
     private KinetoReader(Stream stream, string source)
@@ -73,16 +75,34 @@ internal sealed class KinetoReader
             _window.SkipWhiteSpace();
             if (!_window.HasData)
             {
-                _warnings.Add("the profile ends before its list of events does; what is there is used");
+                if (_damage.First is null)
+                    _warnings.Add("the profile ends before its list of events does; what is there is used");
                 break;
             }
             byte next = _window.Data[0];
+            if (next == (byte)']')
+                break;
             if (next == (byte)',')
                 _window.Advance(1);
-            else if (next != (byte)'{' || !TryReadEvent())
-                break;
+            else if (next == (byte)'{')
+                ReadEvent();
+            else
+                Lose("something that is no event stands between events");
         }
-        return new KinetoProfile(Path.GetFileName(_source), Events(), _warnings)
+        var events = Events();
+        events = ImpossibleWork.LeaveOut(events, out int impossible, out string example);
+        if (impossible > 0)
+            _warnings.Add(string.Create(CultureInfo.InvariantCulture,
+                $"{impossible:N0} event{(impossible == 1 ? "" : "s")} on the device left out, for {example}"));
+        foreach (var (lost, what) in ((ItemDamage, string)[])[(_damage, "left out"), (_doubts, "left out, whose times cannot be")])
+            if (lost.First is { } first)
+                _warnings.Add(string.Create(CultureInfo.InvariantCulture,
+                    $"{lost.Lost:N0} event{(lost.Lost == 1 ? "" : "s")} {what}; the first at byte {first.Offset:N0} of the text: "
+                        + $"{first.What}"));
+        if (_parser.UnknownCategories.Count > 0)
+            _warnings.Add("events of categories that this version does not know are not used: "
+                + string.Join(", ", _parser.UnknownCategories.Select(c => $"{c.Key} ({c.Value})")));
+        return new KinetoProfile(Path.GetFileName(_source), events, _warnings)
         {
             Distributed = _distributed,
             ProcessId = _parser.ProcessId,
@@ -192,8 +212,8 @@ internal sealed class KinetoReader
         return false;
     }
 
-    /// <summary>Reads the event that the window starts with. False where the rest cannot be read.</summary>
-    private bool TryReadEvent()
+    /// <summary>Reads the event that the window starts with, or goes on behind it where it is damaged.</summary>
+    private void ReadEvent()
     {
         while (true)
         {
@@ -202,26 +222,60 @@ internal sealed class KinetoReader
             {
                 if (_parser.TryParse(ref reader, out var parsed, out bool isUsed, out var allocation))
                 {
-                    if (isUsed)
+                    if (_parser.Doubt is { } doubt && (isUsed || parsed.Name == "[memory]"))
+                        _doubts.Add(_window.Position, $"{parsed.Name}: {doubt}", lost: 1);
+                    else if (isUsed)
                         Add(parsed);
                     else if (allocation.Bytes != 0 && parsed.Name == "[memory]")
                         Add(allocation with { AtNs = parsed.StartNs });
                     _window.Advance((int)reader.BytesConsumed);
-                    return true;
+                    return;
                 }
             }
-            catch (Exception exception) when (exception
-                is JsonException or InvalidOperationException or FormatException or OverflowException)
+            catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
             {
-                _warnings.Add($"the profile is damaged at byte {_window.Position:N0} of its text; what came before is used");
-                return false;
+                Lose("it is not well-formed");
+                return;
             }
             ReadLimits.CheckRest(reader, _window.Data);
             if (!_window.Fill())
             {
-                _warnings.Add("the profile ends within an event; what came before is used");
-                return false;
+                Lose("the text ends within it");
+                return;
             }
         }
+    }
+
+    private void Lose(string what)
+    {
+        if (_damage.Lost == ReadLimits.LostNodes)
+            throw new ReadLimitException("too many of its events are damaged",
+                string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.LostNodes:N0}"));
+        _damage.Add(_window.Position, what, lost: 1);
+        _window.Advance(1);
+        ItemResumption.SkipToNext(_window, FindEventStart);
+    }
+
+    /// <summary>
+    /// Where the next event starts: an object behind a comma, which no object within an event is. How far was looked, where there is
+    /// none: not beyond a comma that an event may still follow.
+    /// </summary>
+    private static int FindEventStart(ReadOnlySpan<byte> text, bool isFinal, out int examined)
+    {
+        int comma = -1; // The last one with white space alone behind it.
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (text[i] == (byte)',')
+                comma = i;
+            else if (text[i] == (byte)'{' && comma >= 0)
+            {
+                examined = i;
+                return i;
+            }
+            else if (text[i] is not ((byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n'))
+                comma = -1;
+        }
+        examined = comma >= 0 && !isFinal ? comma : text.Length;
+        return -1;
     }
 }

@@ -33,11 +33,20 @@ public sealed record ProfiledAllocation(long AtNs, long Bytes, bool IsOnDevice, 
 /// <summary>How nodes of a trace were found in a profile.</summary>
 public enum ProfileLink
 {
-    /// <summary>By the id that both record.</summary>
+    /// <summary>By the id that both record: the record function's.</summary>
     Id,
+
+    /// <summary>By the external id, which is the record function's in old profiles.</summary>
+    ExternalId,
+
+    /// <summary>By ids that are all as far from the trace's.</summary>
+    ShiftedId,
 
     /// <summary>By the order of operators on each thread: the profile is of another iteration of the same job.</summary>
     Order,
+
+    /// <summary>By their order, with operators in between that only one side has.</summary>
+    OrderWithGaps,
 }
 
 /// <summary>A trace's nodes in a Kineto profile of the same job. Immutable.</summary>

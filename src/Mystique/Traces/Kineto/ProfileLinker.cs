@@ -7,12 +7,20 @@ namespace Mystique.Traces.Kineto;
 /// <summary>Finds the nodes of a trace in a Kineto profile of the same job.</summary>
 internal static class ProfileLinker
 {
-    /// <summary>By ids, at least so many of the operators must be found under their own names.</summary>
-    private const double EnoughByIds = 0.9;
+    /// <summary>Fewer operators than this share are there by chance.</summary>
+    private const double Enough = 0.5;
 
-    /// <summary>Reads a profile and links it. PyTorch's ids first: a node's <c>rf_id</c> is the profile's <c>Record function id</c>, or
-    /// <c>External id</c> in old ones.
-    /// Where these do not fit, because another iteration was profiled, the order of operators on each thread decides.</summary>
+    /// <summary>So many found by ids leave nothing for the order to find.</summary>
+    private const double Nearly = 0.999;
+
+    /// <summary>Processes of a merged profile that are tried.</summary>
+    private const int MaxProcesses = 64;
+
+    /// <summary>
+    /// Reads a profile and links it. A node's <c>rf_id</c> is the profile's <c>Record function id</c>, or <c>External id</c> in old ones,
+    /// or is away from it by a constant. Where another iteration was profiled, or ids were lost, the order of operators on each thread
+    /// tells, without or with gaps. Of these, the way by which most operators are found under their own names is taken.
+    /// </summary>
     /// <param name="trace">The trace.</param>
     /// <param name="path">The profile's file.</param>
     /// <exception cref="MystiqueException">It cannot be read, is no profile, or is of another job (MYS116, MYS118 to MYS120).</exception>
@@ -36,23 +44,52 @@ internal static class ProfileLinker
         }
     }
 
-    /// <summary>Links a profile that was read.</summary>
+    /// <summary>Links a profile that was read; of several processes, the trace's, else the one that fits best.</summary>
     internal static LinkedProfile Link(ExecutionTrace trace, KinetoProfile profile)
     {
-        var tree = new KinetoTree(profile);
-        var events = profile.Events;
         var operators = trace.Nodes.Where(n => IsOperatorName(n.Name)).ToArray();
         if (operators.Length == 0)
             throw Problems.NothingSelected(trace.Source);
-        var byId = LinkById(operators, events);
-        if (byId.Count >= EnoughByIds * operators.Length)
-            return Build(trace, profile, tree, operators, new Found(byId, []), ProfileLink.Id);
-        var byOrder = OrderLinker.Link(trace, operators, tree, events);
-        if (byOrder.Events.Count == 0)
+        if (!profile.Events.Any(e => e.Kind == KinetoKind.Operator))
+            throw Problems.ProfileHasNoOperators(profile.Source, string.Join("; ", profile.Warnings));
+        long[] processes = profile.Processes.Contains(trace.ProcessId) ? [trace.ProcessId] : [.. profile.Processes.Take(MaxProcesses)];
+        if (profile.Processes.Count < 2)
+            processes = [0];
+        Candidate? best = null;
+        foreach (long process in processes)
+        {
+            var candidate = LinkProcess(trace, profile.Of(process), operators);
+            if (best is null || candidate.Found.Events.Count > best.Found.Events.Count)
+                best = candidate;
+        }
+        if (best!.Found.Events.Count == 0 || best.Link != ProfileLink.Order && best.Found.Events.Count < Enough * operators.Length)
             throw Problems.ProfileOfAnotherJob(profile.Source, trace.Source, string.Create(CultureInfo.InvariantCulture,
-                $"{byId.Count} of {operators.Length} operators are there under their ids, and their order is not"));
-        return Build(trace, profile, tree, operators, byOrder, ProfileLink.Order);
+                $"{best.Found.Events.Count} of {operators.Length} operators are there under their ids or in their order"));
+        string[] notes = profile.Processes.Count < 2 ? [] :
+            [string.Create(CultureInfo.InvariantCulture,
+                $"{profile.Source} has {profile.Processes.Count} processes: {best.Profile.ProcessId} was taken")];
+        return Build(trace, best, operators, notes);
     }
+
+    private static Candidate LinkProcess(ExecutionTrace trace, KinetoProfile profile, TraceNode[] operators)
+    {
+        var events = profile.Events;
+        var tree = new KinetoTree(profile);
+        Candidate Of(ProfileLink link, Found found) => new(profile, tree, link, found);
+        var best = Of(ProfileLink.Id, new Found(IdLinker.ByRecordFunction(operators, events), []));
+        void Try(ProfileLink link, Func<Found> find)
+        {
+            if (best.Found.Events.Count < Nearly * operators.Length && find() is var found && found.Events.Count > best.Found.Events.Count)
+                best = Of(link, found);
+        }
+        Try(ProfileLink.ExternalId, () => new Found(IdLinker.ByExternalId(operators, events), []));
+        Try(ProfileLink.ShiftedId, () => new Found(IdLinker.ByShiftedId(operators, events), []));
+        Try(ProfileLink.Order, () => OrderLinker.Link(trace, operators, tree, events));
+        Try(ProfileLink.OrderWithGaps, () => GapLinker.Link(operators, tree, events));
+        return best;
+    }
+
+    private sealed record Candidate(KinetoProfile Profile, KinetoTree Tree, ProfileLink Link, Found Found);
 
     /// <summary>What was found: by node id the event, and, by order, how long iterations took.</summary>
     internal sealed record Found(Dictionary<long, int> Events, IReadOnlyList<long> PeriodsNs);
@@ -65,29 +102,16 @@ internal static class ProfileLinker
         && !name.StartsWith("autograd::", StringComparison.Ordinal) && !name.StartsWith("torch::", StringComparison.Ordinal)
             && !name.Contains(' ');
 
-    private static Dictionary<long, int> LinkById(TraceNode[] operators, KinetoEvent[] events)
+    private static LinkedProfile Build(ExecutionTrace trace, Candidate candidate, TraceNode[] operators, string[] notes)
     {
-        var byId = new Dictionary<long, int>();
-        for (int i = 0; i < events.Length; i++)
-            if (events[i].Kind == KinetoKind.Operator)
-                byId.TryAdd(events[i].RecordFunctionId >= 0 ? events[i].RecordFunctionId : events[i].ExternalId, i);
-        var found = new Dictionary<long, int>();
-        foreach (var node in operators)
-            if (byId.TryGetValue(node.RecordFunctionId, out int at) && events[at].Name == node.Name)
-                found.Add(node.Id, at);
-        return found;
-    }
-
-    private static LinkedProfile Build(ExecutionTrace trace, KinetoProfile profile, KinetoTree tree, TraceNode[] operators, Found found,
-        ProfileLink link)
-    {
+        var (profile, tree, link, found) = (candidate.Profile, candidate.Tree, candidate.Link, candidate.Found);
         var events = profile.Events;
         var linked = found.Events.Values.ToHashSet();
         long start = linked.Min(i => events[i].StartNs);
         long end = linked.Max(i => events[i].EndNs);
         var times = found.Events.ToImmutableDictionary(f => f.Key, f =>
             new OperatorTime(events[f.Value].StartNs - start, events[f.Value].DurationNs, [.. tree.WorkOf(f.Value, start)]));
-        string reason = link == ProfileLink.Id ? "the profile has no operator of this name under its id"
+        string reason = link < ProfileLink.Order ? "the profile has no operator of this name under its id"
             : "the operators of its thread are not in the profile in this order";
         ImmutableArray<(long, string, string)> unlinked =
             [.. operators.Where(n => !found.Events.ContainsKey(n.Id)).Select(n => (n.Id, n.Name, reason))];
@@ -131,7 +155,7 @@ internal static class ProfileLinker
             DeviceNs = deviceNs,
             HostWaitsNs = waits.ToImmutable(),
             Steps = StepsOf(events),
-            Notes = [.. NotesOn(profile, operators.Length, found, link)],
+            Notes = [.. NotesOn(profile, operators.Length, found, link), .. notes],
             Allocations = [.. AllocationsOf(profile, trace, start, end, link)],
         };
     }
@@ -148,7 +172,7 @@ internal static class ProfileLinker
         var names = trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).Select(n => n.Name).ToHashSet(StringComparer.Ordinal);
         var steps = profile.Events.Where(e => names.Contains(e.Name)).ToArray();
         long from = steps.Select(e => e.StartNs).Append(start).Min();
-        long until = steps.Select(e => e.EndNs).Append(steps.Length == 0 && link == ProfileLink.Id ? long.MaxValue : end).Max();
+        long until = steps.Select(e => e.EndNs).Append(steps.Length == 0 && link < ProfileLink.Order ? long.MaxValue : end).Max();
         var made = new HashSet<long>();
         foreach (var allocation in profile.Allocations.Where(a => a.AtNs >= from && a.AtNs <= until).OrderBy(a => a.AtNs))
         {
@@ -161,12 +185,17 @@ internal static class ProfileLinker
 
     private static IEnumerable<string> NotesOn(KinetoProfile profile, int count, Found found, ProfileLink link)
     {
-        yield return link == ProfileLink.Id
-            ? string.Create(CultureInfo.InvariantCulture,
-                $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their ids")
-            : string.Create(CultureInfo.InvariantCulture,
-                $"times from {profile.Source}: {found.Events.Count} of {count} operators found by their order, for their ids are not "
-                + $"there{(found.PeriodsNs.Count == 0 ? "" : $"; of {found.PeriodsNs.Count + 1} iterations, the median one")}");
+        string how = link switch
+        {
+            ProfileLink.Id => "by their ids",
+            ProfileLink.ExternalId => "by their external ids",
+            ProfileLink.ShiftedId => "by their ids, which are all as far from the trace's",
+            ProfileLink.OrderWithGaps => "by their order, with gaps, for their ids are not there",
+            _ => "by their order, for their ids are not there",
+        };
+        yield return string.Create(CultureInfo.InvariantCulture,
+            $"times from {profile.Source}: {found.Events.Count} of {count} operators found {how}"
+                + $"{(found.PeriodsNs.Count == 0 ? "" : $"; of {found.PeriodsNs.Count + 1} iterations, the median one")}");
         foreach (string warning in profile.Warnings)
             yield return $"{profile.Source}: {warning}";
     }

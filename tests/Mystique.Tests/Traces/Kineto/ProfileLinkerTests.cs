@@ -173,7 +173,7 @@ public sealed class ProfileLinkerTests : IDisposable
     [InlineData("{}", "MYS119")]
     [InlineData("{\"nodes\": []}", "MYS119")]
     [InlineData("7", "MYS119")]
-    [InlineData("{\"traceEvents\": []}", "MYS120")]
+    [InlineData("{\"traceEvents\": []}", "MYS127")]
     public void Link_NoProfile_IsRefused(string text, string id)
     {
         File.WriteAllText(File_("k.json"), text);
@@ -195,7 +195,7 @@ public sealed class ProfileLinkerTests : IDisposable
         File.WriteAllText(File_("k.json"), text[..text.IndexOf("python_function", StringComparison.Ordinal)]);
         var linked = ProfileLinker.Link(Trace.Read(), File_("k.json"));
         Assert.Equal(5, linked.Operators.Count);
-        Assert.Contains(linked.Notes, n => n.Contains("ends within an event", StringComparison.Ordinal));
+        Assert.Contains(linked.Notes, n => n.Contains("the text ends within it", StringComparison.Ordinal));
     }
 
     [Fact]

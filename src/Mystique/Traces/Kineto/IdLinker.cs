@@ -1,0 +1,60 @@
+namespace Mystique.Traces.Kineto;
+
+/// <summary>Finds nodes of a trace in a profile by ids. An id alone does not convince: the name has to be the node's, too.</summary>
+internal static class IdLinker
+{
+    /// <summary>Pairs of one name that a shift is looked for in, at most.</summary>
+    private const int MaxPairs = 100_000;
+
+    public static Dictionary<long, int> ByRecordFunction(TraceNode[] operators, KinetoEvent[] events) =>
+        ByIds(operators, events, e => e.RecordFunctionId >= 0 ? e.RecordFunctionId : e.ExternalId, 0);
+
+    public static Dictionary<long, int> ByExternalId(TraceNode[] operators, KinetoEvent[] events) =>
+        ByIds(operators, events, e => e.ExternalId, 0);
+
+    /// <summary>By the most frequent difference of ids, between the n-th node and the n-th event of each name.</summary>
+    public static Dictionary<long, int> ByShiftedId(TraceNode[] operators, KinetoEvent[] events)
+    {
+        var best = new Dictionary<long, int>();
+        foreach (Func<KinetoEvent, long> idOf in (Func<KinetoEvent, long>[])[e => e.RecordFunctionId, e => e.ExternalId])
+        {
+            var found = ShiftOf(operators, events, idOf) is { } shift ? ByIds(operators, events, idOf, shift) : [];
+            if (found.Count > best.Count)
+                best = found;
+        }
+        return best;
+    }
+
+    private static long? ShiftOf(TraceNode[] operators, KinetoEvent[] events, Func<KinetoEvent, long> idOf)
+    {
+        var byName = events.Where(e => e.Kind == KinetoKind.Operator && idOf(e) >= 0).GroupBy(e => e.Name)
+            .ToDictionary(g => g.Key, g => g.Select(idOf).Order().ToArray());
+        var votes = new Dictionary<long, int>();
+        int pairs = 0;
+        foreach (var nodes in operators.GroupBy(n => n.Name))
+        {
+            if (!byName.TryGetValue(nodes.Key, out long[]? ids))
+                continue;
+            foreach (var (id, node) in ids.Zip(nodes.OrderBy(n => n.Id)))
+            {
+                votes[id - node.RecordFunctionId] = votes.GetValueOrDefault(id - node.RecordFunctionId) + 1;
+                if (++pairs == MaxPairs)
+                    break;
+            }
+        }
+        return votes.Count == 0 ? null : votes.MaxBy(v => (v.Value, -Math.Abs(v.Key))).Key;
+    }
+
+    private static Dictionary<long, int> ByIds(TraceNode[] operators, KinetoEvent[] events, Func<KinetoEvent, long> idOf, long shift)
+    {
+        var byId = new Dictionary<long, int>();
+        for (int i = 0; i < events.Length; i++)
+            if (events[i].Kind == KinetoKind.Operator && idOf(events[i]) is >= 0 and var id)
+                byId.TryAdd(id, i);
+        var found = new Dictionary<long, int>();
+        foreach (var node in operators)
+            if (byId.TryGetValue(node.RecordFunctionId + shift, out int at) && events[at].Name == node.Name)
+                found.Add(node.Id, at);
+        return found;
+    }
+}
