@@ -21,6 +21,8 @@ class _Aside:
             getattr(core, "_are_functorch_transforms_active", None) or (lambda: None))
         frames = getattr(getattr(core, "_dynamo", None), "eval_frame", None)
         self.set_frames, self.skip_code = getattr(frames, "set_eval_frame", None), getattr(frames, "skip_code", None)
+        self.keep_whole(self.is_compiling)
+        self.keep_whole(self.plainly)
 
     def what(self):
         if self.is_compiling():
@@ -76,7 +78,7 @@ class _Aside:
 
     def keep_whole(self, function):
         """Has torch.compile not take a wrapper of ours for a frame of the job."""
-        if self.skip_code is not None:
+        if self.skip_code is not None and hasattr(function, "__code__"):
             self.skip_code(function.__code__)
 
     def plainly(self, function, *args):

@@ -103,7 +103,7 @@ def compiled(model, batch):
         graphs.append(graph.code)
         return graph.forward
     module = torch.compile(model, backend=backend)
-    return module(batch), module(batch), graphs
+    return module(batch), module(batch), graphs, dict(torch._dynamo.utils.counters["frames"])
 
 
 def exported(model, batch):
