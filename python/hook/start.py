@@ -30,7 +30,7 @@ class _TorchFinder:
             execute = loader.exec_module
 
             def exec_module(module):
-                del loader.exec_module
+                loader.__dict__.pop("exec_module", None)
                 execute(module)
                 if self in sys.meta_path:
                     sys.meta_path.remove(self)

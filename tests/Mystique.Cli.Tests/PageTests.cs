@@ -163,7 +163,8 @@ public sealed partial class PageTests : IDisposable
         {
             Name = name,
             Provenance = [("host", "2 x AMD EPYC"), ("PyTorch", "2.6.0"), ("threads", "2")],
-            Times = new SampleStatistics([.. Enumerable.Range(0, 200).Select(i => (long)(iteration * (1 + ((i * 7919 % 199) - 99) * 4e-4)))]),
+            Times = new SampleStatistics([.. Enumerable.Range(0, 200).Select(i =>
+                (long)(iteration * (1 + ((i * 7919 % 199) - 99) * 4e-4)))]),
             CpuTimeNs = 88e6 * factor,
             AllocatedBytes = (long)(310e6 * (factor > 1 ? 1.004 : 1)),
             HostMemory = new MemoryTimeline(200_000_000, [.. Enumerable.Range(0, 100).Select(i =>

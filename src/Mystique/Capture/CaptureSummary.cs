@@ -82,8 +82,8 @@ internal static class CaptureSummary
         else if (hasStarted)
             yield return "nothing was recorded: Python ran, but never imported torch";
         else
-            yield return "nothing was recorded: no Python ran with the hook; `python -I` and `-E` ignore PYTHONPATH, `-S` the hook, and so do "
-                + "ranks on other machines: there, put `mystique capture` in front of each rank's own command";
+            yield return "nothing was recorded: no Python ran with the hook; `python -I` and `-E` ignore PYTHONPATH, `-S` the hook, "
+                + "and so do ranks on other machines: there, put `mystique capture` in front of each rank's own command";
         foreach (string text in all.SelectMany(s => s.Notes)
             .Concat(all.Where(s => s.Error is not null).Select(s => s.Error!.Trim().Split('\n')[^1])).Distinct())
             yield return text;
@@ -110,8 +110,9 @@ internal static class CaptureSummary
     private static string WhyNoIteration(IReadOnlyCollection<HookStatus> statuses)
     {
         var seen = statuses.Select(s => s.Seen ?? new HookSeen()).ToArray();
-        var asides = seen.SelectMany(s => s.Asides ?? ImmutableSortedDictionary<string, long>.Empty).ToLookup(a => a.Key, a => a.Value);
-        var bare = seen.SelectMany(s => s.WithoutWeights ?? ImmutableSortedDictionary<string, long>.Empty).ToLookup(b => b.Key, b => b.Value);
+        var none = ImmutableSortedDictionary<string, long>.Empty;
+        var asides = seen.SelectMany(s => s.Asides ?? none).ToLookup(a => a.Key, a => a.Value);
+        var bare = seen.SelectMany(s => s.WithoutWeights ?? none).ToLookup(b => b.Key, b => b.Value);
         if (seen.Any(s => s.Optimizers > 0 && s.TrainingCalls > 0))
             return "an optimizer was made and a module called, but no step of an optimizer was seen: the job ended before the first, or "
                 + $"the step is compiled, or replayed by a CUDA graph; where that is so, {StepByHand}";

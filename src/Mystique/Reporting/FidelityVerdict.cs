@@ -20,10 +20,11 @@ internal static class FidelityVerdict
         bool isClose = report.Time is { } time && LevelOf(time.Error, report) == PageLevel.Good;
         bool IsOfTime(Finding f) => f.Severity == FindingSeverity.Info;
         if (!isClose)
-            Write(page, report, "What explains the difference in time", "Parts of more than 1 % of the iteration; the share is that of the iteration.", IsOfTime);
+            Write(page, report, "What explains the difference in time", "Parts of more than 1 % of the iteration; the share is that of "
+                + "the iteration.", IsOfTime);
         Write(page, report, "Worth knowing", "Differences that are no error by themselves.", f =>
             f.Severity == FindingSeverity.Warning || isClose && IsOfTime(f));
-        page.List("What to do next", NextOf(report));
+        page.List("What to do next", NextOf(report, isClose));
     }
 
     /// <summary>The colour, the word, the sentence, and what goes beyond time.</summary>
@@ -87,8 +88,8 @@ internal static class FidelityVerdict
     }
 
     private static void Write(HtmlPage page, FidelityReport report, string heading, string hint, Func<Finding, bool> isIn) =>
-        page.Table(heading, ["what", "of", "original", "replay", "difference"], report.Findings.Where(isIn).Select(f => RowOf(f, report)),
-            [1], hint);
+        page.Table(heading, ["what", "original", "replay", "difference"], report.Findings.Where(isIn).Select(f => RowOf(f, report)),
+            hint: hint);
 
     /// <summary>A finding's numbers, in its unit.</summary>
     private static string[] RowOf(Finding finding, FidelityReport report)
@@ -99,27 +100,29 @@ internal static class FidelityVerdict
             $"{Figures.DifferenceInMilliseconds(b - a)} ms ({Figures.Difference((b - a) / report.Original.Times.MedianNs)})");
         (string what, string left, string right, string difference) = finding.Kind switch
         {
-            FindingKind.OperatorCount => ("calls of an operator", Count(a), Count(b), Signed(b - a)),
-            FindingKind.KernelCount => ("calls of a kernel", Count(a), Count(b), Signed(b - a)),
+            FindingKind.OperatorCount => ($"calls of {finding.Subject}", Count(a), Count(b), Signed(b - a)),
+            FindingKind.KernelCount => ($"calls of the kernel {finding.Subject}", Count(a), Count(b), Signed(b - a)),
             FindingKind.MemoryPeak => ("peak memory", Figures.Megabytes(a), Figures.Megabytes(b), share),
-            FindingKind.AllocatedBytes => ("bytes allocated", Figures.Megabytes(a), Figures.Megabytes(b), share),
+            FindingKind.AllocatedBytes => ($"bytes that {finding.Subject} allocates", Figures.Megabytes(a), Figures.Megabytes(b), share),
             FindingKind.PageFaults => ("page faults of an iteration", Count(a), Count(b), share),
             FindingKind.OperatorOrder => ("operators in the original's order", "", Figures.Percent(b), ""),
-            FindingKind.OperatorTime => ("time of an operator", FidelityText.Milliseconds(a), FidelityText.Milliseconds(b), ofIteration),
+            FindingKind.OperatorTime => ($"time of {finding.Subject}", FidelityText.Milliseconds(a), FidelityText.Milliseconds(b),
+                ofIteration),
             FindingKind.BetweenOperators => ("time between operators", FidelityText.Milliseconds(a), FidelityText.Milliseconds(b),
                 ofIteration),
             _ => (finding.Kind.ToString(), Count(a), Count(b), share),
         };
-        return [what, finding.Subject ?? "", left, right, difference];
+        return [what, left, right, difference];
 
         static string Count(double value) => value.ToString("N0", CultureInfo.InvariantCulture);
         static string Signed(double value) => value.ToString("+#,0;-#,0;0", CultureInfo.InvariantCulture);
     }
 
-    /// <summary>The findings' fixes, each once, the worst finding's first.</summary>
-    private static string[] NextOf(FidelityReport report) =>
+    /// <summary>The findings' fixes, each once, the worst finding's first; a time that is close needs none.</summary>
+    private static string[] NextOf(FidelityReport report, bool isClose) =>
     [
-        .. report.Findings.Where(f => f.Fix is not null).OrderByDescending(f => f.Severity).GroupBy(f => f.Fix!)
+        .. report.Findings.Where(f => f.Fix is not null && !(isClose && f.Severity == FindingSeverity.Info))
+            .OrderByDescending(f => f.Severity).GroupBy(f => f.Fix!)
             .Select(g => $"{g.Key} (for {For(g.First())}{(g.Count() > 1 ? $", and {g.Count() - 1} more" : "")})"),
         .. report is { Time: not null, NoiseFloor: null } ? (string[])["`mystique capture --noise 5` measures the original's own spread, "
             + "which tells what of a difference is chance"] : [],

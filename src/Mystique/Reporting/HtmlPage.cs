@@ -7,7 +7,8 @@ using Mystique.Diagnostics;
 namespace Mystique.Reporting;
 
 /// <summary>
-/// A page that needs nothing else: the data as JSON, and the script that draws it. The page's policy lets it load nothing from anywhere. All text goes through <see cref="Text"/> or
+/// A page that needs nothing else: the data as JSON, and the script that draws it. The page's policy lets it load nothing
+/// from anywhere. All text goes through <see cref="Text"/> or
 /// <see cref="Options"/>: the first for the one name in the markup, the second for the data.
 /// </summary>
 internal sealed class HtmlPage(string title)
@@ -82,7 +83,14 @@ internal sealed class HtmlPage(string title)
                 hint,
                 names,
                 rows =
-                rows.Select(r => new { name = r.Name, iteration = r.Iteration, names = r.Names, starts = r.Starts, durations = r.Durations })
+                rows.Select(r => new
+                {
+                    name = r.Name,
+                    iteration = r.Iteration,
+                    names = r.Names,
+                    starts = r.Starts,
+                    durations = r.Durations
+                })
             });
     }
 

@@ -137,7 +137,8 @@
         shape(picture, "text", { x: left - 8, y: y(v) + 4, "text-anchor": "end" }, text);
       }
       for (const [v, text] of ticks(low, high, Math.max(2, Math.floor(width / 130))))
-        if (x(v) < width - 40 && x(v) > left + 10 || v === 0) shape(picture, "text", { x: x(v), y: height - below + 17, "text-anchor": "middle" }, text);
+        if (x(v) < width - 40 && x(v) > left + 10 || v === 0)
+          shape(picture, "text", { x: x(v), y: height - below + 17, "text-anchor": "middle" }, text);
       shape(picture, "text", { x: width - right, y: height - 6, "text-anchor": "end" }, section.x);
       for (const s of section.series) {
         // Not more points than can be seen: of those that share a pixel, the highest.
@@ -166,7 +167,7 @@
     legend(element, [...order.map((n, i) => [section.names[n], hues[i]]),
       ...(totals.size > order.length ? [[`${totals.size - order.length} other kinds`, "var(--rest)"]] : [])]);
     const plot = add(element, "div", undefined, "plot"), canvas = add(plot, "canvas"), tip = add(plot, "div", undefined, "tip");
-    const all = Math.max(...section.rows.map(r => Math.max(r.iteration, ...[r.starts.length ? r.starts[r.starts.length - 1] + r.durations[r.starts.length - 1] : 0])));
+    const all = Math.max(...section.rows.map(r => r.starts.reduce((end, s, i) => Math.max(end, s + r.durations[i]), r.iteration)));
     let [from, to] = [0, all * 1.01], width = 0;
     const left = 70, rowHeight = 54, height = section.rows.length * rowHeight + 30;
     const x = t => left + (t - from) / (to - from) * (width - left - 8);
