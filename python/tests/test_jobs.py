@@ -98,6 +98,7 @@ def compiled(model, batch):
     if not hasattr(torch, "compile"):
         return None
     graphs = []
+    torch._dynamo.utils.counters.clear()
 
     def backend(graph, inputs):
         graphs.append(graph.code)
