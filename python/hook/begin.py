@@ -16,8 +16,11 @@ def _begin(torch):
         else:
             hook = _Hook(torch, settings, started)
         atexit.register(hook.at_exit)
-        os.register_at_fork(after_in_child=hook.in_child)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=hook.in_child)
     except Exception as error:
+        for patches in _Patches.made:
+            patches.take_away()
         sys.stderr.write(f"mystique: the job cannot be recorded: {str(error).encode('unicode_escape').decode()}\n")
 
 

@@ -17,7 +17,10 @@ class _Clock:
 
     def at_exit(self):
         if os.getpid() == self.pid:
-            _write_json(self.folder, {"phase": "clock", "pid": self.pid, "ends_ns": self.ends})
+            try:
+                _write_json(self.folder, {"phase": "clock", "pid": self.pid, "ends_ns": self.ends})
+            except OSError:
+                pass  # The disk is full, or the folder gone: nothing of this is the job's concern.
 
     def in_child(self):
         self.iterations.stop()

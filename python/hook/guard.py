@@ -7,8 +7,8 @@ class _Guard:
     One that starts while ours are on gets its way: `on_collision` is called first. What is called within a `with` is our own.
     """
 
-    def __init__(self, torch, on_collision):
-        self.torch, self.on_collision = torch, on_collision
+    def __init__(self, torch, on_collision, on_error=lambda: None):
+        self.torch, self.on_collision, self.on_error = torch, on_collision, on_error
         self.is_ours_on = self.is_changing = False
         self.observers = set()  # The job's, by id.
         self.patches = _Patches()
@@ -21,15 +21,22 @@ class _Guard:
             self.wrap(observer, "unregister_callback", lambda this: self.observers.discard(id(this)), collides=False)
 
     def wrap(self, owner, name, note, collides=True):
-        def make(original):
+        def make(original, patch):
             def wrapper(this, *args, **kwargs):
-                if not self.is_changing:
-                    if self.is_ours_on and collides:
-                        self.on_collision()
-                    note(this)
+                if patch.is_live and not self.is_changing:
+                    self.meet(this, note, collides)
                 return original(this, *args, **kwargs)
             return wrapper
         self.patches.add(owner, name, make)
+
+    def meet(self, this, note, collides):
+        try:
+            if self.is_ours_on and collides:
+                self.on_collision()
+            note(this)
+        except Exception as error:
+            self.on_error()
+            _pass_on(error)
 
     def __enter__(self):
         self.is_changing = True

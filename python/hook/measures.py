@@ -49,6 +49,14 @@ class _Window:
 
 def _live_bytes(torch):
     """Bytes of the storages of all tensors that Python can reach, on the host and on the device."""
+    import contextlib
+    plain = getattr(getattr(torch, "_C", None), "DisableTorchFunction", contextlib.nullcontext)
+    with plain():  # A subclass of the job's would notice that somebody looks at it.
+        host, device = _bytes_of_tensors(torch)
+    return host, getattr(_device(torch)[1], "memory_allocated", lambda: device)()
+
+
+def _bytes_of_tensors(torch):
     import gc
     host, device, seen = 0, 0, set()
     for thing in gc.get_objects():
@@ -66,7 +74,7 @@ def _live_bytes(torch):
                 host, device = (host + size, device) if tensor.device.type == "cpu" else (host, device + size)
         except Exception:
             pass  # It has no memory of its own: a sparse, fake or lazy one.
-    return host, getattr(_device(torch)[1], "memory_allocated", lambda: device)()
+    return host, device
 
 
 # Variables that change how fast a job runs. Values that look like paths stay out: they tell of the owner's machine.

@@ -8,7 +8,7 @@ class _Hook:
         self.torch, self.settings, self.clock = torch, settings, time.perf_counter_ns
         self.folder = os.path.join(settings["folder"], f"{os.getpid()}")
         self.pid = os.getpid()
-        self.recorder = self.next = None
+        self.recorder = self.next = self.iterations = None
         self.phase = "waiting"
         self.count = self.kept = self.passed_over = 0
         self.before, self.after = _Window(torch), _Window(torch)
@@ -19,8 +19,8 @@ class _Hook:
         self.live = None  # Bytes of tensors when the recording starts.
         self.own_ns = []  # What the hook takes at the end of an uninstrumented iteration.
         self.record_ns = 0  # What starting and ending the recording took, beside the iteration.
-        self.guard = _Guard(torch, self.yield_to_job)
-        self.iterations = _Iterations(torch, self.on_end, self.on_begin, self.is_ours)
+        self.guard = _Guard(torch, self.yield_to_job, self.fail)
+        self.iterations = _Iterations(torch, self.on_end, self.on_begin, self.is_ours, self.fail)
         self.start_up_ns = _START_UP_NS + self.clock() - started_ns
         os.makedirs(self.folder, exist_ok=True)
         self.write_status()
@@ -32,8 +32,9 @@ class _Hook:
         entered = self.clock()
         try:
             getattr(self, self.phase)(source, by, is_new, entered)
-        except Exception:
+        except Exception as error:
             self.fail()
+            _pass_on(error)
         if self.phase in ("measuring", "measuring_again"):
             self.own_ns.append(self.clock() - entered)
 
@@ -42,8 +43,9 @@ class _Hook:
             if self.next is not None:
                 begin, self.next = self.next, None
                 begin()
-        except Exception:
+        except Exception as error:
             self.fail()
+            _pass_on(error)
         if self.phase in ("measuring", "measuring_again"):
             (self.before if self.phase == "measuring" else self.after).mark()
         self.iteration_start = self.clock()
@@ -85,12 +87,16 @@ class _Hook:
         self.before.close()
         entered = self.clock()
         self.live = _live_bytes(self.torch)
-        self.recorder = _Recorder(self.torch, self.folder, self.settings["modules"])
+        labels = self.settings["modules"]
+        if labels and self.iterations.aside.compiles():
+            labels = False
+            self.notes.append("modules have no labels: the job uses torch.compile, which would compile it again for them")
+        self.recorder = _Recorder(self.torch, self.folder, labels, self.iterations.aside)
         self.phase = "recording"
         self.job, self.rank = _describe(self.torch), _rank(self.torch)  # Now, for at its end the job may have left its process groups.
         self.write_status()
         with self.guard:
-            self.recorder.start()
+            self.iterations.aside.unseen(self.recorder.start)
             self.recorder.mark(self.count + 1)
         self.guard.is_ours_on = True
         self.record_ns = self.clock() - entered
@@ -107,13 +113,15 @@ class _Hook:
             return None
         self.guard.is_ours_on = False
         with self.guard:
-            self.recorder.stop()
+            self.iterations.aside.unseen(self.recorder.stop)
             self.recorder.write()
         self.notes += self.recorder.notes
         self.record_ns += self.clock() - now
         self.kept = self.count
         self.phase = "settling"
-        if self.settings["values"]:
+        if self.settings["values"] and self.iterations.aside.compiles():
+            self.notes.append("no values of tensors were noted: the job uses torch.compile, which looking at them would turn off")
+        elif self.settings["values"]:
             self.phase = "noting_values"
             self.next = lambda: self.recorder.start_values(self.settings["values"] == "values")
         self.write_status()
@@ -122,6 +130,7 @@ class _Hook:
     def noting_values(self, source, by, is_new, now):
         self.count += 1
         self.recorder.stop_values()
+        self.notes += self.recorder.problems
         self.phase = "settling"
         self.write_status()
 
@@ -168,6 +177,8 @@ class _Hook:
 
     def fail(self):
         import traceback
+        if self.error is not None:
+            return  # It is off already.
         self.error, self.phase = traceback.format_exc(), "done" if self.kept else "failed"
         self.iterations.stop()
         self.guard.stop()
@@ -207,10 +218,15 @@ class _Hook:
 
     def in_child(self):
         """A forked process is not the one that was asked for, most often a worker that loads data: it is left alone."""
-        self.iterations.stop()
-        self.guard.stop()
-        if self.phase == "recording":
-            self.recorder.observer.stop()
+        try:
+            self.iterations.stop()
+            self.guard.stop()
+            if self.phase == "recording":
+                self.recorder.observer.stop()
+            elif self.phase == "noting_values":
+                self.recorder.leave_values()
+        except Exception:
+            pass  # Nothing of this is the job's concern.
         self.phase = "done"
 
     def write_status(self, ended=False):
@@ -225,7 +241,8 @@ class _Hook:
             "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline, "device_peak_bytes": peak,
             "live_bytes": self.live and self.live[0], "device_live_bytes": self.live and self.live[1],
             "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
-            "record_ns": self.record_ns, "error": self.error, "notes": self.notes, "job": self.job})
+            "record_ns": self.record_ns, "seen": self.iterations.seen if self.iterations else None, "error": self.error,
+            "notes": self.notes, "job": self.job})
 
 
 def _write_json(folder, status):

@@ -4,11 +4,13 @@
 class _Recorder:
     """Records into a folder: `et.json`, `kineto.json`, and with `--tensor-values` `values.json` and `*.dat`."""
 
-    def __init__(self, torch, folder, modules=False):
-        self.torch, self.folder = torch, folder
-        self.modules = _ModuleLabels(torch) if modules else None
+    def __init__(self, torch, folder, modules=False, aside=None):
+        import threading
+        self.thread_id = threading.get_ident
+        self.torch, self.folder, self.aside = torch, folder, aside or _Aside(torch)
+        self.modules = _ModuleLabels(torch, self.aside) if modules else None
         self.observer = self.profile = self.label = self.values = None
-        self.notes = []
+        self.notes, self.problems, self.is_left = [], [], False
 
     def sync(self):
         device = _device(self.torch)[1]
@@ -38,26 +40,28 @@ class _Recorder:
 
     def mark(self, number):
         """Marks the iteration that starts now as torch.profiler does."""
-        self.label = self.torch.autograd.profiler.record_function(f"ProfilerStep#{number}")
-        self.label.__enter__()
+        self.label = self.aside.unseen(self.torch.autograd.profiler.record_function, f"ProfilerStep#{number}")
+        self.aside.unseen(self.label.__enter__)
 
     def unmark(self):
         if self.modules is not None:
             self.modules.unwind()
         if self.label is not None:
-            self.label.__exit__(None, None, None)
+            self.aside.unseen(self.label.__exit__, None, None, None)
             self.label = None
 
     def stop(self):
-        """Ends the recording."""
-        self.unmark()
-        if self.modules is not None:
-            self.modules.stop()
-        self.sync()
-        if self.observer is not None:
-            self.observer.stop()
-        if self.profile is not None:
-            self.profile.stop()
+        """Ends the recording. One part that fails leaves none of the others on."""
+        failed = []
+        for end in (self.unmark, self.modules and self.modules.stop, self.sync, self.observer and self.observer.stop,
+                    self.profile and self.profile.stop):
+            try:
+                if end is not None:
+                    end()
+            except Exception as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def write(self):
         if self.profile is not None:
@@ -76,18 +80,25 @@ class _Recorder:
     def start_values(self, keep_bytes):
         """Notes what integral tensors operators get, in a separate iteration: looking at them takes time."""
         from torch.utils._python_dispatch import TorchDispatchMode
-        torch, folder, notes = self.torch, self.folder, []
+        torch, folder, notes, aside, problems = self.torch, self.folder, [], self.aside, self.problems
 
         def is_integral(tensor):
-            return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
+            return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool) and tensor.device.type != "meta"
 
         class Values(TorchDispatchMode):
             def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                if not problems:
+                    try:
+                        self.look_at(func._schema, args)
+                    except Exception as error:  # Once is enough.
+                        problems.append(f"not all values of tensors were noted: {type(error).__name__}: {error}"[:500])
+                return func(*args, **(kwargs or {}))
+
+            def look_at(self, schema, args):
                 tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, torch.Tensor)]
                 for place, tensor in tensors:
-                    if tensor.numel() and is_integral(tensor):
-                        notes.append(self.look(func._schema, place, tensor.detach(), [list(t.shape) for _, t in tensors]))
-                return func(*args, **(kwargs or {}))
+                    if type(tensor) in (torch.Tensor, torch.nn.Parameter) and is_integral(tensor) and tensor.numel() and not aside.what():
+                        notes.append(self.look(schema, place, tensor.detach(), [list(t.shape) for _, t in tensors]))
 
             @staticmethod
             def look(schema, place, tensor, shapes):
@@ -99,14 +110,51 @@ class _Recorder:
                         file.write(tensor.cpu().contiguous().numpy().tobytes())
                 return note
 
-        self.values = Values(), notes
+        self.values = Values(), notes, self.thread_id()
+        self.patches = _Patches()
+        for owner, name in self.cannot_be_looked_at():
+            self.patches.add(owner, name, self.look_no_more_within)
         self.values[0].__enter__()
+
+    def cannot_be_looked_at(self):
+        """Functions of PyTorch that fail, or do something else, while operators are looked at."""
+        torch = self.torch
+        for owner in (torch.jit, torch.jit._trace):
+            yield from ((owner, name) for name in ("trace", "trace_module", "_get_trace_graph") if hasattr(owner, name))
+        yield torch.Tensor, "as_subclass"
+        if hasattr(torch, "compile"):
+            yield torch, "compile"
+        for name, entry in (("torch.export", "export"), ("torch.fx.experimental.proxy_tensor", "make_fx")):
+            if hasattr(sys.modules.get(name), entry):
+                yield sys.modules[name], entry
+
+    def look_no_more_within(self, function, patch):
+        def wrapper(*args, **kwargs):
+            if patch.is_live:
+                self.leave_values(patch.name)
+            return function(*args, **kwargs)
+        return wrapper
+
+    def leave_values(self, because=""):
+        """Looks no more; what was noted stays. Modes that the job has put on top since then stay, too."""
+        if self.values[2] != self.thread_id():
+            return  # It is another thread's, and modes are a thread's own.
+        self.patches.take_away()
+        if not self.is_left:
+            self.is_left = True
+            mode, at = self.values[0], getattr(self.torch._C, "_get_dispatch_stack_at", None)
+            modes = [at(i) for i in range(self.aside.modes())] if at is not None else []
+            above = self.aside.take_modes(next((i for i, m in enumerate(reversed(modes)) if m is mode), 0))
+            mode.__exit__(None, None, None)
+            self.aside.put_modes(above)
+        if because:
+            self.problems.append(f"values of tensors were noted until the job called {because}, which cannot be looked at")
 
     def stop_values(self):
         import json
-        mode, notes = self.values
+        notes = self.values[1]
+        self.leave_values()
         self.values = None
-        mode.__exit__(None, None, None)
         with open(os.path.join(self.folder, "values.json"), "w", encoding="utf-8") as file:
             json.dump(notes, file)
 
@@ -114,11 +162,13 @@ class _Recorder:
         """Ends whatever is on and throws away what it wrote."""
         try:
             if self.values is not None:
-                self.values[0].__exit__(None, None, None)
+                self.leave_values()
                 self.values = None
-            if self.observer is not None:
-                self.stop()
-            self.drop()
+            try:
+                if self.observer is not None:
+                    self.stop()
+            finally:
+                self.drop()
         finally:
             for name in os.listdir(self.folder):
                 if name != "status.json":
@@ -128,30 +178,43 @@ class _Recorder:
 class _ModuleLabels:
     """Labels what runs within a module's forward by its name in the outermost module: `nn.Module: layer1.0.conv1`."""
 
-    def __init__(self, torch):
-        self.torch, self.names, self.open, self.handles = torch, {}, [], []
+    def __init__(self, torch, aside):
+        self.torch, self.aside, self.names, self.open, self.handles = torch, aside, {}, [], []
 
     def start(self):
         hooks = self.torch.nn.modules.module
-        self.handles = [hooks.register_module_forward_pre_hook(self.enter), hooks.register_module_forward_hook(self.leave)]
+        self.handles = [hooks.register_module_forward_pre_hook(lambda module, inputs: self.attempt(self.enter, module)),
+                        hooks.register_module_forward_hook(lambda module, inputs, outputs: self.attempt(self.leave, module))]
 
-    def enter(self, module, inputs):
+    def attempt(self, function, module):
+        """Labels are not worth the job's trouble: none within code that is being traced, and none after one that failed."""
+        try:
+            if self.handles and not self.aside.what():
+                function(module)
+        except Exception as error:
+            self.handles, handles = [], self.handles
+            for handle in handles:
+                handle.remove()
+            _pass_on(error)
+
+    def enter(self, module):
         if not self.open:
             self.names.update({id(m): name or type(m).__name__ for name, m in module.named_modules()})
-        label = self.torch.autograd.profiler.record_function("nn.Module: " + self.names.get(id(module), type(module).__name__))
-        label.__enter__()
+        name = "nn.Module: " + self.names.get(id(module), type(module).__name__)
+        label = self.aside.unseen(self.torch.autograd.profiler.record_function, name)
+        self.aside.unseen(label.__enter__)
         self.open.append((id(module), label))
 
-    def leave(self, module, inputs, outputs):
+    def leave(self, module):
         while self.open and any(opened == id(module) for opened, _ in self.open):  # Those within it that an exception left open, too.
             opened, label = self.open.pop()
-            label.__exit__(None, None, None)
+            self.aside.unseen(label.__exit__, None, None, None)
             if opened == id(module):
                 break
 
     def unwind(self):
         while self.open:
-            self.open.pop()[1].__exit__(None, None, None)
+            self.aside.unseen(self.open.pop()[1].__exit__, None, None, None)
 
     def stop(self):
         self.unwind()

@@ -13,29 +13,32 @@ _SETTINGS = os.environ.get("MYSTIQUE_CAPTURE")  # JSON: folder, skip, reference,
 
 
 class _TorchFinder:
-    """Waits for the first `import torch`, and has `_begin` called when it is done."""
+    """Waits for the first `import torch`, and has `_begin` called when it is done. Being asked where torch is starts nothing."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "torch":
             return None
-        sys.meta_path.remove(self)
         for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
+            spec = finder.find_spec(name, path, target) if finder is not self and hasattr(finder, "find_spec") else None
             if spec is not None:
                 self.call_begin_after(spec.loader)
                 return spec
         return None
 
-    @staticmethod
-    def call_begin_after(loader):
-        execute = loader.exec_module
+    def call_begin_after(self, loader):
+        try:
+            execute = loader.exec_module
 
-        def exec_module(module):
-            del loader.exec_module
-            execute(module)
-            _begin(module)
+            def exec_module(module):
+                loader.__dict__.pop("exec_module", None)
+                execute(module)
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
+                    _begin(module)
 
-        loader.exec_module = exec_module
+            loader.exec_module = exec_module
+        except AttributeError:
+            pass  # A loader of the job's own, which takes no wrapper: there is no hook then.
 
 
 def _start():

@@ -48,7 +48,7 @@ class _SteppedJob:
         self.torch, self.socket, self.skip = torch, settings["socket"], max(1, settings["skip"])
         self.link, self.window, self.asked, self.left = None, None, 0, self.skip
         self.baseline = _anonymous_bytes()
-        self.iterations = _Iterations(torch, self.on_end, self.on_begin, lambda profile: False)
+        self.iterations = _Iterations(torch, self.on_end, self.on_begin, lambda profile: False, self.on_error)
 
     def on_end(self, source, by, is_new):
         now = time.perf_counter_ns()
@@ -59,10 +59,12 @@ class _SteppedJob:
         self.left -= 1
         if self.left > 0:
             return
-        try:
-            self.step(source, by)
-        except Exception:  # The other side is gone, or its request is invalid: there is nothing to run for.
-            os._exit(0)
+        self.step(source, by)
+
+    @staticmethod
+    def on_error():
+        """The other side is gone, or its request is invalid: there is nothing to run for."""
+        os._exit(0)
 
     def step(self, source, by):
         import json

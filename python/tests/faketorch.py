@@ -44,6 +44,9 @@ def make():
         def parameters(self):
             return iter(["weight"] if self.has_parameters else [])
 
+        def modules(self):
+            return iter([self, *self.children])
+
         def named_modules(self):
             yield "", self
             for i, child in enumerate(self.children):

@@ -104,7 +104,7 @@ class RecorderTests(FolderTest):
 class ModuleLabelTests(unittest.TestCase):
     def setUp(self):
         self.torch = faketorch.make()
-        self.labels = hook._ModuleLabels(self.torch)
+        self.labels = hook._ModuleLabels(self.torch, hook._Aside(self.torch))
         self.labels.start()
         self.leaf = self.torch.nn.Module()
         self.model = self.torch.nn.Module(self.torch.nn.Module(self.leaf))

@@ -33,6 +33,7 @@ internal sealed record HookStatus
     public string? Error { get; init; }
     public ImmutableArray<string> Notes { get; init; } = [];
     public HookJob? Job { get; init; }
+    public HookSeen? Seen { get; init; }
 
     /// <summary>In the mode <c>clock</c>: the clock at the end of each iteration, in nanoseconds.</summary>
     public ImmutableArray<long> EndsNs { get; init; } = [];
@@ -151,4 +152,19 @@ internal sealed record HookJob
     public required ImmutableSortedDictionary<string, string> Environment { get; init; }
 
     public required ImmutableArray<CaptureGroup> ProcessGroups { get; init; }
+}
+
+/// <summary>What the hook saw of the job, beside iterations: it tells why there were none.</summary>
+internal sealed record HookSeen
+{
+    public int Optimizers { get; init; }
+
+    /// <summary>Calls of an outermost module with gradients enabled while there was an optimizer.</summary>
+    public long TrainingCalls { get; init; }
+
+    /// <summary>Calls while PyTorch transformed the job's code, by what it did.</summary>
+    public ImmutableSortedDictionary<string, long>? Asides { get; init; }
+
+    /// <summary>Calls of outermost modules that have no weights, by their class.</summary>
+    public ImmutableSortedDictionary<string, long>? WithoutWeights { get; init; }
 }

@@ -92,7 +92,7 @@ internal static class Problems
             "capture the job again, or copy the whole folder again", inner: cause);
 
     public static MystiqueException NothingCaptured(string path, string why) =>
-        new("MYS122", $"there is no capture: {why}", path, "capture the job again");
+        new("MYS122", $"there is no capture: {why}", path, "do what the reason asks for, then capture the job again");
 
     public static MystiqueException NotAPlainFile(string path, string kind, bool orStandardInput) =>
         new("MYS124", $"the file is not a regular file: it is {kind}", path,

@@ -7,7 +7,7 @@ namespace Mystique.Reporting;
 /// <summary>A comparison as a page that opens anywhere, without a network.</summary>
 internal static class FidelityHtml
 {
-    private const int MaxKinds = 60;
+    private const int MaxLabels = 200;
     private const int Buckets = 40;
     private const int MemoryParts = 500;
 
@@ -18,24 +18,22 @@ internal static class FidelityHtml
     {
         var (original, replay) = (report.Original, report.Replay);
         var page = new HtmlPage($"{replay.Name} against {original.Name}");
-        page.Title(FidelityText.Headline(report));
-        page.Table("Measures", ["measure", "original", "replay", "difference"], FidelityText.Rows(report)
-            .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
-        page.List("Findings", FindingText.Of(report));
+        FidelityVerdict.WriteTop(page, report);
         WriteTimelines(page, original, replay);
-        var kinds = report.Groups.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
-        var ordered = kinds.OrderByDescending(k => k.OriginalNs).ToArray();
-        page.Bars("Time by kind of operator",
-            "Of an iteration, on the host. The original's times are those of the instrumented iteration, scaled to an uninstrumented "
-            + "one.", "ms", [.. ordered.Select(k => k.Name)],
+        var kinds = report.Groups.Where(k => k.OriginalNs is not null).ToArray();
+        var ordered = kinds.OrderByDescending(k => Math.Max(k.OriginalNs!.Value, k.ReplayNs!.Value)).ToArray();
+        page.Bars("Time by kind of operator", "Milliseconds of an uninstrumented iteration, on the host; both sides on one scale.",
+            "kinds of operators", "ms", [.. ordered.Select(k => k.Name)], signed: false,
             ("original", [.. ordered.Select(k => Rounded(k.OriginalNs!.Value))]),
-                ("replay", [.. ordered.Select(k => Rounded(k.ReplayNs!.Value))]));
-        page.Bars("Difference by kind of operator", "How much longer the replay takes; what explains most first.", "ms",
-            [.. kinds.Select(k => k.Name)],
-            ("replay", [.. kinds.Select(k => Rounded(k.DifferenceNs))]));
+            ("replay", [.. ordered.Select(k => Rounded(k.ReplayNs!.Value))]));
+        page.Bars("Difference by kind of operator", "To the right, the replay takes longer. What differs most comes first.",
+            "kinds of operators", "ms", [.. kinds.Select(k => k.Name)], signed: true,
+            ("replay less original", [.. kinds.Select(k => Rounded(k.DifferenceNs))]));
+        page.Table("All measures", ["measure", "original", "replay", "difference"], FidelityText.Rows(report)
+            .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
         WriteDistributions(page, original.Times, replay.Times);
         page.Table("Time by label of the original", ["label", "operators", "original ms", "replay ms", "difference ms"],
-            report.Labels.Take(MaxKinds).Select(l => FidelityText.LabelRow(l)));
+            report.Labels.Take(MaxLabels).Select(l => FidelityText.LabelRow(l)));
         page.Lines("Memory of the host's tensors", "What PyTorch's allocators had given out, over an iteration.",
             "share of the iteration", "MB", area: true, MemoryOf("original", original.HostMemory), MemoryOf("replay", replay.HostMemory));
         page.Lines("Memory of the device's tensors", "What PyTorch's allocators had given out, over an iteration.",
@@ -43,7 +41,8 @@ internal static class FidelityHtml
             MemoryOf("replay", replay.DeviceMemory));
         string[] cores = [.. Enumerable.Range(0, Math.Max(original.System?.CoreUtilisation.Length
             ?? 0, replay.System?.CoreUtilisation.Length ?? 0)).Select(i => $"CPU {i}")];
-        page.Bars("Utilisation of the machine's logical CPUs", "By whatever ran on them while iterations were measured.", "%", cores,
+        page.Bars("Utilisation of the machine's logical CPUs", "By whatever ran on them while iterations were measured.",
+            "logical CPUs", "%", cores, signed: false,
             ("original", [.. (original.System?.CoreUtilisation ?? []).Select(u => Math.Round(100 * u, 1))]),
                 ("replay", [.. (replay.System?.CoreUtilisation ?? []).Select(u => Math.Round(100 * u, 1))]));
         page.Lines("Memory of the plan's tensors", "Live bytes after each operator of an iteration, by the lifetimes of storages.",
@@ -61,8 +60,9 @@ internal static class FidelityHtml
         page.Table("Kernels whose number differs", ["kernel", "original", "replay"], report.Kernels.Select(k =>
             new[] { k.Name, Figures.Number(k.Original), Figures.Number(k.Replay) }));
         page.List("What could not be compared", report.Notes);
-        page.Table("Where it was measured: original", null, original.Provenance.Select(p => new[] { p.Name, p.Value }), [1]);
-        page.Table("Where it was measured: replay", null, replay.Provenance.Select(p => new[] { p.Name, p.Value }), [1]);
+        page.Table("Where it was measured: original", null, original.Provenance.Select(p => new[] { p.Name, p.Value }), [1],
+            folded: true);
+        page.Table("Where it was measured: replay", null, replay.Provenance.Select(p => new[] { p.Name, p.Value }), [1], folded: true);
         page.Write(stream);
     }
 
@@ -76,13 +76,34 @@ internal static class FidelityHtml
         string[] names = [.. original.Timeline.Concat(replay.Timeline).Select(s => s.Name).Distinct()];
         var places = names.Index().ToDictionary(n => n.Item, n => n.Index);
         page.Timeline("Timelines",
-            "Operators on the host, in microseconds of an iteration; zoom with the wheel or the bar. Scaled to uninstrumented "
-            + "iterations. A replay that was not instrumented has operators that were timed one by one, laid end to end.",
-            names, Row("original", original), Row("replay", replay));
+            "Operators on the host. The grey band is the whole iteration, to the line at its end; what is free of operators is between "
+            + "them. Ctrl and the wheel zoom, dragging moves, a double click shows all. Operators that were timed one by one are laid "
+            + "end to end.", names, Row("original", original), Row("replay", replay));
 
-        (string, int[], double[], double[]) Row(string name, Run run) => (name, [.. run.Timeline.Select(s => places[s.Name])],
-            [.. run.Timeline.Select(s => Math.Round(s.StartNs / 1e3, 2))],
-                [.. run.Timeline.Select(s => Math.Round(s.DurationNs / 1e3, 2))]);
+        (string, double, int[], double[], double[]) Row(string name, Run run)
+        {
+            double scale = ScaleOf(run);
+            return (name, Math.Round(IterationOf(run) / 1e3, 2), [.. run.Timeline.Select(s => places[s.Name])],
+                [.. run.Timeline.Select(s => Math.Round(s.StartNs * scale / 1e3, 2))],
+                [.. run.Timeline.Select(s => Math.Round(s.DurationNs * scale / 1e3, 2))]);
+        }
+    }
+
+    private static double IterationOf(Run run) => run.Times.SamplesNs.IsEmpty ? EndOf(run) : run.Times.MedianNs;
+
+    private static double EndOf(Run run) => run.Timeline.Select(s => s.StartNs + s.DurationNs).DefaultIfEmpty(0).Max();
+
+    /// <summary>
+    /// What brings a timeline to the run's own iteration: its spans may be scaled to an iteration that was measured at another time.
+    /// The times of the groups tell, which are of the same operators before any scaling.
+    /// </summary>
+    private static double ScaleOf(Run run)
+    {
+        double instrumented = run.Groups.Values.Sum(g => g.TimeNs ?? 0), scaled = run.Timeline.Sum(s => s.DurationNs);
+        double iteration = IterationOf(run), end = EndOf(run);
+        double scale = run.InstrumentedNs is > 0 and { } whole && instrumented > 0 && scaled > 0
+            ? iteration / whole * (instrumented / scaled) : 1;
+        return end * scale > iteration ? iteration / end : scale;
     }
 
     private static void WriteDistributions(HtmlPage page, SampleStatistics original, SampleStatistics replay)

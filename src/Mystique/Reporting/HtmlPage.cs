@@ -7,31 +7,44 @@ using Mystique.Diagnostics;
 namespace Mystique.Reporting;
 
 /// <summary>
-/// A page that needs nothing else: the data as JSON, the script that draws it, and Apache ECharts, which the build takes
-/// from its package. The page's policy lets it load nothing from anywhere. All text goes through <see cref="Text"/> or
+/// A page that needs nothing else: the data as JSON, and the script that draws it. The page's policy lets it load nothing
+/// from anywhere. All text goes through <see cref="Text"/> or
 /// <see cref="Options"/>: the first for the one name in the markup, the second for the data.
 /// </summary>
 internal sealed class HtmlPage(string title)
 {
     private readonly List<object> _sections = [];
 
-    public void Title(string headline) => _sections.Add(new { kind = "title", title, headline });
+    /// <summary>The top: a sentence, how good that is in a word, and key figures.</summary>
+    public void Title(string verdict, string? detail, PageLevel level, string? word, IEnumerable<PageTile> tiles) => _sections.Add(new
+    {
+        kind = "title",
+        title,
+        verdict,
+        detail,
+        word,
+        level = NameOf(level),
+        tiles = tiles.Select(t => new { name = t.Name, value = t.Value, note = t.Note, level = t.Level is { } l ? NameOf(l) : null }),
+    });
 
     /// <summary>A table; a place in <paramref name="text"/> is a column of words, the first always is.</summary>
-    public void Table(string heading, string[]? head, IEnumerable<string[]> rows, int[]? text = null, string? hint = null)
+    public void Table(string heading, string[]? head, IEnumerable<string[]> rows, int[]? text = null, string? hint = null,
+        bool folded = false)
     {
         string[][] all = [.. rows];
         if (all.Length > 0)
-            _sections.Add(new { kind = "table", title = heading, hint, head, rows = all, text = text ?? [] });
+            _sections.Add(new { kind = "table", title = heading, hint, head, rows = all, text = text ?? [], folded });
     }
 
-    public void List(string heading, IReadOnlyCollection<string> items)
+    public void List(string heading, IReadOnlyCollection<string> items, string? hint = null)
     {
         if (items.Count > 0)
-            _sections.Add(new { kind = "list", title = heading, items });
+            _sections.Add(new { kind = "list", title = heading, items, hint });
     }
 
-    public void Bars(string heading, string hint, string unit, string[] names, params (string Name, double[] Values)[] series)
+    /// <summary>Bars, a row of them for each name; the script folds all but the first rows. <paramref name="what"/> names a row.</summary>
+    public void Bars(string heading, string hint, string what, string unit, string[] names, bool signed,
+        params (string Name, double[] Values)[] series)
     {
         if (names.Length > 0)
             _sections.Add(new
@@ -39,8 +52,10 @@ internal sealed class HtmlPage(string title)
                 kind = "bars",
                 title = heading,
                 hint,
+                what,
                 unit,
                 names,
+                signed,
                 series =
                 series.Select(s => new { name = s.Name, values = s.Values })
             });
@@ -56,9 +71,9 @@ internal sealed class HtmlPage(string title)
             _sections.Add(new { kind = "lines", title = heading, hint, x, unit, area, step = area, scale = !area, series = shown });
     }
 
-    /// <summary>Rows of spans above each other, on one axis of time.</summary>
+    /// <summary>Rows of spans above each other, on one axis of time, each with the length of its iteration.</summary>
     public void Timeline(string heading, string hint, string[] names,
-        params (string Name, int[] Names, double[] Starts, double[] Durations)[] rows)
+        params (string Name, double Iteration, int[] Names, double[] Starts, double[] Durations)[] rows)
     {
         if (rows.Any(r => r.Names.Length > 0))
             _sections.Add(new
@@ -68,7 +83,14 @@ internal sealed class HtmlPage(string title)
                 hint,
                 names,
                 rows =
-                rows.Select(r => new { name = r.Name, names = r.Names, starts = r.Starts, durations = r.Durations })
+                rows.Select(r => new
+                {
+                    name = r.Name,
+                    iteration = r.Iteration,
+                    names = r.Names,
+                    starts = r.Starts,
+                    durations = r.Durations
+                })
             });
     }
 
@@ -97,14 +119,13 @@ internal sealed class HtmlPage(string title)
             .Replace("$SCRIPT$", EmbeddedText.Join("html/report.js"), StringComparison.Ordinal)
             .Replace("$TITLE$", Text(title), StringComparison.Ordinal);
         int at = page.IndexOf("$DATA$", StringComparison.Ordinal);
-        int library = page.IndexOf("$ECHARTS$", StringComparison.Ordinal);
         using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
         writer.Write(page.AsSpan(0, at));
         writer.Write(data);
-        writer.Write(page.AsSpan(at + 6, library - at - 6));
-        writer.Write(EmbeddedText.Join("html/echarts.js"));
-        writer.Write(page.AsSpan(library + 9));
+        writer.Write(page.AsSpan(at + 6));
     }
+
+    private static string NameOf(PageLevel level) => level.ToString().ToLowerInvariant();
 
     /// <summary>Text in markup: nothing in it is a tag, an entity, or one of the page's places (<c>$DATA$</c>).</summary>
     private static string Text(string text) =>
@@ -126,3 +147,26 @@ internal sealed class HtmlPage(string title)
             writer.WriteStringValue(PrintableText.Escape(value));
     }
 }
+
+/// <summary>How good something is: the colour that a page gives it.</summary>
+internal enum PageLevel
+{
+    /// <summary>Not known, or neither good nor bad.</summary>
+    None,
+
+    /// <summary>As it should be.</summary>
+    Good,
+
+    /// <summary>Worth a look.</summary>
+    Warn,
+
+    /// <summary>Not as it should be.</summary>
+    Bad,
+}
+
+/// <summary>A key figure at the top of a page.</summary>
+/// <param name="Name">What it is.</param>
+/// <param name="Value">The figure.</param>
+/// <param name="Note">What it is to be compared with; null for nothing.</param>
+/// <param name="Level">Its colour; null for that of text.</param>
+internal sealed record PageTile(string Name, string Value, string? Note = null, PageLevel? Level = null);

@@ -7,7 +7,6 @@ namespace Mystique.Reporting;
 /// <summary>What is in a trace, as a page that opens anywhere, without a network.</summary>
 internal static class SummaryHtml
 {
-    private const int MaxKinds = 60;
     private const int MaxTensors = 25;
     private const int MaxTreeNodes = 50_000;
 
@@ -18,28 +17,10 @@ internal static class SummaryHtml
     {
         var (trace, plan) = (summary.Trace, summary.Plan);
         var page = new HtmlPage(plan.Source.Name);
-        page.Title(string.Create(CultureInfo.InvariantCulture,
-            $"{plan.SelectedCount:N0} operators{(plan.Source.Iteration is { } number ? $" of iteration {number}" : "")}: "
-                + $"{plan.ReplayedCount:N0} are planned as recorded, {plan.CountOf(Remedy.Substitute):N0} are substituted, "
-                + $"{plan.CountOf(Remedy.StandIn) + plan.CountOf(Remedy.Missing):N0} are not, as far as the trace alone tells"));
-        page.Table("The trace", null,
-        [
-            ["schema", trace.SchemaVersion + (trace.HasStrides ? "" : " (no strides)")],
-            ["captured", $"{trace.Time}, process {trace.ProcessId}"],
-            ["SHA-256 of the text", trace.Digest],
-            ["nodes, operators, threads",
-                $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}"],
-            ["iterations", summary.Iterations.IsEmpty ? "none marked" : string.Join(", ", summary.Iterations.Select(i => i.Number))],
-            ["tensors, storages", $"{Figures.Number(plan.Tensors.Length)}, {Figures.Number(plan.Storages.Length)}"],
-            ["external storages", $"{Figures.Number(plan.Storages.Count(s => s.IsExternal))}, "
-                + $"{Figures.Megabytes(summary.Memory.ExternalBytes)}"],
-            ["memory, peak and largest tensor",
-                $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}"],
-            .. plan.Times is { } times ? (string[][])[["an iteration of the original", FidelityText.Milliseconds(times.IterationNs)]] : [],
-        ], [1]);
+        WriteTop(page, summary);
         WriteKinds(page, summary);
         page.Lines("Memory of the plan's tensors", "Live bytes after each operator, by the lifetimes of storages.", "operator", "MB",
-            area: true, ("replay", null, 1, [.. PlanMemory.CurveOf(plan).Select(b => Math.Round(b / 1e6, 3))]));
+            area: true, ("plan", null, 1, [.. PlanMemory.CurveOf(plan).Select(b => Math.Round(b / 1e6, 3))]));
         page.Table("Largest storages", ["of", "count", "bytes of each", "element type", "shape", "device"], LargestOf(plan), [3, 4, 5]);
         page.Table("Collectives, in all of the trace", ["collective", "count", "elements in"], summary.Collectives.Select(c =>
             new[] { c.Name, Figures.Number(c.Count), c.InputElements == 0 ? "not recorded" : Figures.Number(c.InputElements) }));
@@ -54,22 +35,62 @@ internal static class SummaryHtml
             "By the table of substitutions. Operators without a row are decomposed, where their children are recorded, or get a stand-in.");
         page.Tree("Operators", "All nodes of the trace: labels, operators, and what is in them.", NodesOf(trace));
         page.List("What was odd", [.. trace.Warnings, .. plan.Source.Notes]);
+        page.Table("The trace", null,
+        [
+            ["schema", trace.SchemaVersion + (trace.HasStrides ? "" : " (no strides)")],
+            ["captured", $"{trace.Time}, process {trace.ProcessId}"],
+            ["SHA-256 of the text", trace.Digest],
+            ["nodes, operators, threads",
+                $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}"],
+            ["iterations", summary.Iterations.IsEmpty ? "none marked" : string.Join(", ", summary.Iterations.Select(i => i.Number))],
+            ["tensors, storages", $"{Figures.Number(plan.Tensors.Length)}, {Figures.Number(plan.Storages.Length)}"],
+            ["external storages", $"{Figures.Number(plan.Storages.Count(s => s.IsExternal))}, "
+                + $"{Figures.Megabytes(summary.Memory.ExternalBytes)}"],
+            ["memory, peak and largest tensor",
+                $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}"],
+        ], [1]);
         page.Write(stream);
+    }
+
+    /// <summary>How much of it can be replayed, and its size in figures.</summary>
+    private static void WriteTop(HtmlPage page, TraceSummary summary)
+    {
+        var plan = summary.Plan;
+        int substituted = plan.CountOf(Remedy.Substitute), lacking = plan.CountOf(Remedy.StandIn) + plan.CountOf(Remedy.Missing);
+        double share = (double)(plan.SelectedCount - lacking) / Math.Max(1, plan.SelectedCount);
+        string of = plan.Source.Iteration is { } number ? string.Create(CultureInfo.InvariantCulture, $" of iteration {number}") : "";
+        var (level, word, sentence) = plan.SelectedCount == 0 ? (PageLevel.Bad, "empty", "No operator was selected.")
+            : lacking == 0 ? (PageLevel.Good, "complete", $"All operators{of} can be replayed.")
+            : (share >= 0.99 ? PageLevel.Warn : PageLevel.Bad, "incomplete",
+                $"{Figures.Number(lacking)} operators{of} cannot be replayed; the rest can.");
+        page.Title(sentence, "As far as the trace alone tells: what a PyTorch lacks is found when it replays.", level, word,
+        [
+            new("operators", Figures.Number(plan.SelectedCount), $"of {Figures.Number(summary.Kinds.Length)} kinds"),
+            new("as recorded", Figures.Number(plan.ReplayedCount), Figures.Percent((double)plan.ReplayedCount
+                / Math.Max(1, plan.SelectedCount)), lacking == 0 ? PageLevel.Good : null),
+            .. substituted > 0 ? (PageTile[])[new("substituted", Figures.Number(substituted), "other operators do their work")] : [],
+            .. lacking > 0 ? (PageTile[])[new("not replayed", Figures.Number(lacking), "with reasons below", level)] : [],
+            .. plan.Times is { } times ? (PageTile[])[new("an iteration of the original",
+                FidelityText.Milliseconds(times.IterationNs))] : [],
+            new("peak memory of tensors", Figures.Megabytes(summary.Memory.PeakBytes),
+                $"largest tensor {Figures.Megabytes(summary.Memory.LargestBytes)}"),
+            new("tensors", Figures.Number(plan.Tensors.Length), $"in {Figures.Number(plan.Storages.Length)} storages"),
+        ]);
     }
 
     private static void WriteKinds(HtmlPage page, TraceSummary summary)
     {
-        var times = OperatorGroup.Of(summary.Plan);
-        var kinds = summary.Kinds.Take(MaxKinds).ToArray();
-        page.Bars("Operators by count", "Outermost operators of the selection, and those that were decomposed.", "",
-            [.. kinds.Select(k => k.Name)], ("original", [.. kinds.Select(k => (double)k.Count)]));
-        var bytes = summary.Kinds.OrderByDescending(k => (double)k.InputBytes + k.OutputBytes).Take(MaxKinds).ToArray();
-        page.Bars("Operators by bytes", "Bytes of their tensors, in and out, each as often as it is named.", "MB",
-            [.. bytes.Select(k => k.Name)],
+        const string Kinds = "kinds of operators";
+        var timed = OperatorGroup.Of(summary.Plan).Values.Where(k => k.OriginalNs is not null).OrderByDescending(k => k.OriginalNs)
+            .ToArray();
+        page.Bars("Operators by time", "On the host, in the instrumented iteration.", Kinds, "ms", [.. timed.Select(k => k.Name)],
+            signed: false, ("original", [.. timed.Select(k => Math.Round(k.OriginalNs!.Value / 1e6, 5))]));
+        page.Bars("Operators by count", "Outermost operators of the selection, and those that were decomposed.", Kinds, "",
+            [.. summary.Kinds.Select(k => k.Name)], signed: false, ("original", [.. summary.Kinds.Select(k => (double)k.Count)]));
+        var bytes = summary.Kinds.OrderByDescending(k => (double)k.InputBytes + k.OutputBytes).ToArray();
+        page.Bars("Operators by bytes", "Bytes of their tensors, in and out, each as often as it is named.", Kinds, "MB",
+            [.. bytes.Select(k => k.Name)], signed: false,
             ("original", [.. bytes.Select(k => Math.Round(((double)k.InputBytes + k.OutputBytes) / 1e6, 3))]));
-        var timed = times.Values.Where(k => k.OriginalNs is not null).OrderByDescending(k => k.OriginalNs).Take(MaxKinds).ToArray();
-        page.Bars("Operators by time", "On the host, in the instrumented iteration.", "ms", [.. timed.Select(k => k.Name)],
-            ("original", [.. timed.Select(k => Math.Round(k.OriginalNs!.Value / 1e6, 5))]));
     }
 
     private static IEnumerable<string[]> LargestOf(ReplayPlan plan) =>
