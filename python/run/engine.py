@@ -294,7 +294,7 @@ class Engine:
             for slot in set() if is_view else {s for out in op["outs"] for s in out} | written:
                 value = program.slots[slot] if slot >= 0 else None
                 if value is None or value.layout != torch.strided or value.numel() == 0 \
-                        or not (value.is_floating_point() or value.is_complex()):
+                        or not (value.is_floating_point() or value.is_complex()) or value.dtype == getattr(torch, "float4_e2m1fn_x2", 0):
                     continue
                 value = value.to(torch.float32) if value.element_size() < 4 else value
                 for seen, kind in ((not_numbers, torch.isnan), (infinite, torch.isinf)):

@@ -243,7 +243,11 @@ class EagerProgram:
             t = self.tensors[slot]
             device = self.devices[self.package.manifest["storages"][t["storage"]]["device"]]
             made = torch.empty_strided(t["shape"], t["strides"], dtype=ElementType(t["dtype"]).dtype, device=device)
-            self.stand_ins[slot] = made.fill_(0.5) if made.is_floating_point() else made.zero_()
+            if t["dtype"] in ElementType.ONES or made.element_size() == 1:
+                made.view(torch.uint8).fill_(ElementType.ONES.get(t["dtype"], 0))  # PyTorch may have no fill_ of them.
+            else:
+                made.fill_(0.5) if made.is_floating_point() else made.zero_()
+            self.stand_ins[slot] = made
         return self.stand_ins[slot]
 
     def store(self, outs, results):

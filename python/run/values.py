@@ -113,6 +113,10 @@ def fractions(init, key, count, element, device):
     low = torch.tensor(init["low"], dtype=torch.float32)
     spread = torch.tensor(init["high"] - init["low"], dtype=torch.float32) * 2.0 ** -24
     bits = hash32((key + torch.arange(count, dtype=torch.int64, device=device) * STEP) & WORD)
+    if element.name == "float8_e8m0fnu":  # One half and one: the byte is the exponent.
+        return (bits & 1 | 0x7E).to(torch.uint8)
+    if element.name == "float4_e2m1fn_x2":  # Two numbers of one half or one.
+        return ((bits & 0x11) + 0x11).to(torch.uint8)
     if element.itemsize == 1:
         return (bits & 3 | 0x38).to(torch.uint8)
     values = (bits >> 8).to(torch.float32) * spread.item() + low.item()
@@ -125,7 +129,11 @@ class ElementType:
     """A dtype of the manifest, and the one with which its memory is written: of complex numbers, their parts."""
 
     WRITTEN = {"bfloat16": "int16", "complex64": "float32", "complex128": "float64", "complex32": "float16",
-               "uint16": "int16", "uint32": "int32", "uint64": "int64", "qint8": "int8", "quint8": "uint8", "qint32": "int32"}
+               "uint16": "int16", "uint32": "int32", "uint64": "int64", "qint8": "int8", "quint8": "uint8", "qint32": "int32", "bits16": "int16"}
+
+    # One, in the types that are written byte by byte.
+    ONES = {"float8_e5m2": 0x38, "float8_e4m3fn": 0x38, "float8_e5m2fnuz": 0x38, "float8_e4m3fnuz": 0x38, "float8_e8m0fnu": 0x7F,
+            "float4_e2m1fn_x2": 0x22}
 
     def __init__(self, name):
         self.name = name
@@ -133,10 +141,11 @@ class ElementType:
         if not isinstance(self.dtype, torch.dtype):
             raise Problem("MYS410", f"PyTorch {torch.__version__} has no elements of the type {name}", "benchmark.json",
                           "use a newer PyTorch")
-        self.itemsize = torch.empty(0, dtype=self.dtype).element_size()
+        self.itemsize = RULES["element_bytes"][name]
         self.is_floating = is_floating(name)
         self.is_complex = name.startswith("complex")
-        self.written = torch.uint8 if name.startswith("float8") else getattr(torch, self.WRITTEN.get(name, name))
+        self.written = torch.uint8 if name in self.ONES or self.itemsize == 1 and name not in ("bool", "int8", "qint8") else getattr(
+            torch, self.WRITTEN.get(name, name))
 
 
 def fill(memory, init, storage, seed):
@@ -166,8 +175,8 @@ def fill(memory, init, storage, seed):
 
 
 def put_values(piece, values, element, at=None):
-    if element.name.startswith("float8"):
-        values = (values != 0).to(torch.uint8) * 0x38
+    if element.name in element.ONES:
+        values = (values != 0).to(torch.uint8) * element.ONES[element.name]
     elif element.name == "bfloat16":
         values = (values.to(torch.float32).view(torch.int32) >> 16).to(torch.int16)
     elif element.name == "bool":

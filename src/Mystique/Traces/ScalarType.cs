@@ -56,6 +56,27 @@ public enum ScalarType : sbyte
     /// <summary>bfloat16: the upper half of a float.</summary>
     BFloat16 = 15,
 
+    /// <summary>Two quantised 4-bit integers in a byte.</summary>
+    QUInt4x2 = 16,
+
+    /// <summary>Four quantised 2-bit integers in a byte.</summary>
+    QUInt2x4 = 17,
+
+    /// <summary>Eight bits without a meaning, one each.</summary>
+    Bits1x8 = 18,
+
+    /// <summary>Four times two bits.</summary>
+    Bits2x4 = 19,
+
+    /// <summary>Two times four bits.</summary>
+    Bits4x2 = 20,
+
+    /// <summary>Eight bits.</summary>
+    Bits8 = 21,
+
+    /// <summary>Sixteen bits.</summary>
+    Bits16 = 22,
+
     /// <summary>8-bit float, 5 exponent bits.</summary>
     Float8E5M2 = 23,
 
@@ -76,6 +97,54 @@ public enum ScalarType : sbyte
 
     /// <summary>Unsigned 64-bit integer.</summary>
     UInt64 = 29,
+
+    /// <summary>Unsigned integer of 1 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    UInt1 = 30,
+
+    /// <summary>Unsigned integer of 2 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    UInt2 = 31,
+
+    /// <summary>Unsigned integer of 3 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    UInt3 = 32,
+
+    /// <summary>Unsigned integer of 4 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    UInt4 = 33,
+
+    /// <summary>Unsigned integer of 5 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    UInt5 = 34,
+
+    /// <summary>Unsigned integer of 6 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    UInt6 = 35,
+
+    /// <summary>Unsigned integer of 7 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    UInt7 = 36,
+
+    /// <summary>Signed integer of 1 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    Int1 = 37,
+
+    /// <summary>Signed integer of 2 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    Int2 = 38,
+
+    /// <summary>Signed integer of 3 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    Int3 = 39,
+
+    /// <summary>Signed integer of 4 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    Int4 = 40,
+
+    /// <summary>Signed integer of 5 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    Int5 = 41,
+
+    /// <summary>Signed integer of 6 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    Int6 = 42,
+
+    /// <summary>Signed integer of 7 bits, in a byte (a shell: PyTorch has no kernels).</summary>
+    Int7 = 43,
+
+    /// <summary>8 exponent bits alone: the scales of MX formats.</summary>
+    Float8E8M0Fnu = 44,
+
+    /// <summary>Two floats of 4 bits (2 exponent bits, 1 mantissa bit) in a byte, which counts as one element.</summary>
+    Float4E2M1FnX2 = 45,
 
     /// <summary>Not known: an undefined tensor, or a type name that this version cannot tell.</summary>
     Undefined = -1,
@@ -121,7 +190,24 @@ internal static class ScalarTypes
         ["unsigned int"] = ScalarType.UInt32,
         ["long unsigned int"] = ScalarType.UInt64,
         ["unsigned long"] = ScalarType.UInt64,
-    }.ToFrozenDictionary();
+        ["c10::Float8_e8m0fnu"] = ScalarType.Float8E8M0Fnu,
+        ["c10::Float4_e2m1fn_x2"] = ScalarType.Float4E2M1FnX2,
+        ["c10::quint4x2"] = ScalarType.QUInt4x2,
+        ["c10::quint2x4"] = ScalarType.QUInt2x4,
+        ["c10::bits1x8"] = ScalarType.Bits1x8,
+        ["c10::bits2x4"] = ScalarType.Bits2x4,
+        ["c10::bits4x2"] = ScalarType.Bits4x2,
+        ["c10::bits8"] = ScalarType.Bits8,
+        ["c10::bits16"] = ScalarType.Bits16,
+    }.Concat(SmallIntegers()).ToFrozenDictionary();
+
+    /// <summary>The integers of 1 to 7 bits; compilers write the number with or without a suffix.</summary>
+    private static IEnumerable<KeyValuePair<string, ScalarType>> SmallIntegers() =>
+        from bits in Enumerable.Range(1, 7)
+        from suffix in new[] { "", "u" }
+        from isSigned in new[] { false, true }
+        select KeyValuePair.Create($"c10::dummy_{(isSigned ? "int" : "uint")}1_7_t<{bits}{suffix}>",
+            (ScalarType)((int)(isSigned ? ScalarType.Int1 : ScalarType.UInt1) + bits - 1));
 
     /// <summary>The type of a name as the observer writes it, or <see cref="ScalarType.Undefined"/>.</summary>
     /// <param name="name">For example <c>float</c> or <c>c10::BFloat16</c>.</param>
@@ -153,6 +239,29 @@ internal static class ScalarTypes
         [ScalarType.UInt16] = "uint16",
         [ScalarType.UInt32] = "uint32",
         [ScalarType.UInt64] = "uint64",
+        [ScalarType.QUInt4x2] = "quint4x2",
+        [ScalarType.QUInt2x4] = "quint2x4",
+        [ScalarType.Bits1x8] = "bits1x8",
+        [ScalarType.Bits2x4] = "bits2x4",
+        [ScalarType.Bits4x2] = "bits4x2",
+        [ScalarType.Bits8] = "bits8",
+        [ScalarType.Bits16] = "bits16",
+        [ScalarType.UInt1] = "uint1",
+        [ScalarType.UInt2] = "uint2",
+        [ScalarType.UInt3] = "uint3",
+        [ScalarType.UInt4] = "uint4",
+        [ScalarType.UInt5] = "uint5",
+        [ScalarType.UInt6] = "uint6",
+        [ScalarType.UInt7] = "uint7",
+        [ScalarType.Int1] = "int1",
+        [ScalarType.Int2] = "int2",
+        [ScalarType.Int3] = "int3",
+        [ScalarType.Int4] = "int4",
+        [ScalarType.Int5] = "int5",
+        [ScalarType.Int6] = "int6",
+        [ScalarType.Int7] = "int7",
+        [ScalarType.Float8E8M0Fnu] = "float8_e8m0fnu",
+        [ScalarType.Float4E2M1FnX2] = "float4_e2m1fn_x2",
         [ScalarType.Undefined] = "undefined",
     }.ToFrozenDictionary();
 
@@ -175,7 +284,7 @@ internal static class ScalarTypes
         ScalarType.ComplexDouble => 16,
         ScalarType.Long or ScalarType.Double or ScalarType.ComplexFloat or ScalarType.UInt64 => 8,
         ScalarType.Int or ScalarType.Float or ScalarType.ComplexHalf or ScalarType.QInt32 or ScalarType.UInt32 => 4,
-        ScalarType.Short or ScalarType.Half or ScalarType.BFloat16 or ScalarType.UInt16 => 2,
+        ScalarType.Short or ScalarType.Half or ScalarType.BFloat16 or ScalarType.UInt16 or ScalarType.Bits16 => 2,
         _ => 1,
     };
 
@@ -183,5 +292,6 @@ internal static class ScalarTypes
     /// <param name="type">The element type.</param>
     public static bool IsFloating(this ScalarType type) => type is ScalarType.Half or ScalarType.Float
         or ScalarType.Double or ScalarType.BFloat16 or ScalarType.ComplexHalf or ScalarType.ComplexFloat
-        or ScalarType.ComplexDouble or (>= ScalarType.Float8E5M2 and <= ScalarType.Float8E4M3Fnuz);
+        or ScalarType.ComplexDouble or (>= ScalarType.Float8E5M2 and <= ScalarType.Float8E4M3Fnuz)
+        or ScalarType.Float8E8M0Fnu or ScalarType.Float4E2M1FnX2;
 }

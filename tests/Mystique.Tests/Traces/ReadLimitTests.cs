@@ -150,7 +150,8 @@ public sealed class ReadLimitTests : IDisposable
         trace.Operator(3, "aten::cat(Tensor[] tensors, int dim=0) -> Tensor", [List(large, large), 0], []);
         trace.Read();
         Assert.Equal("MYS112", Assert.Throws<MystiqueException>(() => trace.Operator(4, "aten::relu(Tensor self) -> Tensor", [large], [])
-            .Read()).Id);
+            .Read(new TraceReadOptions(Strict: true))).Id);
+        Assert.Contains("1 node left out (3 kept)", trace.Read().Warnings[0]);
     }
 
     [Fact]

@@ -38,9 +38,6 @@ public class TraceReaderErrorTests
             .ToString(), "a value of type Int that is recorded as string" },
         { "MYS112", TraceText.WithRoots().Node(3, 2, "aten::relu", "aten::relu(Tensor self")
             .ToString(), "its operator schema does not parse: expected ','" },
-        { "MYS113", TraceText.WithRoots().Node(3, 2, "a").Node(3, 2, "b").ToString(), "two nodes have the id 3: a and b" },
-        { "MYS115", TraceText.WithRoots().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 form a cycle" },
-        { "MYS115", new TraceText().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 form a cycle" },
     };
 
     [Theory]
@@ -54,6 +51,34 @@ public class TraceReaderErrorTests
         Assert.NotEmpty(exception.Fix);
         Assert.Equal(ExitCode.BadInput, exception.ExitCode);
         Assert.Equal($"{id}: {exception.What}\n  where: {exception.Where}\n  fix: {exception.Fix}", exception.Message);
+    }
+
+    public static TheoryData<string, string, string, string, int> BadNodes => new()
+    {
+        { "MYS113", TraceText.WithRoots().Node(3, 2, "a").Node(3, 2, "b").ToString(), "two nodes have the id 3: a and b",
+            "1 node left out (3 kept); the first: node 3 (b), byte", 3 },
+        { "MYS115", TraceText.WithRoots().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 form a cycle",
+            "2 nodes whose parents form a cycle now belong to the root; the first: node 3 (a)", 4 },
+        { "MYS115", new TraceText().Node(3, 4, "a").Node(4, 3, "b").ToString(), "the parents of node 3 form a cycle",
+            "2 nodes whose parents form a cycle", 3 },
+        { "MYS115", TraceText.WithRoots().Node(3, 3, "a").ToString(), "the parents of node 3 form a cycle", "1 nodes whose parents", 3 },
+        { "MYS112", TraceText.WithRoots().Node(3, 2, "a").Node(4, 2, "b", inputs: [new("1", "", "Int", "[]")]).ToString(),
+            "node 4 is invalid: its inputs have 1 values", "1 node left out (3 kept); the first: node 4 (b), byte", 3 },
+        { "MYS112", TraceText.WithRoots().Node(3, 1000, "a").Node(4, 2, "b").ToString().Replace("1000", "1e999", StringComparison.Ordinal),
+            "node 3 is invalid: an integer was expected", "the first: node 3 (a), byte", 3 },
+    };
+
+    /// <summary>One bad node costs one node; <c>--strict</c> refuses the file.</summary>
+    [Theory]
+    [MemberData(nameof(BadNodes))]
+    public void Read_OneBadNode_IsLeftOutOrMovedUnlessStrict(string id, string text, string problem, string warning, int kept)
+    {
+        var trace = TraceText.Read(text);
+        Assert.Contains(warning, Assert.Single(trace.Warnings));
+        Assert.Equal(kept, trace.Nodes.Length);
+        var exception = Assert.Throws<MystiqueException>(() => TraceText.Read(text, new TraceReadOptions(Strict: true)));
+        Assert.Equal(id, exception.Id);
+        Assert.Contains(problem, exception.What);
     }
 
     /// <summary>

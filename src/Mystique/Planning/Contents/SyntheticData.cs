@@ -86,6 +86,16 @@ internal static class SyntheticData
                 for (int i = 0; i < brains.Length; i++)
                     brains[i] = (ushort)(BitConverter.SingleToUInt32Bits(low + range * ToFraction(key + (uint)i * Step)) >> 16);
                 break;
+            case ScalarType.Float8E8M0Fnu:
+                // One half and one: the byte is the exponent, and there is no zero.
+                for (int i = 0; i < bytes.Length; i++)
+                    bytes[i] = (byte)(0x7E | (Hash(key + (uint)i * Step) & 1));
+                break;
+            case ScalarType.Float4E2M1FnX2:
+                // Two numbers of 0.5 or 1 each (0001 and 0010).
+                for (int i = 0; i < bytes.Length; i++)
+                    bytes[i] = (byte)(0x11 + (Hash(key + (uint)i * Step) & 0x11));
+                break;
             default:
                 // 8-bit floats, between one half and two in each of the four formats: exponent bits fixed, mantissa bits drawn.
                 for (int i = 0; i < bytes.Length; i++)
@@ -130,6 +140,12 @@ internal static class SyntheticData
                 break;
             case >= ScalarType.Float8E5M2 and <= ScalarType.Float8E4M3Fnuz:
                 bytes[0] = value == 0 ? (byte)0 : (byte)0x38;
+                break;
+            case ScalarType.Float8E8M0Fnu:
+                bytes[0] = value == 0 ? (byte)0 : (byte)0x7F;
+                break;
+            case ScalarType.Float4E2M1FnX2:
+                bytes[0] = value == 0 ? (byte)0 : (byte)0x22;
                 break;
             default:
                 long whole = (long)value;

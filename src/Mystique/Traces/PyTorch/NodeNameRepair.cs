@@ -11,8 +11,11 @@ internal static class NodeNameRepair
     /// <summary>Longest name that is looked for, in bytes.</summary>
     private const int MaxNameBytes = 64 * 1024;
 
+    /// <summary>Bytes that tell whether a node starts.</summary>
+    public const int LookAhead = 64;
+
     /// <summary>Escapes the quotes and backslashes of the first name in the text.</summary>
-    /// <param name="text">Text that starts with the node.</param>
+    /// <param name="text">The node, up to where the next one starts.</param>
     /// <param name="repaired">The text with the name escaped, up to the end of <paramref name="text"/>.</param>
     /// <param name="originalLength">Length of the part of <paramref name="text"/> that <paramref name="repaired"/> stands for.</param>
     public static bool TryRepair(ReadOnlySpan<byte> text, out byte[] repaired, out int originalLength)
@@ -30,8 +33,7 @@ internal static class NodeNameRepair
             length = rest.IndexOf("\", \"id\":"u8);
         if (length < 0)
             return false;
-        int node = NextNodeStart(text[(start + length)..]);
-        originalLength = node < 0 ? text.Length : start + length + node;
+        originalLength = text.Length;
         var writer = new ArrayBufferWriter<byte>(originalLength + 16);
         writer.Write(text[..start]);
         foreach (byte b in rest[..length])
@@ -48,23 +50,18 @@ internal static class NodeNameRepair
     /// <summary>The first place that looks like the start of a node, or -1.</summary>
     /// <param name="text">Where to look.</param>
     /// <param name="isFinal">Whether no text follows.</param>
+    /// <param name="startWithId">Whether nodes of this file start with their id: then a name starts an attribute.</param>
     /// <param name="examined">How far no node starts, for the next call.</param>
-    public static int FindNodeStart(ReadOnlySpan<byte> text, bool isFinal, out int examined)
+    public static int FindNodeStart(ReadOnlySpan<byte> text, bool isFinal, bool startWithId, out int examined)
     {
-        int start = NextNodeStart(text);
-        examined = isFinal ? text.Length : Math.Max(0, text.Length - 64);
-        return start;
-    }
-
-    private static int NextNodeStart(ReadOnlySpan<byte> text)
-    {
+        examined = isFinal ? text.Length : Math.Max(0, text.Length - LookAhead);
         for (int at = 0; at < text.Length;)
         {
             int brace = text[at..].IndexOf((byte)'{');
             if (brace < 0)
                 return -1;
             at += brace;
-            if (IsNodeStart(text[(at + 1)..]))
+            if (IsNodeStart(text[at..], startWithId))
                 return at;
             at++;
         }
@@ -73,15 +70,27 @@ internal static class NodeNameRepair
 
     /// <summary>
     /// A node starts with its id, or (schema 1.0.1) on a new line with its name; an attribute starts with its name on
-    /// the same line.
+    /// the same line, or, where somebody indented the file, on a new one.
     /// </summary>
-    private static bool IsNodeStart(ReadOnlySpan<byte> afterBrace)
+    public static bool IsNodeStart(ReadOnlySpan<byte> text, bool startWithId)
     {
-        int space = afterBrace.IndexOfAnyExcept(" \t\r\n"u8);
-        if (space < 0)
+        if (StartsWithId(text))
+            return true;
+        if (startWithId || !text.StartsWith("{"u8))
             return false;
-        var text = afterBrace[space..];
-        return text.StartsWith("\"id\":"u8)
-            || (text.StartsWith("\"name\":"u8) && afterBrace[..space].Contains((byte)'\n'));
+        int space = text[1..].IndexOfAnyExcept(" \t\r\n"u8);
+        return space > 0 && text[(space + 1)..].StartsWith("\"name\":"u8) && text.Slice(1, space).Contains((byte)'\n');
     }
+
+    /// <summary>Whether a brace and an id stand there.</summary>
+    public static bool StartsWithId(ReadOnlySpan<byte> text)
+    {
+        if (!text.StartsWith("{"u8))
+            return false;
+        int space = text[1..].IndexOfAnyExcept(" \t\r\n"u8);
+        return space >= 0 && text[(space + 1)..].StartsWith("\"id\":"u8);
+    }
+
+    /// <summary>Whether the first field of a node stands there, without the brace.</summary>
+    public static bool StartsWithField(ReadOnlySpan<byte> text) => text.StartsWith("\"id\":"u8) || text.StartsWith("\"name\":"u8);
 }

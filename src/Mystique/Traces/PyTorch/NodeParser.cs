@@ -30,6 +30,9 @@ internal sealed class NodeParser(ReadBudget budget)
     /// <summary>The id of the node that was read last, for messages; -1 before its id was read.</summary>
     public long LastId => _fields.Id;
 
+    /// <summary>The name of the node that was read last; null before it was read.</summary>
+    public string? LastName => _fields.Name;
+
     /// <summary>Parses the node whose opening brace is the reader's next token.</summary>
     /// <exception cref="JsonException">It is not well-formed.</exception>
     /// <exception cref="FormatException">It is well-formed, but makes no sense.</exception>
@@ -64,6 +67,27 @@ internal sealed class NodeParser(ReadBudget budget)
         budget.Take(ReadBudget.NodeBytes);
         bool isOperator = _fields.Schema.Length > 0;
         return _fields.ToNode(Build(_inputs, "inputs", isOperator), Build(_outputs, "outputs", isOperator), ParseSchema(_fields.Schema));
+    }
+
+    /// <summary>Length of the node at the window's start; 0 where it is not well-formed.</summary>
+    public static int LengthOf(TraceWindow window)
+    {
+        while (true)
+        {
+            var reader = ReadLimits.Reader(window.Data, window.IsFinal);
+            try
+            {
+                if (ReadLimits.Read(ref reader) && ReadLimits.TrySkip(ref reader))
+                    return (int)reader.BytesConsumed;
+            }
+            catch (JsonException)
+            {
+                return 0;
+            }
+            ReadLimits.CheckRest(reader, window.Data);
+            if (!window.Fill())
+                return 0;
+        }
     }
 
     /// <summary>Reads the next token, or says that the buffer has no more.</summary>
@@ -183,7 +207,7 @@ internal sealed class NodeParser(ReadBudget budget)
             case "fw_tid": _fields.ForwardThread = ReadLong(ref reader); break;
             case "op_schema": _fields.Schema = ReadString(ref reader); break;
             case "kernel_backend": _fields.KernelBackend = ReadString(ref reader); break;
-            case "kernel_file": _fields.KernelFile = ReadString(ref reader); break;
+            case "kernel_file": _fields.KernelFile = ReadPath(ref reader); break;
             case "tensor_range": _fields.TensorRange = ReadString(ref reader); break;
             case "collective_name": _fields.CollectiveName = ReadString(ref reader); break;
             case "dtype": _fields.CollectiveType = ReadString(ref reader); break;
@@ -206,6 +230,13 @@ internal sealed class NodeParser(ReadBudget budget)
         ReadOrSuspend(ref reader);
         return reader.TokenType == JsonTokenType.String ? GetString(ref reader, _strings)
             : throw new JsonException("a string was expected");
+    }
+
+    /// <summary>Reads a path; the backslashes of one of Windows may stand for themselves though the text is JSON (<c>C:\temp</c>).</summary>
+    private string ReadPath(ref Utf8JsonReader reader)
+    {
+        string text = ReadString(ref reader);
+        return NodeTextRepair.IsPlainPath(reader.ValueSpan) ? _strings.Get(NodeTextRepair.ReadPath(reader.ValueSpan)) : text;
     }
 
     /// <summary>Reads an integer; one in quotes is accepted, a list gives its first (<c>seq_id</c> of point-to-point).</summary>

@@ -12,15 +12,19 @@ namespace Mystique.Traces.PyTorch;
 /// </summary>
 internal sealed class TraceParser
 {
+    /// <summary>How far the end of a node that may be repaired is looked for.</summary>
+    private const int MaxRepairedBytes = 1 << 20;
+
     private readonly TraceWindow _window;
     private readonly string _source;
     private readonly TraceReadOptions _options;
     private readonly NodeParser _parser;
     private readonly List<TraceNode> _nodes = [];
     private readonly TraceDamage _damage = new();
-    private string? _schema;
-    private long _processId;
-    private string _time = "";
+    private readonly List<long> _offsets = [];
+    private MystiqueException? _firstInvalid;
+    private bool _startWithId;
+    private bool _wasKept;
 
     public TraceParser(Stream stream, string source, TraceReadOptions options)
     {
@@ -51,24 +55,26 @@ internal sealed class TraceParser
 
     private ExecutionTrace Read()
     {
-        ReadHeader();
-        CheckSchema();
+        var header = TraceHeader.Read(_window, _source);
         ReadNodes();
         if (_options.Strict && _damage.First is { } first)
             throw Problems.TraceDamaged(_source, first.Offset, first.What, _nodes.Count);
         string digest = _window.Finish();
-        var warnings = ImmutableArray.CreateBuilder<string>();
-        if (IsDamaged)
-            warnings.Add(_damage.Describe(_nodes.Count));
+        DuplicateNodes.LeaveOut(_nodes, _offsets, _damage, _source, _options.Strict);
+        // The process and its threads are no part of what was recorded.
+        if (_firstInvalid is not null && _nodes.Count(n => !TraceLinker.IsFrame(n)) < _damage.LeftOut + _damage.Lost)
+            throw _firstInvalid;
         if (_nodes.Count == 0)
             throw Problems.TraceHasNoNodes(_source);
-        var root = TraceLinker.Link(_nodes, _source, IsDamaged, _options.Strict, warnings);
+        var warnings = ImmutableArray.CreateBuilder<string>();
+        warnings.AddRange(_damage.Describe(_nodes.Count));
+        var root = TraceLinker.Link(_nodes, _source, _damage, _options.Strict, warnings);
         return new ExecutionTrace
         {
             Source = _source,
-            SchemaVersion = _schema!,
-            ProcessId = _processId,
-            Time = _time,
+            SchemaVersion = header.Schema,
+            ProcessId = header.ProcessId,
+            Time = header.Time,
             Nodes = [.. _nodes],
             Root = root,
             Digest = digest,
@@ -77,74 +83,6 @@ internal sealed class TraceParser
             Warnings = warnings.ToImmutable(),
             HasStrides = _parser.HasStrides,
         };
-    }
-
-    /// <summary>Reads the fields before <c>nodes</c>, and leaves the window at the first node.</summary>
-    private void ReadHeader()
-    {
-        while (true)
-        {
-            var reader = ReadLimits.Reader(_window.Data, _window.IsFinal);
-            try
-            {
-                if (TryReadHeader(ref reader))
-                {
-                    _window.Advance((int)reader.BytesConsumed);
-                    return;
-                }
-            }
-            catch (NodeParser.SuspendException)
-            {
-            }
-            catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-            {
-                // InvalidOperationException: a string that is not valid UTF-8.
-                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(_source)
-                    : Problems.TraceNotJson(_source, reader.BytesConsumed, exception);
-            }
-            ReadLimits.CheckRest(reader, _window.Data);
-            if (!_window.Fill())
-                throw _window.TotalBytes == 0 ? Problems.TraceEmpty(_source)
-                    : Problems.TraceNotAnExecutionTrace(_source, "it has no list of nodes");
-        }
-    }
-
-    private bool TryReadHeader(ref Utf8JsonReader reader)
-    {
-        NodeParser.ReadOrSuspend(ref reader);
-        if (reader.TokenType != JsonTokenType.StartObject)
-            throw Problems.TraceNotAnExecutionTrace(_source, "its JSON is no object");
-        while (true)
-        {
-            NodeParser.ReadOrSuspend(ref reader);
-            if (reader.TokenType == JsonTokenType.EndObject)
-                throw Problems.TraceNotAnExecutionTrace(_source, "it has no list of nodes");
-            string name = reader.GetString() ?? "";
-            if (name == "traceEvents")
-                throw Problems.TraceIsKinetoProfile(_source);
-            NodeParser.ReadOrSuspend(ref reader);
-            switch (name)
-            {
-                case "schema" when reader.TokenType == JsonTokenType.String: _schema = reader.GetString(); break;
-                case "pid" when reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long pid): _processId = pid; break;
-                case "time" when reader.TokenType == JsonTokenType.String: _time = reader.GetString() ?? ""; break;
-                case "nodes" when reader.TokenType == JsonTokenType.StartArray: return true;
-                default:
-                    if (!ReadLimits.TrySkip(ref reader))
-                        return false;
-                    break;
-            }
-        }
-    }
-
-    private void CheckSchema()
-    {
-        if (_schema is null)
-            throw Problems.TraceNotAnExecutionTrace(_source, "it has no \"schema\" before its nodes");
-        // The layout is told by each node's fields; the version only says whether they can be expected to mean the same.
-        string major = _schema.Split('.')[0];
-        if (!int.TryParse(major, out int number) || number != 1)
-            throw Problems.TraceSchemaUnknown(_source, _schema);
     }
 
     private void ReadNodes()
@@ -164,7 +102,7 @@ internal sealed class TraceParser
                 expectsComma = false;
                 _window.Advance(1);
             }
-            else if (next == (byte)']')
+            else if (next == (byte)']' && !IsNodeBehindBrackets())
             {
                 // What follows (finish_ts) says nothing that is used; the bytes still count for the digest.
                 return;
@@ -176,14 +114,47 @@ internal sealed class TraceParser
                 ReadNode();
                 expectsComma = true;
             }
+            else if (next is (byte)'}' or (byte)']')
+            {
+                _damage.Add(_window.Position, "a brace or bracket too many");
+                _window.Advance(1);
+            }
             else
             {
-                _damage.Add(_window.Position, "something that is no node stands between nodes");
-                _window.Advance(1);
-                SkipToNextNode();
+                ReadDebris();
                 expectsComma = false;
             }
         }
+    }
+
+    /// <summary>Skips what is no node: a node whose brace is missing, the rest of one that ended too soon, or anything else.</summary>
+    private void ReadDebris()
+    {
+        while (_window.Data.Length < NodeNameRepair.LookAhead && _window.Fill())
+        {
+        }
+        bool isField = _window.Data[0] == (byte)'"' && _wasKept;
+        bool isNode = NodeNameRepair.StartsWithField(_window.Data);
+        if (isField && !isNode)
+        {
+            _nodes.RemoveAt(_nodes.Count - 1);
+            _offsets.RemoveAt(_offsets.Count - 1);
+        }
+        _damage.Add(_window.Position, isField && !isNode ? "a node ends within its fields" : "something that is no node stands between nodes",
+            lost: isField || isNode && _nodes.Count == 0 ? 1 : 0);
+        _wasKept = false;
+        _window.Advance(1);
+        SkipToNextNode();
+    }
+
+    /// <summary>Whether more nodes follow a bracket that should end the list.</summary>
+    private bool IsNodeBehindBrackets()
+    {
+        while (_window.Data.Length < NodeNameRepair.LookAhead && _window.Fill())
+        {
+        }
+        int next = _window.Data.IndexOfAnyExcept(" \t\r\n,]}"u8);
+        return next >= 0 && NodeNameRepair.IsNodeStart(_window.Data[next..], _startWithId);
     }
 
     private void ReadNode()
@@ -205,29 +176,65 @@ internal sealed class TraceParser
                 LoseNode("the file ends within a node");
                 return;
             }
-            catch (FormatException exception)
+            catch (Exception exception) when (exception is FormatException or JsonException)
             {
-                throw Problems.TraceNodeInvalid(_source, _parser.LastId, _window.Position, exception);
-            }
-            catch (JsonException)
-            {
-                if (!TryReadRepaired())
+                int length = NodeParser.LengthOf(_window);
+                if (length > 0)
+                    LeaveOut(exception, length);
+                else if (!TryReadRepaired())
                     LoseNode("a node is not well-formed");
                 return;
             }
         }
     }
 
-    /// <summary>Reads a node whose name has quotes that the observer did not escape.</summary>
+    private void LeaveOut(Exception cause, int length)
+    {
+        _firstInvalid ??= Problems.TraceNodeInvalid(_source, _parser.LastId, _window.Position, cause);
+        if (_options.Strict)
+            throw _firstInvalid;
+        _damage.LeaveOut(_parser.LastId, _parser.LastName, _window.Position, cause.Message);
+        _wasKept = false;
+        _window.Advance(length);
+    }
+
+    /// <summary>Reads a node whose text can be repaired: its strings' escapes, the quotes of its name, or both.</summary>
     private bool TryReadRepaired()
     {
-        if (!NodeNameRepair.TryRepair(_window.Data, out byte[] repaired, out int originalLength))
+        int next = FindNextNode();
+        var text = next < 0 ? _window.Data : _window.Data[..next];
+        if (NodeTextRepair.TryRepair(text, out byte[] repaired, out int length)
+            && TryParse(repaired, length, "a string or a number in a node is not JSON's"))
+            return true;
+        if (!NodeNameRepair.TryRepair(text, out byte[] named, out int namedLength))
             return false;
+        const string Quotes = "a name has quotes that are not escaped";
+        return TryParse(named, namedLength, Quotes)
+            || NodeTextRepair.TryRepair(named, out repaired, out length) && TryParse(repaired, length - (named.Length - namedLength), Quotes);
+    }
+
+    /// <summary>The next node's start in the window, after the one that stands there; reads on until it is found.</summary>
+    private int FindNextNode()
+    {
+        for (int from = 1; ;)
+        {
+            int start = NodeNameRepair.FindNodeStart(_window.Data[from..], _window.IsFinal, _startWithId, out int examined);
+            if (start >= 0)
+                return from + start;
+            from += examined;
+            if (_window.Data.Length >= MaxRepairedBytes || !_window.Fill())
+                return -1;
+        }
+    }
+
+    /// <summary>Takes a node's repaired text. The window goes on behind what it stands for.</summary>
+    private bool TryParse(byte[] repaired, int originalLength, string what)
+    {
         var reader = ReadLimits.Reader(repaired);
         try
         {
             var node = _parser.Parse(ref reader);
-            _damage.Add(_window.Position, "a name has quotes that are not escaped", lost: 0);
+            _damage.Add(_window.Position, what, repaired: 1);
             Add(node);
             _window.Advance((int)reader.BytesConsumed - (repaired.Length - originalLength));
             return true;
@@ -243,15 +250,20 @@ internal sealed class TraceParser
         if (_nodes.Count == _options.MaxNodes)
             throw new ReadLimitException("it has too many nodes", string.Create(CultureInfo.InvariantCulture, $"{_options.MaxNodes:N0}"));
         _nodes.Add(node);
+        _offsets.Add(_window.Position);
+        _startWithId |= NodeNameRepair.StartsWithId(_window.Data);
+        _wasKept = true;
     }
 
     private void LoseNode(string what)
     {
-        if (_damage.Lost == ReadLimits.LostNodes)
-            throw new ReadLimitException("too many of its nodes are damaged",
-                string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.LostNodes:N0}"));
-        _damage.Add(_window.Position, what, lost: 1);
+        long position = _window.Position;
         _window.Advance(1);
+        _window.SkipWhiteSpace();
+        // A brace too many before a node costs nothing.
+        bool isNode = _window.HasData && NodeNameRepair.IsNodeStart(_window.Data, _startWithId);
+        _damage.Add(position, what, lost: isNode ? 0 : 1, repaired: isNode ? 1 : 0);
+        _wasKept = false;
         SkipToNextNode();
     }
 
@@ -259,7 +271,7 @@ internal sealed class TraceParser
     {
         while (true)
         {
-            int start = NodeNameRepair.FindNodeStart(_window.Data, _window.IsFinal, out int examined);
+            int start = NodeNameRepair.FindNodeStart(_window.Data, _window.IsFinal, _startWithId, out int examined);
             if (start >= 0)
             {
                 _window.Advance(start);

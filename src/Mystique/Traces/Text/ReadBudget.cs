@@ -62,8 +62,9 @@ internal sealed class ReadBudget(TraceWindow window, long floorBytes = ReadLimit
     /// <exception cref="FormatException">They are more than any machine has.</exception>
     public void Reach(double bytes)
     {
-        _reachBytes += bytes;
-        if (!(_reachBytes <= ReadLimits.ReachBytes))
+        // A node that is left out for it does not count.
+        if (!(_reachBytes + bytes <= ReadLimits.ReachBytes))
             throw new FormatException("tensors that reach over more than 2^62 bytes, alone or with those before them");
+        _reachBytes += bytes;
     }
 }
