@@ -128,8 +128,8 @@ def fractions(init, key, count, element, device):
 class ElementType:
     """A dtype of the manifest, and the one with which its memory is written: of complex numbers, their parts."""
 
-    WRITTEN = {"bfloat16": "int16", "complex64": "float32", "complex128": "float64", "complex32": "float16",
-               "uint16": "int16", "uint32": "int32", "uint64": "int64", "qint8": "int8", "quint8": "uint8", "qint32": "int32", "bits16": "int16"}
+    WRITTEN = {"bfloat16": "int16", "complex64": "float32", "complex128": "float64", "complex32": "float16", "bits16": "int16",
+               "uint16": "int16", "uint32": "int32", "uint64": "int64", "qint8": "int8", "quint8": "uint8", "qint32": "int32"}
 
     # One, in the types that are written byte by byte.
     ONES = {"float8_e5m2": 0x38, "float8_e4m3fn": 0x38, "float8_e5m2fnuz": 0x38, "float8_e4m3fnuz": 0x38, "float8_e8m0fnu": 0x7F,

@@ -25,7 +25,7 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
             return null; // A view shows what others made, or what nobody wrote and nobody reads.
         foreach (int slot in op.OutputSlots.Concat(WrittenBy(op)).Distinct()
             .Where(s => s >= 0 && plan.Tensors[s] is { IsOpaque: false, Type: var type } && type.IsFloating()
-                && type != ScalarType.Float4E2M1FnX2))
+                && type != Traces.ScalarType.Float4E2M1FnX2))
         {
             using var scope = NewDisposeScope();
             var value = program.Get(slot);
