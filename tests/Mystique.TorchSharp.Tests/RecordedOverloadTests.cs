@@ -5,7 +5,7 @@ using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.TorchSharp.Tests;
 
-/// <summary>What runs is what was recorded: the overload, the values that decide shapes, and what writes to an operator's own input.</summary>
+/// <summary>What runs is what was recorded: overloads, values that decide shapes, and what writes to an operator's own input.</summary>
 [Collection("libtorch")]
 public class RecordedOverloadTests
 {

@@ -267,22 +267,6 @@ internal sealed class TraceParser
         SkipToNextNode();
     }
 
-    private void SkipToNextNode()
-    {
-        while (true)
-        {
-            int start = NodeNameRepair.FindNodeStart(_window.Data, _window.IsFinal, _startWithId, out int examined);
-            if (start >= 0)
-            {
-                _window.Advance(start);
-                return;
-            }
-            _window.Advance(examined);
-            if (!_window.Fill())
-            {
-                _window.Advance(_window.Data.Length);
-                return;
-            }
-        }
-    }
+    private void SkipToNextNode() => ItemResumption.SkipToNext(_window, (ReadOnlySpan<byte> text, bool isFinal, out int examined) =>
+        NodeNameRepair.FindNodeStart(text, isFinal, _startWithId, out examined));
 }
