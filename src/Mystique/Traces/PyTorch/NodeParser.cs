@@ -232,7 +232,7 @@ internal sealed class NodeParser(ReadBudget budget)
             : throw new JsonException("a string was expected");
     }
 
-    /// <summary>Reads a path; the backslashes of one of Windows may stand for themselves though the text is JSON (<c>C:\temp</c>).</summary>
+    /// <summary>Reads a path; backslashes of Windows stand for themselves, even where they make JSON (<c>C:\temp</c>).</summary>
     private string ReadPath(ref Utf8JsonReader reader)
     {
         string text = ReadString(ref reader);

@@ -3,7 +3,7 @@ using Mystique.Traces.Text;
 
 namespace Mystique.Traces.PyTorch;
 
-/// <summary>What was wrong with a file, and what it cost: a node is kept, lost to damaged text, or left out because it is invalid.</summary>
+/// <summary>What was wrong with a file, and what it cost: nodes are lost to damaged text, or left out as invalid.</summary>
 internal sealed class TraceDamage
 {
     private int _places;

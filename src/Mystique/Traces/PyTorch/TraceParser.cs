@@ -140,8 +140,8 @@ internal sealed class TraceParser
             _nodes.RemoveAt(_nodes.Count - 1);
             _offsets.RemoveAt(_offsets.Count - 1);
         }
-        _damage.Add(_window.Position, isField && !isNode ? "a node ends within its fields" : "something that is no node stands between nodes",
-            lost: isField || isNode && _nodes.Count == 0 ? 1 : 0);
+        string what = isField && !isNode ? "a node ends within its fields" : "something that is no node stands between nodes";
+        _damage.Add(_window.Position, what, lost: isField || isNode && _nodes.Count == 0 ? 1 : 0);
         _wasKept = false;
         _window.Advance(1);
         SkipToNextNode();
@@ -210,7 +210,8 @@ internal sealed class TraceParser
             return false;
         const string Quotes = "a name has quotes that are not escaped";
         return TryParse(named, namedLength, Quotes)
-            || NodeTextRepair.TryRepair(named, out repaired, out length) && TryParse(repaired, length - (named.Length - namedLength), Quotes);
+            || NodeTextRepair.TryRepair(named, out repaired, out length)
+                && TryParse(repaired, length - (named.Length - namedLength), Quotes);
     }
 
     /// <summary>The next node's start in the window, after the one that stands there; reads on until it is found.</summary>
