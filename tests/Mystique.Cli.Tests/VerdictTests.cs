@@ -45,7 +45,8 @@ public sealed class VerdictTests : IDisposable
     [MemberData(nameof(Engines))]
     public void Run_WithDifferences_WarnsAndStrictFails(string engine)
     {
-        string[] options = [OtherTypes(), "--iterations", "1", "--warmup", "0", "--no-profile", "--json", File_("r.json"), .. EngineOf(engine)];
+        string[] options =
+            [OtherTypes(), "--iterations", "1", "--warmup", "0", "--no-profile", "--json", File_("r.json"), .. EngineOf(engine)];
         var result = CommandLine.Run(["run", .. options]);
         result.AssertOk();
         Assert.Contains("1 of 2 operators as recorded (50.0 %)", result.Output);
@@ -93,8 +94,8 @@ public sealed class VerdictTests : IDisposable
     public void Compare_WithAProfileOfAnotherJob_IsRefused()
     {
         CommandLine.Run("run", CommandLine.Example("bilstm"), "--iterations", "1", "--json", File_("r.json")).AssertOk();
-        File.WriteAllText(File_("k.json"), "{\"traceEvents\": [{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::foreign\", \"pid\": 1, "
-            + "\"tid\": 1, \"ts\": 1, \"dur\": 5}, {\"ph\": \"X\", \"cat\": \"user_annotation\", \"name\": \"ProfilerStep#1\", \"pid\": 1, "
+        File.WriteAllText(File_("k.json"), "{\"traceEvents\": [{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::foreign\", "
+            + "\"pid\": 1, \"tid\": 1, \"ts\": 1, \"dur\": 5}, {\"ph\": \"X\", \"cat\": \"user_annotation\", \"name\": \"ProfilerStep#1\", \"pid\": 1, "
             + "\"tid\": 1, \"ts\": 1, \"dur\": 50}]}");
         CommandLine.Run("compare", File_("k.json"), File_("r.json")).AssertFailed(2, "MYS120");
         File.WriteAllText(File_("kernels.json"), "{\"traceEvents\": [{\"ph\": \"X\", \"cat\": \"kernel\", \"name\": \"k\", \"pid\": 0, "
