@@ -95,7 +95,8 @@ public sealed class VerdictTests : IDisposable
     {
         CommandLine.Run("run", CommandLine.Example("bilstm"), "--iterations", "1", "--json", File_("r.json")).AssertOk();
         File.WriteAllText(File_("k.json"), "{\"traceEvents\": [{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::foreign\", "
-            + "\"pid\": 1, \"tid\": 1, \"ts\": 1, \"dur\": 5}, {\"ph\": \"X\", \"cat\": \"user_annotation\", \"name\": \"ProfilerStep#1\", \"pid\": 1, "
+            + "\"pid\": 1, \"tid\": 1, \"ts\": 1, \"dur\": 5}, "
+            + "{\"ph\": \"X\", \"cat\": \"user_annotation\", \"name\": \"ProfilerStep#1\", \"pid\": 1, "
             + "\"tid\": 1, \"ts\": 1, \"dur\": 50}]}");
         CommandLine.Run("compare", File_("k.json"), File_("r.json")).AssertFailed(2, "MYS120");
         File.WriteAllText(File_("kernels.json"), "{\"traceEvents\": [{\"ph\": \"X\", \"cat\": \"kernel\", \"name\": \"k\", \"pid\": 0, "
