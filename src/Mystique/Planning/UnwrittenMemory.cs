@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Selection;
+using Mystique.Traces;
 
 namespace Mystique.Planning;
 
@@ -17,12 +18,13 @@ internal static class UnwrittenMemory
         if (plan.Source.DecomposedCount == 0 && plan.Replaced.All(r => r.Remedy == Remedy.Substitute))
             return plan; // All that wrote in the original writes here.
         var fresh = new HashSet<int>(); // Storages that were allocated and not written to.
+        var filled = new HashSet<int>(); // Views of them that got contents.
         var copies = new List<(int Before, int Slot)>();
         for (int i = 0; i < plan.Operators.Length; i++)
         {
             var op = plan.Operators[i];
             if (fresh.Count > 0)
-                FindReads(plan, i, fresh, copies);
+                FindReads(plan, i, fresh, filled, copies);
             foreach (int slot in op.OutputSlots)
                 if (slot >= 0 && IsAllocation(op) && !plan.Tensors[slot].IsOpaque
                     && !op.InputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == plan.Tensors[slot].Storage))
@@ -31,7 +33,15 @@ internal static class UnwrittenMemory
         return copies.Count == 0 ? plan : Insert(plan, copies);
     }
 
-    private static void FindReads(ReplayPlan plan, int index, HashSet<int> fresh, List<(int Before, int Slot)> copies)
+    private static bool IsWhole(ReplayPlan plan, int slot)
+    {
+        var tensor = plan.Tensors[slot];
+        return tensor.Shape.Aggregate((long)tensor.Type.SizeBytes(), TensorLayout.SaturatingMultiply)
+            >= plan.Storages[tensor.Storage].SizeBytes;
+    }
+
+    private static void FindReads(ReplayPlan plan, int index, HashSet<int> fresh, HashSet<int> filled,
+        List<(int Before, int Slot)> copies)
     {
         var op = plan.Operators[index];
         for (int i = 0; i < op.Arguments.Length; i++)
@@ -42,9 +52,11 @@ internal static class UnwrittenMemory
             {
                 if (slot < 0 || !fresh.Contains(plan.Tensors[slot].Storage))
                     continue;
-                if (isRead)
+                bool isFilled = isRead && filled.Add(slot);
+                if (isFilled)
                     copies.Add((index, slot));
-                if (isRead || op.Writes(i))
+                // A part that is filled leaves the rest as it was; what an operator writes is not looked into.
+                if (op.Writes(i) || isFilled && IsWhole(plan, slot))
                     fresh.Remove(plan.Tensors[slot].Storage);
             }
         }

@@ -83,6 +83,22 @@ public class UnseenWorkTests
         Assert.Equal(["aten::relu", "c10d::_allgather_base_", "aten::relu"], Names(text));
     }
 
+    /// <summary>A buffer that no operator fills, and that is read in parts: each part gets contents, not the first alone.</summary>
+    [Fact]
+    public void MemoryReadInParts_IsFilledInParts()
+    {
+        const string Select = "aten::select.int(Tensor(a) self, int dim, int index) -> Tensor(a)";
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, Empty, [Ints(2, 4)], [Tensor(10, 11, [2, 4])])
+            .Node(4, 2, "gloo:all_gather", inputs: [Tensor(10, 11, [2, 4])])
+            .Operator(5, Select, [Tensor(10, 11, [2, 4]), 0, 0], [Tensor(12, 11, [4])])
+            .Operator(6, Relu, [Tensor(12, 11, [4])], In(20))
+            .Operator(7, Select, [Tensor(10, 11, [2, 4]), 0, 1], [Tensor(14, 11, [4], offset: 4)])
+            .Operator(8, Relu, [Tensor(14, 11, [4], offset: 4)], In(30))
+            .Operator(9, Relu, [Tensor(14, 11, [4], offset: 4)], In(40)));
+        Assert.Equal([6L, 8], plan.Operators.Where(o => o.Schema.Name == "copy_").Select(o => o.Id.Node));
+    }
+
     /// <summary>Decomposed because of what a later operator uses, its children do all: but for one that is no operator.</summary>
     [Theory]
     [InlineData(false)]
