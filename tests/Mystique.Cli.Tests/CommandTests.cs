@@ -23,7 +23,7 @@ public sealed class CommandTests : IDisposable
         Assert.Contains("(100.0 %)", result.Output);
         var json = Json(File_("s.json"));
         Assert.Equal("mystique-summary", json.GetProperty("format").GetString());
-        Assert.Equal(1.0, json.GetProperty("coverage").GetProperty("share").GetDouble());
+        Assert.Equal(1.0, json.GetProperty("coverage").GetProperty("planned_share").GetDouble());
         Assert.Contains($"{json.GetProperty("nodes").GetInt32():N0},", result.Output);
     }
 

@@ -110,7 +110,7 @@ public sealed class ErrorTests : IDisposable
             .Operator(4, "aten::tanh(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString();
         var result = CommandLine.Run("run", Write("old.json", text), "--iterations", "1", "--no-profile", "--json", "-");
         result.AssertOk();
-        Assert.Contains("\"replayed_operators\": 1,", result.Output);
+        Assert.Contains("\"recorded_operators\": 1,", result.Output);
         Assert.Contains("libtorch 2.10.0 has it with other arguments: it does not take 'colour' there", result.Output);
     }
 
@@ -122,7 +122,7 @@ public sealed class ErrorTests : IDisposable
             .Operator(4, "aten::tanh(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString();
         var result = CommandLine.Run("run", Write("none.json", text), "--iterations", "1", "--no-profile", "--json", "-");
         result.AssertOk();
-        Assert.Contains("\"replayed_operators\": 1,", result.Output);
+        Assert.Contains("\"recorded_operators\": 1,", result.Output);
         Assert.Contains("its argument 'self' is None, which its schema does not allow", result.Output);
     }
 

@@ -265,7 +265,7 @@ def compare(name, options, folder):
     ours, theirs = kernels_of(os.path.join(work, f"{name}.replay.kineto.json")), kernels_of(profile)
     report = {
         "workload": name, "torch": about["torch"], "device": about["device"], "rounds": options.rounds, "iterations": options.iterations,
-        "operators": result["coverage"]["selected_operators"], "replayed": result["coverage"]["replayed_operators"],
+        "operators": result["coverage"]["selected_operators"], "replayed": result["coverage"].get("recorded_operators"),
         "verification": result["verification"]["status"], "differences": result["verification"]["differences"][:20],
         "flat_out": flat_out, "paced": paced, "kernels": sum(theirs.values()), "replayed_kernels": sum(ours.values()),
         "other_kernels": sum((theirs - ours).values()) + sum((ours - theirs).values())}
