@@ -23,33 +23,26 @@ internal static class PlanEditor
         var operators = ImmutableArray.CreateBuilder<PlannedOperator>(plan.Operators.Length);
         var madeSlots = new HashSet<int>();
         var sourceSlots = new Dictionary<int, int>(); // For each storage made so far, a tensor on it.
-        var lost = new List<ReplacedOperator>();
+        var notes = new List<ReplacedOperator>();
         for (int i = 0; i < plan.Operators.Length; i++)
         {
-            if (!edits.TryGetValue(i, out var edit) && LacksOpaque(plan.Operators[i]))
-                Leave(plan.Operators[i]);
-            else if (edit is null)
-                Add(plan.Operators[i]);
-            else
-                foreach (var op in edit.Operators)
-                    Add(op);
+            var op = plan.Operators[i];
+            var edit = edits.GetValueOrDefault(i) ?? new PlanEdit([op], null);
+            if (!edit.Operators.IsEmpty && LacksOpaque(op))
+                edit = new PlanEdit([], op.Role != OperatorRole.Recorded ? null : new ReplacedOperator(op.Id, op.Schema.FullName,
+                    Remedy.StandIn, "", "it uses a tensor without storage, and what makes that does not run"));
+            if (edit.Note is { } note)
+                notes.Add(note);
+            foreach (var made in edit.Operators)
+                Add(made);
         }
-        var notes = edits.Values.Select(e => e.Note).OfType<ReplacedOperator>().Concat(lost);
         return UnwrittenMemory.Fill(builder.Build(operators.ToImmutable()) with
         {
-            Replaced =
-            [.. plan.Replaced.Concat(notes).OrderBy(s => s.Id)]
+            Replaced = [.. plan.Replaced.Concat(notes).OrderBy(s => s.Id)],
         });
 
         // A tensor without storage cannot be there from the start: what uses it goes with what made it.
         bool LacksOpaque(PlannedOperator op) => op.InputSlots.Any(s => s >= 0 && builder.Tensors[s].IsOpaque && !madeSlots.Contains(s));
-
-        void Leave(PlannedOperator op)
-        {
-            if (op.Role == OperatorRole.Recorded)
-                lost.Add(new ReplacedOperator(op.Id, op.Schema.FullName, Remedy.StandIn, "",
-                    "it uses a tensor without storage, and what makes that does not run"));
-        }
 
         void Add(PlannedOperator op)
         {

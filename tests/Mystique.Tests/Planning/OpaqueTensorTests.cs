@@ -1,3 +1,4 @@
+using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Planning.Contents;
 using Mystique.Tests.Shared;
@@ -74,6 +75,28 @@ public sealed class OpaqueTensorTests : IDisposable
         Assert.Equal([5L], plan.Operators.Select(o => o.Id.Node));
         Assert.Equal([(3L, Remedy.Missing), (4L, Remedy.StandIn)], plan.Replaced.Select(r => (r.Id.Node, r.Remedy)));
         Assert.All(plan.Replaced, r => Assert.StartsWith("it uses a tensor without storage", r.Reason, StringComparison.Ordinal));
+    }
+
+    /// <summary>What the target cannot make takes what uses it along, be that as recorded or by a substitute.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void TensorThatNobodyMakesAnyMore_TakesItsUsersAlong(bool isSubstituted)
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, "aten::to_sparse(Tensor self) -> Tensor", [Tensor(10, 11, [4, 4])], [Opaque(20, 4, 4)])
+            .Operator(4, "aten::to_dense(Tensor self) -> Tensor", [Opaque(20, 4, 4)], [Tensor(40, 41, [4, 4])])
+            .Operator(5, Relu, [Tensor(40, 41, [4, 4])], [Tensor(50, 51, [4, 4])]));
+        var edits = new Dictionary<int, PlanEdit>
+        {
+            [0] = new([], new ReplacedOperator(plan.Operators[0].Id, "aten::to_sparse", Remedy.StandIn, "", "it failed")),
+        };
+        if (isSubstituted)
+            edits[1] = new([plan.Operators[1] with { Role = OperatorRole.Substitute }],
+                new ReplacedOperator(plan.Operators[1].Id, "aten::to_dense", Remedy.Substitute, "aten::to_dense", "why"));
+        var fitted = Saved(PlanEditor.Apply(new PlanBuilder(plan), edits));
+        Assert.Equal([5L], fitted.Operators.Select(o => o.Id.Node));
+        Assert.Equal([(3L, Remedy.StandIn), (4L, Remedy.StandIn)], fitted.Replaced.Select(r => (r.Id.Node, r.Remedy)));
     }
 
     /// <summary>The gradient of a sparse embedding has as many values left, when it is coalesced, as the original's had.</summary>
