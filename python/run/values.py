@@ -129,7 +129,7 @@ class ElementType:
     """A dtype of the manifest, and the one with which its memory is written: of complex numbers, their parts."""
 
     WRITTEN = {"bfloat16": "int16", "complex64": "float32", "complex128": "float64", "complex32": "float16", "bits16": "int16",
-               "uint16": "int16", "uint32": "int32", "uint64": "int64", "qint8": "int8", "quint8": "uint8", "qint32": "int32"}
+               "uint16": "int16", "uint32": "int32", "uint64": "int64", "qint8": "int8", "qint32": "int32"}
 
     # One, in the types that are written byte by byte.
     ONES = {"float8_e5m2": 0x38, "float8_e4m3fn": 0x38, "float8_e5m2fnuz": 0x38, "float8_e4m3fnuz": 0x38, "float8_e8m0fnu": 0x7F,
@@ -144,8 +144,8 @@ class ElementType:
         self.itemsize = RULES["element_bytes"][name]
         self.is_floating = is_floating(name)
         self.is_complex = name.startswith("complex")
-        self.written = torch.uint8 if name in self.ONES or self.itemsize == 1 and name not in ("bool", "int8", "qint8") else getattr(
-            torch, self.WRITTEN.get(name, name))
+        is_byte = self.itemsize == 1 and name not in ("bool", "int8", "qint8")
+        self.written = torch.uint8 if is_byte else getattr(torch, self.WRITTEN.get(name, name))
 
 
 def fill(memory, init, storage, seed):

@@ -6,9 +6,9 @@ TRACE_TYPES = {
     "float": "float32", "double": "float64", "c10::complex<c10::Half>": "complex32", "c10::complex<float>": "complex64",
     "c10::complex<double>": "complex128", "c10::BFloat16": "bfloat16", "short unsigned int": "uint16", "unsigned int": "uint32",
     "long unsigned int": "uint64", "c10::Float8_e5m2": "float8_e5m2", "c10::Float8_e4m3fn": "float8_e4m3fn",
-    "c10::Float8_e5m2fnuz": "float8_e5m2fnuz", "c10::Float8_e4m3fnuz": "float8_e4m3fnuz", "c10::qint8": "qint8",
+    "c10::Float8_e5m2fnuz": "float8_e5m2fnuz", "c10::Float8_e4m3fnuz": "float8_e4m3fnuz", "c10::Float8_e8m0fnu": "float8_e8m0fnu",
+    "c10::Float4_e2m1fn_x2": "float4_e2m1fn_x2", "c10::qint8": "qint8",
     "c10::quint8": "quint8", "c10::qint32": "qint32"}
-TRACE_TYPES.update({"c10::" + name[:1].upper() + name[1:]: name for name in ("float8_e8m0fnu", "float4_e2m1fn_x2")})
 TRACE_TYPES.update({"c10::" + name: name for name in ("quint4x2", "quint2x4", "bits1x8", "bits2x4", "bits4x2", "bits8", "bits16")})
 TRACE_TYPES.update({f"c10::dummy_{kind}1_7_t<{bits}{suffix}>": f"{kind}{bits}"
                     for kind in ("int", "uint") for bits in range(1, 8) for suffix in ("", "u")})

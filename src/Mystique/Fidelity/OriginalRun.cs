@@ -149,9 +149,9 @@ internal static class OriginalRun
     {
         var profiled = profile.Events.Where(e => e.Kind == KinetoKind.Operator).GroupBy(e => e.Name)
             .ToDictionary(g => g.Key, g => g.Count());
-        var recorded = (replay.Coverage?.OriginalGroups?.Values ?? []).Zip(replay.Coverage?.OriginalGroups?.Keys ?? [])
-            .Where(g => ProfileLinker.IsOperatorName(g.Second)).GroupBy(g => g.Second.Split('.')[0])
-            .ToDictionary(g => g.Key, g => g.Sum(k => k.First.Count));
+        var recorded = (replay.Coverage?.OriginalGroups ?? ImmutableSortedDictionary<string, RunOperatorGroup>.Empty)
+            .Where(g => ProfileLinker.IsOperatorName(g.Key)).GroupBy(g => g.Key.Split('.')[0])
+            .ToDictionary(g => g.Key, g => g.Sum(k => k.Value.Count));
         if (profiled.Count == 0 || recorded.Count == 0)
             return;
         int all = recorded.Values.Sum();

@@ -26,14 +26,15 @@ internal static class SchemaAdapter
         var used = new HashSet<int>();
         foreach (var wanted in target.Arguments)
         {
-            int at = IndexOf(op.Schema, wanted.Name);
-            var argument = at >= 0 ? op.Arguments[at] : wanted.Default is { } text && DefaultValue.Parse(text) is { } value
+            int? at = op.Schema.PlaceOf(wanted.Name);
+            var argument = at is { } place ? op.Arguments[place] : wanted.Default is { } text && DefaultValue.Parse(text) is { } value
                 ? PlannedArgument.Of(value) : null;
             if (argument is null)
                 return Fail($"it takes '{wanted.Name}' there, which the trace does not have", out reason);
             if (!Fits(wanted.Type, argument))
                 return Fail($"its '{wanted.Name}' is of another type there", out reason);
-            used.Add(at);
+            if (at is { } found)
+                used.Add(found);
             arguments.Add(argument);
         }
         for (int i = 0; i < op.Arguments.Length; i++)
@@ -59,14 +60,6 @@ internal static class SchemaAdapter
     {
         reason = why;
         return null;
-    }
-
-    private static int IndexOf(OperatorSchema schema, string name)
-    {
-        for (int i = 0; i < schema.Arguments.Length; i++)
-            if (schema.Arguments[i].Name == name)
-                return i;
-        return -1;
     }
 
     private static bool IsDefault(SchemaArgument schema, PlannedArgument argument) => argument.Literal switch

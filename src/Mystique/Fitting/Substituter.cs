@@ -98,11 +98,6 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
         return new PlannedResult(slots);
     }
 
-    private static PlannedArgument? Find(PlannedOperator op, string name)
-    {
-        for (int i = 0; i < op.Schema.Arguments.Length; i++)
-            if (op.Schema.Arguments[i].Name == name)
-                return op.Arguments[i];
-        return null;
-    }
+    private static PlannedArgument? Find(PlannedOperator op, string name) =>
+        op.Schema.PlaceOf(name) is { } place ? op.Arguments[place] : null;
 }

@@ -69,10 +69,9 @@ internal sealed class OpaqueTensors
     /// </summary>
     public PlannedOperator WithIndices(PlannedOperator op, TraceNode node, TensorTable table)
     {
-        int place = op.Schema.Arguments.Select(a => a.Name).ToList().IndexOf("indices");
-        if (op.Schema.QualifiedName is not ("aten::embedding_backward" or "aten::embedding_sparse_backward") || place < 0
-            || _timeline.OutputsOf(node) is not [{ IsOpaque: true }] || node.Inputs[place] is not TensorValue indices
-            || node.Outputs is not [TensorValue gradient])
+        if (op.Schema.QualifiedName is not ("aten::embedding_backward" or "aten::embedding_sparse_backward")
+            || op.Schema.PlaceOf("indices") is not { } place || node.Inputs[place] is not TensorValue indices
+            || _timeline.OutputsOf(node) is not [{ IsOpaque: true }] || node.Outputs is not [TensorValue gradient])
             return op;
         var coalesced = _coalesced.FirstOrDefault(c => c.Node.Id > node.Id && c.Node.Outputs is [TensorValue result]
             && result.Shape.AsSpan().SequenceEqual(gradient.Shape.AsSpan()));

@@ -152,4 +152,7 @@ public sealed record PlannedTensor
 
     /// <summary>Whether it is the tensor without an implementation.</summary>
     public bool IsUndefined => Storage < 0;
+
+    /// <summary>Number of elements.</summary>
+    internal long ElementCount => Shape.Aggregate(1L, (product, size) => product * size);
 }

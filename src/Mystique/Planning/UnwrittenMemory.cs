@@ -36,8 +36,7 @@ internal static class UnwrittenMemory
     private static bool IsWhole(ReplayPlan plan, int slot)
     {
         var tensor = plan.Tensors[slot];
-        return tensor.Shape.Aggregate((long)tensor.Type.SizeBytes(), TensorLayout.SaturatingMultiply)
-            >= plan.Storages[tensor.Storage].SizeBytes;
+        return tensor.ElementCount * tensor.Type.SizeBytes() >= plan.Storages[tensor.Storage].SizeBytes;
     }
 
     private static void FindReads(ReplayPlan plan, int index, HashSet<int> fresh, HashSet<int> filled,

@@ -143,7 +143,7 @@ internal sealed partial class RecordingImporter
 
     private static int Likeness(FoundTrace trace, FoundProfile profile) =>
         (trace.Rank is { } rank && rank == profile.Rank ? 2 : 0) + (trace.Trace.ProcessId != 0
-            && trace.Trace.ProcessId == profile.Profile.ProcessId ? 4 : 0)
+            && profile.Profile.Processes.Contains(trace.Trace.ProcessId) ? 4 : 0)
         + (profile.Name.Contains(trace.Trace.ProcessId.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             && trace.Trace.ProcessId > 9 ? 1 : 0);
 

@@ -46,19 +46,19 @@ internal sealed record CoverageRow
     {
         var plan = result.Plan;
         var verification = result.Verification!;
-        var lost = verification.Differences.Where(d => d.Kind is DifferenceKind.Missing or DifferenceKind.Different).Select(d => d.Id)
-            .ToHashSet();
-        int replaced = plan.Replaced.Count(r => IsAten(r.Name));
-        int substituted = plan.Replaced.Count(r => IsAten(r.Name) && r.Remedy == Remedy.Substitute && !lost.Contains(r.Id));
-        var recorded = plan.Operators.Where(o => o.Role == OperatorRole.Recorded && IsAten(o.Schema.FullName)).ToArray();
+        var aten = OperatorClasses.Of(plan with
+        {
+            Operators = [.. plan.Operators.Where(o => IsAten(o.Schema.FullName))],
+            Replaced = [.. plan.Replaced.Where(r => IsAten(r.Name))],
+        }, verification.Differences);
         return new CoverageRow
         {
             Trace = name,
             Classes = verification.Classes,
             IsExact = verification.IsExact,
             NonFinite = result.NonFinite?.Length ?? 0,
-            AtenCount = recorded.Length + replaced,
-            AtenDone = recorded.Count(o => !lost.Contains(o.Id)) + substituted,
+            AtenCount = aten.Selected,
+            AtenDone = aten.Exact + aten.Substituted,
             Replaced = ReplacedGroup.Of(plan),
             PreparedInputs = plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)),
             Notes = plan.Source.Notes,
@@ -105,9 +105,9 @@ internal static class CoverageReport
         foreach (var row in rows)
         {
             var c = row.Classes;
-            int all = c.Exact + c.Variant + c.Different + c.Substituted + c.StandIn + c.Missing;
-            Line($"| {MarkdownText.Escape(row.Trace)} | {all} | {c.Exact} | {c.Variant} | {c.Different} | {c.Substituted} | {c.StandIn} "
-                + $"| {c.Missing} | {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} | {row.NonFinite} |");
+            Line($"| {MarkdownText.Escape(row.Trace)} | {c.Selected} | {c.Exact} | {c.Variant} | {c.Different} | {c.Substituted} "
+                + $"| {c.StandIn} | {c.Missing} | {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} "
+                + $"| {row.NonFinite} |");
         }
         var kinds = rows.SelectMany(r => r.Replaced.Select(k => (r.Trace, Kind: k)))
             .GroupBy(k => (k.Kind.Name, k.Kind.RemedyName, k.Kind.By, k.Kind.Reason))

@@ -34,7 +34,7 @@ internal sealed partial class UnseenWork
         {
             if (IsCollectiveCall(node))
                 collectives++;
-            if (node.Schema is not null || SegmentSelector.IsOperator(node) || !HasTensors(node) || IsLabel(node))
+            if (SegmentSelector.IsOperator(node) || !HasTensors(node) || IsLabel(node))
                 continue;
             var (hasOperators, allocates) = Below(node);
             if (hasOperators)

@@ -28,6 +28,15 @@ public sealed record OperatorSchema(
 
     /// <summary>Whether some argument is written to: an in-place or out variant.</summary>
     public bool IsMutating { get; } = Arguments.Any(a => a.Type.Alias is { IsWrite: true });
+
+    /// <summary>The place of the argument of a name; null where there is none.</summary>
+    internal int? PlaceOf(string argument)
+    {
+        for (int i = 0; i < Arguments.Length; i++)
+            if (Arguments[i].Name == argument)
+                return i;
+        return null;
+    }
 }
 
 /// <summary>An argument or a result of a schema.</summary>

@@ -20,16 +20,15 @@ internal static class SplitPlaces
         bool isSizes = op.Schema.FullName == "aten::split_with_sizes.Tensor" && argument == "split_sizes";
         if (!isPlaces && !isSizes || tensor.Type != ScalarType.Long || op.Results is not [{ Slots: { Length: > 0 } parts }])
             return null;
-        int dim = op.Schema.Arguments.Select(a => a.Name).ToList().IndexOf("dim");
-        if (dim < 0 || op.Arguments[dim].Literal is not IntValue { Value: var along } || parts.Any(s => s < 0))
+        if (op.Schema.PlaceOf("dim") is not { } dim || op.Arguments[dim].Literal is not IntValue { Value: var along }
+            || parts.Any(s => s < 0))
             return null;
         var shapes = parts.Select(s => tensors[s].Shape).ToArray();
         if (shapes.Any(s => along < -s.Length || along >= s.Length))
             return null;
         long[] sizes = [.. shapes.Select(s => s[(int)(along < 0 ? along + s.Length : along)])];
         long[] values = isSizes ? sizes : tensor.Shape.IsEmpty ? [sizes.Length] : [.. PlacesOf(sizes)];
-        long count = tensor.Shape.Aggregate(1L, (a, b) => a * b);
-        if (values.Length != count)
+        if (values.Length != tensor.ElementCount)
             return null;
         byte[] data = new byte[values.Length * sizeof(long)];
         for (int i = 0; i < values.Length; i++)

@@ -24,9 +24,8 @@ internal abstract class ValueExpression
     /// <summary>The slots of an argument or a result by its name; empty where it is no tensor, or undefined.</summary>
     public static IReadOnlyList<int> SlotsOf(PlannedOperator op, string name)
     {
-        for (int i = 0; i < op.Schema.Arguments.Length; i++)
-            if (op.Schema.Arguments[i].Name == name)
-                return op.Arguments[i].Slots;
+        if (op.Schema.PlaceOf(name) is { } place)
+            return op.Arguments[place].Slots;
         return name.StartsWith("out", StringComparison.Ordinal) && int.TryParse(name.AsSpan(3), out int result)
             && result < op.Results.Length
             ? op.Results[result].Slots : [];
@@ -41,22 +40,18 @@ internal abstract class ValueExpression
     {
         public override double? Evaluate(PlannedOperator op, IReadOnlyList<PlannedTensor> tensors)
         {
-            for (int i = 0; i < op.Schema.Arguments.Length; i++)
+            if (op.Schema.PlaceOf(name) is not { } place)
+                return null;
+            var literal = op.Arguments[place].Literal is NoneValue or null && op.Schema.Arguments[place].Default is { } text
+                ? DefaultValue.Parse(text) : op.Arguments[place].Literal;
+            return literal switch
             {
-                if (op.Schema.Arguments[i].Name != name)
-                    continue;
-                var literal = op.Arguments[i].Literal is NoneValue or null && op.Schema.Arguments[i].Default is { } text
-                    ? DefaultValue.Parse(text) : op.Arguments[i].Literal;
-                return literal switch
-                {
-                    IntValue value => value.Value,
-                    DoubleValue value => value.Value,
-                    BoolValue value => value.Value ? 1 : 0,
-                    IntListValue { Items: [var only] } => only,
-                    _ => null,
-                };
-            }
-            return null;
+                IntValue value => value.Value,
+                DoubleValue value => value.Value,
+                BoolValue value => value.Value ? 1 : 0,
+                IntListValue { Items: [var only] } => only,
+                _ => null,
+            };
         }
     }
 

@@ -96,7 +96,7 @@ internal sealed class ValueInference
             if (made < 0 || _builder.Tensors[made].IsExternal)
                 continue;
             bool isWhole = origin.Value is { Slot: >= 0 and int source, IsWhole: true } && op.Schema.Name != "index_select"
-                && CountOf(_builder.Tensors[made]) == CountOf(_builder.Tensors[source]);
+                && _builder.Tensors[made].ElementCount == _builder.Tensors[source].ElementCount;
             _origins[made] = origin.Value with { IsWhole = isWhole };
             int storage = _builder.Tensors[made].Storage;
             if (!_traced.TryGetValue(storage, out var slots))
@@ -170,8 +170,6 @@ internal sealed class ValueInference
         return prepared;
     }
 
-    private static long CountOf(PlannedTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
-
     /// <summary>
     /// Whether contents hold for each element alone, and so for any part of them; counts and orders hold for all of them
     /// together.
@@ -183,7 +181,7 @@ internal sealed class ValueInference
     {
         var storage = _builder.Storages[tensor.Storage];
         var present = storage.Initializer!;
-        bool isWhole = CountOf(tensor) * tensor.Type.SizeBytes() == storage.SizeBytes;
+        bool isWhole = tensor.ElementCount * tensor.Type.SizeBytes() == storage.SizeBytes;
         if (!isWhole && !IsOfElements(contents))
             return false; // Counts and orders hold for all of a tensor, which is only a part of the storage here.
         var wanted = contents with { Type = present.Type };
@@ -281,7 +279,7 @@ internal sealed class ValueInference
         if (tensor.Type is not (ScalarType.Bool or ScalarType.Byte))
             return Index(tensor.Type, shape[dimension], null);
         // The number of true elements is the size of the dimension that the mask makes in the result, or the values' one.
-        long elements = CountOf(tensor);
+        long elements = tensor.ElementCount;
         var made = ValueExpression.SlotsOf(op, "values") is [>= 0 and int values] ? _builder.Tensors[values].Shape
             : op.Results is [{ Slots: [>= 0 and int result] }] ? _builder.Tensors[result].Shape : [];
         bool isRead = op.Schema.Name is "index" or "_unsafe_index";

@@ -3,9 +3,6 @@ namespace Mystique.Traces.Kineto;
 /// <summary>Finds nodes of a trace in a profile by ids. An id alone does not convince: the name has to be the node's, too.</summary>
 internal static class IdLinker
 {
-    /// <summary>Pairs of one name that a shift is looked for in, at most.</summary>
-    private const int MaxPairs = 100_000;
-
     public static Dictionary<long, int> ByRecordFunction(TraceNode[] operators, KinetoEvent[] events) =>
         ByIds(operators, events, e => e.RecordFunctionId >= 0 ? e.RecordFunctionId : e.ExternalId, 0);
 
@@ -30,17 +27,12 @@ internal static class IdLinker
         var byName = events.Where(e => e.Kind == KinetoKind.Operator && idOf(e) >= 0).GroupBy(e => e.Name)
             .ToDictionary(g => g.Key, g => g.Select(idOf).Order().ToArray());
         var votes = new Dictionary<long, int>();
-        int pairs = 0;
         foreach (var nodes in operators.GroupBy(n => n.Name))
         {
             if (!byName.TryGetValue(nodes.Key, out long[]? ids))
                 continue;
             foreach (var (id, node) in ids.Zip(nodes.OrderBy(n => n.Id)))
-            {
                 votes[id - node.RecordFunctionId] = votes.GetValueOrDefault(id - node.RecordFunctionId) + 1;
-                if (++pairs == MaxPairs)
-                    break;
-            }
         }
         return votes.Count == 0 ? null : votes.MaxBy(v => (v.Value, -Math.Abs(v.Key))).Key;
     }

@@ -40,8 +40,8 @@ internal static class ImpossibleWork
                     continue;
                 doubted.Add(order[k]);
                 if (why.Length == 0)
-                    why = string.Create(CultureInfo.InvariantCulture, $"they cannot have taken so long; the first is {Short(e.Name)}: ")
-                        + string.Create(CultureInfo.InvariantCulture, $"{e.DurationNs / 1e6:N3} ms")
+                    why = string.Create(CultureInfo.InvariantCulture,
+                        $"they cannot have taken so long; the first is {Short(e.Name)}: {e.DurationNs / 1e6:N3} ms")
                         + (coversLater ? ", until after what its stream ran later" : ", longer than the profile");
             }
         }

@@ -14,13 +14,11 @@ internal sealed class KinetoEventParser(ReadBudget budget)
 
     private const int MaxCategories = 100;
 
+    private readonly Dictionary<string, KinetoKind?> _kinds = [];
     private readonly Utf8StringPool _names = new(budget);
     private long _epochNs = long.MinValue;
     private long _sumNs;
     private long _sumBytes;
-
-    /// <summary>The profiled process, as an operator told it; 0 while none has.</summary>
-    public long ProcessId { get; private set; }
 
     /// <summary>Why the times of the event that was read last are not believed; null where they are.</summary>
     public string? Doubt { get; private set; }
@@ -60,8 +58,6 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 if (isComplete && kind is null && hasDuration && category is not null && !KinetoCategories.IsIgnored(category)
                     && (UnknownCategories.Count < MaxCategories || UnknownCategories.ContainsKey(category)))
                     UnknownCategories[category] = UnknownCategories.GetValueOrDefault(category) + 1;
-                if (parsed is { Kind: KinetoKind.Operator, Process: { } process } && isUsed && ProcessId == 0)
-                    ProcessId = process;
                 parsed.Kind = kind ?? default;
                 if (parsed.IsOnDevice && parsed.Stream < 0)
                     parsed.Stream = parsed.Thread;
@@ -79,7 +75,7 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                     break;
                 case Field.Category:
                     category = reader.TokenType == JsonTokenType.String ? NodeParser.GetString(ref reader, _names) : null;
-                    kind = category is null ? null : KinetoCategories.KindOf(category);
+                    kind = category is null ? null : KindOf(category);
                     break;
                 case Field.Name when reader.TokenType == JsonTokenType.String:
                     parsed.Name = NodeParser.GetString(ref reader, _names);
@@ -122,6 +118,17 @@ internal sealed class KinetoEventParser(ReadBudget budget)
             }
         }
         return false;
+    }
+
+    /// <summary>A profile has millions of events, in a handful of categories.</summary>
+    private KinetoKind? KindOf(string category)
+    {
+        if (_kinds.TryGetValue(category, out var known))
+            return known;
+        var kind = KinetoCategories.KindOf(category);
+        if (_kinds.Count < MaxCategories)
+            _kinds.Add(category, kind);
+        return kind;
     }
 
     private static bool IsScalar(JsonTokenType type) => type is JsonTokenType.Number or JsonTokenType.String;

@@ -88,12 +88,8 @@ internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOn
     /// <summary>The rank and the number of ranks, where the job told PyTorch (<c>distributedInfo</c>); else null.</summary>
     public (int Rank, int WorldSize)? Distributed { get; init; }
 
-    /// <summary>The profiled process, the first where there are several; 0 where the profile does not say.</summary>
-    public long ProcessId { get; init; }
-
     /// <summary>The processes that ran operators, those with the most operators first; none where the profile does not say.</summary>
-    public IReadOnlyList<long> Processes { get; } = [.. events.Where(e => e.Kind == KinetoKind.Operator && e.Process is not null)
-        .GroupBy(e => e.Process!.Value).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).Select(g => g.Key)];
+    public IReadOnlyList<long> Processes { get; } = ProcessesOf(events);
 
     /// <summary>
     /// The events of one of several processes: those on the host are marked; work on the device belongs to the process whose call
@@ -117,7 +113,15 @@ internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOn
         {
             Allocations = Allocations,
             Distributed = Distributed,
-            ProcessId = process,
         };
+    }
+
+    private static long[] ProcessesOf(KinetoEvent[] events)
+    {
+        var counts = new Dictionary<long, int>();
+        foreach (ref var e in events.AsSpan())
+            if (e is { Kind: KinetoKind.Operator, Process: { } process })
+                counts[process] = counts.GetValueOrDefault(process) + 1;
+        return [.. counts.OrderByDescending(c => c.Value).ThenBy(c => c.Key).Select(c => c.Key)];
     }
 }

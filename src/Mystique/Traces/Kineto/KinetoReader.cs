@@ -105,7 +105,6 @@ internal sealed class KinetoReader
         return new KinetoProfile(Path.GetFileName(_source), events, _warnings)
         {
             Distributed = _distributed,
-            ProcessId = _parser.ProcessId,
             Allocations = _allocations,
         };
     }

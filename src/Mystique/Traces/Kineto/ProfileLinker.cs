@@ -67,7 +67,7 @@ internal static class ProfileLinker
                 $"{best.Found.Events.Count} of {operators.Length} operators are there under their ids or in their order"));
         string[] notes = profile.Processes.Count < 2 ? [] :
             [string.Create(CultureInfo.InvariantCulture,
-                $"{profile.Source} has {profile.Processes.Count} processes: {best.Profile.ProcessId} was taken")];
+                $"{profile.Source} has {profile.Processes.Count} processes: {best.Profile.Processes[0]} was taken")];
         return Build(trace, best, operators, notes);
     }
 

@@ -130,9 +130,7 @@ internal sealed class TraceParser
     /// <summary>Skips what is no node: a node whose brace is missing, the rest of one that ended too soon, or anything else.</summary>
     private void ReadDebris()
     {
-        while (_window.Data.Length < NodeNameRepair.LookAhead && _window.Fill())
-        {
-        }
+        LookAhead();
         bool isField = _window.Data[0] == (byte)'"' && _wasKept;
         bool isNode = NodeNameRepair.StartsWithField(_window.Data);
         if (isField && !isNode)
@@ -147,12 +145,18 @@ internal sealed class TraceParser
         SkipToNextNode();
     }
 
-    /// <summary>Whether more nodes follow a bracket that should end the list.</summary>
-    private bool IsNodeBehindBrackets()
+    /// <summary>Sees to it that the window has what tells whether a node starts, where the text has that much.</summary>
+    private void LookAhead()
     {
         while (_window.Data.Length < NodeNameRepair.LookAhead && _window.Fill())
         {
         }
+    }
+
+    /// <summary>Whether more nodes follow a bracket that should end the list.</summary>
+    private bool IsNodeBehindBrackets()
+    {
+        LookAhead();
         int next = _window.Data.IndexOfAnyExcept(" \t\r\n,]}"u8);
         return next >= 0 && NodeNameRepair.IsNodeStart(_window.Data[next..], _startWithId);
     }
