@@ -61,14 +61,15 @@ internal static class Problems
 
     public static MystiqueException TraceDuplicateId(string source, long id, string first, string second) =>
         new("MYS113", $"two nodes have the id {id}: {first} and {second}", source,
-            "capture the trace again, or remove one of the two nodes");
+            "omit --strict to use the first of the two, or capture the trace again");
 
     public static MystiqueException TraceParentMissing(string source, long id, string name, long parent) =>
         new("MYS114", $"the parent {parent} of node {id} ({name}) is missing", source,
             "omit --strict to treat the node as an outermost one, or capture the trace again");
 
     public static MystiqueException TraceCycle(string source, long id) =>
-        new("MYS115", $"the parents of node {id} form a cycle", source, "capture the trace again");
+        new("MYS115", $"the parents of node {id} form a cycle", source,
+            "omit --strict to put them below the root, or capture the trace again");
 
     public static MystiqueException TraceUnpacksTooFar(string source, long ratio) =>
         new("MYS116", $"the file unpacks to more than 1 GB and {ratio} times its size: no trace does", source,

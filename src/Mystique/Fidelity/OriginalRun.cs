@@ -120,12 +120,16 @@ internal static class OriginalRun
                 nodes.TryGetValue(n.Id.Node, out var node) ? LabelOf(node) : "")).OrderBy(s => s.StartNs)];
     }
 
-    /// <summary>What a Kineto profile tells: its steps, and the kernels of one of them.</summary>
+    /// <summary>
+    /// What a Kineto profile tells: its steps, and the kernels of one of them; of several processes, that with the most operators.
+    /// </summary>
     /// <param name="profile">The profile.</param>
     /// <param name="replay">What it is to be compared with: a replay of the same job.</param>
     /// <exception cref="MystiqueException">Its operators are not those of the replay's trace (MYS120).</exception>
     public static Run OfProfile(KinetoProfile profile, Run replay)
     {
+        if (profile.Processes.Count > 1)
+            profile = profile.Of(profile.Processes[0]);
         CheckSameJob(profile, replay);
         long[] steps = [.. profile.Events.Where(e => e.Kind is KinetoKind.Label or KinetoKind.Operator
             && ProfilerStep.NumberOf(e.Name) is not null).Select(e => e.DurationNs).Where(t => t > 0)];
@@ -133,7 +137,12 @@ internal static class OriginalRun
         return new Run
         {
             Name = profile.Source,
-            Provenance = [("profile", profile.Source), ("steps", steps.Length.ToString(CultureInfo.InvariantCulture))],
+            Provenance =
+            [
+                ("profile", profile.Source), ("steps", steps.Length.ToString(CultureInfo.InvariantCulture)),
+                .. profile.Processes.Select(p => ("process", p.ToString(CultureInfo.InvariantCulture))),
+                .. profile.Warnings.Select(w => ("warning", w)),
+            ],
             Times = new SampleStatistics([.. steps]),
             Kernels = profile.Events.Where(e => e.IsOnDevice).GroupBy(e => e.Name)
                 .ToImmutableSortedDictionary(g => g.Key, g =>

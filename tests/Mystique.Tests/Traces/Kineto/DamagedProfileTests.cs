@@ -1,6 +1,7 @@
 using System.Text;
 using CsCheck;
 using Mystique.Diagnostics;
+using Mystique.Fidelity;
 using Mystique.Tests.Shared;
 using Mystique.Traces.Kineto;
 using static Mystique.Tests.Shared.TraceText.Value;
@@ -164,6 +165,19 @@ public sealed class DamagedProfileTests : IDisposable
         var linked = ProfileLinker.Link(Trace(), Read([.. other, .. own]));
         Assert.All(linked.Operators.Values, t => Assert.Equal(50_000, t.DurationNs));
         Assert.Contains(linked.Notes, n => n.EndsWith("has 2 processes: 7 was taken", StringComparison.Ordinal));
+    }
+
+    /// <summary>Of several processes one is compared, not their sum; and what is wrong with the profile is said.</summary>
+    [Fact]
+    public void Compare_OfSeveralProcesses_TakesOne()
+    {
+        string Step(int process) => Event(0, "ProfilerStep#1", category: "user_annotation", process: process, duration: $"{process}");
+        var original = OriginalRun.OfProfile(Read([.. Enumerable.Range(0, Count).Select(i => Event(i, process: 7)),
+            .. Enumerable.Range(0, 2).Select(i => Event(i, process: 99)), Step(7), Step(99), Event(3, duration: "-1")]),
+            new Run { Name = "r" });
+        Assert.Equal([7000L], original.Times.SamplesNs);
+        Assert.Contains(("process", "7"), original.Provenance);
+        Assert.Contains(original.Provenance, p => p.Name == "warning" && p.Value.Contains("1 event left out", StringComparison.Ordinal));
     }
 
     [Fact]
