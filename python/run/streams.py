@@ -31,7 +31,7 @@ class DeviceSteps:
             stream = self.stream_of(call)
             function = self.on_stream(function, stream, stream is not before, i, call)
             before, sync = stream, call.get("sync_on")
-            if call.get("sync") or sync is not None:
+            if call.get("sync"):
                 function = self.then_wait(function, self.events.get(sync))
             steps.append(function)
         if self.side:

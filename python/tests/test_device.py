@@ -182,7 +182,7 @@ class StreamTests(DeviceTest):
 
     def test_a_call_waits_for_an_event_or_for_the_device_as_recorded(self):
         m, code = two_streams()
-        m["schedule"][2]["sync"], m["schedule"][3]["sync_on"] = True, 1
+        m["schedule"][2]["sync"], m["schedule"][3]["sync"], m["schedule"][3]["sync_on"] = True, True, 1
         _, log, _ = self.log_of(m, code)
         calls = [i for i, entry in enumerate(log) if entry[0] == "call"]
         self.assertIn(("synchronize",), log[calls[2]:calls[3]])

@@ -132,7 +132,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     private void CallOne(int call)
     {
         _program!.Call(call);
-        if (_package.Schedule[call].HostWaits)
+        if (_package.Schedule[call].HostWait is not null)
             _devices.Synchronize();
     }
 

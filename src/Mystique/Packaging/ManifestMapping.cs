@@ -32,6 +32,7 @@ internal static class ManifestMapping
                 Outs = [.. op.Results.Select(r => r.Slots)],
                 Role = RoleNames[(int)op.Role],
                 Kernel = op.IsKernel ? op.KernelFile : null,
+                Inside = op.Inside.Length == 0 ? null : op.Inside,
                 Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null,
             });
         }
@@ -66,6 +67,8 @@ internal static class ManifestMapping
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
             Program = new ManifestProgram(Benchmark.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
+            Settings = plan.Settings is { } settings
+                ? new ManifestSettings(settings.IsOfTrace ? "trace" : "capture", settings.Values) : null,
             Schemas = [.. schemas.Keys],
             Schedule = [.. package.Schedule.Select(c => new ManifestCall
             {
@@ -75,7 +78,9 @@ internal static class ManifestMapping
                 Stream = c.Stream,
                 Wait = c.Waits.IsEmpty ? null
                 : c.Waits,
-                Sync = c.HostWaits,
+                Sync = c.HostWait is not null,
+                SyncOn = c.HostWait?.Call,
+                SyncNs = c.HostWait?.DurationNs ?? 0,
             })],
             Baseline = plan.Baseline,
             Times = ToManifest(plan.Times),
@@ -132,7 +137,10 @@ internal static class ManifestMapping
                 Kernels = t.Value.Kernels,
                 DeviceNs = t.Value.DeviceNs,
                 Stream = t.Value.Stream,
-                Sync = t.Value.WaitsAfter,
+                Sync = t.Value.Wait is not null,
+                SyncNs = t.Value.Wait?.DurationNs ?? 0,
+                SyncSegment = t.Value.Wait?.Until?.Segment ?? 0,
+                SyncNode = t.Value.Wait?.Until?.Node,
             })],
         Kernels = [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))],
     };
@@ -154,7 +162,7 @@ internal static class ManifestMapping
                     Kernels = t.Kernels,
                     DeviceNs = t.DeviceNs,
                     Stream = t.Stream,
-                    WaitsAfter = t.Sync,
+                    Wait = t.Sync ? new PlannedWait(t.SyncNs, t.SyncNode is { } node ? new OperatorId(t.SyncSegment, node) : null) : null,
                 }),
             Unlinked = times.Unlinked,
             Kernels = [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))],
@@ -175,7 +183,7 @@ internal static class ManifestMapping
                 Data = init.Data.IsEmpty ? null : [.. init.Data],
             }
             : null,
-        storage.IsMutated);
+        storage.IsMutated, storage.IsPinned);
 
     /// <summary>Makes the plan of a manifest.</summary>
     /// <param name="manifest">The manifest; it keeps to <see cref="ManifestRules"/>.</param>
@@ -208,6 +216,7 @@ internal static class ManifestMapping
                     ?? "", r.Reason))],
             Times = ToTimes(manifest.Times),
             Baseline = manifest.Baseline?.Checked(),
+            Settings = manifest.Settings is { } settings ? new RecordedSettings(settings.Source == "trace", settings.Values) : null,
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
         };
     }
@@ -221,7 +230,10 @@ internal static class ManifestMapping
             ? new Initializer((InitializerKind)Array.IndexOf(KindNames, init.Kind), ToType(init.Dtype), init.Low, init.High, init.Parameter)
             { Data = [.. init.Data ?? []] }
             : null,
-        storage.Mutated);
+        storage.Mutated)
+    {
+        IsPinned = storage.Pinned,
+    };
 
     private static PlannedTensor ToTensor(ManifestTensor tensor) => tensor.Storage < 0 ? PlannedTensor.Undefined
         : new PlannedTensor
@@ -242,6 +254,7 @@ internal static class ManifestMapping
         [.. op.Outs.Select(o => new PlannedResult(o))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
         {
             KernelFile = op.Kernel ?? "",
+            Inside = op.Inside ?? "",
             Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
         };
 

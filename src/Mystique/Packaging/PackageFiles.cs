@@ -109,7 +109,7 @@ internal static class PackageFiles
         {
             Stream = c.Stream,
             Waits = c.Wait ?? [],
-            HostWaits = c.Sync,
+            HostWait = c.Sync ? new CallWait(c.SyncOn, c.SyncNs) : null,
         })]);
     }
 
