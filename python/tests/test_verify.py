@@ -236,7 +236,8 @@ class TraceTests(VerifyTest):
     def test_the_older_layout_is_read(self):
         node = run.ObservedNode({"id": 3, "parent": 2, "name": "aten::add", "op_schema": samples.ADD, "tid": 5,
                                  "input_shapes": [[2], [], []], "input_types": ["Tensor(float)", "Tensor(nullptr (uninitialized))", "Int"],
-                                 "inputs": [[1, 1, 0, 2, 4, "cuda:0"], [], 5], "output_shapes": [[2]], "output_types": ["Tensor(c10::Half)"]})
+                                 "inputs": [[1, 1, 0, 2, 4, "cuda:0"], [], 5],
+                                 "output_shapes": [[2]], "output_types": ["Tensor(c10::Half)"]})
         self.assertEqual(("aten::add.Tensor", 2, 5), (node.name, node.parent, node.thread))
         self.assertEqual(([("float32", [2], None, "cuda")], [("float16", [2], None, None)]), (node.inputs, node.outputs))
 

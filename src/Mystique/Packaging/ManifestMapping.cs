@@ -87,10 +87,7 @@ internal static class ManifestMapping
             Kernels = plan.KernelSources.IsEmpty ? null
                 : [.. plan.KernelSources.Select(k =>
                 new ManifestSourceFile(k.Key, Benchmark.DigestOf(System.Text.Encoding.UTF8.GetBytes(k.Value))))],
-            Substitutions = [.. plan.Substitutions.Select(s =>
-                new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
-                [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null
-                    : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
+            Substitutions = [.. plan.Substitutions.Select(ToManifest)],
             Replaced = [.. plan.Replaced.Select(r =>
                 new ManifestReplaced
                 {
@@ -118,6 +115,21 @@ internal static class ManifestMapping
             Operators = operators.MoveToImmutable(),
         };
     }
+
+    private static ManifestSubstitution ToManifest(Substitution row) => new()
+    {
+        Operator = row.Operator,
+        Argument = row.Guard?.Argument,
+        Is = row.Guard?.Value,
+        Always = row.IsAlways,
+        Calls = [.. row.Statements.Select(c => new ManifestSubstitute
+        {
+            Operator = c.Operator,
+            Results = c.Results,
+            Like = c.Like.Length == 0 ? null : c.Like,
+            Args = [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))],
+        })],
+    };
 
     private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes
     {

@@ -101,7 +101,7 @@ internal static class PackageFiles
     private static (Manifest Manifest, ReplayPlan Plan, ImmutableArray<ScheduledCall> Schedule) ReadManifest(JsonElement root, string path)
     {
         ManifestRules.Check(root);
-        var manifest = root.Deserialize<Manifest>(SnakeJson.Compact)!;
+        var manifest = root.Deserialize(ManifestContext.Default.Manifest)!;
         var plan = ManifestMapping.ToPlan(manifest);
         if (PackagePolicy.WhyNot(plan) is { } why)
             throw Problems.PackageForbidden(path, why);
@@ -119,7 +119,7 @@ internal static class PackageFiles
     /// <summary>Writes the manifest, an element of a list to a line: so that two of them can be compared by eye and by diff.</summary>
     internal static void WriteManifest(Benchmark package, Stream stream)
     {
-        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), SnakeJson.Compact);
+        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), ManifestContext.Written.Manifest);
         ManifestRules.Check(document.RootElement); // What is written is what can be read.
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         writer.WriteLine('{');

@@ -9,11 +9,14 @@ internal sealed record CaptureRecord
     /// <summary>What <see cref="Format"/> must be.</summary>
     public const string FormatName = "mystique-capture";
 
+    /// <summary>The version that is written; it rises when a field changes its meaning.</summary>
+    public const int CurrentVersion = 1;
+
     /// <summary>Always <see cref="FormatName"/>.</summary>
     public string Format { get; init; } = FormatName;
 
-    /// <summary>The version; it rises when a field changes its meaning.</summary>
-    public int FormatVersion { get; init; } = 1;
+    /// <summary>The version.</summary>
+    public int FormatVersion { get; init; } = CurrentVersion;
 
     /// <summary>The version of this tool.</summary>
     public string Mystique { get; init; } = typeof(CaptureRecord).Assembly.GetName().Version!.ToString(3);

@@ -23,7 +23,7 @@ public sealed class ScheduleTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     /// <summary>An operator: its schema, the storages that it gets, and the one that it returns; and the stream of its kernel.</summary>
-    private sealed record Op(string Schema, int[] In, int Out, long? Stream = 7, bool IsWaited = false);
+    private sealed record Op(string Schema, int[] In, int Out, long? Stream = 7);
 
     private static TraceText.Value On(int storage) => Tensor(storage, storage, [4, 4], device: "cuda:0");
 
@@ -42,9 +42,8 @@ public sealed class ScheduleTests : IDisposable
             text.Operator(id, op.Schema, inputs, [On(op.Out)]);
             profile.Host(name, 10 + 100 * i, 50, id);
             if (op.Stream is { } stream)
-                profile.Runtime("cudaLaunchKernel", 20 + 100 * i, 4, 100 + i).Device("kernel", 30 + 100 * i, 10, 100 + i, stream: (int)stream);
-            if (op.IsWaited)
-                profile.Runtime("cudaDeviceSynchronize", 70 + 100 * i, 10, 900 + i);
+                profile.Runtime("cudaLaunchKernel", 20 + 100 * i, 4, 100 + i)
+                    .Device("kernel", 30 + 100 * i, 10, 100 + i, stream: stream);
         }
         more(profile);
         var trace = text.Read();
