@@ -128,7 +128,8 @@ class Worker:
         if command == "open":
             need_torch()
             self.engine = Engine(Package(request["package"]), request.get("device", ""), request.get("threads", 0), request.get("seed", 0),
-                                 request.get("libraries") or (), self.eager, request.get("allowTraceCode", False))
+                                 request.get("libraries") or (), self.eager, request.get("allowTraceCode", False),
+                                 "target" if request.get("keepsSettings") else "recorded")
             return {"info": self.engine.info()}
         if command == "schemas":
             names, package = request.get("names") or (), self.engine.package
@@ -171,7 +172,7 @@ def parse(arguments):
     parser.add_argument("--device", default="",
                         help="the device: cpu, cuda:1, xpu, …; default: for what was recorded on an accelerator, the one that is there")
     parser.add_argument("--flags", choices=("recorded", "target"), default="recorded",
-                        help="the settings that decide kernels (TF32, cuDNN's, …): recorded, as the original had them; target: left alone")
+                        help="the settings that decide kernels (TF32, cuDNN's, …): as recorded, or left as they are")
     parser.add_argument("--iterations", type=int, help="iterations to measure (20; on an accelerator at least a second's worth)")
     parser.add_argument("--warmup", type=int,
                         help="warm-up iterations, which are not measured (3; on an accelerator until times are steady)")

@@ -52,7 +52,7 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         "format": "mystique-run", "format_version": RESULT_VERSION,
         "source": {k: source[k] for k in ("trace", "sha256", "schema", "iteration")},
         "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"],
-                   "settings": info.get("settings", {}), "notes": info.get("notes", []), "clock": measured.get("clock", "host"),
+                   **{k: info[k] for k in ("settings", "notes") if info.get(k)}, "clock": measured.get("clock", "host"),
                    **({"clocks": measured["clocks"]} if measured.get("clocks") else {})},
         "program": {"form": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager", "sha256": m["program"]["sha256"],
                     "fitted": bool(changes), "changes": changes},
@@ -186,9 +186,9 @@ def print_result(result, fallback):
     line("engine", f"python ({result['program']['form']}), {versions}, {engine['device']}, {engine['threads']} threads")
     if fallback:
         line("without TorchScript", fallback)
-    for note in engine["notes"]:
+    for note in engine.get("notes", ()):
         line("target", note)
-    if engine["settings"]:
+    if "settings" in engine:
         line("settings as recorded", ", ".join(f"{name} {value}" for name, value in engine["settings"].items()))
     for note in coverage["notes"]:
         line("note", note)
