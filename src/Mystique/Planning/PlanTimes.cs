@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Traces;
 
 namespace Mystique.Planning;
 
@@ -125,7 +126,7 @@ public sealed record PlannedTime
     public required long DeviceNs { get; init; }
 
     /// <summary>The device's stream that they ran on; null where there were none.</summary>
-    public required long? Stream { get; init; }
+    public required StreamId? Stream { get; init; }
 
     /// <summary>Whether the host then waited for the device.</summary>
     public required bool WaitsAfter { get; init; }

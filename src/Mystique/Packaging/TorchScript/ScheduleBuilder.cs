@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Planning;
+using Mystique.Traces;
 
 namespace Mystique.Packaging.TorchScript;
 
@@ -15,7 +16,7 @@ internal static class ScheduleBuilder
     /// <param name="operatorsPerFunction">The most operators of a call, at least 1.</param>
     public static ImmutableArray<ScheduledCall> Build(ReplayPlan plan, int operatorsPerFunction)
     {
-        long?[] streams = StreamsOf(plan);
+        StreamId?[] streams = StreamsOf(plan);
         var calls = ImmutableArray.CreateBuilder<ScheduledCall>();
         bool hasStreams = streams.Any(s => s is not null);
         var lastUse = new Dictionary<int, int>(); // By storage, the call that used it last; with one stream nothing has to be known.
@@ -26,7 +27,7 @@ internal static class ScheduleBuilder
             while (!plan.Operators[first].IsKernel && end < plan.Operators.Length && !plan.Operators[end].IsKernel
                 && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
                 end++;
-            long? stream = streams[first];
+            StreamId? stream = streams[first];
             HashSet<int> storages = hasStreams ? StoragesOf(plan, first, end) : [];
             // Work of other streams on the same memory must be done; of each stream the last call stands for those before it.
             var waits = storages.Select(s => lastUse.TryGetValue(s, out int call) ? call : -1)
@@ -53,16 +54,16 @@ internal static class ScheduleBuilder
     /// For each operator its stream; null for the one that most use. One that starts nothing on the device goes with the one
     /// before it.
     /// </summary>
-    private static long?[] StreamsOf(ReplayPlan plan)
+    private static StreamId?[] StreamsOf(ReplayPlan plan)
     {
-        var streams = new long?[plan.Operators.Length];
+        var streams = new StreamId?[plan.Operators.Length];
         if (plan.Times is not { } times)
             return streams;
-        long? main = times.Operators.Values.Where(t => t.Stream is not null).GroupBy(t => t.Stream).OrderByDescending(g => g.Count())
+        StreamId? main = times.Operators.Values.Where(t => t.Stream is not null).GroupBy(t => t.Stream).OrderByDescending(g => g.Count())
             .Select(g => g.Key).FirstOrDefault();
         for (int i = 0; i < streams.Length; i++)
         {
-            long? stream = times.Operators.TryGetValue(plan.Operators[i].Id, out var time) ? time.Stream : null;
+            StreamId? stream = times.Operators.TryGetValue(plan.Operators[i].Id, out var time) ? time.Stream : null;
             streams[i] = stream is null ? (i > 0 ? streams[i - 1] : null) : stream == main ? null : stream;
         }
         return streams;
