@@ -143,7 +143,7 @@ class Worker:
             return {"baselineBytes": self.baseline}
         if command == "pace":
             return self.engine.keep_pace(request.get("share", 0))
-        if command == "flat_out":
+        if command == "unpaced":
             self.engine.pacer = None
             return None
         if command == "iterate":

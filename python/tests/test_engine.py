@@ -215,7 +215,7 @@ class WorkerTests(FolderTest):
         self.assertEqual((2, False), (len(answer["samplesNs"]), "pace" in answer))
         self.assertEqual("result", self.ask("pace")["kind"])
         self.assertIn("waits", self.ask("iterate", count=1)["pace"])
-        self.assertEqual("result", self.ask("flat_out")["kind"])
+        self.assertEqual("result", self.ask("unpaced")["kind"])
         self.assertNotIn("pace", self.ask("iterate", count=1))
         self.assertEqual("result", self.ask("observe", path=str(self.folder / "t.json"))["kind"])
         package = run.Package(str(self.folder / "p"))

@@ -28,11 +28,11 @@ internal static class OriginalRun
     {
         Name = "original",
         Provenance = ProvenanceOf(baseline),
-        Times = baseline.Untouched.SamplesNs.IsEmpty ? new SampleStatistics(baseline.RecordedNs) : baseline.Untouched,
+        Times = baseline.Uninstrumented.SamplesNs.IsEmpty ? new SampleStatistics(baseline.RecordedNs) : baseline.Uninstrumented,
         // Further runs are what counts; within one run the machine has less time to change.
         Repeats = baseline.RunsNs.IsEmpty
             ? [new SampleStatistics(baseline.Before.SamplesNs), new SampleStatistics(baseline.After.SamplesNs)]
-            : [baseline.Untouched, .. baseline.RunsNs.Select(r => new SampleStatistics([r]))],
+            : [baseline.Uninstrumented, .. baseline.RunsNs.Select(r => new SampleStatistics([r]))],
         CpuTimeNs = baseline.CpuTimeNs > 0 ? baseline.CpuTimeNs : null,
         UsedBytes = baseline.UsedBytes > 0 ? baseline.UsedBytes : null,
         DeviceBytes = baseline.DevicePeakBytes > 0 ? baseline.DevicePeakBytes : null,
@@ -174,7 +174,7 @@ internal static class OriginalRun
     {
         var provenance = ImmutableArray.CreateBuilder<(string, string)>();
         provenance.Add(("iterations",
-            $"{reference.Untouched.SamplesNs.Length} uninstrumented; marked by: {reference.Source} {reference.SourceName}".Trim()));
+            $"{reference.Uninstrumented.SamplesNs.Length} uninstrumented; marked by: {reference.Source} {reference.SourceName}".Trim()));
         provenance.Add(("rank", $"{reference.Rank} of {reference.WorldSize}"));
         provenance.Add(("device", reference.Device.Name.Length > 0 ? reference.Device.Name : reference.Device.Type));
         if (reference.Host is { } host)

@@ -6,6 +6,7 @@ using Mystique.Files;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Recordings;
+using Mystique.Traces;
 
 namespace Mystique.Packaging;
 
@@ -107,7 +108,7 @@ internal static class PackageFiles
             throw Problems.PackageForbidden(path, why);
         return (manifest, plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count)
         {
-            Stream = c.Stream,
+            Stream = c.Stream is { } stream ? new StreamId(stream) : null,
             Waits = c.Wait ?? [],
             HostWait = c.Sync ? new CallWait(c.SyncOn, c.SyncNs) : null,
         })]);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Traces;
 using Mystique.Traces.Kineto;
 
 namespace Mystique.Planning;
@@ -140,7 +141,7 @@ public sealed record PlannedTime
     public required long DeviceNs { get; init; }
 
     /// <summary>The device's stream that they ran on; null where there were none.</summary>
-    public required long? Stream { get; init; }
+    public required StreamId? Stream { get; init; }
 
     /// <summary>The wait of the host for the device that came after it; null where there was none.</summary>
     public PlannedWait? Wait { get; init; }

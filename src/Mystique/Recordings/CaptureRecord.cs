@@ -60,8 +60,8 @@ internal sealed record CaptureFile(string Name, long Bytes, long UnpackedBytes, 
 
 /// <summary>What capturing cost the job. Times in nanoseconds.</summary>
 /// <param name="StartUpNs">At the job's start.</param>
-/// <param name="UntouchedNs">At the end of each untouched iteration.</param>
+/// <param name="UninstrumentedNs">At the end of each uninstrumented iteration.</param>
 /// <param name="RecordingNs">
 /// Once, to start and to end the recording, and to write it down, beside the recorded iterations themselves.
 /// </param>
-internal sealed record CaptureCost(long StartUpNs, long UntouchedNs, long RecordingNs);
+internal sealed record CaptureCost(long StartUpNs, [property: JsonPropertyName("untouched_ns")] long UninstrumentedNs, long RecordingNs);

@@ -13,7 +13,7 @@ namespace Mystique.Execution.Workers;
 [JsonDerivedType(typeof(SchemasRequest), "schemas")]
 [JsonDerivedType(typeof(PrepareRequest), "start")]
 [JsonDerivedType(typeof(PaceRequest), "pace")]
-[JsonDerivedType(typeof(UnpacedRequest), "flat_out")]
+[JsonDerivedType(typeof(UnpacedRequest), "unpaced")]
 [JsonDerivedType(typeof(IterateRequest), "iterate")]
 [JsonDerivedType(typeof(ObserveRequest), "observe")]
 [JsonDerivedType(typeof(RecordProfileRequest), "kineto")]

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Traces;
 
 namespace Mystique.Packaging.TorchScript;
 
@@ -9,7 +10,7 @@ namespace Mystique.Packaging.TorchScript;
 public sealed record ScheduledCall(string Function, int First, int Count)
 {
     /// <summary>The device's stream that it ran on, as the profile numbers it; null for the one that most ran on.</summary>
-    public long? Stream { get; init; }
+    public StreamId? Stream { get; init; }
 
     /// <summary>Places in the schedule of calls on other streams whose work must be done before.</summary>
     public ImmutableArray<int> Waits { get; init; } = [];

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Planning;
+using Mystique.Traces;
 
 namespace Mystique.Packaging.TorchScript;
 
@@ -15,7 +16,7 @@ internal static class ScheduleBuilder
     /// <param name="operatorsPerFunction">The most operators of a call, at least 1.</param>
     public static ImmutableArray<ScheduledCall> Build(ReplayPlan plan, int operatorsPerFunction)
     {
-        long?[] streams = StreamsOf(plan);
+        StreamId?[] streams = StreamsOf(plan);
         var ends = EndsOf(plan);
         var calls = ImmutableArray.CreateBuilder<ScheduledCall>();
         var order = streams.Any(s => s is not null) ? new StreamOrder() : null; // With one stream nothing has to be known.
@@ -74,16 +75,16 @@ internal static class ScheduleBuilder
     /// For each operator its stream; null for the one that most use. One that starts nothing on the device goes with the one
     /// before it; but memory belongs to the stream that writes to it first.
     /// </summary>
-    private static long?[] StreamsOf(ReplayPlan plan)
+    private static StreamId?[] StreamsOf(ReplayPlan plan)
     {
-        var streams = new long?[plan.Operators.Length];
+        var streams = new StreamId?[plan.Operators.Length];
         if (plan.Times is not { } times)
             return streams;
-        long? main = times.Operators.Values.Where(t => t.Stream is not null).GroupBy(t => t.Stream).OrderByDescending(g => g.Count())
+        StreamId? main = times.Operators.Values.Where(t => t.Stream is not null).GroupBy(t => t.Stream).OrderByDescending(g => g.Count())
             .Select(g => g.Key).FirstOrDefault();
         if (times.Operators.Values.All(t => t.Stream is null || t.Stream == main))
             return streams;
-        long? Own(int index) => times.Operators.TryGetValue(plan.Operators[index].Id, out var time) ? time.Stream : null;
+        StreamId? Own(int index) => times.Operators.TryGetValue(plan.Operators[index].Id, out var time) ? time.Stream : null;
         for (int i = 0; i < streams.Length; i++)
             streams[i] = Own(i) is not { } stream ? (i > 0 ? streams[i - 1] : null) : stream == main ? null : stream;
         var writers = new Dictionary<int, int>(); // By storage, the operator after this one that writes to it first.
@@ -106,7 +107,7 @@ internal static class ScheduleBuilder
 /// </summary>
 internal sealed class StreamOrder
 {
-    private readonly List<long?> _streams = []; // Of the calls so far.
+    private readonly List<StreamId?> _streams = []; // Of the calls so far.
     private readonly Dictionary<int, int> _written = []; // By storage, the call that wrote to it last.
     private readonly Dictionary<int, List<int>> _read = []; // By storage, the last call of each stream that has read it since.
 
@@ -114,7 +115,7 @@ internal sealed class StreamOrder
     /// <param name="call">Its place in the schedule.</param>
     /// <param name="stream">Its stream.</param>
     /// <param name="access">What memory it touches.</param>
-    public IEnumerable<int> Add(int call, long? stream, MemoryAccess access)
+    public IEnumerable<int> Add(int call, StreamId? stream, MemoryAccess access)
     {
         var before = new HashSet<int>();
         foreach (int storage in access.Reads)

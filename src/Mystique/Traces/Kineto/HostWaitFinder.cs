@@ -61,8 +61,9 @@ internal static class HostWaitFinder
         var ends = new List<(long EndNs, long Node)>();
         for (int i = 0; i < events.Length; i++)
         {
-            int launch = events[i].IsOnDevice ? tree.LaunchOf(i) : -1;
-            int by = launch < 0 ? -1 : tree.AncestorsOf(launch).FirstOrDefault(nodes.ContainsKey, -1);
+            if (!events[i].IsOnDevice || tree.LaunchOf(i) is not { } launch)
+                continue;
+            int by = tree.AncestorsOf(launch).FirstOrDefault(nodes.ContainsKey, -1);
             if (by >= 0)
                 ends.Add((events[i].EndNs, nodes[by]));
         }

@@ -12,16 +12,16 @@ public sealed record OperatorTime(long StartNs, long DurationNs, ImmutableArray<
     public long DeviceNs => Kernels.Sum(k => k.DurationNs);
 
     /// <summary>The stream of what it started first; null where it started nothing.</summary>
-    public long? Stream => Kernels.IsEmpty ? null : Kernels[0].Stream;
+    public StreamId? Stream => Kernels.IsEmpty ? null : Kernels[0].Stream;
 }
 
 /// <summary>A kernel, a copy or a filling on the device.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="StartNs">Its start, in nanoseconds from the start of the first linked node on.</param>
 /// <param name="DurationNs">How long it took, in nanoseconds.</param>
-/// <param name="Stream">The device's stream, as the profile numbers it.</param>
+/// <param name="Stream">The device's stream; null where the profile does not say.</param>
 /// <param name="Grid">A kernel's blocks, for example <c>16x8x2</c>; empty for other work, and where it is not recorded.</param>
-public sealed record DeviceWork(string Name, long StartNs, long DurationNs, long Stream, string Grid);
+public sealed record DeviceWork(string Name, long StartNs, long DurationNs, StreamId? Stream, string Grid);
 
 /// <summary>A wait of the host for the device.</summary>
 /// <param name="AtNs">When it began, in nanoseconds from the start of the first linked node on; negative before it.</param>

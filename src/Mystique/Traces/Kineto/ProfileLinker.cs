@@ -123,8 +123,8 @@ internal static class ProfileLinker
         for (int i = 0; i < events.Length; i++)
         {
             ref var e = ref events[i];
-            int launch = tree.LaunchOf(i);
-            long at = launch >= 0 ? events[launch].StartNs : e.StartNs;
+            int? launch = tree.LaunchOf(i);
+            long at = launch is { } started ? events[started].StartNs : e.StartNs;
             if (at < start || at > end)
                 continue;
             if (e.Kind == KinetoKind.Operator && IsOperatorName(e.Name) && !linked.Contains(i))
@@ -132,9 +132,9 @@ internal static class ProfileLinker
             if (!e.IsOnDevice)
                 continue;
             deviceNs += e.DurationNs;
-            if (launch >= 0 && IsExplained(launch))
+            if (launch is { } call && IsExplained(call))
                 continue;
-            string name = launch >= 0 && events[launch].Name.Contains("GraphLaunch", StringComparison.Ordinal) ? events[launch].Name
+            string name = launch is { } graph && events[graph].Name.Contains("GraphLaunch", StringComparison.Ordinal) ? events[graph].Name
                 : e.Name;
             var (count, duration) = unexplained.GetValueOrDefault(name);
             unexplained[name] = (count + 1, duration + e.DurationNs);
@@ -174,9 +174,9 @@ internal static class ProfileLinker
         var made = new HashSet<long>();
         foreach (var allocation in profile.Allocations.Where(a => a.AtNs >= from && a.AtNs <= until).OrderBy(a => a.AtNs))
         {
-            bool wasThere = allocation.Bytes < 0 && allocation.Address != 0 && !made.Remove(allocation.Address);
-            if (allocation.Bytes > 0)
-                made.Add(allocation.Address);
+            bool wasThere = allocation.Bytes < 0 && allocation.Address is { } freed && !made.Remove(freed);
+            if (allocation is { Bytes: > 0, Address: { } address })
+                made.Add(address);
             yield return new ProfiledAllocation(allocation.AtNs - start, allocation.Bytes, allocation.IsOnDevice, wasThere);
         }
     }

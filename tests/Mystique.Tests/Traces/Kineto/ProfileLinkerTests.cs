@@ -3,6 +3,7 @@ using Mystique.Diagnostics;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
+using Mystique.Traces;
 using Mystique.Traces.Kineto;
 using Mystique.Traces.PyTorch;
 using static Mystique.Tests.Shared.TraceText.Value;
@@ -52,9 +53,9 @@ public sealed class ProfileLinkerTests : IDisposable
         Assert.Empty(linked.Operators[3].Kernels);
         Assert.Equal((29_500L, 50_000L), (linked.Operators[4].StartNs, linked.Operators[4].DurationNs));
         var gemm = Assert.Single(linked.Operators[4].Kernels);
-        Assert.Equal(new DeviceWork("gemm", 59_500, 80_250, 7, "16x8x2"), gemm);
+        Assert.Equal(new DeviceWork("gemm", 59_500, 80_250, new StreamId(7), "16x8x2"), gemm);
         Assert.Empty(linked.Operators[5].Kernels);
-        Assert.Equal(9, linked.Operators[6].Stream);
+        Assert.Equal(new StreamId(9), linked.Operators[6].Stream);
         Assert.Equal([119_500L], linked.HostWaits.Select(w => w.AtNs));
         Assert.Equal(("cudaGraphLaunch", 1, 45_000L), Assert.Single(linked.Unexplained));
         Assert.Equal(45.0 / 225.25, linked.UnexplainedShare, 9);
@@ -155,7 +156,7 @@ public sealed class ProfileLinkerTests : IDisposable
         Assert.NotNull(plan.Times.Operators[new OperatorId(0, 6)].Wait);
         Assert.Equal([new KernelTime("gemm", 2, 170_250), new KernelTime("relu_kernel", 1, 10_000)], plan.Times.Kernels);
         var package = Benchmark.Of(plan);
-        Assert.Equal([(0, 2, (long?)null), (2, 1, 9L), (3, 1, null)], package.Schedule.Select(c => (c.First, c.Count, c.Stream)));
+        Assert.Equal([(0, 2, (long?)null), (2, 1, 9L), (3, 1, null)], package.Schedule.Select(c => (c.First, c.Count, c.Stream?.Number)));
         Assert.Equal([0], package.Schedule[1].Waits);
         Assert.Equal([1], package.Schedule[2].Waits);
         Assert.Equal([false, true, false], package.Schedule.Select(c => c.HostWait is not null));
