@@ -53,6 +53,8 @@ def recorded_grid(text):
 
 def raw_stream(device):
     """The current stream of a device as a number, for Triton's launchers."""
+    if device.type == "cpu":  # It has none.
+        return 0
     get = getattr(torch._C, f"_{device.type}_getCurrentRawStream", None)
     if get is None:
         from torch._dynamo.device_interface import get_interface_for_device

@@ -97,9 +97,31 @@ public sealed record Baseline
     private static ImmutableSortedDictionary<string, string> Empty { get; } = ImmutableSortedDictionary.Create<string,
         string>(StringComparer.Ordinal);
 
-    /// <summary>All uninstrumented iterations, in nanoseconds.</summary>
+    /// <summary>
+    /// The uninstrumented iterations that count, in nanoseconds: all of them; on an accelerator those before the recording alone, for the
+    /// profiler can stay attached to it (CUPTI), and make launches slower.
+    /// </summary>
     [JsonIgnore]
-    public SampleStatistics Uninstrumented => new([.. Before.SamplesNs, .. After.SamplesNs]);
+    public SampleStatistics Uninstrumented => new(IsOnDevice && !Before.SamplesNs.IsEmpty ? Before.SamplesNs
+        : [.. Before.SamplesNs, .. After.SamplesNs]);
+
+    /// <summary>Whether the job used a device that works on its own.</summary>
+    [JsonIgnore]
+    internal bool IsOnDevice => Device.Type is not ("cpu" or "");
+
+    /// <summary>What iterations after the recording say of the profiler: null where they differ by no more than 2 %.</summary>
+    [JsonIgnore]
+    internal string? ProfilerNote
+    {
+        get
+        {
+            double before = new SampleStatistics(Before.SamplesNs).MedianNs, after = new SampleStatistics(After.SamplesNs).MedianNs;
+            return !IsOnDevice || before <= 0 || after <= 0 || Math.Abs(after / before - 1) <= 0.02 ? null
+                : string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                    $"iterations took {after / before - 1:+0.0 %;-0.0 %} after the recording: the profiler (CUPTI, on CUDA) may have "
+                    + $"stayed attached, or the device's clocks changed; those before it count");
+        }
+    }
 
     /// <summary>Processor time of an uninstrumented iteration, in nanoseconds; 0 where it was not measured.</summary>
     [JsonIgnore]
