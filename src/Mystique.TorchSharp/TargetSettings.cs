@@ -21,9 +21,15 @@ internal sealed record TargetSettings
     /// <summary>What a setting is where nobody has set it: no kernels depend on it then. All others are <c>false</c>.</summary>
     private static readonly Dictionary<string, string> Defaults = new(StringComparer.Ordinal)
     {
-        ["float32_matmul_precision"] = "highest", ["deterministic_debug_mode"] = "0", ["fill_uninitialized_memory"] = "true",
-        ["preferred_blas_library"] = "default", ["preferred_linalg_library"] = "default", ["mem_efficient_sdp"] = "true",
-        ["cudnn_sdp"] = "true", ["cudnn_enabled"] = "true", ["matmul_allow_bf16_reduced_precision_reduction"] = "true",
+        ["float32_matmul_precision"] = "highest",
+        ["deterministic_debug_mode"] = "0",
+        ["fill_uninitialized_memory"] = "true",
+        ["preferred_blas_library"] = "default",
+        ["preferred_linalg_library"] = "default",
+        ["mem_efficient_sdp"] = "true",
+        ["cudnn_sdp"] = "true",
+        ["cudnn_enabled"] = "true",
+        ["matmul_allow_bf16_reduced_precision_reduction"] = "true",
         ["default_dtype"] = "float32",
     };
 

@@ -136,7 +136,7 @@ internal static class ReplayPlanner
             }
         }
         var results = PlanResults(node, timeline, table);
-        operators.Add(new PlannedOperator(id, schema, arguments.MoveToImmutable(), results) 
+        operators.Add(new PlannedOperator(id, schema, arguments.MoveToImmutable(), results)
         {
             KernelFile = node.KernelFile,
             Inside = ChosenKernel.Of(node),
