@@ -65,8 +65,8 @@ public class TargetFitTests
         var fit = Fit(Trace);
         fit.Fit(Has(Relu, Sigmoid, Mul));
         Assert.Equal(["aten::sigmoid", "aten::mul.Tensor", "aten::relu"], NamesOf(fit.Plan));
-        Assert.Equal([new FitChange("aten::silu", "decompose", "aten::sigmoid, aten::mul.Tensor", "the target does not have this operator")],
-            fit.Changes);
+        Assert.Equal([new FitChange("aten::silu", "decompose", "aten::sigmoid, aten::mul.Tensor",
+            "the target does not have this operator")], fit.Changes);
         Assert.Empty(fit.Plan.Replaced);
         Assert.Equal((3, 3), (fit.Plan.ReplayedCount, fit.Plan.SelectedCount));
     }
