@@ -102,12 +102,13 @@ public sealed record Baseline
     /// profiler can stay attached to it (CUPTI), and make launches slower.
     /// </summary>
     [JsonIgnore]
-    public SampleStatistics Uninstrumented => new(IsOnDevice && !Before.SamplesNs.IsEmpty ? Before.SamplesNs
-        : [.. Before.SamplesNs, .. After.SamplesNs]);
+    public SampleStatistics Uninstrumented => new([.. Counted.SelectMany(w => w.SamplesNs)]);
 
     /// <summary>Whether the job used a device that works on its own.</summary>
     [JsonIgnore]
     internal bool IsOnDevice => Device.Type is not ("cpu" or "");
+
+    private CaptureWindow[] Counted => IsOnDevice && !Before.SamplesNs.IsEmpty ? [Before] : [Before, After];
 
     /// <summary>What iterations after the recording say of the profiler: null where they differ by no more than 2 %.</summary>
     [JsonIgnore]
@@ -125,9 +126,8 @@ public sealed record Baseline
 
     /// <summary>Processor time of an uninstrumented iteration, in nanoseconds; 0 where it was not measured.</summary>
     [JsonIgnore]
-    public double CpuTimeNs => Uninstrumented.SamplesNs.IsEmpty ? 0
-        : ((double)Before.CpuTimeNs * Before.SamplesNs.Length
-            + (double)After.CpuTimeNs * After.SamplesNs.Length) / Uninstrumented.SamplesNs.Length;
+    public double CpuTimeNs => Counted.Sum(w => w.SamplesNs.Length) is > 0 and var count
+        ? Counted.Sum(w => (double)w.CpuTimeNs * w.SamplesNs.Length) / count : 0;
 
     /// <summary>
     /// The most memory of the process in uninstrumented iterations, over <see cref="BaselineBytes"/>; 0 where it was not measured.
