@@ -2,23 +2,18 @@
 
 
 class _Window:
-    """The times of uninstrumented iterations, and what the process used meanwhile.
+    """The times of uninstrumented iterations, and what the process used meanwhile."""
 
-    The peak of a device's memory is told only of a job that is ours to hold: to measure it sets back what the job may ask for.
-    """
-
-    def __init__(self, torch, is_ours=False):
-        self.torch, self.clock, self.is_ours = torch, time.perf_counter_ns, is_ours
+    def __init__(self, torch):
+        self.torch, self.clock = torch, time.perf_counter_ns
         self.samples, self.events = [], []  # For each counted iteration, events of the device at its start and its end.
         self.start = self.start_event = None
         self.counters, self.system = None, None
         self.cpu_ns = self.peak = 0
-        self.device_peak = self.clock_used = None
+        self.clock_used = None
 
     def open(self):
         _reset_peak()
-        if self.is_ours:
-            getattr(_device(self.torch)[1], "reset_peak_memory_stats", lambda: None)()
         self.counters = _Counters()
         self.counters.start()
 
@@ -58,13 +53,10 @@ class _Window:
                 self.samples, self.clock_used = _nanoseconds_between(*zip(*pairs)), "events"
             except Exception:
                 pass  # The host's clock is left.
-        if self.is_ours and hasattr(_device(self.torch)[1], "max_memory_allocated"):
-            self.device_peak = _device(self.torch)[1].max_memory_allocated()
-        self.events = []
 
     def describe(self):
         return {"samples_ns": self.samples, "clock": self.clock_used, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak,
-                "device_peak_bytes": self.device_peak, "system": self.system,
+                "system": self.system,
                 "start_ns": self.counters.opened if self.counters else 0, "end_ns": self.counters.closed or 0 if self.counters else 0}
 
 

@@ -6,7 +6,7 @@ _ACCELERATORS = ("cuda", "xpu", "mtia", "npu", "hpu", "mps")
 
 def _kinds(torch):
     named = getattr(getattr(torch, "_C", None), "_get_privateuse1_backend_name", lambda: "privateuseone")()
-    return [*_ACCELERATORS, *({named} - {*_ACCELERATORS, "privateuseone"})]
+    return *_ACCELERATORS, named
 
 
 def _module_of(torch, kind):
@@ -53,10 +53,12 @@ def _name_of(module, index=None):
 def _device(torch):
     """The kind of device that the job has used, and PyTorch's module for it.
 
-    No more is asked of PyTorch: that could start a device that the job does not use.
+    No more is asked of PyTorch: that could start a device that the job does not use. It is asked in each iteration, so only for what
+    is there: to ask torch for an attribute that it lacks makes it look for a module to import.
     """
+    known = vars(torch)
     for kind in _kinds(torch):
-        module = getattr(torch, kind, None)
+        module = known.get(kind)
         try:
             if module is not None and getattr(module, "is_initialized", lambda: False)():
                 return kind, module

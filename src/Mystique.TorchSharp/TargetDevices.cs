@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Diagnostics;
-using Mystique.Planning;
+using Mystique.Traces;
 using static TorchSharp.torch;
 
 namespace Mystique.TorchSharp;
@@ -9,7 +9,6 @@ namespace Mystique.TorchSharp;
 /// <summary>What stands for the recorded devices here: the device asked for, and the host.</summary>
 internal sealed class TargetDevices
 {
-    private const string Host = "cpu";
     private const string Cuda = "cuda";
 
     /// <summary>The targets of a plan.</summary>
@@ -23,14 +22,13 @@ internal sealed class TargetDevices
     {
         // Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device.
         // Meta tensors have no memory and no kernels anywhere: they stay meta.
-        string? accelerator = recorded.FirstOrDefault(ChosenKernel.IsAccelerator);
-        bool usesAccelerator = accelerator is not null;
-        Main = Parse(name.Length > 0 ? name : usesAccelerator && cuda.is_available() ? Cuda : Host);
-        string kind = accelerator?.Split(':')[0] ?? "";
-        if (usesAccelerator && kind != (IsAccelerated ? Cuda : Host))
-            Notes = [$"the trace ran on {kind}, this replay on {(IsAccelerated ? Cuda : Host)}"];
-        All = [.. recorded.Select(d => d == PlanMemory.NoMemory ? META
-            : usesAccelerator && d.StartsWith(Host, StringComparison.Ordinal) ? CPU : Main)];
+        string? accelerator = DeviceName.AcceleratorOf(recorded);
+        Main = Parse(name.Length > 0 ? name : accelerator is not null && cuda.is_available() ? Cuda : DeviceName.Host);
+        string kind = IsAccelerated ? Cuda : DeviceName.Host;
+        if (accelerator is not null && accelerator != kind)
+            Notes = [$"the trace ran on {accelerator}, this replay on {kind}"];
+        All = [.. recorded.Select(d => d == DeviceName.NoMemory ? META
+            : accelerator is not null && DeviceName.KindOf(d) == DeviceName.Host ? CPU : Main)];
     }
 
     /// <summary>The device asked for.</summary>
@@ -55,7 +53,7 @@ internal sealed class TargetDevices
     private static Device Parse(string name)
     {
         string[] parts = name.Split(':');
-        if (name == Host)
+        if (name == DeviceName.Host)
             return CPU;
         int index = 0;
         bool isKnown = parts[0] == Cuda

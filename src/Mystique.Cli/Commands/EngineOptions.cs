@@ -104,13 +104,8 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     public Engine Read(ParseResult result)
     {
         Engine engine = Engine is not null && result.GetValue(Engine) == Python ? ReadPython(result)
-            : ReadTorchSharp(result) with { LibTorch = LibTorch is null ? null : result.GetValue(LibTorch) };
-        return engine with
-        {
-            Device = Device is null ? "" : result.GetValue(Device)!,
-            Libraries = Libraries is null ? [] : [.. result.GetValue(Libraries)!],
-            KeepsSettings = KeepsSettings(result),
-        };
+            : OnTarget(ReadTorchSharp(result), result) with { LibTorch = LibTorch is null ? null : result.GetValue(LibTorch) };
+        return engine with { Libraries = Libraries is null ? [] : [.. result.GetValue(Libraries)!] };
     }
 
     /// <summary>libtorch, on the host, whatever the user chose.</summary>
@@ -121,13 +116,19 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     };
 
     /// <summary>The Python, whatever the user chose.</summary>
-    public PythonEngine ReadPython(ParseResult result) => new(result.GetValue(PythonProgram!)!)
+    public PythonEngine ReadPython(ParseResult result) => OnTarget(new PythonEngine(result.GetValue(PythonProgram!)!)
     {
-        Device = Device is null ? "" : result.GetValue(Device)!,
-        KeepsSettings = KeepsSettings(result),
         Threads = result.GetValue(Threads),
         Timeout = TimeSpan.FromSeconds(result.GetValue(Timeout)),
-    };
+    }, result);
+
+    /// <summary>An engine on the device that the user chose, with the settings that he or she wants there.</summary>
+    private T OnTarget<T>(T engine, ParseResult result)
+        where T : Engine => (T)(engine with
+        {
+            Device = Device is null ? "" : result.GetValue(Device)!,
+            KeepsSettings = Flags is not null && result.GetValue(Flags) == "target",
+        });
 
     private static Option<string> CreatePython() => new("--python")
     {
@@ -136,14 +137,12 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         DefaultValueFactory = _ => "python3",
     };
 
-    private bool KeepsSettings(ParseResult result) => Flags is not null && result.GetValue(Flags) == "target";
-
     private static Option<string> CreateFlags()
     {
         var flags = new Option<string>("--flags")
         {
-            Description = "The settings of PyTorch that decide kernels (TF32, cuDNN's, …): recorded, as the original had them; target, as "
-                + "they are",
+            Description = "The settings of PyTorch that decide kernels (TF32, cuDNN's, …): recorded, as the original had them; "
+                + "target, as they are",
             HelpName = "recorded|target",
             DefaultValueFactory = _ => "recorded",
         };

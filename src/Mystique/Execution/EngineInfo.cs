@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Traces;
 
 namespace Mystique.Execution;
 
@@ -16,7 +17,10 @@ public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, s
     public ImmutableArray<string> Notes { get; init; } = [];
 
     /// <summary>The kind of the device: <c>cpu</c>, <c>cuda</c>, <c>xpu</c>, ….</summary>
-    internal string DeviceKind => Device.Split(':', ' ')[0];
+    internal string DeviceKind => DeviceName.KindOf(Device);
+
+    /// <summary>Whether it is the host, and not a device that works on its own.</summary>
+    internal bool IsOnHost => DeviceKind == DeviceName.Host;
 }
 
 /// <summary>How a replay kept the original's pace.</summary>

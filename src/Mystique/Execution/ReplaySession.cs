@@ -66,7 +66,7 @@ internal sealed class ReplaySession : IAsyncDisposable
     private EngineWorker Worker => _worker ?? throw new InvalidOperationException("the session was not started");
 
     /// <summary>Whether it runs on the host, and not on a device that works on its own.</summary>
-    public bool IsOnHost => Target.DeviceKind == "cpu";
+    public bool IsOnHost => Target.IsOnHost;
 
     /// <summary>Starts a worker with a plan.</summary>
     /// <param name="benchmark">What to run.</param>

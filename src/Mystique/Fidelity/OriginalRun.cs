@@ -59,7 +59,7 @@ internal static class OriginalRun
             HostMemory = hostMemory,
             DeviceMemory = deviceMemory,
             DeviceBytes = deviceMemory?.PeakBytes,
-            DeviceKind = plan.Devices.FirstOrDefault(ChosenKernel.IsAccelerator)?.Split(':')[0] ?? "cpu",
+            DeviceKind = DeviceName.AcceleratorOf(plan.Devices) ?? DeviceName.Host,
             Groups = GroupsOf(plan),
             InstrumentedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : null,
             Kernels = (plan.Times?.Kernels ?? []).ToImmutableSortedDictionary(k => k.Name, k =>

@@ -12,7 +12,7 @@ internal static class ReplayRun
     /// <param name="result">The result.</param>
     public static Run Of(ReplayResult result)
     {
-        bool isOnHost = result.Engine.Device.StartsWith("cpu", StringComparison.Ordinal);
+        bool isOnHost = result.Engine.IsOnHost;
         var plan = result.Plan;
         var groups = OperatorGroup.Of(plan);
         var run = new Run

@@ -133,7 +133,7 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
             && counts.SubstitutedOperators == With("substitute") && counts.StandIns == With("stand_in")
                 && counts.MissingOperators == With("missing")
             && counts.AddedOperators == manifest.Operators.Count(o => o.Role == "added"), "coverage, which is not what the lists come to,");
-        long external = manifest.Storages.Where(s => s.Init is not null && manifest.Devices[s.Device] != PlanMemory.NoMemory)
+        long external = manifest.Storages.Where(s => s.Init is not null && manifest.Devices[s.Device] != DeviceName.NoMemory)
             .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, s.Bytes));
         Check(manifest.Memory.ExternalBytes == external
             && manifest.Memory.PeakBytes >= external, "memory, which is not what the storages come to,");

@@ -19,7 +19,7 @@ internal static class ChosenKernel
     /// <summary>Its name with its overload; empty where the node made nothing on a device, or had no choice.</summary>
     /// <param name="node">The operator.</param>
     public static string Of(TraceNode node) =>
-        node.Children.Length > 0 && TensorLayout.TensorsOf(node.Outputs).Any(t => !t.IsUndefined && IsAccelerator(t.Device))
+        node.Children.Length > 0 && TensorLayout.TensorsOf(node.Outputs).Any(t => !t.IsUndefined && DeviceName.IsAccelerator(t.Device))
             ? Within(node) : "";
 
     private static string Within(TraceNode node)
@@ -33,9 +33,4 @@ internal static class ChosenKernel
         }
         return "";
     }
-
-    /// <summary>Whether a recorded device is neither the host nor without memory.</summary>
-    /// <param name="device">Its name.</param>
-    internal static bool IsAccelerator(string device) => device.Length > 0 && !device.StartsWith("cpu", StringComparison.Ordinal)
-        && device != PlanMemory.NoMemory;
 }

@@ -25,7 +25,7 @@ internal static class PinnedMemory
                 : kernels.Length == 0 && IsAsynchronous(op) && MakesOnDevice(plan, op);
             if (isPinned)
                 pinned.UnionWith(op.InputSlots.Where(s => s >= 0 && !plan.Tensors[s].IsUndefined).Select(s => plan.Tensors[s].Storage)
-                    .Where(s => plan.Storages[s].IsExternal && !ChosenKernel.IsAccelerator(plan.Devices[plan.Storages[s].Device])));
+                    .Where(s => plan.Storages[s].IsExternal && !DeviceName.IsAccelerator(plan.Devices[plan.Storages[s].Device])));
         }
         return pinned.Count == 0 ? plan : plan with
         {
@@ -37,5 +37,5 @@ internal static class PinnedMemory
         && op.Arguments[place].Literal is BoolValue { Value: true };
 
     private static bool MakesOnDevice(ReplayPlan plan, PlannedOperator op) => op.OutputSlots.Any(s => s >= 0
-        && !plan.Tensors[s].IsUndefined && ChosenKernel.IsAccelerator(plan.Devices[plan.Storages[plan.Tensors[s].Storage].Device]));
+        && !plan.Tensors[s].IsUndefined && DeviceName.IsAccelerator(plan.Devices[plan.Storages[plan.Tensors[s].Storage].Device]));
 }

@@ -9,9 +9,6 @@ namespace Mystique.Planning;
 /// <param name="LargestBytes">Bytes of the largest storage.</param>
 internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long LargestBytes)
 {
-    /// <summary>The device whose tensors have no memory: shapes are computed there, and nothing else.</summary>
-    public const string NoMemory = "meta";
-
     /// <summary>
     /// Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it.
     /// </summary>
@@ -22,7 +19,7 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
     /// <param name="plan">The plan.</param>
     /// <param name="isOnDevice">Which.</param>
     public static long ExternalBytesOn(ReplayPlan plan, bool isOnDevice) =>
-        plan.Storages.Where(s => s.IsExternal && plan.Devices[s.Device].StartsWith("cpu", StringComparison.Ordinal) != isOnDevice)
+        plan.Storages.Where(s => s.IsExternal && DeviceName.IsAccelerator(plan.Devices[s.Device]) == isOnDevice)
         .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, BytesOf(plan, s)));
 
     /// <summary>Live bytes after each operator has allocated what it makes, and before what it used last is freed.</summary>
@@ -74,7 +71,7 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
     }
 
     private static long BytesOf(ReplayPlan plan, PlannedStorage storage) =>
-        plan.Devices[storage.Device] == NoMemory ? 0 : storage.SizeBytes;
+        plan.Devices[storage.Device] == DeviceName.NoMemory ? 0 : storage.SizeBytes;
 
     private static IEnumerable<int> StoragesOf(ReplayPlan plan, PlannedOperator op) =>
         op.InputSlots.Concat(op.OutputSlots).Where(s => s >= 0).Select(s => plan.Tensors[s].Storage).Where(s => s >= 0);

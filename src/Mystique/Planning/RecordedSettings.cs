@@ -29,7 +29,7 @@ public sealed record RecordedSettings(bool IsOfTrace, ImmutableSortedDictionary<
         var found = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         foreach (var node in segment.Recording.Trace.Nodes)
             if (node.Schema is { QualifiedName: "aten::_convolution" or "aten::cudnn_convolution" } schema
-                && TensorLayout.TensorsOf(node.Inputs).Any(t => ChosenKernel.IsAccelerator(t.Device)))
+                && TensorLayout.TensorsOf(node.Inputs).Any(t => DeviceName.IsAccelerator(t.Device)))
                 foreach (var (argument, setting) in OfConvolutions)
                     if (schema.PlaceOf(argument) is { } place && node.Inputs.ElementAtOrDefault(place) is BoolValue { Value: var on })
                         found.TryAdd(setting, on ? "true" : "false");

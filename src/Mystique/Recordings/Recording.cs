@@ -94,7 +94,7 @@ public sealed class Recording
             warnings = warnings.Add(note);
         var profile = options.Profile is { } named ? ProfileLinker.Link(trace, named)
             : capture?.ProfilePath is { } own ? TryLink(trace, own, ref warnings) : null;
-        if (profile is { DeviceNs: 0 } && trace.Nodes.Any(n => TensorLayout.TensorsOf(n.Outputs).Any(t => IsAccelerator(t.Device))))
+        if (profile is { DeviceNs: 0 } && DeviceName.AcceleratorOf(trace) is not null)
             warnings = warnings.Add($"{profile.Source} has no work of the device: the profiler could not see it (no CUPTI, or it is "
                 + "another tool's, Nsight's for one; a container without it), so that kernels, streams and waits are not known");
         return new Recording(trace)
@@ -107,9 +107,6 @@ public sealed class Recording
             Ranges = RecordedRanges.Of(trace),
         };
     }
-
-    private static bool IsAccelerator(string device) => device.Length > 0 && device != "meta"
-        && !device.StartsWith("cpu", StringComparison.Ordinal);
 
     /// <summary>A capture's own profile is used where it fits: without it there are no times of operators, and all else stays.</summary>
     private static LinkedProfile? TryLink(ExecutionTrace trace, string profile, ref ImmutableArray<string> warnings)

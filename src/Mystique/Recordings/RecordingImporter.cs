@@ -181,10 +181,8 @@ internal sealed partial class RecordingImporter
 
     private sealed record FoundTrace(string Name, string Text, ExecutionTrace Trace, int? Rank, ImmutableArray<string> Damage)
     {
-        /// <summary>The kind of the device that most of its tensors are on but the CPU.</summary>
-        public string Device { get; } = Trace.Operators.SelectMany(o => o.Outputs).SelectMany(o => o.Tensors)
-            .Select(t => t.Device.Split(':')[0])
-            .FirstOrDefault(d => d is not ("" or "cpu" or "meta")) ?? "cpu";
+        /// <summary>The kind of the accelerator that it made tensors on; the host's where there is none.</summary>
+        public string Device { get; } = DeviceName.AcceleratorOf(Trace) ?? DeviceName.Host;
     }
 
     private sealed record FoundProfile(string Name, string Text, KinetoProfile Profile, int? Rank, ImmutableArray<string> Damage);

@@ -5,6 +5,7 @@ using Mystique.Fidelity;
 using Mystique.Files;
 using Mystique.Measurement;
 using Mystique.Reporting.Documents;
+using Mystique.Traces;
 
 namespace Mystique.Reporting;
 
@@ -61,7 +62,7 @@ internal static class ResultReader
             if (group.OriginalCount > 0)
                 originals[group.Name] = new RunOperatorGroup(group.OriginalCount, group.OriginalNs, group.AllocatedBytes);
         }
-        bool isOnHost = run.Engine.Device.StartsWith("cpu", StringComparison.Ordinal);
+        bool isOnHost = DeviceName.KindOf(run.Engine.Device) == DeviceName.Host;
         var coverage = run.Coverage;
         return new Run
         {

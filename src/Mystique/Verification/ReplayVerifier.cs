@@ -20,7 +20,7 @@ internal static class ReplayVerifier
     /// </param>
     public static VerificationResult Verify(ReplayPlan plan, ExecutionTrace observed, string? device = null)
     {
-        string?[]? kinds = device is null ? null : KindsOf(plan, device);
+        string[]? kinds = device is null ? null : KindsOf(plan, device);
         var ran = RanIn(observed);
         var differences = ImmutableArray.CreateBuilder<OperatorDifference>();
         int exact = 0;
@@ -97,22 +97,22 @@ internal static class ReplayVerifier
     private static string NameOf(TraceNode node) => node.Schema?.FullName ?? node.Name;
 
     /// <summary>For each recorded device, the kind of the one that stands for it.</summary>
-    private static string?[] KindsOf(ReplayPlan plan, string device)
+    private static string[] KindsOf(ReplayPlan plan, string device)
     {
-        bool hasAccelerator = plan.Devices.Any(ChosenKernel.IsAccelerator);
-        return [.. plan.Devices.Select(d => d == PlanMemory.NoMemory ? d
-            : hasAccelerator && !ChosenKernel.IsAccelerator(d) ? "cpu" : device)];
+        bool hasAccelerator = plan.Devices.Any(DeviceName.IsAccelerator);
+        return [.. plan.Devices.Select(d => d == DeviceName.NoMemory ? d
+            : hasAccelerator && !DeviceName.IsAccelerator(d) ? DeviceName.Host : device)];
     }
 
-    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node, string?[]? kinds) =>
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node, string[]? kinds) =>
         Compare(plan, "input", [.. op.InputSlots.Where(s => s >= 0)], node.Inputs, kinds)
         ?? (op.Results.IsEmpty ? null : Compare(plan, "output", [.. op.OutputSlots.Where(s => s >= 0)], node.Outputs, kinds))
         ?? CompareKernel(op, node, kinds);
 
     /// <summary>On a device, which of the operators that PyTorch chooses among did the work.</summary>
-    private static (DifferenceKind Kind, string What)? CompareKernel(PlannedOperator op, TraceNode node, string?[]? kinds)
+    private static (DifferenceKind Kind, string What)? CompareKernel(PlannedOperator op, TraceNode node, string[]? kinds)
     {
-        if (op.Inside.Length == 0 || kinds is null || kinds.All(k => k is "cpu"))
+        if (op.Inside.Length == 0 || kinds is null || kinds.All(k => k == DeviceName.Host))
             return null;
         string[] inside = [.. Within(node)];
         return inside.Length == 0 || inside.Contains(op.Inside) ? null
@@ -123,7 +123,7 @@ internal static class ReplayVerifier
         node.Children.SelectMany(c => c.Schema is { } schema ? Within(c).Prepend(schema.FullName) : []);
 
     private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, int[] slots,
-        ImmutableArray<ArgumentValue> values, string?[]? kinds)
+        ImmutableArray<ArgumentValue> values, string[]? kinds)
     {
         // Undefined tensors come as None where the schema allows it, so neither counts.
         var expected = slots.Select(s => plan.Tensors[s]).Where(t => !t.IsUndefined).ToArray();
@@ -132,7 +132,7 @@ internal static class ReplayVerifier
             return (DifferenceKind.Different, $"it has {actual.Length} {what} tensors instead of {expected.Length}");
         for (int i = 0; i < expected.Length; i++)
         {
-            string on = actual[i].Device.Split(':')[0];
+            string on = DeviceName.KindOf(actual[i].Device);
             if (on.Length > 0 && kinds?[plan.Storages[expected[i].Storage].Device] is { } kind && kind != on)
                 return (DifferenceKind.Different, $"its {what} {i} is on {on} instead of {kind}");
             if (expected[i].Type != actual[i].Type)

@@ -1,4 +1,5 @@
 using Mystique.Planning;
+using Mystique.Traces;
 
 namespace Mystique.Packaging.TorchScript;
 
@@ -50,8 +51,8 @@ internal sealed class MemoryAccess
     /// <summary>The storages of some slots that lie on a device; on the host where the plan knows no device.</summary>
     internal static IEnumerable<int> StoragesOf(ReplayPlan plan, IEnumerable<int> slots)
     {
-        bool onDevice = plan.Devices.Any(ChosenKernel.IsAccelerator);
+        bool onDevice = plan.Devices.Any(DeviceName.IsAccelerator);
         return slots.Where(s => s >= 0 && !plan.Tensors[s].IsUndefined).Select(s => plan.Tensors[s].Storage)
-            .Where(s => ChosenKernel.IsAccelerator(plan.Devices[plan.Storages[s].Device]) == onDevice).Distinct();
+            .Where(s => DeviceName.IsAccelerator(plan.Devices[plan.Storages[s].Device]) == onDevice).Distinct();
     }
 }

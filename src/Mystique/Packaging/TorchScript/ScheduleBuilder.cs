@@ -63,12 +63,15 @@ internal static class ScheduleBuilder
     /// </summary>
     private static int? CallOf(ReplayPlan plan, IReadOnlyList<ScheduledCall> calls, OperatorId id, int first, int end)
     {
-        if (plan.Operators.AsSpan(first, end - first).ToArray().Any(o => o.Id == id))
-            return calls.Count;
-        for (int call = calls.Count - 1; call >= 0; call--)
-            if (plan.Operators.AsSpan(calls[call].First, calls[call].Count).ToArray().Any(o => o.Id == id))
-                return call;
-        return null;
+        int place = end - 1;
+        while (place >= 0 && plan.Operators[place].Id != id)
+            place--;
+        if (place < 0 || place >= first)
+            return place < 0 ? null : calls.Count;
+        int call = calls.Count - 1;
+        while (calls[call].First > place)
+            call--;
+        return call;
     }
 
     /// <summary>

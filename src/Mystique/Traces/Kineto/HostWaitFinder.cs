@@ -11,7 +11,6 @@ internal static class HostWaitFinder
 
     private enum Scope
     {
-        None,
         Device,
         Work, // Of a stream, or up to an event.
     }
@@ -32,11 +31,9 @@ internal static class HostWaitFinder
         {
             var e = events[i];
             if (e.Kind != KinetoKind.Runtime || e.DurationNs < LeastNs || e.StartNs < window.Start || e.StartNs > window.End
-                || !threads.Contains(e.Thread) || ScopeOf(e.Name) == Scope.None
-                || tree.AncestorsOf(i).Any(nodes.ContainsKey))
+                || !threads.Contains(e.Thread) || ScopeOf(e.Name) is not { } scope || tree.AncestorsOf(i).Any(nodes.ContainsKey))
                 continue;
-            ends ??= EndsOfWork(events, tree, nodes);
-            long? node = ScopeOf(e.Name) == Scope.Work ? LastBefore(ends, e.EndNs) : null;
+            long? node = scope == Scope.Work ? LastBefore(ends ??= EndsOfWork(events, tree, nodes), e.EndNs) : null;
             yield return new HostWait(e.StartNs - baseNs, e.DurationNs, node);
         }
     }
@@ -45,14 +42,14 @@ internal static class HostWaitFinder
     /// Waits of the runtimes: CUDA's and HIP's (<c>cudaDeviceSynchronize</c>, <c>hipStreamSynchronize</c>, …), Level Zero's, Unified
     /// Runtime's (<c>urQueueFinish</c>) and Ascend's (<c>aclrtSynchronizeStream</c>).
     /// </summary>
-    private static Scope ScopeOf(string name) => name switch
+    private static Scope? ScopeOf(string name) => name switch
     {
         _ when name.EndsWith("DeviceSynchronize", StringComparison.Ordinal) || name.EndsWith("CtxSynchronize", StringComparison.Ordinal)
             || name.StartsWith("aclrtSynchronizeDevice", StringComparison.Ordinal) => Scope.Device,
         "urQueueFinish" or "urEventWait" => Scope.Work,
         _ when name.EndsWith("Synchronize", StringComparison.Ordinal)
             || name.StartsWith("aclrtSynchronize", StringComparison.Ordinal) => Scope.Work,
-        _ => Scope.None,
+        _ => null,
     };
 
     /// <summary>When work on the device was done, in order, and by which node it was started.</summary>
