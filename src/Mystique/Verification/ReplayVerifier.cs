@@ -92,14 +92,14 @@ internal static class ReplayVerifier
     private static string NameOf(TraceNode node) => node.Schema?.FullName ?? node.Name;
 
     private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node) =>
-        Compare(plan, "input", [.. op.InputSlots.Where(s => s >= 0)], node.Inputs)
-        ?? (op.Results.IsEmpty ? null : Compare(plan, "output", [.. op.OutputSlots.Where(s => s >= 0)], node.Outputs));
+        Compare(plan, "input", op.InputSlots, node.Inputs)
+        ?? (op.Results.IsEmpty ? null : Compare(plan, "output", op.OutputSlots, node.Outputs));
 
-    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, int[] slots,
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, IEnumerable<Slot> slots,
         ImmutableArray<ArgumentValue> values)
     {
         // Undefined tensors come as None where the schema allows it, so neither counts.
-        var expected = slots.Select(s => plan.Tensors[s]).Where(t => !t.IsUndefined).ToArray();
+        var expected = slots.Select(s => plan[s]).Where(t => !t.IsUndefined).ToArray();
         var actual = TensorLayout.TensorsOf(values).Where(t => !t.IsUndefined).ToArray();
         if (expected.Length != actual.Length)
             return (DifferenceKind.Different, $"it has {actual.Length} {what} tensors instead of {expected.Length}");

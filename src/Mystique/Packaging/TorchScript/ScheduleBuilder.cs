@@ -19,7 +19,7 @@ internal static class ScheduleBuilder
         StreamId?[] streams = StreamsOf(plan);
         var calls = ImmutableArray.CreateBuilder<ScheduledCall>();
         bool hasStreams = streams.Any(s => s is not null);
-        var lastUse = new Dictionary<int, int>(); // By storage, the call that used it last; with one stream nothing has to be known.
+        var lastUse = new Dictionary<StorageId, int>(); // By storage, the call that used it last; with one stream nothing has to be known.
         for (int first = 0; first < plan.Operators.Length;)
         {
             int end = first + 1;
@@ -28,7 +28,7 @@ internal static class ScheduleBuilder
                 && end - first < operatorsPerFunction && streams[end] == streams[first] && !WaitsAfter(plan, end - 1))
                 end++;
             StreamId? stream = streams[first];
-            HashSet<int> storages = hasStreams ? StoragesOf(plan, first, end) : [];
+            HashSet<StorageId> storages = hasStreams ? StoragesOf(plan, first, end) : [];
             // Work of other streams on the same memory must be done; of each stream the last call stands for those before it.
             var waits = storages.Select(s => lastUse.TryGetValue(s, out int call) ? call : -1)
                 .Where(c => c >= 0 && calls[c].Stream != stream)
@@ -39,7 +39,7 @@ internal static class ScheduleBuilder
                 Waits = [.. waits],
                 HostWaits = WaitsAfter(plan, end - 1),
             });
-            foreach (int storage in storages)
+            foreach (var storage in storages)
                 lastUse[storage] = calls.Count - 1;
             first = end;
         }
@@ -69,13 +69,13 @@ internal static class ScheduleBuilder
         return streams;
     }
 
-    private static HashSet<int> StoragesOf(ReplayPlan plan, int first, int end)
+    private static HashSet<StorageId> StoragesOf(ReplayPlan plan, int first, int end)
     {
-        var storages = new HashSet<int>();
+        var storages = new HashSet<StorageId>();
         for (int i = first; i < end; i++)
-            foreach (int slot in plan.Operators[i].InputSlots.Concat(plan.Operators[i].OutputSlots))
-                if (slot >= 0 && !plan.Tensors[slot].IsUndefined)
-                    storages.Add(plan.Tensors[slot].Storage);
+            foreach (var slot in plan.Operators[i].InputSlots.Concat(plan.Operators[i].OutputSlots))
+                if (plan[slot].Storage is { } storage)
+                    storages.Add(storage);
         return storages;
     }
 }
