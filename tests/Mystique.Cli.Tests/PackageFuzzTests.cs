@@ -89,7 +89,7 @@ public sealed class PackageFuzzTests : IDisposable
                     Kernels = 1,
                     DeviceNs = 3,
                     Stream = new StreamId(7),
-                    WaitsAfter = true,
+                    Wait = new PlannedWait(1, null),
                 }),
                 Unlinked = 0,
                 Kernels = [new KernelTime("k", 1, 3)],

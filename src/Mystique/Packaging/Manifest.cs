@@ -29,6 +29,9 @@ internal sealed record Manifest
 
     public required ImmutableArray<string> Devices { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ManifestSettings? Settings { get; init; }
+
     public required ImmutableArray<string> Schemas { get; init; }
 
     public required ImmutableArray<ManifestCall> Schedule { get; init; }
@@ -110,6 +113,12 @@ internal sealed record ManifestCall
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Sync { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? SyncOn { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long SyncNs { get; init; }
 }
 
 internal sealed record ManifestTimes
@@ -153,6 +162,15 @@ internal sealed record ManifestTime
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Sync { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long SyncNs { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int SyncSegment { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? SyncNode { get; init; }
 }
 
 internal sealed record ManifestKernel(string Name, int Count, long DurationNs);

@@ -35,6 +35,7 @@ internal static class ManifestMapping
                 Outs = [.. op.Results.Select(r => PlacesOf(r.Slots))],
                 Role = RoleNames[(int)op.Role],
                 Kernel = op.IsKernel ? op.KernelFile : null,
+                Inside = op.Inside.Length == 0 ? null : op.Inside,
                 Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null,
             });
         }
@@ -69,6 +70,8 @@ internal static class ManifestMapping
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
             Program = new ManifestProgram(Benchmark.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
+            Settings = plan.Settings is { } settings
+                ? new ManifestSettings(settings.IsOfTrace ? "trace" : "capture", settings.Values) : null,
             Schemas = [.. schemas.Keys],
             Schedule = [.. package.Schedule.Select(c => new ManifestCall
             {
@@ -78,7 +81,9 @@ internal static class ManifestMapping
                 Stream = c.Stream?.Number,
                 Wait = c.Waits.IsEmpty ? null
                 : c.Waits,
-                Sync = c.HostWaits,
+                Sync = c.HostWait is not null,
+                SyncOn = c.HostWait?.Call,
+                SyncNs = c.HostWait?.DurationNs ?? 0,
             })],
             Baseline = plan.Baseline,
             Times = ToManifest(plan.Times),
@@ -147,7 +152,10 @@ internal static class ManifestMapping
                 Kernels = t.Value.Kernels,
                 DeviceNs = t.Value.DeviceNs,
                 Stream = t.Value.Stream?.Number,
-                Sync = t.Value.WaitsAfter,
+                Sync = t.Value.Wait is not null,
+                SyncNs = t.Value.Wait?.DurationNs ?? 0,
+                SyncSegment = t.Value.Wait?.Until?.Segment ?? 0,
+                SyncNode = t.Value.Wait?.Until?.Node,
             })],
         Kernels = [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))],
     };
@@ -169,7 +177,7 @@ internal static class ManifestMapping
                     Kernels = t.Kernels,
                     DeviceNs = t.DeviceNs,
                     Stream = t.Stream is { } stream ? new StreamId(stream) : null,
-                    WaitsAfter = t.Sync,
+                    Wait = t.Sync ? new PlannedWait(t.SyncNs, t.SyncNode is { } node ? new OperatorId(t.SyncSegment, node) : null) : null,
                 }),
             Unlinked = times.Unlinked,
             Kernels = [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))],
@@ -190,7 +198,7 @@ internal static class ManifestMapping
                 Data = init.Data.IsEmpty ? null : [.. init.Data],
             }
             : null,
-        storage.IsMutated);
+        storage.IsMutated, storage.IsPinned);
 
     /// <summary>Makes the plan of a manifest.</summary>
     /// <param name="manifest">The manifest; it keeps to <see cref="ManifestRules"/>.</param>
@@ -223,6 +231,7 @@ internal static class ManifestMapping
                     ?? "", r.Reason))],
             Times = ToTimes(manifest.Times),
             Baseline = manifest.Baseline?.Checked(),
+            Settings = manifest.Settings is { } settings ? new RecordedSettings(settings.Source == "trace", settings.Values) : null,
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
         };
     }
@@ -236,7 +245,10 @@ internal static class ManifestMapping
             ? new Initializer((InitializerKind)Array.IndexOf(KindNames, init.Kind), ToType(init.Dtype), init.Low, init.High, init.Parameter)
             { Data = [.. init.Data ?? []] }
             : null,
-        storage.Mutated);
+        storage.Mutated)
+    {
+        IsPinned = storage.Pinned,
+    };
 
     private static PlannedTensor ToTensor(ManifestTensor tensor) => tensor.Storage < 0 ? PlannedTensor.Undefined
         : new PlannedTensor
@@ -258,6 +270,7 @@ internal static class ManifestMapping
         [.. op.Outs.Select(o => new PlannedResult(SlotsOf(o)))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
         {
             KernelFile = op.Kernel ?? "",
+            Inside = op.Inside ?? "",
             Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
         };
 

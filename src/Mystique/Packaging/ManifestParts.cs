@@ -25,7 +25,8 @@ internal sealed record ManifestStorage(
     long Bytes,
     int Device,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestInitializer? Init = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Mutated = false);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Mutated = false,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Pinned = false);
 
 internal sealed record ManifestTensor
 {
@@ -70,8 +71,14 @@ internal sealed record ManifestOperator
     public string? Kernel { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Inside { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ManifestCollective? Collective { get; init; }
 }
+
+/// <summary>PyTorch's settings that decide kernels (<c>python/shared/settings.py</c>), and where they are known from.</summary>
+internal sealed record ManifestSettings(string Source, ImmutableSortedDictionary<string, string> Values);
 
 /// <summary>What was recorded of a collective.</summary>
 internal sealed record ManifestCollective(

@@ -110,7 +110,7 @@ internal static class PackageFiles
         {
             Stream = c.Stream is { } stream ? new StreamId(stream) : null,
             Waits = c.Wait ?? [],
-            HostWaits = c.Sync,
+            HostWait = c.Sync ? new CallWait(c.SyncOn, c.SyncNs) : null,
         })]);
     }
 

@@ -40,6 +40,9 @@ internal sealed record OpenPackageRequest(string Package) : WorkerRequest<Opened
     /// <summary>Whether code that came with the trace may run.</summary>
     public required bool AllowTraceCode { get; init; }
 
+    /// <summary>Whether PyTorch's settings stay as they are on the target.</summary>
+    public bool KeepsSettings { get; init; }
+
     /// <summary>What the contents of external tensors are drawn from.</summary>
     public required uint Seed { get; init; }
 

@@ -56,7 +56,7 @@ public sealed class ProfileLinkerTests : IDisposable
         Assert.Equal(new DeviceWork("gemm", 59_500, 80_250, new StreamId(7), "16x8x2"), gemm);
         Assert.Empty(linked.Operators[5].Kernels);
         Assert.Equal(new StreamId(9), linked.Operators[6].Stream);
-        Assert.Equal([119_500L], linked.HostWaitsNs);
+        Assert.Equal([119_500L], linked.HostWaits.Select(w => w.AtNs));
         Assert.Equal(("cudaGraphLaunch", 1, 45_000L), Assert.Single(linked.Unexplained));
         Assert.Equal(45.0 / 225.25, linked.UnexplainedShare, 9);
         Assert.Equal(500_000, linked.Steps[3]);
@@ -153,13 +153,13 @@ public sealed class ProfileLinkerTests : IDisposable
         var plan = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace, profile, iterationNs: 250_000)));
         Assert.Equal(4, plan.Times!.Operators.Count);
         Assert.Equal((250_000L, profile.IterationNs), (plan.Times.IterationNs, plan.Times.RecordedNs));
-        Assert.True(plan.Times.Operators[new OperatorId(0, 6)].WaitsAfter);
+        Assert.NotNull(plan.Times.Operators[new OperatorId(0, 6)].Wait);
         Assert.Equal([new KernelTime("gemm", 2, 170_250), new KernelTime("relu_kernel", 1, 10_000)], plan.Times.Kernels);
         var package = Benchmark.Of(plan);
         Assert.Equal([(0, 2, (long?)null), (2, 1, 9L), (3, 1, null)], package.Schedule.Select(c => (c.First, c.Count, c.Stream?.Number)));
         Assert.Equal([0], package.Schedule[1].Waits);
         Assert.Equal([1], package.Schedule[2].Waits);
-        Assert.Equal([false, true, false], package.Schedule.Select(c => c.HostWaits));
+        Assert.Equal([false, true, false], package.Schedule.Select(c => c.HostWait is not null));
         package.Save(File_("p"));
         var again = Benchmark.Load(File_("p"));
         Assert.Equal(package.Schedule, again.Schedule);
