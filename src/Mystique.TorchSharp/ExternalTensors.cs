@@ -38,16 +38,16 @@ internal sealed class ExternalTensors : IDisposable
     /// <summary>Puts all external tensors into a program's slots.</summary>
     public void PutInto(ScriptProgram program)
     {
-        for (int slot = 0; slot < _plan.Tensors.Length; slot++)
+        for (int i = 0; i < _plan.Tensors.Length; i++)
         {
-            var tensor = _plan.Tensors[slot];
-            if (tensor.IsUndefined)
+            var (slot, tensor) = (new Slot(i), _plan.Tensors[i]);
+            if (tensor.Storage is not { } id)
                 program.PutUndefined(slot);
-            else if (tensor.IsExternal && (_storages[tensor.Storage]!.dtype == (TorchScalarType)(sbyte)tensor.Type
-                || _storages[tensor.Storage]!.device.type == global::TorchSharp.DeviceType.META))
-                program.Put(slot, ViewOf(tensor));
+            else if (tensor.IsExternal && StorageOf(id) is var storage && (storage.dtype == (TorchScalarType)(sbyte)tensor.Type
+                || storage.device.type == global::TorchSharp.DeviceType.META))
+                program.Put(slot, ViewOf(tensor, storage));
             else if (tensor.IsExternal)
-                PutBlob(program, slot, tensor);
+                PutBlob(program, slot, tensor, id);
         }
     }
 
@@ -56,7 +56,7 @@ internal sealed class ExternalTensors : IDisposable
     {
         long bytes = TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
         using var storage = zeros([bytes / Math.Max(1, tensor.Type.SizeBytes())], (TorchScalarType)(sbyte)tensor.Type,
-            _devices.All[_plan.Storages[tensor.Storage].Device]);
+            _devices.All[_plan[tensor.Storage!.Value].Device]);
         return storage.as_strided([.. tensor.Shape], [.. tensor.Strides], 0);
     }
 
@@ -80,9 +80,10 @@ internal sealed class ExternalTensors : IDisposable
             storage?.Dispose();
     }
 
-    private Tensor ViewOf(PlannedTensor tensor)
+    private Tensor StorageOf(StorageId id) => _storages[id.Index]!;
+
+    private Tensor ViewOf(PlannedTensor tensor, Tensor storage)
     {
-        var storage = _storages[tensor.Storage]!;
         var view = storage.device.type == global::TorchSharp.DeviceType.META
             ? empty_strided([.. tensor.Shape], [.. tensor.Strides], (TorchScalarType)(sbyte)tensor.Type, META)
             : storage.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset);
@@ -96,12 +97,12 @@ internal sealed class ExternalTensors : IDisposable
     }
 
     /// <summary>A view with another element type than its storage was filled with.</summary>
-    private unsafe void PutBlob(ScriptProgram program, int slot, PlannedTensor tensor)
+    private unsafe void PutBlob(ScriptProgram program, Slot slot, PlannedTensor tensor, StorageId id)
     {
-        var device = _devices.All[_plan.Storages[tensor.Storage].Device];
+        var device = _devices.All[_plan[id].Device];
         fixed (long* sizes = tensor.Shape.AsSpan(), strides = tensor.Strides.AsSpan())
         {
-            if (LibTorch.NewTensorFromBlob(LibTorch.TensorData(_storages[tensor.Storage]!.Handle), tensor.Shape.Length,
+            if (LibTorch.NewTensorFromBlob(LibTorch.TensorData(StorageOf(id).Handle), tensor.Shape.Length,
                 sizes, strides, tensor.Offset, (int)tensor.Type, (int)device.type, Math.Max(0, device.index), out nint view) != 0)
                 throw new ExternalException($"libtorch cannot make a tensor of {tensor.Type.TorchName()}");
             program.Put(slot, view);

@@ -10,8 +10,8 @@ namespace Mystique.TorchSharp;
 /// </summary>
 internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
 {
-    private readonly HashSet<int> _notANumber = [];
-    private readonly HashSet<int> _infinite = [];
+    private readonly HashSet<Slot> _notANumber = [];
+    private readonly HashSet<Slot> _infinite = [];
 
     /// <summary>Looks at an operator's results after it ran. Returns what is wrong with them; null for nothing.</summary>
     public string? After(int index)
@@ -23,15 +23,15 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
         string? what = null;
         if (op.Schema.Returns.Any(r => r.Type.Alias is { IsWrite: false }))
             return null; // A view shows what others made, or what nobody wrote and nobody reads.
-        foreach (int slot in op.OutputSlots.Concat(WrittenBy(op)).Distinct()
-            .Where(s => s >= 0 && plan.Tensors[s] is { IsOpaque: false, Type: var type } && type.IsFloating()
+        foreach (var slot in op.OutputSlots.Concat(WrittenBy(op)).Distinct()
+            .Where(s => plan[s] is { IsOpaque: false, Type: var type } && type.IsFloating()
                 && type != Traces.ScalarType.Float4E2M1FnX2))
         {
             using var scope = NewDisposeScope();
             var value = program.Get(slot);
             if (value.numel() == 0)
                 continue; // Nobody uses it later, so it is gone.
-            var wide = plan.Tensors[slot].Type.SizeBytes() < 4 ? value.to(float32) : value;
+            var wide = plan[slot].Type.SizeBytes() < 4 ? value.to(float32) : value;
             bool isNotANumber = wide.isnan().any().item<bool>();
             // The logarithms of probabilities that are 0 are part of what this one returns.
             bool isInfinite = op.Schema.QualifiedName != "aten::_ctc_loss" && wide.isinf().any().item<bool>();
@@ -45,15 +45,16 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
         return what;
     }
 
-    private static IEnumerable<int> WrittenBy(PlannedOperator op)
+    private static IEnumerable<Slot> WrittenBy(PlannedOperator op)
     {
         for (int i = 0; i < op.Arguments.Length; i++)
             if (op.Writes(i))
-                foreach (int slot in op.Arguments[i].Slots)
-                    yield return slot;
+                foreach (var item in op.Arguments[i].Slots)
+                    if (item is { } slot)
+                        yield return slot;
     }
 
-    private static void Remember(HashSet<int> slots, int slot, bool isIn)
+    private static void Remember(HashSet<Slot> slots, Slot slot, bool isIn)
     {
         if (isIn)
             slots.Add(slot);

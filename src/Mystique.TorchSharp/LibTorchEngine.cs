@@ -160,9 +160,9 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
             catch (ExternalException exception)
             {
                 failures.Add(new OperatorFailure(i, ReasonOf(exception.Message)));
-                foreach (int slot in _package.Plan.Operators[i].OutputSlots.Where(s => s >= 0 && !_package.Plan.Tensors[s].IsExternal))
+                foreach (var slot in _package.Plan.Operators[i].OutputSlots.Where(s => !_package.Plan[s].IsExternal))
                 {
-                    using var standIn = _externals.MakeStandIn(_package.Plan.Tensors[slot]);
+                    using var standIn = _externals.MakeStandIn(_package.Plan[slot]);
                     program.Put(slot, standIn);
                 }
             }

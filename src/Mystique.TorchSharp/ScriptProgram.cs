@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Mystique.Packaging.TorchScript;
+using Mystique.Planning;
 using Mystique.TorchSharp.Native;
 using static TorchSharp.torch;
 
@@ -52,10 +53,10 @@ internal sealed unsafe class ScriptProgram : IDisposable
     public void UseDevice(Tensor tensor) => Invoke("use_device"u8, Of(tensor.Handle));
 
     /// <summary>Puts a tensor into a slot of the plan.</summary>
-    public void Put(int slot, Tensor tensor) => Put(slot, tensor.Handle);
+    public void Put(Slot slot, Tensor tensor) => Put(slot, tensor.Handle);
 
     /// <summary>Puts the undefined tensor into a slot of the plan.</summary>
-    public void PutUndefined(int slot)
+    public void PutUndefined(Slot slot)
     {
         if (LibTorch.NewUndefinedTensor(out nint tensor) != 0)
             throw new ExternalException("libtorch cannot make an undefined tensor");
@@ -74,14 +75,14 @@ internal sealed unsafe class ScriptProgram : IDisposable
     }
 
     /// <summary>Puts a tensor, by its native handle, into a slot of the plan.</summary>
-    public void Put(int slot, nint tensor) =>
-        Invoke("put"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = slot + BenchmarkProgram.ReservedSlots },
+    public void Put(Slot slot, nint tensor) =>
+        Invoke("put"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = BenchmarkProgram.PlaceOf(slot) },
             Of(tensor));
 
     /// <summary>The tensor in a slot of the plan; without elements where it is freed.</summary>
-    public Tensor Get(int slot)
+    public Tensor Get(Slot slot)
     {
-        Invoke("get"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = slot + BenchmarkProgram.ReservedSlots });
+        Invoke("get"u8, new LibTorch.Argument { TypeCode = LibTorch.Argument.Int, Handle = BenchmarkProgram.PlaceOf(slot) });
         return Tensor.UnsafeCreateTensor(LibTorch.TakeResult());
     }
 

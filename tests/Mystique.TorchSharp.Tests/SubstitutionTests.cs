@@ -11,9 +11,11 @@ namespace Mystique.TorchSharp.Tests;
 [Collection("libtorch")]
 public class SubstitutionTests
 {
+    private static readonly Slot Only = new(0);
+
     private static readonly PlannedTensor Some = new PlannedTensor
     {
-        Storage = 0,
+        Storage = new StorageId(0),
         Type = ScalarType.Float,
         Shape = [2, 2],
         Strides = [2, 1],
@@ -38,7 +40,7 @@ public class SubstitutionTests
         var arguments = schema.Arguments.Select(a => row.Guard is { } guard && guard.Argument == a.Name
             ? PlannedArgument.Of(new IntValue(guard.Value)) : Any(a.Type));
         var op = new PlannedOperator(new OperatorId(0, 3), schema, [.. arguments],
-            [.. schema.Returns.Select(r => new PlannedResult(r.Type.BaseName == "Tensor" ? [0] : []))]);
+            [.. schema.Returns.Select(r => new PlannedResult(r.Type.BaseName == "Tensor" ? [Only] : []))]);
         var plan = new ReplayPlan
         {
             Source = null!,
@@ -56,7 +58,7 @@ public class SubstitutionTests
 
     private static PlannedArgument Any(SchemaType type) => type.BaseName switch
     {
-        "Tensor" => type.AsList is null ? PlannedArgument.OfTensor(0) : new PlannedArgument([0, 0, 0, 0], null),
+        "Tensor" => type.AsList is null ? PlannedArgument.OfTensor(Only) : new PlannedArgument([Only, Only, Only, Only], null),
         "float" => PlannedArgument.Of(new DoubleValue(0.5)),
         "Scalar" or "number" => PlannedArgument.Of(new DoubleValue(0.5)),
         "bool" => PlannedArgument.Of(type.AsList is null ? new BoolValue(true) : new ListValue([new BoolValue(true)], "")),
@@ -180,7 +182,7 @@ public class SubstitutionTests
             .Operator(6, "aten::index_select(Tensor self, int dim, Tensor index) -> Tensor",
                 [T(12, 7), 0, Tensor(20, 21, [4], "long int")], [T(30, 4)]));
         Assert.Equal(Remedy.StandIn, Assert.Single(plan.Replaced).Remedy);
-        Assert.Equal(7, plan.Storages[plan.Tensors[plan.Operators[0].Arguments[2].Slots[0]].Storage]
+        Assert.Equal(7, plan[plan[plan.Operators[0].Arguments[2].Slots[0]!.Value].Storage!.Value]
             .Initializer!.High); // Its result is fit to be an index.
     }
 

@@ -53,22 +53,23 @@ internal static class MemoryScaler
             foreach (var row in options.Values.RowsOf(op.Schema) ?? [])
             {
                 // The first argument of an operator that has indices into it.
-                if (row.Word == ValueWord.Index && row.Tensor is "indices" or "index" && op.Arguments[0].Slots is [>= 0 and int slot]
+                if (row.Word == ValueWord.Index && row.Tensor is "indices" or "index" && op.Arguments[0].Slots is [{ } slot]
                     && op.Schema.Arguments[0].Name is "weight"
-                        && plan.Tensors[slot] is { IsExternal: true, Shape: [> MinRows, _, ..] } table)
+                        && plan[slot] is { IsExternal: true, Shape: [> MinRows, _, ..] } table)
                     tables.Add(new LayoutOf(table.Shape));
             }
         }
-        var storages = plan.Tensors.Where(t => !t.IsUndefined && tables.Contains(new LayoutOf(t.Shape))).Select(t => t.Storage).ToHashSet();
+        var storages = plan.Tensors.Where(t => !t.IsUndefined && tables.Contains(new LayoutOf(t.Shape))).Select(t => t.Storage!.Value)
+            .ToHashSet();
         foreach (var tensor in plan.Tensors)
-            if (!tensor.IsUndefined && storages.Contains(tensor.Storage) && !tables.Contains(new LayoutOf(tensor.Shape)))
-                tables.RemoveWhere(t => plan.Tensors.Any(o => o.Storage == tensor.Storage && t.Equals(new LayoutOf(o.Shape))));
+            if (tensor.Storage is { } storage && storages.Contains(storage) && !tables.Contains(new LayoutOf(tensor.Shape)))
+                tables.RemoveWhere(t => plan.Tensors.Any(o => o.Storage == storage && t.Equals(new LayoutOf(o.Shape))));
         return tables;
     }
 
     private static long BytesOf(ReplayPlan plan, HashSet<LayoutOf> tables) =>
-        plan.Tensors.Where(t => !t.IsUndefined && tables.Contains(new LayoutOf(t.Shape))).Select(t => t.Storage).Distinct()
-            .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, plan.Storages[s].SizeBytes));
+        plan.Tensors.Where(t => !t.IsUndefined && tables.Contains(new LayoutOf(t.Shape))).Select(t => t.Storage!.Value).Distinct()
+            .Aggregate(0L, (sum, s) => TensorLayout.SaturatingAdd(sum, plan[s].SizeBytes));
 
     private static ReplayPlan Cut(ReplayPlan plan, HashSet<LayoutOf> tables, double share)
     {
@@ -77,18 +78,14 @@ internal static class MemoryScaler
         for (int i = 0; i < tensors.Count; i++)
         {
             var tensor = tensors[i];
-            if (tensor.IsUndefined || !tables.Contains(new LayoutOf(tensor.Shape)))
+            if (tensor.Storage is not { } id || !tables.Contains(new LayoutOf(tensor.Shape)))
                 continue;
             tensors[i] = tensor = tensor with { Shape = tensor.Shape.SetItem(0, RowsOf(tensor.Shape[0], share)) };
-            storages[tensor.Storage] =
-                storages[tensor.Storage] with
-                {
-                    SizeBytes =
-                TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes())
-                };
+            long bytes = TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
+            storages[id.Index] = storages[id.Index] with { SizeBytes = bytes };
         }
-        var operators = plan.Operators.Select(op => op.InputSlots.Concat(op.OutputSlots).Any(s => s >= 0 && !plan.Tensors[s].IsUndefined
-            && tables.Contains(new LayoutOf(plan.Tensors[s].Shape)))
+        var operators = plan.Operators.Select(op => op.InputSlots.Concat(op.OutputSlots).Any(s => !plan[s].IsUndefined
+            && tables.Contains(new LayoutOf(plan[s].Shape)))
             ? op with
             {
                 Arguments = [.. op.Arguments.Select(a => a.Literal is null ? a

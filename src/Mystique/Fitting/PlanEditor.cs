@@ -21,8 +21,8 @@ internal static class PlanEditor
     {
         var plan = builder.Plan;
         var operators = ImmutableArray.CreateBuilder<PlannedOperator>(plan.Operators.Length);
-        var madeSlots = new HashSet<int>();
-        var sourceSlots = new Dictionary<int, int>(); // For each storage made so far, a tensor on it.
+        var madeSlots = new HashSet<Slot>();
+        var sourceSlots = new Dictionary<StorageId, Slot>(); // For each storage made so far, a tensor on it.
         var notes = new List<ReplacedOperator>();
         for (int i = 0; i < plan.Operators.Length; i++)
         {
@@ -42,23 +42,24 @@ internal static class PlanEditor
         });
 
         // A tensor without storage cannot be there from the start: what uses it goes with what made it.
-        bool LacksOpaque(PlannedOperator op) => op.InputSlots.Any(s => s >= 0 && builder.Tensors[s].IsOpaque && !madeSlots.Contains(s));
+        bool LacksOpaque(PlannedOperator op) => op.InputSlots.Any(s => builder[s].IsOpaque && !madeSlots.Contains(s));
 
         void Add(PlannedOperator op)
         {
-            foreach (int slot in op.InputSlots.Where(s => s >= 0 && !builder.Tensors[s].IsExternal && madeSlots.Add(s)))
+            foreach (var slot in op.InputSlots.Where(s => !builder[s].IsExternal && madeSlots.Add(s)))
             {
-                var tensor = builder.Tensors[slot];
-                if (sourceSlots.TryGetValue(tensor.Storage, out int source) && builder.Tensors[source].Type == tensor.Type)
+                var tensor = builder[slot];
+                if (tensor.Storage is { } storage && sourceSlots.TryGetValue(storage, out var source)
+                    && builder[source].Type == tensor.Type)
                     operators.Add(AddedOperators.View(op.Id, source, slot, tensor));
                 else
                     builder.MakeExternal(slot);
             }
-            foreach (int slot in op.OutputSlots.Where(s => s >= 0))
+            foreach (var slot in op.OutputSlots)
             {
                 madeSlots.Add(slot);
-                if (!builder.Tensors[slot].IsUndefined)
-                    sourceSlots.TryAdd(builder.Tensors[slot].Storage, slot);
+                if (builder[slot].Storage is { } storage)
+                    sourceSlots.TryAdd(storage, slot);
             }
             operators.Add(op);
         }

@@ -43,7 +43,7 @@ internal static class SchemaAdapter
         reason = "";
         var results = op.Results.Take(target.Returns.Length)
             .Concat(Enumerable.Range(op.Results.Length, Math.Max(0, target.Returns.Length - op.Results.Length))
-                .Select(_ => new PlannedResult([-1])));
+                .Select(_ => new PlannedResult([null])));
         return op with { Schema = target, Arguments = arguments.MoveToImmutable(), Results = [.. results] };
     }
 

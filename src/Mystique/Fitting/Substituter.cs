@@ -39,7 +39,7 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
             if (ArgumentsOf(call, schema, op, locals) is not { } arguments || call.Results.Length > schema.Returns.Length)
                 return null;
             var results = schema.Returns.Select((_, i) => i < call.Results.Length ? ResultOf(call, i, op, locals)
-                : new PlannedResult([-1]));
+                : new PlannedResult([null]));
             calls.Add(new PlannedOperator(op.Id, schema, arguments, [.. results], OperatorRole.Substitute));
         }
         return calls.MoveToImmutable();
@@ -70,12 +70,12 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
             return argument with { IsPrepared = false };
         if (DefaultValue.Parse(text) is { } literal)
             return PlannedArgument.Of(literal);
-        if (ValueExpression.SlotsOf(op, text) is [>= 0 and int result])
+        if (ValueExpression.SlotsOf(op, text) is [{ } result])
             return PlannedArgument.OfTensor(result);
         if (text.Length < 2 || text[0] != '[' || text[^1] != ']')
             return null;
         // A list of tensors, by their names; those that are None are left out.
-        var slots = ImmutableArray.CreateBuilder<int>();
+        var slots = ImmutableArray.CreateBuilder<Slot?>();
         foreach (string name in text[1..^1].Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             if (Evaluate(name, op, locals) is not { } item || item.Literal is not (null or NoneValue))
@@ -89,11 +89,11 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
     {
         string name = call.Results[index];
         if (name == "_")
-            return new PlannedResult([-1]);
+            return new PlannedResult([null]);
         if (name.StartsWith("out", StringComparison.Ordinal) && int.TryParse(name.AsSpan(3), out int number))
-            return number < op.Results.Length ? op.Results[number] : new PlannedResult([-1]);
+            return number < op.Results.Length ? op.Results[number] : new PlannedResult([null]);
         var model = Find(op, call.Like.Length > 0 ? call.Like : op.Schema.Arguments[0].Name)?.Slots ?? [];
-        var slots = model.Where(s => s >= 0).Select(s => builder.AddIntermediate(builder.Tensors[s])).ToImmutableArray();
+        var slots = model.Where(s => s is not null).Select(s => (Slot?)builder.AddIntermediate(builder[s!.Value])).ToImmutableArray();
         locals[name] = new PlannedArgument(slots, null);
         return new PlannedResult(slots);
     }

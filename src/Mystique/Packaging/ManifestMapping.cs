@@ -10,6 +10,9 @@ internal static class ManifestMapping
 {
     private static readonly string[] KindNames =
         [.. Enum.GetNames<InitializerKind>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName)];
+    /// <summary>What stands for no tensor, and for no storage.</summary>
+    private const int Nothing = -1;
+
     private static readonly string?[] RoleNames = [null, "added", "substitute"]; // By OperatorRole.
     private static readonly string[] RemedyNames = ["missing", "substitute", "stand_in"]; // By Remedy.
 
@@ -27,9 +30,9 @@ internal static class ManifestMapping
                 Segment = op.Id.Segment,
                 Node = op.Id.Node,
                 Schema = schema,
-                Args = [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(a.Slots, null, a.IsPrepared)
+                Args = [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(PlacesOf(a.Slots), null, a.IsPrepared)
                     : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
-                Outs = [.. op.Results.Select(r => r.Slots)],
+                Outs = [.. op.Results.Select(r => PlacesOf(r.Slots))],
                 Role = RoleNames[(int)op.Role],
                 Kernel = op.IsKernel ? op.KernelFile : null,
                 Inside = op.Inside.Length == 0 ? null : op.Inside,
@@ -103,7 +106,7 @@ internal static class ManifestMapping
             Tensors = [.. plan.Tensors.Select(t =>
                 new ManifestTensor
                 {
-                    Storage = t.Storage,
+                    Storage = t.Storage?.Index ?? Nothing,
                     Dtype = t.Type.TorchName(),
                     Shape = t.Shape,
                     Strides = t.Strides,
@@ -250,7 +253,7 @@ internal static class ManifestMapping
     private static PlannedTensor ToTensor(ManifestTensor tensor) => tensor.Storage < 0 ? PlannedTensor.Undefined
         : new PlannedTensor
         {
-            Storage = tensor.Storage,
+            Storage = new StorageId(tensor.Storage),
             Type = ToType(tensor.Dtype),
             Shape = tensor.Shape,
             Strides = tensor.Strides,
@@ -262,13 +265,19 @@ internal static class ManifestMapping
 
     private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) =>
         new(new OperatorId(op.Segment, op.Node), schema,
-        [.. op.Args.Select(a => a.V is { } literal ? new PlannedArgument([], literal.Value) : new PlannedArgument(a.T!.Value, null, a.P))],
-        [.. op.Outs.Select(o => new PlannedResult(o))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
+        [.. op.Args.Select(a => a.V is { } literal ? new PlannedArgument([], literal.Value)
+            : new PlannedArgument(SlotsOf(a.T!.Value), null, a.P))],
+        [.. op.Outs.Select(o => new PlannedResult(SlotsOf(o)))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
         {
             KernelFile = op.Kernel ?? "",
             Inside = op.Inside ?? "",
             Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
         };
+
+    private static ImmutableArray<int> PlacesOf(ImmutableArray<Slot?> slots) => [.. slots.Select(s => s?.Index ?? Nothing)];
+
+    private static ImmutableArray<Slot?> SlotsOf(ImmutableArray<int> places) =>
+        [.. places.Select(p => p < 0 ? (Slot?)null : new Slot(p))];
 
     private static ScalarType ToType(string name) => ScalarTypes.TryFromTorchName(name, out var type) ? type
         : throw new FormatException($"{name} is no element type");

@@ -26,7 +26,7 @@ internal static class AddedOperators
     /// <param name="source">The slot of a tensor on the same storage, of the same element type.</param>
     /// <param name="slot">The slot of the view.</param>
     /// <param name="tensor">The view.</param>
-    public static PlannedOperator View(OperatorId id, int source, int slot, PlannedTensor tensor) => new(id, AsStrided,
+    public static PlannedOperator View(OperatorId id, Slot source, Slot slot, PlannedTensor tensor) => new(id, AsStrided,
     [
         PlannedArgument.OfTensor(source),
         PlannedArgument.Of(new IntListValue(tensor.Shape)),
@@ -38,7 +38,7 @@ internal static class AddedOperators
     /// <param name="id">The node that needs it.</param>
     /// <param name="slot">The slot to fill.</param>
     /// <param name="source">The slot to take it from, of the same shape.</param>
-    public static PlannedOperator Fill(OperatorId id, int slot, int source) => new(id, Copy,
+    public static PlannedOperator Fill(OperatorId id, Slot slot, Slot source) => new(id, Copy,
         [PlannedArgument.OfTensor(slot), PlannedArgument.OfTensor(source), PlannedArgument.Of(new BoolValue(false))],
         [new PlannedResult([slot])], OperatorRole.Added);
 }

@@ -78,7 +78,7 @@ internal sealed class OpaqueTensors
         if (coalesced.Storage is null || _parts.GetValueOrDefault(coalesced.Storage)?.Indices is not { Shape: [1, var count] }
             || count < 1 || count > indices.ElementCount)
             return op;
-        int slot = table.AddExternal(indices.Device, indices.Type, indices.Shape,
+        var slot = table.AddExternal(indices.Device, indices.Type, indices.Shape,
             new Initializer(InitializerKind.CoversRange, indices.Type, 0, count));
         return op with { Arguments = op.Arguments.SetItem(place, new PlannedArgument([slot], null, IsPrepared: true)) };
     }
@@ -108,7 +108,7 @@ internal sealed class OpaqueTensors
     {
         if (parts.Values is not { Type: var type } values || type != tensor.Type)
             return null;
-        int Part(TensorValue part, Initializer contents) => table.AddExternal(device, part.Type, part.Shape, contents);
+        Slot Part(TensorValue part, Initializer contents) => table.AddExternal(device, part.Type, part.Shape, contents);
         var sizes = PlannedArgument.Of(new IntListValue(tensor.Shape));
         if (parts is { Indices: { Shape: [var dims, var count] } indices } && dims <= tensor.Shape.Length && values.Shape is [var n, ..]
             && n == count)

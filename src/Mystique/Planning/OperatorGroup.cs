@@ -35,11 +35,12 @@ internal sealed record OperatorGroup
         foreach (var op in plan.Operators)
         {
             long bytes = 0;
-            foreach (int storage in op.OutputSlots.Where(s => s >= 0).Select(s => plan.Tensors[s].Storage)
-                .Where(s => s >= 0 && !plan.Storages[s].IsExternal && !made[s]))
+            foreach (var slot in op.OutputSlots)
             {
-                made[storage] = true;
-                bytes += plan.Storages[storage].SizeBytes;
+                if (plan[slot].Storage is not { } storage || plan[storage].IsExternal || made[storage.Index])
+                    continue;
+                made[storage.Index] = true;
+                bytes += plan[storage].SizeBytes;
             }
             bool isRecorded = op.Role == OperatorRole.Recorded;
             Add(op.Schema.FullName, isRecorded ? 1 : 0, op.Role == OperatorRole.Added ? 0 : 1, op.Role == OperatorRole.Added ? 1

@@ -16,7 +16,7 @@ internal static class PinnedMemory
     /// <param name="profile">The profile of the same job; null for none.</param>
     public static ReplayPlan Mark(ReplayPlan plan, LinkedProfile? profile)
     {
-        var pinned = new HashSet<int>();
+        var pinned = new HashSet<StorageId>();
         foreach (var op in plan.Operators)
         {
             var kernels = profile?.Operators.GetValueOrDefault(op.Id.Node)?.Kernels ?? [];
@@ -24,18 +24,19 @@ internal static class PinnedMemory
             bool isPinned = copies.Length > 0 ? copies.All(k => k.Name.Contains("(Pinned ->", StringComparison.Ordinal))
                 : kernels.Length == 0 && IsAsynchronous(op) && MakesOnDevice(plan, op);
             if (isPinned)
-                pinned.UnionWith(op.InputSlots.Where(s => s >= 0 && !plan.Tensors[s].IsUndefined).Select(s => plan.Tensors[s].Storage)
-                    .Where(s => plan.Storages[s].IsExternal && !DeviceName.IsAccelerator(plan.Devices[plan.Storages[s].Device])));
+                pinned.UnionWith(op.InputSlots.Where(s => !plan[s].IsUndefined).Select(s => plan[s].Storage!.Value)
+                    .Where(s => plan[s].IsExternal && !DeviceName.IsAccelerator(plan.Devices[plan[s].Device])));
         }
         return pinned.Count == 0 ? plan : plan with
         {
-            Storages = [.. plan.Storages.Index().Select(s => pinned.Contains(s.Index) ? s.Item with { IsPinned = true } : s.Item)],
+            Storages = [.. plan.Storages.Index().Select(s =>
+                pinned.Contains(new StorageId(s.Index)) ? s.Item with { IsPinned = true } : s.Item)],
         };
     }
 
     private static bool IsAsynchronous(PlannedOperator op) => op.Schema.PlaceOf("non_blocking") is { } place
         && op.Arguments[place].Literal is BoolValue { Value: true };
 
-    private static bool MakesOnDevice(ReplayPlan plan, PlannedOperator op) => op.OutputSlots.Any(s => s >= 0
-        && !plan.Tensors[s].IsUndefined && DeviceName.IsAccelerator(plan.Devices[plan.Storages[plan.Tensors[s].Storage].Device]));
+    private static bool MakesOnDevice(ReplayPlan plan, PlannedOperator op) => op.OutputSlots.Any(s =>
+        plan[s].Storage is { } storage && DeviceName.IsAccelerator(plan.Devices[plan[storage].Device]));
 }

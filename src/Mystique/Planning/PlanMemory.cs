@@ -43,28 +43,28 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
         }
         var lastUse = new int[plan.Storages.Length];
         for (int i = 0; i < plan.Operators.Length; i++)
-            foreach (int storage in StoragesOf(plan, plan.Operators[i]))
-                lastUse[storage] = i;
+            foreach (var storage in StoragesOf(plan, plan.Operators[i]))
+                lastUse[storage.Index] = i;
         var isLive = new bool[plan.Storages.Length];
         long live = external;
         long peak = external;
         for (int i = 0; i < plan.Operators.Length; i++)
         {
-            foreach (int storage in StoragesOf(plan, plan.Operators[i]))
+            foreach (var storage in StoragesOf(plan, plan.Operators[i]))
             {
-                if (isLive[storage] || plan.Storages[storage].IsExternal)
+                if (isLive[storage.Index] || plan[storage].IsExternal)
                     continue;
-                isLive[storage] = true;
-                live = TensorLayout.SaturatingAdd(live, BytesOf(plan, plan.Storages[storage]));
+                isLive[storage.Index] = true;
+                live = TensorLayout.SaturatingAdd(live, BytesOf(plan, plan[storage]));
             }
             peak = Math.Max(peak, live);
             curve?.Add(live);
-            foreach (int storage in StoragesOf(plan, plan.Operators[i]))
+            foreach (var storage in StoragesOf(plan, plan.Operators[i]))
             {
-                if (!isLive[storage] || lastUse[storage] != i)
+                if (!isLive[storage.Index] || lastUse[storage.Index] != i)
                     continue;
-                isLive[storage] = false;
-                live -= BytesOf(plan, plan.Storages[storage]);
+                isLive[storage.Index] = false;
+                live -= BytesOf(plan, plan[storage]);
             }
         }
         return new PlanMemory(external, peak, largest);
@@ -73,6 +73,10 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
     private static long BytesOf(ReplayPlan plan, PlannedStorage storage) =>
         plan.Devices[storage.Device] == DeviceName.NoMemory ? 0 : storage.SizeBytes;
 
-    private static IEnumerable<int> StoragesOf(ReplayPlan plan, PlannedOperator op) =>
-        op.InputSlots.Concat(op.OutputSlots).Where(s => s >= 0).Select(s => plan.Tensors[s].Storage).Where(s => s >= 0);
+    private static IEnumerable<StorageId> StoragesOf(ReplayPlan plan, PlannedOperator op)
+    {
+        foreach (var slot in op.InputSlots.Concat(op.OutputSlots))
+            if (plan[slot].Storage is { } storage)
+                yield return storage;
+    }
 }

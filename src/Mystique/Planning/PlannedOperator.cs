@@ -47,28 +47,46 @@ public sealed record PlannedOperator(
     /// <summary>Whether it is a compiled kernel: the host launches it, and the observer does not see it.</summary>
     internal bool IsKernel => KernelFile.Length > 0;
 
-    /// <summary>The slots that it reads or writes, in order; -1 stands for None in a list.</summary>
-    public IEnumerable<int> InputSlots => Arguments.SelectMany(a => a.Slots);
+    /// <summary>The tensors that it reads or writes, in order, without those that are None in a list.</summary>
+    public IEnumerable<Slot> InputSlots
+    {
+        get
+        {
+            foreach (var argument in Arguments)
+                foreach (var item in argument.Slots)
+                    if (item is { } slot)
+                        yield return slot;
+        }
+    }
 
-    /// <summary>The slots that it makes; -1 for undefined results.</summary>
-    public IEnumerable<int> OutputSlots => Results.SelectMany(r => r.Slots);
+    /// <summary>The tensors that it makes, without undefined ones.</summary>
+    public IEnumerable<Slot> OutputSlots
+    {
+        get
+        {
+            foreach (var result in Results)
+                foreach (var item in result.Slots)
+                    if (item is { } slot)
+                        yield return slot;
+        }
+    }
 
     /// <summary>Whether it writes to an argument.</summary>
     internal bool Writes(int argument) => Schema.Arguments[argument].Type.Alias is { IsWrite: true };
 }
 
 /// <summary>An argument: tensors, or a literal.</summary>
-/// <param name="Slots">One slot of a tensor, or those of a list; -1 stands for None in a list.</param>
+/// <param name="Slots">One slot of a tensor, or those of a list; null stands for None in a list.</param>
 /// <param name="Literal">The value; null where the argument is a tensor or a list of tensors.</param>
 /// <param name="IsPrepared">
 /// Whether it is an external tensor in the place of a computed one, because what the operator does depends on its
 /// values, and nothing says that the replay's own would do (an index that was computed, a mask that a comparison made).
 /// </param>
-public sealed record PlannedArgument(ImmutableArray<int> Slots, ArgumentValue? Literal, bool IsPrepared = false)
+public sealed record PlannedArgument(ImmutableArray<Slot?> Slots, ArgumentValue? Literal, bool IsPrepared = false)
 {
     /// <summary>A tensor.</summary>
     /// <param name="slot">Its slot.</param>
-    public static PlannedArgument OfTensor(int slot) => new([slot], null);
+    public static PlannedArgument OfTensor(Slot slot) => new([slot], null);
 
     /// <summary>A literal.</summary>
     /// <param name="value">The value.</param>
@@ -76,8 +94,8 @@ public sealed record PlannedArgument(ImmutableArray<int> Slots, ArgumentValue? L
 }
 
 /// <summary>A result.</summary>
-/// <param name="Slots">The slot of a tensor or those of a list; -1 where undefined. Empty for a result that is no tensor.</param>
-public sealed record PlannedResult(ImmutableArray<int> Slots);
+/// <param name="Slots">The slot of a tensor or those of a list; null where undefined. Empty for a result that is no tensor.</param>
+public sealed record PlannedResult(ImmutableArray<Slot?> Slots);
 
 /// <summary>What takes the place of an operator that does not run.</summary>
 public enum Remedy

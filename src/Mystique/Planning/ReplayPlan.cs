@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using Mystique.Planning.Contents;
 using Mystique.Recordings;
 using Mystique.Traces;
@@ -14,10 +15,10 @@ public sealed record ReplayPlan
     /// <summary>The devices as recorded; tensors and arguments name them by their place here.</summary>
     public required ImmutableArray<string> Devices { get; init; }
 
-    /// <summary>The memory; a tensor names its storage by its place here.</summary>
+    /// <summary>The memory; a tensor names its storage by its place here (<see cref="StorageId"/>).</summary>
     public required ImmutableArray<PlannedStorage> Storages { get; init; }
 
-    /// <summary>The tensors; an operator names them by their place here, their <em>slot</em>.</summary>
+    /// <summary>The tensors; an operator names them by their place here (<see cref="Slot"/>).</summary>
     public required ImmutableArray<PlannedTensor> Tensors { get; init; }
 
     /// <summary>The operators in order.</summary>
@@ -43,6 +44,14 @@ public sealed record ReplayPlan
     /// them.
     /// </summary>
     internal ImmutableArray<Substitution> Substitutions { get; init; } = [];
+
+    /// <summary>The tensor of a slot.</summary>
+    /// <param name="slot">The slot.</param>
+    public PlannedTensor this[Slot slot] => Tensors[slot.Index];
+
+    /// <summary>A storage.</summary>
+    /// <param name="storage">Which.</param>
+    public PlannedStorage this[StorageId storage] => Storages[storage.Index];
 
     /// <summary>The first operator that does not run as recorded, and why; null where all do.</summary>
     internal string? FirstReason => Replaced.IsEmpty ? null : $"{Replaced[0].Name}: {Replaced[0].Reason}";
@@ -115,8 +124,8 @@ public sealed record PlannedStorage(long SizeBytes, int Device, Initializer? Ini
 /// <summary>A tensor: a view of a storage.</summary>
 public sealed record PlannedTensor
 {
-    /// <summary>Place in <see cref="ReplayPlan.Storages"/>; -1 for the undefined tensor.</summary>
-    public required int Storage { get; init; }
+    /// <summary>Its memory; null for the undefined tensor.</summary>
+    public required StorageId? Storage { get; init; }
 
     /// <summary>Element type.</summary>
     public required ScalarType Type { get; init; }
@@ -148,7 +157,7 @@ public sealed record PlannedTensor
     /// <summary>The tensor without an implementation; some operators take or return it.</summary>
     public static PlannedTensor Undefined { get; } = new PlannedTensor
     {
-        Storage = -1,
+        Storage = null,
         Type = ScalarType.Undefined,
         Shape = [],
         Strides = [],
@@ -157,7 +166,8 @@ public sealed record PlannedTensor
     };
 
     /// <summary>Whether it is the tensor without an implementation.</summary>
-    public bool IsUndefined => Storage < 0;
+    [MemberNotNullWhen(false, nameof(Storage))]
+    public bool IsUndefined => Storage is null;
 
     /// <summary>Number of elements.</summary>
     internal long ElementCount => Shape.Aggregate(1L, (product, size) => product * size);

@@ -121,9 +121,9 @@ internal static class ReplayPlanner
                     arguments.Add(PlannedArgument.OfTensor(table.Use(storages[next++], tensor, id, isWritten, operators)));
                     break;
                 case ListValue list when schema.Arguments[i].Type.BaseName == "Tensor":
-                    var slots = ImmutableArray.CreateBuilder<int>(list.Items.Length);
+                    var slots = ImmutableArray.CreateBuilder<Slot?>(list.Items.Length);
                     foreach (var item in list.Items)
-                        slots.Add(item is TensorValue element ? table.Use(storages[next++], element, id, isWritten, operators) : -1);
+                        slots.Add(item is TensorValue element ? table.Use(storages[next++], element, id, isWritten, operators) : null);
                     arguments.Add(new PlannedArgument(slots.MoveToImmutable(), null));
                     break;
                 case ArgumentValue recorded:
@@ -150,7 +150,7 @@ internal static class ReplayPlanner
         var results = ImmutableArray.CreateBuilder<PlannedResult>(node.Schema!.Returns.Length);
         foreach (var output in node.Schema.Returns.IsEmpty ? [] : node.Outputs)
         {
-            var slots = ImmutableArray.CreateBuilder<int>();
+            var slots = ImmutableArray.CreateBuilder<Slot?>();
             foreach (var tensor in TensorLayout.TensorsOf([output]))
                 slots.Add(table.Make(storages[next++], tensor));
             results.Add(new PlannedResult(slots.ToImmutable()));

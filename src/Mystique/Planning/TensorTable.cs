@@ -16,7 +16,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
     private readonly List<StorageState> _storages = [];
     private readonly List<PlannedTensor> _tensors = [];
     private readonly List<string> _devices = [];
-    private int _undefined = -1;
+    private Slot? _undefined;
 
     /// <summary>Literals that were put back; see <see cref="LostLiterals"/>.</summary>
     public int RestoredEpsilons { get; set; }
@@ -35,7 +35,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
     }
 
     /// <summary>The slot of a tensor that an operator uses. Adds a view where the memory is there but the tensor is not.</summary>
-    public int Use(StorageGeneration? generation, TensorValue tensor, OperatorId id, bool isWritten,
+    public Slot Use(StorageGeneration? generation, TensorValue tensor, OperatorId id, bool isWritten,
         ImmutableArray<PlannedOperator>.Builder operators)
     {
         if (generation is null)
@@ -43,73 +43,68 @@ internal sealed class TensorTable(ExecutionTrace trace)
         if (!_states.TryGetValue(generation, out var state))
             _states.Add(generation, state = AddStorage(generation.Device, Initializer.Default(tensor.Type, tensor.Shape)));
         state.IsMutated |= isWritten;
-        int slot = Find(state, tensor);
-        if (slot >= 0)
-            return slot;
+        if (Find(state, tensor) is { } known)
+            return known;
         if (generation.IsOpaque)
             return state.Slots[^1]; // It was resized, in place.
         if (state.IsExternal)
             return AddTensor(state, tensor, isExternal: true);
-        int source = state.Slots.FindIndex(s => _tensors[s].Type == tensor.Type);
-        if (source < 0)
+        if (state.Slots.Where(s => _tensors[s.Index].Type == tensor.Type).Select(s => (Slot?)s).FirstOrDefault() is not { } source)
         {
             // Bytes that no operator of the selection has seen as this type: they are made up.
             var made = AddStorage(generation.Device, Initializer.Default(tensor.Type, tensor.Shape));
             made.IsMutated = isWritten;
             return AddTensor(made, tensor, isExternal: true);
         }
-        slot = AddTensor(state, tensor, isExternal: false);
-        operators.Add(AddedOperators.View(id, state.Slots[source], slot, _tensors[slot]));
+        var slot = AddTensor(state, tensor, isExternal: false);
+        operators.Add(AddedOperators.View(id, source, slot, _tensors[slot.Index]));
         return slot;
     }
 
-    /// <summary>The slot of a tensor that an operator returns; -1 where it is undefined.</summary>
-    public int Make(StorageGeneration? generation, TensorValue tensor)
+    /// <summary>The slot of a tensor that an operator returns; null where it is undefined.</summary>
+    public Slot? Make(StorageGeneration? generation, TensorValue tensor)
     {
         if (generation is null)
-            return -1;
+            return null;
         if (!_states.TryGetValue(generation, out var state))
             _states.Add(generation, state = AddStorage(generation.Device, initializer: null));
-        int slot = Find(state, tensor);
-        return slot >= 0 ? slot : AddTensor(state, tensor, isExternal: false);
+        return Find(state, tensor) ?? AddTensor(state, tensor, isExternal: false);
     }
 
     /// <summary>Adds a tensor that is there before the iteration, and that the trace does not have.</summary>
-    public int AddExternal(string device, ScalarType type, ImmutableArray<long> shape, Initializer contents)
+    public Slot AddExternal(string device, ScalarType type, ImmutableArray<long> shape, Initializer contents)
     {
         var state = AddStorage(device, contents);
         var strides = TensorLayout.ContiguousStrides(shape);
         state.SizeBytes = TensorLayout.SpanBytes(0, shape, strides, type.SizeBytes());
-        state.Slots.Add(_tensors.Count);
-        _tensors.Add(new PlannedTensor
+        return Add(state, new PlannedTensor
         {
-            Storage = state.Index,
+            Storage = state.Id,
             Type = type,
             Shape = shape,
             Strides = strides,
             Offset = 0,
             IsExternal = true,
         });
-        return _tensors.Count - 1;
     }
 
-    private int Undefined()
+    private Slot Undefined()
     {
-        if (_undefined < 0)
-        {
-            _undefined = _tensors.Count;
-            _tensors.Add(PlannedTensor.Undefined);
-        }
-        return _undefined;
+        if (_undefined is { } known)
+            return known;
+        _tensors.Add(PlannedTensor.Undefined);
+        var slot = new Slot(_tensors.Count - 1);
+        _undefined = slot;
+        return slot;
     }
 
-    private int Find(StorageState state, TensorValue tensor)
+    private Slot? Find(StorageState state, TensorValue tensor)
     {
         var strides = _strides.StridesOf(tensor, out bool isGuess);
-        int sameShape = -1;
-        foreach (int slot in state.Slots)
+        Slot? sameShape = null;
+        foreach (var slot in state.Slots)
         {
-            var known = _tensors[slot];
+            var known = _tensors[slot.Index];
             if (known.Offset != tensor.Offset || known.Type != tensor.Type || !known.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan()))
                 continue;
             if (tensor.IsOpaque || known.Strides.AsSpan().SequenceEqual(strides.AsSpan()))
@@ -131,19 +126,18 @@ internal sealed class TensorTable(ExecutionTrace trace)
 
     private StorageState AddStorage(string device, Initializer? initializer)
     {
-        var state = new StorageState { Index = _storages.Count, Device = DeviceIndex(device), Initializer = initializer };
+        var state = new StorageState { Id = new StorageId(_storages.Count), Device = DeviceIndex(device), Initializer = initializer };
         _storages.Add(state);
         return state;
     }
 
-    private int AddTensor(StorageState state, TensorValue tensor, bool isExternal)
+    private Slot AddTensor(StorageState state, TensorValue tensor, bool isExternal)
     {
         var strides = tensor.IsOpaque ? TensorLayout.ContiguousStrides(tensor.Shape) : _strides.StridesOf(tensor, out _);
         state.SizeBytes = Math.Max(state.SizeBytes, TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, strides, tensor.ItemSizeBytes));
-        state.Slots.Add(_tensors.Count);
-        _tensors.Add(new PlannedTensor
+        return Add(state, new PlannedTensor
         {
-            Storage = state.Index,
+            Storage = state.Id,
             Type = tensor.Type,
             Shape = tensor.Shape,
             Strides = strides,
@@ -151,7 +145,14 @@ internal sealed class TensorTable(ExecutionTrace trace)
             IsExternal = isExternal,
             IsOpaque = tensor.IsOpaque,
         });
-        return _tensors.Count - 1;
+    }
+
+    private Slot Add(StorageState state, PlannedTensor tensor)
+    {
+        var slot = new Slot(_tensors.Count);
+        state.Slots.Add(slot);
+        _tensors.Add(tensor);
+        return slot;
     }
 
     private int DeviceIndex(string device)
@@ -166,7 +167,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
 
     private sealed class StorageState
     {
-        public required int Index { get; init; }
+        public required StorageId Id { get; init; }
 
         public required int Device { get; init; }
 
@@ -178,6 +179,6 @@ internal sealed class TensorTable(ExecutionTrace trace)
 
         public bool IsMutated { get; set; }
 
-        public List<int> Slots { get; } = [];
+        public List<Slot> Slots { get; } = [];
     }
 }

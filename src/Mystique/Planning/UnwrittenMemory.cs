@@ -17,53 +17,50 @@ internal static class UnwrittenMemory
     {
         if (plan.Source.DecomposedCount == 0 && plan.Replaced.All(r => r.Remedy == Remedy.Substitute))
             return plan; // All that wrote in the original writes here.
-        var fresh = new HashSet<int>(); // Storages that were allocated and not written to.
-        var filled = new HashSet<int>(); // Views of them that got contents.
-        var copies = new List<(int Before, int Slot)>();
+        var fresh = new HashSet<StorageId>(); // Storages that were allocated and not written to.
+        var filled = new HashSet<Slot>(); // Views of them that got contents.
+        var copies = new List<(int Before, Slot Slot)>();
         for (int i = 0; i < plan.Operators.Length; i++)
         {
             var op = plan.Operators[i];
             if (fresh.Count > 0)
                 FindReads(plan, i, fresh, filled, copies);
-            foreach (int slot in op.OutputSlots)
-                if (slot >= 0 && IsAllocation(op) && !plan.Tensors[slot].IsOpaque
-                    && !op.InputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == plan.Tensors[slot].Storage))
-                    fresh.Add(plan.Tensors[slot].Storage);
+            foreach (var slot in op.OutputSlots)
+                if (IsAllocation(op) && plan[slot] is { IsOpaque: false, Storage: { } made }
+                    && !op.InputSlots.Any(s => plan[s].Storage == made))
+                    fresh.Add(made);
         }
         return copies.Count == 0 ? plan : Insert(plan, copies);
     }
 
-    private static bool IsWhole(ReplayPlan plan, int slot)
-    {
-        var tensor = plan.Tensors[slot];
-        return tensor.ElementCount * tensor.Type.SizeBytes() >= plan.Storages[tensor.Storage].SizeBytes;
-    }
+    private static bool IsWhole(PlannedTensor tensor, PlannedStorage storage) =>
+        tensor.ElementCount * tensor.Type.SizeBytes() >= storage.SizeBytes;
 
-    private static void FindReads(ReplayPlan plan, int index, HashSet<int> fresh, HashSet<int> filled,
-        List<(int Before, int Slot)> copies)
+    private static void FindReads(ReplayPlan plan, int index, HashSet<StorageId> fresh, HashSet<Slot> filled,
+        List<(int Before, Slot Slot)> copies)
     {
         var op = plan.Operators[index];
         for (int i = 0; i < op.Arguments.Length; i++)
         {
             // A view passes the memory on; an allocation looks at sizes alone.
             bool isRead = op.Schema.Arguments[i].Type.Alias is null && !IsAllocation(op);
-            foreach (int slot in op.Arguments[i].Slots)
+            foreach (var item in op.Arguments[i].Slots)
             {
-                if (slot < 0 || !fresh.Contains(plan.Tensors[slot].Storage))
+                if (item is not { } slot || plan[slot].Storage is not { } storage || !fresh.Contains(storage))
                     continue;
                 bool isFilled = isRead && filled.Add(slot);
                 if (isFilled)
                     copies.Add((index, slot));
                 // A part that is filled leaves the rest as it was; what an operator writes is not looked into.
-                if (op.Writes(i) || isFilled && IsWhole(plan, slot))
-                    fresh.Remove(plan.Tensors[slot].Storage);
+                if (op.Writes(i) || isFilled && IsWhole(plan[slot], plan[storage]))
+                    fresh.Remove(storage);
             }
         }
     }
 
     private static bool IsAllocation(PlannedOperator op) => OperatorDecomposer.IsAllocation(op.Schema.QualifiedName);
 
-    private static ReplayPlan Insert(ReplayPlan plan, List<(int Before, int Slot)> copies)
+    private static ReplayPlan Insert(ReplayPlan plan, List<(int Before, Slot Slot)> copies)
     {
         var editor = new PlanBuilder(plan);
         var operators = ImmutableArray.CreateBuilder<PlannedOperator>(plan.Operators.Length + copies.Count);
@@ -72,7 +69,7 @@ internal static class UnwrittenMemory
         {
             for (; next < copies.Count && copies[next].Before == i; next++)
             {
-                int source = editor.AddPrepared(plan.Tensors[copies[next].Slot], null);
+                var source = editor.AddPrepared(plan[copies[next].Slot], null);
                 operators.Add(AddedOperators.Fill(plan.Operators[i].Id, copies[next].Slot, source));
             }
             operators.Add(plan.Operators[i]);

@@ -12,42 +12,42 @@ internal static class WrappedNumbers
     /// <summary>The plan with the tensors marked that are numbers, as far as the types of results do not speak against it.</summary>
     public static ReplayPlan Mark(ReplayPlan plan)
     {
-        var candidates = new HashSet<int>();
-        for (int slot = 0; slot < plan.Tensors.Length; slot++)
-            if (plan.Tensors[slot] is
+        var candidates = new HashSet<Slot>();
+        for (int i = 0; i < plan.Tensors.Length; i++)
+            if (plan.Tensors[i] is
                 {
-                    IsExternal: true, IsUndefined: false, Shape.IsEmpty: true,
+                    IsExternal: true, Storage: { } id, Shape.IsEmpty: true,
                     Type: ScalarType.Double or ScalarType.Long or ScalarType.Bool or ScalarType.ComplexDouble
-                } tensor
-                && plan.Storages[tensor.Storage] is { IsMutated: false } storage && plan.Devices[storage.Device] == "cpu")
-                candidates.Add(slot);
+                }
+                && plan[id] is { IsMutated: false } storage && plan.Devices[storage.Device] == "cpu")
+                candidates.Add(new Slot(i));
         if (candidates.Count == 0)
             return plan;
         foreach (var op in plan.Operators)
         {
-            foreach (int slot in op.InputSlots)
-                if (slot >= 0 && candidates.Contains(slot) && IsTensor(plan, op, slot))
+            foreach (var slot in op.InputSlots)
+                if (candidates.Contains(slot) && IsTensor(plan, op, slot))
                     candidates.Remove(slot);
         }
         var tensors = plan.Tensors.ToBuilder();
-        foreach (int slot in candidates)
-            tensors[slot] = tensors[slot] with { IsWrappedNumber = true };
+        foreach (var slot in candidates)
+            tensors[slot.Index] = plan[slot] with { IsWrappedNumber = true };
         return plan with { Tensors = tensors.ToImmutable() };
     }
 
     /// <summary>Whether the result has the candidate's type though no other input has it: a number would not have decided that.</summary>
-    private static bool IsTensor(ReplayPlan plan, PlannedOperator op, int slot)
+    private static bool IsTensor(ReplayPlan plan, PlannedOperator op, Slot slot)
     {
-        var type = plan.Tensors[slot].Type;
+        var type = plan[slot].Type;
         bool hasOthers = false;
-        foreach (int other in op.InputSlots)
+        foreach (var other in op.InputSlots)
         {
-            if (other < 0 || other == slot || plan.Tensors[other].IsUndefined)
+            if (other == slot || plan[other].IsUndefined)
                 continue;
-            if (plan.Tensors[other].Type == type)
+            if (plan[other].Type == type)
                 return false;
             hasOthers = true;
         }
-        return !hasOthers || op.OutputSlots.Any(s => s >= 0 && plan.Tensors[s].Type == type);
+        return !hasOthers || op.OutputSlots.Any(s => plan[s].Type == type);
     }
 }

@@ -95,11 +95,11 @@ internal static class SummaryHtml
 
     private static IEnumerable<string[]> LargestOf(ReplayPlan plan) =>
         (from storage in plan.Storages.Index().OrderByDescending(s => s.Item.SizeBytes).ThenBy(s => s.Index).Take(10 * MaxTensors)
-         let tensor = plan.Tensors.FirstOrDefault(t => t.Storage == storage.Index)
+         let tensor = plan.Tensors.FirstOrDefault(t => t.Storage == new StorageId(storage.Index))
          where tensor is not null
          let of = storage.Item.IsExternal ? "external"
              : plan.Operators.FirstOrDefault(o =>
-             o.OutputSlots.Any(s => s >= 0 && plan.Tensors[s].Storage == storage.Index))?.Schema.FullName ?? ""
+             o.OutputSlots.Any(s => plan[s].Storage == tensor.Storage))?.Schema.FullName ?? ""
          group storage by (of, storage.Item.SizeBytes, tensor.Type, Shape: $"[{string.Join(", ", tensor.Shape)}]",
              Device: plan.Devices[storage.Item.Device]) into alike
          select (string[])[alike.Key.of, Figures.Number(alike.Count()), Figures.Number(alike.Key.SizeBytes), alike.Key.Type.TorchName(),

@@ -105,8 +105,8 @@ internal static class ReplayVerifier
     }
 
     private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node, string[]? kinds) =>
-        Compare(plan, "input", [.. op.InputSlots.Where(s => s >= 0)], node.Inputs, kinds)
-        ?? (op.Results.IsEmpty ? null : Compare(plan, "output", [.. op.OutputSlots.Where(s => s >= 0)], node.Outputs, kinds))
+        Compare(plan, "input", op.InputSlots, node.Inputs, kinds)
+        ?? (op.Results.IsEmpty ? null : Compare(plan, "output", op.OutputSlots, node.Outputs, kinds))
         ?? CompareKernel(op, node, kinds);
 
     /// <summary>On a device, which of the operators that PyTorch chooses among did the work.</summary>
@@ -122,18 +122,18 @@ internal static class ReplayVerifier
     private static IEnumerable<string> Within(TraceNode node) =>
         node.Children.SelectMany(c => c.Schema is { } schema ? Within(c).Prepend(schema.FullName) : []);
 
-    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, int[] slots,
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, IEnumerable<Slot> slots,
         ImmutableArray<ArgumentValue> values, string[]? kinds)
     {
         // Undefined tensors come as None where the schema allows it, so neither counts.
-        var expected = slots.Select(s => plan.Tensors[s]).Where(t => !t.IsUndefined).ToArray();
+        var expected = slots.Select(s => plan[s]).Where(t => !t.IsUndefined).ToArray();
         var actual = TensorLayout.TensorsOf(values).Where(t => !t.IsUndefined).ToArray();
         if (expected.Length != actual.Length)
             return (DifferenceKind.Different, $"it has {actual.Length} {what} tensors instead of {expected.Length}");
         for (int i = 0; i < expected.Length; i++)
         {
             string on = DeviceName.KindOf(actual[i].Device);
-            if (on.Length > 0 && kinds?[plan.Storages[expected[i].Storage].Device] is { } kind && kind != on)
+            if (on.Length > 0 && kinds?[plan[expected[i].Storage!.Value].Device] is { } kind && kind != on)
                 return (DifferenceKind.Different, $"its {what} {i} is on {on} instead of {kind}");
             if (expected[i].Type != actual[i].Type)
                 return (DifferenceKind.Different,

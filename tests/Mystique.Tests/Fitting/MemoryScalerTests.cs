@@ -25,10 +25,10 @@ public class MemoryScalerTests
     private static ReplayPlan Fit(ReplayPlan plan, long? limit) =>
         PortableFit.Of(plan, new PlanningOptions { MemoryLimitBytes = limit });
 
-    private static PlannedTensor Table(ReplayPlan plan) => plan.Tensors[plan.Operators[0].Arguments[0].Slots[0]];
+    private static PlannedTensor Table(ReplayPlan plan) => plan[plan.Operators[0].Arguments[0].Slots[0]!.Value];
 
     private static Initializer IndicesOf(ReplayPlan plan) =>
-        plan.Storages[plan.Tensors[plan.Operators[0].Arguments[1].Slots[0]].Storage].Initializer!;
+        plan[plan[plan.Operators[0].Arguments[1].Slots[0]!.Value].Storage!.Value].Initializer!;
 
     [Fact]
     public void Fit_TableTooLarge_KeepsAsManyRowsAsFit()
@@ -36,9 +36,9 @@ public class MemoryScalerTests
         var plan = Fit(PlanOf.Trace(Lookup(200_000)), 2_000_000);
         Assert.InRange(Table(plan).Shape[0], 124_900, 124_985);
         Assert.Equal(4, Table(plan).Shape[1]);
-        Assert.Equal(Table(plan).Shape[0] * 16, plan.Storages[Table(plan).Storage].SizeBytes);
+        Assert.Equal(Table(plan).Shape[0] * 16, plan[Table(plan).Storage!.Value].SizeBytes);
         Assert.InRange(PlanMemory.Of(plan).PeakBytes, 1_990_000, 2_000_000);
-        Assert.Equal([10L, 4], plan.Tensors[plan.Operators[0].OutputSlots.Single()].Shape);
+        Assert.Equal([10L, 4], plan[plan.Operators[0].OutputSlots.Single()].Shape);
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public class MemoryScalerTests
             .Operator(4, Embedding, [Tensor(12, 13, [1_000_000, 4]), Tensor(22, 23, [10], "long int"), -1], [Tensor(32, 33, [10, 4])])),
             8_000_000);
         Assert.Equal(LeastRows, Table(plan).Shape[0]);
-        Assert.InRange(plan.Tensors[plan.Operators[1].Arguments[0].Slots[0]].Shape[0], 200_000, 240_000);
+        Assert.InRange(plan[plan.Operators[1].Arguments[0].Slots[0]!.Value].Shape[0], 200_000, 240_000);
         Assert.InRange(PlanMemory.Of(plan).PeakBytes, 7_500_000, 8_000_000);
         Assert.StartsWith("embedding tables of 2 shapes are cut to 22.", Assert.Single(plan.Source.Notes));
     }
@@ -97,7 +97,7 @@ public class MemoryScalerTests
                 [Tensor(50, 51, [300_000]), 0, 200_000], [Tensor(52, 51, [], offset: 200_000)])), 6_000_000);
         long rows = Table(plan).Shape[0];
         Assert.InRange(rows, LeastRows, 150_000);
-        Assert.Equal([rows, 4], plan.Tensors[plan.Operators[1].OutputSlots.Single()].Shape);
+        Assert.Equal([rows, 4], plan[plan.Operators[1].OutputSlots.Single()].Shape);
         Assert.Equal([new IntValue(rows), new IntValue(-1)], plan.Operators[1].Arguments.Skip(2).Take(2).Select(a => a.Literal!));
         Assert.Equal(new IntListValue([rows, 4]), plan.Operators[2].Arguments[1].Literal);
         Assert.Equal(new IntValue(200_000), plan.Operators[3].Arguments[2].Literal);

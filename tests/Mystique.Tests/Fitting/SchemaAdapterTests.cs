@@ -7,7 +7,7 @@ namespace Mystique.Tests.Fitting;
 /// <summary>A call that one version of PyTorch recorded is made a call of another's, by the names of arguments.</summary>
 public class SchemaAdapterTests
 {
-    private static readonly PlannedArgument Tensor = PlannedArgument.OfTensor(0);
+    private static readonly PlannedArgument Tensor = PlannedArgument.OfTensor(new Slot(0));
 
     private static PlannedArgument Int(long value) => PlannedArgument.Of(new IntValue(value));
 
@@ -15,7 +15,7 @@ public class SchemaAdapterTests
     {
         var parsed = SchemaParser.Parse(schema);
         return new PlannedOperator(new OperatorId(0, 3), parsed, [.. arguments],
-            [.. parsed.Returns.Select((_, i) => new PlannedResult([i + 1]))]);
+            [.. parsed.Returns.Select((_, i) => new PlannedResult([new Slot(i + 1)]))]);
     }
 
     private static PlannedOperator Adapted(PlannedOperator op, string target)
@@ -37,9 +37,9 @@ public class SchemaAdapterTests
         var op = Adapted(Call("aten::f(Tensor self, int a, int b) -> Tensor", Tensor, Int(1), Int(2)),
             "aten::f(Tensor self, int b, int a, int c=7) -> Tensor");
         Assert.Equal([new IntValue(2), new IntValue(1), new IntValue(7)], op.Arguments.Skip(1).Select(a => a.Literal!));
-        Assert.Equal([0], op.Arguments[0].Slots);
+        Assert.Equal(PlanOf.Slots(0), op.Arguments[0].Slots);
         Assert.Equal(4, op.Schema.Arguments.Length);
-        Assert.Equal([1], op.OutputSlots);
+        Assert.Equal(PlanOf.Slots(1), op.ResultSlots());
     }
 
     [Fact]
@@ -77,8 +77,8 @@ public class SchemaAdapterTests
     {
         const string One = "aten::f(Tensor self) -> Tensor";
         const string Two = "aten::f(Tensor self) -> (Tensor, Tensor)";
-        Assert.Equal([1, -1], Adapted(Call(One, Tensor), Two).OutputSlots);
-        Assert.Equal([1], Adapted(Call(Two, Tensor), One).OutputSlots);
+        Assert.Equal(PlanOf.Slots(1, -1), Adapted(Call(One, Tensor), Two).ResultSlots());
+        Assert.Equal(PlanOf.Slots(1), Adapted(Call(Two, Tensor), One).ResultSlots());
     }
 
     [Theory]
@@ -106,7 +106,7 @@ public class SchemaAdapterTests
     public void Fits_TensorsAndNone_GoWhereTheTypeTakesThem()
     {
         static SchemaType Type(string text) => SchemaParser.Parse($"aten::f({text} x) -> ()").Arguments[0].Type;
-        var two = new PlannedArgument([0, 1], null);
+        var two = new PlannedArgument([new Slot(0), new Slot(1)], null);
         var none = PlannedArgument.Of(NoneValue.Instance);
         Assert.True(SchemaAdapter.Fits(Type("Tensor"), Tensor));
         Assert.True(SchemaAdapter.Fits(Type("Tensor[]"), two));

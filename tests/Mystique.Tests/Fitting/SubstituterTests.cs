@@ -9,7 +9,7 @@ public class SubstituterTests
 {
     private static readonly PlannedTensor Some = new()
     {
-        Storage = 0,
+        Storage = new StorageId(0),
         Type = ScalarType.Float,
         Shape = [2, 3],
         Strides = [3, 1],
@@ -20,9 +20,9 @@ public class SubstituterTests
     /// <summary>mine::f of tensors 0, 1 and 2, None and 2; its results are 3 and 4.</summary>
     private static readonly PlannedOperator Recorded = new(new OperatorId(0, 3),
         SchemaParser.Parse("mine::f(Tensor self, Tensor[] others, Tensor? none, int mode) -> (Tensor, Tensor)"),
-        [PlannedArgument.OfTensor(0), new PlannedArgument([1, 2], null), PlannedArgument.Of(NoneValue.Instance),
-            PlannedArgument.Of(new IntValue(2))],
-        [new PlannedResult([3]), new PlannedResult([4])]);
+        [PlannedArgument.OfTensor(new Slot(0)), new PlannedArgument([new Slot(1), new Slot(2)], null),
+            PlannedArgument.Of(NoneValue.Instance), PlannedArgument.Of(new IntValue(2))],
+        [new PlannedResult([new Slot(3)]), new PlannedResult([new Slot(4)])]);
 
     private static PlanBuilder Builder() => new(new ReplayPlan
     {
@@ -47,15 +47,15 @@ public class SubstituterTests
     public void Arguments_GoByPlaceByNameAndByDefault()
     {
         var call = Call("out0 = aten::g(self, mode, c=0.5)", "aten::g(Tensor a, int b, float c=1.0, bool d=True) -> Tensor");
-        Assert.Equal([0], call.Arguments[0].Slots);
+        Assert.Equal(PlanOf.Slots(0), call.Arguments[0].Slots);
         Assert.Equal([new IntValue(2), new DoubleValue(0.5), new BoolValue(true)], call.Arguments.Skip(1).Select(a => a.Literal!));
-        Assert.Equal([3], call.OutputSlots);
+        Assert.Equal(PlanOf.Slots(3), call.ResultSlots());
         Assert.Equal((new OperatorId(0, 3), OperatorRole.Substitute), (call.Id, call.Role));
     }
 
     /// <summary>Tensors by their names; lists among them give all of theirs, and what is None gives none.</summary>
     [Fact]
-    public void ListOfTensors_IsMadeOfNames() => Assert.Equal([0, 1, 2, 3],
+    public void ListOfTensors_IsMadeOfNames() => Assert.Equal(PlanOf.Slots(0, 1, 2, 3),
         Call("out1 = aten::g([self, others, none, out0])", "aten::g(Tensor[] a) -> Tensor").Arguments[0].Slots);
 
     [Theory]
@@ -96,19 +96,19 @@ public class SubstituterTests
         var builder = Builder();
         var calls = Calls(Rows, ["aten::g(Tensor[] a) -> Tensor[]", "aten::h(Tensor a) -> (Tensor, Tensor)",
             "aten::k(Tensor a, Tensor[] b) -> (Tensor, Tensor)"], builder)!;
-        Assert.Equal([5, 6], calls[0].OutputSlots);
+        Assert.Equal(PlanOf.Slots(5, 6), calls[0].ResultSlots());
         Assert.Equal([6L], builder.Tensors[5].Shape);
         Assert.Equal([2L, 3], builder.Tensors[7].Shape);
         Assert.All(Enumerable.Range(5, 3), s => Assert.False(builder.Tensors[s].IsExternal));
-        Assert.Equal([7, -1], calls[1].OutputSlots); // The target makes one more.
-        Assert.Equal([7, 5, 6], calls[2].InputSlots);
-        Assert.Equal([4, -1], calls[2].OutputSlots);
+        Assert.Equal(PlanOf.Slots(7, -1), calls[1].ResultSlots()); // The target makes one more.
+        Assert.Equal([7, 5, 6], calls[2].InputSlots.Select(s => s.Index));
+        Assert.Equal(PlanOf.Slots(4, -1), calls[2].ResultSlots());
     }
 
     /// <summary>A row may know of more results than the recorded operator has.</summary>
     [Fact]
-    public void ResultBeyondTheRecorded_IsDropped() => Assert.Equal([3, -1, -1],
-        Call("out0, out2, out7 = aten::g(self)", "aten::g(Tensor a) -> (Tensor, Tensor, Tensor)").OutputSlots);
+    public void ResultBeyondTheRecorded_IsDropped() => Assert.Equal(PlanOf.Slots(3, -1, -1),
+        Call("out0, out2, out7 = aten::g(self)", "aten::g(Tensor a) -> (Tensor, Tensor, Tensor)").ResultSlots());
 
     [Fact]
     public void IsWanted_ByRowsThatSayAlways_AndApply()

@@ -79,7 +79,7 @@ public class TargetFitTests
         var fit = Fit(Trace, hasSegment: hasSegment);
         fit.Fit(hasSegment ? Has(Relu, Sigmoid) : Has(Relu, Sigmoid, Mul));
         Assert.Equal(["aten::relu"], NamesOf(fit.Plan));
-        Assert.True(fit.Plan.Tensors[fit.Plan.Operators[0].InputSlots.Single()].IsExternal);
+        Assert.True(fit.Plan[fit.Plan.Operators[0].InputSlots.Single()].IsExternal);
         Assert.Equal([new FitChange("aten::silu", "stand_in", "", "the target does not have this operator")], fit.Changes);
         Assert.Equal(Remedy.StandIn, Assert.Single(fit.Plan.Replaced).Remedy);
     }

@@ -68,16 +68,16 @@ public sealed class RandomTraceTests : IDisposable
     /// </summary>
     private static void AssertMakesSense(ReplayPlan plan)
     {
-        var made = new HashSet<int>();
+        var made = new HashSet<Slot>();
         foreach (var op in plan.Operators)
         {
-            Assert.All(op.InputSlots.Where(s => s >= 0), s =>
-                Assert.True(plan.Tensors[s].IsExternal || made.Contains(s), $"slot {s} of {op.Schema.FullName} comes from nowhere"));
-            made.UnionWith(op.OutputSlots.Where(s => s >= 0));
+            Assert.All(op.InputSlots, s =>
+                Assert.True(plan[s].IsExternal || made.Contains(s), $"slot {s} of {op.Schema.FullName} comes from nowhere"));
+            made.UnionWith(op.OutputSlots);
         }
         foreach (var tensor in plan.Tensors.Where(t => !t.IsUndefined))
         {
-            var storage = plan.Storages[tensor.Storage];
+            var storage = plan[tensor.Storage!.Value];
             Assert.True(TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes()) <= storage.SizeBytes);
             Assert.True(!tensor.IsExternal || storage.Initializer is not null);
         }

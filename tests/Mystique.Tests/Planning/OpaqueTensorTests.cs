@@ -46,9 +46,9 @@ public sealed class OpaqueTensorTests : IDisposable
         Assert.Equal(["aten::_sparse_coo_tensor_unsafe", "aten::_indices", "aten::_values"],
             plan.Operators.Select(o => o.Schema.QualifiedName));
         Assert.Equal(OperatorRole.Added, plan.Operators[0].Role);
-        var indices = plan.Tensors[plan.Operators[0].Arguments[0].Slots[0]];
+        var indices = plan[plan.Operators[0].Arguments[0].Slots[0]!.Value];
         Assert.Equal([1L, 5], indices.Shape);
-        Assert.Equal((InitializerKind.Uniform, 0, 100), plan.Storages[indices.Storage].Initializer is { } init
+        Assert.Equal((InitializerKind.Uniform, 0, 100), plan[indices.Storage!.Value].Initializer is { } init
             ? (init.Kind, init.Low, init.High) : default);
         Assert.Contains("1 sparse tensors from before the iteration are made up", Assert.Single(plan.Source.Notes));
     }
@@ -111,7 +111,7 @@ public sealed class OpaqueTensorTests : IDisposable
             .Operator(5, "aten::_indices(Tensor(a) self) -> Tensor(a)", [Opaque(30, 50, 4)], [Tensor(40, 41, [1, 6], "long int")]));
         var argument = plan.Operators[0].Arguments[1];
         Assert.True(argument.IsPrepared);
-        var contents = plan.Storages[plan.Tensors[argument.Slots[0]].Storage].Initializer!;
+        var contents = plan[plan[argument.Slots[0]!.Value].Storage!.Value].Initializer!;
         Assert.Equal((InitializerKind.CoversRange, 0, 6), (contents.Kind, contents.Low, contents.High));
     }
 

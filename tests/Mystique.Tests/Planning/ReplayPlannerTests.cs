@@ -34,7 +34,7 @@ public class ReplayPlannerTests
         Assert.Equal([("aten::_foreach_mul_.Scalar", OperatorRole.Substitute), ("aten::relu", OperatorRole.Recorded)],
             plan.Operators.Select(o => (o.Schema.FullName, o.Role)));
         Assert.Equal(plan.Operators[0].Arguments[0].Slots[0], plan.Operators[1].Arguments[0].Slots[0]);
-        Assert.All(plan.Operators[0].Arguments[0].Slots, s => Assert.True(plan.Storages[plan.Tensors[s].Storage].IsMutated));
+        Assert.All(plan.Operators[0].Arguments[0].Slots, s => Assert.True(plan[plan[s!.Value].Storage!.Value].IsMutated));
         Assert.Equal([("c10d::allreduce_", Remedy.Substitute), ("c10d::allgather_", Remedy.StandIn)], plan.Replaced.Select(r =>
             (r.Name, r.Remedy)));
     }
@@ -48,7 +48,7 @@ public class ReplayPlannerTests
         Assert.Equal([true, false, false], plan.Tensors.Select(t => t.IsExternal));
         Assert.Equal([true, false, false], plan.Storages.Select(s => s.IsExternal));
         Assert.Equal([16L, 16, 16], plan.Storages.Select(s => s.SizeBytes));
-        Assert.Equal([1], plan.Operators[1].InputSlots);
+        Assert.Equal([new Slot(1)], plan.Operators[1].InputSlots);
         Assert.Equal(1.0, plan.PlannedShare);
         Assert.Equal(new PlanMemory(16, 48, 16), PlanMemory.Of(plan));
     }
@@ -59,7 +59,7 @@ public class ReplayPlannerTests
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Relu, [Tensor(10, 11, [2, 3], offset: 4, strides: [1, 10])], [Tensor(20, 21, [2, 3])])
             .Operator(4, Relu, [Tensor(12, 11, [3])], [Tensor(30, 31, [3])]));
-        Assert.Equal(plan.Tensors[0].Storage, plan.Tensors[plan.Operators[1].InputSlots.Single()].Storage);
+        Assert.Equal(plan.Tensors[0].Storage, plan[plan.Operators[1].InputSlots.Single()].Storage);
         Assert.Equal((4 + 1 + 20 + 1) * 4, plan.Storages[0].SizeBytes); // The offset is in elements.
         Assert.Equal([1L, 10], plan.Tensors[0].Strides);
     }
@@ -73,8 +73,8 @@ public class ReplayPlannerTests
                 [Tensor(10, 11, [4]), Tensor(10, 11, [4]), 1, Tensor(12, 13, [4])], [Tensor(12, 13, [4])]));
         Assert.Equal(2, plan.Tensors.Length);
         Assert.All(plan.Storages, s => Assert.True(s.IsMutated));
-        Assert.Equal([0], plan.Operators[0].OutputSlots);
-        Assert.Equal([1], plan.Operators[1].OutputSlots);
+        Assert.Equal([new Slot(0)], plan.Operators[0].OutputSlots);
+        Assert.Equal([new Slot(1)], plan.Operators[1].OutputSlots);
     }
 
     [Fact]
@@ -117,9 +117,9 @@ public class ReplayPlannerTests
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
             .Operator(4, Relu, [Tensor(25, 21, shape, type)], [Tensor(30, 31, shape, type)]));
-        var input = plan.Tensors[plan.Operators[1].InputSlots.Single()];
+        var input = plan[plan.Operators[1].InputSlots.Single()];
         Assert.True(input.IsExternal);
-        Assert.NotEqual(plan.Tensors[plan.Operators[0].OutputSlots.Single()].Storage, input.Storage);
+        Assert.NotEqual(plan[plan.Operators[0].OutputSlots.Single()].Storage, input.Storage);
     }
 
     [Fact]
@@ -148,8 +148,8 @@ public class ReplayPlannerTests
         var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3,
             "aten::f(Tensor self, Tensor? weight) -> (Tensor, Tensor)", [Tensor(10, 11, [4]), Undefined],
                 [Undefined, Tensor(20, 21, [4])]));
-        Assert.True(plan.Tensors[plan.Operators[0].Arguments[1].Slots.Single()].IsUndefined);
-        Assert.Equal(-1, plan.Operators[0].Results[0].Slots.Single());
+        Assert.True(plan[plan.Operators[0].InputSlots.ElementAt(1)].IsUndefined);
+        Assert.Null(plan.Operators[0].Results[0].Slots.Single());
     }
 
     [Fact]
@@ -161,7 +161,7 @@ public class ReplayPlannerTests
                 [Tensor(10, 11, [2, 2]), Ints(2, 2), Ints(1, 2), None], [Tensor(12, 11, [2, 2])], parent: 3)
             .Operator(5, Relu, [Tensor(12, 11, [2, 2])], [Tensor(20, 21, [2, 2])]));
         Assert.False(plan.Source.HasStrides);
-        Assert.Equal([1L, 2], plan.Tensors[plan.Operators[1].InputSlots.Single()].Strides);
+        Assert.Equal([1L, 2], plan[plan.Operators[1].InputSlots.Single()].Strides);
     }
 
     [Fact]
@@ -202,7 +202,7 @@ public class ReplayPlannerTests
             .Operator(5, Relu, [Tensor(22, 21, [2, 2])], [Tensor(30, 31, [2, 2])]));
         var without = plan.Without(0, "no such thing");
         Assert.Equal([new ReplacedOperator(new OperatorId(0, 3), "aten::relu", Remedy.StandIn, "", "no such thing")], without.Replaced);
-        Assert.True(without.Tensors[without.Operators[0].InputSlots.Single()].IsExternal);
+        Assert.True(without[without.Operators[0].InputSlots.Single()].IsExternal);
         Assert.Equal(3, without.SelectedCount);
         var withoutView = plan.Without(1, "x");
         Assert.Equal(["aten::relu", "aten::as_strided", "aten::relu"], withoutView.Operators.Select(o => o.Schema.FullName));

@@ -10,17 +10,17 @@ public class ValueExpressionTests
 {
     private static readonly ImmutableArray<PlannedTensor> Tensors =
     [
-        new() { Storage = 0, Type = ScalarType.Float, Shape = [5, 7], Strides = [7, 1], Offset = 0, IsExternal = true },
+        new() { Storage = new StorageId(0), Type = ScalarType.Float, Shape = [5, 7], Strides = [7, 1], Offset = 0, IsExternal = true },
         PlannedTensor.Undefined,
     ];
 
     /// <summary>A tensor of 5 × 7, one that is undefined, the numbers 3 and 0.5, true, a list of one number, and one of two.</summary>
     private static readonly PlannedOperator Op = new(new OperatorId(0, 3), SchemaParser.Parse(
         "aten::f(Tensor x, Tensor? u, int n, float h, bool b, int[] one, int[] two, int? d=4) -> (Tensor, Tensor)"),
-        [PlannedArgument.OfTensor(0), PlannedArgument.OfTensor(1), PlannedArgument.Of(new IntValue(3)),
+        [PlannedArgument.OfTensor(new Slot(0)), PlannedArgument.OfTensor(new Slot(1)), PlannedArgument.Of(new IntValue(3)),
             PlannedArgument.Of(new DoubleValue(0.5)), PlannedArgument.Of(new BoolValue(true)), PlannedArgument.Of(new IntListValue([9])),
             PlannedArgument.Of(new IntListValue([9, 8])), PlannedArgument.Of(NoneValue.Instance)],
-        [new PlannedResult([0]), new PlannedResult([-1])]);
+        [new PlannedResult([new Slot(0)]), new PlannedResult([null])]);
 
     [Theory]
     [InlineData("7", 7.0)]
@@ -83,8 +83,8 @@ public class ValueExpressionTests
     [Fact]
     public void SlotsOf_ArgumentsAndResults_GoByTheirNames()
     {
-        Assert.Equal([0], ValueExpression.SlotsOf(Op, "x"));
-        Assert.Equal([-1], ValueExpression.SlotsOf(Op, "out1"));
+        Assert.Equal(PlanOf.Slots(0), ValueExpression.SlotsOf(Op, "x"));
+        Assert.Equal(PlanOf.Slots(-1), ValueExpression.SlotsOf(Op, "out1"));
         Assert.Empty(ValueExpression.SlotsOf(Op, "out2"));
         Assert.Empty(ValueExpression.SlotsOf(Op, "outer"));
         Assert.Empty(ValueExpression.SlotsOf(Op, "max0"));

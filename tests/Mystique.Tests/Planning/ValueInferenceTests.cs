@@ -17,7 +17,7 @@ public class ValueInferenceTests
     private static TraceText.Value Float(long id, params long[] shape) => Tensor(id, id + 1, shape);
 
     private static Initializer Of(ReplayPlan plan, int op, int argument, int item = 0) =>
-        plan.Storages[plan.Tensors[plan.Operators[op].Arguments[argument].Slots[item]].Storage].Initializer!;
+        plan[plan[plan.Operators[op].Arguments[argument].Slots[item]!.Value].Storage!.Value].Initializer!;
 
     private static Initializer Within(long bound, long low = 0) => new(InitializerKind.Uniform, ScalarType.Long, low, bound);
 
@@ -191,7 +191,7 @@ public class ValueInferenceTests
             .Operator(5, Mul, [Float(14), Tensor(18, 19, [], "double")], [Tensor(24, 25, [], "double")])); // A tensor: it decided the type.
         Assert.Equal(new Initializer(InitializerKind.Uniform, ScalarType.Double, 0.99, 1.01), Of(plan, 0, 1));
         Assert.Equal(0.001, Of(plan, 1, 1).High);
-        Assert.Equal([true, true, false], plan.Operators.Select(o => plan.Tensors[o.Arguments[1].Slots[0]].IsWrappedNumber));
+        Assert.Equal([true, true, false], plan.Operators.Select(o => plan[o.Arguments[1].Slots[0]!.Value].IsWrappedNumber));
     }
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class NotedValuesTests : IDisposable
         // The plan takes them over from the folder beside the trace.
         Directory.Move(resources, Path.Combine(_folder, "t_resources"));
         var plan = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(trace)));
-        var first = plan.Storages[plan.Tensors[plan.Operators[0].Arguments[1].Slots[0]].Storage].Initializer!;
+        var first = plan[plan[plan.Operators[0].Arguments[1].Slots[0]!.Value].Storage!.Value].Initializer!;
         Assert.Equal(InitializerKind.Recorded, first.Kind);
         Assert.Equal(data, first.Data);
     }

@@ -91,7 +91,7 @@ public sealed class HostileTraceTests : IDisposable
         string resources = Path.Combine(_folder, "t_resources");
         Directory.CreateDirectory(resources);
         Initializer Contents() => Planned(trace) is var plan
-            ? plan.Storages[plan.Tensors[plan.Operators[0].Arguments[2].Slots[0]].Storage].Initializer! : null!;
+            ? plan[plan[plan.Operators[0].Arguments[2].Slots[0]!.Value].Storage!.Value].Initializer! : null!;
         byte[] saved = [3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
         File.WriteAllBytes(Path.Combine(_folder, "outside.dat"), saved);
         File.CreateSymbolicLink(Path.Combine(resources, "nid_3_tid_2.dat"), Path.Combine(_folder, "outside.dat"));

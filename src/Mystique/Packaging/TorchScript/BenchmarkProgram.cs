@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Planning;
 using Mystique.Traces;
 
 namespace Mystique.Packaging.TorchScript;
@@ -48,6 +49,9 @@ internal sealed record BenchmarkProgram(string Code, ImmutableArray<ScheduledCal
 
     /// <summary>Slots of the program's list that come before those of the plan.</summary>
     internal const int ReservedSlots = 2;
+
+    /// <summary>Where a tensor of the plan is in the program's list.</summary>
+    internal static int PlaceOf(Slot slot) => slot.Index + ReservedSlots;
 
     /// <summary>The slot of an empty tensor: what it holds replaces what is freed.</summary>
     internal const int EmptySlot = 0;

@@ -11,9 +11,9 @@ internal sealed class FunctionScope
     private readonly int _end;
     private readonly int[] _firstUse;
     private readonly int[] _lastUse;
-    private readonly HashSet<int> _locals = [];
-    private readonly HashSet<int> _listed = [];
-    private readonly Dictionary<int, List<(int Operator, bool IsRead)>> _events = [];
+    private readonly HashSet<Slot> _locals = [];
+    private readonly HashSet<Slot> _listed = [];
+    private readonly Dictionary<Slot, List<(int Operator, bool IsRead)>> _events = [];
 
     public FunctionScope(ReplayPlan plan, ScheduledCall call, int[] firstUse, int[] lastUse)
     {
@@ -22,9 +22,9 @@ internal sealed class FunctionScope
         (_first, _end) = (call.First, call.First + call.Count);
         for (int i = call.First; i < _end; i++)
         {
-            foreach (int slot in plan.Operators[i].InputSlots)
+            foreach (var slot in plan.Operators[i].InputSlots)
                 AddEvent(slot, i, isRead: true);
-            foreach (int slot in plan.Operators[i].OutputSlots)
+            foreach (var slot in plan.Operators[i].OutputSlots)
                 AddEvent(slot, i, isRead: false);
             UsesDevices |= plan.Operators[i].Arguments.Any(a => a.Literal is DeviceValue);
         }
@@ -34,7 +34,7 @@ internal sealed class FunctionScope
     public bool UsesDevices { get; }
 
     /// <summary>Notes that a tensor is used. True where it must be taken from the list first.</summary>
-    public bool Load(int slot)
+    public bool Load(Slot slot)
     {
         if (!_locals.Add(slot))
             return false;
@@ -43,25 +43,25 @@ internal sealed class FunctionScope
     }
 
     /// <summary>Whether a tensor that was taken from the list is not needed after this function.</summary>
-    public bool IsFreedHere(int slot) => !_plan.Tensors[slot].IsExternal && _lastUse[slot] < _end;
+    public bool IsFreedHere(Slot slot) => !_plan[slot].IsExternal && _lastUse[slot.Index] < _end;
 
     /// <summary>
     /// Whether a tensor that is made anew has an older value in the list that this function, the last to use it, did not
     /// take out: memory that would be held until the next iteration. To be asked before <see cref="Define"/>.
     /// </summary>
-    public bool LeavesBehind(int slot) => IsFreedHere(slot) && _firstUse[slot] < _first && !_locals.Contains(slot);
+    public bool LeavesBehind(Slot slot) => IsFreedHere(slot) && _firstUse[slot.Index] < _first && !_locals.Contains(slot);
 
     /// <summary>Notes that a tensor was made. True where it must be put into the list.</summary>
-    public bool Define(int slot)
+    public bool Define(Slot slot)
     {
         _locals.Add(slot);
-        return !_plan.Tensors[slot].IsExternal && _lastUse[slot] >= _end && _listed.Add(slot);
+        return !_plan[slot].IsExternal && _lastUse[slot.Index] >= _end && _listed.Add(slot);
     }
 
     /// <summary>Whether the result that an operator puts into a slot is used in this function or goes into the list.</summary>
-    public bool IsReadOrStored(int index, int slot)
+    public bool IsReadOrStored(int index, Slot slot)
     {
-        if (!_plan.Tensors[slot].IsExternal && _lastUse[slot] >= _end && !_listed.Contains(slot))
+        if (!_plan[slot].IsExternal && _lastUse[slot.Index] >= _end && !_listed.Contains(slot))
             return true;
         foreach (var (at, isRead) in _events[slot])
             if (at > index)
@@ -75,18 +75,16 @@ internal sealed class FunctionScope
     /// </summary>
     public bool IsAnchored(int index, PlannedOperator op, bool hasHeldLists)
     {
-        if (hasHeldLists || op.OutputSlots.Any(s => s >= 0 && IsReadOrStored(index, s)))
+        if (hasHeldLists || op.OutputSlots.Any(s => IsReadOrStored(index, s)))
             return true;
         for (int i = 0; i < op.Arguments.Length; i++)
-            if (op.Schema.Arguments[i].Type.Alias is { IsWrite: true } && op.Arguments[i].Slots.Any(_listed.Contains))
+            if (op.Writes(i) && op.Arguments[i].Slots.Any(s => s is { } slot && _listed.Contains(slot)))
                 return true;
         return false;
     }
 
-    private void AddEvent(int slot, int index, bool isRead)
+    private void AddEvent(Slot slot, int index, bool isRead)
     {
-        if (slot < 0)
-            return;
         if (!_events.TryGetValue(slot, out var list))
             _events.Add(slot, list = []);
         list.Add((index, isRead));

@@ -9,14 +9,14 @@ namespace Mystique.Packaging.TorchScript;
 /// </summary>
 internal sealed class MemoryAccess
 {
-    private readonly HashSet<int> _reads = [];
-    private readonly HashSet<int> _writes = [];
+    private readonly HashSet<StorageId> _reads = [];
+    private readonly HashSet<StorageId> _writes = [];
 
-    /// <summary>Storages that are read and not written, by their places in the plan.</summary>
-    public IEnumerable<int> Reads => _reads.Where(s => !_writes.Contains(s));
+    /// <summary>Storages that are read and not written.</summary>
+    public IEnumerable<StorageId> Reads => _reads.Where(s => !_writes.Contains(s));
 
-    /// <summary>Storages that are written, by their places in the plan.</summary>
-    public IReadOnlyCollection<int> Writes => _writes;
+    /// <summary>Storages that are written.</summary>
+    public IReadOnlyCollection<StorageId> Writes => _writes;
 
     /// <summary>What a run of operators does.</summary>
     /// <param name="plan">The plan.</param>
@@ -37,10 +37,10 @@ internal sealed class MemoryAccess
 
     private void Add(ReplayPlan plan, PlannedOperator op)
     {
-        int[] inputs = [.. StoragesOf(plan, op.InputSlots)];
-        int[] made = [.. StoragesOf(plan, op.OutputSlots).Except(inputs)];
-        int[] written = [.. op.Arguments.Index().Where(a => op.IsKernel || op.Writes(a.Index))
-            .SelectMany(a => StoragesOf(plan, a.Item.Slots))];
+        StorageId[] inputs = [.. StoragesOf(plan, op.InputSlots)];
+        StorageId[] made = [.. StoragesOf(plan, op.OutputSlots).Except(inputs)];
+        StorageId[] written = [.. op.Arguments.Index().Where(a => op.IsKernel || op.Writes(a.Index))
+            .SelectMany(a => StoragesOf(plan, a.Item.Slots.Where(s => s is not null).Select(s => s!.Value)))];
         if (IsAllocation(plan, op) || written.Length == 0 && made.Length == 0 && op.OutputSlots.Any())
             return; // Views: they look at no element.
         _reads.UnionWith(inputs);
@@ -49,10 +49,10 @@ internal sealed class MemoryAccess
     }
 
     /// <summary>The storages of some slots that lie on a device; on the host where the plan knows no device.</summary>
-    internal static IEnumerable<int> StoragesOf(ReplayPlan plan, IEnumerable<int> slots)
+    internal static IEnumerable<StorageId> StoragesOf(ReplayPlan plan, IEnumerable<Slot> slots)
     {
         bool onDevice = plan.Devices.Any(DeviceName.IsAccelerator);
-        return slots.Where(s => s >= 0 && !plan.Tensors[s].IsUndefined).Select(s => plan.Tensors[s].Storage)
-            .Where(s => DeviceName.IsAccelerator(plan.Devices[plan.Storages[s].Device]) == onDevice).Distinct();
+        return slots.Where(s => !plan[s].IsUndefined).Select(s => plan[s].Storage!.Value)
+            .Where(s => DeviceName.IsAccelerator(plan.Devices[plan[s].Device]) == onDevice).Distinct();
     }
 }

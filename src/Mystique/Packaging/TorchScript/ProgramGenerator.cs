@@ -59,9 +59,8 @@ internal sealed class ProgramGenerator
         Array.Fill(_firstUse, int.MaxValue);
         for (int i = 0; i < plan.Operators.Length; i++)
         {
-            foreach (int slot in plan.Operators[i].InputSlots.Concat(plan.Operators[i].OutputSlots))
-                if (slot >= 0)
-                    (_firstUse[slot], _lastUse[slot]) = (Math.Min(_firstUse[slot], i), i);
+            foreach (var slot in plan.Operators[i].InputSlots.Concat(plan.Operators[i].OutputSlots))
+                (_firstUse[slot.Index], _lastUse[slot.Index]) = (Math.Min(_firstUse[slot.Index], i), i);
         }
     }
 
@@ -95,13 +94,13 @@ internal sealed class ProgramGenerator
     private void WriteOperator(int index, FunctionScope function)
     {
         var op = _plan.Operators[index];
-        foreach (int slot in op.InputSlots)
+        foreach (var slot in op.InputSlots)
         {
-            if (slot < 0 || !function.Load(slot))
+            if (!function.Load(slot))
                 continue;
-            Line($"    t{slot} = s[{slot + BenchmarkProgram.ReservedSlots}]");
+            Line($"    t{slot} = s[{BenchmarkProgram.PlaceOf(slot)}]");
             if (function.IsFreedHere(slot))
-                Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = s[{BenchmarkProgram.EmptySlot}]");
+                Line($"    s[{BenchmarkProgram.PlaceOf(slot)}] = s[{BenchmarkProgram.EmptySlot}]");
         }
         if (op.IsKernel)
             return; // The host launches it.
@@ -173,21 +172,21 @@ internal sealed class ProgramGenerator
         {
             text.Append(TensorList(value.Slots, list.Element!.IsOptional));
         }
-        else if (argument.Type.IsOptional && _plan.Tensors[value.Slots[0]].IsUndefined)
+        else if (value.Slots[0] is not { } slot || argument.Type.IsOptional && _plan[slot].IsUndefined)
         {
             text.Append("None");
         }
         else
         {
-            text.Append(CultureInfo.InvariantCulture, $"t{value.Slots[0]}");
+            text.Append(CultureInfo.InvariantCulture, $"t{slot}");
         }
     }
 
     private static ArgumentValue NoneOrFalse(SchemaType type) => type.IsOptional ? NoneValue.Instance : new BoolValue(false);
 
-    private static string TensorList(ImmutableArray<int> slots, bool isOptional = false)
+    private static string TensorList(ImmutableArray<Slot?> slots, bool isOptional = false)
     {
-        string items = string.Join(", ", slots.Select(s => s < 0 ? "None" : string.Create(CultureInfo.InvariantCulture, $"t{s}")));
+        string items = string.Join(", ", slots.Select(s => s is { } slot ? $"t{slot}" : "None"));
         if (isOptional)
             return $"annotate(List[Optional[Tensor]], [{items}])";
         return slots.IsEmpty ? "annotate(List[Tensor], [])" : $"[{items}]";
@@ -202,7 +201,7 @@ internal sealed class ProgramGenerator
     /// the interpreter would take it for a new tensor, and remove what only writes to it. So the input's name stays.
     /// </summary>
     private static bool IsOwnInput(PlannedOperator op, int result) =>
-        op.Schema.Returns[result].Type is { AsList: null, Alias: null } && op.Results[result].Slots is [>= 0 and int slot]
+        op.Schema.Returns[result].Type is { AsList: null, Alias: null } && op.Results[result].Slots is [{ } slot]
         && op.InputSlots.Contains(slot);
 
     private static string ResultNames(PlannedOperator op, int index)
@@ -210,7 +209,7 @@ internal sealed class ProgramGenerator
         var names = new List<string>();
         for (int i = 0; i < op.Results.Length; i++)
         {
-            bool isTensor = IsTensorResult(op, i) && !IsListResult(op, i) && op.Results[i].Slots is [>= 0] && !IsOwnInput(op, i);
+            bool isTensor = IsTensorResult(op, i) && !IsListResult(op, i) && op.Results[i].Slots is [not null] && !IsOwnInput(op, i);
             names.Add(isTensor ? $"t{op.Results[i].Slots[0]}" : $"r{index}_{i}");
         }
         // A tuple of one is written without its comma: these are results, not a tuple.
@@ -231,7 +230,7 @@ internal sealed class ProgramGenerator
             else if (IsListResult(op, i))
             {
                 for (int item = 0; item < op.Results[i].Slots.Length; item++)
-                    if (op.Results[i].Slots[item] is >= 0 and int slot && function.IsReadOrStored(index, slot))
+                    if (op.Results[i].Slots[item] is { } slot && function.IsReadOrStored(index, slot))
                         Line($"    t{slot} = {name}[{item}]");
                 if (!isAnchored)
                 {
@@ -241,19 +240,19 @@ internal sealed class ProgramGenerator
                 }
             }
         }
-        foreach (int slot in op.OutputSlots)
+        foreach (var slot in op.OutputSlots)
         {
-            if (slot >= 0 && function.LeavesBehind(slot))
-                Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = s[{BenchmarkProgram.EmptySlot}]");
-            if (slot >= 0 && function.Define(slot))
-                Line($"    s[{slot + BenchmarkProgram.ReservedSlots}] = t{slot}");
+            if (function.LeavesBehind(slot))
+                Line($"    s[{BenchmarkProgram.PlaceOf(slot)}] = s[{BenchmarkProgram.EmptySlot}]");
+            if (function.Define(slot))
+                Line($"    s[{BenchmarkProgram.PlaceOf(slot)}] = t{slot}");
         }
         bool passesOn = Enumerable.Range(0, op.Results.Length).Any(i => IsTensorResult(op, i) && IsOwnInput(op, i));
         if (isAnchored && !passesOn || op.Results.IsEmpty)
             return;
         int first = Enumerable.Range(0, op.Results.Length).First(i => IsTensorResult(op, i) && (!passesOn || IsOwnInput(op, i)));
         Line($"    s[{BenchmarkProgram.DiscardSlot}] = "
-            + $"{(op.Results[first].Slots[0] < 0 || IsOwnInput(op, first) ? $"r{index}_{first}" : $"t{op.Results[first].Slots[0]}")}");
+            + $"{(op.Results[first].Slots[0] is null || IsOwnInput(op, first) ? $"r{index}_{first}" : $"t{op.Results[first].Slots[0]}")}");
         Line($"    s[{BenchmarkProgram.DiscardSlot}] = s[{BenchmarkProgram.EmptySlot}]");
     }
 

@@ -90,14 +90,14 @@ internal static class ScheduleBuilder
         StreamId? Own(int index) => times.Operators.TryGetValue(plan.Operators[index].Id, out var time) ? time.Stream : null;
         for (int i = 0; i < streams.Length; i++)
             streams[i] = Own(i) is not { } stream ? (i > 0 ? streams[i - 1] : null) : stream == main ? null : stream;
-        var writers = new Dictionary<int, int>(); // By storage, the operator after this one that writes to it first.
+        var writers = new Dictionary<StorageId, int>(); // By storage, the operator after this one that writes to it first.
         for (int i = streams.Length - 1; i >= 0; i--)
         {
             var op = plan.Operators[i];
             if (MemoryAccess.IsAllocation(plan, op) && Own(i) is null
                 && writers.TryGetValue(MemoryAccess.StoragesOf(plan, op.OutputSlots).First(), out int writer))
                 streams[i] = streams[writer];
-            foreach (int storage in MemoryAccess.Of(plan, i, i + 1).Writes)
+            foreach (var storage in MemoryAccess.Of(plan, i, i + 1).Writes)
                 writers[storage] = i;
         }
         return streams;
@@ -111,8 +111,8 @@ internal static class ScheduleBuilder
 internal sealed class StreamOrder
 {
     private readonly List<StreamId?> _streams = []; // Of the calls so far.
-    private readonly Dictionary<int, int> _written = []; // By storage, the call that wrote to it last.
-    private readonly Dictionary<int, List<int>> _read = []; // By storage, the last call of each stream that has read it since.
+    private readonly Dictionary<StorageId, int> _written = []; // By storage, the call that wrote to it last.
+    private readonly Dictionary<StorageId, List<int>> _read = []; // By storage, the last call of each stream that has read it since.
 
     /// <summary>Adds a call; returns the earlier ones on other streams whose work must be done, of each stream the last.</summary>
     /// <param name="call">Its place in the schedule.</param>
@@ -121,7 +121,7 @@ internal sealed class StreamOrder
     public IEnumerable<int> Add(int call, StreamId? stream, MemoryAccess access)
     {
         var before = new HashSet<int>();
-        foreach (int storage in access.Reads)
+        foreach (var storage in access.Reads)
         {
             if (_written.TryGetValue(storage, out int write))
                 before.Add(write);
@@ -130,7 +130,7 @@ internal sealed class StreamOrder
             reads.RemoveAll(r => _streams[r] == stream);
             reads.Add(call);
         }
-        foreach (int storage in access.Writes)
+        foreach (var storage in access.Writes)
         {
             if (_written.TryGetValue(storage, out int write))
                 before.Add(write);

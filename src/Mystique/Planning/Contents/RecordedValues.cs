@@ -16,17 +16,17 @@ internal sealed class RecordedValues(RecordedRanges recorded)
     /// <param name="op">The operator.</param>
     /// <param name="builder">The plan.</param>
     /// <param name="asked">Storages whose contents are settled; more are added.</param>
-    public void Apply(PlannedOperator op, PlanBuilder builder, HashSet<int> asked)
+    public void Apply(PlannedOperator op, PlanBuilder builder, HashSet<StorageId> asked)
     {
         for (int input = 0; input < op.Arguments.Length; input++)
         {
-            if (op.Arguments[input].Slots is not [>= 0 and int slot]
-                || builder.Tensors[slot] is not { IsExternal: true, IsUndefined: false } tensor
-                || builder.Storages[tensor.Storage] is not { IsMutated: false } storage
+            if (op.Arguments[input].Slots is not [{ } slot]
+                || builder[slot] is not { IsExternal: true, Storage: { } id } tensor
+                || builder[id] is not { IsMutated: false } storage
                 || ContentsOf(op, input, tensor, storage.SizeBytes) is not { } contents)
                 continue;
-            if (asked.Add(tensor.Storage) || contents.Kind == InitializerKind.Recorded)
-                builder.Storages[tensor.Storage] = storage with { Initializer = contents };
+            if (asked.Add(id) || contents.Kind == InitializerKind.Recorded)
+                builder[id] = storage with { Initializer = contents };
         }
     }
 

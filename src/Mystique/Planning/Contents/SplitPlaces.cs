@@ -21,9 +21,9 @@ internal static class SplitPlaces
         if (!isPlaces && !isSizes || tensor.Type != ScalarType.Long || op.Results is not [{ Slots: { Length: > 0 } parts }])
             return null;
         if (op.Schema.PlaceOf("dim") is not { } dim || op.Arguments[dim].Literal is not IntValue { Value: var along }
-            || parts.Any(s => s < 0))
+            || parts.Any(s => s is null))
             return null;
-        var shapes = parts.Select(s => tensors[s].Shape).ToArray();
+        var shapes = parts.Select(s => tensors[s!.Value.Index].Shape).ToArray();
         if (shapes.Any(s => along < -s.Length || along >= s.Length))
             return null;
         long[] sizes = [.. shapes.Select(s => s[(int)(along < 0 ? along + s.Length : along)])];

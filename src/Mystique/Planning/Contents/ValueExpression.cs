@@ -22,7 +22,7 @@ internal abstract class ValueExpression
     }
 
     /// <summary>The slots of an argument or a result by its name; empty where it is no tensor, or undefined.</summary>
-    public static IReadOnlyList<int> SlotsOf(PlannedOperator op, string name)
+    public static IReadOnlyList<Slot?> SlotsOf(PlannedOperator op, string name)
     {
         if (op.Schema.PlaceOf(name) is { } place)
             return op.Arguments[place].Slots;
@@ -59,9 +59,9 @@ internal abstract class ValueExpression
     {
         public override double? Evaluate(PlannedOperator op, IReadOnlyList<PlannedTensor> tensors)
         {
-            if (SlotsOf(op, tensor) is not [>= 0 and int slot, ..] || tensors[slot].IsUndefined)
+            if (SlotsOf(op, tensor) is not [{ } slot, ..] || tensors[slot.Index].IsUndefined)
                 return null;
-            var shape = tensors[slot].Shape;
+            var shape = tensors[slot.Index].Shape;
             if (function == "dims")
                 return shape.Length;
             if (function == "count")

@@ -11,10 +11,10 @@ internal sealed class ValueInference
 {
     private readonly PlanBuilder _builder;
     private readonly PlanningOptions _options;
-    private readonly Dictionary<int, Origin> _origins = []; // By slot, of tensors that the iteration makes.
-    private readonly Dictionary<int, List<int>> _traced = []; // By storage, the slots that have an origin.
-    private readonly HashSet<int> _asked = []; // Storages whose contents some operator asked for.
-    private readonly Dictionary<(int Slot, Initializer Contents), int> _prepared = [];
+    private readonly Dictionary<Slot, Origin> _origins = []; // By slot, of tensors that the iteration makes.
+    private readonly Dictionary<StorageId, List<Slot>> _traced = []; // By storage, the slots that have an origin.
+    private readonly HashSet<StorageId> _asked = []; // Storages whose contents some operator asked for.
+    private readonly Dictionary<(Slot Slot, Initializer Contents), Slot> _prepared = [];
 
     private readonly RecordedValues _recorded;
 
@@ -26,10 +26,10 @@ internal sealed class ValueInference
     }
 
     /// <summary>Where the elements of a tensor come from.</summary>
-    /// <param name="Slot">The external tensor that they are elements of; -1 for none.</param>
+    /// <param name="Slot">The external tensor that they are elements of; null for none.</param>
     /// <param name="Below">What they are below, where the replay makes them so; 0 for nothing.</param>
     /// <param name="IsWhole">Whether they are all of its elements, each once: only then do counts and orders hold for both.</param>
-    private readonly record struct Origin(int Slot, double Below, bool IsWhole = true);
+    private readonly record struct Origin(Slot? Slot, double Below, bool IsWhole = true);
 
     /// <summary>The plan with the contents that its operators need.</summary>
     /// <param name="plan">The plan.</param>
@@ -40,7 +40,7 @@ internal sealed class ValueInference
         var inference = new ValueInference(new PlanBuilder(plan), options, recorded);
         for (int i = 0; i < plan.Storages.Length; i++)
             if (plan.Storages[i].Initializer is { IsDefaultInteger: false } initializer && !initializer.Type.IsFloating())
-                inference._asked.Add(i);
+                inference._asked.Add(new StorageId(i));
         var operators = plan.Operators.ToBuilder();
         for (int i = 0; i < operators.Count; i++)
         {
@@ -78,8 +78,8 @@ internal sealed class ValueInference
         {
             if (!op.Writes(i))
                 continue;
-            foreach (int slot in op.Arguments[i].Slots)
-                if (slot >= 0 && _traced.Remove(_builder.Tensors[slot].Storage, out var slots))
+            foreach (var item in op.Arguments[i].Slots)
+                if (item is { } slot && _builder[slot].Storage is { } storage && _traced.Remove(storage, out var slots))
                     slots.ForEach(s => _origins.Remove(s));
         }
     }
@@ -87,25 +87,24 @@ internal sealed class ValueInference
     private void Note(PlannedOperator op, ValueRow row)
     {
         Origin? origin = row.Word == ValueWord.Below
-            ? row.Numbers[0].Evaluate(op, _builder.Tensors) is { } below ? new Origin(-1, below) : null
-            : ValueExpression.SlotsOf(op, row.Passed) is [>= 0 and int from] ? OriginOf(from) : null;
+            ? row.Numbers[0].Evaluate(op, _builder.Tensors) is { } below ? new Origin(null, below) : null
+            : ValueExpression.SlotsOf(op, row.Passed) is [{ } from] ? OriginOf(from) : null;
         if (origin is null)
             return;
-        foreach (int made in ValueExpression.SlotsOf(op, row.Tensor))
+        foreach (var item in ValueExpression.SlotsOf(op, row.Tensor))
         {
-            if (made < 0 || _builder.Tensors[made].IsExternal)
+            if (item is not { } made || _builder[made] is not { IsExternal: false, Storage: { } storage } tensor)
                 continue;
-            bool isWhole = origin.Value is { Slot: >= 0 and int source, IsWhole: true } && op.Schema.Name != "index_select"
-                && _builder.Tensors[made].ElementCount == _builder.Tensors[source].ElementCount;
+            bool isWhole = origin.Value is { Slot: { } source, IsWhole: true } && op.Schema.Name != "index_select"
+                && tensor.ElementCount == _builder[source].ElementCount;
             _origins[made] = origin.Value with { IsWhole = isWhole };
-            int storage = _builder.Tensors[made].Storage;
             if (!_traced.TryGetValue(storage, out var slots))
                 _traced.Add(storage, slots = []);
             slots.Add(made);
         }
     }
 
-    private Origin? OriginOf(int slot) => _builder.Tensors[slot].IsExternal ? new Origin(slot, 0)
+    private Origin? OriginOf(Slot slot) => _builder[slot].IsExternal ? new Origin(slot, 0)
         : _origins.TryGetValue(slot, out var origin) ? origin : null;
 
     private PlannedOperator Require(PlannedOperator op, ValueRow row)
@@ -117,16 +116,14 @@ internal sealed class ValueInference
             var slots = op.Arguments[i].Slots;
             for (int place = 0; place < slots.Length; place++)
             {
-                int slot = slots[place];
-                if (slot < 0 || _builder.Tensors[slot] is { IsUndefined: true } || _builder.Tensors[slot].Shape.Contains(0)
-                    || ContentsOf(op, row, place, _builder.Tensors[slot]) is not { } contents)
+                if (slots[place] is not { } slot || _builder[slot] is not { IsUndefined: false } tensor || tensor.Shape.Contains(0)
+                    || ContentsOf(op, row, place, tensor) is not { } contents)
                     continue;
-                contents = SplitPlaces.ContentsOf(op, row.Tensor, _builder.Tensors[slot], _builder.Tensors) ?? contents;
+                contents = SplitPlaces.ContentsOf(op, row.Tensor, tensor, _builder.Tensors) ?? contents;
                 // What the original computed, and the trace knows.
-                if (!_builder.Tensors[slot].IsExternal
-                    && _recorded.ContentsOf(op, i, _builder.Tensors[slot], SpanOf(_builder.Tensors[slot])) is { } known)
+                if (!tensor.IsExternal && _recorded.ContentsOf(op, i, tensor, SpanOf(tensor)) is { } known)
                     contents = known;
-                int replaced = Provide(slot, contents);
+                var replaced = Provide(slot, contents);
                 if (replaced != slot)
                     op = op with
                     {
@@ -147,25 +144,25 @@ internal sealed class ValueInference
         TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
 
     /// <summary>Sees to it that a tensor has contents. Returns its slot, or that of the prepared one to use instead.</summary>
-    private int Provide(int slot, Initializer contents)
+    private Slot Provide(Slot slot, Initializer contents)
     {
-        var tensor = _builder.Tensors[slot];
+        var tensor = _builder[slot];
         bool isFloat = contents.Kind == InitializerKind.Uniform && contents.Type.IsFloating();
         var origin = OriginOf(slot);
-        if (origin is { Slot: >= 0 and int external, IsWhole: var isWhole } && (isWhole || IsOfElements(contents)))
+        if (origin is { Slot: { } external, IsWhole: var isWhole } && (isWhole || IsOfElements(contents)))
         {
-            var storage = _builder.Storages[_builder.Tensors[external].Storage];
-            if (isFloat && !storage.Initializer!.Type.IsFloating() || _builder.Tensors[external].IsUndefined)
+            if (_builder[external].Storage is not { } id || _builder[id] is not { } storage
+                || isFloat && !storage.Initializer!.Type.IsFloating())
                 return slot;
             // A counter is written to: from 0 on, it is likeliest to stay within its bounds.
             if (storage.IsMutated && (isFloat || IsIndex(contents)))
                 return slot;
-            if (!storage.IsMutated && TryGive(_builder.Tensors[external], contents))
+            if (!storage.IsMutated && TryGive(_builder[external], id, contents))
                 return slot;
         }
-        if (isFloat || origin is { Slot: < 0 } made && IsIndex(contents) && contents.Low == 0 && made.Below <= contents.High)
+        if (isFloat || origin is { Slot: null } made && IsIndex(contents) && contents.Low == 0 && made.Below <= contents.High)
             return slot;
-        if (!_prepared.TryGetValue((slot, contents), out int prepared))
+        if (!_prepared.TryGetValue((slot, contents), out var prepared))
             _prepared.Add((slot, contents), prepared = _builder.AddPrepared(tensor, contents));
         return prepared;
     }
@@ -177,17 +174,17 @@ internal sealed class ValueInference
     private static bool IsOfElements(Initializer contents) => IsIndex(contents) || contents.Kind == InitializerKind.Constant;
 
     /// <summary>Gives a storage its contents where that goes with what others asked for.</summary>
-    private bool TryGive(PlannedTensor tensor, Initializer contents)
+    private bool TryGive(PlannedTensor tensor, StorageId id, Initializer contents)
     {
-        var storage = _builder.Storages[tensor.Storage];
+        var storage = _builder[id];
         var present = storage.Initializer!;
         bool isWhole = tensor.ElementCount * tensor.Type.SizeBytes() == storage.SizeBytes;
         if (!isWhole && !IsOfElements(contents))
             return false; // Counts and orders hold for all of a tensor, which is only a part of the storage here.
         var wanted = contents with { Type = present.Type };
-        if (_asked.Add(tensor.Storage))
+        if (_asked.Add(id))
         {
-            _builder.Storages[tensor.Storage] = storage with { Initializer = wanted };
+            _builder[id] = storage with { Initializer = wanted };
             return true;
         }
         if (present.Kind == InitializerKind.Recorded || present == wanted)
@@ -197,7 +194,7 @@ internal sealed class ValueInference
             wanted = present with { Low = Math.Max(present.Low, wanted.Low), High = Math.Min(present.High, wanted.High) };
             if (wanted.Low >= wanted.High)
                 return false;
-            _builder.Storages[tensor.Storage] = storage with { Initializer = wanted };
+            _builder[id] = storage with { Initializer = wanted };
             return true;
         }
         if (IsIndex(wanted))
@@ -205,7 +202,7 @@ internal sealed class ValueInference
                 && present.High <= wanted.High && present.Low >= wanted.Low;
         if (IsIndex(present) && wanted.High <= present.High)
         {
-            _builder.Storages[tensor.Storage] = storage with { Initializer = wanted };
+            _builder[id] = storage with { Initializer = wanted };
             return true;
         }
         return false;
@@ -266,24 +263,24 @@ internal sealed class ValueInference
     /// </summary>
     private Initializer? PlaceContents(PlannedOperator op, int place, PlannedTensor tensor)
     {
-        if (op.Arguments[0].Slots is not [>= 0 and int self])
+        if (op.Arguments[0].Slots is not [{ } self])
             return null;
         var indices = ValueExpression.SlotsOf(op, "indices");
         int dimension = 0;
         for (int i = 0; i < place; i++)
-            dimension += indices[i] >= 0 && _builder.Tensors[indices[i]] is { Type: ScalarType.Bool or ScalarType.Byte } mask
+            dimension += indices[i] is { } at && _builder[at] is { Type: ScalarType.Bool or ScalarType.Byte } mask
                 ? mask.Shape.Length : 1;
-        var shape = _builder.Tensors[self].Shape;
+        var shape = _builder[self].Shape;
         if (dimension >= shape.Length || tensor.Type.IsFloating())
             return null;
         if (tensor.Type is not (ScalarType.Bool or ScalarType.Byte))
             return Index(tensor.Type, shape[dimension], null);
         // The number of true elements is the size of the dimension that the mask makes in the result, or the values' one.
         long elements = tensor.ElementCount;
-        var made = ValueExpression.SlotsOf(op, "values") is [>= 0 and int values] ? _builder.Tensors[values].Shape
-            : op.Results is [{ Slots: [>= 0 and int result] }] ? _builder.Tensors[result].Shape : [];
+        var made = ValueExpression.SlotsOf(op, "values") is [{ } values] ? _builder[values].Shape
+            : op.Results is [{ Slots: [{ } result] }] ? _builder[result].Shape : [];
         bool isRead = op.Schema.Name is "index" or "_unsafe_index";
-        int leading = indices.TakeWhile(s => s < 0).Count();
+        int leading = indices.TakeWhile(s => s is null).Count();
         double count = isRead && leading < made.Length ? made[leading]
             : !isRead && made.Length == shape.Length - tensor.Shape.Length + 1 && leading < made.Length && made[leading] > 1 ? made[leading]
             : elements / 2;
