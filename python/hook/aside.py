@@ -38,8 +38,8 @@ class _Aside:
             what = self.mode()
             if what:
                 return what
-        cuda = self.torch.cuda
-        return "a CUDA graph" if cuda.is_initialized() and getattr(cuda, "is_current_stream_capturing", lambda: False)() else ""
+        kind, device = _device(self.torch)
+        return "" if not _is_capturing(device) else "a CUDA graph" if kind == "cuda" else "a graph of the device's work"
 
     def mode(self):
         at = getattr(self.torch._C, "_get_dispatch_stack_at", None)

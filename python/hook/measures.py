@@ -2,48 +2,69 @@
 
 
 class _Window:
-    """The times of uninstrumented iterations, and what the process used meanwhile."""
+    """The times of uninstrumented iterations, and what the process used meanwhile.
 
-    def __init__(self, torch):
-        self.torch, self.clock = torch, time.perf_counter_ns
-        self.samples, self.events = [], []
-        self.start = None
+    The peak of a device's memory is told only of a job that is ours to hold: to measure it sets back what the job may ask for.
+    """
+
+    def __init__(self, torch, is_ours=False):
+        self.torch, self.clock, self.is_ours = torch, time.perf_counter_ns, is_ours
+        self.samples, self.events = [], []  # For each counted iteration, events of the device at its start and its end.
+        self.start = self.start_event = None
         self.counters, self.system = None, None
         self.cpu_ns = self.peak = 0
+        self.device_peak = self.clock_used = None
 
     def open(self):
         _reset_peak()
+        if self.is_ours:
+            getattr(_device(self.torch)[1], "reset_peak_memory_stats", lambda: None)()
         self.counters = _Counters()
         self.counters.start()
 
     def mark(self):
         """An iteration starts now."""
-        self.note_event()
+        self.start_event = self.event()
         self.start = self.clock()
 
-    def note_event(self):
+    def event(self):
         """On a device that works on its own, the host's clock at an iteration's end says little: events do."""
-        if self.torch.cuda.is_initialized():
-            self.events.append(self.torch.cuda.Event(enable_timing=True))
-            self.events[-1].record()
+        device = _device(self.torch)[1]
+        if not hasattr(device, "Event") or _is_capturing(device):
+            return None
+        try:
+            event = device.Event(enable_timing=True)
+            event.record()
+            return event
+        except Exception:  # Some backends have events without times.
+            return None
 
     def add(self, now):
         """An iteration has ended."""
         self.samples.append(now - self.start)
+        self.events.append((self.start_event, self.event()))
 
     def close(self):
-        self.note_event()
         self.counters.stop()
         self.counters.close()
         self.cpu_ns = self.counters.sums[0] // max(1, len(self.samples))
         self.system = self.counters.describe()
         self.peak = _anonymous_peak()
-        if len(self.events) == len(self.samples) + 1:
-            self.events[-1].synchronize()
-            self.samples = _nanoseconds_between(self.events, self.events[1:])
+        self.clock_used = "host"
+        pairs = [pair for pair in self.events if None not in pair]
+        if pairs and len(pairs) == len(self.events):
+            try:
+                pairs[-1][1].synchronize()
+                self.samples, self.clock_used = _nanoseconds_between(*zip(*pairs)), "events"
+            except Exception:
+                pass  # The host's clock is left.
+        if self.is_ours and hasattr(_device(self.torch)[1], "max_memory_allocated"):
+            self.device_peak = _device(self.torch)[1].max_memory_allocated()
+        self.events = []
 
     def describe(self):
-        return {"samples_ns": self.samples, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak, "system": self.system,
+        return {"samples_ns": self.samples, "clock": self.clock_used, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak,
+                "device_peak_bytes": self.device_peak, "system": self.system,
                 "start_ns": self.counters.opened if self.counters else 0, "end_ns": self.counters.closed or 0 if self.counters else 0}
 
 
@@ -109,17 +130,16 @@ def _rank(torch):
     return 0, 1
 
 
-def _describe(torch):
-    """The job's machine and settings, as far as PyTorch knows them."""
+def _describe(torch, notes):
+    """The job's machine and settings, as far as PyTorch knows them; what it does not tell is noted."""
     kind, device = _device(torch)
+    settings, problems = _settings_of(torch)
+    notes += problems
     return {
-        "device": {"type": kind, "name": device.get_device_name() if device is not None else ""},
+        "device": {"type": kind, "name": _name_of(device) if device is not None else ""},
         "versions": _versions(torch),
         "threads": {"intra_op": torch.get_num_threads(), "inter_op": torch.get_num_interop_threads()},
-        "settings": {k: str(v).replace("torch.", "").lower() for k, v in (
-            ("deterministic", torch.are_deterministic_algorithms_enabled()), ("cudnn_benchmark", torch.backends.cudnn.benchmark),
-            ("cudnn_allow_tf32", torch.backends.cudnn.allow_tf32), ("matmul_allow_tf32", torch.backends.cuda.matmul.allow_tf32),
-            ("default_dtype", torch.get_default_dtype()))},
+        "settings": settings,
         "environment": _environment(),
         "process_groups": _process_groups(torch),
     }

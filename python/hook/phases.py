@@ -93,7 +93,8 @@ class _Hook:
             self.notes.append("modules have no labels: the job uses torch.compile, which would compile it again for them")
         self.recorder = _Recorder(self.torch, self.folder, labels, self.iterations.aside)
         self.phase = "recording"
-        self.job, self.rank = _describe(self.torch), _rank(self.torch)  # Now, for at its end the job may have left its process groups.
+        # Now, for at its end the job may have left its process groups.
+        self.job, self.rank = _describe(self.torch, self.notes), _rank(self.torch)
         self.write_status()
         with self.guard:
             self.iterations.aside.unseen(self.recorder.start)

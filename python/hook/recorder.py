@@ -14,7 +14,7 @@ class _Recorder:
 
     def sync(self):
         device = _device(self.torch)[1]
-        if device is not None:
+        if device is not None and not _is_capturing(device):
             device.synchronize()
 
     def is_ours(self, profile):
@@ -85,6 +85,13 @@ class _Recorder:
         def is_integral(tensor):
             return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool) and tensor.device.type != "meta"
 
+        def bounds_of(tensor):
+            """The least and the greatest value; on a device it is waited for once."""
+            if str(tensor.dtype).startswith("torch.uint") and tensor.dtype != torch.uint8:
+                values = tensor.detach().cpu().numpy()  # PyTorch has no min of these, but NumPy has.
+                return int(values.min()), int(values.max())
+            return [int(v) for v in torch.stack(torch.aminmax(tensor)).tolist()]
+
         class Values(TorchDispatchMode):
             def __torch_dispatch__(self, func, types, args=(), kwargs=None):
                 if not problems:
@@ -102,8 +109,8 @@ class _Recorder:
 
             @staticmethod
             def look(schema, place, tensor, shapes):
-                note = {"operator": _overload_of(schema), "input": place, "shapes": shapes,
-                        "low": int(tensor.min()), "high": int(tensor.max())}
+                low, high = bounds_of(tensor)
+                note = {"operator": _overload_of(schema), "input": place, "shapes": shapes, "low": low, "high": high}
                 if keep_bytes and tensor.numel() * tensor.element_size() <= 16 << 20:
                     note["data"] = f"{len(notes)}.dat"
                     with open(os.path.join(folder, note["data"]), "wb") as file:
@@ -220,18 +227,6 @@ class _ModuleLabels:
         self.unwind()
         for handle in self.handles:
             handle.remove()
-
-
-def _device(torch):
-    """The kind of device that the job has used, and PyTorch's module for it.
-
-    No more is asked of PyTorch: that could start a device that the job does not use.
-    """
-    for name in ("cuda", "xpu", "mtia", "npu", "hpu"):
-        module = getattr(torch, name, None)
-        if module is not None and getattr(module, "is_initialized", lambda: False)():
-            return name, module
-    return "cpu", None
 
 
 def _process_groups(torch):

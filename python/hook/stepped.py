@@ -69,7 +69,7 @@ class _SteppedJob:
     def step(self, source, by):
         import json
         if self.window is None and self.asked:  # It is warm.
-            self.window, self.left = _Window(self.torch), self.asked
+            self.window, self.left = _Window(self.torch, True), self.asked
             return self.window.open()
         if self.link is None:
             if _rank(self.torch)[0] != 0:

@@ -6,7 +6,8 @@ class Engine:
 
     LESS_MEMORY = "generate the package from a smaller part of the trace (--iteration) or with --scale-memory"
 
-    def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False, allow_trace_code=False):
+    def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False, allow_trace_code=False,
+                 flags="recorded"):
         need_torch()
         for library in libraries:
             try:
@@ -18,48 +19,35 @@ class Engine:
                               "check the path, and that it was built for this PyTorch")
         self.package, self.seed, self.has_libraries = package, seed, bool(libraries)
         self.eager = eager or not hasattr(torch.jit, "load")
-        self.recorded = package.manifest["devices"]
-        self.device = self.find_device(device)
-        self.devices = [self.target_of(d) for d in self.recorded]
-        self.backend = getattr(torch, self.device.type, None) if self.device.type != "cpu" else None
+        self.notes = []  # What the result says of the target.
+        recorded = package.manifest["devices"]
+        self.device = find_device(device, recorded, package.path, self.notes)
+        self.devices = [target_of(d, recorded, self.device) for d in recorded]
+        self.backend = _module_of(torch, self.device.type)
         self.threads = threads or processors()
         torch.set_num_threads(self.threads)
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
+        self.settings = self.apply_settings(flags)
         self.externals = self.program = None
-        self.kernels = compile_kernels(package, self.device, allow_trace_code)
+        self.kernels, self.libraries = compile_kernels(package, self.device, allow_trace_code), libraries
         self.learned = self.pacer = None
+        self.host_waits_ns = 0  # How long the host has waited for the device, as the original did.
+        self.pins = can_pin(self.device)
 
-    def find_device(self, name):
-        """The device that stands for the recorded ones: the one asked for, else an accelerator for what ran on one."""
-        used_accelerator = any(not d.startswith("cpu") for d in self.recorded)
-        name = name or ("cuda" if used_accelerator and torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(name)
-            torch.empty(1, device=device)
-            if device.type == "cuda":
-                torch.cuda.set_device(device)
-            return device
-        except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
-            there = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-            raise Problem("MYS411", f"there is no device {name} for PyTorch {torch.__version__}: {first_line(error)}",
-                          self.package.path, f"use one of {', '.join(['cpu'] + there)}")
-
-    def target_of(self, recorded):
-        """Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device.
-
-        Meta tensors have no memory and no kernels anywhere: they stay meta.
-        """
-        if recorded == "meta":
-            return torch.device("meta")
-        if recorded.startswith("cpu") and any(not d.startswith(("cpu", "meta")) for d in self.recorded):
-            return torch.device("cpu")
-        return self.device
+    def apply_settings(self, flags):
+        """Sets what decides kernels as the original had it, before anything runs; returns what was set."""
+        recorded = (self.package.manifest.get("settings") or {}).get("values", {})
+        if flags == "target":
+            return {}
+        changed, notes = _apply_settings(torch, recorded, self.device.type)
+        self.notes += notes
+        return changed
 
     def info(self):
-        is_cuda = self.device.type == "cuda"
-        name = torch.cuda.get_device_name(self.device) if is_cuda else ""
-        return {"name": "python", "versions": _versions(torch, is_cuda), "device": f"{self.device} ({name})" if name else str(self.device),
-                "threads": self.threads}
+        name = _name_of(self.backend, self.device.index) if self.backend is not None else ""
+        return {"name": "python", "versions": _versions(torch, self.device.type == "cuda"),
+                "device": f"{self.device} ({name})" if name else str(self.device), "threads": self.threads,
+                "settings": self.settings, "notes": self.notes}
 
     def start(self, progress=lambda done, total: None, fall_back=True):
         """Loads the program and makes the tensors; returns the memory before the first of them.
@@ -72,18 +60,21 @@ class Engine:
                 self.eager, self.fallback = True, "the table of substitutions wants other operators"
             if not self.eager:
                 try:
-                    self.program = ScriptProgram(self.package, self.devices, self.kernels, self.has_libraries)
+                    self.program = ScriptProgram(self.package, self.devices, self.kernels, self.has_libraries, self.pins)
                 except RuntimeError as error:
                     if not fall_back:
                         raise
                     self.fallback = first_line(error)
             if self.program is None:
-                self.program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries)
+                self.program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries, self.pins)
             self.check_memory()
+            if self.backend is not None:
+                check_bounds(self.package)
             baseline = baseline_bytes(self.backend)
-            self.externals = Externals(self.package, self.devices, self.seed, progress)
+            self.externals = Externals(self.package, self.devices, self.seed, progress, self.pins)
             self.put_into(self.program)
-            self.steps = self.steps_of(self.program)
+            self.synchronize()  # Side streams do not wait for the stream that filled them.
+            self.steps = steps_of(self, self.program)
             return baseline
         except RuntimeError as error:
             raise self.memory_problem(error) or error
@@ -110,46 +101,13 @@ class Engine:
             if tensor.get("external") or tensor["storage"] < 0:
                 program.put(slot, self.externals.view(tensor))
 
-    def steps_of(self, program):
-        """The calls of an iteration, with the streams that they run on, and the waits of the host that were recorded."""
-        schedule = self.package.manifest["schedule"]
-        if self.backend is None:
-            return program.calls
-        streams, events = {}, {}
-        if hasattr(self.backend, "Stream"):
-            streams = {s: self.backend.Stream() for s in {c.get("stream") for c in schedule} - {None}}
-        if streams:
-            events = {w: self.backend.Event() for c in schedule for w in c.get("wait", ())}
-        steps = []
-        for i, (call, function) in enumerate(zip(schedule, program.calls)):
-            stream, waits = streams.get(call.get("stream")), [events[w] for w in call.get("wait", ()) if w in events]
-            if stream is not None or waits or i in events:
-                function = self.on_stream(function, stream, waits, events.get(i))
-            steps.append(self.then_wait(function) if call.get("sync") else function)
-        return steps
-
-    def on_stream(self, function, stream, waits, event):
-        backend = self.backend
-
-        def run():
-            with backend.stream(stream) if stream is not None else contextlib.nullcontext():
-                for wait in waits:
-                    backend.current_stream().wait_event(wait)
-                function()
-                if event is not None:
-                    event.record()
-        return run
-
-    def then_wait(self, function):
-        def run():
-            function()
-            self.backend.synchronize()
-        return run
-
     def keep_pace(self, share=0):
-        """From now on, iterations keep the original's pace: take the time that the package says, or so much more than unpaced."""
+        """From now on, iterations keep the original's pace: take the time that the package says, or so much more than unpaced.
+
+        On a device waits of the host can cost nothing: what an iteration takes with them tells no share, and the time holds.
+        """
         self.learned = self.learned or pacer_of(self)
-        self.pacer = self.learned.with_share(share) if share else self.learned
+        self.pacer = self.learned.with_share(share) if share and self.backend is None else self.learned
 
     def synchronize(self):
         if self.backend is not None:
@@ -157,7 +115,7 @@ class Engine:
 
     def run_all(self):
         if self.pacer is not None:
-            self.pacer.run(self.steps)
+            self.pacer.run(self.steps, self)
         else:
             self.run_unpaced()
 
@@ -165,9 +123,36 @@ class Engine:
         for step in self.steps:
             step()
 
+    def warm_up(self, count=None, progress=lambda done, total: None):
+        """Iterations that are not measured: so many; unless told, a few on the host, on a device until its times are steady.
+
+        A device's clocks rise for a while, and the first iterations load kernels. Returns how many there were.
+        """
+        if count is not None or self.backend is None:
+            count = WARM_UP if count is None else count
+            if count:
+                self.iterate(count, progress)
+            return count
+        samples, start = [], time.perf_counter_ns()
+        while True:
+            samples += self.iterate(max(1, len(samples) // 2), progress)["samplesNs"]
+            spent = time.perf_counter_ns() - start
+            if spent >= LEAST_WARM_UP_NS and is_steady(samples):
+                return len(samples)
+            if spent >= MOST_WARM_UP_NS:
+                self.notes.append(f"times were not steady after {spent / 1e9:.0f} s of warm-up")
+                return len(samples)
+
+    def iterations_for(self, count=None):
+        """How many iterations to measure: so many; unless told, on a device at least a second's worth."""
+        if count is not None or self.backend is None:
+            return ITERATIONS if count is None else count
+        took = sorted(self.iterate(5)["samplesNs"])[2]
+        return max(ITERATIONS, min(10_000, math.ceil(LEAST_MEASURED_NS / max(1, took))))
+
     def iterate(self, count, progress=lambda done, total: None):
         """Runs iterations, measured, from the same state each: see docs/design.md, 12. Times in nanoseconds."""
-        samples, events, counters = [], [], _Counters()
+        samples, pairs, counters = [], [], _Counters()
         reset_peak(self.backend)
         if self.pacer is not None:
             self.pacer.reset()
@@ -178,24 +163,35 @@ class Engine:
                     self.run_all()
                 self.externals.restore(False)
                 counters.start()
-                if self.backend is not None and hasattr(self.backend, "Event"):
-                    pair = [self.backend.Event(enable_timing=True) for _ in range(2)]
+                start, pair = time.perf_counter_ns(), self.events()
+                if pair:
                     pair[0].record()
-                    self.run_all()
+                self.run_all()
+                if pair:
                     pair[1].record()
-                    events.append(pair)
+                    pairs.append(pair)
                 else:
-                    start = time.perf_counter_ns()
-                    self.run_all()
-                    samples.append(time.perf_counter_ns() - start)
+                    self.synchronize()  # Without events the host's clock has to do, and the iteration ends when the device is done.
+                samples.append(time.perf_counter_ns() - start)
                 counters.stop()
                 progress(i + 1, count)
             self.synchronize()
             counters.close()
         except RuntimeError as error:
             raise self.memory_problem(error) or error
-        samples = samples or _nanoseconds_between([start for start, _ in events], [end for _, end in events])
-        return {"samplesNs": samples, "peakBytes": peak_bytes(self.backend), "cpuTimeNs": counters.sums[0], "system": counters.describe()}
+        if len(pairs) == len(samples) > 0:
+            samples = _nanoseconds_between(*zip(*pairs))
+        return {"samplesNs": samples, "clock": "events" if pairs else "host", "peakBytes": peak_bytes(self.backend),
+                "cpuTimeNs": counters.sums[0], "system": counters.describe()}
+
+    def events(self):
+        """Two events of the device that tell the time between them; None where it has none."""
+        if self.backend is None or not hasattr(self.backend, "Event"):
+            return None
+        try:
+            return [self.backend.Event(enable_timing=True) for _ in range(2)]
+        except Exception:  # Some older ones have no times.
+            return None
 
     def observe(self, path):
         """Runs an iteration under PyTorch's own observer of execution traces."""
@@ -216,6 +212,7 @@ class Engine:
     def profiled(self, run):
         """The profiler, after an iteration ran under it."""
         self.externals.restore(True)
+        self.synchronize()  # What restores is no part of the iteration.
         with torch.profiler.profile(profile_memory=True) as profiler:
             run()
             self.synchronize()
@@ -247,8 +244,8 @@ class Engine:
                     self.synchronize()
                     break
                 except Exception as error:
-                    problem = self.memory_problem(error)
-                    if problem:
+                    problem = self.memory_problem(error) or (error if _is_device_error(error) else None)
+                    if problem:  # After an error of the device each operator would fail.
                         raise problem
                     program.fail(i, "it failed: " + first_line(error).split(". ")[0])
             else:
@@ -259,7 +256,7 @@ class Engine:
         """The program whose operators can be called one by one."""
         if isinstance(self.program, EagerProgram):
             return self.program
-        program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries)
+        program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries, self.pins)
         self.put_into(program)
         return program
 
@@ -268,46 +265,33 @@ class Engine:
         program, times = self.single(), [0] * len(self.package.manifest["operators"])
         for iteration in range(iterations + 1):
             self.externals.restore(iteration == 0)
+            self.synchronize()
+            pairs = []
             for i in range(len(times)):
-                start = time.perf_counter_ns()
+                start, pair = time.perf_counter_ns(), self.events()
+                if pair:  # The device goes on without a wait.
+                    pair[0].record()
                 program.run_one(i)
-                self.synchronize()
-                if iteration > 0:
+                if pair:
+                    pair[1].record()
+                    pairs.append(pair)
+                else:
+                    self.synchronize()
+                if iteration > 0 and not pair:
                     times[i] += time.perf_counter_ns() - start
+            self.synchronize()
+            if iteration > 0 and pairs:
+                times = [t + spent for t, spent in zip(times, _nanoseconds_between(*zip(*pairs)))]
         return [t / max(1, iterations) for t in times]
 
-    def check_values(self):
-        """The operators that made a NaN, or an infinity out of finite inputs and literals."""
-        program, failures = self.single(), []
-        self.externals.restore(True)
-        not_numbers, infinite = set(), set()
-        for i, op in enumerate(program.operators):
-            inputs = {s for a in op["args"] for s in a.get("t", ())}
-            schema = self.package.schemas[op["schema"]]
-            written = {s for a, w in zip(op["args"], schema.arguments) if w.is_written for s in a.get("t", ())}
-            freed, program.freed[i] = program.freed[i], []
-            program.run_one(i)
-            asked = "inf" in json.dumps([a.get("v") for a in op["args"]]).lower() or self.package.name_of(op).startswith("aten::_ctc_loss")
-            had_nan, had_inf = bool(inputs & not_numbers), asked or bool(inputs & infinite)
-            is_view = "(a" in schema.returns_text and not written
-            nan = inf = False
-            for slot in set() if is_view else {s for out in op["outs"] for s in out} | written:
-                value = program.slots[slot] if slot >= 0 else None
-                if value is None or value.layout != torch.strided or value.numel() == 0 \
-                        or not (value.is_floating_point() or value.is_complex()) or value.dtype == getattr(torch, "float4_e2m1fn_x2", 0):
-                    continue
-                value = value.to(torch.float32) if value.element_size() < 4 else value
-                for seen, kind in ((not_numbers, torch.isnan), (infinite, torch.isinf)):
-                    found = bool(kind(value).any())
-                    (seen.add if found else seen.discard)(slot)
-                    nan, inf = nan or found and kind is torch.isnan, inf or found and kind is torch.isinf
-            if nan and not had_nan:
-                failures.append((i, "it makes NaN of numbers"))
-            elif inf and not had_inf and not had_nan:
-                failures.append((i, "it makes infinities of finite numbers"))
-            for slot in freed:
-                program.slots[slot] = None
-        return failures
+
+def is_steady(samples):
+    """Whether the medians of the last two tenths of samples agree within 1 %."""
+    tenth = max(3, len(samples) // 10)
+    if len(samples) < 2 * tenth:
+        return False
+    last, before = (sorted(part)[tenth // 2] for part in (samples[-tenth:], samples[-2 * tenth:-tenth]))
+    return abs(last - before) <= before / 100
 
 
 # Memory, as `mystique run` measures it: the process's, or what the device's allocator gave out.

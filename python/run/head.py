@@ -10,6 +10,7 @@ import base64
 import collections
 import contextlib
 import hashlib
+import inspect
 import io
 import json
 import math
@@ -21,6 +22,7 @@ import shutil
 import signal
 import stat
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -33,6 +35,8 @@ OLDEST_FORMAT_VERSION = 2  # It is given the names of the newer one when it is r
 RESULT_VERSION = 5
 OLDEST_TORCH = (1, 13)
 RESERVED_SLOTS = 2  # Of the program's list: one for what is freed, one for results that nobody uses.
+ITERATIONS, WARM_UP = 20, 3  # Unless told otherwise; on a device more of both: see Engine.warm_up.
+LEAST_WARM_UP_NS, MOST_WARM_UP_NS, LEAST_MEASURED_NS = 2_000_000_000, 20_000_000_000, 1_000_000_000
 RESTORE_EVERY = 10  # Iterations after which all state is brought back, not integers alone.
 
 try:

@@ -31,13 +31,32 @@ def compile_kernel(source, name, device):
         raise Problem("MYS415", f"the kernel {name} cannot be compiled here: {first_line(error)}", "the package's kernels",
                       "use a PyTorch with Triton for this device, or omit --allow-trace-code", 1)
 
+    takes_grid = "grid" in inspect.signature(kernel.run).parameters  # PyTorch from 2.7 on works it out.
+
     def launch(*arguments):
-        stream = torch._C._cuda_getCurrentRawStream(device.index or 0) if device.type == "cuda" else 0
-        values = [a for a in arguments if not isinstance(a, str)]  # A recorded grid is a text.
-        try:
-            kernel.run(*values, stream=stream)  # PyTorch from 2.7 on works out the grid.
-        except TypeError:
-            from torch._inductor.runtime.triton_heuristics import grid
-            sizes = [v for v in values if isinstance(v, int)]
-            kernel.run(*values, grid=grid(*sizes[:3]), stream=stream)
+        values, grids = [a for a in arguments if not isinstance(a, str)], [a for a in arguments if isinstance(a, str)]
+        named = {"grid": recorded_grid(grids[0] if grids else "")} if takes_grid else {}
+        kernel.run(*values, **named, stream=raw_stream(device))
     return launch
+
+
+def recorded_grid(text):
+    """The grid of a kernel as it was recorded: `grid(128,)`, the numbers of elements that inductor's own function divides."""
+    from torch._inductor.runtime import triton_heuristics
+    found = re.fullmatch(r"(grid|split_scan_grid|cooperative_reduction_grid)(\([0-9, ]*\))", text)
+    function = found and getattr(triton_heuristics, found.group(1), None)
+    if not function:
+        raise RuntimeError(f"its grid {text!r} is none that can be made again" if text else "its grid was not recorded")
+    sizes = ast.literal_eval(found.group(2))
+    return function(*(sizes if isinstance(sizes, tuple) else (sizes,)))
+
+
+def raw_stream(device):
+    """The current stream of a device as a number, for Triton's launchers."""
+    if device.type == "cpu":  # It has none.
+        return 0
+    get = getattr(torch._C, f"_{device.type}_getCurrentRawStream", None)
+    if get is None:
+        from torch._dynamo.device_interface import get_interface_for_device
+        get = get_interface_for_device(device.type).get_raw_stream
+    return get(device.index or 0)

@@ -11,36 +11,54 @@ def run(options):
             raise output_problem("there is no such folder, or it is one", output)
         if os.path.realpath(output) in own:
             raise Problem("MYS305", "the output cannot be written: it is a file of the package itself", output, "name another file")
-    engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code)
+    engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code,
+                    options.flags)
+    try:
+        replay(engine, options)
+    except Exception as error:
+        if _is_device_error(error) and not options.find_failure:
+            raise device_problem(engine, error)
+        raise
+
+
+def replay(engine, options):
+    """All that is measured and looked at, and the result."""
+    package = engine.package
     baseline = engine.start()
+    if options.find_failure:
+        print(json.dumps(find_failure(engine)))
+        return
     missing, substituted = dict(engine.program.missing), dict(engine.program.substituted)
     try:
         engine.iterate(1)
     except Problem:
         raise
     except Exception as error:  # Some operator does not run here: find all of them, and go on without.
+        if _is_device_error(error):
+            raise
         probed = engine.probe(lambda i: None)
         if (probed.missing, probed.substituted) == (missing, substituted):
             raise
         engine.program, missing, substituted, engine.fallback = probed, probed.missing, probed.substituted, first_line(error)
-        engine.steps = engine.steps_of(probed)
+        engine.steps = steps_of(engine, probed)
         engine.iterate(1)
     verification = {"status": "not_run", "expected_operators": 0, "exact_operators": 0, "strides_compared": False, "differences": []}
     if not options.no_verify:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 engine.observe(os.path.join(folder, "observed.json"))
-                verification = verify(package, os.path.join(folder, "observed.json"), missing, substituted)
+                verification = verify(package, os.path.join(folder, "observed.json"), missing, substituted, engine.devices)
             except RuntimeError as error:
                 verification["reason"] = first_line(error)
     if options.pace == "recorded":
         engine.pacer = pacer_of(engine, round(options.reference_time * 1e6))
-    if options.warmup:
-        engine.iterate(options.warmup)
-    measured = engine.iterate(options.iterations)
+    before = clocks_of(engine)
+    options.warmup = engine.warm_up(options.warmup)
+    measured = engine.iterate(engine.iterations_for(options.iterations))
+    measured["clocks"] = [c for c in (before, clocks_of(engine)) if c]
     kinds = [] if options.no_operators else kinds_of(package, engine.time_operators(3))
     allocated = None if options.no_operators else engine.allocated_bytes()
-    non_finite = engine.check_values() if options.check_values else None
+    non_finite = check_values(engine) if options.check_values else None
     if options.profile:
         with staged(options.profile) as path:
             engine.kineto(path)
@@ -80,6 +98,9 @@ class Worker:
                 answer = {"kind": "failure", "problem": problem.parts, "exitCode": problem.exit_code}
             except Exception as error:
                 answer = {"kind": "failure", "error": str(error)}
+                if self.engine is not None and _is_device_error(error):
+                    problem = device_problem(self.engine, error)
+                    answer = {"kind": "failure", "problem": problem.parts, "exitCode": problem.exit_code}
             self.send(answer)
         done.set()
 
@@ -107,7 +128,8 @@ class Worker:
         if command == "open":
             need_torch()
             self.engine = Engine(Package(request["package"]), request.get("device", ""), request.get("threads", 0), request.get("seed", 0),
-                                 request.get("libraries") or (), self.eager, request.get("allowTraceCode", False))
+                                 request.get("libraries") or (), self.eager, request.get("allowTraceCode", False),
+                                 "target" if request.get("keepsSettings") else "recorded")
             return {"info": self.engine.info()}
         if command == "schemas":
             names, package = request.get("names") or (), self.engine.package
@@ -121,7 +143,7 @@ class Worker:
             return {"baselineBytes": self.baseline}
         if command == "pace":
             return self.engine.keep_pace(request.get("share", 0))
-        if command == "flat_out":
+        if command == "unpaced":
             self.engine.pacer = None
             return None
         if command == "iterate":
@@ -136,7 +158,7 @@ class Worker:
             found = {**program.missing, **{i: reason for i, (_, reason) in program.substituted.items()}}
             return {"failures": [{"operator": i, "reason": reason} for i, reason in sorted(found.items())]}
         if command == "check":
-            return {"failures": [{"operator": i, "reason": reason} for i, reason in self.engine.check_values()]}
+            return {"failures": [{"operator": i, "reason": reason} for i, reason in check_values(self.engine)]}
         if command == "profile":
             return {"operatorTimesNs": self.engine.time_operators(request["count"])}
         raise RuntimeError(f"there is no command {command}")
@@ -148,9 +170,12 @@ def parse(arguments):
     parser.add_argument("package", nargs="?", default=os.path.dirname(os.path.abspath(__file__)),
                         help="the package's folder; default: where this file lies")
     parser.add_argument("--device", default="",
-                        help="the device: cpu, cuda:1, …; default: cuda for what was recorded on an accelerator, where there is one")
-    parser.add_argument("--iterations", type=int, default=20, help="iterations to measure (20)")
-    parser.add_argument("--warmup", type=int, default=3, help="warm-up iterations, which are not measured (3)")
+                        help="the device: cpu, cuda:1, xpu, …; default: for what was recorded on an accelerator, the one that is there")
+    parser.add_argument("--flags", choices=("recorded", "target"), default="recorded",
+                        help="the settings that decide kernels (TF32, cuDNN's, …): as recorded, or left as they are")
+    parser.add_argument("--iterations", type=int, help="iterations to measure (20; on an accelerator at least a second's worth)")
+    parser.add_argument("--warmup", type=int,
+                        help="warm-up iterations, which are not measured (3; on an accelerator until times are steady)")
     parser.add_argument("--threads", type=int, default=0,
                         help="threads within operators; 0, the default: one per logical CPU")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the contents of tensors (1)")
@@ -168,11 +193,12 @@ def parse(arguments):
     parser.add_argument("--allow-trace-code", action="store_true", help="compile and run the Triton kernels that came with the trace")
     parser.add_argument("--eager", action="store_true", help="call the operators one by one, without TorchScript")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--find-failure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.strict and options.no_verify:
         parser.error("--strict needs the verification that --no-verify omits")
     for name, least in (("iterations", 1), ("warmup", 0), ("threads", 0), ("seed", 0)):
-        if getattr(options, name) < least:
+        if getattr(options, name) is not None and getattr(options, name) < least:
             parser.error(f"--{name} takes a whole number from {least} on")
     return options
 

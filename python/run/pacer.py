@@ -7,6 +7,7 @@ class Pacer:
     It never waits where the replay is slower. Calls take longer between waits than unpaced: a wait ends when its call would
     start if calls took what they take unpaced.
     On a machine whose speed changes from one moment to the next, waits can be a share of the time that calls just take.
+    On a device that works on its own, times are the host's, less those in which it waits for the device: the device follows.
     """
 
     SLEEP_FROM_NS, SPIN_NS = 1_000_000, 300_000
@@ -27,17 +28,17 @@ class Pacer:
     def reset(self):
         self.waits = self.late = self.waited_ns = self.worst_late_ns = self.iterations = 0
 
-    def run(self, steps):
+    def run(self, steps, engine):
         clock = time.perf_counter_ns
-        begin, owed, waited = clock(), 0, 0
+        begin, owed, waited = clock() - engine.host_waits_ns, 0, 0
         for step, wait, start in zip([*steps, None], self.waits_ns, self.learned):
             owed += wait
-            left = self.wait_before(start, owed, waited, clock() - begin)
+            left = self.wait_before(start, owed, waited, clock() - begin - engine.host_waits_ns)
             if left > 0:
                 waited += self.wait(left)
             if step is not None:
                 step()
-        late = clock() - begin - self.total
+        late = clock() - begin - engine.host_waits_ns - self.total
         self.late += late > 0
         self.worst_late_ns = max(self.worst_late_ns, late)
         self.waited_ns += waited
@@ -80,33 +81,53 @@ def pacer_of(engine, original_ns=0):
     gaps = gaps_of(package, times)
     if not any(gaps):
         gaps = [0] + [b - a for a, b in zip(learned, learned[1:])]
-    return Pacer(learned, gaps, original_ns or times["iteration_ns"])
+    total = original_ns or times["iteration_ns"]
+    return Pacer(learned, gaps, total if engine.backend is None else host_time_of(package, times, total))
+
+
+def host_time_of(package, times, iteration_ns):
+    """How long the original's host was at work in an iteration, in nanoseconds: without its waits for the device.
+
+    A host that was done earlier than the device, even while it was profiled, was not what the iteration waited for.
+    """
+    if not package.times:
+        return iteration_ns
+    waits = sum(call.get("sync_ns", 0) for call in package.manifest["schedule"])
+    return round(min(iteration_ns, times["recorded_ns"]) * max(0, 1 - waits / times["recorded_ns"]))
 
 
 def gaps_of(package, times):
-    """How long the original ran no operator before each call, and after the last, in nanoseconds of the recorded iteration."""
-    gaps, end = [], 0
+    """How long the original ran no operator before each call, and after the last, in nanoseconds of the recorded iteration.
+
+    Its waits for the device are no gaps: the replay waits as well.
+    """
+    gaps, end, idle = [], 0, 0
     for call in package.manifest["schedule"]:
         gap = 0
         for op in package.manifest["operators"][call["first"]:call["first"] + call["count"]]:
             known = package.times.get(id_of(op))
             if known:
-                gap += max(0, known["start_ns"] - end)
-                end = max(end, known["start_ns"] + known["duration_ns"])
+                gap += max(0, known["start_ns"] - end - idle)
+                end, idle = max(end, known["start_ns"] + known["duration_ns"]), 0
         gaps.append(gap)
-    return gaps + [max(0, times["recorded_ns"] - end) if package.times else 0]
+        idle += call.get("sync_ns", 0)
+    return gaps + [max(0, times["recorded_ns"] - end - idle) if package.times else 0]
 
 
 def learn(engine):
-    """When calls start, and all is done, in a replay that never waits, in nanoseconds: medians of a few."""
+    """When calls start, and all is done, in a replay that never waits, in nanoseconds of the host's work: medians of a few.
+
+    On a device that is done later than the host the last is the host's end: waits up to there are what an iteration can take.
+    """
     rounds, clock = [], time.perf_counter_ns
     first = clock()
     while len(rounds) < Pacer.MIN_LEARNING_ROUNDS or len(rounds) < Pacer.MAX_LEARNING_ROUNDS and clock() - first < Pacer.LEARNING_NS:
         engine.externals.restore(False)
-        begin, marks = clock(), []
-        for step in engine.steps:
-            marks.append(clock() - begin)
-            step()
         engine.synchronize()
-        rounds.append(marks + [clock() - begin])
+        begin, marks = clock() - engine.host_waits_ns, []
+        for step in engine.steps:
+            marks.append(clock() - begin - engine.host_waits_ns)
+            step()
+        rounds.append(marks + [clock() - begin - engine.host_waits_ns])
+        engine.synchronize()
     return [sorted(column)[len(rounds) // 2] for column in zip(*rounds)]

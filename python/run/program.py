@@ -4,10 +4,10 @@
 class ScriptProgram:
     """program.pt: a function for each call of the schedule; tensors live in a list inside it."""
 
-    def __init__(self, package, devices, kernels, has_libraries):
+    def __init__(self, package, devices, kernels, has_libraries, pins=False):
         self.check_target(package, has_libraries)
         torch._C._set_graph_executor_optimize(False)  # It would merge equal operators and fuse others.
-        self.module = torch.jit.load(archive_of(package.program))  # The text that was looked through.
+        self.module = torch.jit.load(archive_of(pinned_program(package) if pins else package.program))  # The text that was looked through.
         self.module.resize(len(package.manifest["tensors"]) + RESERVED_SLOTS)
         for device in devices:
             self.module.use_device(torch.empty(0, device=device))
@@ -34,7 +34,7 @@ class ScriptProgram:
 
         def maker(given):
             if "t" in given:
-                return lambda: self.module.get(given["t"][0] + RESERVED_SLOTS)
+                return lambda: self.get(given["t"][0])
             value = literal(given["v"], [], [])
             return lambda: value
 
@@ -48,12 +48,16 @@ class ScriptProgram:
     def put(self, slot, tensor):
         self.module.put(slot + RESERVED_SLOTS, tensor)
 
+    def get(self, slot):
+        return self.module.get(slot + RESERVED_SLOTS)
+
 
 class EagerProgram:
     """The same operators, each called through torch.ops: for a PyTorch that does not take the program, and to look at each alone."""
 
-    def __init__(self, package, devices, kernels, has_libraries):
+    def __init__(self, package, devices, kernels, has_libraries, pins=False):
         self.package, self.devices, self.kernels, self.has_libraries = package, devices, kernels, has_libraries
+        self.pins = pins
         m = package.manifest
         self.tensors, self.operators, self.recorded_devices = m["tensors"], m["operators"], m["devices"]
         self.slots = [None] * len(self.tensors)
@@ -202,7 +206,7 @@ class EagerProgram:
             if argument is not None and any(not POLICY.is_word(argument.name, text) for text in texts_of(made)):
                 return refuse_text
             if argument is not None and argument.name == "pin_memory" and made is True:
-                made = False  # Page-locked memory is the business of the device that runs it.
+                made = self.pins  # Page-locked memory is the business of the device that runs it.
             return lambda: made
         if argument is not None and "List[" in str(argument.type):
             return lambda: [None if s < 0 else self.slots[s] for s in slots]
@@ -265,6 +269,9 @@ class EagerProgram:
 
     def put(self, slot, tensor):
         self.slots[slot] = tensor
+
+    def get(self, slot):
+        return self.slots[slot]
 
 
 def slots_of(op):

@@ -51,12 +51,14 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
     result = {
         "format": "mystique-run", "format_version": RESULT_VERSION,
         "source": {k: source[k] for k in ("trace", "sha256", "schema", "iteration")},
-        "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"]},
+        "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"],
+                   **{k: info[k] for k in ("settings", "notes") if info.get(k)}, "clock": measured.get("clock", "host"),
+                   **({"clocks": measured["clocks"]} if measured.get("clocks") else {})},
         "program": {"form": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager", "sha256": m["program"]["sha256"],
                     "fitted": bool(changes), "changes": changes},
         "host": {"os": platform.platform(), "processor": processor(), "processors": processors(), "memory_bytes": memory_total(),
                  "runtime": f"Python {platform.python_version()}"},
-        "options": {"iterations": options.iterations, "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
+        "options": {"iterations": len(samples), "warmup": options.warmup, "seed": options.seed, "pace": options.pace},
         "coverage": {**{k: source[k] for k in ("outermost_operators", "decomposed_operators")}, **coverage,
                      "prepared_inputs": sum(a.get("p", False) for op in m["operators"] for a in op["args"]),
                      "planned_share": share_of(coverage["planned_operators"], selected), **verified(verification.get("classes"), selected),
@@ -184,6 +186,10 @@ def print_result(result, fallback):
     line("engine", f"python ({result['program']['form']}), {versions}, {engine['device']}, {engine['threads']} threads")
     if fallback:
         line("without TorchScript", fallback)
+    for note in engine.get("notes", ()):
+        line("target", note)
+    if "settings" in engine:
+        line("settings as recorded", ", ".join(f"{name} {value}" for name, value in engine["settings"].items()))
     for note in coverage["notes"]:
         line("note", note)
     for r in coverage["replaced"][:20]:

@@ -269,7 +269,7 @@ def devices_of(value):
 def check_schedule(m):
     following = 0
     for i, call in enumerate(m["schedule"]):
-        hold(call["first"] == following and all(w < i for w in call.get("wait", ())), f"schedule[{i}]")
+        hold(call["first"] == following and all(w < i for w in call.get("wait", ())) and call.get("sync_on", i) <= i, f"schedule[{i}]")
         following += call["count"]
     hold(following == len(m["operators"]), "the schedule, which has not all of the operators,")
     hold(len({c["call"] for c in m["schedule"]}) == len(m["schedule"]), "the schedule, which makes a call twice,")

@@ -2,7 +2,7 @@
 
 
 STEP, WORD = 0x9E3779B1, 0xFFFFFFFF
-CHUNK = 1 << 16  # Elements that are drawn from one place on.
+CHUNK, DEVICE_CHUNK = 1 << 16, 1 << 22  # Elements that are drawn from one place on; a device needs some fifteen launches for each.
 
 
 def hash32(x):
@@ -160,8 +160,9 @@ def fill(memory, init, storage, seed):
         memory.zero_()
         return
     key, per = key_of(seed, storage), 2 if element.is_complex else 1
-    for first in range(0, elements, CHUNK):
-        count = min(CHUNK, elements - first)
+    chunk = CHUNK if memory.device.type == "cpu" else DEVICE_CHUNK
+    for first in range(0, elements, chunk):
+        count = min(chunk, elements - first)
         piece = target[first * per:(first + count) * per]
         place = torch.arange(first, first + count, dtype=torch.int64, device=memory.device)
         if kind in ("uniform", "diagonally_dominant") and element.is_floating:
@@ -189,28 +190,57 @@ def put_values(piece, values, element, at=None):
         piece.copy_(values)
 
 
+def draws_here(device):
+    """Whether a device can draw the contents: some have no doubles (MPS, small XPUs), or no 64-bit integers."""
+    try:
+        for kind in ("uniform", "zipf", "permutation", "constant"):
+            memory = torch.empty(64, dtype=torch.uint8, device=device)
+            fill(memory, {"kind": kind, "dtype": "int64", "low": 1, "high": 8, "parameter": 1}, 0, 1)
+        fill(memory, {"kind": "uniform", "dtype": "float32", "low": 0, "high": 1}, 0, 1)
+        return True
+    except Exception:  # TypeError on MPS, RuntimeError on XPU.
+        return False
+
+
 class Externals:
     """The storages that exist before the iteration, and the views on them."""
 
-    def __init__(self, package, devices, seed, progress):
+    def __init__(self, package, devices, seed, progress, pins=False):
         m = package.manifest
         self.storages, self.seed, self.memory = m["storages"], seed, {}
         self.mutated = []  # What the iteration writes to, and whether it is floats.
+        self.copies = {}  # On a device, of integers that it writes to: to draw them again can take waits.
+        self.drawn_on_host = {d for d in set(devices) if d.type not in ("cpu", "meta") and not draws_here(d)}
         for i, storage in enumerate(self.storages):
             if "init" in storage:
-                self.memory[i] = torch.empty(storage["bytes"], dtype=torch.uint8, device=devices[storage["device"]])
+                device = devices[storage["device"]]
+                is_pinned = pins and storage.get("pinned", False) and device.type == "cpu"
+                self.memory[i] = torch.empty(storage["bytes"], dtype=torch.uint8, device=device, pin_memory=is_pinned)
                 if self.memory[i].is_meta:
                     continue  # It holds nothing.
-                fill(self.memory[i], storage["init"], i, seed)
+                self.fill(i)
                 if storage.get("mutated"):
                     self.mutated.append((i, ElementType(storage["init"]["dtype"]).is_floating))
+                    if device.type != "cpu" and not self.mutated[-1][1]:
+                        self.copies[i] = self.memory[i].clone()
                 progress(i + 1, len(self.storages))
+
+    def fill(self, i):
+        """Fills a storage by its rule, where it lies or on the host."""
+        memory = self.memory[i]
+        if memory.device not in self.drawn_on_host:
+            return fill(memory, self.storages[i]["init"], i, self.seed)
+        on_host = torch.empty(memory.shape, dtype=torch.uint8)
+        fill(on_host, self.storages[i]["init"], i, self.seed)
+        return memory.copy_(on_host)
 
     def restore(self, all_of_it):
         """Brings back what the iteration writes to; else only integers, which may lead out of bounds."""
         for i, is_floating in self.mutated:
-            if all_of_it or not is_floating:
-                fill(self.memory[i], self.storages[i]["init"], i, self.seed)
+            if i in self.copies:
+                self.memory[i].copy_(self.copies[i])
+            elif all_of_it or not is_floating:
+                self.fill(i)
 
     def view(self, tensor):
         """A tensor of the manifest; None for the undefined one."""

@@ -23,22 +23,29 @@ class ObservedNode:
         self.schema, self.thread = node.get("op_schema", attributes.get("op_schema", "")), node.get("tid", attributes.get("tid", 0))
         self.name = self.schema[:self.schema.index("(")] if self.schema else node["name"]
         if "ctrl_deps" in node:
-            sides = [(node[k]["shapes"], node[k]["types"], node[k].get("strides")) for k in ("inputs", "outputs")]
+            sides = [(node[k]["shapes"], node[k]["types"], node[k].get("strides"), node[k].get("values")) for k in ("inputs", "outputs")]
         else:
-            sides = [(node[k + "_shapes"], node[k + "_types"], None) for k in ("input", "output")]
+            sides = [(node[k + "_shapes"], node[k + "_types"], None, node.get(k + "s")) for k in ("input", "output")]
         self.inputs, self.outputs = (self.tensors(*side) for side in sides)
+        self.inside = []  # The names of the operators that it called.
 
-    def tensors(self, shapes, types, strides):
+    def tensors(self, shapes, types, strides, values):
         found = []
         for i, kind in enumerate(types):
-            stride = strides[i] if strides and i < len(strides) else None
+            stride, value = (part[i] if part and i < len(part) else None for part in (strides, values))
             if kind.startswith("Tensor(") and "nullptr" not in kind:
-                found.append((TRACE_TYPES.get(kind[7:-1], kind[7:-1]), shapes[i], stride))
+                found.append((TRACE_TYPES.get(kind[7:-1], kind[7:-1]), shapes[i], stride, observed_device(value)))
             elif kind.startswith("GenericList["):
                 inner = split_types(kind[len("GenericList["):-1])
                 if any(t.startswith(("Tensor(", "GenericList[")) for t in inner):
-                    found += self.tensors(shapes[i], inner, stride)
+                    found += self.tensors(shapes[i], inner, stride, value)
         return found
+
+
+def observed_device(value):
+    """The kind of device of a tensor: the last of [tensor, storage, offset, elements, bytes of one, device]; None where it is not told."""
+    name = value[5] if isinstance(value, list) and len(value) > 5 else None
+    return name.split(":")[0] if isinstance(name, str) and name else None
 
 
 def split_types(text):
@@ -62,12 +69,18 @@ def outermost(trace_path):
             above = nodes.get(above.parent)
         if node.schema and (above is None or not above.schema):
             found.append(node)
+        while node.schema and above is not None and above.schema:
+            above.inside.append(node.name)
+            above = nodes.get(above.parent)
     main = found[0].thread if found else 0
     return [n for n in found if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")]
 
 
-def verify(package, trace_path, missing, substituted):
-    """Compares operator by operator: names, overloads, shapes, types, strides."""
+def verify(package, trace_path, missing, substituted, devices=()):
+    """Compares operator by operator: names, overloads, shapes, types, strides; and on a device where it ran, and by which of its kernels.
+
+    Devices are those that stand for the recorded ones.
+    """
     m, ran, at, exact, differences = package.manifest, outermost(trace_path), 0, 0, []
     planned = [op for i, op in enumerate(m["operators"]) if i not in missing and i not in substituted and "kernel" not in op]
     substitutes = collections.Counter(name for by, _ in substituted.values() for name in by.split(", "))
@@ -99,7 +112,7 @@ def verify(package, trace_path, missing, substituted):
             continue
         while at < found:
             unplanned()
-        difference = None if op.get("role") == "substitute" else compare(m, op, ran[at])
+        difference = None if op.get("role") == "substitute" else compare(m, op, ran[at], devices)
         if difference:
             differ(op, *difference)
         else:
@@ -142,7 +155,7 @@ def time_share_of(m, exact):
     return sum(t.get(field, 0) for t in times if id_of(t) in exact) / total if total > 0 else None
 
 
-def compare(m, op, node):
+def compare(m, op, node, devices=()):
     sides = [("input", [s for a in op["args"] for s in a.get("t", ())], node.inputs)]
     if op["outs"]:
         sides.append(("output", [s for out in op["outs"] for s in out], node.outputs))
@@ -150,7 +163,10 @@ def compare(m, op, node):
         expected = [m["tensors"][s] for s in slots if s >= 0 and m["tensors"][s]["storage"] >= 0]
         if len(expected) != len(actual):
             return "different", f"it has {len(actual)} {what} tensors instead of {len(expected)}"
-        for i, (want, (dtype, shape, strides)) in enumerate(zip(expected, actual)):
+        for i, (want, (dtype, shape, strides, device)) in enumerate(zip(expected, actual)):
+            on = devices[m["storages"][want["storage"]]["device"]].type if devices else None
+            if on and device and on != device:
+                return "different", f"its {what} {i} is on {device} instead of {on}"
             if want["dtype"] != dtype:
                 return "different", f"its {what} {i} is {dtype} instead of {want['dtype']}"
             if want["shape"] != shape:
@@ -158,4 +174,6 @@ def compare(m, op, node):
             if m["source"]["has_strides"] and not want.get("opaque") and strides is not None and 0 not in shape \
                     and any(n > 1 and a != b for n, a, b in zip(shape, want["strides"], strides)):
                 return "variant", f"its {what} {i} has the strides {strides} instead of {want['strides']}"
+    if "inside" in op and any(d.type != "cpu" for d in devices) and node.inside and op["inside"] not in node.inside:
+        return "variant", f"it is done by {node.inside[0]} instead of {op['inside']}"
     return None

@@ -154,49 +154,6 @@ class EngineTests(TorchTest):
     def engine(self, m=None, device=""):
         return run.Engine(run.Package(samples.write(self.folder / "p", m)), device, 1)
 
-    def test_accelerators_become_the_device_and_the_host_stays(self):
-        m = samples.manifest()
-        m["devices"] = ["cpu", "cuda:0", "cuda:1"]
-        engine = self.engine(m)
-        engine.device = run.torch.device("meta")
-        self.assertEqual(["cpu", "meta", "meta"], [str(engine.target_of(d)) for d in engine.recorded])
-
-    def test_where_only_the_host_was_used_it_becomes_the_device(self):
-        engine = self.engine()
-        engine.device = run.torch.device("meta")
-        self.assertEqual("meta", str(engine.target_of("cpu")))
-
-    def test_a_call_waits_for_the_calls_that_were_recorded_before_it(self):
-        engine = self.engine()
-        log = []
-
-        class Event:
-            def __init__(self, name=None):
-                self.name = len(log)
-
-            def record(self):
-                log.append("record")
-
-        class Stream:
-            def wait_event(self, event):
-                log.append("wait")
-        stream = Stream()
-
-        class backend:
-            @staticmethod
-            def stream(s):
-                import contextlib
-                return contextlib.nullcontext()
-        backend.Stream, backend.Event, backend.current_stream = Stream, Event, lambda: stream
-        backend.synchronize = lambda: log.append("sync")
-        engine.backend = backend
-        m = engine.package.manifest
-        m["schedule"][0]["stream"], m["schedule"][1]["stream"], m["schedule"][1]["sync"] = 7, 20, True
-        program = type("Program", (), {"calls": [lambda: log.append("f0"), lambda: log.append("f1")]})
-        for step in engine.steps_of(program):
-            step()
-        self.assertEqual(["f0", "record", "wait", "f1", "sync"], log)
-
     def test_too_little_memory_of_a_device_is_a_problem_of_its_own(self):
         engine = self.engine()
         self.assertIsNone(engine.memory_problem(RuntimeError("shape mismatch")))
@@ -258,7 +215,7 @@ class WorkerTests(FolderTest):
         self.assertEqual((2, False), (len(answer["samplesNs"]), "pace" in answer))
         self.assertEqual("result", self.ask("pace")["kind"])
         self.assertIn("waits", self.ask("iterate", count=1)["pace"])
-        self.assertEqual("result", self.ask("flat_out")["kind"])
+        self.assertEqual("result", self.ask("unpaced")["kind"])
         self.assertNotIn("pace", self.ask("iterate", count=1))
         self.assertEqual("result", self.ask("observe", path=str(self.folder / "t.json"))["kind"])
         package = run.Package(str(self.folder / "p"))

@@ -1,4 +1,5 @@
 import random
+import types
 import unittest
 
 import samples
@@ -18,7 +19,7 @@ class PacerTests(unittest.TestCase):
 
     def iteration(self, pacer, works):
         start = self.clock.now
-        pacer.run([self.clock.work(w) for w in works])
+        pacer.run([self.clock.work(w) for w in works], types.SimpleNamespace(host_waits_ns=0))
         return self.clock.now - start
 
     def test_an_iteration_takes_as_long_as_the_original_s(self):
@@ -87,6 +88,7 @@ class PacerTests(unittest.TestCase):
     def engine(self, works, m):
         package = type("Package", (), {"manifest": m, "path": "p", "times": {run.id_of(t): t for t in m["times"]["operators"]}})
         return type("Engine", (), {"steps": [self.clock.work(w) for w in works], "package": package, "synchronize": lambda self: None,
+                                   "backend": None, "host_waits_ns": 0,
                                    "externals": type("Externals", (), {"restore": lambda self, all: None})()})()
 
     def test_the_pace_of_a_package_is_that_of_its_times(self):
@@ -111,13 +113,119 @@ class PacerTests(unittest.TestCase):
     def test_a_pace_is_learned_from_medians(self):
         works = iter([5, 9, 9, 1, 5, 9, 7, 7, 7] * 2)
         steps = [lambda: self.clock.work(next(works) * MS)()] * 2
-        engine = type("Engine", (), {"steps": steps, "externals": type("E", (), {"restore": lambda self, all: None})(),
+        engine = type("Engine", (), {"steps": steps, "host_waits_ns": 0, "externals": type("E", (), {"restore": lambda self, all: None})(),
                                      "synchronize": lambda self: None})()
         with replaced(run.Pacer, MAX_LEARNING_ROUNDS=9):
             learned = run.learn(engine)
         pairs = [[5, 9], [9, 1], [5, 9], [7, 7], [7, 5], [9, 9], [1, 5], [9, 7], [7, 7]]
         self.assertAlmostEqual(sorted(a for a, _ in pairs)[4] * MS, learned[1], delta=0.01 * MS)
         self.assertAlmostEqual(sorted(a + b for a, b in pairs)[4] * MS, learned[2], delta=0.01 * MS)
+
+
+class Queue:
+    """A device that works on its own: it takes up to 1,024 launches, and does them in order."""
+
+    def __init__(self, clock, gap_ns, host_ns, device_ns, waits_after=()):
+        self.clock, self.backend, self.host_waits_ns, self.ends, self.operators = clock, self, 0, [], []
+        self.externals = types.SimpleNamespace(restore=lambda everything: None)
+        self.steps = [self.step(gap_ns, host_ns, device_ns, i in waits_after) for i in range(CALLS)]
+
+    def step(self, gap_ns, host_ns, device_ns, waits):
+        def run_it():
+            self.clock.now += gap_ns
+            start = self.clock.now
+            self.clock.now += host_ns
+            if len(self.ends) >= 1024:
+                self.clock.now = max(self.clock.now, self.ends[-1024])
+            self.ends.append(max(self.clock.now, self.ends[-1] if self.ends else 0) + device_ns)
+            self.operators.append((start, self.clock.now - start))
+            if waits:
+                before = self.clock.now
+                self.synchronize()
+                self.host_waits_ns += self.clock.now - before
+        return run_it
+
+    def synchronize(self):
+        self.clock.now = max(self.clock.now, self.ends[-1] if self.ends else 0)
+
+    def iteration(self, pacer=None):
+        """The time of an iteration until the device has done it, and until the host has, in nanoseconds."""
+        start = self.clock.now
+        if pacer is not None:
+            pacer.run(self.steps, self)
+        else:
+            for step in self.steps:
+                step()
+        host = self.clock.now - start
+        self.synchronize()
+        return self.clock.now - start, host
+
+
+CALLS = 100
+
+
+class DeviceTests(unittest.TestCase):
+    """The pace on a device: jobs that wait for the host, for the device, and for both (a simulation: no GPU).
+
+    An original is a loop of calls with gaps between them; its profile is of an iteration that a profiler made slower.
+    """
+
+    def assert_paced(self, gap, host, device, replay_host, slower=1.0, waits_after=(), unpaced_differs=True, tolerance=0.02):
+        """All in microseconds of a call; the replay's calls take less of the host, and have no gaps."""
+        clock = Clock(tick=1000)
+        with replaced(run, time=clock):
+            original = Queue(clock, gap * 1000, host * 1000, device * 1000, waits_after)
+            iteration_ns, _ = original.iteration()
+            profiled = Queue(clock, round(gap * slower * 1000), round(host * slower * 1000), device * 1000, waits_after)
+            _, recorded_ns = profiled.iteration()
+            first = profiled.operators[0][0]
+            operators = [{"node": i, "start_ns": start - first, "duration_ns": took} for i, (start, took) in enumerate(profiled.operators)]
+            schedule = [{"first": i, "count": 1} for i in range(CALLS)]
+            for i in waits_after:
+                schedule[i].update(sync=True, sync_ns=profiled.host_waits_ns // len(waits_after))
+            replay = Queue(clock, 0, replay_host * 1000, device * 1000, waits_after)
+            replay.package = types.SimpleNamespace(path="p", times={run.id_of(o): o for o in operators}, manifest={
+                "times": {"iteration_ns": iteration_ns, "recorded_ns": recorded_ns, "operators": operators},
+                "schedule": schedule, "operators": [{"node": i} for i in range(CALLS)]})
+            unpaced = replay.iteration()[0]
+            pacer = run.pacer_of(replay)
+            for _ in range(3):
+                taken = replay.iteration(pacer)[0]
+        self.assertLess(abs(taken / iteration_ns - 1), tolerance, (taken, iteration_ns, unpaced))
+        if unpaced_differs is not None:
+            self.assertEqual(unpaced_differs, abs(unpaced / iteration_ns - 1) > tolerance)
+        return pacer.report()
+
+    def test_a_job_that_waits_for_its_host_is_paced(self):
+        self.assert_paced(gap=3000, host=1500, device=500, replay_host=1500)
+
+    def test_a_profiler_that_made_the_host_slower_does_not_make_the_pace_slower(self):
+        self.assert_paced(gap=3000, host=1500, device=500, replay_host=1500, slower=1.6)
+
+    def test_a_device_that_is_done_later_than_the_host_takes_none_of_the_waits(self):
+        self.assert_paced(gap=3000, host=1500, device=3700, replay_host=1500)
+
+    def test_a_job_that_waits_for_its_device_is_as_fast_as_its_device(self):
+        report = self.assert_paced(gap=100, host=400, device=3700, replay_host=350, unpaced_differs=False)
+        self.assertLess(report["waitedNs"], 20 * MS)  # Of 370: its own gaps.
+
+    def test_waits_for_the_device_are_no_gaps(self):
+        self.assert_paced(gap=1000, host=500, device=3000, replay_host=500, waits_after=(49,), unpaced_differs=None)
+        self.assert_paced(gap=2500, host=500, device=2000, replay_host=500, waits_after=(49, 99))
+
+    def test_any_job_is_close_to_its_time(self):
+        """Closest where it waits for one of the two; where waits lie within, how much slower the profiler made the host is not known."""
+        source = random.Random(16)
+        for _ in range(60):
+            host, waits = source.randint(50, 2000), source.choice([(), (99,), (24, 99), (49,)])
+            gap, device, slower = source.randint(0, 3000), source.randint(10, 5000), source.choice([1.0, 1.2, 1.5])
+            with self.subTest(gap=gap, host=host, device=device, waits=waits, slower=slower):
+                self.assert_paced(gap, host, device, host, slower, waits, None, tolerance=0.04 if waits == () else 0.08)
+
+    def test_a_share_is_nothing_to_a_device(self):
+        engine = types.SimpleNamespace(learned=run.Pacer([0, 1], [0, 1], 10), backend=object(), pacer=None)
+        run.Engine.keep_pace(engine, 0.5)
+        self.assertIs(engine.learned, engine.pacer)
 
 
 class GapTests(unittest.TestCase):

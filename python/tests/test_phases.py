@@ -233,7 +233,7 @@ class MeasureTests(unittest.TestCase):
 
     @needs_torch
     def test_a_job_is_described_on_any_pytorch(self):
-        described = hook._describe(run.torch)
+        described = hook._describe(run.torch, [])
         self.assertEqual({"type": "cpu", "name": ""}, described["device"])
         self.assertEqual("float32", described["settings"]["default_dtype"])
         self.assertEqual(run.torch.get_num_threads(), described["threads"]["intra_op"])
@@ -241,7 +241,7 @@ class MeasureTests(unittest.TestCase):
         self.assertTrue(all(isinstance(v, str) for v in [*described["versions"].values(), *described["settings"].values()]))
 
     def test_times_of_a_device_are_those_of_events(self):
-        torch, at = faketorch.make(), iter([0, 5, 12])
+        torch, at = faketorch.make(), iter([0, 5, 5, 12])
 
         class Event:
             def __init__(self, enable_timing):
@@ -262,7 +262,7 @@ class MeasureTests(unittest.TestCase):
             window.mark()
             window.add(window.clock())
         window.close()
-        self.assertEqual([5_000_000, 7_000_000], window.describe()["samples_ns"])
+        self.assertEqual(([5_000_000, 7_000_000], "events"), (window.describe()["samples_ns"], window.clock_used))
 
 
 class EnvironmentTests(unittest.TestCase):

@@ -256,7 +256,7 @@ class HeadTests(unittest.TestCase):
 
     def test_options_have_their_defaults_and_least_values(self):
         options = run.parse(["p"])
-        self.assertEqual((20, 3, 0, 1), (options.iterations, options.warmup, options.threads, options.seed))
+        self.assertEqual((None, None, 0, 1), (options.iterations, options.warmup, options.threads, options.seed))
         self.assertEqual(("none", False, False), (options.pace, options.eager, options.allow_trace_code))
         for arguments in (["--iterations", "0"], ["--warmup", "-1"], ["--seed", "-1"], ["--pace", "fast"], ["--iterations", "1.5"]):
             with printed(), self.assertRaises(SystemExit) as caught:

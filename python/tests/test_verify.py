@@ -32,17 +32,49 @@ class VerifyTest(FolderTest):
         super().setUp()
         self.m = samples.manifest()
 
-    def verify(self, nodes, missing=(), substituted=None):
+    def verify(self, nodes, missing=(), substituted=None, devices=()):
         package = type("Package", (), {"manifest": self.m, "name_of": lambda self, op: self.names[op["schema"]]})()
         package.names = [run.Schema.parse(s).name for s in self.m["schemas"]]
         root = {"id": 2, "name": "root", "ctrl_deps": 1, "inputs": observed(0, "", "")["inputs"], "outputs": observed(0, "", "")["outputs"],
                 "attrs": []}
         path = self.folder / "t.json"
         path.write_text(json.dumps({"nodes": [root, *nodes]}), encoding="utf-8")
-        return run.verify(package, str(path), {i: "why" for i in missing}, substituted or {})
+        return run.verify(package, str(path), {i: "why" for i in missing}, substituted or {}, devices)
 
     def differences(self, nodes, **more):
         return [(d.get("node", 0), d["kind"], d["operator"]) for d in self.verify(nodes, **more)["differences"]]
+
+
+class DeviceTests(VerifyTest):
+    """What is compared beside names, shapes, types and strides where a replay runs on a device."""
+
+    GPU, HOST = (type("Device", (), {"type": kind}) for kind in ("cuda", "cpu"))
+
+    def on(self, *devices):
+        nodes = sample_run()
+        for i, device in enumerate(devices):
+            nodes[i]["inputs"]["values"] = [[1, 2, 0, 6, 4, device]] * 2
+        return nodes
+
+    def test_a_tensor_on_another_device_is_different(self):
+        self.assertEqual([], self.differences(self.on("cuda:0"), devices=[self.GPU]))
+        self.assertEqual([(11, "different", "aten::add.Tensor")], self.differences(self.on("cpu"), devices=[self.GPU]))
+        self.assertEqual("its input 0 is on cpu instead of cuda", self.verify(self.on("cpu"), devices=[self.GPU])["differences"][0]["what"])
+
+    def test_a_device_that_is_not_told_is_not_compared(self):
+        for value in ([], [[1, 2, 0, 6, 4, ""]] * 2, [7, 8]):
+            nodes = sample_run()
+            nodes[0]["inputs"]["values"] = value
+            self.assertEqual([], self.differences(nodes, devices=[self.GPU]))
+
+    def test_another_implementation_of_an_operator_is_a_variant(self):
+        self.m["operators"][1]["inside"] = "aten::_fast_gelu"
+        nodes = sample_run()
+        nodes.insert(2, observed(20, "aten::_slow_gelu", samples.GELU.replace("gelu", "_slow_gelu"), [FLOAT], [FLOAT], parent=11))
+        self.assertEqual([(12, "variant", "aten::gelu")], self.differences(nodes, devices=[self.GPU]))
+        self.assertEqual([], self.differences(nodes, devices=[self.HOST]))  # Processors differ in what they choose.
+        self.m["operators"][1]["inside"] = "aten::_slow_gelu"
+        self.assertEqual([], self.differences(nodes, devices=[self.GPU]))
 
 
 class AlignerTests(VerifyTest):
@@ -204,19 +236,20 @@ class TraceTests(VerifyTest):
     def test_the_older_layout_is_read(self):
         node = run.ObservedNode({"id": 3, "parent": 2, "name": "aten::add", "op_schema": samples.ADD, "tid": 5,
                                  "input_shapes": [[2], [], []], "input_types": ["Tensor(float)", "Tensor(nullptr (uninitialized))", "Int"],
+                                 "inputs": [[1, 1, 0, 2, 4, "cuda:0"], [], 5],
                                  "output_shapes": [[2]], "output_types": ["Tensor(c10::Half)"]})
         self.assertEqual(("aten::add.Tensor", 2, 5), (node.name, node.parent, node.thread))
-        self.assertEqual(([("float32", [2], None)], [("float16", [2], None)]), (node.inputs, node.outputs))
+        self.assertEqual(([("float32", [2], None, "cuda")], [("float16", [2], None, None)]), (node.inputs, node.outputs))
 
     def test_types_have_pytorch_s_names_and_unknown_ones_their_own(self):
         node = run.ObservedNode(observed(3, "x", "x::y() -> ()", [("c10::BFloat16", [1], [1]), ("c10::Float3", [1], [1])]))
-        self.assertEqual(["bfloat16", "c10::Float3"], [dtype for dtype, _, _ in node.inputs])
+        self.assertEqual(["bfloat16", "c10::Float3"], [dtype for dtype, *_ in node.inputs])
 
     def test_lists_of_tensors_are_flattened(self):
         raw = observed(3, "aten::cat", "aten::cat(Tensor[] tensors) -> Tensor")
         raw["inputs"] = {"values": [], "types": ["GenericList[Tensor(float),GenericList[Tensor(long int)],Int]", "GenericList[Int,Int]"],
                          "shapes": [[[2], [[3]], []], [[], []]], "strides": [[[1], [[1]], []], [[], []]]}
-        self.assertEqual([("float32", [2], [1]), ("int64", [3], [1])], run.ObservedNode(raw).inputs)
+        self.assertEqual([("float32", [2], [1], None), ("int64", [3], [1], None)], run.ObservedNode(raw).inputs)
 
     def test_types_are_split_at_the_outer_commas(self):
         self.assertEqual(["A", "B[C,D[E,F]]", "G<H,I>"], run.split_types("A,B[C,D[E,F]],G<H,I>"))

@@ -52,10 +52,11 @@ internal sealed class ExternalTensors : IDisposable
     }
 
     /// <summary>A tensor of the plan's shape on memory of its own, all zero: for what an operator that failed did not make.</summary>
-    public static Tensor MakeStandIn(PlannedTensor tensor)
+    public Tensor MakeStandIn(PlannedTensor tensor)
     {
         long bytes = TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, tensor.Type.SizeBytes());
-        using var storage = zeros([bytes / Math.Max(1, tensor.Type.SizeBytes())], (TorchScalarType)(sbyte)tensor.Type, CPU);
+        using var storage = zeros([bytes / Math.Max(1, tensor.Type.SizeBytes())], (TorchScalarType)(sbyte)tensor.Type,
+            _devices.All[_plan.Storages[tensor.Storage].Device]);
         return storage.as_strided([.. tensor.Shape], [.. tensor.Strides], 0);
     }
 

@@ -20,6 +20,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
 {
     private readonly Benchmark _package;
     private readonly uint _seed;
+    private readonly TargetSettings _settings;
     private readonly int _threads;
     private readonly TargetDevices _devices;
     private readonly IDisposable _gradMode;
@@ -46,11 +47,16 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
         _seed = settings.Seed;
         _threads = settings.Threads > 0 ? settings.Threads : Environment.ProcessorCount;
         set_num_threads(_threads);
+        _settings = settings.KeepsSettings ? new TargetSettings() : TargetSettings.Apply(package.Plan.Settings, _devices.IsAccelerated);
         _gradMode = set_grad_enabled(package.Plan.Source.HasBackward);
     }
 
     /// <inheritdoc/>
-    public EngineInfo Info => TorchSharpRuntime.Describe(_threads, _devices.Main.ToString());
+    public EngineInfo Info => TorchSharpRuntime.Describe(_threads, _devices.Main.ToString()) with
+    {
+        Settings = _settings.Changed,
+        Notes = [.. _devices.Notes, .. _settings.Notes],
+    };
 
     /// <inheritdoc/>
     public ImmutableDictionary<string, string> SchemasOf(IEnumerable<string> names) => Dispatcher.SchemasOf(names).ToImmutableDictionary();
@@ -119,6 +125,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
         }
         finally
         {
+            _devices.Synchronize();
             KinetoLibrary.DisableAndSave(path);
         }
     }
@@ -132,7 +139,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     private void CallOne(int call)
     {
         _program!.Call(call);
-        if (_package.Schedule[call].HostWaits)
+        if (_package.Schedule[call].HostWait is not null)
             _devices.Synchronize();
     }
 
@@ -148,13 +155,14 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
             try
             {
                 program.Call(i);
+                _devices.Synchronize(); // Else a later operator would be blamed for this one.
             }
             catch (ExternalException exception)
             {
                 failures.Add(new OperatorFailure(i, ReasonOf(exception.Message)));
                 foreach (int slot in _package.Plan.Operators[i].OutputSlots.Where(s => s >= 0 && !_package.Plan.Tensors[s].IsExternal))
                 {
-                    using var standIn = ExternalTensors.MakeStandIn(_package.Plan.Tensors[slot]);
+                    using var standIn = _externals.MakeStandIn(_package.Plan.Tensors[slot]);
                     program.Put(slot, standIn);
                 }
             }
@@ -190,6 +198,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
             {
                 long start = Stopwatch.GetTimestamp();
                 program.Call(i);
+                _devices.Synchronize();
                 if (iteration > 0) // The first one compiles, too.
                     ticks[i] += Stopwatch.GetTimestamp() - start;
             }

@@ -30,7 +30,12 @@ public sealed partial class CaptureTests : IDisposable
     private CommandLine.Result Capture(string[] options, params string[] job) =>
         CommandLine.RunWith("PYTHONDONTWRITEBYTECODE", "1", ["capture", "-o", Target, .. options, "--", .. job]);
 
-    private JsonElement Read(string file) => JsonDocument.Parse(File.ReadAllText(Path.Combine(Target, file))).RootElement;
+    /// <summary>Reads a file of the capture: <c>capture.json</c> or <c>reference.json</c>, which is as its schema says.</summary>
+    private JsonElement Read(string file)
+    {
+        DocumentSchema.AssertFits($"mystique-{Path.GetFileNameWithoutExtension(file)}", Path.Combine(Target, file));
+        return JsonDocument.Parse(File.ReadAllText(Path.Combine(Target, file))).RootElement;
+    }
 
     private void AssertNoTraces() =>
         Assert.Equal(1, Directory.EnumerateFileSystemEntries(_folder).Count(e => Path.GetFileName(e) != "job.py"

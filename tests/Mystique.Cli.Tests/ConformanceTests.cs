@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Json.Schema;
 using Mystique.Packaging.TorchScript;
 using Mystique.Tests.Shared;
 
@@ -12,23 +11,11 @@ public sealed class ConformanceTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
 
-    private static readonly Lazy<JsonSchema> RunSchema = new(() =>
-        JsonSchema.FromFile(Path.Combine(Repository.Root, "docs", "schemas", "mystique-run.schema.json")));
-
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private string File_(string name) => Path.Combine(_folder, name);
 
     private static JsonNode Read(string path) => JsonNode.Parse(File.ReadAllText(path))!;
-
-    private static void AssertFits(string document)
-    {
-        var schema = RunSchema.Value;
-        using var json = JsonDocument.Parse(File.ReadAllText(document));
-        var results = schema.Evaluate(json.RootElement, new EvaluationOptions { OutputFormat = OutputFormat.List });
-        Assert.True(results.IsValid, string.Join("\n", (results.Details ?? []).Where(d => d.Errors is not null)
-            .Select(d => $"{d.InstanceLocation}: {string.Join("; ", d.Errors!.Values)}")));
-    }
 
     /// <summary>
     /// One package on both engines, by the command and by <c>run.py</c> alone: the same document but for times and the host.
@@ -38,13 +25,14 @@ public sealed class ConformanceTests : IDisposable
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
         CommandLine.Run("generate", CommandLine.Example("dlrm"), "-o", File_("p"), "--reference-time", "40").AssertOk();
+        DocumentSchema.AssertFits("mystique-benchmark", Path.Combine(File_("p"), "benchmark.json"));
         string[] options = ["--threads", "1", "--iterations", "2", "--warmup", "0", "--pace", "recorded", "--check-values", "--json"];
         CommandLine.Run(["run", File_("p"), .. options, File_("a.json")]).AssertOk();
         Python.RunFile(Path.Combine(File_("p"), "run.py"), [.. options, File_("b.json")]).AssertOk();
         CommandLine.Run(["run", File_("p"), "--engine", "python", "--python", Python.Executable, .. options, File_("c.json")]).AssertOk();
         JsonNode[] documents = [.. new[] { "a.json", "b.json", "c.json" }.Select(f => Read(File_(f)))];
         foreach (string file in (string[])["a.json", "b.json", "c.json"])
-            AssertFits(File_(file));
+            DocumentSchema.AssertFits("mystique-run", File_(file));
         Assert.Equal((bool)documents[1]["verification"]!["strides_compared"]!, (bool)documents[2]["verification"]!["strides_compared"]!);
         // What an observer records is its PyTorch's: the oldest knows no strides.
         foreach (var document in documents)
@@ -118,7 +106,7 @@ public sealed class ConformanceTests : IDisposable
         var change = Assert.Single(program["changes"]!.AsArray())!;
         Assert.Equal(("mine::op", "stand_in"), ((string)change["operator"]!, (string)change["change"]!));
         Assert.Contains("does not have this operator", (string)change["reason"]!);
-        AssertFits(File_("r.json"));
+        DocumentSchema.AssertFits("mystique-run", File_("r.json"));
     }
 
     /// <summary>

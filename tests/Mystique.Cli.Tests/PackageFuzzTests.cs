@@ -9,6 +9,7 @@ using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
+using Mystique.Traces;
 using Mystique.Traces.PyTorch;
 
 namespace Mystique.Cli.Tests;
@@ -87,8 +88,8 @@ public sealed class PackageFuzzTests : IDisposable
                     DurationNs = 2,
                     Kernels = 1,
                     DeviceNs = 3,
-                    Stream = 7,
-                    WaitsAfter = true,
+                    Stream = new StreamId(7),
+                    Wait = new PlannedWait(1, null),
                 }),
                 Unlinked = 0,
                 Kernels = [new KernelTime("k", 1, 3)],

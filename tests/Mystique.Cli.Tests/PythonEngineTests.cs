@@ -297,7 +297,7 @@ public sealed class PythonEngineTests : IDisposable
     }
 
     /// <summary>
-    /// The original, captured on this machine's PyTorch, against its package, with its times: small numbers of turns, for what
+    /// The original, captured on this machine's PyTorch, against its package, with its times: small numbers of rounds, for what
     /// is tested is that all of it works.
     /// </summary>
     [Fact]

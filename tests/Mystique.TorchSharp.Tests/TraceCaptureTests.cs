@@ -2,6 +2,7 @@ using Mystique.Diagnostics;
 using Mystique.Planning;
 using Mystique.Recordings;
 using Mystique.Selection;
+using Mystique.Tests.Shared;
 using Mystique.Traces.Kineto;
 using Mystique.Traces.PyTorch;
 using TorchSharp;
@@ -47,6 +48,8 @@ public sealed class TraceCaptureTests : IDisposable
     {
         // 2 skipped, 3 measured, 1 recorded, 1 left out, 3 measured: 10, and the last of them ends it.
         Assert.Equal(3, Run(12, new CaptureOptions { Skip = 2, Reference = 3 }));
+        DocumentSchema.AssertFits("mystique-reference", Path.Combine(Target, "reference.json"));
+        DocumentSchema.AssertFits("mystique-capture", Path.Combine(Target, "capture.json"));
         var capture = CaptureFolder.Read(Target);
         Assert.Equal(["aten::matmul", "aten::relu"], TraceReader.Read(capture.TracePath).Operators.Where(o => o.Parent!.Schema is null)
             .Select(o => o.Name));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Captures an original on this machine's own PyTorch, generates its package, and measures original and replay in turn.
+"""Captures an original on this machine's own PyTorch, generates its package, and measures original and replay interleaved.
 
 One command does all of it: the execution trace, the Kineto profile, the package, A B A B …, kernels, memory, the report.
 
@@ -208,24 +208,24 @@ def kernels_of(profile):
     return collections.Counter(e["name"] for e in events if e.get("cat") == "kernel")
 
 
-def in_turn(original, replay, options, paced):
-    """Medians of turns A B A B …, in nanoseconds, and of the turns' own errors; peak memory of the device.
+def interleaved(original, replay, options, paced):
+    """Medians over rounds of blocks A B A B …, in nanoseconds, and of the rounds' own errors; peak memory of the device.
 
-    A replay that keeps the pace waits the share of an iteration that its calls left free in the turns so far, as
-    `mystique bench` has it (src/Mystique/Fidelity/TurnComparison.cs); first turns, which do not count, tell what that is.
+    A replay that keeps the pace waits the share of an iteration that its calls left free in the rounds so far, as
+    `mystique bench` has it (src/Mystique/Fidelity/InterleavedMeasurement.cs); first rounds, which do not count, tell what that is.
     """
     samples, errors, shares, peaks = {"original": [], "replay": []}, [], [], {"original": 0, "replay": 0}
     for process in (original, replay):
         process.ask(command="iterate", count=options.warmup)
     first = 3 if paced else 0
-    for turn in range(first + options.rounds):
+    for number in range(first + options.rounds):
         if shares and paced:
             replay.ask(command="pace", share=statistics.median(shares))
         theirs, ours = (process.ask(command="iterate", count=options.iterations) for process in (original, replay))
         a, b = (statistics.median(answer["samplesNs"]) for answer in (theirs, ours))
         waited = (ours.get("pace") or {}).get("waitedNs", 0) / statistics.mean(ours["samplesNs"])
         shares.append(b * (1 - waited) / a)
-        if turn < first:
+        if number < first:
             continue
         errors.append(b / a - 1)
         for side, answer in (("original", theirs), ("replay", ours)):
@@ -257,8 +257,8 @@ def compare(name, options, folder):
     replay = Process(sys.executable, os.path.join(bench, "run.py"), "--worker")
     replay.ask(command="open", package=bench, device=options.device, threads=options.threads, seed=1)
     replay.ask(command="start")
-    flat_out = in_turn(original, replay, options, paced=False)
-    paced = in_turn(original, replay, options, paced=True)
+    unpaced = interleaved(original, replay, options, paced=False)
+    paced = interleaved(original, replay, options, paced=True)
     original.close()
     replay.close()
 
@@ -267,7 +267,7 @@ def compare(name, options, folder):
         "workload": name, "torch": about["torch"], "device": about["device"], "rounds": options.rounds, "iterations": options.iterations,
         "operators": result["coverage"]["selected_operators"], "replayed": result["coverage"].get("recorded_operators"),
         "verification": result["verification"]["status"], "differences": result["verification"]["differences"][:20],
-        "flat_out": flat_out, "paced": paced, "kernels": sum(theirs.values()), "replayed_kernels": sum(ours.values()),
+        "unpaced": unpaced, "paced": paced, "kernels": sum(theirs.values()), "replayed_kernels": sum(ours.values()),
         "other_kernels": sum((theirs - ours).values()) + sum((ours - theirs).values())}
     if options.keep:
         for path in (trace, profile):
@@ -303,7 +303,7 @@ def main():
     else:
         shutil.rmtree(folder)
     print(text, end="")
-    errors = [e for r in reports for e in (r["paced"]["error"], r["flat_out"]["peak_error"] or 0, r["other_kernels"])]
+    errors = [e for r in reports for e in (r["paced"]["error"], r["unpaced"]["peak_error"] or 0, r["other_kernels"])]
     return 1 if options.limit is not None and any(abs(e) > options.limit for e in errors) else 0
 
 

@@ -28,7 +28,8 @@ internal static class DemoCommand
         var rounds = SharedOptions.Count("--rounds", 15, 1,
             "Blocks that each process runs: two of the original, and the replay unpaced and at the original's pace");
         var iterations = SharedOptions.BlockIterations();
-        var warmup = SharedOptions.Count("--warmup", 8, 0, "Iterations before that, which are not measured");
+        var warmup = SharedOptions.OptionalCount("--warmup", 0, "Iterations before that, which are not measured; 8 by default");
+        warmup.DefaultValueFactory = _ => 8;
         var engines = EngineOptions.OfTorchSharp();
         var output = new Option<string?>("--output", "-o") { Description = "Keep the trace and the package in DIR", HelpName = "DIR" };
         var reports = ReportOptions.Create();

@@ -22,6 +22,8 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
 
     private Option<string[]>? Libraries { get; init; }
 
+    private Option<string>? Flags { get; init; }
+
     /// <summary>For a command whose engine is libtorch.</summary>
     public static EngineOptions OfTorchSharp() => new(
         SharedOptions.Count("--threads", 0, 0,
@@ -38,7 +40,14 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
             DefaultValueFactory = _ => TorchSharp,
         };
         engine.AcceptOnlyFromAmong(TorchSharp, Python);
-        return OfTorchSharp() with { Engine = engine, PythonProgram = CreatePython() };
+        return OfTorchSharp() with
+        {
+            Engine = engine,
+            PythonProgram = CreatePython(),
+            Device = CreateDevice("The device that takes the place of the recorded accelerators: cpu, cuda:1, xpu, …; by default, of "
+                + "--engine python, the recorded kind where it is there"),
+            Flags = CreateFlags(),
+        };
     }
 
     /// <summary>The same, for a command that lets the user choose everything.</summary>
@@ -66,7 +75,6 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
                     + "torch/lib of an installed PyTorch",
                 HelpName = "DIR",
             },
-            Device = CreateDevice("The device that takes the place of the recorded accelerators: cpu, cuda:1, …"),
             Libraries = libraries,
         };
     }
@@ -76,11 +84,12 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     {
         PythonProgram = CreatePython(),
         Device = CreateDevice("The device of replays of jobs: cpu, cuda:1, …; the jobs' own commands choose theirs"),
+        Flags = CreateFlags(),
     };
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option?[])[Engine, PythonProgram, LibTorch, Device, Threads, Timeout, Libraries])
+        foreach (var option in (Option?[])[Engine, PythonProgram, LibTorch, Device, Flags, Threads, Timeout, Libraries])
             if (option is not null)
                 command.Add(option);
         if (Engine is { } engine && LibTorch is { } libTorch)
@@ -100,6 +109,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         {
             Device = Device is null ? "" : result.GetValue(Device)!,
             Libraries = Libraries is null ? [] : [.. result.GetValue(Libraries)!],
+            KeepsSettings = KeepsSettings(result),
         };
     }
 
@@ -114,6 +124,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     public PythonEngine ReadPython(ParseResult result) => new(result.GetValue(PythonProgram!)!)
     {
         Device = Device is null ? "" : result.GetValue(Device)!,
+        KeepsSettings = KeepsSettings(result),
         Threads = result.GetValue(Threads),
         Timeout = TimeSpan.FromSeconds(result.GetValue(Timeout)),
     };
@@ -124,6 +135,21 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         HelpName = "EXE",
         DefaultValueFactory = _ => "python3",
     };
+
+    private bool KeepsSettings(ParseResult result) => Flags is not null && result.GetValue(Flags) == "target";
+
+    private static Option<string> CreateFlags()
+    {
+        var flags = new Option<string>("--flags")
+        {
+            Description = "The settings of PyTorch that decide kernels (TF32, cuDNN's, …): recorded, as the original had them; target, as "
+                + "they are",
+            HelpName = "recorded|target",
+            DefaultValueFactory = _ => "recorded",
+        };
+        flags.AcceptOnlyFromAmong("recorded", "target");
+        return flags;
+    }
 
     private static Option<string> CreateDevice(string description) => new("--device")
     {

@@ -70,8 +70,16 @@ internal static class SharedOptions
         return option;
     }
 
-    public static Option<int> BlockIterations() =>
-        Count("--iterations", 0, 0, "Iterations to measure in each block; 0: as many as fit into 0.2 s, at least one");
+    public static Option<int?> OptionalCount(string name, int minimum, string description)
+    {
+        var option = new Option<int?>(name) { Description = description, HelpName = "N" };
+        option.Validators.Add(result => CheckMinimum(result, name, minimum));
+        return option;
+    }
+
+    public static Option<int?> BlockIterations() =>
+        OptionalCount("--iterations", 0,
+            "Iterations to measure in each block; by default, and for 0, as many as fit into 0.2 s, at least one");
 
     public static SelectionOptions SelectionOf(string? iteration) => iteration switch
     {
@@ -192,11 +200,13 @@ internal static class SharedOptions
     }
 
     /// <summary>The options of a replay.</summary>
-    internal sealed record Replay(Option<int> Iterations, Option<int> Warmup)
+    internal sealed record Replay(Option<int?> Iterations, Option<int?> Warmup)
     {
         public static Replay Create(bool inBlocks = false) => new(
-            inBlocks ? BlockIterations() : Count("--iterations", 20, 1, "Iterations to measure"),
-            Count("--warmup", 3, 0, "Warm-up iterations, which are not measured"));
+            inBlocks ? BlockIterations() : OptionalCount("--iterations", 1,
+                "Iterations to measure; by default 20, on an accelerator at least a second's worth"),
+            OptionalCount("--warmup", 0,
+                "Warm-up iterations, which are not measured; by default 3, on an accelerator until times are steady"));
 
         public ReplayOptions Read(ParseResult result) => new()
         {

@@ -21,8 +21,8 @@ internal static class CaptureText
         foreach (var folder in outcome.Folders)
         {
             var reference = folder.Baseline;
-            string times = reference.Untouched.SamplesNs.IsEmpty ? ""
-                : $"{Terminal.Milliseconds(reference.Untouched.MedianNs)} uninstrumented, ";
+            string times = reference.Uninstrumented.SamplesNs.IsEmpty ? ""
+                : $"{Terminal.Milliseconds(reference.Uninstrumented.MedianNs)} uninstrumented, ";
             Say(string.Create(CultureInfo.InvariantCulture,
                 $"{folder.Directory}: {folder.Record.Operators:N0} operators, "
                 + $"{Figures.Megabytes(folder.Record.Files.Sum(f => f.Bytes))}; an iteration takes "
@@ -49,7 +49,7 @@ internal static class CaptureText
     {
         if (outcome.Folders.IsEmpty || mediansNs.Length == 0)
             return;
-        long[] all = [(long)outcome.Folders[0].Baseline.Untouched.MedianNs, .. mediansNs];
+        long[] all = [(long)outcome.Folders[0].Baseline.Uninstrumented.MedianNs, .. mediansNs];
         Say($"{all.Length} runs: medians from {Terminal.Milliseconds(all.Min())} to {Terminal.Milliseconds(all.Max())}, "
             + $"{Figures.Difference((double)all.Max() / Math.Max(1, all.Min()) - 1)}");
     }
@@ -72,10 +72,10 @@ internal static class CaptureText
         var table = Terminal.Table($"cost of capturing ({overhead.Rounds} runs of each kind, interleaved)", "measure", "time", "overhead");
         table.Row($"iteration with a clock alone, median of {overhead.Clocked.SamplesNs.Length}",
             Terminal.Milliseconds(overhead.Clocked.MedianNs), "");
-        table.Row($"uninstrumented iteration of the captured job, median of {overhead.Untouched.SamplesNs.Length}",
-            Terminal.Milliseconds(overhead.Untouched.MedianNs), Figures.Difference(overhead.UntouchedOverhead));
-        table.Row("  of which in the hook", Terminal.Milliseconds(overhead.Cost.UntouchedNs),
-            Figures.Percent(overhead.Cost.UntouchedNs / overhead.Untouched.MedianNs));
+        table.Row($"uninstrumented iteration of the captured job, median of {overhead.Uninstrumented.SamplesNs.Length}",
+            Terminal.Milliseconds(overhead.Uninstrumented.MedianNs), Figures.Difference(overhead.UninstrumentedOverhead));
+        table.Row("  of which in the hook", Terminal.Milliseconds(overhead.Cost.UninstrumentedNs),
+            Figures.Percent(overhead.Cost.UninstrumentedNs / overhead.Uninstrumented.MedianNs));
         table.Row("recorded iteration", Terminal.Milliseconds(overhead.Recorded.MedianNs), Figures.Difference(overhead.RecordedOverhead));
         table.Row("once, at the job's start", Terminal.Milliseconds(overhead.Cost.StartUpNs), "");
         table.Row("once, to start, end and write the recording", Terminal.Milliseconds(overhead.Cost.RecordingNs), "");

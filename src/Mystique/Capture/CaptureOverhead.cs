@@ -4,7 +4,7 @@ using Mystique.Recordings;
 
 namespace Mystique.Capture;
 
-/// <summary>What capturing costs a job, from runs in turn with the hook and with nothing but a clock. Times in nanoseconds.</summary>
+/// <summary>What capturing costs a job, from interleaved runs with the hook and with nothing but a clock. Times in nanoseconds.</summary>
 internal sealed record CaptureOverhead
 {
     /// <summary>Runs of each kind.</summary>
@@ -13,8 +13,8 @@ internal sealed record CaptureOverhead
     /// <summary>Iterations of the job with a clock alone.</summary>
     public required SampleStatistics Clocked { get; init; }
 
-    /// <summary>Untouched iterations of the captured job; what the hook takes at the end of each is in them.</summary>
-    public required SampleStatistics Untouched { get; init; }
+    /// <summary>Uninstrumented iterations of the captured job; what the hook takes at the end of each is in them.</summary>
+    public required SampleStatistics Uninstrumented { get; init; }
 
     /// <summary>Recorded iterations.</summary>
     public required SampleStatistics Recorded { get; init; }
@@ -25,11 +25,11 @@ internal sealed record CaptureOverhead
     /// <summary>Bytes of trace and profile, packed, for each operator of the trace.</summary>
     public required double BytesPerOperator { get; init; }
 
-    /// <summary>How much longer an untouched iteration takes: 0.01 for 1%.</summary>
-    public double UntouchedOverhead => Untouched.MedianNs / Clocked.MedianNs - 1;
+    /// <summary>How much longer an uninstrumented iteration takes: 0.01 for 1%.</summary>
+    public double UninstrumentedOverhead => Uninstrumented.MedianNs / Clocked.MedianNs - 1;
 
-    /// <summary>How much longer the recorded iteration takes than an untouched one.</summary>
-    public double RecordedOverhead => Recorded.MedianNs / Untouched.MedianNs - 1;
+    /// <summary>How much longer the recorded iteration takes than an uninstrumented one.</summary>
+    public double RecordedOverhead => Recorded.MedianNs / Uninstrumented.MedianNs - 1;
 
     /// <summary>Compares; null where nothing was captured, or the clock saw no iterations.</summary>
     /// <param name="captured">The runs with the hook.</param>
@@ -37,20 +37,20 @@ internal sealed record CaptureOverhead
     public static CaptureOverhead? Of(ImmutableArray<CaptureOutcome> captured, ImmutableArray<ImmutableArray<long>> clocked)
     {
         var folders = captured.Where(c => c.Folders.Length > 0).Select(c => c.Folders[0]).ToArray();
-        if (folders.Length == 0 || clocked.All(c => c.IsEmpty) || folders.All(f => f.Baseline.Untouched.SamplesNs.IsEmpty))
+        if (folders.Length == 0 || clocked.All(c => c.IsEmpty) || folders.All(f => f.Baseline.Uninstrumented.SamplesNs.IsEmpty))
             return null;
         // As many of the clock's as of the others: what a job does later may take longer.
-        var untouched = folders.SelectMany(f => f.Baseline.Untouched.SamplesNs.Select(t => t + f.Record.Cost!.UntouchedNs))
+        var uninstrumented = folders.SelectMany(f => f.Baseline.Uninstrumented.SamplesNs.Select(t => t + f.Record.Cost!.UninstrumentedNs))
             .ToImmutableArray();
-        int each = folders.Max(f => f.Baseline.Untouched.SamplesNs.Length);
+        int each = folders.Max(f => f.Baseline.Uninstrumented.SamplesNs.Length);
         var last = folders[^1].Record;
         return new CaptureOverhead
         {
             Rounds = captured.Length,
             Clocked = new SampleStatistics([.. clocked.SelectMany(c => c.Take(each))]),
-            Untouched = new SampleStatistics(untouched),
+            Uninstrumented = new SampleStatistics(uninstrumented),
             Recorded = new SampleStatistics([.. folders.SelectMany(f => f.Baseline.RecordedNs)]),
-            Cost = new CaptureCost(Median(f => f.StartUpNs), Median(f => f.UntouchedNs), Median(f => f.RecordingNs)),
+            Cost = new CaptureCost(Median(f => f.StartUpNs), Median(f => f.UninstrumentedNs), Median(f => f.RecordingNs)),
             BytesPerOperator = (double)last.Files.Sum(f => f.Bytes) / Math.Max(1, last.Operators),
         };
 

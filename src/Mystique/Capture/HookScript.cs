@@ -62,5 +62,5 @@ internal sealed record HookMode(string Name, string Socket = "")
     public static HookMode Clock { get; } = new("clock");
 
     /// <summary>Holds the job between the blocks of iterations that it is asked for.</summary>
-    public static HookMode Turns(string socket) => new("stepped", socket);
+    public static HookMode Stepped(string socket) => new("stepped", socket);
 }

@@ -114,7 +114,7 @@ internal sealed record HookStatus
     };
 }
 
-/// <summary>Untouched iterations, and when they were by the machine's monotonic clock, in nanoseconds.</summary>
+/// <summary>Uninstrumented iterations, and when they were by the machine's monotonic clock, in nanoseconds.</summary>
 internal sealed record HookWindow
 {
     public ImmutableArray<long> SamplesNs { get; init; } = [];

@@ -59,8 +59,8 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         return ends.IsDefault ? [] : [.. ends.Zip(ends.Skip(1), (a, b) => b - a).Skip(options.Skip)];
     }
 
-    /// <summary>The job, to be measured in turn with something else.</summary>
-    /// <param name="timeout">How long it may take to be held for the first time, and for each turn; null for half an hour.</param>
+    /// <summary>The job, to be measured interleaved with something else.</summary>
+    /// <param name="timeout">How long it may take to be held for the first time, and for each block; null for half an hour.</param>
     public SteppedJob Hold(TimeSpan? timeout = null)
     {
         var work = NewWork();

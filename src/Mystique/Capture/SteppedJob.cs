@@ -108,7 +108,7 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
             true,
             RedirectStandardOutput = true
         };
-        prepare(HookMode.Turns(path), start.Environment);
+        prepare(HookMode.Stepped(path), start.Environment);
         var process = _process = JobProcess.Start(start);
         _running = Unfinished.Of(() => Kill(process));
         _process.StandardInput.Close();

@@ -24,6 +24,12 @@ public abstract record Engine : IAsyncDisposable
     /// </summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(30);
 
+    /// <summary>
+    /// Whether PyTorch's settings that decide kernels (TF32, cuDNN's, …) stay as they are on the target. By default they are set as the
+    /// original had them, as far as that is known.
+    /// </summary>
+    public bool KeepsSettings { get; init; }
+
     /// <summary>Files of operator libraries that a worker loads before anything else (MYS408 where one cannot be loaded).</summary>
     public ImmutableArray<string> Libraries { get; init; } = [];
 

@@ -7,7 +7,17 @@ namespace Mystique.Execution;
 /// <param name="Versions">Its parts and their versions.</param>
 /// <param name="Device">The device.</param>
 /// <param name="Threads">Threads within operators.</param>
-public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, string> Versions, string Device, int Threads);
+public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, string> Versions, string Device, int Threads)
+{
+    /// <summary>Settings of PyTorch that were set because the original had them (<c>python/shared/settings.py</c>).</summary>
+    public ImmutableSortedDictionary<string, string> Settings { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>What the target is not, or does not know, that the original was or knew: sentences for people.</summary>
+    public ImmutableArray<string> Notes { get; init; } = [];
+
+    /// <summary>The kind of the device: <c>cpu</c>, <c>cuda</c>, <c>xpu</c>, ….</summary>
+    internal string DeviceKind => Device.Split(':', ' ')[0];
+}
 
 /// <summary>How a replay kept the original's pace.</summary>
 /// <param name="Waits">Waits in an iteration.</param>

@@ -37,4 +37,7 @@ internal sealed record EngineSettings
 
     /// <summary>Whether code that came with the trace may run.</summary>
     public bool AllowTraceCode { get; init; }
+
+    /// <summary>Whether PyTorch's settings stay as they are on the target, instead of being the original's.</summary>
+    public bool KeepsSettings { get; init; }
 }

@@ -11,13 +11,19 @@ namespace Mystique;
 public sealed record ReplayOptions
 {
     /// <summary>
-    /// Iterations that are measured, in each block of an interleaved measurement: 0 there for as many as fit into one. The default
-    /// is 20.
+    /// Iterations that are measured, in each block of an interleaved measurement. By default 20, on a device at least a second's worth,
+    /// and in blocks as many as fit into one.
     /// </summary>
-    public int Iterations { get; init; } = 20;
+    public int? Iterations { get; init; }
 
-    /// <summary>Iterations before that, which are not. The default is 3.</summary>
-    public int Warmup { get; init; } = 3;
+    /// <summary>Iterations before that, which are not. By default 3, on a device as many as it takes until times are steady.</summary>
+    public int? Warmup { get; init; }
+
+    /// <summary>Iterations that are measured on the host, where the user does not say.</summary>
+    internal const int HostIterations = 20;
+
+    /// <summary>Iterations before that on the host, where the user does not say.</summary>
+    internal const int HostWarmup = 3;
 
     /// <summary>Iterations of the pass that times each operator; 0 leaves it out. The default is 3.</summary>
     public int ProfileIterations { get; init; } = 3;

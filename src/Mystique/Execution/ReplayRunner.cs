@@ -10,6 +10,11 @@ namespace Mystique.Execution;
 /// <summary>Runs a package and measures it.</summary>
 internal static class ReplayRunner
 {
+    /// <summary>On a device, iterations are measured for at least so long, if the user does not say how many.</summary>
+    private const double LeastMeasuredNs = 1e9;
+
+    private const int MostIterations = 10_000;
+
     /// <summary>Runs a plan in a worker: warm-up, verification, measured iterations, and a pass that times operators.</summary>
     /// <param name="benchmark">What to run.</param>
     /// <param name="engine">What it runs on; it may be used for other replays as well.</param>
@@ -24,8 +29,13 @@ internal static class ReplayRunner
         await using var session = await ReplaySession.StartAsync(benchmark, engine, options, progress, cancellationToken)
             .ConfigureAwait(false);
         var verification = options.Verify ? await session.VerifyAsync(cancellationToken).ConfigureAwait(false) : null;
-        if (options.Warmup > 0)
-            await session.IterateAsync(options.Warmup, "warming up", cancellationToken).ConfigureAwait(false);
+        var (warmup, medianNs) = await session.WarmUpAsync(options.Warmup, "warming up", cancellationToken).ConfigureAwait(false);
+        options = options with
+        {
+            Warmup = warmup,
+            Iterations = options.Iterations ?? (session.IsOnHost || medianNs <= 0 ? ReplayOptions.HostIterations
+                : (int)Math.Clamp(LeastMeasuredNs / medianNs, ReplayOptions.HostIterations, MostIterations)),
+        };
         var measured = await MeasureAsync(session, options, cancellationToken).ConfigureAwait(false);
         return await FinishAsync(session, options, verification, measured, cancellationToken).ConfigureAwait(false);
     }
@@ -72,7 +82,7 @@ internal static class ReplayRunner
     {
         using var gpu = options.GpuMetrics ? new GpuSampler() : null;
         long start = GpuSampler.Now();
-        var measured = await session.IterateAsync(options.Iterations, "measuring", cancellationToken).ConfigureAwait(false);
+        var measured = await session.IterateAsync(options.Iterations!.Value, "measuring", cancellationToken).ConfigureAwait(false);
         return gpu is null ? measured : measured with { System = gpu.AddTo(measured.System, start, GpuSampler.Now()) };
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using Mystique.Diagnostics;
 using Mystique.Execution.Workers;
 using Mystique.Files;
@@ -24,6 +25,11 @@ internal sealed class ReplaySession : IAsyncDisposable
     /// wrong.
     /// </summary>
     private const int MaxRounds = 20;
+
+    /// <summary>On a device, warm-up takes at least and at most so long, if the user does not say how many iterations.</summary>
+    private static readonly TimeSpan LeastWarmup = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MostWarmup = TimeSpan.FromSeconds(20);
+
 
     private readonly Engine _engine;
     private readonly ReplayOptions _options;
@@ -59,7 +65,8 @@ internal sealed class ReplaySession : IAsyncDisposable
 
     private EngineWorker Worker => _worker ?? throw new InvalidOperationException("the session was not started");
 
-    private bool IsOnHost => Target.Device.StartsWith("cpu", StringComparison.Ordinal);
+    /// <summary>Whether it runs on the host, and not on a device that works on its own.</summary>
+    public bool IsOnHost => Target.DeviceKind == "cpu";
 
     /// <summary>Starts a worker with a plan.</summary>
     /// <param name="benchmark">What to run.</param>
@@ -101,12 +108,36 @@ internal sealed class ReplaySession : IAsyncDisposable
     public Task<MeasuredBlock> IterateAsync(int count, string stage, CancellationToken cancellationToken) =>
         Ask(Worker.IterateAsync(count, stage, cancellationToken));
 
+    /// <summary>
+    /// Runs iterations that are not measured: so many; unless told, a few on the host, on a device until its times are steady. Its clocks
+    /// rise for a while, and the first iterations load kernels.
+    /// </summary>
+    /// <returns>How many there were, and the median of the last ones' times, in nanoseconds; 0 where there were none.</returns>
+    public async Task<(int Count, double MedianNs)> WarmUpAsync(int? asked, string stage, CancellationToken cancellationToken)
+    {
+        if (asked is { } count || IsOnHost)
+        {
+            count = asked ?? ReplayOptions.HostWarmup;
+            return count == 0 ? (0, 0)
+                : (count, (await IterateAsync(count, stage, cancellationToken).ConfigureAwait(false)).Times.MedianNs);
+        }
+        var samples = new List<long>();
+        var spent = Stopwatch.StartNew();
+        do
+        {
+            var block = await IterateAsync(Math.Max(1, samples.Count / 2), stage, cancellationToken).ConfigureAwait(false);
+            samples.AddRange(block.Times.SamplesNs);
+        }
+        while (spent.Elapsed < MostWarmup && (spent.Elapsed < LeastWarmup || !SampleStatistics.IsSteady(samples)));
+        return (samples.Count, new SampleStatistics([.. samples.TakeLast(Math.Max(1, samples.Count / 10))]).MedianNs);
+    }
+
     /// <summary>Runs an iteration under the observer and compares it with the plan.</summary>
     public async Task<VerificationResult> VerifyAsync(CancellationToken cancellationToken)
     {
         string path = Path.Combine(_work.Path, "observed.et.json");
         await Ask(Worker.ObserveAsync(path, "verifying", cancellationToken)).ConfigureAwait(false);
-        return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path));
+        return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path), Target.DeviceKind);
     }
 
     /// <summary>
@@ -217,6 +248,7 @@ internal sealed class ReplaySession : IAsyncDisposable
             AllowTraceCode = _options.Planning.AllowTraceCode,
             Seed = _options.Seed,
             Libraries = _engine.Libraries,
+            KeepsSettings = _engine.KeepsSettings,
         }, cancellationToken)).ConfigureAwait(false);
     }
 

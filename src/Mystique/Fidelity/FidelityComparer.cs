@@ -22,11 +22,7 @@ internal static class FidelityComparer
         foreach (var (what, why) in unavailable.Distinct().OrderBy(u => u.Key, StringComparer.Ordinal))
             notes.Add($"not measured: {what} ({why})");
         var (groups, between, countsCompare) = GroupsOf(original, replay, notes);
-        var kernels = original.Kernels.IsEmpty || replay.Kernels.IsEmpty ? [] : original.Kernels.Keys.Union(replay.Kernels.Keys)
-            .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count, Replay: replay.Kernels.GetValueOrDefault(k)
-                .Count))
-            .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay))
-                .ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
+        var kernels = KernelsOf(original, replay, notes);
         var pairs = PairsOf(original, replay);
         var control = Blocks.ControlOf(original.Processes);
         var report = new FidelityReport
@@ -52,6 +48,35 @@ internal static class FidelityComparer
             Notes = notes.ToImmutable(),
         };
         return report with { Findings = [.. FindingRules.Of(report, countsCompare)] };
+    }
+
+    /// <summary>
+    /// Kernels whose counts differ. Libraries name and choose them by GPU and version: elsewhere names say nothing. Those of collectives
+    /// run with the ranks that a replay of one rank lacks.
+    /// </summary>
+    private static ImmutableArray<(string Name, int Original, int Replay)> KernelsOf(Run original, Run replay,
+        ImmutableArray<string>.Builder notes)
+    {
+        if (original.Kernels.IsEmpty || replay.Kernels.IsEmpty)
+            return [];
+        if (original.KernelOrigin is { } from && replay.KernelOrigin is { } to && from != to)
+        {
+            notes.Add($"kernels are not compared by name: {from} in the original, {to} in the replay; {SumOf(original)} there, "
+                + $"{SumOf(replay)} here");
+            return [];
+
+            static string SumOf(Run run) => string.Create(CultureInfo.InvariantCulture,
+                $"{run.Kernels.Values.Sum(k => k.Count)} in {run.Kernels.Values.Sum(k => k.DurationNs) / 1e6:N3} ms");
+        }
+        return
+        [
+            .. original.Kernels.Keys.Union(replay.Kernels.Keys)
+                .Where(k => !k.StartsWith("nccl", StringComparison.OrdinalIgnoreCase))
+                .Select(k => (Name: k, Original: original.Kernels.GetValueOrDefault(k).Count,
+                    Replay: replay.Kernels.GetValueOrDefault(k).Count))
+                .Where(k => k.Original != k.Replay).OrderByDescending(k => Math.Abs(k.Original - k.Replay))
+                .ThenBy(k => k.Name, StringComparer.Ordinal),
+        ];
     }
 
     /// <summary>The operators of both sides, paired by the nodes of the original's trace, in the original's order.</summary>

@@ -16,6 +16,9 @@ public enum FindingSeverity
 /// <summary>What a finding is about; the names are those of the field <c>id</c> in documents, in snake case.</summary>
 public enum FindingKind
 {
+    /// <summary>The replay ran on another kind of device than the original: 1 for the original's, 0 for another.</summary>
+    OtherDevice,
+
     /// <summary>Operators of a name run more or less often: numbers of calls in an iteration.</summary>
     OperatorCount,
 

@@ -24,7 +24,22 @@ internal static class FindingRules
     /// <param name="report">The comparison.</param>
     /// <param name="countsCompare">Whether both sides count the same operators.</param>
     public static IEnumerable<Finding> Of(FidelityReport report, bool countsCompare) =>
-        Counts(report, countsCompare).Concat(Memory(report)).Concat(Times(report)).Take(MaxFindings);
+        Device(report).Concat(Counts(report, countsCompare)).Concat(Memory(report)).Concat(Times(report)).Take(MaxFindings);
+
+    private static IEnumerable<Finding> Device(FidelityReport report)
+    {
+        if (report.Original.DeviceKind is { } original && report.Replay.DeviceKind is { } replay && original != replay)
+            yield return new Finding
+            {
+                Kind = FindingKind.OtherDevice,
+                Severity = FindingSeverity.Error,
+                Subject = $"{replay} instead of {original}",
+                Original = 1,
+                Replay = 0,
+                Threshold = 0,
+                Fix = $"replay it on {original}: `--engine python --device {original}`",
+            };
+    }
 
     private static IEnumerable<Finding> Counts(FidelityReport report, bool countsCompare)
     {

@@ -44,11 +44,12 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
         CancellationToken cancellationToken)
     {
         var verification = await session.VerifyAsync(cancellationToken).ConfigureAwait(false);
-        await session.IterateAsync(Math.Max(1, options.Warmup), "warming up the replay", cancellationToken).ConfigureAwait(false);
+        await session.WarmUpAsync(options.Warmup is { } warmup ? Math.Max(1, warmup) : null, "warming up the replay", cancellationToken)
+           .ConfigureAwait(false);
         var first = new List<MeasuredBlock>(); // Of all of them: they are to have started before blocks count.
         foreach (var original in originals)
             first.Add(await original(1, cancellationToken).ConfigureAwait(false));
-        int count = options.Iterations > 0 ? options.Iterations : (int)Math.Clamp(BlockNs / first[0].Times.MedianNs, 1, MaxIterations);
+        int count = options.Iterations is > 0 and var asked ? asked : (int)Math.Clamp(BlockNs / first[0].Times.MedianNs, 1, MaxIterations);
         for (int i = 0; _hasPace && i < FirstRounds; i++)
         {
             progress?.Report(new ReplayProgress("learning the pace", i, FirstRounds));

@@ -28,14 +28,15 @@ internal static class OriginalRun
     {
         Name = "original",
         Provenance = ProvenanceOf(baseline),
-        Times = baseline.Untouched.SamplesNs.IsEmpty ? new SampleStatistics(baseline.RecordedNs) : baseline.Untouched,
+        Times = baseline.Uninstrumented.SamplesNs.IsEmpty ? new SampleStatistics(baseline.RecordedNs) : baseline.Uninstrumented,
         // Further runs are what counts; within one run the machine has less time to change.
         Repeats = baseline.RunsNs.IsEmpty
-            ? [new SampleStatistics(baseline.Before.SamplesNs), new SampleStatistics(baseline.After.SamplesNs)]
-            : [baseline.Untouched, .. baseline.RunsNs.Select(r => new SampleStatistics([r]))],
+            ? baseline.IsOnDevice ? [] : [new SampleStatistics(baseline.Before.SamplesNs), new SampleStatistics(baseline.After.SamplesNs)]
+            : [baseline.Uninstrumented, .. baseline.RunsNs.Select(r => new SampleStatistics([r]))],
         CpuTimeNs = baseline.CpuTimeNs > 0 ? baseline.CpuTimeNs : null,
         UsedBytes = baseline.UsedBytes > 0 ? baseline.UsedBytes : null,
-        DeviceBytes = baseline.DevicePeakBytes > 0 ? baseline.DevicePeakBytes : null,
+        DeviceKind = baseline.Device.Type.Length > 0 ? baseline.Device.Type : null,
+        KernelOrigin = KernelOriginOf(baseline.Device.Name, baseline.Versions),
         System = baseline.Before.System ?? baseline.After.System,
     };
 
@@ -50,12 +51,15 @@ internal static class OriginalRun
         var plan = (benchmark ?? Benchmark.Create(recording)).Plan;
         var profile = recording.Profile;
         var hostMemory = MemoryOf(profile, plan, isOnDevice: false);
+        var deviceMemory = MemoryOf(profile, plan, isOnDevice: true);
         return Of(baseline) with
         {
             Name = recording.Name,
             AllocatedBytes = hostMemory?.PeakBytes,
             HostMemory = hostMemory,
-            DeviceMemory = MemoryOf(profile, plan, isOnDevice: true),
+            DeviceMemory = deviceMemory,
+            DeviceBytes = deviceMemory?.PeakBytes,
+            DeviceKind = plan.Devices.FirstOrDefault(ChosenKernel.IsAccelerator)?.Split(':')[0] ?? "cpu",
             Groups = GroupsOf(plan),
             InstrumentedNs = plan.Times is { Operators.Count: > 0 } times ? times.RecordedNs : null,
             Kernels = (plan.Times?.Kernels ?? []).ToImmutableSortedDictionary(k => k.Name, k =>
@@ -66,6 +70,12 @@ internal static class OriginalRun
             MemoryCurve = PlanMemory.CurveOf(plan),
         };
     }
+
+    /// <summary>What kernels' names depend on, in a text; null where one of it is not known.</summary>
+    internal static string? KernelOriginOf(string device, ImmutableSortedDictionary<string, string> versions) =>
+        device.Length > 0 && versions.TryGetValue("torch", out string? torch)
+            && (versions.GetValueOrDefault("cuda") ?? versions.GetValueOrDefault("hip")) is { } build
+            ? $"{device}, PyTorch {torch}, {build}" : null;
 
     /// <summary>What the groups of a plan tell of the original.</summary>
     /// <param name="plan">The plan.</param>
@@ -174,7 +184,7 @@ internal static class OriginalRun
     {
         var provenance = ImmutableArray.CreateBuilder<(string, string)>();
         provenance.Add(("iterations",
-            $"{reference.Untouched.SamplesNs.Length} uninstrumented; marked by: {reference.Source} {reference.SourceName}".Trim()));
+            $"{reference.Uninstrumented.SamplesNs.Length} uninstrumented; marked by: {reference.Source} {reference.SourceName}".Trim()));
         provenance.Add(("rank", $"{reference.Rank} of {reference.WorldSize}"));
         provenance.Add(("device", reference.Device.Name.Length > 0 ? reference.Device.Name : reference.Device.Type));
         if (reference.Host is { } host)

@@ -14,6 +14,15 @@ public sealed record Run
     /// <summary>Where it was measured: host, versions, device, threads; in the order in which to show it.</summary>
     public ImmutableArray<(string Name, string Value)> Provenance { get; init; } = [];
 
+    /// <summary>The kind of device that did its work: <c>cpu</c>, <c>cuda</c>, …; null where it is not known.</summary>
+    public string? DeviceKind { get; init; }
+
+    /// <summary>
+    /// What the names of kernels depend on: the device's name and the versions of PyTorch and of what it is built for; null where one
+    /// of them is not known.
+    /// </summary>
+    public string? KernelOrigin { get; init; }
+
     /// <summary>Iteration times.</summary>
     public SampleStatistics Times { get; init; } = new([]);
 

@@ -22,14 +22,14 @@ internal static class Bootstrap
         return Interval(replay.MedianNs / original.MedianNs - 1, () => DrawMedian(b, ref state) / DrawMedian(a, ref state) - 1);
     }
 
-    /// <summary>The median of the turns' own errors, with its interval of 95% confidence: turns are drawn, not samples.</summary>
-    /// <param name="original">The medians of the turns of what it is relative to; at least one.</param>
+    /// <summary>The median of the rounds' own errors, with its interval of 95% confidence: rounds are drawn, not samples.</summary>
+    /// <param name="original">The medians of the blocks of what it is relative to; at least one.</param>
     /// <param name="replay">Those of the other, as many.</param>
     public static ErrorInterval PairedError(IEnumerable<double> original, IEnumerable<double> replay)
     {
-        double[] turns = [.. original.Zip(replay, (a, b) => b / a - 1)];
-        uint state = (uint)turns.Length;
-        return Interval(MedianOf([.. turns]), () => DrawMedian(turns, ref state));
+        double[] rounds = [.. original.Zip(replay, (a, b) => b / a - 1)];
+        uint state = (uint)rounds.Length;
+        return Interval(MedianOf([.. rounds]), () => DrawMedian(rounds, ref state));
     }
 
     /// <summary>The median; the values are sorted.</summary>

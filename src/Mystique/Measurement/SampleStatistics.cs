@@ -20,6 +20,18 @@ public sealed record SampleStatistics(ImmutableArray<long> SamplesNs)
     /// <summary>The arithmetic mean.</summary>
     public double MeanNs => _sorted.Length == 0 ? 0 : _sorted.Average();
 
+    /// <summary>Whether the medians of the last two tenths of samples, of three at least each, agree within 1 %.</summary>
+    /// <param name="samples">Times in the order in which they were measured.</param>
+    internal static bool IsSteady(IReadOnlyList<long> samples)
+    {
+        int tenth = Math.Max(3, samples.Count / 10);
+        if (samples.Count < 2 * tenth)
+            return false;
+        double last = new SampleStatistics([.. samples.TakeLast(tenth)]).MedianNs;
+        double before = new SampleStatistics([.. samples.Skip(samples.Count - 2 * tenth).Take(tenth)]).MedianNs;
+        return Math.Abs(last - before) <= before / 100;
+    }
+
     /// <summary>A percentile, with linear interpolation between the two nearest ranks (the definition of NumPy's default).</summary>
     /// <param name="percent">0 to 100.</param>
     /// <returns>Nanoseconds; 0 without samples.</returns>

@@ -29,6 +29,9 @@ internal sealed record Manifest
 
     public required ImmutableArray<string> Devices { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ManifestSettings? Settings { get; init; }
+
     public required ImmutableArray<string> Schemas { get; init; }
 
     public required ImmutableArray<ManifestCall> Schedule { get; init; }
@@ -110,6 +113,12 @@ internal sealed record ManifestCall
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Sync { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? SyncOn { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long SyncNs { get; init; }
 }
 
 internal sealed record ManifestTimes
@@ -153,24 +162,48 @@ internal sealed record ManifestTime
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Sync { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long SyncNs { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int SyncSegment { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? SyncNode { get; init; }
 }
 
 internal sealed record ManifestKernel(string Name, int Count, long DurationNs);
 
 /// <summary>A row of the table of substitutions: the guard is an argument and the number that it must be.</summary>
-internal sealed record ManifestSubstitution(
-    string Operator,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Argument,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Is,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Always,
-    ImmutableArray<ManifestSubstitute> Calls);
+internal sealed record ManifestSubstitution
+{
+    public required string Operator { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Argument { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Is { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Always { get; init; }
+
+    public required ImmutableArray<ManifestSubstitute> Calls { get; init; }
+}
 
 /// <summary>A call of such a row; the arguments are pairs of a name, which may be empty, and a text.</summary>
-internal sealed record ManifestSubstitute(
-    string Operator,
-    ImmutableArray<string> Results,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Like,
-    ImmutableArray<ImmutableArray<string>> Args);
+internal sealed record ManifestSubstitute
+{
+    public required string Operator { get; init; }
+
+    public required ImmutableArray<string> Results { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Like { get; init; }
+
+    public required ImmutableArray<ImmutableArray<string>> Args { get; init; }
+}
 
 internal sealed record ManifestReplaced
 {
@@ -189,92 +222,10 @@ internal sealed record ManifestReplaced
     public required string Reason { get; init; }
 }
 
-internal sealed record ManifestInitializer
-{
-    public required string Kind { get; init; }
-
-    public required string Dtype { get; init; }
-
-    public required double Low { get; init; }
-
-    public required double High { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public double Parameter { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public byte[]? Data { get; init; }
-}
-
-internal sealed record ManifestStorage(
-    long Bytes,
-    int Device,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestInitializer? Init,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Mutated);
-
-internal sealed record ManifestTensor
-{
-    public required int Storage { get; init; }
-
-    public required string Dtype { get; init; }
-
-    public required ImmutableArray<long> Shape { get; init; }
-
-    public required ImmutableArray<long> Strides { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public long Offset { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public bool External { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public bool Number { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public bool Opaque { get; init; }
-}
-
-internal sealed record ManifestOperator
-{
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public int Segment { get; init; }
-
-    public required long Node { get; init; }
-
-    public required int Schema { get; init; }
-
-    public required ImmutableArray<ManifestArgument> Args { get; init; }
-
-    public required ImmutableArray<ImmutableArray<int>> Outs { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public string? Role { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public string? Kernel { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public ManifestCollective? Collective { get; init; }
-}
-
-/// <summary>What was recorded of a collective.</summary>
-internal sealed record ManifestCollective(
-    string Name,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Group,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? GroupSize,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Elements);
-
 /// <summary>A rank that runs the program.</summary>
 internal sealed record ManifestRank(
     int Rank,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? WorldSize);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? WorldSize = null);
 
 /// <summary>A source of a compiled kernel, in the package's folder <c>kernels</c>.</summary>
 internal sealed record ManifestSourceFile(string File, string Sha256);
-
-/// <summary>An argument: <c>t</c> with the slots of tensors (<c>p</c>: prepared), or <c>v</c> with a literal.</summary>
-internal sealed record ManifestArgument(
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<int>? T,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestLiteral? V,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool P);

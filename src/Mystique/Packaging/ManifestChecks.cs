@@ -117,6 +117,7 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
             Check(call.First == next, $"schedule[{i}], which does not go on where the call before it ended,");
             Check(call.Wait is not { } waits
                 || waits.All(w => w < i), $"schedule[{i}], which waits for a call that does not come before it,");
+            Check(call.SyncOn is not { } on || on <= i, $"schedule[{i}], after which the host waits for a call that comes later,");
             next += call.Count;
         }
         Check(next == manifest.Operators.Length, "the schedule, which has not all of the operators,");

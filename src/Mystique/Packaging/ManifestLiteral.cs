@@ -13,7 +13,17 @@ namespace Mystique.Packaging;
 [JsonConverter(typeof(Converter))]
 internal sealed record ManifestLiteral(ArgumentValue Value)
 {
-    private sealed class Converter : JsonConverter<ManifestLiteral>
+    /// <summary>The JSON schema: what <see cref="ManifestRules"/> calls <c>literal</c>.</summary>
+    public const string Schema = """
+        {
+          "type": ["integer", "boolean", "string", "array", "object"],
+          "properties": { "double": { "type": "string" }, "device": { "type": "string" } },
+          "additionalProperties": false,
+          "maxProperties": 1
+        }
+        """;
+
+    internal sealed class Converter : JsonConverter<ManifestLiteral>
     {
         public override ManifestLiteral Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
             new(ReadValue(ref reader));

@@ -32,6 +32,7 @@ internal static class ManifestMapping
                 Outs = [.. op.Results.Select(r => r.Slots)],
                 Role = RoleNames[(int)op.Role],
                 Kernel = op.IsKernel ? op.KernelFile : null,
+                Inside = op.Inside.Length == 0 ? null : op.Inside,
                 Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null,
             });
         }
@@ -66,26 +67,27 @@ internal static class ManifestMapping
             Memory = new ManifestMemory(memory.ExternalBytes, memory.PeakBytes),
             Program = new ManifestProgram(Benchmark.ProgramFile, package.ProgramDigest),
             Devices = plan.Devices,
+            Settings = plan.Settings is { } settings
+                ? new ManifestSettings(settings.IsOfTrace ? "trace" : "capture", settings.Values) : null,
             Schemas = [.. schemas.Keys],
             Schedule = [.. package.Schedule.Select(c => new ManifestCall
             {
                 Call = c.Function,
                 First = c.First,
                 Count = c.Count,
-                Stream = c.Stream,
+                Stream = c.Stream?.Number,
                 Wait = c.Waits.IsEmpty ? null
                 : c.Waits,
-                Sync = c.HostWaits,
+                Sync = c.HostWait is not null,
+                SyncOn = c.HostWait?.Call,
+                SyncNs = c.HostWait?.DurationNs ?? 0,
             })],
             Baseline = plan.Baseline,
             Times = ToManifest(plan.Times),
             Kernels = plan.KernelSources.IsEmpty ? null
                 : [.. plan.KernelSources.Select(k =>
                 new ManifestSourceFile(k.Key, Benchmark.DigestOf(System.Text.Encoding.UTF8.GetBytes(k.Value))))],
-            Substitutions = [.. plan.Substitutions.Select(s =>
-                new ManifestSubstitution(s.Operator, s.Guard?.Argument, s.Guard?.Value, s.IsAlways,
-                [.. s.Statements.Select(c => new ManifestSubstitute(c.Operator, c.Results, c.Like.Length == 0 ? null
-                    : c.Like, [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))]))]))],
+            Substitutions = [.. plan.Substitutions.Select(ToManifest)],
             Replaced = [.. plan.Replaced.Select(r =>
                 new ManifestReplaced
                 {
@@ -114,6 +116,21 @@ internal static class ManifestMapping
         };
     }
 
+    private static ManifestSubstitution ToManifest(Substitution row) => new()
+    {
+        Operator = row.Operator,
+        Argument = row.Guard?.Argument,
+        Is = row.Guard?.Value,
+        Always = row.IsAlways,
+        Calls = [.. row.Statements.Select(c => new ManifestSubstitute
+        {
+            Operator = c.Operator,
+            Results = c.Results,
+            Like = c.Like.Length == 0 ? null : c.Like,
+            Args = [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))],
+        })],
+    };
+
     private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes
     {
         Source = times.Source,
@@ -131,8 +148,11 @@ internal static class ManifestMapping
                 DurationNs = t.Value.DurationNs,
                 Kernels = t.Value.Kernels,
                 DeviceNs = t.Value.DeviceNs,
-                Stream = t.Value.Stream,
-                Sync = t.Value.WaitsAfter,
+                Stream = t.Value.Stream?.Number,
+                Sync = t.Value.Wait is not null,
+                SyncNs = t.Value.Wait?.DurationNs ?? 0,
+                SyncSegment = t.Value.Wait?.Until?.Segment ?? 0,
+                SyncNode = t.Value.Wait?.Until?.Node,
             })],
         Kernels = [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))],
     };
@@ -153,8 +173,8 @@ internal static class ManifestMapping
                     DurationNs = t.DurationNs,
                     Kernels = t.Kernels,
                     DeviceNs = t.DeviceNs,
-                    Stream = t.Stream,
-                    WaitsAfter = t.Sync,
+                    Stream = t.Stream is { } stream ? new StreamId(stream) : null,
+                    Wait = t.Sync ? new PlannedWait(t.SyncNs, t.SyncNode is { } node ? new OperatorId(t.SyncSegment, node) : null) : null,
                 }),
             Unlinked = times.Unlinked,
             Kernels = [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))],
@@ -175,7 +195,7 @@ internal static class ManifestMapping
                 Data = init.Data.IsEmpty ? null : [.. init.Data],
             }
             : null,
-        storage.IsMutated);
+        storage.IsMutated, storage.IsPinned);
 
     /// <summary>Makes the plan of a manifest.</summary>
     /// <param name="manifest">The manifest; it keeps to <see cref="ManifestRules"/>.</param>
@@ -208,6 +228,7 @@ internal static class ManifestMapping
                     ?? "", r.Reason))],
             Times = ToTimes(manifest.Times),
             Baseline = manifest.Baseline?.Checked(),
+            Settings = manifest.Settings is { } settings ? new RecordedSettings(settings.Source == "trace", settings.Values) : null,
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
         };
     }
@@ -221,7 +242,10 @@ internal static class ManifestMapping
             ? new Initializer((InitializerKind)Array.IndexOf(KindNames, init.Kind), ToType(init.Dtype), init.Low, init.High, init.Parameter)
             { Data = [.. init.Data ?? []] }
             : null,
-        storage.Mutated);
+        storage.Mutated)
+    {
+        IsPinned = storage.Pinned,
+    };
 
     private static PlannedTensor ToTensor(ManifestTensor tensor) => tensor.Storage < 0 ? PlannedTensor.Undefined
         : new PlannedTensor
@@ -242,6 +266,7 @@ internal static class ManifestMapping
         [.. op.Outs.Select(o => new PlannedResult(o))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
         {
             KernelFile = op.Kernel ?? "",
+            Inside = op.Inside ?? "",
             Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
         };
 

@@ -6,6 +6,7 @@ using Mystique.Files;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Recordings;
+using Mystique.Traces;
 
 namespace Mystique.Packaging;
 
@@ -101,15 +102,15 @@ internal static class PackageFiles
     private static (Manifest Manifest, ReplayPlan Plan, ImmutableArray<ScheduledCall> Schedule) ReadManifest(JsonElement root, string path)
     {
         ManifestRules.Check(root);
-        var manifest = root.Deserialize<Manifest>(SnakeJson.Compact)!;
+        var manifest = root.Deserialize(ManifestContext.Default.Manifest)!;
         var plan = ManifestMapping.ToPlan(manifest);
         if (PackagePolicy.WhyNot(plan) is { } why)
             throw Problems.PackageForbidden(path, why);
         return (manifest, plan, [.. manifest.Schedule.Select(c => new ScheduledCall(c.Call, c.First, c.Count)
         {
-            Stream = c.Stream,
+            Stream = c.Stream is { } stream ? new StreamId(stream) : null,
             Waits = c.Wait ?? [],
-            HostWaits = c.Sync,
+            HostWait = c.Sync ? new CallWait(c.SyncOn, c.SyncNs) : null,
         })]);
     }
 
@@ -119,7 +120,7 @@ internal static class PackageFiles
     /// <summary>Writes the manifest, an element of a list to a line: so that two of them can be compared by eye and by diff.</summary>
     internal static void WriteManifest(Benchmark package, Stream stream)
     {
-        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), SnakeJson.Compact);
+        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), ManifestContext.Written.Manifest);
         ManifestRules.Check(document.RootElement); // What is written is what can be read.
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         writer.WriteLine('{');

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using Mystique.Traces;
+using Mystique.Traces.Kineto;
 
 namespace Mystique.Planning;
 
@@ -56,6 +58,30 @@ public sealed record PlanTimes
     public static PlanTimes? WithIterationTime(PlanTimes? times, long? iterationNs) => iterationNs is not { } time ? times
         : times is null ? OfIteration(time) : times with { IterationNs = time };
 
+    /// <summary>
+    /// The host waits after what it started last. What it waits for before the first operator is work of the iteration before, which is
+    /// the same: the wait goes to the end.
+    /// </summary>
+    private static void AddWaits(ImmutableSortedDictionary<OperatorId, PlannedTime>.Builder times,
+        (OperatorId Id, OperatorTime Time)[] known, LinkedProfile profile)
+    {
+        if (known.Length == 0)
+            return;
+        var byStart = known.OrderBy(k => k.Time.StartNs).ToArray();
+        var ids = known.ToLookup(k => k.Id.Node, k => k.Id);
+        foreach (var wait in profile.HostWaits)
+        {
+            int next = Array.FindIndex(byStart, k => k.Time.StartNs > wait.AtNs);
+            var last = byStart[next > 0 ? next - 1 : ^1].Id;
+            OperatorId? until = wait.Node is { } node && ids[node].Any() ? ids[node].First() : null;
+            var before = times[last].Wait;
+            times[last] = times[last] with
+            {
+                Wait = new PlannedWait((before?.DurationNs ?? 0) + wait.DurationNs, before is { Until: null } ? null : until),
+            };
+        }
+    }
+
     /// <summary>The times of a plan's operators.</summary>
     /// <param name="plan">The plan; its operators, and those that do not run.</param>
     /// <param name="recording">The profile, and the time of an uninstrumented iteration.</param>
@@ -76,19 +102,9 @@ public sealed record PlanTimes
                 Kernels = k.Time.Kernels.Length,
                 DeviceNs = k.Time.DeviceNs,
                 Stream = k.Time.Stream,
-                WaitsAfter = false,
             })
                 .ToBuilder();
-        foreach (long wait in profile.HostWaitsNs)
-        {
-            // The host waits after what it started last.
-            var before = known.Where(k => k.Time.StartNs <= wait).ToArray();
-            if (before.Length > 0)
-            {
-                var last = before.MaxBy(k => k.Time.StartNs).Id;
-                times[last] = times[last] with { WaitsAfter = true };
-            }
-        }
+        AddWaits(times, known, profile);
         long recorded = plan.Source.Iteration is { } number && profile.Steps.TryGetValue(number, out long step) ? step
             // Nothing marks iterations in the profile of a TorchSharp program: its capture knows how long the recorded one took.
             : profile.Steps.IsEmpty && recording.Baseline?.RecordedNs is [var only] ? only : profile.IterationNs;
@@ -125,11 +141,16 @@ public sealed record PlannedTime
     public required long DeviceNs { get; init; }
 
     /// <summary>The device's stream that they ran on; null where there were none.</summary>
-    public required long? Stream { get; init; }
+    public required StreamId? Stream { get; init; }
 
-    /// <summary>Whether the host then waited for the device.</summary>
-    public required bool WaitsAfter { get; init; }
+    /// <summary>The wait of the host for the device that came after it; null where there was none.</summary>
+    public PlannedWait? Wait { get; init; }
 }
+
+/// <summary>A wait of the host for the device.</summary>
+/// <param name="DurationNs">How long the original waited, in nanoseconds.</param>
+/// <param name="Until">Whose work must be done; null for all work of the device.</param>
+public sealed record PlannedWait(long DurationNs, OperatorId? Until);
 
 /// <summary>What ran on the device under one name.</summary>
 /// <param name="Name">The kernel's name, or that of a copy or filling.</param>

@@ -38,6 +38,12 @@ public sealed record PlannedOperator(
     /// <summary>Of a compiled kernel, its source in <see cref="ReplayPlan.KernelSources"/>; empty for an operator.</summary>
     public string KernelFile { get; init; } = "";
 
+    /// <summary>
+    /// The operator within it that did its work on the device, of those that PyTorch chooses among (flash attention or another,
+    /// cuDNN's convolution or its own): a replay that chose another is not exact. Empty where nothing was chosen.
+    /// </summary>
+    public string Inside { get; init; } = "";
+
     /// <summary>Whether it is a compiled kernel: the host launches it, and the observer does not see it.</summary>
     internal bool IsKernel => KernelFile.Length > 0;
 

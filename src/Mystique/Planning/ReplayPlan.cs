@@ -32,6 +32,9 @@ public sealed record ReplayPlan
     /// <summary>What was measured of the original itself; null where nothing was.</summary>
     public Baseline? Baseline { get; init; }
 
+    /// <summary>PyTorch's settings that decide which kernels run, as the original had them; null where none are known.</summary>
+    public RecordedSettings? Settings { get; init; }
+
     /// <summary>Sources of compiled kernels, by file name: code that came with the trace, where the user allowed it.</summary>
     public ImmutableSortedDictionary<string, string> KernelSources { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
@@ -104,6 +107,9 @@ public sealed record PlannedStorage(long SizeBytes, int Device, Initializer? Ini
 {
     /// <summary>Whether it exists before the iteration starts.</summary>
     public bool IsExternal => Initializer is not null;
+
+    /// <summary>Whether it is page-locked memory of the host, which a device copies without the processor.</summary>
+    public bool IsPinned { get; init; }
 }
 
 /// <summary>A tensor: a view of a storage.</summary>

@@ -75,11 +75,13 @@ internal static class ReplayPlanner
             Operators = operators.ToImmutable(),
             Replaced = replaced.ToImmutable(),
         };
+        plan = PinnedMemory.Mark(plan, segment.Recording.Profile);
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, new RecordedValues(segment.Recording.Ranges));
         return WrappedNumbers.Mark(plan) with
         {
             KernelSources = sources.ToImmutable(),
             Baseline = segment.Recording.Baseline,
+            Settings = RecordedSettings.Of(segment),
             Times = PlanTimes.Of(plan, segment.Recording),
             Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf)
                 .Distinct()],
@@ -134,7 +136,11 @@ internal static class ReplayPlanner
             }
         }
         var results = PlanResults(node, timeline, table);
-        operators.Add(new PlannedOperator(id, schema, arguments.MoveToImmutable(), results) { KernelFile = node.KernelFile });
+        operators.Add(new PlannedOperator(id, schema, arguments.MoveToImmutable(), results)
+        {
+            KernelFile = node.KernelFile,
+            Inside = ChosenKernel.Of(node),
+        });
     }
 
     private static ImmutableArray<PlannedResult> PlanResults(TraceNode node, StorageTimeline timeline, TensorTable table)

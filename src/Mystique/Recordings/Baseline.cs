@@ -43,10 +43,10 @@ public sealed record Baseline
     /// <summary>The times of the recorded iterations, in nanoseconds.</summary>
     public ImmutableArray<long> RecordedNs { get; init; } = [];
 
-    /// <summary>Untouched iterations before the recording.</summary>
+    /// <summary>Uninstrumented iterations before the recording.</summary>
     public CaptureWindow Before { get; init; } = new();
 
-    /// <summary>Untouched iterations after it.</summary>
+    /// <summary>Uninstrumented iterations after it.</summary>
     public CaptureWindow After { get; init; } = new();
 
     /// <summary>
@@ -97,28 +97,50 @@ public sealed record Baseline
     private static ImmutableSortedDictionary<string, string> Empty { get; } = ImmutableSortedDictionary.Create<string,
         string>(StringComparer.Ordinal);
 
-    /// <summary>All untouched iterations, in nanoseconds.</summary>
+    /// <summary>
+    /// The uninstrumented iterations that count, in nanoseconds: all of them; on an accelerator those before the recording alone, for the
+    /// profiler can stay attached to it (CUPTI), and make launches slower.
+    /// </summary>
     [JsonIgnore]
-    public SampleStatistics Untouched => new([.. Before.SamplesNs, .. After.SamplesNs]);
+    public SampleStatistics Uninstrumented => new(IsOnDevice && !Before.SamplesNs.IsEmpty ? Before.SamplesNs
+        : [.. Before.SamplesNs, .. After.SamplesNs]);
 
-    /// <summary>Processor time of an untouched iteration, in nanoseconds; 0 where it was not measured.</summary>
+    /// <summary>Whether the job used a device that works on its own.</summary>
     [JsonIgnore]
-    public double CpuTimeNs => Untouched.SamplesNs.IsEmpty ? 0
+    internal bool IsOnDevice => Device.Type is not ("cpu" or "");
+
+    /// <summary>What iterations after the recording say of the profiler: null where they differ by no more than 2 %.</summary>
+    [JsonIgnore]
+    internal string? ProfilerNote
+    {
+        get
+        {
+            double before = new SampleStatistics(Before.SamplesNs).MedianNs, after = new SampleStatistics(After.SamplesNs).MedianNs;
+            return !IsOnDevice || before <= 0 || after <= 0 || Math.Abs(after / before - 1) <= 0.02 ? null
+                : string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                    $"iterations took {after / before - 1:+0.0 %;-0.0 %} after the recording: the profiler (CUPTI, on CUDA) may have "
+                    + $"stayed attached, or the device's clocks changed; those before it count");
+        }
+    }
+
+    /// <summary>Processor time of an uninstrumented iteration, in nanoseconds; 0 where it was not measured.</summary>
+    [JsonIgnore]
+    public double CpuTimeNs => Uninstrumented.SamplesNs.IsEmpty ? 0
         : ((double)Before.CpuTimeNs * Before.SamplesNs.Length
-            + (double)After.CpuTimeNs * After.SamplesNs.Length) / Untouched.SamplesNs.Length;
+            + (double)After.CpuTimeNs * After.SamplesNs.Length) / Uninstrumented.SamplesNs.Length;
 
     /// <summary>
-    /// The most memory of the process in untouched iterations, over <see cref="BaselineBytes"/>; 0 where it was not measured.
+    /// The most memory of the process in uninstrumented iterations, over <see cref="BaselineBytes"/>; 0 where it was not measured.
     /// </summary>
     [JsonIgnore]
     public long UsedBytes => BaselineBytes == 0 ? 0 : Math.Max(0, Math.Max(Before.PeakBytes, After.PeakBytes) - BaselineBytes);
 
     /// <summary>
-    /// The time of an iteration to compare with: the median of the untouched ones, else of the recorded ones; null where
+    /// The time of an iteration to compare with: the median of the uninstrumented ones, else of the recorded ones; null where
     /// nothing was measured.
     /// </summary>
     [JsonIgnore]
-    public long? IterationNs => !Untouched.SamplesNs.IsEmpty ? (long)Untouched.MedianNs : !RecordedNs.IsEmpty
+    public long? IterationNs => !Uninstrumented.SamplesNs.IsEmpty ? (long)Uninstrumented.MedianNs : !RecordedNs.IsEmpty
         ? (long)new SampleStatistics(RecordedNs).MedianNs : null;
 
     /// <summary>Checks what came from a file.</summary>

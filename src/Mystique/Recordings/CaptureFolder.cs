@@ -87,8 +87,8 @@ internal sealed class CaptureFolder
         using (var own = OutputKind.ReadOwn(file, Baseline.FormatName, MaxJsonBytes))
             if (own is null)
                 throw Problems.CaptureTargetNotEmpty(Directory, ReferenceFile);
-        OutputFile.Write(file, stream =>
-            stream.Write(Encoding.UTF8.GetBytes(ToJson(Baseline with { RunsNs = [.. Baseline.RunsNs, .. runsNs] }))), isOwn: true);
+        string text = CaptureContext.Write(Baseline with { RunsNs = [.. Baseline.RunsNs, .. runsNs] });
+        OutputFile.Write(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)), isOwn: true);
     }
 
     internal static string RankPath(string path, int rank) =>
@@ -140,8 +140,8 @@ internal sealed class CaptureFolder
                 File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
         }
         if (reference is not null)
-            File.WriteAllText(Path.Combine(folder, ReferenceFile), ToJson(reference));
-        File.WriteAllText(Path.Combine(folder, RecordFile), ToJson(record with { Files = files.ToImmutable() }));
+            File.WriteAllText(Path.Combine(folder, ReferenceFile), CaptureContext.Write(reference));
+        File.WriteAllText(Path.Combine(folder, RecordFile), CaptureContext.Write(record with { Files = files.ToImmutable() }));
     }
 
     private static CaptureFile Pack(string source, string target)
@@ -162,14 +162,11 @@ internal sealed class CaptureFolder
             .Length, size, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 
-    private static string ToJson<T>(T value) => JsonSerializer.Serialize(value, SnakeJson.Indented) + "\n";
-
     private static T ReadJson<T>(string path)
     {
         try
         {
-            return JsonSerializer.Deserialize<T>(PlainFile.ReadAllBytes(path, MaxJsonBytes), SnakeJson.Indented)
-                ?? throw new FormatException("it is empty");
+            return CaptureContext.Read<T>(PlainFile.ReadAllBytes(path, MaxJsonBytes));
         }
         catch (Exception exception) when (exception is JsonException or FormatException or NotSupportedException
             or InvalidOperationException or IOException or UnauthorizedAccessException)

@@ -6,7 +6,7 @@ public sealed record CaptureOptions
     /// <summary>Iterations to wait for. The default is 10; the first is waited for in any case, for nobody sees its start.</summary>
     public int Skip { get; init; } = 10;
 
-    /// <summary>Iterations to measure, untouched, before the recording and again after it. The default is 20.</summary>
+    /// <summary>Iterations to measure, uninstrumented, before the recording and again after it. The default is 20.</summary>
     public int Reference { get; init; } = 20;
 
     /// <summary>Iterations to record. The default is 1.</summary>

@@ -9,11 +9,14 @@ internal sealed record CaptureRecord
     /// <summary>What <see cref="Format"/> must be.</summary>
     public const string FormatName = "mystique-capture";
 
+    /// <summary>The version that is written; it rises when a field changes its meaning.</summary>
+    public const int CurrentVersion = 1;
+
     /// <summary>Always <see cref="FormatName"/>.</summary>
     public string Format { get; init; } = FormatName;
 
-    /// <summary>The version; it rises when a field changes its meaning.</summary>
-    public int FormatVersion { get; init; } = 1;
+    /// <summary>The version.</summary>
+    public int FormatVersion { get; init; } = CurrentVersion;
 
     /// <summary>The version of this tool.</summary>
     public string Mystique { get; init; } = typeof(CaptureRecord).Assembly.GetName().Version!.ToString(3);
@@ -57,8 +60,8 @@ internal sealed record CaptureFile(string Name, long Bytes, long UnpackedBytes, 
 
 /// <summary>What capturing cost the job. Times in nanoseconds.</summary>
 /// <param name="StartUpNs">At the job's start.</param>
-/// <param name="UntouchedNs">At the end of each untouched iteration.</param>
+/// <param name="UninstrumentedNs">At the end of each uninstrumented iteration.</param>
 /// <param name="RecordingNs">
 /// Once, to start and to end the recording, and to write it down, beside the recorded iterations themselves.
 /// </param>
-internal sealed record CaptureCost(long StartUpNs, long UntouchedNs, long RecordingNs);
+internal sealed record CaptureCost(long StartUpNs, [property: JsonPropertyName("untouched_ns")] long UninstrumentedNs, long RecordingNs);

@@ -90,8 +90,13 @@ public sealed class Recording
     {
         var trace = TraceReader.Read(path, new TraceReadOptions(options.Strict));
         var warnings = notes.AddRange(trace.Warnings.Select(w => $"{trace.Source}: {w}"));
+        if (capture?.Baseline.ProfilerNote is { } note)
+            warnings = warnings.Add(note);
         var profile = options.Profile is { } named ? ProfileLinker.Link(trace, named)
             : capture?.ProfilePath is { } own ? TryLink(trace, own, ref warnings) : null;
+        if (profile is { DeviceNs: 0 } && trace.Nodes.Any(n => TensorLayout.TensorsOf(n.Outputs).Any(t => IsAccelerator(t.Device))))
+            warnings = warnings.Add($"{profile.Source} has no work of the device: the profiler could not see it (no CUPTI, or it is "
+                + "another tool's, Nsight's for one; a container without it), so that kernels, streams and waits are not known");
         return new Recording(trace)
         {
             Name = Path.GetFileName(capture is null ? trace.Source : Path.GetFullPath(capture.Directory)),
@@ -102,6 +107,9 @@ public sealed class Recording
             Ranges = RecordedRanges.Of(trace),
         };
     }
+
+    private static bool IsAccelerator(string device) => device.Length > 0 && device != "meta"
+        && !device.StartsWith("cpu", StringComparison.Ordinal);
 
     /// <summary>A capture's own profile is used where it fits: without it there are no times of operators, and all else stays.</summary>
     private static LinkedProfile? TryLink(ExecutionTrace trace, string profile, ref ImmutableArray<string> warnings)

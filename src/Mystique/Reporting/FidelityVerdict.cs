@@ -110,6 +110,7 @@ internal static class FidelityVerdict
             $"{Figures.DifferenceInMilliseconds(b - a)} ms ({Figures.Difference((b - a) / report.Original.Times.MedianNs)})");
         (string what, string left, string right, string difference) = finding.Kind switch
         {
+            FindingKind.OtherDevice => ("device", report.Original.DeviceKind ?? "", report.Replay.DeviceKind ?? "", ""),
             FindingKind.OperatorCount => ($"calls of {finding.Subject}", Count(a), Count(b), Signed(b - a)),
             FindingKind.KernelCount => ($"calls of the kernel {finding.Subject}", Count(a), Count(b), Signed(b - a)),
             FindingKind.MemoryPeak => ("peak memory", Figures.Megabytes(a), Figures.Megabytes(b), share),

@@ -20,6 +20,7 @@ internal static class FindingText
         string own = finding.Error is { } error ? Own(error) : "";
         FormattableString text = finding.Kind switch
         {
+            FindingKind.OtherDevice => $"the replay ran on {finding.Subject}: times and memory are another device's",
             FindingKind.OperatorCount => $"{finding.Subject} runs {replay:N0} times in the replay, {original:N0} in the original",
             FindingKind.KernelCount => $"the kernel {finding.Subject} runs {replay:N0} times in the replay, {original:N0} in the original",
             FindingKind.MemoryPeak => $"the peak of memory differs by {finding.Error:+0.0 %;-0.0 %}",

@@ -25,6 +25,8 @@ internal static class ResultJson
             Device = result.Engine.Device,
             Threads = result.Engine.Threads,
             Versions = result.Engine.Versions,
+            Settings = result.Engine.Settings.IsEmpty ? null : result.Engine.Settings,
+            Notes = result.Engine.Notes.IsEmpty ? null : result.Engine.Notes,
         },
         Program = ProgramOf(result.Program),
         Host = new HostDocument
@@ -35,7 +37,7 @@ internal static class ResultJson
             MemoryBytes = result.Host.MemoryBytes,
             Runtime = result.Host.Runtime,
         },
-        Options = new RunOptionsDocument(result.Options.Iterations, result.Options.Warmup, result.Options.Seed,
+        Options = new RunOptionsDocument(result.Iterations.SamplesNs.Length, result.Options.Warmup ?? 0, result.Options.Seed,
             result.Options.Pace.ToString().ToLowerInvariant()),
         Coverage = CoverageDocument.Of(result.Plan, result.Verification?.Classes),
         Reference = ReferenceOf(result.Plan.Times),

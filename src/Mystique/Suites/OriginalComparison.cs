@@ -60,8 +60,8 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
             await Ask(original.OpenWorkloadAsync(workload, on.Threads, cancellationToken)).ConfigureAwait(false);
             await Ask(original.PrepareAsync("starting the original", cancellationToken)).ConfigureAwait(false);
             // The first step differs from the others: it makes the optimizer's state.
-            await Ask(original.IterateAsync(Math.Max(1, options.Warmup), "warming up the original", cancellationToken))
-                .ConfigureAwait(false);
+            await Ask(original.IterateAsync(Math.Max(1, options.Warmup ?? ReplayOptions.HostWarmup), "warming up the original",
+                cancellationToken)).ConfigureAwait(false);
             return original;
         }
         catch

@@ -14,8 +14,13 @@ internal static class ReplayVerifier
     /// <summary>Compares.</summary>
     /// <param name="plan">What should have run.</param>
     /// <param name="observed">The trace of one iteration of the replay.</param>
-    public static VerificationResult Verify(ReplayPlan plan, ExecutionTrace observed)
+    /// <param name="device">
+    /// The kind of device that stood for the recorded accelerators, or for the host where there were none; null where that is not known,
+    /// and not compared.
+    /// </param>
+    public static VerificationResult Verify(ReplayPlan plan, ExecutionTrace observed, string? device = null)
     {
+        string?[]? kinds = device is null ? null : KindsOf(plan, device);
         var ran = RanIn(observed);
         var differences = ImmutableArray.CreateBuilder<OperatorDifference>();
         int exact = 0;
@@ -37,7 +42,7 @@ internal static class ReplayVerifier
             }
             for (; at < found; at++)
                 differences.Add(Unplanned(ran[at]));
-            if (op.Role != OperatorRole.Substitute && Compare(plan, op, ran[at]) is { } difference)
+            if (op.Role != OperatorRole.Substitute && Compare(plan, op, ran[at], kinds) is { } difference)
                 differences.Add(new OperatorDifference(op.Id, op.Schema.FullName, difference.Kind, difference.What));
             else
                 exact++;
@@ -91,12 +96,34 @@ internal static class ReplayVerifier
 
     private static string NameOf(TraceNode node) => node.Schema?.FullName ?? node.Name;
 
-    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node) =>
-        Compare(plan, "input", [.. op.InputSlots.Where(s => s >= 0)], node.Inputs)
-        ?? (op.Results.IsEmpty ? null : Compare(plan, "output", [.. op.OutputSlots.Where(s => s >= 0)], node.Outputs));
+    /// <summary>For each recorded device, the kind of the one that stands for it.</summary>
+    private static string?[] KindsOf(ReplayPlan plan, string device)
+    {
+        bool hasAccelerator = plan.Devices.Any(ChosenKernel.IsAccelerator);
+        return [.. plan.Devices.Select(d => d == PlanMemory.NoMemory ? d
+            : hasAccelerator && !ChosenKernel.IsAccelerator(d) ? "cpu" : device)];
+    }
+
+    private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, PlannedOperator op, TraceNode node, string?[]? kinds) =>
+        Compare(plan, "input", [.. op.InputSlots.Where(s => s >= 0)], node.Inputs, kinds)
+        ?? (op.Results.IsEmpty ? null : Compare(plan, "output", [.. op.OutputSlots.Where(s => s >= 0)], node.Outputs, kinds))
+        ?? CompareKernel(op, node, kinds);
+
+    /// <summary>On a device, which of the operators that PyTorch chooses among did the work.</summary>
+    private static (DifferenceKind Kind, string What)? CompareKernel(PlannedOperator op, TraceNode node, string?[]? kinds)
+    {
+        if (op.Inside.Length == 0 || kinds is null || kinds.All(k => k is "cpu"))
+            return null;
+        string[] inside = [.. Within(node)];
+        return inside.Length == 0 || inside.Contains(op.Inside) ? null
+            : (DifferenceKind.Variant, $"it is done by {inside[0]} instead of {op.Inside}");
+    }
+
+    private static IEnumerable<string> Within(TraceNode node) =>
+        node.Children.SelectMany(c => c.Schema is { } schema ? Within(c).Prepend(schema.FullName) : []);
 
     private static (DifferenceKind Kind, string What)? Compare(ReplayPlan plan, string what, int[] slots,
-        ImmutableArray<ArgumentValue> values)
+        ImmutableArray<ArgumentValue> values, string?[]? kinds)
     {
         // Undefined tensors come as None where the schema allows it, so neither counts.
         var expected = slots.Select(s => plan.Tensors[s]).Where(t => !t.IsUndefined).ToArray();
@@ -105,6 +132,9 @@ internal static class ReplayVerifier
             return (DifferenceKind.Different, $"it has {actual.Length} {what} tensors instead of {expected.Length}");
         for (int i = 0; i < expected.Length; i++)
         {
+            string on = actual[i].Device.Split(':')[0];
+            if (on.Length > 0 && kinds?[plan.Storages[expected[i].Storage].Device] is { } kind && kind != on)
+                return (DifferenceKind.Different, $"its {what} {i} is on {on} instead of {kind}");
             if (expected[i].Type != actual[i].Type)
                 return (DifferenceKind.Different,
                     $"its {what} {i} is {actual[i].Type.TorchName()} instead of {expected[i].Type.TorchName()}");

@@ -24,7 +24,6 @@ public class PacerTests
                 Kernels = 0,
                 DeviceNs = 0,
                 Stream = null,
-                WaitsAfter = false,
             }))),
             Unlinked = 0,
             Kernels = [],

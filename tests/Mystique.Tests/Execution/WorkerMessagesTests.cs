@@ -36,7 +36,11 @@ public class WorkerMessagesTests
         new DoneAnswer(),
         new OpenedAnswer
         {
-            Info = new EngineInfo("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", "2.10.0"), "cpu", 2),
+            Info = new EngineInfo("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", "2.10.0"), "cuda:0", 2)
+            {
+                Settings = ImmutableSortedDictionary<string, string>.Empty.Add("matmul_allow_tf32", "true"),
+                Notes = ["the trace ran on xpu, this replay on cuda"],
+            },
         },
         new SchemasAnswer
         {

@@ -154,9 +154,9 @@ public sealed class FidelityComparerTests : IDisposable
         Assert.Null(FidelityComparer.Compare(Original, Run("replay")).InOrder);
     }
 
-    /// <summary>A machine that gets slower meets a turn of both alike: the turns' own errors are what counts.</summary>
+    /// <summary>A machine that gets slower meets a round of both alike: the rounds' own errors are what counts.</summary>
     [Fact]
-    public void Compare_InTurn_TakesTheTurnsOwnErrors()
+    public void Compare_Interleaved_TakesTheRoundsOwnErrors()
     {
         var original = Original with { Blocks = BlocksOf(1, 10, 20, 15, 30) };
         var report = FidelityComparer.Compare(original, Run("replay") with { Blocks = BlocksOf(1.02, 10, 20, 15, 30) });
@@ -165,7 +165,7 @@ public sealed class FidelityComparerTests : IDisposable
             .Time!.Error, 6); // Not as many: all samples.
     }
 
-    /// <summary>Two processes of the original had their turns: what is between them is what a perfect replay could show.</summary>
+    /// <summary>Two processes of the original had their blocks: what is between them is what a perfect replay could show.</summary>
     [Fact]
     public void Compare_OriginalAgain_IsTheNoiseFloor()
     {

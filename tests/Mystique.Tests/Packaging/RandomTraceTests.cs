@@ -2,6 +2,7 @@ using CsCheck;
 using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
+using Mystique.Tests.Shared;
 using Mystique.Traces;
 
 namespace Mystique.Tests.Packaging;
@@ -32,6 +33,7 @@ public sealed class RandomTraceTests : IDisposable
         var package = Benchmark.Of(plan);
         string folder = Path.Combine(_folder, Guid.NewGuid().ToString("N"));
         package.Save(folder);
+        DocumentSchema.AssertFits("mystique-benchmark", Path.Combine(folder, Benchmark.ManifestFile));
         var again = Benchmark.Load(folder);
         Assert.Equal(package.ProgramDigest, again.ProgramDigest);
         using var one = new MemoryStream();

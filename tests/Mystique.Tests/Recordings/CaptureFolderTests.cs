@@ -56,6 +56,8 @@ public sealed class CaptureFolderTests : IDisposable
     public void Write_Files_AreAsTheyWere()
     {
         Write();
+        DocumentSchema.AssertFits("mystique-reference", Path.Combine(Target, "reference.json"));
+        DocumentSchema.AssertFits("mystique-capture", Path.Combine(Target, "capture.json"));
         Snapshot.Match(File.ReadAllText(Path.Combine(Target, "reference.json")), "reference.json");
         // gzip's bytes differ between versions of zlib.
         string record = string.Join('\n', File.ReadAllText(Path.Combine(Target, "capture.json")).Split('\n')
@@ -134,6 +136,7 @@ public sealed class CaptureFolderTests : IDisposable
         var read = Benchmark.Load(Path.Combine(_folder, "p")).Plan;
         Assert.Equal(JsonSerializer.Serialize(Reference), JsonSerializer.Serialize(read.Baseline));
         string manifest = Path.Combine(_folder, "p", "benchmark.json");
+        DocumentSchema.AssertFits("mystique-benchmark", manifest);
         File.WriteAllText(manifest, File.ReadAllText(manifest)
             .Replace("\"baseline_bytes\":4000", "\"baseline_bytes\":-1", StringComparison.Ordinal));
         Assert.Equal("MYS301", Assert.Throws<MystiqueException>(() => Benchmark.Load(Path.Combine(_folder, "p"))).Id);

@@ -27,12 +27,15 @@ public class DocumentSchemaTests
 
     /// <summary>A schema refuses what is not its document: a field that is missing, or of another type.</summary>
     [Theory]
-    [InlineData("{}")]
-    [InlineData("{\"format\": \"mystique-run\"}")]
-    public void Schema_OfARun_RefusesOtherThings(string text)
+    [MemberData(nameof(Names))]
+    public void Schema_OfEachDocument_RefusesOtherThings(string name)
     {
-        var schema = Json.Schema.JsonSchema.FromText(DocumentSchemas.All["mystique-run.schema.json"]);
-        using var json = System.Text.Json.JsonDocument.Parse(text);
-        Assert.False(schema.Evaluate(json.RootElement).IsValid);
+        var schema = Json.Schema.JsonSchema.FromText(DocumentSchemas.All[name]);
+        string format = name.Split('.')[0];
+        foreach (string text in (string[])["{}", "[]", $"{{\"format\": \"{format}\"}}"])
+        {
+            using var json = System.Text.Json.JsonDocument.Parse(text);
+            Assert.False(schema.Evaluate(json.RootElement).IsValid);
+        }
     }
 }

@@ -1,3 +1,4 @@
+using Mystique.Traces;
 using Mystique.Traces.Kineto;
 using Mystique.Verification;
 
@@ -5,7 +6,7 @@ namespace Mystique.Tests.Verification;
 
 public sealed class ConcurrencyTests
 {
-    private static DeviceWork Kernel(long start, long duration, long stream) => new("k", start, duration, stream, "");
+    private static DeviceWork Kernel(long start, long duration, long stream) => new("k", start, duration, new StreamId(stream), "");
 
     [Fact]
     public void Of_HostAlone_HasNoDevice()

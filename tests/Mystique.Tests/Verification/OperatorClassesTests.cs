@@ -33,7 +33,6 @@ public class OperatorClassesTests
             Kernels = t.DeviceNs > 0 ? 1 : 0,
             DeviceNs = t.DeviceNs,
             Stream = null,
-            WaitsAfter = false,
         }),
         Unlinked = 0,
         Kernels = [],

@@ -59,6 +59,7 @@ internal sealed class EngineWorker : IAsyncDisposable
             AllowTraceCode = settings.AllowTraceCode,
             Seed = settings.Seed,
             Libraries = settings.Libraries,
+            KeepsSettings = settings.KeepsSettings,
         };
         return (await CallAsync(request, "opening", cancellationToken).ConfigureAwait(false)).Info;
     }

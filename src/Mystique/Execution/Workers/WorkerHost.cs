@@ -83,6 +83,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFac
                     Device = open.Device,
                     Libraries = open.Libraries,
                     AllowTraceCode = open.AllowTraceCode,
+                    KeepsSettings = open.KeepsSettings,
                 }));
             case OpenWorkloadRequest open:
                 return Open(() => factory.OpenWorkload(open.Workload, open.Threads));

@@ -13,7 +13,7 @@ namespace Mystique.Execution.Workers;
 [JsonDerivedType(typeof(SchemasRequest), "schemas")]
 [JsonDerivedType(typeof(PrepareRequest), "start")]
 [JsonDerivedType(typeof(PaceRequest), "pace")]
-[JsonDerivedType(typeof(UnpacedRequest), "flat_out")]
+[JsonDerivedType(typeof(UnpacedRequest), "unpaced")]
 [JsonDerivedType(typeof(IterateRequest), "iterate")]
 [JsonDerivedType(typeof(ObserveRequest), "observe")]
 [JsonDerivedType(typeof(RecordProfileRequest), "kineto")]
@@ -39,6 +39,9 @@ internal sealed record OpenPackageRequest(string Package) : WorkerRequest<Opened
 
     /// <summary>Whether code that came with the trace may run.</summary>
     public required bool AllowTraceCode { get; init; }
+
+    /// <summary>Whether PyTorch's settings stay as they are on the target.</summary>
+    public bool KeepsSettings { get; init; }
 
     /// <summary>What the contents of external tensors are drawn from.</summary>
     public required uint Seed { get; init; }

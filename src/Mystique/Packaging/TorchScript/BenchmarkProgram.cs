@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Traces;
 
 namespace Mystique.Packaging.TorchScript;
 
@@ -9,22 +10,27 @@ namespace Mystique.Packaging.TorchScript;
 public sealed record ScheduledCall(string Function, int First, int Count)
 {
     /// <summary>The device's stream that it ran on, as the profile numbers it; null for the one that most ran on.</summary>
-    public long? Stream { get; init; }
+    public StreamId? Stream { get; init; }
 
     /// <summary>Places in the schedule of calls on other streams whose work must be done before.</summary>
     public ImmutableArray<int> Waits { get; init; } = [];
 
-    /// <summary>Whether the host waits for the device afterwards.</summary>
-    public bool HostWaits { get; init; }
+    /// <summary>The wait of the host for the device afterwards; null where it goes on.</summary>
+    public CallWait? HostWait { get; init; }
 
     /// <inheritdoc/>
     public bool Equals(ScheduledCall? other) => other is not null
-        && (Function, First, Count, Stream, HostWaits) == (other.Function, other.First, other.Count, other.Stream, other.HostWaits)
+        && (Function, First, Count, Stream, HostWait) == (other.Function, other.First, other.Count, other.Stream, other.HostWait)
         && Waits.AsSpan().SequenceEqual(other.Waits.AsSpan());
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Function, First, Count);
 }
+
+/// <summary>A wait of the host for the device, after a call.</summary>
+/// <param name="Call">Place in the schedule of the call whose work must be done; null for all work of the device.</param>
+/// <param name="DurationNs">How long the original waited, in nanoseconds: no gap that a paced replay has to fill.</param>
+public sealed record CallWait(int? Call, long DurationNs);
 
 /// <summary>A generated program: the text of <c>program.pt</c>, and the order in which its functions are called.</summary>
 /// <param name="Code">The TorchScript code of the class <c>Benchmark</c>.</param>

@@ -75,7 +75,26 @@ internal sealed record EngineDocument
     public required int Threads { get; init; }
 
     public required ImmutableSortedDictionary<string, string> Versions { get; init; }
+
+    /// <summary>Settings of PyTorch that were set because the original had them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableSortedDictionary<string, string>? Settings { get; init; }
+
+    /// <summary>What the target is not, or does not know, that the original was or knew.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<string>? Notes { get; init; }
+
+    /// <summary>What measured iterations: <c>events</c> of the device, or the <c>host</c>'s clock.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Clock { get; init; }
+
+    /// <summary>What a GPU ran at before and after the measured iterations, where its tools tell.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<ClockDocument>? Clocks { get; init; }
 }
+
+/// <summary>A GPU's clock, and why it is not higher (<c>nvidia-smi --help-query-gpu</c>, <c>clocks_event_reasons.active</c>).</summary>
+internal sealed record ClockDocument(double SmMegahertz, string Reasons);
 
 /// <summary>What ran: the benchmark's own program, or one that was fitted to the target.</summary>
 internal sealed record ProgramDocument

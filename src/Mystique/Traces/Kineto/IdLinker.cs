@@ -4,7 +4,7 @@ namespace Mystique.Traces.Kineto;
 internal static class IdLinker
 {
     public static Dictionary<long, int> ByRecordFunction(TraceNode[] operators, KinetoEvent[] events) =>
-        ByIds(operators, events, e => e.RecordFunctionId >= 0 ? e.RecordFunctionId : e.ExternalId, 0);
+        ByIds(operators, events, e => e.RecordFunctionId ?? e.ExternalId, 0);
 
     public static Dictionary<long, int> ByExternalId(TraceNode[] operators, KinetoEvent[] events) =>
         ByIds(operators, events, e => e.ExternalId, 0);
@@ -13,7 +13,7 @@ internal static class IdLinker
     public static Dictionary<long, int> ByShiftedId(TraceNode[] operators, KinetoEvent[] events)
     {
         var best = new Dictionary<long, int>();
-        foreach (Func<KinetoEvent, long> idOf in (Func<KinetoEvent, long>[])[e => e.RecordFunctionId, e => e.ExternalId])
+        foreach (Func<KinetoEvent, long?> idOf in (Func<KinetoEvent, long?>[])[e => e.RecordFunctionId, e => e.ExternalId])
         {
             var found = ShiftOf(operators, events, idOf) is { } shift ? ByIds(operators, events, idOf, shift) : [];
             if (found.Count > best.Count)
@@ -22,10 +22,10 @@ internal static class IdLinker
         return best;
     }
 
-    private static long? ShiftOf(TraceNode[] operators, KinetoEvent[] events, Func<KinetoEvent, long> idOf)
+    private static long? ShiftOf(TraceNode[] operators, KinetoEvent[] events, Func<KinetoEvent, long?> idOf)
     {
-        var byName = events.Where(e => e.Kind == KinetoKind.Operator && idOf(e) >= 0).GroupBy(e => e.Name)
-            .ToDictionary(g => g.Key, g => g.Select(idOf).Order().ToArray());
+        var byName = events.Where(e => e.Kind == KinetoKind.Operator && idOf(e) is not null).GroupBy(e => e.Name)
+            .ToDictionary(g => g.Key, g => g.Select(e => idOf(e)!.Value).Order().ToArray());
         var votes = new Dictionary<long, int>();
         foreach (var nodes in operators.GroupBy(n => n.Name))
         {
@@ -37,11 +37,11 @@ internal static class IdLinker
         return votes.Count == 0 ? null : votes.MaxBy(v => (v.Value, -Math.Abs(v.Key))).Key;
     }
 
-    private static Dictionary<long, int> ByIds(TraceNode[] operators, KinetoEvent[] events, Func<KinetoEvent, long> idOf, long shift)
+    private static Dictionary<long, int> ByIds(TraceNode[] operators, KinetoEvent[] events, Func<KinetoEvent, long?> idOf, long shift)
     {
         var byId = new Dictionary<long, int>();
         for (int i = 0; i < events.Length; i++)
-            if (events[i].Kind == KinetoKind.Operator && idOf(events[i]) is >= 0 and var id)
+            if (events[i].Kind == KinetoKind.Operator && idOf(events[i]) is { } id)
                 byId.TryAdd(id, i);
         var found = new Dictionary<long, int>();
         foreach (var node in operators)

@@ -40,7 +40,7 @@ internal sealed class KinetoEventParser(ReadBudget budget)
         Doubt = null;
         string? category = null;
         bool hasDuration = false;
-        parsed = new KinetoEvent { Name = "", RecordFunctionId = -1, ExternalId = -1, Correlation = -1, Stream = -1 };
+        parsed = new KinetoEvent { Name = "" };
         bool isComplete = false;
         bool isLegacy = false;
         KinetoKind? kind = null;
@@ -59,8 +59,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                     && (UnknownCategories.Count < MaxCategories || UnknownCategories.ContainsKey(category)))
                     UnknownCategories[category] = UnknownCategories.GetValueOrDefault(category) + 1;
                 parsed.Kind = kind ?? default;
-                if (parsed.IsOnDevice && parsed.Stream < 0)
-                    parsed.Stream = parsed.Thread;
+                if (parsed.IsOnDevice)
+                    parsed.Stream ??= new StreamId(parsed.Thread);
                 if (isUsed && !TryAdd(ref _sumNs, parsed.DurationNs) || !TryAdd(ref _sumBytes, allocation.Bytes))
                     Doubt ??= "its duration is beyond any profile's";
                 return true;
@@ -173,12 +173,12 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 switch (which)
                 {
                     case 1: parsed.ExternalId = value; break;
-                    case 2: parsed.RecordFunctionId = value == 0 ? -1 : value; break;
+                    case 2: parsed.RecordFunctionId = value; break;
                     case 3: parsed.Correlation = value; break;
                     case 6: allocation = allocation with { Bytes = value }; break;
-                    case 7: allocation = allocation with { Address = value }; break;
+                    case 7: allocation = allocation with { Address = value == 0 ? null : value }; break;
                     case 8: allocation = allocation with { IsOnDevice = value != 0 }; break;
-                    default: parsed.Stream = value; break;
+                    default: parsed.Stream = value < 0 ? null : new StreamId(value); break;
                 }
             }
             else if (which == 5 && reader.TokenType == JsonTokenType.StartArray)

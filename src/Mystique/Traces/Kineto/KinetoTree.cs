@@ -38,8 +38,8 @@ internal sealed class KinetoTree
             yield return parent;
     }
 
-    /// <summary>The runtime's call that started something on the device; -1 where the profile does not say.</summary>
-    public int LaunchOf(int index) => _launches[index];
+    /// <summary>The runtime's call that started something on the device; null where the profile does not say.</summary>
+    public int? LaunchOf(int index) => _launches[index] is var launch and not None ? launch : null;
 
     /// <summary>What an operator, and what is within it, started on the device, by its start.</summary>
     /// <param name="index">The operator's event.</param>
@@ -49,8 +49,8 @@ internal sealed class KinetoTree
         if (!_work.TryGetValue(index, out var list))
             return [];
         return list.OrderBy(i => _events[i].StartNs)
-            .Select(i => new DeviceWork(_events[i].Name, _events[i].StartNs - baseNs, _events[i].DurationNs, _events[i]
-            .Stream, GridOf(_events[i])));
+            .Select(i => new DeviceWork(_events[i].Name, _events[i].StartNs - baseNs, _events[i].DurationNs,
+                _events[i].Stream, GridOf(_events[i])));
     }
 
     private static string GridOf(in KinetoEvent e) =>
@@ -88,7 +88,7 @@ internal sealed class KinetoTree
         if (order == 0)
             order = (x.Kind == KinetoKind.Runtime).CompareTo(y.Kind == KinetoKind.Runtime);
         if (order == 0 && x.Kind != KinetoKind.Runtime)
-            order = x.ExternalId.CompareTo(y.ExternalId);
+            order = Nullable.Compare(x.ExternalId, y.ExternalId);
         if (order == 0 && x.Kind == KinetoKind.Runtime)
             order = y.DurationNs.CompareTo(x.DurationNs);
         return order != 0 ? order : a.CompareTo(b); // Without ids, the file's order.
@@ -114,11 +114,11 @@ internal sealed class KinetoTree
     {
         var calls = new Dictionary<long, int>();
         for (int i = 0; i < _events.Length; i++)
-            if (_events[i] is { Kind: KinetoKind.Runtime, Correlation: >= 0 })
-                calls.TryAdd(_events[i].Correlation, i);
+            if (_events[i] is { Kind: KinetoKind.Runtime, Correlation: { } started })
+                calls.TryAdd(started, i);
         for (int i = 0; i < _events.Length; i++)
         {
-            if (!_events[i].IsOnDevice || !calls.TryGetValue(_events[i].Correlation, out int call))
+            if (!_events[i].IsOnDevice || _events[i].Correlation is not { } correlation || !calls.TryGetValue(correlation, out int call))
                 continue;
             _launches[i] = call;
             foreach (int above in AncestorsOf(call))

@@ -12,16 +12,22 @@ public sealed record OperatorTime(long StartNs, long DurationNs, ImmutableArray<
     public long DeviceNs => Kernels.Sum(k => k.DurationNs);
 
     /// <summary>The stream of what it started first; null where it started nothing.</summary>
-    public long? Stream => Kernels.IsEmpty ? null : Kernels[0].Stream;
+    public StreamId? Stream => Kernels.IsEmpty ? null : Kernels[0].Stream;
 }
 
 /// <summary>A kernel, a copy or a filling on the device.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="StartNs">Its start, in nanoseconds from the start of the first linked node on.</param>
 /// <param name="DurationNs">How long it took, in nanoseconds.</param>
-/// <param name="Stream">The device's stream, as the profile numbers it.</param>
+/// <param name="Stream">The device's stream; null where the profile does not say.</param>
 /// <param name="Grid">A kernel's blocks, for example <c>16x8x2</c>; empty for other work, and where it is not recorded.</param>
-public sealed record DeviceWork(string Name, long StartNs, long DurationNs, long Stream, string Grid);
+public sealed record DeviceWork(string Name, long StartNs, long DurationNs, StreamId? Stream, string Grid);
+
+/// <summary>A wait of the host for the device.</summary>
+/// <param name="AtNs">When it began, in nanoseconds from the start of the first linked node on; negative before it.</param>
+/// <param name="DurationNs">How long it took, in nanoseconds.</param>
+/// <param name="Node">The node whose work it waited for; null for all work of the device.</param>
+public sealed record HostWait(long AtNs, long DurationNs, long? Node);
 
 /// <summary>An allocation, or a free.</summary>
 /// <param name="AtNs">When, in nanoseconds from the start of the first linked node on; a little before it, too.</param>
@@ -79,10 +85,8 @@ public sealed record LinkedProfile
     /// <summary>All time on the device within the linked time, in nanoseconds.</summary>
     public required long DeviceNs { get; init; }
 
-    /// <summary>
-    /// When the host waited for the device outside of operators (<c>cudaDeviceSynchronize</c> and its kin), in nanoseconds.
-    /// </summary>
-    public required ImmutableArray<long> HostWaitsNs { get; init; }
+    /// <summary>When the host waited for the device outside of operators (<c>cudaDeviceSynchronize</c> and its kin), in order.</summary>
+    public required ImmutableArray<HostWait> HostWaits { get; init; }
 
     /// <summary>By N of <c>ProfilerStep#N</c>, the step's time, in nanoseconds.</summary>
     public required ImmutableDictionary<long, long> Steps { get; init; }

@@ -120,24 +120,21 @@ internal static class ProfileLinker
         int unlinkedEvents = 0;
         long deviceNs = 0;
         var unexplained = new Dictionary<string, (int Count, long DurationNs)>();
-        var waits = ImmutableArray.CreateBuilder<long>();
         for (int i = 0; i < events.Length; i++)
         {
             ref var e = ref events[i];
-            int launch = tree.LaunchOf(i);
-            long at = launch >= 0 ? events[launch].StartNs : e.StartNs;
+            int? launch = tree.LaunchOf(i);
+            long at = launch is { } started ? events[started].StartNs : e.StartNs;
             if (at < start || at > end)
                 continue;
             if (e.Kind == KinetoKind.Operator && IsOperatorName(e.Name) && !linked.Contains(i))
                 unlinkedEvents++;
-            else if (e.Kind == KinetoKind.Runtime && IsWait(e.Name) && !IsExplained(i))
-                waits.Add(e.StartNs - start);
             if (!e.IsOnDevice)
                 continue;
             deviceNs += e.DurationNs;
-            if (launch >= 0 && IsExplained(launch))
+            if (launch is { } call && IsExplained(call))
                 continue;
-            string name = launch >= 0 && events[launch].Name.Contains("GraphLaunch", StringComparison.Ordinal) ? events[launch].Name
+            string name = launch is { } graph && events[graph].Name.Contains("GraphLaunch", StringComparison.Ordinal) ? events[graph].Name
                 : e.Name;
             var (count, duration) = unexplained.GetValueOrDefault(name);
             unexplained[name] = (count + 1, duration + e.DurationNs);
@@ -153,7 +150,8 @@ internal static class ProfileLinker
             Unexplained = [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs)
                 .ThenBy(u => u.Key, StringComparer.Ordinal)],
             DeviceNs = deviceNs,
-            HostWaitsNs = waits.ToImmutable(),
+            HostWaits = [.. HostWaitFinder.Find(profile, tree, NodesOf(found),
+                WindowOf(events, trace, start, end), start).OrderBy(w => w.AtNs)],
             Steps = StepsOf(events),
             Notes = [.. NotesOn(profile, operators.Length, found, link), .. notes],
             Allocations = [.. AllocationsOf(profile, trace, start, end, link)],
@@ -176,9 +174,9 @@ internal static class ProfileLinker
         var made = new HashSet<long>();
         foreach (var allocation in profile.Allocations.Where(a => a.AtNs >= from && a.AtNs <= until).OrderBy(a => a.AtNs))
         {
-            bool wasThere = allocation.Bytes < 0 && allocation.Address != 0 && !made.Remove(allocation.Address);
-            if (allocation.Bytes > 0)
-                made.Add(allocation.Address);
+            bool wasThere = allocation.Bytes < 0 && allocation.Address is { } freed && !made.Remove(freed);
+            if (allocation is { Bytes: > 0, Address: { } address })
+                made.Add(address);
             yield return new ProfiledAllocation(allocation.AtNs - start, allocation.Bytes, allocation.IsOnDevice, wasThere);
         }
     }
@@ -200,8 +198,26 @@ internal static class ProfileLinker
             yield return $"{profile.Source}: {warning}";
     }
 
-    /// <summary>Whether a call of the runtime makes the host wait for the device.</summary>
-    private static bool IsWait(string name) => name.EndsWith("Synchronize", StringComparison.Ordinal);
+    /// <summary>By event, its node; where several nodes were found in one, the first.</summary>
+    private static Dictionary<int, long> NodesOf(Found found)
+    {
+        var nodes = new Dictionary<int, long>();
+        foreach (var (node, index) in found.Events.OrderBy(f => f.Key))
+            nodes.TryAdd(index, node);
+        return nodes;
+    }
+
+    /// <summary>
+    /// From the start to the end of the profiler's steps that the trace has too; where it has none, of the step around what was found;
+    /// without steps, from the first operator's start to the last one's end.
+    /// </summary>
+    private static (long Start, long End) WindowOf(KinetoEvent[] events, ExecutionTrace trace, long start, long end)
+    {
+        var names = trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).Select(n => n.Name).ToHashSet(StringComparer.Ordinal);
+        var steps = events.Where(e => !e.IsOnDevice && (names.Contains(e.Name)
+            || names.Count == 0 && ProfilerStep.NumberOf(e.Name) is not null && e.StartNs <= start && e.EndNs >= end)).ToArray();
+        return (steps.Select(e => e.StartNs).Append(start).Min(), steps.Select(e => e.EndNs).Append(end).Max());
+    }
 
     /// <summary>
     /// The profiler's step that the trace has too, else the median of the periods, else from the first start to the last end.

@@ -1,0 +1,58 @@
+# The target: the device that stands for the recorded ones.
+
+
+def find_device(name, recorded, path, notes):
+    """The device asked for, else the recorded kind of accelerator, or any that is there, for what ran on one; else the host."""
+    kinds = [d.split(":")[0] for d in recorded if not d.startswith(("cpu", "meta"))]
+    if not name:
+        name = next((k for k in kinds if _is_there(torch, k)), (_accelerator(torch) if kinds else "") or "cpu")
+    try:
+        device = torch.device(name)
+        backend = _module_of(torch, device.type)
+        if hasattr(backend, "current_device"):  # With its index: streams and memory are asked for by it.
+            device = torch.device(device.type, backend.current_device() if device.index is None else device.index)
+        torch.empty(1, device=device)
+        if hasattr(backend, "set_device"):
+            backend.set_device(device)
+    except Exception as error:  # PyTorch says by many types of errors that a device is not there.
+        raise no_device(name, why_no_device(name, error), path)
+    if backend is not None and not hasattr(backend, "synchronize"):
+        raise no_device(name, "PyTorch cannot wait for it, so that its times would be those of launches", path)
+    if kinds and device.type not in kinds:
+        notes.append(f"the trace ran on {kinds[0]}, this replay on {device.type}")
+    return device
+
+
+def no_device(name, why, path):
+    return Problem("MYS411", f"there is no device {name} for PyTorch {torch.__version__}: {why}", path,
+                   f"use one of {', '.join(['cpu', *devices_there()])}")
+
+
+def devices_there():
+    kind = _accelerator(torch)
+    count = getattr(_module_of(torch, kind), "device_count", lambda: 1)() if kind else 0
+    return [f"{kind}:{i}" for i in range(count)]
+
+
+def why_no_device(name, error):
+    """The cause, as far as it can be told: another vendor's PyTorch, devices that are hidden, or what PyTorch says."""
+    kind, _, index = name.partition(":")
+    built = next((v for v in ("hip", "cuda", "xpu") if getattr(torch.version, v, None)), None)
+    if kind in _kinds(torch) and not _is_there(torch, kind):
+        return "its driver shows no device" if built == kind else f"it is built for {built or 'the host alone'}"
+    there, hidden = devices_there(), [v for v in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK") if v in os.environ]
+    if index.isdigit() and there and int(index) >= len(there):
+        return f"there are {len(there)}" + (f", as {hidden[0]}={os.environ[hidden[0]]} says" if hidden else "")
+    return first_line(error)
+
+
+def target_of(recorded, all_recorded, device):
+    """Accelerators become the device, and the host stays the host; where only the host was used, it becomes the device.
+
+    Meta tensors have no memory and no kernels anywhere: they stay meta.
+    """
+    if recorded == "meta":
+        return torch.device("meta")
+    if recorded.startswith("cpu") and any(not d.startswith(("cpu", "meta")) for d in all_recorded):
+        return torch.device("cpu")
+    return device

@@ -1,0 +1,290 @@
+import json
+import os
+import pathlib
+import unittest
+from unittest import mock
+
+import samples
+import standin
+from scripts import TorchTest, needs_torch, printed, replaced, run
+
+PACKAGES = sorted(pathlib.Path(p) for p in os.environ.get("MYSTIQUE_PACKAGES", "").split(os.pathsep) if p)
+
+
+def two_streams(counts=(1, 1, 1, 1), streams=(None, 7, None, 7), waits=((), (0,), (), (1, 2))):
+    """The sample with a call for each operator, on two streams."""
+    m, first = samples.manifest(), 0
+    m["devices"], m["schedule"] = ["cuda:0"], []
+    m["operators"][2]["args"][3] = {"v": {"device": "cuda:0"}}
+    for i, (count, stream, wait) in enumerate(zip(counts, streams, waits)):
+        call = {"call": f"f{i}", "first": first, "count": count}
+        m["schedule"].append({**call, **({"stream": stream} if stream else {}), **({"wait": list(wait)} if wait else {})})
+        first += count
+    head = samples.FUNCTION
+    code = run.PROLOGUE + head.format("f0") + """\
+    s = self.slots
+    d = self.devices
+    t0 = s[2]
+    t1 = s[3]
+    t2 = ops.aten.add(t0, t1, alpha=1)
+    s[4] = t2
+    return None
+""" + head.format("f1") + """\
+    s = self.slots
+    d = self.devices
+    t2 = s[4]
+    t3 = ops.aten.gelu(t2, approximate="tanh")
+    s[5] = t3
+    s[4] = s[0]
+    return None
+""" + head.format("f2") + """\
+    s = self.slots
+    d = self.devices
+    t4 = ops.aten.zeros([2, 3], dtype=6, layout=None, device=d[0], pin_memory=False)
+    s[1] = t4
+    return None
+""" + head.format("f3") + """\
+    s = self.slots
+    d = self.devices
+    t1 = s[3]
+    t3 = s[5]
+    t5 = ops.aten.add_(t1, t3, alpha=0.5)
+    s[5] = s[0]
+    return None
+""" + head.format("last") + "    return None\n"
+    return m, code
+
+
+class DeviceTest(TorchTest):
+    def engine(self, m=None, code=samples.CODE, device="", **given):
+        return run.Engine(run.Package(samples.write(self.folder / "p", m, code)), device, 1, **given)
+
+    def run_package(self, m, code, *options):
+        result = self.folder / "r.json"
+        arguments = ["run.py", samples.write(self.folder / "p", m, code), "--threads", "1", "--json", str(result), *options]
+        with replaced(run.sys, argv=arguments), replaced(run, give_way=lambda: None), printed() as text:
+            self.exit_code = run.main()
+        self.text = text.getvalue()
+        return json.loads(result.read_text(encoding="utf-8")) if result.exists() else None
+
+
+@needs_torch
+class TargetTests(DeviceTest):
+    """Which device a package runs on."""
+
+    def recorded_on(self, kind):
+        m = samples.manifest()
+        m["devices"] = [f"{kind}:0"]
+        m["operators"][2]["args"][3] = {"v": {"device": f"{kind}:0"}}
+        return m
+
+    def test_what_ran_on_an_accelerator_runs_on_it_without_options_and_by_every_name(self):
+        for name in ("", "cuda", "cuda:0"):
+            with self.subTest(name=name), standin.installed(standin.Device()):
+                engine = self.engine(self.recorded_on("cuda"), device=name)
+                self.assertEqual("cuda:0", str(engine.device))
+
+    def test_the_second_device_is_made_the_current_one(self):
+        with standin.installed(standin.Device(count=2)) as device:
+            self.assertEqual("cuda:1", str(self.engine(self.recorded_on("cuda"), device="cuda:1").device))
+            self.assertIn(("device", 1), device.log)
+
+    def test_any_kind_that_pytorch_knows_is_found_and_another_than_recorded_is_told(self):
+        with standin.installed(standin.Device("xpu")):
+            engine = self.engine(self.recorded_on("cuda"))
+            self.assertEqual(("xpu:0", ["the trace ran on cuda, this replay on xpu"]), (str(engine.device), engine.notes))
+            self.assertIs(run.torch.xpu, engine.backend)
+        self.assertEqual(["the trace ran on cuda, this replay on cpu"], self.engine(self.recorded_on("cuda")).notes)
+
+    def test_what_ran_on_the_host_stays_there(self):
+        with standin.installed(standin.Device()):
+            self.assertEqual("cpu", str(self.engine().device))
+
+    def test_accelerators_become_the_device_and_the_host_stays(self):
+        recorded = ["cpu", "cuda:0", "cuda:1", "meta"]
+        device = run.torch.device("xpu:0")
+        self.assertEqual(["cpu", "xpu:0", "xpu:0", "meta"], [str(run.target_of(d, recorded, device)) for d in recorded])
+        self.assertEqual("xpu:0", str(run.target_of("cpu", ["cpu"], device)))
+
+    def test_a_device_that_is_not_there_is_told_with_its_cause(self):
+        for name, cause in (("cuda", "it is built for the host alone"), ("nonsense", "Expected one of"), ("cuda:0:1", ".")):
+            with self.subTest(name=name), self.assertRaisesRegex(run.Problem, f"MYS411.*no device {name}[^\n]*{cause}"):
+                self.engine(device=name)
+        with standin.installed(standin.Device()), mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES="3"):
+            with self.assertRaisesRegex(run.Problem, "there are 1, as CUDA_VISIBLE_DEVICES=3 says(.|\n)*use one of cpu, cuda:0$"):
+                self.engine(device="cuda:4")
+
+    def test_another_vendor_s_pytorch_is_told(self):
+        with replaced(run.torch.version, hip="6.1", cuda=None), self.assertRaisesRegex(run.Problem, "it is built for hip"):
+            self.engine(device="xpu")
+        with replaced(run.torch.version, cuda="12.4"), self.assertRaisesRegex(run.Problem, "its driver shows no device"):
+            self.engine(device="cuda")
+
+    def test_a_device_that_cannot_be_waited_for_is_refused(self):
+        lazy = standin.Device("hpu")
+        del lazy.module.synchronize
+        with standin.installed(lazy), self.assertRaisesRegex(run.Problem, "MYS411.*cannot wait for it"):
+            self.engine(device="hpu")
+
+    def test_devices_without_doubles_get_contents_that_were_drawn_on_the_host(self):
+        contents = []
+        for has_doubles in (True, False):
+            with standin.installed(standin.Device("xpu", has_doubles=has_doubles)):
+                engine = self.engine(self.recorded_on("xpu"))
+                engine.start()
+                contents.append([m.tolist() for m in engine.externals.memory.values()])
+        self.assertEqual(contents[0], contents[1])
+
+
+@needs_torch
+class StreamTests(DeviceTest):
+    """The order of what is asked of a device."""
+
+    def log_of(self, m, code, iterations=1):
+        with standin.installed(standin.Device()) as device:
+            engine = self.engine(m, code)
+            with mock.patch.object(run, "steps_of", side_effect=run.steps_of) as steps_of:
+                def logged(engine, program, before=run.steps_of):
+                    standin.logged(device, program)
+                    return run.DeviceSteps(engine, program).steps()
+                steps_of.side_effect = logged
+                engine.start()
+            start = len(device.log)
+            for _ in range(iterations):
+                engine.run_all()
+            return device.log[:start], device.log[start:], device
+
+    def test_side_streams_begin_after_the_main_one_and_the_iteration_ends_after_them(self):
+        started, log, device = self.log_of(*two_streams())
+        self.assertIn(("synchronize",), started)  # After the fill.
+        before = standin.happens_before(log)
+        self.assertEqual({0, 1, 2, 3}, before["end"])
+        self.assertEqual(set(), before[0])
+        self.assertIn(0, before[1])  # It reads what the main stream made.
+        self.assertLessEqual({1, 2}, before[3])
+        self.assertIs(device.main, device.current)
+
+    def test_a_side_stream_that_waits_for_nothing_still_begins_after_what_was_restored(self):
+        m, code = two_streams(streams=(7, None, None, None), waits=((), (0,), (), ()))
+        _, log, _ = self.log_of(m, code)
+        forks = [i for i, entry in enumerate(log) if entry[0] == "wait"]
+        self.assertLess(forks[0], next(i for i, entry in enumerate(log) if entry[0] == "call"))
+
+    def test_the_next_iteration_begins_after_all_streams(self):
+        _, log, _ = self.log_of(*two_streams(), iterations=2)
+        second = [i for i, entry in enumerate(log) if entry[:2] == ("call", 0)][1]
+        self.assertEqual({0, 1, 2, 3}, standin.happens_before(log[:second])["end"])
+
+    def test_memory_that_another_stream_uses_is_kept_until_that_is_done(self):
+        _, log, _ = self.log_of(*two_streams())
+        kept = [entry for entry in log if entry[0] == "keep"]
+        self.assertEqual(1, len(kept))  # What the main stream made and the side stream reads; what existed before is never given back.
+
+    def test_a_call_waits_for_an_event_or_for_the_device_as_recorded(self):
+        m, code = two_streams()
+        m["schedule"][2]["sync"], m["schedule"][3]["sync"], m["schedule"][3]["sync_on"] = True, True, 1
+        _, log, _ = self.log_of(m, code)
+        calls = [i for i, entry in enumerate(log) if entry[0] == "call"]
+        self.assertIn(("synchronize",), log[calls[2]:calls[3]])
+        recorded = next(entry[2] for entry in log[calls[1]:] if entry[0] == "record")
+        self.assertIn(("host waits for", recorded), log[calls[3]:])
+
+    def test_a_device_without_streams_runs_all_on_one_and_says_so(self):
+        with standin.installed(standin.Device(has_streams=False)):
+            engine = self.engine(*two_streams())
+            engine.start()
+            engine.run_all()
+            self.assertIn("PyTorch has no streams for cuda: what ran on 2 runs on one", engine.notes)
+
+    def test_events_without_times_leave_the_host_s_clock(self):
+        for has_no_times, clock in ((False, "events"), (True, "host")):
+            with standin.installed(standin.Device(has_no_times=has_no_times)):
+                engine = self.engine(*two_streams())
+                engine.start()
+                measured = engine.iterate(2)
+                self.assertEqual((clock, 2), (measured["clock"], len(measured["samplesNs"])))
+                self.assertEqual(4, len(engine.time_operators(1)))
+
+
+@needs_torch
+class RunTests(DeviceTest):
+    """run.py by hand, on a device."""
+
+    def test_a_run_is_exact_and_says_what_measured_it(self):
+        with standin.installed(standin.Device()), replaced(run, LEAST_WARM_UP_NS=0, LEAST_MEASURED_NS=1, MOST_WARM_UP_NS=1):
+            result = self.run_package(*two_streams(), "--pace", "recorded")
+        self.assertEqual((0, "exact", "events", "cuda:0 (stand-in)"), (
+            self.exit_code, result["verification"]["status"], result["engine"]["clock"], result["engine"]["device"]), self.text)
+        self.assertEqual(run.ITERATIONS, result["iterations"]["count"])
+
+    def test_warm_up_on_a_device_goes_on_until_its_times_are_steady(self):
+        with standin.installed(standin.Device()):
+            engine = self.engine(*two_streams())
+            times = iter([50, 40, 30, 20, 10] + [10] * 10_000)
+            engine.iterate = lambda count, progress=None: {"samplesNs": [next(times) for _ in range(count)]}
+            with replaced(run, LEAST_WARM_UP_NS=0):
+                count = engine.warm_up()
+            self.assertGreater(count, 8)
+            self.assertEqual(7, engine.warm_up(7))
+            engine.iterate = lambda count: {"samplesNs": [10 ** 7] * count}
+            self.assertEqual((100, 5), (engine.iterations_for(), engine.iterations_for(5)))
+
+    def test_a_device_that_fails_says_in_which_operator(self):
+        told = json.dumps({"node": 12, "operator": "aten::gelu", "error": "CUDA error: device-side assert triggered", "inputs": ""})
+        done = mock.Mock(stdout=f"a library's word\n{told}\n".encode())
+        with standin.installed(standin.Device(fails_at=3)), mock.patch.object(run.subprocess, "run", return_value=done) as started:
+            self.assertIsNone(self.run_package(*two_streams(), "--warmup", "1"))
+        self.assertEqual(1, self.exit_code)
+        self.assertRegex(self.text, "MYS423: the device failed in aten::gelu: CUDA error(.|\n)*node 12")
+        self.assertEqual("1", started.call_args.kwargs["env"]["CUDA_LAUNCH_BLOCKING"])
+        self.assertIn("--find-failure", started.call_args.args[0])
+
+    def test_the_first_operator_that_fails_is_found_with_what_its_inputs_hold(self):
+        with standin.installed(standin.Device()) as device:
+            engine = self.engine(*two_streams())
+            engine.start()
+            device.fails_at = sum(entry[0] == "synchronize" for entry in device.log) + 2
+            found = run.find_failure(engine)
+        self.assertEqual((12, "aten::gelu"), (found["node"], found["operator"]))
+
+    def test_places_out_of_bounds_are_found_before_the_device_does(self):
+        m, code = embedding(high=10)
+        with standin.installed(standin.Device()):
+            self.assertIsNone(self.run_package(m, code, "--iterations", "1"))
+            self.assertRegex(self.text, "MYS424: aten::embedding would read at 9 of 4")
+            m, code = embedding(high=4)
+            self.run_package(m, code, "--iterations", "1", "--warmup", "1")
+            self.assertEqual(0, self.exit_code, self.text)
+
+
+def embedding(high):
+    """A package of one embedding, whose indices reach up to a number."""
+    m = samples.manifest()
+    m.update(devices=["cuda:0"], substitutions=[], schemas=[
+        "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False)"
+        " -> Tensor"])
+    m["schedule"] = [{"call": "f0", "first": 0, "count": 1}]
+    m["operators"] = [{"node": 11, "schema": 0, "args": [{"t": [0]}, {"t": [1]}, {"v": -1}, {"v": False}, {"v": False}], "outs": [[2]]}]
+    m["coverage"].update(selected_operators=1, replayed_operators=1)
+    m["source"]["outermost_operators"] = 1
+    del m["times"]
+    m["storages"] = [{"bytes": 32, "device": 0, "init": samples.uniform()},
+                     {"bytes": 24, "device": 0, "init": {"kind": "uniform", "dtype": "int64", "low": 0, "high": high}},
+                     {"bytes": 24, "device": 0}]
+    m["tensors"] = [{"storage": 0, "dtype": "float32", "shape": [4, 2], "strides": [2, 1], "external": True},
+                    {"storage": 1, "dtype": "int64", "shape": [3], "strides": [1], "external": True},
+                    {"storage": 2, "dtype": "float32", "shape": [3, 2], "strides": [2, 1]}]
+    m["memory"] = {"external_bytes": 56, "peak_bytes": 80}
+    return m, run.PROLOGUE + samples.FUNCTION.format("f0") + """\
+    s = self.slots
+    d = self.devices
+    t0 = s[2]
+    t1 = s[3]
+    t2 = ops.aten.embedding(t0, t1, -1, False, False)
+    s[1] = t2
+    return None
+""" + samples.FUNCTION.format("last") + "    return None\n"
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,94 @@
+using System.Collections.Immutable;
+using System.Text.Json.Serialization;
+
+namespace Mystique.Packaging;
+
+/// <summary>What an external storage holds.</summary>
+internal sealed record ManifestInitializer
+{
+    public required string Kind { get; init; }
+
+    public required string Dtype { get; init; }
+
+    public required double Low { get; init; }
+
+    public required double High { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public double Parameter { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public byte[]? Data { get; init; }
+}
+
+internal sealed record ManifestStorage(
+    long Bytes,
+    int Device,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestInitializer? Init = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Mutated = false,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Pinned = false);
+
+internal sealed record ManifestTensor
+{
+    public required int Storage { get; init; }
+
+    public required string Dtype { get; init; }
+
+    public required ImmutableArray<long> Shape { get; init; }
+
+    public required ImmutableArray<long> Strides { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long Offset { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool External { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Number { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Opaque { get; init; }
+}
+
+internal sealed record ManifestOperator
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Segment { get; init; }
+
+    public required long Node { get; init; }
+
+    public required int Schema { get; init; }
+
+    public required ImmutableArray<ManifestArgument> Args { get; init; }
+
+    public required ImmutableArray<ImmutableArray<int>> Outs { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Role { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Kernel { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Inside { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ManifestCollective? Collective { get; init; }
+}
+
+/// <summary>PyTorch's settings that decide kernels (<c>python/shared/settings.py</c>), and where they are known from.</summary>
+internal sealed record ManifestSettings(string Source, ImmutableSortedDictionary<string, string> Values);
+
+/// <summary>What was recorded of a collective.</summary>
+internal sealed record ManifestCollective(
+    string Name,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Group = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? GroupSize = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Elements = null);
+
+/// <summary>An argument: <c>t</c> with the slots of tensors (<c>p</c>: prepared), or <c>v</c> with a literal.</summary>
+internal sealed record ManifestArgument(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ImmutableArray<int>? T = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestLiteral? V = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool P = false);

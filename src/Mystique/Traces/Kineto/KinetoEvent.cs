@@ -1,0 +1,90 @@
+namespace Mystique.Traces.Kineto;
+
+/// <summary>What an event of a profile is.</summary>
+internal enum KinetoKind : byte
+{
+    /// <summary>An operator or a label of autograd on the host (<c>cpu_op</c>).</summary>
+    Operator,
+
+    /// <summary>A label of the user's or the profiler's (<c>user_annotation</c>), for example <c>ProfilerStep#2</c>.</summary>
+    Label,
+
+    /// <summary>A call of the device's runtime or driver (<c>cuda_runtime</c>, <c>cuda_driver</c>, <c>hip_runtime</c>, …).</summary>
+    Runtime,
+
+    /// <summary>A kernel on the device.</summary>
+    Kernel,
+
+    /// <summary>A copy on, to or from the device (<c>gpu_memcpy</c>).</summary>
+    Memcpy,
+
+    /// <summary>A filling of memory on the device (<c>gpu_memset</c>).</summary>
+    Memset,
+}
+
+/// <summary>
+/// An event of a Kineto profile (<c>libkineto/src/output_json.cpp</c>). Times are nanoseconds since an arbitrary start,
+/// which is the same for all events of a profile.
+/// </summary>
+internal struct KinetoEvent
+{
+    // A profile has millions of events: each id takes 8 bytes, not the 16 of a long?. It is one less than what is kept; 0 is none.
+    private long _recordFunctionId;
+    private long _externalId;
+    private long _correlation;
+    private long _stream;
+    private bool _hasStream; // Numbers of streams can be anything.
+
+    public KinetoKind Kind;
+    public string Name;
+    public long StartNs;
+    public long DurationNs;
+
+    /// <summary>The process; for what runs on the device, the device. Null where the profile does not say.</summary>
+    public long? Process;
+
+    /// <summary>The thread on the host; for what runs on the device, the device's stream.</summary>
+    public long Thread;
+
+    /// <summary>Blocks of a kernel's grid, in x, y and z.</summary>
+    public (int X, int Y, int Z) Grid;
+
+    /// <summary>
+    /// The argument <c>Record function id</c> (newer profiles); null where there is none, or 0, which PyTorch never gives out.
+    /// </summary>
+    public long? RecordFunctionId
+    {
+        readonly get => Id(_recordFunctionId);
+        set => _recordFunctionId = value is 0 ? 0 : Kept(value);
+    }
+
+    /// <summary>The argument <c>External id</c>; null where there is none.</summary>
+    public long? ExternalId
+    {
+        readonly get => Id(_externalId);
+        set => _externalId = Kept(value);
+    }
+
+    /// <summary>What joins a call of the runtime to what it started on the device; null where there is none.</summary>
+    public long? Correlation
+    {
+        readonly get => Id(_correlation);
+        set => _correlation = Kept(value);
+    }
+
+    /// <summary>The device's stream; null on the host.</summary>
+    public StreamId? Stream
+    {
+        readonly get => _hasStream ? new StreamId(_stream) : null;
+        set => (_stream, _hasStream) = (value.GetValueOrDefault().Number, value.HasValue);
+    }
+
+    public readonly long EndNs => StartNs + DurationNs;
+
+    public readonly bool IsOnDevice => Kind >= KinetoKind.Kernel;
+
+    private static long? Id(long kept) => kept == 0 ? null : unchecked(kept - 1);
+
+    /// <summary>Ids are not negative: what is, is none.</summary>
+    private static long Kept(long? id) => id is >= 0 and long number ? unchecked(number + 1) : 0;
+}
