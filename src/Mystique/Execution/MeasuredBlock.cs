@@ -16,6 +16,9 @@ public sealed record MeasuredBlock(SampleStatistics Times, double? CpuTimeNs, lo
     /// <summary>The most of such bytes while the iterations ran.</summary>
     public long? PeakBytes => BaselineBytes + UsedBytes;
 
+    /// <summary>What measured them: <c>events</c> of the device, or the <c>host</c>'s clock.</summary>
+    internal string Clock { get; init; } = "host";
+
     /// <summary>How the original's pace was kept; null where it was not asked for.</summary>
     public PaceReport? Pace { get; init; }
 

@@ -74,6 +74,7 @@ internal static class ReplayRunner
             Verification = verification,
             NonFinite = nonFinite,
             Pace = measured.Pace,
+            Clock = measured.Clock,
             Instrumented = instrumented,
         };
     }

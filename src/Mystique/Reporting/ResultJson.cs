@@ -27,6 +27,7 @@ internal static class ResultJson
             Versions = result.Engine.Versions,
             Settings = result.Engine.Settings.IsEmpty ? null : result.Engine.Settings,
             Notes = result.Engine.Notes.IsEmpty ? null : result.Engine.Notes,
+            Clock = result.Clock,
         },
         Program = ProgramOf(result.Program),
         Host = new HostDocument

@@ -3,6 +3,7 @@ using Mystique.Planning;
 using Mystique.Recordings;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
+using Mystique.Traces;
 using Mystique.Traces.Kineto;
 using static Mystique.Tests.Shared.TraceText.Value;
 
@@ -19,7 +20,7 @@ public class PlanTimesTests
         .Operator(3, Relu, At(10), At(20)).Operator(4, Relu, At(20), At(30)).Operator(5, Relu, At(30), At(40))
         .Operator(6, "aten::_assert_async(Tensor self) -> ()", At(40), []);
 
-    private static DeviceWork Work(string name, long durationNs, long stream) => new(name, 0, durationNs, stream, "");
+    private static DeviceWork Work(string name, long durationNs, long stream) => new(name, 0, durationNs, new StreamId(stream), "");
 
     /// <summary>Operator 4 starts first, at 1,000 ns; 5 is not known; 6 does not run, and is known.</summary>
     private static LinkedProfile Profile => new()
@@ -38,7 +39,7 @@ public class PlanTimesTests
         UnlinkedEvents = 0,
         Unexplained = [("cudaGraphLaunch", 1, 40), ("mine", 2, 10)],
         DeviceNs = 200,
-        HostWaitsNs = [999, 1_600, 1_799],
+        HostWaits = [new(999, 10, null), new(1_600, 20, null), new(1_799, 30, 4)],
         Steps = ImmutableDictionary<long, long>.Empty,
         Notes = [],
     };
@@ -60,20 +61,21 @@ public class PlanTimesTests
     public void Times_OnTheDevice_AreAddedUp()
     {
         var times = Of(Profile)!;
-        Assert.Equal([(2, 75L, 7L), (2, 35, 9), (0, 0, null)],
-            times.Operators.Values.Select(o => (o.Kernels, o.DeviceNs, o.Stream)));
+        Assert.Equal([(2, 75L, (long?)7), (2, 35, 9), (0, 0, null)],
+            times.Operators.Values.Select(o => (o.Kernels, o.DeviceNs, o.Stream?.Number)));
         Assert.Equal([new KernelTime("gemm", 2, 100), new KernelTime("add", 1, 5), new KernelTime("copy", 1, 5)], times.Kernels);
         Assert.Equal((50, 200, 0.25), (times.UnexplainedNs, times.DeviceNs, times.UnexplainedShare));
         Assert.Equal(0, Of(Profile with { DeviceNs = 0 })!.UnexplainedShare);
     }
 
-    /// <summary>A wait is after what the host started last; one before all that is known is after nothing.</summary>
+    /// <summary>A wait is after what the host started last; one before all that is known is the iteration before's, at its end.</summary>
     [Fact]
     public void Times_Waits_AreAfterWhatWasStartedLast()
     {
-        Assert.Equal([true, false, false], Of(Profile)!.Operators.Values.Select(o => o.WaitsAfter));
-        Assert.Equal([false, true, false], Of(Profile with { HostWaitsNs = [1_000] })!.Operators.Values.Select(o => o.WaitsAfter));
-        Assert.Equal([false, false, true], Of(Profile with { HostWaitsNs = [2_000] })!.Operators.Values.Select(o => o.WaitsAfter));
+        Assert.Equal([new PlannedWait(50, null), null, new PlannedWait(10, null)], Of(Profile)!.Operators.Values.Select(o => o.Wait));
+        var until = new PlannedWait(5, new OperatorId(0, 3));
+        Assert.Equal([null, until, null], Of(Profile with { HostWaits = [new(1_000, 5, 3)] })!.Operators.Values.Select(o => o.Wait));
+        Assert.Equal([null, null, until], Of(Profile with { HostWaits = [new(2_000, 5, 3)] })!.Operators.Values.Select(o => o.Wait));
     }
 
     [Fact]

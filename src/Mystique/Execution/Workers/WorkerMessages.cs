@@ -86,6 +86,9 @@ internal sealed record PreparedAnswer : WorkerAnswer
 /// <summary>What iterations took.</summary>
 internal sealed record BlockAnswer : WorkerAnswer
 {
+    /// <summary>What measured them: <c>events</c> of the device, or the <c>host</c>'s clock, as where this is null.</summary>
+    public string? Clock { get; init; }
+
     /// <summary>Iteration times, in nanoseconds.</summary>
     public required ImmutableArray<long> SamplesNs { get; init; }
 
