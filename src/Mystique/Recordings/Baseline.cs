@@ -102,12 +102,14 @@ public sealed record Baseline
     /// profiler can stay attached to it (CUPTI), and make launches slower.
     /// </summary>
     [JsonIgnore]
-    public SampleStatistics Uninstrumented => new(IsOnDevice && !Before.SamplesNs.IsEmpty ? Before.SamplesNs
+    public SampleStatistics Uninstrumented => new(CountsBeforeAlone ? Before.SamplesNs
         : [.. Before.SamplesNs, .. After.SamplesNs]);
 
     /// <summary>Whether the job used a device that works on its own.</summary>
     [JsonIgnore]
     internal bool IsOnDevice => Device.Type is not ("cpu" or "");
+
+    private bool CountsBeforeAlone => IsOnDevice && !Before.SamplesNs.IsEmpty;
 
     /// <summary>What iterations after the recording say of the profiler: null where they differ by no more than 2 %.</summary>
     [JsonIgnore]
@@ -125,7 +127,7 @@ public sealed record Baseline
 
     /// <summary>Processor time of an uninstrumented iteration, in nanoseconds; 0 where it was not measured.</summary>
     [JsonIgnore]
-    public double CpuTimeNs => Uninstrumented.SamplesNs.IsEmpty ? 0
+    public double CpuTimeNs => CountsBeforeAlone ? Before.CpuTimeNs : Uninstrumented.SamplesNs.IsEmpty ? 0
         : ((double)Before.CpuTimeNs * Before.SamplesNs.Length
             + (double)After.CpuTimeNs * After.SamplesNs.Length) / Uninstrumented.SamplesNs.Length;
 

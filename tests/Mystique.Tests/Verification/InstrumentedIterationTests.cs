@@ -22,8 +22,8 @@ public sealed class InstrumentedIterationTests : IDisposable
             [Tensor(30, 31, [4], device: device)]);
 
     private static string Event(string name, string category, double start, double duration, string arguments) =>
-        $"{{\"ph\": \"X\", \"cat\": \"{category}\", \"name\": \"{name}\", \"pid\": 5, \"tid\": 1, \"ts\": {start}, \"dur\": {duration}, "
-        + $"\"args\": {{{arguments}}}}}";
+        $"{{\"ph\": \"X\", \"cat\": \"{category}\", \"name\": \"{name}\", \"pid\": 5, \"tid\": 1, \"ts\": {start}, "
+        + $"\"dur\": {duration}, \"args\": {{{arguments}}}}}";
 
     private static string Memory(double at, long bytes, int device) => $"{{\"ph\": \"i\", \"name\": \"[memory]\", \"pid\": 5, \"tid\": 1, "
         + $"\"ts\": {at}, \"args\": {{\"Addr\": {bytes}, \"Bytes\": {bytes}, \"Device Type\": {device}, \"Device Id\": 0}}}}";
@@ -80,10 +80,12 @@ public sealed class InstrumentedIterationTests : IDisposable
     [InlineData(30, 1.0)]
     [InlineData(0, null)]
     public void Concurrency_DeviceBusy_IsAShareOfTheIteration(long iterationNs, double? busy) => Assert.Equal(busy,
-        Concurrency.Of([], [new DeviceWork("k", 5, 40, 7, "")], iterationNs).DeviceBusy);
+        Concurrency.Of([], [new DeviceWork("k", 5, 40, null, "")], iterationNs).DeviceBusy);
 
-    private static MemoryTimeline? Timeline(long? start, long external, bool isOnDevice, params (long At, long Bytes, bool WasThere)[] of) =>
-        MemoryTimeline.Of([.. of.Select(a => new ProfiledAllocation(a.At, a.Bytes, isOnDevice, a.WasThere))], 100, isOnDevice, start, external);
+    private static MemoryTimeline? Timeline(long? start, long external, bool isOnDevice,
+        params (long At, long Bytes, bool WasThere)[] of) =>
+        MemoryTimeline.Of([.. of.Select(a => new ProfiledAllocation(a.At, a.Bytes, isOnDevice, a.WasThere))], 100, isOnDevice, start,
+            external);
 
     /// <summary>Nobody counted: what the plan needs was there, and what goes that was there before.</summary>
     [Fact]
