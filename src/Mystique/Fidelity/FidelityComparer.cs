@@ -108,9 +108,17 @@ internal static class FidelityComparer
         var ends = new List<double>(); // Of sequences of each length, the earliest end.
         foreach (var (_, span) in pairs)
         {
-            int place = ends.BinarySearch(span.StartNs);
-            place = place < 0 ? ~place : place + 1;
-            if (place >= ends.Count)
+            // Behind all that do not start later: what starts together is in order.
+            int place = 0;
+            for (int after = ends.Count; place < after;)
+            {
+                int middle = (place + after) / 2;
+                if (ends[middle] <= span.StartNs)
+                    place = middle + 1;
+                else
+                    after = middle;
+            }
+            if (place == ends.Count)
                 ends.Add(span.StartNs);
             else
                 ends[place] = span.StartNs;

@@ -33,9 +33,8 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
     private readonly Dictionary<string, OperatorSchema> _target = [];
     private readonly HashSet<string> _asked = [];
     private readonly HashSet<string> _failing = []; // Full names of operators that the target has and that failed there.
-    private readonly Dictionary<OperatorId, string> _standIns = []; // The reasons.
+    private readonly Dictionary<OperatorId, string> _failures = []; // By the recorded operator, why it or its substitute failed.
     private readonly HashSet<long> _decomposed = [];
-    private readonly HashSet<OperatorId> _failed = [];
     private readonly List<FitChange> _decompositions = [];
     private ImmutableArray<FitChange> _changes = [];
     private Segment? _segment = segment;
@@ -99,11 +98,9 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
         foreach (var failure in failures)
         {
             var op = Plan.Operators[failure.Operator];
-            if (op.Role == OperatorRole.Recorded)
-                _failed.Add(op.Id);
-            else
+            if (op.Role != OperatorRole.Recorded)
                 _failing.Add(op.Schema.FullName); // A substitute: the next row, or a stand-in.
-            _standIns[op.Id] = failure.Reason;
+            _failures[op.Id] = failure.Reason;
         }
     }
 
@@ -161,8 +158,8 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
     private string? WhyNot(PlannedOperator op, out PlannedOperator? adapted)
     {
         adapted = null;
-        if (_failed.Contains(op.Id) || _standIns.ContainsKey(op.Id))
-            return _standIns[op.Id];
+        if (_failures.TryGetValue(op.Id, out string? failure))
+            return failure;
         if (!_target.TryGetValue(op.Schema.FullName, out var schema))
             return $"{targetName()} does not have this operator";
         if (op.IsKernel)

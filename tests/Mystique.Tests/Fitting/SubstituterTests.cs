@@ -65,6 +65,9 @@ public class SubstituterTests
     [InlineData("out0 = aten::g([self, mode])", "aten::g(Tensor[] a) -> Tensor")]
     [InlineData("out0, out1 = aten::g(self)", "aten::g(Tensor a) -> Tensor")] // More results than the target makes.
     [InlineData("out0 = aten::h(self)", "aten::g(Tensor a) -> Tensor")]
+    [InlineData("out0 = aten::g(x)", "aten::g(Tensor[] a) -> Tensor")] // Neither a list nor a name.
+    [InlineData("out0 = aten::g([self)", "aten::g(Tensor[] a) -> Tensor")]
+    [InlineData("out0 = aten::g(self])", "aten::g(Tensor[] a) -> Tensor")]
     public void Row_ThatDoesNotFitTheTarget_IsPassedOver(string call, string schema)
     {
         Assert.Null(Calls($"mine::f:\n    {call}\n", [schema]));
@@ -78,6 +81,7 @@ public class SubstituterTests
         const string Row = "mine::f:\n    out0 = aten::g(self)\n";
         Assert.NotNull(Calls(Row, ["aten::g(Tensor a) -> Tensor"]));
         Assert.Null(Calls(Row, ["aten::g(Tensor a) -> Tensor"], null, "aten::g"));
+        Assert.Null(Calls(Row + "    out1 = aten::h(self)\n", ["aten::g(Tensor a) -> Tensor"])); // The target has one of the two.
     }
 
     [Theory]

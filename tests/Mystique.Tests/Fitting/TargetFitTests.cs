@@ -174,4 +174,42 @@ public class TargetFitTests
         Assert.Equal(["aten::relu"], NamesOf(fit.Plan));
         Assert.Equal(("stand_in", "no sin"), fit.Changes.Select(c => (c.Change, c.Reason)).Single());
     }
+
+    /// <summary>Rows that need nothing on the target say so; changes are in the order of the plan.</summary>
+    [Fact]
+    public void Changes_AreInTheOrderOfThePlan_WithNothingWhereNothingIsNeeded()
+    {
+        var fit = Fit(Trace, "aten::silu:\n", hasSegment: false);
+        fit.Fit(Has("aten::relu(Tensor self, int n=3) -> Tensor"));
+        Assert.Equal([("aten::silu", "substitute", "nothing"), ("aten::relu", "adapt", "")],
+            fit.Changes.Select(c => (c.Operator, c.Change, c.By)));
+        var two = Fit(Trace, "aten::silu:\n    out0 = aten::tanh(self)\n    _ = aten::sin(out0)\n");
+        two.Fit(Has(Relu, "aten::tanh(Tensor self) -> Tensor", "aten::sin(Tensor self) -> Tensor"));
+        Assert.Equal("aten::tanh, aten::sin", Assert.Single(two.Changes).By);
+    }
+
+    /// <summary>An adapted call may be one that is not allowed: the target's argument is a text that nobody looked at.</summary>
+    [Fact]
+    public void Fit_AdaptedCallThatIsNotAllowed_GetsAStandIn()
+    {
+        var fit = Fit(Trace);
+        fit.Fit(Has(Silu, "aten::relu(Tensor self, str filename=\"x\") -> Tensor"));
+        Assert.Equal(["aten::silu"], NamesOf(fit.Plan));
+        Assert.Equal(("aten::relu", "stand_in"), fit.Changes.Select(c => (c.Operator, c.Change)).Single());
+    }
+
+    /// <summary>Children that a program cannot call do not take their parent's place.</summary>
+    [Fact]
+    public void Fit_ChildThatNoProgramCanCall_IsNoChildToTake()
+    {
+        const string Odd = "aten::odd(Tensor self, Unknown u) -> Tensor";
+        var fit = Fit(TraceText.WithRoots()
+            .Operator(3, Silu, At(10), At(20))
+            .Operator(4, Sigmoid, At(10), At(30), parent: 3)
+            .Operator(5, Odd, [.. At(30), new("\"<U>\"", "[]", "U", "[]")], At(20), parent: 3)
+            .Operator(6, Relu, At(20), At(40)));
+        fit.Fit(Has(Relu, Sigmoid, Odd));
+        Assert.Equal(["aten::relu"], NamesOf(fit.Plan));
+        Assert.Equal("stand_in", Assert.Single(fit.Changes).Change);
+    }
 }

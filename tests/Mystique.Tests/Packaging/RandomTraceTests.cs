@@ -22,7 +22,7 @@ public sealed class RandomTraceTests : IDisposable
         Assert.Equal(trace.Operators.Select(o => o.Id), plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.Id.Node)
             .Concat(plan.Replaced.Select(r => r.Id.Node)).Order());
         AssertMakesSense(plan);
-    }, iter: 500, threads: 2);
+    }, iter: MutationTesting.Draws(500), threads: 2);
 
     [Fact]
     public void Package_AnyPlan_ComesBackFromDiskAsItWas() => RandomTrace.Gen_.Sample(text =>
@@ -42,7 +42,7 @@ public sealed class RandomTraceTests : IDisposable
         PackageFiles.WriteManifest(again, other);
         Assert.Equal(one.ToArray(), other.ToArray());
         Assert.Equal(ProgramGenerator.Generate(plan).Code, ProgramGenerator.Generate(again.Plan).Code);
-    }, iter: 200, threads: 2);
+    }, iter: MutationTesting.Draws(200), threads: 2);
 
     [Fact]
     public void Program_AnyPlan_CallsEachOperatorOnItsLine() => RandomTrace.Gen_.Sample(text =>
@@ -61,7 +61,7 @@ public sealed class RandomTraceTests : IDisposable
                 lines[l.Line - 1]));
             Assert.Equal(plan.Operators.Length, program.Schedule.Sum(c => c.Count));
         }
-    }, iter: 300, threads: 2);
+    }, iter: MutationTesting.Draws(300), threads: 2);
 
     /// <summary>
     /// Each tensor lies within its storage; what is used is external or was made before; external storages say what is in them.

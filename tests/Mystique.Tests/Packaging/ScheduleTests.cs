@@ -146,7 +146,7 @@ public sealed class ScheduleTests : IDisposable
                     Assert.True(!Conflict(ops[b], ops[i]) || done[i].Contains(b), $"{ops[i]} does not wait for {ops[b]}");
                 Assert.All(calls[i].Waits, w => Assert.Contains(Enumerable.Range(0, w + 1), b => Conflict(ops[b], ops[i])));
             }
-        }, iter: 50);
+        }, iter: MutationTesting.Draws(50));
     }
 
     private static bool Conflict(Op a, Op b)

@@ -39,7 +39,7 @@ public class PlanTimesTests
         UnlinkedEvents = 0,
         Unexplained = [("cudaGraphLaunch", 1, 40), ("mine", 2, 10)],
         DeviceNs = 200,
-        HostWaits = [new(999, 10, null), new(1_600, 20, null), new(1_799, 30, 4)],
+        HostWaits = [new HostWait(999, 10, null), new HostWait(1_600, 20, 4), new HostWait(1_799, 5, 98)],
         Steps = ImmutableDictionary<long, long>.Empty,
         Notes = [],
     };
@@ -61,21 +61,35 @@ public class PlanTimesTests
     public void Times_OnTheDevice_AreAddedUp()
     {
         var times = Of(Profile)!;
-        Assert.Equal([(2, 75L, (long?)7), (2, 35, 9), (0, 0, null)],
+        Assert.Equal([(2, 75L, 7L), (2, 35, 9), (0, 0, null)],
             times.Operators.Values.Select(o => (o.Kernels, o.DeviceNs, o.Stream?.Number)));
         Assert.Equal([new KernelTime("gemm", 2, 100), new KernelTime("add", 1, 5), new KernelTime("copy", 1, 5)], times.Kernels);
         Assert.Equal((50, 200, 0.25), (times.UnexplainedNs, times.DeviceNs, times.UnexplainedShare));
         Assert.Equal(0, Of(Profile with { DeviceNs = 0 })!.UnexplainedShare);
     }
 
-    /// <summary>A wait is after what the host started last; one before all that is known is the iteration before's, at its end.</summary>
+    /// <summary>A wait is after what the host started last; one before all that is known is the iteration's last.</summary>
     [Fact]
     public void Times_Waits_AreAfterWhatWasStartedLast()
     {
-        Assert.Equal([new PlannedWait(50, null), null, new PlannedWait(10, null)], Of(Profile)!.Operators.Values.Select(o => o.Wait));
-        var until = new PlannedWait(5, new OperatorId(0, 3));
-        Assert.Equal([null, until, null], Of(Profile with { HostWaits = [new(1_000, 5, 3)] })!.Operators.Values.Select(o => o.Wait));
-        Assert.Equal([null, null, until], Of(Profile with { HostWaits = [new(2_000, 5, 3)] })!.Operators.Values.Select(o => o.Wait));
+        static OperatorId[] WaitingAfter(long at) => [.. Of(Profile with { HostWaits = [new HostWait(at, 1, null)] })!.Operators
+            .Where(o => o.Value.Wait is not null).Select(o => o.Key)];
+        Assert.Equal([new OperatorId(0, 6)], WaitingAfter(999));
+        Assert.Equal([new OperatorId(0, 4)], WaitingAfter(1_000));
+        Assert.Equal([new OperatorId(0, 4)], WaitingAfter(1_499));
+        Assert.Equal([new OperatorId(0, 3)], WaitingAfter(1_500));
+        Assert.Equal([new OperatorId(0, 6)], WaitingAfter(2_000));
+    }
+
+    /// <summary>Waits after the same operator are one; it is for a node's work where each of them is for a node of the plan.</summary>
+    [Fact]
+    public void Times_WaitsAfterOneOperator_AreOne()
+    {
+        Assert.Equal([new PlannedWait(25, null), null, new PlannedWait(10, null)], Of(Profile)!.Operators.Values.Select(o => o.Wait));
+        var waits = Profile with { HostWaits = [new HostWait(1_600, 20, 3), new HostWait(1_700, 5, 4)] };
+        Assert.Equal(new PlannedWait(25, new OperatorId(0, 4)), Of(waits)!.Operators[new OperatorId(0, 3)].Wait);
+        var all = Profile with { HostWaits = [new HostWait(1_600, 20, null), new HostWait(1_700, 5, 4)] };
+        Assert.Equal(new PlannedWait(25, null), Of(all)!.Operators[new OperatorId(0, 3)].Wait);
     }
 
     [Fact]

@@ -166,10 +166,9 @@ public class UnseenWorkTests
     {
         get
         {
-            string shared = Path.Combine(Repository.Root, "..", "shared", "traces");
             var traces = Directory.EnumerateFiles(Path.Combine(Repository.Root, "examples", "traces"), "*.et.json.gz");
-            return [.. traces.Concat(Directory.Exists(shared)
-                ? Directory.EnumerateFiles(shared, "*.et.json.gz", SearchOption.AllDirectories) : [""]).Order(StringComparer.Ordinal)];
+            return [.. traces.Concat(Repository.PublishedTraces is { } published
+                ? Directory.EnumerateFiles(published, "*.et.json.gz", SearchOption.AllDirectories) : [""]).Order(StringComparer.Ordinal)];
         }
     }
 

@@ -68,7 +68,7 @@ public class OperatorClassesTests
                 Assert.True(classes.WorkShare < 1, $"{classes}");
             Assert.True(classes.RecordedShare <= classes.WorkShare);
             Assert.Equal(result.Differences.IsEmpty && plan.Replaced.IsEmpty && classes.Selected > 0, classes.RecordedShare == 1);
-        }, iter: 2000, threads: 2);
+        }, iter: MutationTesting.Draws(2000), threads: 2);
 
     [Fact]
     public void AnyTrace_ThatRanAsPlanned_IsCoveredButForWhatIsReplaced() => RandomTrace.Gen_.Sample(text =>
@@ -77,7 +77,7 @@ public class OperatorClassesTests
         var classes = OperatorClasses.Of(plan, []);
         Assert.Equal((plan.ReplayedCount, 0), (classes.Exact, classes.Unplanned));
         Assert.Equal(plan.SelectedCount, classes.Selected);
-    }, iter: 100, threads: 2);
+    }, iter: MutationTesting.Draws(100), threads: 2);
 
     [Fact]
     public void TimeShare_IsOfTheDeviceWhereItHasWork()

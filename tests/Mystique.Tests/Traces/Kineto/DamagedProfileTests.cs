@@ -69,7 +69,7 @@ public sealed class DamagedProfileTests : IDisposable
                 Assert.True(NamesOf(profile).Length >= Count - 2, damaged);
             Assert.Contains(profile.Warnings, w => w.Contains("left out", StringComparison.Ordinal)
                 && w.Contains("at byte", StringComparison.Ordinal));
-        }, iter: 500, threads: 1);
+        }, iter: MutationTesting.Draws(500), threads: 1);
 
     [Theory]
     [InlineData("-5", "its duration is -5 µs")]
@@ -147,7 +147,7 @@ public sealed class DamagedProfileTests : IDisposable
             var linked = ProfileLinker.Link(Trace(), Read(events));
             Assert.InRange(linked.Operators.Count, Count - 2, Count - 1);
             Assert.All(linked.Operators, o => Assert.Equal(100_000 * (o.Key - linked.Operators.Keys.Min()), o.Value.StartNs));
-        }, iter: 100, threads: 1);
+        }, iter: MutationTesting.Draws(100), threads: 1);
 
     [Fact]
     public void SiblingsInOneInstant_AreAllFound()

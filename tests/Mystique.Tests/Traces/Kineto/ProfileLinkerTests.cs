@@ -227,7 +227,7 @@ public sealed class ProfileLinkerTests : IDisposable
                 // A message for the user is a right answer; any other exception fails the test.
             }
             File.Delete(path);
-        }, iter: 3_000, threads: 2);
+        }, iter: MutationTesting.Draws(3_000), threads: 2);
     }
 
     /// <summary>Every operator of the published pair is found, though the profile's ids are of other iterations.</summary>
