@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.IO.Compression;
 using System.Text.RegularExpressions;
 using Mystique.Tests.Shared;
 
@@ -54,6 +55,8 @@ public sealed partial class SampleTests : IDisposable
             Run("dotnet", ["pack", Path.Combine(Repository.Root, "src", name), "-o", packages, $"-p:Version={version}",
                 $"-p:ArtifactsPath={Path.Combine(_folder, "artifacts")}"]);
         Assert.Equal(4, Directory.EnumerateFiles(packages).Count()); // With the symbols.
+        Assert.Contains($"id=\"Mystique\" version=\"[{version}]\"",
+            NuspecIn(Path.Combine(packages, $"Mystique.TorchSharp.{version}.nupkg")));
         Directory.CreateDirectory(app);
         File.Copy(Path.Combine(Project, "Program.cs"), Path.Combine(app, "Program.cs"));
         string libtorch = Regex.Match(File.ReadAllText(Path.Combine(Repository.Root, "Directory.Packages.props")),
@@ -87,6 +90,13 @@ public sealed partial class SampleTests : IDisposable
                 if (Directory.Exists(Path.Combine(cache, name, version)))
                     Directory.Delete(Path.Combine(cache, name, version), recursive: true);
         }
+    }
+
+    private static string NuspecIn(string package)
+    {
+        using var zip = ZipFile.OpenRead(package);
+        using var reader = new StreamReader(zip.Entries.Single(e => e.FullName.EndsWith(".nuspec", StringComparison.Ordinal)).Open());
+        return reader.ReadToEnd();
     }
 
     private static string Built() => Path.Combine(

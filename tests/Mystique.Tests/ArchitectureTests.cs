@@ -46,6 +46,14 @@ public class ArchitectureTests
     public void Core_References_NoNativeLibraryAndNoStageOutsideIt() =>
         Assert.All(Core.GetReferencedAssemblies(), r => Assert.StartsWith("System", r.Name!, StringComparison.Ordinal));
 
+    /// <summary>The product's own assemblies and their tests (docs/design.md, "Who sees internals").</summary>
+    [Fact]
+    public void Internals_AreSeenByFriendsAlone() => Assert.Equal(
+        ["Mystique.Benchmarks", "Mystique.Cli", "Mystique.Cli.Tests", "Mystique.Tests", "Mystique.TorchSharp", "Mystique.TorchSharp.Tests",
+            "Mystique.Worker", "Mystique.Workloads"],
+        Core.GetCustomAttributes<System.Runtime.CompilerServices.InternalsVisibleToAttribute>()
+            .Select(a => a.AssemblyName).Order(StringComparer.Ordinal));
+
     [Fact]
     public void PublicTypes_AreImmutable()
     {

@@ -87,11 +87,11 @@ internal sealed class StorageTimeline
     /// </summary>
     private void Run(ExecutionTrace trace)
     {
-        var running = new Dictionary<long, Stack<TraceNode>>();
+        var running = new Dictionary<long, Stack<TraceNode>>(); // Threads are numbered from 1; 0 is for nodes without one.
         foreach (var node in trace.Nodes)
         {
-            if (!running.TryGetValue(node.ThreadId, out var stack))
-                running.Add(node.ThreadId, stack = new Stack<TraceNode>());
+            if (!running.TryGetValue(node.ThreadId ?? 0, out var stack))
+                running.Add(node.ThreadId ?? 0, stack = new Stack<TraceNode>());
             while (stack.TryPeek(out var top) && top != node.Parent)
                 End(stack.Pop());
             Start(node);

@@ -91,20 +91,22 @@ public sealed class TraceNode
     /// <summary>The results.</summary>
     public ImmutableArray<ArgumentValue> Outputs { get; internal init; } = [];
 
-    /// <summary>The record function's number: the join with a Kineto profile's <c>Record function id</c>.</summary>
-    public long RecordFunctionId { get; internal init; }
+    /// <summary>
+    /// The record function's number, from 1: the join with a Kineto profile's <c>Record function id</c>; null where there is none.
+    /// </summary>
+    public long? RecordFunctionId { get; internal init; }
 
-    /// <summary>The forward node of a backward node; 0 where there is none.</summary>
-    public long ForwardParentId { get; internal init; }
+    /// <summary>The forward node of a backward node; null where there is none.</summary>
+    public long? ForwardParentId { get; internal init; }
 
-    /// <summary>Autograd's sequence number; -1 where there is none.</summary>
-    public long SequenceId { get; internal init; }
+    /// <summary>Autograd's sequence number; from 0; null where there is none.</summary>
+    public long? SequenceId { get; internal init; }
 
-    /// <summary>The thread's number in the trace, from 1; 0 for the process.</summary>
-    public long ThreadId { get; internal init; }
+    /// <summary>The thread's number in the trace, from 1; null for the process, and where it is not known.</summary>
+    public long? ThreadId { get; internal init; }
 
-    /// <summary>The thread that ran the forward node; 0 where there is none.</summary>
-    public long ForwardThreadId { get; internal init; }
+    /// <summary>The thread that ran the forward node; null where there is none.</summary>
+    public long? ForwardThreadId { get; internal init; }
 
     /// <summary>Where it was recorded.</summary>
     public RecordScope Scope { get; internal init; }

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using System.Text.RegularExpressions;
 using Mystique.Diagnostics;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
@@ -34,7 +35,7 @@ public class TraceReaderTests
         Assert.Same(trace.Nodes[2], add.Parent);
         Assert.Equal([add], trace.Nodes[2].Children);
         Assert.Equal(RecordScope.UserScope, trace.Nodes[2].Scope);
-        Assert.Equal((1L, 4L, -1L), (add.ThreadId, add.RecordFunctionId, add.SequenceId));
+        Assert.Equal((1L, 4L, null), ((long?, long?, long?))(add.ThreadId, add.RecordFunctionId, add.SequenceId));
         var other = Assert.IsType<TensorValue>(add.Inputs[1]);
         Assert.Equal((12L, 13L, 1L, 3L, 8, "cpu", ScalarType.Double), (other.TensorId, other.StorageId, other.Offset, other.ElementCount,
             other.ItemSizeBytes, other.Device, other.Type));
@@ -102,6 +103,16 @@ public class TraceReaderTests
         string text = Sample().ToString()
             .Replace("\"seq_id\", \"type\": \"int64\", \"value\": -1", "\"seq_id\", \"type\": \"list\", \"value\": [5, 6]");
         Assert.All(TraceText.Read(text).Nodes, n => Assert.Equal(5, n.SequenceId));
+    }
+
+    /// <summary>0, and -1 for autograd's numbers, are how the observer says that it does not know.</summary>
+    [Fact]
+    public void Read_IdsThatAreNotKnown_AreNull()
+    {
+        string text = Regex.Replace(Sample().ToString(),
+            "(\"(rf_id|fw_parent|tid|fw_tid)\", \"type\": \"uint64\", \"value\": )\\d+", "${1}0");
+        Assert.All(TraceText.Read(text).Nodes, n => Assert.Equal((null, null, null, null, null),
+            (n.RecordFunctionId, n.ForwardParentId, n.ThreadId, n.ForwardThreadId, n.SequenceId)));
     }
 
     [Fact]

@@ -15,7 +15,7 @@ internal static class GapLinker
     public static ProfileLinker.Found Link(TraceNode[] operators, KinetoTree tree, KinetoEvent[] events)
     {
         var found = new Dictionary<long, int>();
-        var threads = tree.Threads.Values.Select(t => t.Where(i => events[i].Kind == KinetoKind.Operator
+        var threads = tree.Threads.Select(t => t.Where(i => events[i].Kind == KinetoKind.Operator
             && ProfileLinker.IsOperatorName(events[i].Name)).ToArray()).Where(t => t.Length > 0).ToList();
         foreach (var group in operators.GroupBy(n => n.ThreadId).OrderByDescending(g => g.Count()))
         {

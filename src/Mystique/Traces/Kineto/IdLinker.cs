@@ -32,7 +32,8 @@ internal static class IdLinker
             if (!byName.TryGetValue(nodes.Key, out long[]? ids))
                 continue;
             foreach (var (id, node) in ids.Zip(nodes.OrderBy(n => n.Id)))
-                votes[id - node.RecordFunctionId] = votes.GetValueOrDefault(id - node.RecordFunctionId) + 1;
+                if (id - node.RecordFunctionId is { } shift)
+                    votes[shift] = votes.GetValueOrDefault(shift) + 1;
         }
         return votes.Count == 0 ? null : votes.MaxBy(v => (v.Value, -Math.Abs(v.Key))).Key;
     }
@@ -45,7 +46,7 @@ internal static class IdLinker
                 byId.TryAdd(id, i);
         var found = new Dictionary<long, int>();
         foreach (var node in operators)
-            if (byId.TryGetValue(node.RecordFunctionId + shift, out int at) && events[at].Name == node.Name)
+            if (node.RecordFunctionId + shift is { } id && byId.TryGetValue(id, out int at) && events[at].Name == node.Name)
                 found.Add(node.Id, at);
         return found;
     }

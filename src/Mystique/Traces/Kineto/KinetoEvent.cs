@@ -32,8 +32,10 @@ internal struct KinetoEvent
     private long _recordFunctionId;
     private long _externalId;
     private long _correlation;
-    private long _stream;
-    private bool _hasStream; // Numbers of streams can be anything.
+    private long _stream; // Numbers of streams and threads can be anything.
+    private long _thread;
+    private bool _hasStream;
+    private bool _hasThread;
 
     public KinetoKind Kind;
     public string Name;
@@ -42,9 +44,6 @@ internal struct KinetoEvent
 
     /// <summary>The process; for what runs on the device, the device. Null where the profile does not say.</summary>
     public long? Process;
-
-    /// <summary>The thread on the host; for what runs on the device, the device's stream.</summary>
-    public long Thread;
 
     /// <summary>Blocks of a kernel's grid, in x, y and z.</summary>
     public (int X, int Y, int Z) Grid;
@@ -72,7 +71,14 @@ internal struct KinetoEvent
         set => _correlation = Kept(value);
     }
 
-    /// <summary>The device's stream; null on the host.</summary>
+    /// <summary>The thread on the host; for what runs on the device, the device's stream. Null where the profile does not say.</summary>
+    public long? Thread
+    {
+        readonly get => _hasThread ? _thread : null;
+        set => (_thread, _hasThread) = (value.GetValueOrDefault(), value.HasValue);
+    }
+
+    /// <summary>The device's stream; null on the host, and where the profile does not say.</summary>
     public StreamId? Stream
     {
         readonly get => _hasStream ? new StreamId(_stream) : null;

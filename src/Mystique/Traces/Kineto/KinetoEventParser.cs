@@ -59,8 +59,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                     && (UnknownCategories.Count < MaxCategories || UnknownCategories.ContainsKey(category)))
                     UnknownCategories[category] = UnknownCategories.GetValueOrDefault(category) + 1;
                 parsed.Kind = kind ?? default;
-                if (parsed.IsOnDevice)
-                    parsed.Stream ??= new StreamId(parsed.Thread);
+                if (parsed.IsOnDevice && parsed.Thread is { } thread)
+                    parsed.Stream ??= new StreamId(thread);
                 if (isUsed && !TryAdd(ref _sumNs, parsed.DurationNs) || !TryAdd(ref _sumBytes, allocation.Bytes))
                     Doubt ??= "its duration is beyond any profile's";
                 return true;

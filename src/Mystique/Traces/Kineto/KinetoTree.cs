@@ -23,13 +23,13 @@ internal sealed class KinetoTree
         Array.Fill(_parents, None);
         Array.Fill(_launches, None);
         Threads = SortThreads();
-        foreach (int[] thread in Threads.Values)
+        foreach (int[] thread in Threads)
             FindParents(thread);
         FindLaunches();
     }
 
-    /// <summary>By thread of the host, its events in the order in which they started.</summary>
-    public Dictionary<long, int[]> Threads { get; }
+    /// <summary>By thread of the host, its events in the order in which they started; those without a thread are one more.</summary>
+    public int[][] Threads { get; }
 
     /// <summary>The events that an event lies within, the innermost first.</summary>
     public IEnumerable<int> AncestorsOf(int index)
@@ -56,24 +56,13 @@ internal sealed class KinetoTree
     private static string GridOf(in KinetoEvent e) =>
         e.Grid.X == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{e.Grid.X}x{e.Grid.Y}x{e.Grid.Z}");
 
-    private Dictionary<long, int[]> SortThreads()
+    private int[][] SortThreads()
     {
-        var threads = new Dictionary<long, List<int>>();
-        for (int i = 0; i < _events.Length; i++)
-        {
-            if (_events[i].IsOnDevice)
-                continue;
-            if (!threads.TryGetValue(_events[i].Thread, out var list))
-                threads.Add(_events[i].Thread, list = []);
-            list.Add(i);
-        }
-        var sorted = new Dictionary<long, int[]>();
-        foreach (var (thread, list) in threads)
-        {
-            list.Sort(Compare);
-            sorted.Add(thread, [.. list]);
-        }
-        return sorted;
+        var threads = Enumerable.Range(0, _events.Length).Where(i => !_events[i].IsOnDevice)
+            .GroupBy(i => _events[i].Thread).Select(g => g.ToArray()).ToArray();
+        foreach (int[] thread in threads)
+            Array.Sort(thread, Compare);
+        return threads;
     }
 
     /// <summary>

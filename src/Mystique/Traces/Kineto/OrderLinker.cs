@@ -15,7 +15,7 @@ internal static class OrderLinker
         // An operator that calls itself by another overload has two events or, where the profiler takes out the inner, one.
         bool IsRepeated(int index) => tree.AncestorsOf(index).Take(1)
             .Any(above => events[above].Name == events[index].Name && events[above].DurationNs > 0);
-        var threads = tree.Threads.Values.Select(t =>
+        var threads = tree.Threads.Select(t =>
             t.Where(i => events[i].Kind == KinetoKind.Operator && ProfileLinker.IsOperatorName(events[i].Name) && !IsRepeated(i)).ToArray())
             .Where(t => t.Length > 0).ToArray();
         var repeated = operators.Where(n => n.Parent?.Name == n.Name).ToArray();

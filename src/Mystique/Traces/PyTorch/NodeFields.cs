@@ -59,11 +59,11 @@ internal sealed class NodeFields
             Schema = schema,
             Inputs = inputs,
             Outputs = outputs,
-            RecordFunctionId = RecordFunctionId,
-            ForwardParentId = ForwardParent,
-            SequenceId = SequenceId,
-            ThreadId = Thread,
-            ForwardThreadId = ForwardThread,
+            RecordFunctionId = Known(RecordFunctionId),
+            ForwardParentId = Known(ForwardParent),
+            SequenceId = SequenceId < 0 ? null : SequenceId,
+            ThreadId = Known(Thread),
+            ForwardThreadId = Known(ForwardThread),
             Scope = Scope is >= 0 and <= (long)RecordScope.StaticRuntimeModel ? (RecordScope)Scope : RecordScope.Unknown,
             KernelBackend = KernelBackend,
             KernelFile = KernelFile,
@@ -79,4 +79,9 @@ internal sealed class NodeFields
                     GroupSize = GroupSize,
                 },
         };
+
+    /// <summary>
+    /// The observer writes 0 for an id that it does not know (<c>torch/csrc/profiler/standalone/execution_trace_observer.cpp</c>).
+    /// </summary>
+    private static long? Known(long id) => id == 0 ? null : id;
 }

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using CsCheck;
 using Mystique.Diagnostics;
 using Mystique.Planning;
@@ -60,6 +61,19 @@ public sealed class ProfileLinkerTests : IDisposable
         Assert.Equal(("cudaGraphLaunch", 1, 45_000L), Assert.Single(linked.Unexplained));
         Assert.Equal(45.0 / 225.25, linked.UnexplainedShare, 9);
         Assert.Equal(500_000, linked.Steps[3]);
+    }
+
+    /// <summary>A kernel that names no stream runs on none that is known, not on the default one; and a thread can be unknown, too.</summary>
+    [Fact]
+    public void Link_WithoutThreadsAndStreams_LeavesThemUnknown()
+    {
+        string path = File_("k.json");
+        File.WriteAllText(path, Regex.Replace(Profile.ToString(), "\"(tid|stream)\": \\d+, ", ""));
+        Assert.All(KinetoReader.Read(path).Events, e => Assert.Equal((null, null), (e.Thread, e.Stream)));
+        var linked = ProfileLinker.Link(Trace.Read(), path);
+        Assert.Equal([3L, 4, 5, 6, 7], linked.Operators.Keys.Order());
+        Assert.Null(Assert.Single(linked.Operators[4].Kernels).Stream);
+        Assert.Null(linked.Operators[6].Stream);
     }
 
     [Fact]
