@@ -63,7 +63,7 @@ public sealed class ProfileLinkerTests : IDisposable
         Assert.Equal(500_000, linked.Steps[3]);
     }
 
-    /// <summary>A kernel that names no stream runs on none that is known, not on the default one; and a thread can be unknown, too.</summary>
+    /// <summary>A kernel that names no stream runs on none that is known, not on the default one; a thread can be unknown, too.</summary>
     [Fact]
     public void Link_WithoutThreadsAndStreams_LeavesThemUnknown()
     {
