@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import subprocess
@@ -101,6 +102,13 @@ class RunTests(TorchTest):
         m["storages"][0]["init"] = m["storages"][1]["init"] = samples.uniform(-3, -2)
         result = self.run_package(m, code, "--check-values")
         self.assertEqual([{"node": 12, "operator": "aten::log", "what": "it makes NaN of numbers"}], result["non_finite"])
+
+    def test_fresh_memory_may_hold_anything(self):
+        m, code = with_operator("aten::empty_like(Tensor self) -> Tensor")
+        calls = itertools.count()
+        with replaced(run.torch, isnan=lambda value: run.torch.tensor([next(calls) > 0])):  # From the second operator on.
+            found = self.run_package(m, code, "--check-values")["non_finite"]
+        self.assertEqual(["aten::zeros"], [f["operator"] for f in found])  # Not what uses the fresh memory, either.
 
     def test_infinities_out_of_finite_numbers_are_found(self):
         m, code = with_operator("aten::reciprocal(Tensor self) -> Tensor")

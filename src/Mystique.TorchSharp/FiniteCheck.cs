@@ -1,4 +1,5 @@
 using Mystique.Planning;
+using Mystique.Selection;
 using Mystique.Traces;
 using static TorchSharp.torch;
 
@@ -6,7 +7,8 @@ namespace Mystique.TorchSharp;
 
 /// <summary>
 /// Looks for results that are not finite. A NaN counts where an operator makes it out of inputs without one; an infinity
-/// where neither inputs nor literals have one: masks of attention are made of infinities by design.
+/// where neither inputs nor literals have one: masks of attention are made of infinities by design. Fresh memory may hold
+/// anything: nobody is told of it, nor of what comes of it.
 /// </summary>
 internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
 {
@@ -37,6 +39,8 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
             bool isInfinite = op.Schema.QualifiedName != "aten::_ctc_loss" && wide.isinf().any().item<bool>();
             Remember(_notANumber, slot, isNotANumber);
             Remember(_infinite, slot, isInfinite);
+            if (OperatorDecomposer.IsAllocation(op.Schema.QualifiedName))
+                continue;
             if (isNotANumber && !hadNotANumber)
                 what = "it makes NaN of numbers";
             else if (isInfinite && !hadInfinity && !hadNotANumber)

@@ -162,6 +162,22 @@ public class ValueInferenceTests
         Assert.All(Enumerable.Range(0, 3), i => Assert.Equal(InitializerKind.Mask, Of(plan, i, 1, i == 1 ? 1 : 0).Kind));
     }
 
+    /// <summary>An integer that nobody asks anything of is 0; a divisor is not.</summary>
+    [Theory]
+    [InlineData("aten::div.Tensor(Tensor self, Tensor other) -> Tensor")]
+    [InlineData("aten::div.Tensor_mode(Tensor self, Tensor other) -> Tensor")]
+    [InlineData("aten::floor_divide(Tensor self, Tensor other) -> Tensor")]
+    [InlineData("aten::remainder.Tensor(Tensor self, Tensor other) -> Tensor")]
+    [InlineData("aten::fmod.Tensor(Tensor self, Tensor other) -> Tensor")]
+    public void Plan_IntegersThatDivide_AreNotZero(string schema)
+    {
+        var plan = PlanOf.Trace(TraceText.WithRoots()
+            .Operator(3, schema, [Float(10, 5), Long(20)], [Float(30, 5)])
+            .Operator(4, schema, [Long(40, 5), Long(50, 5)], [Long(60, 5)]));
+        Assert.Equal([Within(2, 1), Within(2, 1)], [Of(plan, 0, 1), Of(plan, 1, 1)]);
+        Assert.True(Of(plan, 1, 0).IsDefaultInteger);
+    }
+
     [Fact]
     public void Plan_SizesThatDependOnValues_ComeOutAsRecorded()
     {
