@@ -105,6 +105,7 @@ public sealed partial class CompareTests : IDisposable
             "--threads", "1", "--iterations", "5", "--pace", "recorded", "--gpu-metrics", "--json", File_("r.json"), "--html",
             File_("r.html"));
         result.AssertOk();
+        CommandLine.Run("compare", File_("job"), RunExample("bilstm", "other.json")).AssertFailed(2, "MYS128");
         var json = Json(File_("r.json"));
         Assert.All(json.GetProperty("notes").EnumerateArray(), n =>
             Assert.StartsWith("not measured: ", n.GetString(), StringComparison.Ordinal));

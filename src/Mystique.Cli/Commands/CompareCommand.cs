@@ -66,6 +66,8 @@ internal static class CompareCommand
                 : ReplayRun.Of(await Terminal.WithProgressAsync(progress => ReplayRunner.RunAsync(
                     benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
                     engine, options, progress, cancellation)));
+            if (benchmark is not null)
+                OriginalRun.CheckSameJob(left!, right);
             var report = FidelityComparer.Compare(left ?? OriginalRun.OfProfile(profile!, right), right);
             reports.Write(result, report);
             return (int)(result.GetValue(failAbove) is { } limit ? Judge(report, limit) : ExitCode.Done);

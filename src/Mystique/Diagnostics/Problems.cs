@@ -88,6 +88,10 @@ internal static class Problems
         new("MYS120", $"the profile is of another job than the trace: {why}", profile,
             $"use a profile that was captured with {trace}");
 
+    public static MystiqueException ReplayOfAnotherJob(string replay, string original, string why) =>
+        new("MYS128", $"the replay is of another job than the original: {why}", replay,
+            $"compare with a replay of {original}, or two results (mystique run --json) where a difference is what you look for");
+
     public static MystiqueException CaptureInvalid(string path, Exception cause) =>
         new("MYS121", $"the capture folder is invalid: {FirstSentence(cause)}", path,
             "capture the job again, or copy the whole folder again", inner: cause);

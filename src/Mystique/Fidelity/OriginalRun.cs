@@ -168,17 +168,39 @@ internal static class OriginalRun
     {
         var profiled = profile.Events.Where(e => e.Kind == KinetoKind.Operator).GroupBy(e => e.Name)
             .ToDictionary(g => g.Key, g => g.Count());
-        var recorded = (replay.Coverage?.OriginalGroups ?? ImmutableSortedDictionary<string, RunOperatorGroup>.Empty)
-            .Where(g => ProfileLinker.IsOperatorName(g.Key)).GroupBy(g => g.Key.Split('.')[0])
-            .ToDictionary(g => g.Key, g => g.Sum(k => k.Value.Count));
+        var recorded = CountsOf(replay.Coverage?.OriginalGroups);
         if (profiled.Count == 0 || recorded.Count == 0)
             return;
         int all = recorded.Values.Sum();
-        int found = recorded.Sum(r => Math.Min(r.Value, profiled.GetValueOrDefault(r.Key)));
+        int found = Common(recorded, profiled);
         if (found < SameJob * all)
             throw Problems.ProfileOfAnotherJob(profile.Source, replay.Name, string.Create(CultureInfo.InvariantCulture,
                 $"{found:N0} of the {all:N0} operators of the replay's trace are in it by their names"));
     }
+
+    /// <summary>Holds a replay to be one of a capture's job: the operators of the trace that it replays are the capture's.</summary>
+    /// <param name="original">The capture's run.</param>
+    /// <param name="replay">The replay. One that does not tell the operators of its trace cannot be judged.</param>
+    /// <exception cref="MystiqueException">They are others (MYS128).</exception>
+    public static void CheckSameJob(Run original, Run replay)
+    {
+        var recorded = CountsOf(original.Groups);
+        var replayed = CountsOf(replay.Coverage?.OriginalGroups);
+        int common = Common(recorded, replayed);
+        int all = Math.Max(recorded.Values.Sum(), replayed.Values.Sum());
+        if (recorded.Count > 0 && replayed.Count > 0 && common < SameJob * all)
+            throw Problems.ReplayOfAnotherJob(replay.Name, original.Name, string.Create(CultureInfo.InvariantCulture,
+                $"the capture has {recorded.Values.Sum():N0} operators, the replay's trace {replayed.Values.Sum():N0}, {common:N0} of them "
+                + $"the same by name"));
+    }
+
+    private static Dictionary<string, int> CountsOf(ImmutableSortedDictionary<string, RunOperatorGroup>? groups) =>
+        (groups ?? ImmutableSortedDictionary<string, RunOperatorGroup>.Empty)
+            .Where(g => ProfileLinker.IsOperatorName(g.Key)).GroupBy(g => g.Key.Split('.')[0])
+            .ToDictionary(g => g.Key, g => g.Sum(k => k.Value.Count));
+
+    private static int Common(Dictionary<string, int> counts, Dictionary<string, int> others) =>
+        counts.Sum(c => Math.Min(c.Value, others.GetValueOrDefault(c.Key)));
 
     private static ImmutableArray<(string, string)> ProvenanceOf(Baseline reference)
     {
