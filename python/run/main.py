@@ -42,7 +42,8 @@ def replay(engine, options):
         engine.program, missing, substituted, engine.fallback = probed, probed.missing, probed.substituted, first_line(error)
         engine.steps = steps_of(engine, probed)
         engine.iterate(1)
-    verification = {"status": "not_run", "expected_operators": 0, "exact_operators": 0, "strides_compared": False, "differences": []}
+    verification = {"status": "not_run", "expected_operators": 0, "exact_operators": 0,
+                    "unobserved_kernels": 0, "strides_compared": False, "differences": []}
     if not options.no_verify:
         with tempfile.TemporaryDirectory() as folder:
             try:

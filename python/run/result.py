@@ -172,6 +172,8 @@ def print_result(result, fallback):
              "not_run": verification.get("reason", "not run")}[verification["status"]]
     if not verification["strides_compared"] and verification["status"] != "not_run":
         state += " (strides not recorded)"
+    if verification["unobserved_kernels"]:
+        state += f"; {verification['unobserved_kernels']:,} compiled kernels were launched, which no observer sees"
     line("verification", state)
     line("CPU time of an iteration", f"{result['cpu_time_ns'] / 1e6:,.3f} ms")
     if "allocated_bytes" in memory:

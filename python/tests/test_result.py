@@ -21,7 +21,8 @@ def result_of(m=None, missing=None, substituted=None, samples_ns=(3000, 1000, 20
     engine.info = lambda: {"name": "python", "device": "cpu", "threads": 2, "versions": {"torch": "9.9"}}
     options = run.parse(["p", "--iterations", "3", "--warmup", "1"])
     measured = {"samplesNs": list(samples_ns), "peakBytes": 900, "cpuTimeNs": 9000, "system": system}
-    verification = {"status": "exact", "expected_operators": 4, "exact_operators": 4, "strides_compared": True, "differences": []}
+    verification = {"status": "exact", "expected_operators": 4, "exact_operators": 4, "unobserved_kernels": 0,
+                    "strides_compared": True, "differences": []}
     return run.result_of(engine, options, measured, 400, allocated, [], verification, missing or {}, substituted or {}, non_finite)
 
 
@@ -219,7 +220,9 @@ class OutputTests(FolderTest):
         result = result_of()
         for changes, words in (({}, "exact: 4 operators"), ({"status": "different", "exact_operators": 3}, "3 of 4 exact"),
                                ({"status": "not_run"}, "not run"), ({"status": "not_run", "reason": "no observer"}, "no observer"),
-                               ({"strides_compared": False}, "exact: 4 operators (strides not recorded)")):
+                               ({"strides_compared": False}, "exact: 4 operators (strides not recorded)"),
+                               ({"unobserved_kernels": 2},
+                                "exact: 4 operators; 2 compiled kernels were launched, which no observer sees")):
             with printed() as text:
                 run.print_result(dict(result, verification=dict(result["verification"], **changes)), "")
             line = [line for line in text.getvalue().splitlines() if line.startswith("verification")]

@@ -85,6 +85,14 @@ class AlignerTests(VerifyTest):
         self.assertEqual({"exact": 4, "variant": 0, "different": 0, "substituted": 0, "stand_in": 0, "missing": 0, "unplanned": 0,
                           "time_share": 1}, result["classes"])
 
+    def test_kernels_are_counted_not_expected(self):
+        self.m["operators"][1]["kernel"] = 0
+        nodes = sample_run()
+        del nodes[1]
+        result = self.verify(nodes)
+        self.assertEqual([], result["differences"])
+        self.assertEqual((3, 3, 1), tuple(result[k] for k in ("expected_operators", "exact_operators", "unobserved_kernels")))
+
     def test_an_operator_that_nobody_planned(self):
         nodes = sample_run()
         nodes.insert(1, observed(10.5, "aten::relu", "aten::relu(Tensor self) -> Tensor"))

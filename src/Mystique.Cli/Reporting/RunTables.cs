@@ -1,3 +1,4 @@
+using Mystique.Fidelity;
 using Mystique.Reporting;
 using Mystique.Verification;
 using Spectre.Console;
@@ -49,7 +50,10 @@ internal static class RunTables
         WriteNonFinite(result);
     }
 
-    public static string DescribeVerification(VerificationResult? verification) => verification switch
+    public static string DescribeVerification(VerificationResult? verification) => Describe(verification)
+        + ReplayRun.DescribeKernels(verification?.UnobservedKernels ?? 0);
+
+    private static string Describe(VerificationResult? verification) => verification switch
     {
         null => "not run",
         { IsExact: true } => $"exact: {Figures.Number(verification.ExactCount)} operators" + (verification.StridesCompared ? ""

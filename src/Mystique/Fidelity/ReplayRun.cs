@@ -37,7 +37,7 @@ internal static class ReplayRun
                 Classes = result.Verification?.Classes,
                 Replaced = [.. ReplacedGroup.Of(plan).Select(g => (g.Name, g.Count, g.RemedyName, g.By, g.Reason))],
                 Verification = DescribeVerification(result.Verification?.IsExact, result.Verification?.ExactCount ?? 0,
-                    result.Verification?.ExpectedCount ?? 0),
+                    result.Verification?.ExpectedCount ?? 0, result.Verification?.UnobservedKernels ?? 0),
                 OriginalGroups = OriginalGroupsOf(result, groups),
                 OriginalInstrumentedNs = plan.Times?.RecordedNs,
             },
@@ -47,12 +47,16 @@ internal static class ReplayRun
     }
 
     /// <summary>What the observer saw, in a word.</summary>
-    public static string DescribeVerification(bool? isExact, int exact, int expected) => isExact switch
+    public static string DescribeVerification(bool? isExact, int exact, int expected, int unobservedKernels) => isExact switch
     {
         null => "not run",
         true => string.Create(CultureInfo.InvariantCulture, $"exact: {exact:N0} operators"),
         _ => string.Create(CultureInfo.InvariantCulture, $"{exact:N0} of {expected:N0} exact"),
-    };
+    } + (isExact is null ? "" : DescribeKernels(unobservedKernels));
+
+    /// <summary>What is said of compiled kernels behind a verification; empty where there are none.</summary>
+    public static string DescribeKernels(int unobserved) => unobserved == 0 ? "" : string.Create(CultureInfo.InvariantCulture,
+        $"; {unobserved:N0} compiled kernels were launched, which no observer sees");
 
     private static ImmutableSortedDictionary<string, RunOperatorGroup> GroupsOf(ReplayResult result,
         ImmutableSortedDictionary<string, OperatorGroup> planned) =>

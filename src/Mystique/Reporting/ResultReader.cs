@@ -83,7 +83,7 @@ internal static class ResultReader
                 Replaced = [.. coverage.Replaced.Select(r => (r.Operator, r.Count, r.Remedy, r.By, r.Reason))],
                 Verification = ReplayRun.DescribeVerification(
                     run.Verification.Status switch { "exact" => true, "different" => false, _ => null },
-                    run.Verification.ExactOperators, run.Verification.ExpectedOperators),
+                    run.Verification.ExactOperators, run.Verification.ExpectedOperators, run.Verification.UnobservedKernels),
                 OriginalGroups = originals.Count == 0 ? null : originals.ToImmutable(),
                 OriginalInstrumentedNs = run.Reference?.RecordedNs,
             },

@@ -52,7 +52,8 @@ internal static class ReplayVerifier
             differences.Add(Unplanned(ran[at]));
         return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(),
             plan.Source.HasStrides && observed.HasStrides,
-            OperatorClasses.Of(plan, differences));
+            OperatorClasses.Of(plan, differences))
+        { UnobservedKernels = plan.Operators.Count(o => o.IsKernel) };
     }
 
     /// <summary>The outermost operators of a replay's trace, in the order in which they ran.</summary>

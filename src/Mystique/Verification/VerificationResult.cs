@@ -13,6 +13,12 @@ namespace Mystique.Verification;
 public sealed record VerificationResult(
     int ExpectedCount, int ExactCount, ImmutableArray<OperatorDifference> Differences, bool StridesCompared, OperatorClasses Classes)
 {
+    /// <summary>
+    /// Compiled kernels that the plan launches. No observer sees them: that they were launched without an error is all that is known,
+    /// and they count as run as recorded.
+    /// </summary>
+    public int UnobservedKernels { get; init; }
+
     /// <summary>Whether all ran, and nothing else.</summary>
     public bool IsExact => Differences.IsEmpty && ExactCount == ExpectedCount;
 }

@@ -115,6 +115,9 @@ internal sealed record VerificationDocument
 
     public required int ExactOperators { get; init; }
 
+    /// <summary>Compiled kernels that were launched; no observer sees them.</summary>
+    public required int UnobservedKernels { get; init; }
+
     public ClassesDocument? Classes { get; init; }
 
     public required bool StridesCompared { get; init; }
@@ -126,6 +129,7 @@ internal sealed record VerificationDocument
         Status = verification switch { null => "not_run", { IsExact: true } => "exact", _ => "different" },
         ExpectedOperators = verification?.ExpectedCount ?? 0,
         ExactOperators = verification?.ExactCount ?? 0,
+        UnobservedKernels = verification?.UnobservedKernels ?? 0,
         Classes = verification?.Classes is { } c
             ? new ClassesDocument
             {
