@@ -8,12 +8,13 @@ class _Hook:
         self.torch, self.settings, self.clock = torch, settings, time.perf_counter_ns
         self.folder = os.path.join(settings["folder"], f"{os.getpid()}")
         self.pid = os.getpid()
-        self.recorder = self.next = self.iterations = None
+        self.recorder = self.next = self.iterations = self.look = None
         self.phase = "waiting"
         self.count = self.kept = self.passed_over = 0
         self.before, self.after = _Window(torch), _Window(torch)
         self.recorded, self.notes = [], []
         self.first = self.error = self.job = None
+        self.harm = None  # Why the job is better not recorded.
         self.rank = _rank(torch)
         self.baseline = _anonymous_bytes()
         self.live = None  # Bytes of tensors when the recording starts.
@@ -26,7 +27,7 @@ class _Hook:
         self.write_status()
 
     def is_ours(self, profile):
-        return self.recorder is not None and self.recorder.is_ours(profile)
+        return self.recorder is not None and self.recorder.is_ours(profile) or self.look is not None and self.look.profile is profile
 
     def on_end(self, source, by, is_new):
         entered = self.clock()
@@ -59,6 +60,9 @@ class _Hook:
         self.count += 1
         if self.count == 1:
             self.write_status()
+        self.end_look()
+        if self.count == self.settings["skip"] - 1 and _Look.is_needed(self.torch) and self.guard.is_free(source, by):
+            self.next = self.begin_look
         if self.count >= max(1, self.settings["skip"]):
             if source == "module":
                 self.iterations.narrow(type(by))
@@ -66,6 +70,19 @@ class _Hook:
             self.write_status()
             self.before.open()
             self.record_if_due(source, by)
+
+    def begin_look(self):
+        look = _Look(self.torch)
+        with self.guard:
+            self.iterations.aside.unseen(look.start)
+        self.look, self.guard.is_ours_on = look, True
+
+    def end_look(self):
+        look, self.look = self.look, None
+        if look is not None:
+            self.guard.is_ours_on = False
+            with self.guard:
+                self.harm = self.iterations.aside.unseen(look.stop)
 
     def measuring(self, source, by, is_new, now):
         if is_new:
@@ -85,6 +102,8 @@ class _Hook:
 
     def begin_recording(self):
         self.before.close()
+        if self.harm is not None:
+            return self.end("refused")
         entered = self.clock()
         self.live = _live_bytes(self.torch)
         labels = self.settings["modules"]
@@ -154,7 +173,10 @@ class _Hook:
 
     def finish(self):
         self.after.close()
-        self.phase = "done"
+        self.end("done")
+
+    def end(self, phase):
+        self.phase = phase
         self.iterations.stop()
         self.guard.stop()
         self.write_status()
@@ -166,6 +188,10 @@ class _Hook:
 
     def yield_to_job(self):
         """The job starts a profiler or an observer of its own: ours goes, and tries again later."""
+        try:
+            self.end_look()
+        except Exception:
+            return self.fail()
         if self.phase == "recording":
             try:
                 self.abandon()
@@ -184,13 +210,14 @@ class _Hook:
         self.iterations.stop()
         self.guard.stop()
         try:
+            self.end_look()
             if self.recorder is not None and not self.kept:
                 self.abandon()
             self.write_status()
         except Exception:
             pass  # Nothing of this is the job's concern.
 
-    failed = done
+    failed = refused = done
 
     def abandon(self):
         self.guard.is_ours_on = False
@@ -201,6 +228,7 @@ class _Hook:
         if os.getpid() != self.pid:
             return
         try:
+            self.end_look()
             if self.phase in ("recording", "noting_values"):
                 if self.phase == "recording":
                     self.abandon()
@@ -228,7 +256,7 @@ class _Hook:
                 self.recorder.leave_values()
         except Exception:
             pass  # Nothing of this is the job's concern.
-        self.phase = "done"
+        self.look, self.phase = None, "done"
 
     def write_status(self, ended=False):
         device = _device(self.torch)[1]
@@ -243,7 +271,7 @@ class _Hook:
             "live_bytes": self.live and self.live[0], "device_live_bytes": self.live and self.live[1],
             "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
             "record_ns": self.record_ns, "seen": self.iterations.seen if self.iterations else None, "error": self.error,
-            "notes": self.notes, "job": self.job})
+            "refused": self.harm, "notes": self.notes, "job": self.job})
 
 
 def _write_json(folder, status):

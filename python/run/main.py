@@ -47,6 +47,7 @@ def replay(engine, options):
     if not options.no_verify:
         with tempfile.TemporaryDirectory() as folder:
             try:
+                refuse_unobservable(package)
                 engine.observe(os.path.join(folder, "observed.json"))
                 verification = verify(package, os.path.join(folder, "observed.json"), missing, substituted, engine.devices)
             except RuntimeError as error:

@@ -14,6 +14,21 @@ TRACE_TYPES.update({f"c10::dummy_{kind}1_7_t<{bits}{suffix}>": f"{kind}{bits}"
                     for kind in ("int", "uint") for bits in range(1, 8) for suffix in ("", "u")})
 
 
+UNOBSERVABLE = re.compile("(^|_)(csr|csc|bsr|bsc|compressed|nested|crow|ccol)(_|$)")
+COMPRESSED = 2, 4, 5, 6  # SparseCsr, SparseCsc, SparseBsr and SparseBsc (c10/core/Layout.h).
+
+
+def refuse_unobservable(package):
+    """Raises an error where the observer would crash: since PyTorch 2 it asks each tensor for strides, which some do not have."""
+    if int(torch.__version__.split(".")[0]) < 2:
+        return
+    for op in package.manifest["operators"]:
+        schema = package.schemas[op["schema"]]
+        has_layout = any(a.name == "layout" and value.get("v") in COMPRESSED for a, value in zip(schema.arguments, op["args"]))
+        if has_layout or UNOBSERVABLE.search(schema.qualified.split("::")[-1]):
+            raise RuntimeError(f"the observer of PyTorch {torch.__version__} crashes with tensors as {schema.name} has them")
+
+
 class ObservedNode:
     """A node of an execution trace, in the old layout (schema 1.0.1) or the new one."""
 

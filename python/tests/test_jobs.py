@@ -389,6 +389,41 @@ class JobTests(FolderTest):
             with self.subTest(name):
                 self.same(lambda: infer(what), values="values", modules=True)
 
+    def test_jobs_that_the_observer_would_crash_are_left_alone(self):
+        def step_with(make):
+            return lambda: train(ROUNDS, lambda i, model, optimizer, batch: [float(make(batch).sum()) for _ in range(2)])
+
+        for found, make in (("sparse_csr", lambda batch: torch.sparse.mm(torch.eye(3).to_sparse_csr(), batch)),
+                            ("nested", lambda batch: torch.nested.nested_tensor([batch, batch]).to_padded_tensor(0.0))):
+            with self.subTest(found):
+                status = self.same(step_with(make), skip=3)
+                if hook._Look.is_needed(torch):
+                    self.assertEqual("refused", status["phase"])
+                    self.assertIn(f"the job has {found} tensors", status["refused"])
+                else:
+                    self.assertEqual(("done", None), (status["phase"], status["refused"]))
+
+    def test_what_the_observer_survives_is_recorded(self):
+        def layers(i, model, optimizer, batch):
+            lstm = torch.nn.LSTM(4, 4)
+            lstm(batch[None])[0].sum().backward()
+            attention = torch.nn.TransformerEncoderLayer(4, 2, 8).train()(batch[None]).sum()
+            return torch.sparse.mm(torch.eye(3).to_sparse(), batch).sum().item() + float(attention) * 0
+
+        status = self.same(lambda: train(ROUNDS, layers), skip=3)
+        self.assertEqual(("done", None), (status["phase"], status["refused"]))
+
+    def test_the_job_s_own_profiler_gets_its_way_while_the_hook_looks(self):
+        def profiled(i, model, optimizer, batch):
+            if i == 2:
+                with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+                    model(batch)
+                return len([e for e in profile.events() if e.name == "aten::linear"])
+            return None
+
+        status = self.same(lambda: train(ROUNDS, profiled), skip=3)
+        self.assertEqual(("done", None), (status["phase"], status["refused"]))
+
 
 if __name__ == "__main__":
     unittest.main()

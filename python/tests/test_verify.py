@@ -1,8 +1,9 @@
 import json
 import random
+import unittest
 
 import samples
-from scripts import FolderTest, run
+from scripts import FolderTest, replaced, run
 
 
 def observed(id, name, schema, inputs=(), outputs=(), parent=2, thread=1):
@@ -75,6 +76,29 @@ class DeviceTests(VerifyTest):
         self.assertEqual([], self.differences(nodes, devices=[self.HOST]))  # Processors differ in what they choose.
         self.m["operators"][1]["inside"] = "aten::_slow_gelu"
         self.assertEqual([], self.differences(nodes, devices=[self.GPU]))
+
+
+class ObserverTests(unittest.TestCase):
+    def refusal(self, schema, args=(), version="2.6.0"):
+        operators = [{"schema": 0, "args": list(args)}]
+        package = type("Package", (), {"manifest": {"operators": operators}, "schemas": [run.Schema.parse(schema)]})
+        with replaced(run, torch=type("Torch", (), {"__version__": version})):
+            try:
+                run.refuse_unobservable(package)
+            except RuntimeError as error:
+                return str(error)
+
+    def test_tensors_without_strides_are_not_observed(self):
+        for name in ("to_sparse_csr", "_to_sparse_bsc", "crow_indices", "_sparse_compressed_tensor_unsafe", "_nested_from_padded"):
+            self.assertIn("aten::" + name, self.refusal(f"aten::{name}(Tensor self) -> Tensor"))
+            self.assertIsNone(self.refusal(f"aten::{name}(Tensor self) -> Tensor", version="1.13.0a0"))
+        for name in ("to_sparse", "describe", "_coalesced"):
+            self.assertIsNone(self.refusal(f"aten::{name}(Tensor self) -> Tensor"))
+
+    def test_a_layout_tells_what_is_made(self):
+        for layout, is_compressed in ((0, False), (1, False), (2, True), (3, False), (6, True)):
+            refusal = self.refusal("aten::to_sparse(Tensor self, *, Layout? layout=None) -> Tensor", [{"t": [0]}, {"v": layout}])
+            self.assertEqual(is_compressed, refusal is not None)
 
 
 class AlignerTests(VerifyTest):

@@ -27,7 +27,7 @@ internal static class RunTables
         table.Row("operators as recorded", result.Verification?.Classes is { } classes
             ? $"{Figures.Number(classes.Exact)} of {Figures.Number(classes.Selected)} ({Figures.Share(classes.RecordedShare)})"
             : "not verified");
-        table.Row("verification", DescribeVerification(result.Verification));
+        table.Row("verification", result.WhyNotVerified ?? DescribeVerification(result.Verification));
         if (result.Pace is { } pace)
         {
             table.Row("waits in an iteration", $"{Figures.Number(pace.Waits)}, {Terminal.Milliseconds(pace.WaitedNs)}");

@@ -97,6 +97,8 @@ internal static class CaptureSummary
             $"the job ended after {status.Iterations} iterations{(status.Ended ? "" : " or more")}, by the {source}");
         if (status.Error is { } error)
             return $"nothing was recorded: the hook failed and went quiet: {error.Trim().Split('\n')[^1]}; the job ran on without it";
+        if (status.Refused is { } refused)
+            return $"nothing was recorded: {refused}; record it with PyTorch 1.13, or without them";
         int needed = Math.Max(1, options.Skip) + options.Reference + options.Steps;
         if (status.Iterations < needed)
             return $"nothing was recorded: {ended}; {Needs(options)}: {Enough(options, status.Iterations)}";

@@ -31,6 +31,9 @@ internal sealed record HookStatus
     public long OwnNs { get; init; }
     public long RecordNs { get; init; }
     public string? Error { get; init; }
+
+    /// <summary>Why the job was not recorded: the observer would have harmed it.</summary>
+    public string? Refused { get; init; }
     public ImmutableArray<string> Notes { get; init; } = [];
     public HookJob? Job { get; init; }
     public HookSeen? Seen { get; init; }

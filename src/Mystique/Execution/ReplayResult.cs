@@ -99,6 +99,9 @@ public sealed record ReplayResult
     /// <summary>What the observer saw; null where nobody looked.</summary>
     public VerificationResult? Verification { get; init; }
 
+    /// <summary>Why nobody looked though it was asked for: the observer of this PyTorch would crash; null for no such reason.</summary>
+    public string? WhyNotVerified { get; init; }
+
     /// <summary>Operators whose results are not finite; null where nobody looked.</summary>
     public ImmutableArray<OperatorFailure>? NonFinite { get; init; }
 

@@ -72,6 +72,7 @@ internal static class ReplayRunner
             CpuTimeNs = measured.CpuTimeNs!.Value,
             System = measured.System,
             Verification = verification,
+            WhyNotVerified = options.Verify ? session.WhyNotObserved : null,
             NonFinite = nonFinite,
             Pace = measured.Pace,
             Clock = measured.Clock,

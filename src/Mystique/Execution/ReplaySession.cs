@@ -132,9 +132,15 @@ internal sealed class ReplaySession : IAsyncDisposable
         return (samples.Count, new SampleStatistics([.. samples.TakeLast(Math.Max(1, samples.Count / 10))]).MedianNs);
     }
 
-    /// <summary>Runs an iteration under the observer and compares it with the plan.</summary>
-    public async Task<VerificationResult> VerifyAsync(CancellationToken cancellationToken)
+    /// <summary>Why nothing can run under the observer here; null where it can.</summary>
+    public string? WhyNotObserved => Unobservable.WhyNot(Package.Plan,
+        Target.Versions.GetValueOrDefault("torch") ?? Target.Versions.GetValueOrDefault("libtorch"));
+
+    /// <summary>Runs an iteration under the observer and compares it with the plan; null where that cannot be.</summary>
+    public async Task<VerificationResult?> VerifyAsync(CancellationToken cancellationToken)
     {
+        if (WhyNotObserved is not null)
+            return null;
         string path = Path.Combine(_work.Path, "observed.et.json");
         await Ask(Worker.ObserveAsync(path, "verifying", cancellationToken)).ConfigureAwait(false);
         return ReplayVerifier.Verify(Package.Plan, TraceReader.Read(path), Target.DeviceKind);
@@ -142,10 +148,12 @@ internal sealed class ReplaySession : IAsyncDisposable
 
     /// <summary>
     /// Runs an iteration under the observer and the profiler, as an original's is when it is captured; null where what they record
-    /// does not fit.
+    /// does not fit, or the observer cannot be on.
     /// </summary>
     public async Task<InstrumentedIteration?> RunInstrumentedAsync(CancellationToken cancellationToken)
     {
+        if (WhyNotObserved is not null)
+            return null;
         string trace = Path.Combine(_work.Path, "instrumented.et.json");
         string profile = Path.Combine(_work.Path, "instrumented.kineto.json");
         await RecordProfileAsync(profile, trace, cancellationToken).ConfigureAwait(false);

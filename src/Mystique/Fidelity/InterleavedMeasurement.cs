@@ -72,7 +72,7 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
 
     /// <summary>What is found out of the replay when all is measured, and the comparison.</summary>
     private async Task<FidelityReport> FinishAsync(Run captured, ImmutableArray<MeasuredBlock>[] processes,
-        Verification.VerificationResult verification, int count, CancellationToken cancellationToken)
+        Verification.VerificationResult? verification, int count, CancellationToken cancellationToken)
     {
         ImmutableArray<ImmutableArray<MeasuredBlock>> originals = [processes[0], .. processes[2..^1]];
         var (original, replay) = (Blocks.Join(originals), processes[1]);

@@ -55,7 +55,7 @@ internal static class ResultJson
         },
         System = result.System,
         Operators = GroupsOf(result),
-        Verification = VerificationDocument.Of(result.Verification),
+        Verification = VerificationDocument.Of(result.Verification) with { Reason = result.WhyNotVerified },
         Pace = result.Pace is { } pace ? new PaceDocument(pace.Waits, pace.WaitedNs, pace.Late, pace.WorstLateNs) : null,
         NonFinite = result.NonFinite?.Select(f => result.Plan.Operators[f.Operator] is var op
             ? new NonFiniteDocument(op.Id.Segment == 0 ? null : op.Id.Segment, op.Id.Node, op.Schema.FullName, f.Reason) : null!)
