@@ -257,6 +257,37 @@ class RunTests(DeviceTest):
             self.assertEqual(0, self.exit_code, self.text)
 
 
+@needs_torch
+@unittest.skipUnless(PACKAGES, "needs packages, in MYSTIQUE_PACKAGES")
+class PackageTests(DeviceTest):
+    """Whole packages: each through all that is different on a device."""
+
+    def test_packages_are_exact_and_their_iterations_lie_between_events(self):
+        for package in PACKAGES:
+            with self.subTest(package.name), standin.installed(standin.Device()) as device:
+                def logged(engine, program):
+                    standin.logged(device, program)
+                    return run.DeviceSteps(engine, program).steps()
+                result = self.folder / "r.json"
+                arguments = ["run.py", str(package), "--device", "cuda", "--json", str(result), "--iterations", "2", "--warmup", "1",
+                             "--threads", "1", "--no-operators"]
+                with replaced(run.sys, argv=arguments), replaced(run, give_way=lambda: None, steps_of=logged), printed() as text:
+                    self.assertEqual(0, run.main(), text.getvalue())
+                told = json.loads(result.read_text(encoding="utf-8"))
+                self.assertEqual(("exact", "events", "cuda:0 (stand-in)"), (
+                    told["verification"]["status"], told["engine"]["clock"], told["engine"]["device"]), text.getvalue())
+                self.check_last_iteration(device.log)
+
+    def check_last_iteration(self, log):
+        first = max(i for i, entry in enumerate(log) if entry[:2] == ("call", 0))
+        begin = max(i for i in range(first) if log[i][:2] == ("record", "main"))
+        end = min(i for i in range(first, len(log)) if log[i][:2] == ("record", "main"))
+        calls = [entry[1] for entry in log[begin:end] if entry[0] == "call"]
+        self.assertEqual(list(range(len(calls))), calls)
+        self.assertNotIn("call", [entry[0] for entry in log[end:]])
+        self.assertEqual(set(calls), standin.happens_before(log[begin:])["end"])
+
+
 def embedding(high):
     """A package of one embedding, whose indices reach up to a number."""
     m = samples.manifest()

@@ -21,10 +21,13 @@ internal static class Python
     public static CommandLine.Result RunFile(string file, params string[] arguments) => RunFile(file, null, arguments);
 
     /// <summary>The same, with a folder in which Python looks for modules first.</summary>
-    public static CommandLine.Result RunFile(string file, string? modules, string[] arguments)
+    public static CommandLine.Result RunFile(string file, string? modules, string[] arguments,
+        params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo(Executable) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         if (modules is not null)
             start.Environment["PYTHONPATH"] = modules;
         start.ArgumentList.Add(file);
