@@ -37,7 +37,9 @@ public class DecomposeTests
         Assert.True(IsOpened(Parent(T(10), T(20)).Operator(4, Relu, [T(10)], [T(20)], parent: 3)));
         Assert.False(IsOpened(Parent(T(10), T(20)).Operator(4, Relu, [T(10)], [T(30)], parent: 3)));
         Assert.False(IsOpened(Parent(T(10), T(20))));
-        Assert.True(IsOpened(Parent(T(10), T(10)).Operator(4, Relu, [T(10)], [T(30)], parent: 3)));
+        Assert.True(IsOpened(Parent(T(10), T(10)).Operator(4, Relu, [T(12)], [T(30)], parent: 3))); // It returns its argument.
+        Assert.False(IsOpened(Parent(T(10), T(10))));
+        Assert.True(IsOpened(Parent(T(10), Undefined).Operator(4, Relu, [T(10)], [T(30)], parent: 3)));
         Assert.False(IsOpened(Parent(T(10), T(20), "c10d::f(Tensor self) -> Tensor").Operator(4, Relu, [T(10)], [T(20)], parent: 3)));
     }
 
@@ -55,6 +57,8 @@ public class DecomposeTests
     {
         const string Change = "x::change(Tensor self) -> Tensor";
         Assert.True(IsOpened(Parent(T(10), Opaque(20)).Operator(4, Change, [T(10)], [Opaque(20)], parent: 3)));
+        Assert.True(IsOpened(Parent(T(10), Opaque(20)).Operator(4, Change, [T(10)], [Opaque(20)], parent: 3)
+            .Operator(5, Relu, [T(10)], [T(30)], parent: 3)));
         Assert.False(IsOpened(Parent(T(10), Opaque(20)).Operator(4, Empty, [Ints(4)], [Opaque(20)], parent: 3)
             .Operator(5, Change, [Opaque(20)], [Opaque(20)], parent: 3)));
         Assert.True(IsOpened(Parent(Opaque(20), Opaque(20)).Operator(4, Change, [Opaque(20)], [T(30)], parent: 3)));

@@ -125,7 +125,11 @@ public class SelectionEdgeTests
         Assert.Equal([3L], Ids(text));
         Assert.Equal([3L, 4], Ids(text.Operator(6, Empty, [Ints(4)], In(30), parent: 5)));
         Assert.Equal([3L, 6, 7], Ids(text.Operator(7, Relu, In(20), In(30), parent: 5)));
-        Assert.Equal([3L, 5], Ids(Start.Node(4, 2, "Func", inputs: In(20)).Operator(5, Relu, In(20), In(30), parent: 4)));
+        var working = Start.Node(4, 2, "Func", inputs: In(20)).Operator(5, Relu, In(20), In(30), parent: 4);
+        Assert.Equal([3L, 5], Ids(working));
+        Assert.Empty(NotesOf(working));
+        Assert.Equal([3L, 4], Ids(Start.Node(4, 2, "Func", inputs: In(20)).Operator(5, Empty, [Ints(4)], In(30), parent: 4)
+            .Operator(6, Empty, [Ints(4)], In(40), parent: 4)));
     }
 
     /// <summary>At most five are named, those that are called most first, then by name.</summary>
