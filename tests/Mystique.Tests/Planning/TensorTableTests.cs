@@ -72,10 +72,10 @@ public class TensorTableTests
         var plan = PlanOf.Trace(TraceText.WithRoots()
             .Operator(3, Relu, [Tensor(10, 11, [4], device: "")], [Tensor(20, 21, [4], device: "cpu")])
             .Operator(4, "aten::to.device(Tensor(a) self, Device device, ScalarType dtype) -> Tensor(a)",
-                [Tensor(20, 21, [4], device: "cpu"), new("\"cuda:1\"", "[]", "Device", "[]"), 6], [Tensor(30, 31, [4], device: "cuda:1")])
+                [Tensor(20, 21, [4], device: "cpu"), new("\"cuda:2\"", "[]", "Device", "[]"), 6], [Tensor(30, 31, [4], device: "cuda:1")])
             .Operator(5, Relu, [Tensor(30, 31, [4], device: "cuda:1")], [Tensor(40, 41, [4], device: "cuda:0")]));
-        Assert.Equal(["cpu", "cuda:1", "cuda:0"], plan.Devices);
-        Assert.Equal([0, 0, 1, 2], plan.Storages.Select(s => s.Device));
+        Assert.Equal(["cpu", "cuda:1", "cuda:2", "cuda:0"], plan.Devices.OrderBy(d => d == "cuda:0").ThenBy(d => d));
+        Assert.Equal(["cpu", "cpu", "cuda:1", "cuda:0"], plan.Storages.Select(s => plan.Devices[s.Device]));
     }
 
     /// <summary>All undefined tensors of a plan are one.</summary>

@@ -63,6 +63,13 @@ public class UnwrittenMemoryTests
             .Operator(6, Relu, [T(10, 11, 8)], [T(20, 21, 8)])));
     }
 
+    /// <summary>Memory that is made larger in place is none that was just allocated.</summary>
+    [Fact]
+    public void Fill_WhatIsResized_HasItsContents() => Assert.Empty(NodesOf(Start
+        .Operator(5, Relu, [T(40, 41, 8)], [T(20, 21, 8)])
+        .Operator(6, "aten::resize_(Tensor(a!) self, SymInt[] size) -> Tensor(a!)", [T(20, 21, 8), Ints(8)], [T(20, 21, 8)])
+        .Operator(7, Relu, [T(20, 21, 8)], [T(30, 31, 8)])));
+
     /// <summary>A view passes the memory on, and an allocation like it looks at its sizes alone.</summary>
     [Fact]
     public void Fill_ViewsAndAllocations_DoNotRead()
