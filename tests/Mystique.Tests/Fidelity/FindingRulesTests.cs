@@ -205,7 +205,16 @@ public class FindingRulesTests
     [Fact]
     public void LostShare_IsWhatTheWorkLacks()
     {
-        var classes = new OperatorClasses { Exact = 2, Variant = 0, Different = 0, Substituted = 1, StandIn = 1, Missing = 0, Unplanned = 0 };
+        var classes = new OperatorClasses
+        {
+            Exact = 2,
+            Variant = 0,
+            Different = 0,
+            Substituted = 1,
+            StandIn = 1,
+            Missing = 0,
+            Unplanned = 0,
+        };
         var coverage = new RunCoverage { Selected = 4, Classes = classes, Replaced = [], Verification = "" };
         Assert.Equal(0.25, Compare(Same, Same with { Coverage = coverage }).LostShare);
         Assert.Null(Compare(Same, Same with { Coverage = coverage with { Classes = null } }).LostShare);

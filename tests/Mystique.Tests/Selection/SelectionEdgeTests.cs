@@ -5,7 +5,7 @@ using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Selection;
 
-/// <summary>What begins and ends iterations, what is a collective without a schema, and what is said of functions without operators.</summary>
+/// <summary>Borders of iterations, collectives without a schema, and what is said of functions without operators.</summary>
 public class SelectionEdgeTests
 {
     private const string Relu = "aten::relu(Tensor self) -> Tensor";
@@ -56,7 +56,7 @@ public class SelectionEdgeTests
     public void CollectiveWithoutASchema_IsSelected(string name, bool isSelected) =>
         Assert.Equal(isSelected ? [3L, 4] : [3], Ids(Start.Node(4, 2, name)));
 
-    /// <summary>Each call of a backend goes with a collective that started before, whoever starts it; the rest is work of its own.</summary>
+    /// <summary>Each call of a backend goes with a collective that started before; the rest is work of its own.</summary>
     [Theory]
     [InlineData("c10d::allreduce_(Tensor[] tensors, bool asyncOp=True) -> ()", true)]
     [InlineData("_c10d_functional::all_reduce(Tensor[] tensors, bool asyncOp=True) -> Tensor", true)]

@@ -112,7 +112,7 @@ public class VerifiedDeviceTests
         Assert.True(ReplayVerifier.Verify(PlanOf.Trace(planned), ran.Read()).IsExact);
     }
 
-    /// <summary>Of a share of time, each operator that ran as recorded counts; one with work on the device is enough for its clock.</summary>
+    /// <summary>Each operator that ran as recorded counts; one with work on the device is enough for its clock.</summary>
     [Fact]
     public void TimeShare_SumsWhatRanAsRecorded()
     {

@@ -113,7 +113,8 @@ public sealed class KinetoReaderTests : IDisposable
     [Fact]
     public void Read_DamagedEvent_IsLeftOutWhole()
     {
-        var profile = Read($"[{Event(0)}, {{\"ph\": \"X\", \"x\": inf, \"args\": {{\"ph\": \"X\"}}, \"b\": 1}} \r\n\t, {Event(1)},{Event(2)}]");
+        const string Damaged = "{\"ph\": \"X\", \"x\": inf, \"args\": {\"ph\": \"X\"}, \"b\": 1}";
+        var profile = Read($"[{Event(0)}, {Damaged} \r\n\t, {Event(1)},{Event(2)}]");
         Assert.Equal(["aten::op0", "aten::op1", "aten::op2"], NamesOf(profile));
         Assert.Contains("1 event left out", Assert.Single(profile.Warnings));
     }
