@@ -34,15 +34,16 @@ internal static class NotedValues
         foreach (var node in trace.Nodes)
             foreach (var child in node.Children)
                 parents[child.Id] = node;
-        int next = 0;
+        int next = 0, last = -1;
         var nodes = trace.Operators.ToArray();
         byte[] text = PlainFile.ReadAllBytes(notes, MaxBytes);
         foreach (var note in JsonSerializer.Deserialize<ImmutableArray<NotedValue>>(text, SnakeJson.Compact))
         {
-            int found = Array.FindIndex(nodes, next, n => IsMatch(n, note));
+            // One call can have several such inputs, noted in their order: what does not come behind the last is of a later call.
+            int found = Array.FindIndex(nodes, note.Input > last ? next : next + 1, n => IsMatch(n, note));
             if (found < 0)
                 continue;
-            next = found; // One operator can have several such inputs.
+            (next, last) = (found, note.Input);
             var tensor = nodes[found].Inputs[note.Input] as TensorValue;
             // An operator around it got the same tensor.
             for (var node = nodes[found]; node is not null; node = parents.GetValueOrDefault(node.Id))
@@ -65,7 +66,9 @@ internal static class NotedValues
         }
     }
 
+    /// <summary>Of an operator that calls itself (under autocast) the inner call is the one that the hook saw.</summary>
     private static bool IsMatch(TraceNode node, NotedValue note) => node.Schema!.FullName == note.Operator
+        && !node.Children.Any(c => c.Schema?.FullName == note.Operator)
         && note.Input < node.Inputs.Length
         && node.Inputs.OfType<TensorValue>().Where(t => !t.IsUndefined).Select(t => t.Shape)
             .Zip(note.Shapes, (a, b) => a.SequenceEqual(b)).All(same => same)

@@ -44,7 +44,7 @@ internal sealed class StorageGeneration(int index, TraceNode? birth)
         if (!_types.Contains(tensor.Type) || (tensor.Device.Length > 0 && Device.Length > 0 && tensor.Device != Device))
             return false;
         if (tensor.Shape.IsEmpty && tensor.Type is ScalarType.Double or ScalarType.Long or ScalarType.Bool or ScalarType.ComplexDouble)
-            return tensor.Shape.Length > 0;
+            return false;
         return Birth is null || TensorLayout.SpanBytes(tensor) <= Bytes;
     }
 }
@@ -127,7 +127,6 @@ internal sealed class StorageTimeline
     {
         if (!_byNode.TryGetValue(node, out var seen))
             return;
-        _clock++;
         var tensors = TensorLayout.TensorsOf(node.Outputs).ToArray();
         if (tensors.Length == 0)
             return;
@@ -139,11 +138,8 @@ internal sealed class StorageTimeline
             if (tensor.IsUndefined)
                 continue;
             int input = Array.FindIndex(inputTensors, t => !t.IsUndefined && t.StorageKey == tensor.StorageKey);
-            int sibling = Array.FindIndex(tensors, 0, i, t => !t.IsUndefined && t.StorageKey == tensor.StorageKey);
             if (input >= 0)
                 outputs[i] = seen.Inputs[input];
-            else if (sibling >= 0)
-                outputs[i] = outputs[sibling];
             else if (_current.TryGetValue(tensor.StorageKey, out var inner) && _bornAt[inner] > _startedAt[node])
                 outputs[i] = inner;
             else

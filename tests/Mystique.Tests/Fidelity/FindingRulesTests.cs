@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Mystique.Fidelity;
 using Mystique.Measurement;
+using Mystique.Verification;
 
 namespace Mystique.Tests.Fidelity;
 
@@ -167,5 +168,56 @@ public class FindingRulesTests
             [.. starts.Select((s, i) => new TimelineSpan("x", s, 1, new OperatorId(0, i), ""))];
         Assert.Equal(1, Compare(Same with { Timeline = Spans(0, 1, 2) }, Same with { Timeline = Spans(5, 5, 5) }).InOrder);
         Assert.Equal(0.5, Compare(Same with { Timeline = Spans(0, 1) }, Same with { Timeline = Spans(3, 2, 1) }).InOrder);
+    }
+
+    [Theory]
+    [InlineData("cuda", "cpu", true)]
+    [InlineData("cuda", "cuda", false)]
+    [InlineData(null, "cpu", false)]
+    [InlineData("cuda", null, false)]
+    public void OtherDevice_IsTheFirstFinding(string? original, string? replay, bool isFound)
+    {
+        var findings = Findings(Same with { DeviceKind = original }, Run(("aten::mm", 9, 9e6, 1_000_000)) with { DeviceKind = replay });
+        Assert.Equal(isFound ? [FindingKind.OtherDevice, FindingKind.OperatorCount] : [FindingKind.OperatorCount],
+            findings.Select(f => f.Kind));
+        if (isFound)
+            Assert.Equal((FindingSeverity.Error, "cpu instead of cuda", 1, 0), (findings[0].Severity, findings[0].Subject,
+                findings[0].Original, findings[0].Replay));
+    }
+
+    /// <summary>On other devices or versions kernels have other names: their numbers and times are told.</summary>
+    [Fact]
+    public void Kernels_OfAnotherOrigin_AreSummed()
+    {
+        var none = ImmutableSortedDictionary<string, (int, long)>.Empty;
+        var original = Same with { KernelOrigin = "A", Kernels = none.Add("a", (3, 1_500_000)).Add("b", (2, 500_000)) };
+        var report = Compare(original, Same with { KernelOrigin = "B", Kernels = none.Add("c", (4, 3_000_000)) });
+        Assert.Empty(report.Kernels);
+        Assert.Equal("kernels are not compared by name: A in the original, B in the replay; 5 in 2.000 ms there, 4 in 3.000 ms here",
+            Assert.Single(report.Notes));
+        report = Compare(original, original with { Kernels = none.Add("a", (1, 1)).Add("b", (9, 1)) });
+        Assert.Equal([("b", 2, 9), ("a", 3, 1)], report.Kernels);
+        report = Compare(original with { Kernels = none.Add("a", (90, 1)).Add("b", (2, 1)).Add("ncclX", (1, 1)) },
+            original with { Kernels = none.Add("a", (91, 1)).Add("b", (4, 1)) });
+        Assert.Equal([("b", 2, 4), ("a", 90, 91)], report.Kernels);
+    }
+
+    [Fact]
+    public void LostShare_IsWhatTheWorkLacks()
+    {
+        var classes = new OperatorClasses
+        {
+            Exact = 2,
+            Variant = 0,
+            Different = 0,
+            Substituted = 1,
+            StandIn = 1,
+            Missing = 0,
+            Unplanned = 0,
+        };
+        var coverage = new RunCoverage { Selected = 4, Classes = classes, Replaced = [], Verification = "" };
+        Assert.Equal(0.25, Compare(Same, Same with { Coverage = coverage }).LostShare);
+        Assert.Null(Compare(Same, Same with { Coverage = coverage with { Classes = null } }).LostShare);
+        Assert.Null(Compare(Same, Same).LostShare);
     }
 }

@@ -46,6 +46,17 @@ public class TargetFitTests
         Assert.Empty(fit.Plan.Replaced);
     }
 
+    /// <summary>What the plan added is the tool's own: no target has to have it by that name.</summary>
+    [Fact]
+    public void Fit_OperatorsThatThePlanAdded_AreLeftAlone()
+    {
+        var fit = Fit(TraceText.WithRoots().Operator(3, Relu, At(10), At(20))
+            .Operator(4, Relu, [Tensor(25, 21, [2], offset: 2)], [Tensor(30, 31, [2])]));
+        fit.Fit(Has(Relu));
+        Assert.Equal(["aten::relu", "aten::as_strided", "aten::relu"], NamesOf(fit.Plan));
+        Assert.Empty(fit.Changes);
+    }
+
     /// <summary>The target is asked for each name once, for what rows of the table call too.</summary>
     [Fact]
     public void FitSchemas_AsksForEachNameOnce()

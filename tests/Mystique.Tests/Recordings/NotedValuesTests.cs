@@ -54,4 +54,82 @@ public sealed class NotedValuesTests : IDisposable
         Assert.Equal(InitializerKind.Recorded, first.Kind);
         Assert.Equal(data, first.Data);
     }
+
+    private string Ranges(TraceText text, string notes)
+    {
+        string file = Path.Combine(_folder, "values.json");
+        File.WriteAllText(file, notes);
+        return File.ReadAllText(Path.Combine(NotedValues.Assign(text.Read(), file, _folder), NotedValues.RangesFile));
+    }
+
+    private static string Note(string op, int input, string shapes, long low) =>
+        $"{{\"operator\": \"{op}\", \"input\": {input}, \"shapes\": {shapes}, \"low\": {low}, \"high\": {low + 1}}}";
+
+    private static TraceText Lookups(int count)
+    {
+        var text = TraceText.WithRoots();
+        for (int i = 0; i < count; i++)
+            text.Operator(3 + i, Embedding, [Tensor(10, 11, [9, 2]), Indices(20 + 2 * i), -1, false, false],
+                [Tensor(60 + 2 * i, 61 + 2 * i, [3, 2])]);
+        return text;
+    }
+
+    /// <summary>Tables of the same size are looked up one after another: each call gets its own values.</summary>
+    [Fact]
+    public void Assign_CallsOfTheSameShapes_GetTheirOwn()
+    {
+        const string Shapes = "[[9, 2], [3]]";
+        string[] notes = [.. Enumerable.Range(0, 4).Select(i => Note("aten::embedding", 1, Shapes, 10 * i))];
+        Assert.Equal("""{"3":{"1":[0,1]},"4":{"1":[10,11]},"5":{"1":[20,21]}}""", Ranges(Lookups(3), $"[{string.Join(",", notes)}]"));
+    }
+
+    /// <summary>Several inputs of a call are noted in their order, and then those of the next call.</summary>
+    [Fact]
+    public void Assign_SeveralInputs_AreOfOneCall()
+    {
+        var text = TraceText.WithRoots();
+        for (int i = 0; i < 2; i++)
+            text.Operator(3 + i, "aten::f(Tensor a, int n, Tensor b) -> Tensor", [Indices(10 + 10 * i), 7, Indices(12 + 10 * i)],
+                [Tensor(60, 61, [3])]);
+        string[] notes = [.. Enumerable.Range(0, 4).Select(i => Note("aten::f", i % 2 * 2, "[[3], [3]]", i))];
+        Assert.Equal("""{"3":{"0":[0,1],"2":[1,2]},"4":{"0":[2,3],"2":[3,4]}}""", Ranges(text, $"[{string.Join(",", notes)}]"));
+    }
+
+    /// <summary>Under autocast an operator calls itself: one call of the hook's, whose values both get.</summary>
+    [Fact]
+    public void Assign_OperatorThatCallsItself_IsOneCall()
+    {
+        const string Scatter = "aten::scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor";
+        var text = TraceText.WithRoots();
+        for (int i = 0; i < 2; i++)
+            text.Operator(3 + 2 * i, Scatter, [Tensor(10, 11, [3]), 0, Indices(20 + 2 * i), Tensor(12, 13, [3])], [Tensor(30, 31, [3])])
+                .Operator(4 + 2 * i, Scatter, [Tensor(14, 15, [3]), 0, Indices(20 + 2 * i), Tensor(16, 17, [3])], [Tensor(30, 31, [3])],
+                    parent: 3 + 2 * i);
+        string[] notes = [.. Enumerable.Range(0, 2).Select(i => Note("aten::scatter_add", 2, "[[3], [3], [3]]", i))];
+        Assert.Equal("""{"4":{"2":[0,1]},"3":{"2":[0,1]},"6":{"2":[1,2]},"5":{"2":[1,2]}}""", Ranges(text, $"[{string.Join(",", notes)}]"));
+    }
+
+    [Theory]
+    [InlineData("aten::embedding", 1, "[[9, 2], [3]]", true)]
+    [InlineData("aten::embed", 1, "[[9, 2], [3]]", false)]
+    [InlineData("aten::embedding", 5, "[[9, 2], [3]]", false)]
+    [InlineData("aten::embedding", 1, "[[9, 2]]", false)]
+    [InlineData("aten::embedding", 1, "[[9, 2], [3], [3]]", false)]
+    [InlineData("aten::embedding", 1, "[[9, 2], [4]]", false)]
+    [InlineData("aten::embedding", 1, "[[9], [3]]", false)]
+    public void Assign_NoteOfAnotherCall_IsLeftOut(string op, int input, string shapes, bool isTaken) =>
+        Assert.Equal(isTaken ? """{"3":{"1":[5,6]}}""" : "{}", Ranges(Lookups(1), $"[{Note(op, input, shapes, 5)}]"));
+
+    /// <summary>What is around a call gets the note where its tensor is the same: memory, place, type and sizes.</summary>
+    [Fact]
+    public void Assign_OtherTensorsOfTheOperatorAround_GetNothing()
+    {
+        TraceText.Value[] around = [Tensor(20, 99, [3], "long int"), Tensor(20, 21, [3], "long int", offset: 1), Tensor(20, 21, [3], "int"),
+            Tensor(20, 21, [2], "long int"), Tensor(25, 21, [3], "long int"), Undefined];
+        var text = TraceText.WithRoots()
+            .Operator(3, "aten::f(Tensor a, Tensor b, Tensor c, Tensor d, Tensor e, Tensor? f) -> Tensor", around, [Tensor(60, 61, [3, 2])])
+            .Node(4, 3, "label", inputs: [Indices(20)])
+            .Operator(5, Embedding, [Tensor(10, 11, [9, 2]), Indices(20), -1, false, false], [Tensor(60, 61, [3, 2])], parent: 4);
+        Assert.Equal("""{"5":{"1":[5,6]},"3":{"4":[5,6]}}""", Ranges(text, $"[{Note("aten::embedding", 1, "[[9, 2], [3]]", 5)}]"));
+    }
 }

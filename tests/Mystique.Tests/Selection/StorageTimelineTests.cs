@@ -106,6 +106,17 @@ public class StorageTimelineTests
         Assert.Null(StorageTimeline.Of(trace).InputsOf(nodes[3])[0]!.Birth);
     }
 
+    /// <summary>What another thread does meanwhile ends nothing on this one.</summary>
+    [Fact]
+    public void Results_WhileAnotherThreadWorks_AreStillTheChilds()
+    {
+        var trace = Text.Operator(3, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
+            .Node(4, 1, "[pytorch|profiler|execution_trace|thread]", thread: 2)
+            .Operator(5, Relu, [Tensor(10, 11, [4])], [Tensor(30, 31, [4])], parent: 4, thread: 2)
+            .Operator(6, Relu, [Tensor(10, 11, [4])], [Tensor(20, 21, [4])], parent: 3).Read();
+        Assert.Equal(Of(trace, 6, true)[0], Of(trace, 3, true)[0]);
+    }
+
     [Fact]
     public void UndefinedTensors_HaveNoStorage()
     {
