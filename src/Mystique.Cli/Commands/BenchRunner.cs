@@ -3,6 +3,7 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Fidelity;
+using Mystique.Files;
 using Mystique.Measurement;
 using Mystique.Recordings;
 using Mystique.Suites;
@@ -33,6 +34,7 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
         string target = OriginalComparison.CaptureIn(folder, workload.Name);
         var job = new JobCapture(workload.Command, target, capture) { Environment = MemoryProbe.KeepingEnvironment };
         var outcome = job.Run();
+        Interruption.EndIfPassedOn();
         CaptureText.Write(outcome.Failure is { } failure ? throw failure : outcome, target);
         return await Terminal.WithProgressAsync(async progress =>
         {

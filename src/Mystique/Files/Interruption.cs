@@ -12,6 +12,7 @@ internal static class Interruption
     private static readonly Lock Gate = new();
     private static readonly List<PosixSignalRegistration> Registrations = [];
     private static Action<PosixSignal>? _passOn;
+    private static int _passedOn; // The number of the last signal that a job was told of; 0 for none.
     private static unsafe delegate* unmanaged<int, void> _exit;
 
     /// <summary>From now on, signals end this process as described.</summary>
@@ -31,6 +32,13 @@ internal static class Interruption
         return new PassingOn();
     }
 
+    /// <summary>Ends this process if a job was told of a signal: it was meant for what comes after the job, too.</summary>
+    public static void EndIfPassedOn()
+    {
+        if (Volatile.Read(ref _passedOn) is > 0 and var number)
+            End(number);
+    }
+
     /// <summary>The number of a signal on this system.</summary>
     public static int NumberOf(PosixSignal signal) => signal switch
     {
@@ -46,13 +54,19 @@ internal static class Interruption
         context.Cancel = true;
         if (Volatile.Read(ref _passOn) is { } passOn)
         {
+            Volatile.Write(ref _passedOn, NumberOf(context.Signal));
             passOn(context.Signal);
             return;
         }
+        End(NumberOf(context.Signal));
+    }
+
+    private static void End(int number)
+    {
         Unfinished.EndAll();
         // The runtime takes its own files out of the temporary folder; the main thread, wherever it is, is not waited for.
 #pragma warning disable RS0030 // Only the command and the worker install this, in their own processes.
-        Environment.Exit(128 + NumberOf(context.Signal));
+        Environment.Exit(128 + number);
 #pragma warning restore RS0030
     }
 
