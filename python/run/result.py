@@ -1,6 +1,9 @@
 # The result, for people and for machines.
 
 
+LEAST_TOLD = 0.005  # Of the original's time on the device, what is worth a word.
+
+
 def percentile(samples, percent):
     """With linear interpolation between the two nearest ranks."""
     ordered, rank = sorted(samples), percent / 100 * (len(samples) - 1)
@@ -146,12 +149,22 @@ def kinds_of(package, times):
     return list(kinds.values())
 
 
+def caveats_of(result):
+    """What has to be known beside a time, in the same line."""
+    if result["program"]["form"] == "eager":
+        yield "operator by operator: Python's own time is in it"
+    reference = result.get("reference", {})
+    missing = reference["unexplained_ns"] / reference["device_ns"] if reference.get("device_ns") else 0
+    if missing >= LEAST_TOLD:
+        yield f"without {missing:.1%} of the original's time on the device, which no operator started"
+
+
 def print_result(result, fallback):
     def line(name, value):
         print(printable(f"{name + ':':32}{value}"))
 
     times, coverage, verification, memory = (result[k] for k in ("iterations", "coverage", "verification", "memory"))
-    line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms")
+    line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms" + "".join(f"; {c}" for c in caveats_of(result)))
     if "reference" in result:
         original = result["reference"]["iteration_ns"]
         line("iteration time of the original", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")

@@ -216,6 +216,18 @@ class OutputTests(FolderTest):
         self.assertIn("aten::gelu (1): stand-in; a\\x0ab", text.getvalue())
         self.assertTrue(all(line.isprintable() for line in text.getvalue().splitlines()))
 
+    def test_what_a_time_leaves_out_stands_beside_it(self):
+        for form, device_ns, unexplained_ns, words in (
+                ("torchscript", 0, 0, ""), ("torchscript", 1000, 4, ""),
+                ("eager", 0, 0, "; operator by operator: Python's own time is in it"),
+                ("torchscript", 1000, 500, "; without 50.0% of the original's time on the device, which no operator started")):
+            m = samples.manifest()
+            m["times"].update(device_ns=device_ns, unexplained_ns=unexplained_ns)
+            with printed() as text:
+                result = result_of(m)
+                run.print_result(dict(result, program=dict(result["program"], form=form)), "")
+            self.assertEqual(f"{'iteration time, median:':32}0.002 ms{words}", text.getvalue().splitlines()[0])
+
     def test_each_state_of_the_verification_has_its_words(self):
         result = result_of()
         for changes, words in (({}, "exact: 4 operators"), ({"status": "different", "exact_operators": 3}, "3 of 4 exact"),

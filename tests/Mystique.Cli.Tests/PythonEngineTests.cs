@@ -304,7 +304,7 @@ public sealed class PythonEngineTests : IDisposable
     public void Compare_TinyCapturedHere_RunsAllOfIt()
     {
         var result = Python.RunFile(Path.Combine(Repository.Root, "tests", "Original", "compare.py"), "tiny", "--threads", "1",
-            "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("o"),
+            "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("o"), "--limit", "1000000",
             "--mystique", CommandLine.Executable);
         result.AssertOk();
         var report = JsonDocument.Parse(result.Output).RootElement[0];

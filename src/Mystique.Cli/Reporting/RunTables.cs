@@ -12,13 +12,18 @@ internal static class RunTables
     private const int MaxDifferences = 10;
     private const int MaxNamed = 3;
 
+    /// <summary>Of the original's time on the device, what is worth a word.</summary>
+    private const double LeastTold = 0.005;
+
     public static void Write(ReplayResult result)
     {
         var plan = result.Plan;
         var times = result.Iterations;
         string iteration = plan.Source.Iteration is { } number ? $", iteration {number}" : "";
         var table = Terminal.Table($"replay of {plan.Source.Name}{iteration}", "measure", "value");
-        table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs));
+        table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs)
+            + (plan.Times?.UnexplainedShare is >= LeastTold and var share
+                ? $"; without {Figures.Share(share)} of the original's time on the device, which no operator started" : ""));
         table.Row("5th to 95th percentile", $"{Terminal.Milliseconds(times.P5Ns)} to {Terminal.Milliseconds(times.P95Ns)}");
         if (plan.Times is { } original)
             table.Row("iteration time of the original",
