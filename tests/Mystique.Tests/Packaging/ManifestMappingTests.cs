@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Mystique.Fitting;
 using Mystique.Packaging;
 using Mystique.Planning;
+using Mystique.Planning.Contents;
 using Mystique.Recordings;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
@@ -123,5 +124,43 @@ public sealed class ManifestMappingTests : IDisposable
         Assert.Equal((null, null, null), (manifest.Times, manifest.Settings, manifest.Kernels));
         Assert.Null(manifest.Source.Notes);
         Assert.All(manifest.Schedule, c => Assert.Equal((false, null, 0L), (c.Sync, c.SyncOn, c.SyncNs)));
+    }
+
+    [Fact]
+    public void ToManifest_KernelsInnerOperatorsAndRecordedContents_AreThere()
+    {
+        var plan = Plan;
+        plan = plan with
+        {
+            Operators = [plan.Operators[0] with { KernelFile = "k.py" }, plan.Operators[1] with { Inside = "aten::flash" },
+                .. plan.Operators.Skip(2)],
+            Settings = plan.Settings! with { IsOfTrace = false },
+            Storages = [plan.Storages[0] with
+                { Initializer = new Initializer(InitializerKind.Recorded, ScalarType.Int, 0, 0) { Data = [1, 0, 0, 0] } },
+                .. plan.Storages.Skip(1)],
+        };
+        var manifest = ManifestMapping.ToManifest(Benchmark.Of(plan));
+        Assert.Equal(["k.py", null], manifest.Operators.Take(2).Select(o => o.Kernel));
+        Assert.Equal([null, "aten::flash"], manifest.Operators.Take(2).Select(o => o.Inside));
+        Assert.Equal("capture", manifest.Settings!.Source);
+        Assert.Equal([1, 0, 0, 0], manifest.Storages[0].Init!.Data!);
+    }
+
+    [Fact]
+    public void ToPlan_InnerOperatorsAndRecordedContents_ComeBack()
+    {
+        var plan = Plan;
+        ImmutableArray<byte> data = [.. Enumerable.Range(0, 16).Select(i => (byte)(i % 4 == 0 ? 1 : 0))];
+        plan = plan with
+        {
+            Operators = [plan.Operators[0] with { Inside = "aten::flash" }, .. plan.Operators.Skip(1)],
+            Storages = [plan.Storages[0] with
+                { Initializer = new Initializer(InitializerKind.Recorded, ScalarType.Int, 0, 0) { Data = data } },
+                .. plan.Storages.Skip(1)],
+        };
+        Benchmark.Of(plan).Save(_folder);
+        var back = Benchmark.Load(_folder).Plan;
+        Assert.Equal("aten::flash", back.Operators[0].Inside);
+        Assert.Equal(data, back.Storages[0].Initializer!.Data);
     }
 }

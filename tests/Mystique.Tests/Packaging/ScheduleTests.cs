@@ -107,6 +107,28 @@ public sealed class ScheduleTests : IDisposable
         Assert.Equal([new CallWait(null, 8_000), new CallWait(1, 20_000), null], ScheduleBuilder.Build(plan, 8).Select(c => c.HostWait));
     }
 
+    /// <summary>A wait for an operator's work is for its call; for one that comes later, or is not there, it is for all work.</summary>
+    [Theory]
+    [InlineData(3, 1, 0)]
+    [InlineData(4, 1, 1)]
+    [InlineData(6, 1, 3)]
+    [InlineData(7, 1, 4)] // Its own call.
+    [InlineData(8, 1, null)]
+    [InlineData(99, 1, null)]
+    [InlineData(4, 2, 0)] // The second of the first call; it ends there, for it is waited for.
+    [InlineData(7, 8, 0)]
+    public void AWaitForAnOperator_IsForItsCall(int until, int operatorsPerCall, int? call)
+    {
+        var plan = PlanOf([.. Enumerable.Range(0, 6).Select(i => new Op(Relu, [10 + i], 11 + i))]);
+        var id = new OperatorId(0, 7);
+        var wait = new PlannedWait(9_000, new OperatorId(0, until));
+        var times = plan.Times!.Operators;
+        plan = plan with { Times = plan.Times with { Operators = times.SetItem(id, times[id] with { Wait = wait }) } };
+        var calls = ScheduleBuilder.Build(plan, operatorsPerCall);
+        Assert.Equal(new CallWait(call, 9_000), Assert.Single(calls, c => c.HostWait is not null).HostWait);
+        Assert.Equal(5, calls.Single(c => c.HostWait is not null) is var waiting ? waiting.First + waiting.Count : 0);
+    }
+
     [Fact]
     public void AWaitAtTheEndOfTheIteration_IsItsLastCall_AndWhatComesAfterTheStepIsNot()
     {
