@@ -48,31 +48,21 @@ public sealed record PlannedOperator(
     internal bool IsKernel => KernelFile.Length > 0;
 
     /// <summary>The tensors that it reads or writes, in order, without those that are None in a list.</summary>
-    public IEnumerable<Slot> InputSlots
-    {
-        get
-        {
-            foreach (var argument in Arguments)
-                foreach (var item in argument.Slots)
-                    if (item is { } slot)
-                        yield return slot;
-        }
-    }
+    public IEnumerable<Slot> InputSlots => Known(Arguments.Select(a => a.Slots));
 
     /// <summary>The tensors that it makes, without undefined ones.</summary>
-    public IEnumerable<Slot> OutputSlots
-    {
-        get
-        {
-            foreach (var result in Results)
-                foreach (var item in result.Slots)
-                    if (item is { } slot)
-                        yield return slot;
-        }
-    }
+    public IEnumerable<Slot> OutputSlots => Known(Results.Select(r => r.Slots));
 
     /// <summary>Whether it writes to an argument.</summary>
     internal bool Writes(int argument) => Schema.Arguments[argument].Type.Alias is { IsWrite: true };
+
+    private static IEnumerable<Slot> Known(IEnumerable<ImmutableArray<Slot?>> lists)
+    {
+        foreach (var list in lists)
+            foreach (var item in list)
+                if (item is { } slot)
+                    yield return slot;
+    }
 }
 
 /// <summary>An argument: tensors, or a literal.</summary>
