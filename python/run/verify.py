@@ -143,7 +143,8 @@ def verify(package, trace_path, missing, substituted, devices=()):
     classes = classes_of(m, missing, substituted, worst, sum("node" not in d for d in differences))
     has_strides = bool(m["source"]["has_strides"]) and any(t[2] is not None for n in ran for t in n.inputs)
     return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact,
-            "unobserved_kernels": len(running) - len(planned), "classes": classes, "strides_compared": has_strides, "differences": differences}
+            "unobserved_kernels": len(running) - len(planned),
+            "classes": classes, "strides_compared": has_strides, "differences": differences}
 
 
 def classes_of(m, missing, substituted, worst, unplanned):
