@@ -4,16 +4,18 @@
 class _Window:
     """The times of uninstrumented iterations, and what the process used meanwhile."""
 
-    def __init__(self, torch):
-        self.torch, self.clock = torch, time.perf_counter_ns
+    def __init__(self, torch, is_ours=False):
+        self.torch, self.clock, self.is_ours = torch, time.perf_counter_ns, is_ours
         self.samples, self.events = [], []  # For each counted iteration, events of the device at its start and its end.
         self.start = self.start_event = None
         self.counters, self.system = None, None
-        self.cpu_ns = self.peak = 0
+        self.cpu_ns, self.peak, self.allocator = 0, 0, None
         self.clock_used = None
 
     def open(self):
         _reset_peak()
+        if self.is_ours:
+            _reset_allocator(_device(self.torch)[1])
         self.counters = _Counters()
         self.counters.start()
 
@@ -45,6 +47,7 @@ class _Window:
         self.cpu_ns = self.counters.sums[0] // max(1, len(self.samples))
         self.system = self.counters.describe()
         self.peak = _anonymous_peak()
+        self.allocator = _allocator_use(_device(self.torch)[1]) if self.is_ours else None
         self.clock_used = "host"
         pairs = [pair for pair in self.events if None not in pair]
         if pairs and len(pairs) == len(self.events):
@@ -56,7 +59,7 @@ class _Window:
 
     def describe(self):
         return {"samples_ns": self.samples, "clock": self.clock_used, "cpu_time_ns": self.cpu_ns, "peak_bytes": self.peak,
-                "system": self.system,
+                "device": self.allocator, "system": self.system,
                 "start_ns": self.counters.opened if self.counters else 0, "end_ns": self.counters.closed or 0 if self.counters else 0}
 
 

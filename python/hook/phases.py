@@ -260,14 +260,15 @@ class _Hook:
 
     def write_status(self, ended=False):
         device = _device(self.torch)[1]
-        peak = getattr(device, "max_memory_allocated", lambda: 0)()
+        allocator = _allocator_use(device) or {}
         own = sorted(self.own_ns)
         _write_json(self.folder, {
             "phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1],
             "iterations": self.count, "passed_over": self.passed_over, "source": self.first,
             "recorded_iteration": self.kept - len(self.recorded) + 1 if self.kept else None,
             "recorded_ns": self.recorded if self.kept else [],
-            "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline, "device_peak_bytes": peak,
+            "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline,
+            "device_peak_bytes": allocator.get("peak_bytes", 0), "device_reserved_bytes": allocator.get("reserved_bytes"),
             "live_bytes": self.live and self.live[0], "device_live_bytes": self.live and self.live[1],
             "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
             "record_ns": self.record_ns, "seen": self.iterations.seen if self.iterations else None, "error": self.error,

@@ -46,6 +46,7 @@ class _SteppedJob:
 
     def __init__(self, torch, settings):
         self.torch, self.socket, self.skip = torch, settings["socket"], max(1, settings["skip"])
+        self.releases_cache = settings.get("releases_cache", False)  # Others need the device's memory while it is held.
         self.link, self.window, self.asked, self.left = None, None, 0, self.skip
         self.baseline = _anonymous_bytes()
         self.iterations = _Iterations(torch, self.on_end, self.on_begin, lambda profile: False, self.on_error)
@@ -69,7 +70,7 @@ class _SteppedJob:
     def step(self, source, by):
         import json
         if self.window is None and self.asked:  # It is warm.
-            self.window, self.left = _Window(self.torch), self.asked
+            self.window, self.left = _Window(self.torch, is_ours=True), self.asked
             return self.window.open()
         if self.link is None:
             if _rank(self.torch)[0] != 0:
@@ -99,6 +100,8 @@ class _SteppedJob:
         device = _device(self.torch)[1]
         if device is not None:
             device.synchronize()
+            if self.releases_cache:
+                _release_cache(device)
         has_helpers = "multiprocessing" in sys.modules and hasattr(signal, "SIGSTOP")
         helpers = [c.pid for c in sys.modules["multiprocessing"].active_children()] if has_helpers else []
         try:

@@ -28,7 +28,7 @@ class Engine:
         torch.set_num_threads(self.threads)
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
         self.settings = self.apply_settings(flags)
-        self.externals = self.program = None
+        self.externals = self.program = self.live_bytes = None
         self.kernels, self.libraries = compile_kernels(package, self.device, allow_trace_code), libraries
         self.learned = self.pacer = None
         self.host_waits_ns = 0  # How long the host has waited for the device, as the original did.
@@ -45,7 +45,9 @@ class Engine:
 
     def info(self):
         name = _name_of(self.backend, self.device.index) if self.backend is not None else ""
+        free = _free_bytes(self.backend, self.device)
         return {"name": "python", "versions": _versions(torch, self.device.type == "cuda"),
+                **({} if free is None else {"freeBytes": free}),
                 "device": f"{self.device} ({name})" if name else str(self.device), "threads": self.threads,
                 "settings": self.settings, "notes": self.notes}
 
@@ -70,7 +72,7 @@ class Engine:
             self.check_memory()
             if self.backend is not None:
                 check_bounds(self.package)
-            baseline = baseline_bytes(self.backend)
+            baseline = _anonymous_bytes()
             self.externals = Externals(self.package, self.devices, self.seed, progress, self.pins)
             self.put_into(self.program)
             self.synchronize()  # Side streams do not wait for the stream that filled them.
@@ -150,10 +152,16 @@ class Engine:
         took = sorted(self.iterate(5)["samplesNs"])[2]
         return max(ITERATIONS, min(10_000, math.ceil(LEAST_MEASURED_NS / max(1, took))))
 
+    def release_cache(self):
+        """Leaves to other processes what the iterations to come would take from the cache."""
+        self.synchronize()
+        _release_cache(self.backend)
+
     def iterate(self, count, progress=lambda done, total: None):
         """Runs iterations, measured, from the same state each: see docs/design.md, 12. Times in nanoseconds."""
         samples, pairs, counters = [], [], _Counters()
-        reset_peak(self.backend)
+        _reset_peak()
+        _reset_allocator(self.backend)
         if self.pacer is not None:
             self.pacer.reset()
         try:
@@ -181,8 +189,8 @@ class Engine:
             raise self.memory_problem(error) or error
         if len(pairs) == len(samples) > 0:
             samples = _nanoseconds_between(*zip(*pairs))
-        return {"samplesNs": samples, "clock": "events" if pairs else "host", "peakBytes": peak_bytes(self.backend),
-                "cpuTimeNs": counters.sums[0], "system": counters.describe()}
+        return {"samplesNs": samples, "clock": "events" if pairs else "host", "peakBytes": _anonymous_peak(),
+                "cpuTimeNs": counters.sums[0], "device": _allocator_use(self.backend), "system": counters.describe()}
 
     def events(self):
         """Two events of the device that tell the time between them; None where it has none."""
@@ -213,6 +221,8 @@ class Engine:
         """The profiler, after an iteration ran under it."""
         self.externals.restore(True)
         self.synchronize()  # What restores is no part of the iteration.
+        live = getattr(self.backend, "memory_allocated", lambda: self.externals.bytes_on(self.device))
+        self.live_bytes = live()  # On a device with what libraries hold, as in the original.
         with torch.profiler.profile(profile_memory=True) as profiler:
             run()
             self.synchronize()
@@ -221,12 +231,13 @@ class Engine:
     def kineto(self, path, trace=None):
         """Writes the profile of an iteration; where a trace is asked for, it runs under the observer too, as an original does."""
         _write_profile(self.profiled(lambda: self.observe(trace) if trace else self.run_unpaced()), path)
+        return {"deviceLiveBytes": self.live_bytes} if self.backend is not None else None
 
     def allocated_bytes(self):
         """The most bytes of tensors at one time in an iteration, as the profiler saw them allocated; None where it does not tell."""
         found = _allocations(self.profiled(self.run_unpaced))
         changes = [size for _, size, is_on_device in found if is_on_device == (self.device.type != "cpu")]
-        live = peak = sum(m.numel() for m in self.externals.memory.values() if m.device.type == self.device.type)
+        live = peak = self.live_bytes
         for size in changes:
             live += size
             peak = max(peak, live)
@@ -292,19 +303,3 @@ def is_steady(samples):
         return False
     last, before = (sorted(part)[tenth // 2] for part in (samples[-tenth:], samples[-2 * tenth:-tenth]))
     return abs(last - before) <= before / 100
-
-
-# Memory, as `mystique run` measures it: the process's, or what the device's allocator gave out.
-
-def reset_peak(backend):
-    if hasattr(backend, "reset_peak_memory_stats"):
-        backend.reset_peak_memory_stats()
-    _reset_peak()
-
-
-def peak_bytes(backend):
-    return backend.max_memory_allocated() if hasattr(backend, "max_memory_allocated") else _anonymous_peak()
-
-
-def baseline_bytes(backend):
-    return backend.memory_allocated() if hasattr(backend, "memory_allocated") else _anonymous_bytes()

@@ -150,6 +150,8 @@ class Worker:
             return None
         if command == "iterate":
             answer = {"baselineBytes": self.baseline, **self.engine.iterate(request["count"], self.progress)}
+            if request.get("releasesCache"):
+                self.engine.release_cache()
             return dict(answer, pace=self.engine.pacer.report()) if self.engine.pacer else answer
         if command == "observe":
             return self.engine.observe(request["path"])

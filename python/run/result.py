@@ -70,7 +70,7 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
                        "p5_ns": round(percentile(samples, 5)), "p95_ns": round(percentile(samples, 95)), "samples_ns": samples},
         "cpu_time_ns": round(measured["cpuTimeNs"] / len(samples)),
         "memory": {"baseline_bytes": baseline, "peak_bytes": measured["peakBytes"], "used_bytes": max(0, measured["peakBytes"] - baseline),
-                   "planned_peak_bytes": m["memory"]["peak_bytes"]},
+                   "planned_peak_bytes": m["memory"]["peak_bytes"], **({"device": measured["device"]} if measured["device"] else {})},
         "operators": kinds, "verification": verification}
     if allocated is not None:
         result["memory"]["allocated_bytes"] = allocated
@@ -192,6 +192,10 @@ def print_result(result, fallback):
     if "allocated_bytes" in memory:
         line("peak memory of tensors", f"{memory['allocated_bytes'] / 1e6:,.1f} MB")
     line("peak memory of the process", f"{memory['used_bytes'] / 1e6:,.1f} MB")
+    if "device" in memory:
+        held = memory["device"].get("reserved_bytes")
+        line("peak memory of the device", f"{memory['device']['peak_bytes'] / 1e6:,.1f} MB"
+             + (f", {held / 1e6:,.1f} MB held by the allocator" if held is not None else ""))
     if "pace" in result:
         pace = result["pace"]
         line("waits in an iteration", f"{pace['waits']}, {pace['waited_ns'] / 1e6:,.3f} ms; {pace['late']} iterations late,"

@@ -234,6 +234,9 @@ class Externals:
         fill(on_host, self.storages[i]["init"], i, self.seed)
         return memory.copy_(on_host)
 
+    def bytes_on(self, device):
+        return sum(m.numel() for m in self.memory.values() if m.device.type == device.type)
+
     def restore(self, all_of_it):
         """Brings back what the iteration writes to; else only integers, which may lead out of bounds."""
         for i, is_floating in self.mutated:

@@ -41,3 +41,33 @@ def _reset_peak():
             file.write("5")
     except OSError:
         pass  # Then the peak is that of the process: no less than what is asked for.
+
+
+# Memory of a device: what PyTorch's caching allocator gave out to tensors, and what it holds for them.
+
+def _reset_allocator(module):
+    """The peaks count from now on. Only for a process of ours: a job may look at them itself."""
+    if hasattr(module, "reset_peak_memory_stats"):
+        module.reset_peak_memory_stats()
+
+
+def _allocator_use(module):
+    """The most bytes that the allocator gave out, and that it held, since `_reset_allocator`; None where PyTorch does not tell."""
+    if not hasattr(module, "max_memory_allocated"):
+        return None
+    reserved = getattr(module, "max_memory_reserved", lambda: None)()
+    return {"peak_bytes": module.max_memory_allocated(), **({} if reserved is None else {"reserved_bytes": reserved})}
+
+
+def _free_bytes(module, device):
+    """Bytes of a device that no process uses; None for the host, and where PyTorch does not tell."""
+    try:
+        return module.mem_get_info(device)[0] if hasattr(module, "mem_get_info") else None
+    except RuntimeError:  # Some backends have the function and no answer.
+        return None
+
+
+def _release_cache(module):
+    """Gives back to the device what the allocator holds for tensors to come, so that other processes can have it."""
+    if hasattr(module, "empty_cache"):
+        module.empty_cache()

@@ -207,6 +207,57 @@ class StreamTests(DeviceTest):
 
 
 @needs_torch
+class MemoryTests(DeviceTest):
+    """What the device's allocator has, and what is left to other processes."""
+
+    def test_iterations_tell_what_the_allocator_had_while_they_ran(self):
+        with standin.installed(standin.Device()) as device:
+            engine = self.engine(*two_streams())
+            engine.start()
+            measured = engine.iterate(2)
+        self.assertTrue(device.peak_is_reset)
+        self.assertEqual({"peak_bytes": 1500, "reserved_bytes": 2048}, measured["device"])
+        self.assertGreater(measured["peakBytes"], 10_000)  # That of the host's process.
+
+    def test_the_host_has_no_such_thing(self):
+        engine = self.engine(device="cpu")
+        engine.start()
+        self.assertIsNone(engine.iterate(1)["device"])
+        self.assertNotIn("freeBytes", engine.info())
+
+    def test_a_backend_without_an_answer_leaves_it_out(self):
+        device = standin.Device()
+        device.module.mem_get_info = mock.Mock(side_effect=RuntimeError("not supported"))
+        del device.module.max_memory_allocated
+        with standin.installed(device):
+            engine = self.engine(*two_streams())
+            engine.start()
+            self.assertIsNone(engine.iterate(1)["device"])
+            self.assertNotIn("freeBytes", engine.info())
+
+    def test_a_worker_tells_what_is_free_and_leaves_its_cache_where_that_is_asked_for(self):
+        with standin.installed(standin.Device()) as device, replaced(run.os, dup=lambda number: number, dup2=lambda a, b: None), \
+                replaced(run.os, fdopen=lambda *_, **__: None):
+            worker = run.Worker(eager=False)
+            opened = worker.answer({"command": "open", "package": samples.write(self.folder / "p", *two_streams())})
+            self.assertEqual(5000, opened["info"]["freeBytes"])
+            worker.progress = lambda done, total: None
+            worker.answer({"command": "start"})
+            worker.answer({"command": "iterate", "count": 1})
+            self.assertNotIn(("empty cache",), device.log)
+            worker.answer({"command": "iterate", "count": 1, "releasesCache": True})
+            self.assertEqual(("empty cache",), device.log[-1])
+            answer = worker.answer({"command": "kineto", "path": str(self.folder / "k.json")})
+            self.assertEqual({"deviceLiveBytes": 1000}, answer)
+
+    def test_tensors_at_their_peak_start_from_what_the_allocator_had_given_out(self):
+        with standin.installed(standin.Device()), replaced(run, _allocations=lambda _: [(1, 70, True), (2, 900, False), (3, -70, True)]):
+            engine = self.engine(*two_streams())
+            engine.start()
+            self.assertEqual(1070, engine.allocated_bytes())
+
+
+@needs_torch
 class RunTests(DeviceTest):
     """run.py by hand, on a device."""
 
@@ -216,6 +267,8 @@ class RunTests(DeviceTest):
         self.assertEqual((0, "exact", "events", "cuda:0 (stand-in)"), (
             self.exit_code, result["verification"]["status"], result["engine"]["clock"], result["engine"]["device"]), self.text)
         self.assertEqual(run.ITERATIONS, result["iterations"]["count"])
+        self.assertEqual({"peak_bytes": 1500, "reserved_bytes": 2048}, result["memory"]["device"])
+        self.assertIn("0.0 MB held by the allocator", self.text)
 
     def test_warm_up_on_a_device_goes_on_until_its_times_are_steady(self):
         with standin.installed(standin.Device()):

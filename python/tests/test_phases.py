@@ -256,6 +256,9 @@ class MeasureTests(unittest.TestCase):
             def elapsed_time(self, end):
                 return end.at - self.at
         torch.cuda = faketorch.namespace(is_initialized=lambda: True, Event=Event)
+        reset = []
+        torch.cuda.reset_peak_memory_stats = lambda: reset.append(1)
+        torch.cuda.max_memory_allocated = lambda: 70
         window = hook._Window(torch)
         window.open()
         for _ in range(2):
@@ -263,6 +266,7 @@ class MeasureTests(unittest.TestCase):
             window.add(window.clock())
         window.close()
         self.assertEqual(([5_000_000, 7_000_000], "events"), (window.describe()["samples_ns"], window.clock_used))
+        self.assertEqual(([], None), (reset, window.describe()["device"]))  # The job may look at its peaks itself.
 
 
 class EnvironmentTests(unittest.TestCase):

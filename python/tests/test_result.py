@@ -20,7 +20,7 @@ def result_of(m=None, missing=None, substituted=None, samples_ns=(3000, 1000, 20
     engine.package, engine.pacer, engine.program = package(m), pacer, None
     engine.info = lambda: {"name": "python", "device": "cpu", "threads": 2, "versions": {"torch": "9.9"}}
     options = run.parse(["p", "--iterations", "3", "--warmup", "1"])
-    measured = {"samplesNs": list(samples_ns), "peakBytes": 900, "cpuTimeNs": 9000, "system": system}
+    measured = {"samplesNs": list(samples_ns), "peakBytes": 900, "cpuTimeNs": 9000, "device": None, "system": system}
     verification = {"status": "exact", "expected_operators": 4, "exact_operators": 4, "unobserved_kernels": 0,
                     "strides_compared": True, "differences": []}
     return run.result_of(engine, options, measured, 400, allocated, [], verification, missing or {}, substituted or {}, non_finite)

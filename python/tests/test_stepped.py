@@ -34,8 +34,8 @@ class SteppedJobTests(FolderTest):
         self.exits.append(code)
         raise self.End
 
-    def start(self, skip=2):
-        self.job = hook._SteppedJob(self.torch, {"socket": self.path, "skip": skip})
+    def start(self, skip=2, **settings):
+        self.job = hook._SteppedJob(self.torch, {"socket": self.path, "skip": skip, **settings})
         self.addCleanup(self.job.iterations.stop)
         self.thread = threading.Thread(target=self.run_job, daemon=True)
         self.thread.start()
@@ -77,6 +77,30 @@ class SteppedJobTests(FolderTest):
             self.assertEqual(count, len(answer["samples_ns"]))
             self.assertTrue(all(t > 0 for t in answer["samples_ns"]))
             self.assertEqual(before + count + 1, self.steps)
+
+    def on_a_device(self):
+        done = []
+        self.torch.cuda = faketorch.namespace(
+            is_initialized=lambda: True, synchronize=lambda: done.append("wait"), empty_cache=lambda: done.append("empty cache"),
+            reset_peak_memory_stats=lambda: done.append("reset"), max_memory_allocated=lambda: 70, max_memory_reserved=lambda: 90)
+        return done
+
+    def test_the_device_s_peak_is_that_of_the_block(self):
+        done = self.on_a_device()
+        self.start()
+        self.link.recv(1)
+        answer = self.ask(2)
+        self.assertEqual({"peak_bytes": 70, "reserved_bytes": 90}, answer["device"])
+        self.assertEqual(["wait", "reset"], done[:2])
+        self.assertNotIn("empty cache", done)
+
+    def test_it_leaves_its_cache_to_others_whenever_it_is_held_where_that_is_asked_for(self):
+        done = self.on_a_device()
+        self.start(releases_cache=True)
+        self.link.recv(1)
+        self.ask(1)
+        self.ask(1)
+        self.assertEqual(["wait", "empty cache", "reset"] * 2, done[:6])
 
     def test_it_ends_when_nobody_is_there_to_ask(self):
         self.start()

@@ -45,6 +45,30 @@ public sealed class BenchTests : IDisposable
             Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "kept")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
+    /// <summary>Where memory does not hold three of them, each process is started for its block; the report says so.</summary>
+    [Fact]
+    public void Bench_ProcessesStartedForEachBlock_AreComparedAndTold()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        File.WriteAllText(Path.Combine(_folder, "job.py"), """
+            import os, torch
+            with open(os.path.join(os.path.dirname(__file__), "starts"), "a") as file:
+                file.write("x")
+            torch.set_num_threads(1)
+            m = torch.nn.Linear(64, 64)
+            o = torch.optim.SGD(m.parameters(), 0.1)
+            for i in range(30):
+                o.zero_grad(); m(torch.rand(64, 64)).sum().backward(); o.step()
+            """);
+        string kept = Path.Combine(_folder, "kept");
+        var result = CommandLine.Run("bench", List($"job: python3 {_folder}/job.py\n"), "--rounds", "2", "--iterations", "2", "--warmup", "1",
+            "--processes", "restarted", "--python", Python.Executable, "-o", kept);
+        Assert.Equal(0, result.ExitCode);
+        Assert.Contains("\"processes\": \"started again for each block: asked for\"", File.ReadAllText(Path.Combine(kept, "job.json")));
+        // The capture; the first round of both originals; three rounds that tell the pace; two rounds of both.
+        Assert.Equal(1 + 2 + 3 + 2 * 2, File.ReadAllText(Path.Combine(_folder, "starts")).Length);
+    }
+
     [Theory]
     [InlineData("example nothing")]
     [InlineData("no colon")]

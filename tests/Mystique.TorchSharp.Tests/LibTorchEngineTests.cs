@@ -140,7 +140,7 @@ public class LibTorchEngineTests
             engine.Restore(all: true);
             engine.RecordProfile(Path.Combine(folder, "k.json"), Path.Combine(folder, "et.json"));
             var watched = InstrumentedIteration.Of(package.Plan, isOnHost: true, Path.Combine(folder, "et.json"),
-                Path.Combine(folder, "k.json"))!;
+                Path.Combine(folder, "k.json"), null)!;
             Assert.Equal(package.Plan.Operators.Select(o => (OperatorId?)o.Id).Order(), watched.Operators.Select(o => o.Id).Order());
             var planned = PlanMemory.Of(package.Plan);
             var memory = watched.HostMemory!;

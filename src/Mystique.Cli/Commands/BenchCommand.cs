@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Fidelity;
 using Mystique.Files;
 using Mystique.Measurement;
 using Mystique.Recordings;
@@ -36,6 +37,15 @@ internal static class BenchCommand
         var replay = SharedOptions.Replay.Create(inBlocks: true);
         var skip = SharedOptions.Count("--skip", 5, 0, "Iterations of a job to wait for");
         var reference = SharedOptions.Count("--reference", 10, 1, "Iterations of a job to measure uninstrumented, when it is captured");
+        var sharing = new Option<string>("--processes")
+        {
+            Description = "Of jobs, how the processes of original and replay share memory. held: each keeps what it has between its "
+                + "blocks; released: without the caches of its device's allocator; restarted: each is started for its block, and ends "
+                + "after it; auto: as the memory allows",
+            HelpName = "auto|held|released|restarted",
+            DefaultValueFactory = _ => "auto",
+        };
+        sharing.AcceptOnlyFromAmong("auto", "held", "released", "restarted");
         var engines = EngineOptions.OfBoth();
         var output = new Option<string?>("--output", "-o")
         {
@@ -57,7 +67,7 @@ internal static class BenchCommand
             Example:
               mystique bench examples --markdown fidelity.md
             """)
-        { list, only, rounds, replay.Iterations, replay.Warmup, skip, reference, output, markdown };
+        { list, only, rounds, replay.Iterations, replay.Warmup, skip, reference, sharing, output, markdown };
         engines.AddTo(command);
         command.SetAction(async (result, cancellation) =>
         {
@@ -79,7 +89,8 @@ internal static class BenchCommand
                 Skip = result.GetValue(skip),
                 Reference =
                 result.GetValue(reference)
-            }, replay.Read(result), result.GetValue(rounds), python, torchSharp);
+            }, replay.Read(result), result.GetValue(rounds), python, torchSharp,
+                Enum.TryParse<SharingKind>(result.GetValue(sharing), ignoreCase: true, out var kind) ? kind : null);
             var reports = new List<(string, FidelityReport)>();
             var failures = new List<(string, string)>();
             foreach (var workload in workloads)

@@ -17,8 +17,9 @@ namespace Mystique.Cli.Commands;
 /// <param name="rounds">Blocks of each process.</param>
 /// <param name="python">What replays of jobs run on.</param>
 /// <param name="torchSharp">What bundled workloads, and their replays, run on.</param>
+/// <param name="sharing">How a job's processes share memory; null for as it allows.</param>
 internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayOptions options, int rounds, PythonEngine python,
-    TorchSharpEngine torchSharp)
+    TorchSharpEngine torchSharp, SharingKind? sharing)
 {
     /// <summary>The comparison of a workload.</summary>
     /// <exception cref="MystiqueException">It cannot be captured, or not be replayed.</exception>
@@ -44,15 +45,26 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
             await using var session = await ReplaySession.StartAsync(benchmark, engine, options, progress, cancellationToken);
             session.Package.Save(OriginalComparison.PackageIn(folder, workload.Name));
             var captured = OriginalRun.Of(recording, benchmark);
-            using SteppedJob first = job.Hold(python.Timeout), second = job.Hold(python.Timeout);
-            return await new InterleavedMeasurement(session, options, rounds, progress).RunAsync(captured,
-                [.. new[] { first, second }.Select(held => (RunBlock)((count, cancellation) => RunBlockAsync(held, count, cancellation)))],
-                cancellationToken);
+            var shared = sharing is { } asked ? new ProcessSharing(asked, "asked for") : ProcessSharing.Decide(recording.Baseline!,
+                session.IsOnHost, session.Target.FreeBytes, MemoryProbe.AvailableBytes());
+            bool releases = shared.Kind == SharingKind.Released;
+            using SteppedJob first = job.Hold(python.Timeout, releases), second = job.Hold(python.Timeout, releases);
+            return await new InterleavedMeasurement(session, options, rounds, progress) { Sharing = shared }.RunAsync(captured,
+                [.. new[] { first, second }.Select(held => (RunBlock)(async (count, cancellation) =>
+                {
+                    var block = await RunBlockAsync(held, count, cancellation);
+                    if (shared.Kind == SharingKind.Restarted)
+                        held.Stop();
+                    return block;
+                }))], cancellationToken);
         });
 
         async Task<MeasuredBlock> RunBlockAsync(SteppedJob held, int count, CancellationToken cancellation) =>
             await held.RunBlockAsync(count, cancellation) is { SamplesNs.IsEmpty: false } window
             ? new MeasuredBlock(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
+            {
+                Device = window.Device,
+            }
             : throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured");
     }
 }

@@ -44,6 +44,9 @@ internal static class RunTables
             table.Row("peak memory of tensors", Figures.Megabytes(tensors.PeakBytes));
         table.Row("peak memory of the process", Figures.Megabytes(result.Memory.UsedBytes) + Against(result.Memory.UsedBytes,
             plan.Baseline?.UsedBytes, Figures.Megabytes));
+        if (result.Memory.Device is { } device)
+            table.Row("peak memory of the device", Figures.Megabytes(device.PeakBytes)
+                + (device.ReservedBytes is { } reserved ? $", {Figures.Megabytes(reserved)} held by the allocator" : ""));
         table.Row("peak of the plan's tensors", Figures.Megabytes(result.Memory.PlannedPeakBytes));
         table.Row("engine", $"{result.Engine.Name}, {string.Join(", ", result.Engine.Versions.Select(v => $"{v.Key} {v.Value}"))}");
         table.Row("device, threads", $"{result.Engine.Device}, {result.Engine.Threads}");

@@ -46,6 +46,7 @@ internal static class HookScript
             modules = options.Modules,
             mode = mode.Name,
             socket = mode.Socket,
+            releases_cache = mode.ReleasesCache,
         });
     }
 }
@@ -53,7 +54,8 @@ internal static class HookScript
 /// <summary>What the hook does in a job.</summary>
 /// <param name="Name">What the hook calls it.</param>
 /// <param name="Socket">The socket of whoever asks it what to run, and is told what that took; empty for nobody.</param>
-internal sealed record HookMode(string Name, string Socket = "")
+/// <param name="ReleasesCache">Whether the cache of the device's allocator is given back whenever the job is held.</param>
+internal sealed record HookMode(string Name, string Socket = "", bool ReleasesCache = false)
 {
     /// <summary>Records an iteration.</summary>
     public static HookMode Record { get; } = new("record");

@@ -25,6 +25,7 @@ internal sealed record HookStatus
     public HookWindow After { get; init; } = new();
     public long BaselineBytes { get; init; }
     public long DevicePeakBytes { get; init; }
+    public long? DeviceReservedBytes { get; init; }
     public long? LiveBytes { get; init; }
     public long? DeviceLiveBytes { get; init; }
     public long StartUpNs { get; init; }
@@ -105,6 +106,7 @@ internal sealed record HookStatus
         After = After.ToWindow(gpu),
         BaselineBytes = BaselineBytes,
         DevicePeakBytes = DevicePeakBytes,
+        DeviceReservedBytes = DeviceReservedBytes,
         LiveBytes = LiveBytes,
         DeviceLiveBytes = DeviceLiveBytes,
         Device = Job!.Device,
@@ -125,6 +127,7 @@ internal sealed record HookWindow
     public long PeakBytes { get; init; }
     public long StartNs { get; init; }
     public long EndNs { get; init; }
+    public AllocatorUse? Device { get; init; }
     public SystemMetrics? System { get; init; }
 
     public CaptureWindow ToWindow(GpuSampler? gpu) =>
@@ -133,8 +136,8 @@ internal sealed record HookWindow
             SamplesNs = SamplesNs,
             CpuTimeNs = CpuTimeNs,
             PeakBytes = PeakBytes,
-            System = gpu is null ? System
-        : gpu.AddTo(System, StartNs, EndNs)
+            Device = Device,
+            System = gpu is null ? System : gpu.AddTo(System, StartNs, EndNs),
         };
 }
 

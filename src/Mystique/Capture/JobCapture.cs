@@ -61,12 +61,15 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
 
     /// <summary>The job, to be measured interleaved with something else.</summary>
     /// <param name="timeout">How long it may take to be held for the first time, and for each block; null for half an hour.</param>
-    public SteppedJob Hold(TimeSpan? timeout = null)
+    /// <param name="releasesCache">Whether it gives the cache of the device's allocator back whenever it is held.</param>
+    public SteppedJob Hold(TimeSpan? timeout = null, bool releasesCache = false)
     {
         var work = NewWork();
         return new SteppedJob(command, work, (mode, environment) =>
-            Prepare(work.Path, mode, environment))
-        { Timeout = timeout ?? TimeSpan.FromMinutes(30) };
+            Prepare(work.Path, mode with { ReleasesCache = releasesCache }, environment))
+        {
+            Timeout = timeout ?? TimeSpan.FromMinutes(30),
+        };
     }
 
     private int Start(Unfinished work, HookMode mode) => JobProcess.Run(command, environment => Prepare(work.Path, mode, environment));

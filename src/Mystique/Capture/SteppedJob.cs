@@ -163,8 +163,11 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
         }
     }
 
-    /// <summary>A job that is held ends when nobody is there to ask; one that does not is stopped.</summary>
-    private void Stop()
+    /// <summary>
+    /// Ends the job, if it runs: the next block starts it again. A job that is held ends when nobody is there to ask; one that does not is
+    /// stopped.
+    /// </summary>
+    public void Stop()
     {
         _answers?.Dispose();
         _link?.Dispose(); // The others stay: their end would kill the job before it has cleared up.

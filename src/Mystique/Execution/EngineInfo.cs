@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using Mystique.Traces;
 
 namespace Mystique.Execution;
@@ -15,6 +16,10 @@ public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, s
 
     /// <summary>What the target is not, or does not know, that the original was or knew: sentences for people.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
+
+    /// <summary>Bytes of the device that no process used when it was opened; null for the host, and where PyTorch does not tell.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? FreeBytes { get; init; }
 
     /// <summary>The kind of the device: <c>cpu</c>, <c>cuda</c>, <c>xpu</c>, ….</summary>
     internal string DeviceKind => DeviceName.KindOf(Device);

@@ -16,6 +16,9 @@ public sealed record MeasuredBlock(SampleStatistics Times, double? CpuTimeNs, lo
     /// <summary>The most of such bytes while the iterations ran.</summary>
     public long? PeakBytes => BaselineBytes + UsedBytes;
 
+    /// <summary>What PyTorch's allocator had of the device meanwhile; null for the host, and where it is not known.</summary>
+    public AllocatorUse? Device { get; init; }
+
     /// <summary>What measured them: <c>events</c> of the device, or the <c>host</c>'s clock.</summary>
     internal string Clock { get; init; } = "host";
 
@@ -25,5 +28,8 @@ public sealed record MeasuredBlock(SampleStatistics Times, double? CpuTimeNs, lo
     /// <summary>Blocks of processes that ran the same thing side by side, as one.</summary>
     internal static MeasuredBlock Of(ImmutableArray<MeasuredBlock> blocks) =>
         new(new SampleStatistics([.. blocks.SelectMany(b => b.Times.SamplesNs)]), blocks.Average(b => b.CpuTimeNs),
-            blocks.Max(b => b.UsedBytes), blocks[0].System);
+            blocks.Max(b => b.UsedBytes), blocks[0].System)
+        {
+            Device = AllocatorUse.MostOf(blocks.Select(b => b.Device)),
+        };
 }

@@ -142,6 +142,9 @@ public sealed record OperatorGroupTime(string Name, int Count, double TimeNs);
 /// <param name="PlannedPeakBytes">The most that the plan's tensors have at one time.</param>
 public sealed record MemoryUse(long BaselineBytes, long PeakBytes, long PlannedPeakBytes)
 {
+    /// <summary>What PyTorch's allocator had of the device meanwhile; null on the host, and where it is not known.</summary>
+    public AllocatorUse? Device { get; init; }
+
     /// <summary>The peak without the baseline.</summary>
     public long UsedBytes => Math.Max(0, PeakBytes - BaselineBytes);
 }

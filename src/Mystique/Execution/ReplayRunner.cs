@@ -68,7 +68,10 @@ internal static class ReplayRunner
             Iterations = measured.Times,
             OperatorGroups = GroupsOf(plan, times),
             OperatorTimesNs = times,
-            Memory = new MemoryUse(measured.BaselineBytes!.Value, measured.PeakBytes!.Value, PlanMemory.Of(plan).PeakBytes),
+            Memory = new MemoryUse(measured.BaselineBytes!.Value, measured.PeakBytes!.Value, PlanMemory.Of(plan).PeakBytes)
+            {
+                Device = measured.Device,
+            },
             CpuTimeNs = measured.CpuTimeNs!.Value,
             System = measured.System,
             Verification = verification,

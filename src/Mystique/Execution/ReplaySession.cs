@@ -63,6 +63,9 @@ internal sealed class ReplaySession : IAsyncDisposable
     /// <summary>The worker's process; another one takes its place while the session is made.</summary>
     public int ProcessId => Worker.ProcessId;
 
+    /// <summary>Whether the worker gives the cache of the device's allocator back after its iterations.</summary>
+    public bool ReleasesCache { get; set; }
+
     private EngineWorker Worker => _worker ?? throw new InvalidOperationException("the session was not started");
 
     /// <summary>Whether it runs on the host, and not on a device that works on its own.</summary>
@@ -106,7 +109,7 @@ internal sealed class ReplaySession : IAsyncDisposable
 
     /// <summary>Runs iterations.</summary>
     public Task<MeasuredBlock> IterateAsync(int count, string stage, CancellationToken cancellationToken) =>
-        Ask(Worker.IterateAsync(count, stage, cancellationToken));
+        Ask(Worker.IterateAsync(count, stage, ReleasesCache, cancellationToken));
 
     /// <summary>
     /// Runs iterations that are not measured: so many; unless told, a few on the host, on a device until its times are steady. Its clocks
@@ -156,12 +159,13 @@ internal sealed class ReplaySession : IAsyncDisposable
             return null;
         string trace = Path.Combine(_work.Path, "instrumented.et.json");
         string profile = Path.Combine(_work.Path, "instrumented.kineto.json");
-        await RecordProfileAsync(profile, trace, cancellationToken).ConfigureAwait(false);
-        return InstrumentedIteration.Of(Package.Plan, IsOnHost, trace, profile);
+        long? live = await RecordProfileAsync(profile, trace, cancellationToken).ConfigureAwait(false);
+        return InstrumentedIteration.Of(Package.Plan, IsOnHost, trace, profile, live);
     }
 
     /// <summary>Records a Kineto profile of one iteration, and its execution trace where that is asked for.</summary>
-    public Task RecordProfileAsync(string path, string? trace, CancellationToken cancellationToken) =>
+    /// <returns>Bytes that the device's allocator had given out when it began; null for the host, and where it is not known.</returns>
+    public Task<long?> RecordProfileAsync(string path, string? trace, CancellationToken cancellationToken) =>
         Ask(Worker.RecordProfileAsync(path, trace, cancellationToken));
 
     /// <summary>Looks for operators whose results are not finite.</summary>
@@ -171,6 +175,27 @@ internal sealed class ReplaySession : IAsyncDisposable
     /// <summary>Times the operators, each on its own; in nanoseconds, in the plan's order.</summary>
     public Task<ImmutableArray<double>> TimeOperatorsAsync(int iterations, CancellationToken cancellationToken) =>
         Ask(Worker.TimeOperatorsAsync(iterations, cancellationToken));
+
+    /// <summary>Ends the worker until <see cref="ResumeAsync"/>, because others need its memory.</summary>
+    public async Task SuspendAsync()
+    {
+        await Worker.DisposeAsync().ConfigureAwait(false);
+        _worker = null;
+    }
+
+    /// <summary>Starts the worker again with what it ran, and warms it up, where it was suspended.</summary>
+    /// <param name="warmup">As in <see cref="WarmUpAsync"/>.</param>
+    /// <param name="cancellationToken">Ends the worker at once.</param>
+    public async Task ResumeAsync(int? warmup, CancellationToken cancellationToken)
+    {
+        if (_worker is not null)
+            return;
+        _worker = EngineWorker.Start(_engine, _progress);
+        await OpenAsync(cancellationToken).ConfigureAwait(false);
+        await Ask(_worker.PrepareAsync("starting the replay again", cancellationToken)).ConfigureAwait(false);
+        await WarmUpAsync(warmup is { } asked ? Math.Max(1, asked) : null, "warming up the replay", cancellationToken)
+            .ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -235,7 +260,8 @@ internal sealed class ReplaySession : IAsyncDisposable
         }
         try
         {
-            await _worker.IterateAsync(1, "the first iteration", cancellationToken).ConfigureAwait(false);
+            await _worker.IterateAsync(1, "the first iteration", releasesCache: false, cancellationToken)
+                .ConfigureAwait(false);
             return [];
         }
         catch (WorkerException exception)

@@ -25,6 +25,8 @@ internal static class FidelityComparer
         var kernels = KernelsOf(original, replay, notes);
         var pairs = PairsOf(original, replay);
         var control = Blocks.ControlOf(original.Processes);
+        var device = original.Device is { } held && replay.Device is { } other ? (held.PeakBytes, other.PeakBytes)
+            : original.DeviceBytes is { } a && replay.DeviceBytes is { } b ? (a, b) : ((long Original, long Replay)?)null;
         var report = new FidelityReport
         {
             Original = original,
@@ -39,7 +41,8 @@ internal static class FidelityComparer
                 : ErrorOf(original.CpuTimeNs, replay.CpuTimeNs),
             MemoryError = ErrorOf(original.AllocatedBytes, replay.AllocatedBytes) ?? ErrorOf(original.UsedBytes, replay.UsedBytes),
             ResidentError = ErrorOf(original.UsedBytes, replay.UsedBytes),
-            DeviceMemoryError = ErrorOf(original.DeviceBytes, replay.DeviceBytes),
+            DeviceMemoryError = ErrorOf(device?.Original, device?.Replay),
+            DevicePeak = device,
             Groups = groups,
             BetweenNs = between,
             Labels = LabelsOf(pairs),

@@ -43,6 +43,12 @@ public sealed record FidelityReport
     /// <summary>The device's; null where one side has none.</summary>
     public double? DeviceMemoryError { get; init; }
 
+    /// <summary>
+    /// The device's memory at its worst moment, in bytes: by PyTorch's allocator where both sides were measured so, else by the profilers'
+    /// account of an instrumented iteration; null where one side has none.
+    /// </summary>
+    public (long Original, long Replay)? DevicePeak { get; init; }
+
     /// <summary>Operators by name, those that explain most of the difference in time first.</summary>
     public ImmutableArray<OperatorGroupError> Groups { get; init; } = [];
 

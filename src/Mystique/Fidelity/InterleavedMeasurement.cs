@@ -32,6 +32,17 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
 
     private const string Stage = "measuring interleaved";
 
+    /// <summary>How the processes share memory. Of originals that are started again, whoever gave them sees to that.</summary>
+    public ProcessSharing Sharing
+    {
+        get;
+        init
+        {
+            field = value;
+            session.ReleasesCache = value.Kind == SharingKind.Released;
+        }
+    } = new(SharingKind.Held, null);
+
     private readonly bool _hasPace = session.Package.Plan.Times is not null;
     private readonly List<double> _shares = []; // What the replay's calls take between waits, of an iteration of the original, by round.
 
@@ -46,6 +57,7 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
         var verification = await session.VerifyAsync(cancellationToken).ConfigureAwait(false);
         await session.WarmUpAsync(options.Warmup is { } warmup ? Math.Max(1, warmup) : null, "warming up the replay", cancellationToken)
            .ConfigureAwait(false);
+        await LeaveAsync().ConfigureAwait(false);
         var first = new List<MeasuredBlock>(); // Of all of them: they are to have started before blocks count.
         foreach (var original in originals)
             first.Add(await original(1, cancellationToken).ConfigureAwait(false));
@@ -65,6 +77,7 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
                 blocks[process].Add(await round[process](count, cancellationToken).ConfigureAwait(false));
             Note(blocks[0][^1], blocks[1][^1]);
         }
+        await session.ResumeAsync(options.Warmup, cancellationToken).ConfigureAwait(false);
         await session.RunUnpacedAsync(cancellationToken).ConfigureAwait(false);
         return await FinishAsync(captured, [.. blocks.Select(b => b.ToImmutableArray())], verification, count, cancellationToken)
             .ConfigureAwait(false);
@@ -80,6 +93,7 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
         {
             Times = Blocks.TimesOf(replay),
             UsedBytes = replay.Max(b => b.UsedBytes),
+            Device = AllocatorUse.MostOf(replay.Select(b => b.Device)),
             CpuTimeNs = Blocks.CpuTimeOf(replay),
         };
         var result = await ReplayRunner.FinishAsync(session,
@@ -93,7 +107,9 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
                 Processes = originals,
                 CpuTimeNs = Blocks.CpuTimeOf(original),
                 UsedBytes = original.Max(b => b.UsedBytes) ?? captured.UsedBytes,
+                Device = AllocatorUse.MostOf(original.Select(b => b.Device)),
                 System = original[^1].System ?? captured.System,
+                Provenance = captured.Provenance.Add(("processes", Sharing.ToString())),
             },
             ReplayRun.Of(result) with { Blocks = replay, Unpaced = processes[^1] });
     }
@@ -106,14 +122,26 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
 
     private async Task<MeasuredBlock> RunUnpacedAsync(int count, CancellationToken cancellationToken)
     {
+        await session.ResumeAsync(options.Warmup, cancellationToken).ConfigureAwait(false);
         await session.RunUnpacedAsync(cancellationToken).ConfigureAwait(false);
-        return await session.IterateAsync(count, Stage, cancellationToken).ConfigureAwait(false);
+        return await RunBlockAsync(count, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<MeasuredBlock> RunPacedAsync(int count, CancellationToken cancellationToken)
     {
+        await session.ResumeAsync(options.Warmup, cancellationToken).ConfigureAwait(false);
         if (_hasPace && _shares.Count > 0)
             await session.KeepPaceAsync(Bootstrap.MedianOf([.. _shares]), cancellationToken).ConfigureAwait(false);
-        return await session.IterateAsync(count, Stage, cancellationToken).ConfigureAwait(false);
+        return await RunBlockAsync(count, cancellationToken).ConfigureAwait(false);
     }
+
+    private async Task<MeasuredBlock> RunBlockAsync(int count, CancellationToken cancellationToken)
+    {
+        var block = await session.IterateAsync(count, Stage, cancellationToken).ConfigureAwait(false);
+        await LeaveAsync().ConfigureAwait(false);
+        return block;
+    }
+
+    /// <summary>Makes room for the next process, where there is none beside this one.</summary>
+    private Task LeaveAsync() => Sharing.Kind == SharingKind.Restarted ? session.SuspendAsync() : Task.CompletedTask;
 }

@@ -26,6 +26,7 @@ internal static class ReplayRun
             KernelOrigin = OriginalRun.KernelOriginOf(result.Engine.Device.Split('(', ')').ElementAtOrDefault(1) ?? "",
                 result.Engine.Versions),
             DeviceBytes = isOnHost ? null : result.Instrumented?.DeviceMemory?.PeakBytes,
+            Device = result.Memory.Device,
             AllocatedBytes = isOnHost ? result.Instrumented?.HostMemory?.PeakBytes : null,
             System = result.System,
             Groups = GroupsOf(result, groups),

@@ -54,8 +54,14 @@ public sealed record Run
     /// <summary>The most resident memory of the process over what was there before, in bytes; null where it is not known.</summary>
     public long? UsedBytes { get; init; }
 
-    /// <summary>The most memory that the allocator gave out on the device, in bytes; null where it is not known.</summary>
+    /// <summary>The most bytes of the device's tensors at one time in an instrumented iteration; null where it is not known.</summary>
     public long? DeviceBytes { get; init; }
+
+    /// <summary>
+    /// What PyTorch's allocator had of the device in the measured iterations; null where it is not known, as of a job that was not ours to
+    /// hold.
+    /// </summary>
+    public AllocatorUse? Device { get; init; }
 
     /// <summary>What it did to its machine while iterations were measured; null where that was not sampled.</summary>
     public SystemMetrics? System { get; init; }

@@ -64,6 +64,10 @@ public sealed record Baseline
     /// <summary>The most that PyTorch's allocator gave out on the device, in bytes; 0 without a device.</summary>
     public long DevicePeakBytes { get; init; }
 
+    /// <summary>The most that it held of the device, in bytes; null without a device, and where PyTorch does not tell.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? DeviceReservedBytes { get; init; }
+
     /// <summary>Bytes of the host's tensors when the recording started; null where nobody counted.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? LiveBytes { get; init; }
@@ -150,7 +154,8 @@ public sealed record Baseline
         if (Format != FormatName || FormatVersion != CurrentVersion)
             throw new FormatException($"its format is not {FormatName}, version {CurrentVersion}");
         string? bad = Rank < 0 ? "rank" : WorldSize < 1 ? "world_size" : BaselineBytes < 0 ? "baseline_bytes" : DevicePeakBytes < 0
-            ? "device_peak_bytes" : LiveBytes < 0 ? "live_bytes" : DeviceLiveBytes < 0 ? "device_live_bytes" : Device is null ? "device"
+            ? "device_peak_bytes" : DeviceReservedBytes < 0 ? "device_reserved_bytes" : LiveBytes < 0 ? "live_bytes"
+            : DeviceLiveBytes < 0 ? "device_live_bytes" : Device is null ? "device"
             : Source is null ? "source" : RecordedNs.IsDefault || RecordedNs.Any(t => t <= 0) ? "recorded_ns" : RunsNs.IsDefault
                 || RunsNs.Any(t => t <= 0) ? "runs_ns" : Before is not { IsSound: true } ? "before" : After is not { IsSound: true }
                 ? "after" : null;
@@ -171,6 +176,13 @@ public sealed record CaptureWindow
 
     /// <summary>The most resident memory that belongs to no file, in bytes.</summary>
     public long PeakBytes { get; init; }
+
+    /// <summary>
+    /// What PyTorch's allocator had of the device meanwhile; null on the host, and of a job that was not ours to hold: its peaks are its
+    /// own.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public AllocatorUse? Device { get; init; }
 
     /// <summary>What the process did to its machine meanwhile; null where that is not known.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

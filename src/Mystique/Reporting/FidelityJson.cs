@@ -74,6 +74,7 @@ internal static class FidelityJson
         AllocatedBytes = run.AllocatedBytes,
         UsedBytes = run.UsedBytes,
         DeviceBytes = run.DeviceBytes,
+        Device = run.Device,
         Concurrency = run.Concurrency,
         System = run.System,
         Verification = run.Coverage?.Verification,

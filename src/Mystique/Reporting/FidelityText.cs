@@ -61,10 +61,11 @@ internal static class FidelityText
         if (report.ResidentError is { } resident)
             yield return ("peak memory of the process, over the start", Figures.Megabytes(original.UsedBytes!.Value),
                 Figures.Megabytes(replay.UsedBytes!.Value), Figures.Difference(resident));
-        if (report.DeviceMemoryError is { } device)
-            yield return ("peak memory of the device", Figures.Megabytes(original.DeviceBytes!.Value),
-                Figures.Megabytes(replay.DeviceBytes!.Value),
+        if (report is { DeviceMemoryError: { } device, DevicePeak: { } peak })
+            yield return ("peak memory of the device", Figures.Megabytes(peak.Original), Figures.Megabytes(peak.Replay),
                 Figures.Difference(device));
+        if (original.Device?.ReservedBytes is { } reserved && replay.Device?.ReservedBytes is { } held)
+            yield return ("held by its allocator", Figures.Megabytes(reserved), Figures.Megabytes(held), "");
         if (report.InOrder is { } inOrder)
             yield return ("operators that start in the original's order", "", Figures.Percent(inOrder), "");
         if (original.Concurrency is { } a && replay.Concurrency is { } b)

@@ -82,9 +82,9 @@ internal static class FidelityVerdict
             yield return new(isOfTensors ? "peak memory of tensors" : "peak memory", Figures.Difference(memory),
                 $"{Figures.Megabytes(a)} → {Figures.Megabytes(b)}", LevelOf(memory, report));
         }
-        if (report.DeviceMemoryError is { } device)
+        if (report is { DeviceMemoryError: { } device, DevicePeak: { } peak })
             yield return new("peak memory of the device", Figures.Difference(device),
-                $"{Figures.Megabytes(original.DeviceBytes!.Value)} → {Figures.Megabytes(replay.DeviceBytes!.Value)}",
+                $"{Figures.Megabytes(peak.Original)} → {Figures.Megabytes(peak.Replay)}",
                 LevelOf(device, report));
         if (replay.Coverage is not { } coverage)
             yield break;

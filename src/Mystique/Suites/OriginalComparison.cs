@@ -49,7 +49,8 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
         return await new InterleavedMeasurement(replay, options, rounds, progress).RunAsync(
             OriginalRun.Of(recording, benchmark) with { Name = workload },
             [.. new[] { original, control }.Select(process => (RunBlock)((count, cancellation) =>
-                Ask(process.IterateAsync(count, "running the original", cancellation))))], cancellationToken).ConfigureAwait(false);
+                Ask(process.IterateAsync(count, "running the original", releasesCache: false, cancellation))))], cancellationToken)
+            .ConfigureAwait(false);
     }
 
     private async Task<EngineWorker> StartOriginalAsync(Engine on, CancellationToken cancellationToken)
@@ -61,7 +62,7 @@ internal sealed class OriginalComparison(string workload, Engine engine, ReplayO
             await Ask(original.PrepareAsync("starting the original", cancellationToken)).ConfigureAwait(false);
             // The first step differs from the others: it makes the optimizer's state.
             await Ask(original.IterateAsync(Math.Max(1, options.Warmup ?? ReplayOptions.HostWarmup), "warming up the original",
-                cancellationToken)).ConfigureAwait(false);
+                releasesCache: false, cancellationToken)).ConfigureAwait(false);
             return original;
         }
         catch

@@ -22,7 +22,12 @@ public sealed record InstrumentedIteration(long IterationNs, ImmutableArray<Inst
     /// <param name="isOnHost">Whether all of it ran on the host, accelerators' tensors too.</param>
     /// <param name="trace">The file of the iteration's execution trace.</param>
     /// <param name="profile">The file of its profile.</param>
-    public static InstrumentedIteration? Of(ReplayPlan plan, bool isOnHost, string trace, string profile)
+    /// <param name="deviceLiveBytes">
+    /// Bytes that the device's allocator had given out when it began, with those of libraries, as an original counts them; null where
+    /// nobody counted.
+    /// </param>
+    public static InstrumentedIteration? Of(ReplayPlan plan, bool isOnHost, string trace, string profile,
+        long? deviceLiveBytes)
     {
         try
         {
@@ -41,7 +46,7 @@ public sealed record InstrumentedIteration(long IterationNs, ImmutableArray<Inst
             long onHost = isOnHost ? PlanMemory.Of(plan).ExternalBytes : PlanMemory.ExternalBytesOn(plan, isOnDevice: false);
             return new InstrumentedIteration(linked.IterationNs, [.. operators],
                 MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: false, onHost, onHost),
-                MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: true, onDevice, onDevice));
+                MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: true, deviceLiveBytes ?? onDevice, onDevice));
         }
         catch (MystiqueException)
         {

@@ -20,7 +20,7 @@ public class WorkerMessagesTests
         new PrepareRequest(),
         new PaceRequest(0.5),
         new UnpacedRequest(),
-        new IterateRequest(20),
+        new IterateRequest(20, ReleasesCache: true),
         new ObserveRequest("/tmp/et.json"),
         new RecordProfileRequest("/tmp/k.json", "/tmp/et.json"),
         new ProbeRequest(),
@@ -38,6 +38,7 @@ public class WorkerMessagesTests
         {
             Info = new EngineInfo("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", "2.10.0"), "cuda:0", 2)
             {
+                FreeBytes = 65536,
                 Settings = ImmutableSortedDictionary<string, string>.Empty.Add("matmul_allow_tf32", "true"),
                 Notes = ["the trace ran on xpu, this replay on cuda"],
             },
@@ -53,9 +54,11 @@ public class WorkerMessagesTests
             BaselineBytes = 4096,
             PeakBytes = 8192,
             CpuTimeNs = 15,
+            Device = JsonSerializer.SerializeToElement(new { peak_bytes = 1024, reserved_bytes = 2048 }),
             System = JsonSerializer.SerializeToElement(new { duration_ns = 15 }),
             Pace = new PaceReport(1, 2, 0, -3),
         },
+        new ProfiledAnswer { DeviceLiveBytes = 4096 },
         new FailuresAnswer { Failures = [new OperatorFailure(4, "it failed")] },
         new OperatorTimesAnswer { OperatorTimesNs = [1.5, 2] },
     ];
@@ -134,6 +137,7 @@ public class WorkerMessagesTests
         SchemasAnswer => WorkerJson.ReadMessage<SchemasAnswer>(line),
         PreparedAnswer => WorkerJson.ReadMessage<PreparedAnswer>(line),
         BlockAnswer => WorkerJson.ReadMessage<BlockAnswer>(line),
+        ProfiledAnswer => WorkerJson.ReadMessage<ProfiledAnswer>(line),
         FailuresAnswer => WorkerJson.ReadMessage<FailuresAnswer>(line),
         OperatorTimesAnswer => WorkerJson.ReadMessage<OperatorTimesAnswer>(line),
         _ => WorkerJson.ReadMessage<DoneAnswer>(line),

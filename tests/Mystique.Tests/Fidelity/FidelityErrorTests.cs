@@ -32,6 +32,28 @@ public class FidelityErrorTests
         Assert.Equal(error < 0 ? -error : error, worst);
     }
 
+    /// <summary>What allocators counted on both sides is compared with each other, and never with a profiler's account.</summary>
+    [Fact]
+    public void DeviceMemory_IsComparedWithWhatWasMeasuredAlike()
+    {
+        var original = Run() with { DeviceBytes = 100, Device = new AllocatorUse(400, 500) };
+        var replay = Run() with { DeviceBytes = 110, Device = new AllocatorUse(300, null) };
+        Assert.Equal((400L, 300L), Compare(original, replay).DevicePeak);
+        Assert.Equal(-0.25, Compare(original, replay).DeviceMemoryError!.Value, 9);
+        Assert.Equal((100L, 110L), Compare(original with { Device = null }, replay).DevicePeak);
+        Assert.Null(Compare(original with { DeviceBytes = null }, replay with { Device = null }).DevicePeak);
+    }
+
+    /// <summary>The most of several blocks; where one of them does not tell, nothing is known.</summary>
+    [Fact]
+    public void AllocatorUse_OfSeveralBlocks_IsTheMost()
+    {
+        Assert.Equal(new AllocatorUse(5, 9), AllocatorUse.MostOf([new(5, 7), new(3, 9)]));
+        Assert.Equal(new AllocatorUse(5, null), AllocatorUse.MostOf([new(5, 7), new(3, null)]));
+        Assert.Null(AllocatorUse.MostOf([new(5, 7), null]));
+        Assert.Null(AllocatorUse.MostOf([]));
+    }
+
     [Fact]
     public void WorstError_IsTheLargestWhateverItsSign()
     {

@@ -28,12 +28,14 @@ public sealed class InstrumentedIterationTests : IDisposable
     private static string Memory(double at, long bytes, int device) => $"{{\"ph\": \"i\", \"name\": \"[memory]\", \"pid\": 5, \"tid\": 1, "
         + $"\"ts\": {at}, \"args\": {{\"Addr\": {bytes}, \"Bytes\": {bytes}, \"Device Type\": {device}, \"Device Id\": 0}}}}";
 
-    private InstrumentedIteration? Of(ReplayPlan plan, bool isOnHost, params string[] events)
+    private InstrumentedIteration? Of(ReplayPlan plan, bool isOnHost, params string[] events) => Of(plan, isOnHost, null, events);
+
+    private InstrumentedIteration? Of(ReplayPlan plan, bool isOnHost, long? live, params string[] events)
     {
         string trace = Path.Combine(_folder, "t.json"), profile = Path.Combine(_folder, "p.json");
         File.WriteAllText(trace, Ran(13).ToString());
         File.WriteAllText(profile, $"{{\"traceEvents\": [{string.Join(",", events)}]}}", new UTF8Encoding(false));
-        return InstrumentedIteration.Of(plan, isOnHost, trace, profile);
+        return InstrumentedIteration.Of(plan, isOnHost, trace, profile, live);
     }
 
     private static string[] Both => [Event("aten::relu", "cpu_op", 1000, 20, "\"Record function id\": 13"),
@@ -62,6 +64,14 @@ public sealed class InstrumentedIterationTests : IDisposable
             [.. Both, Memory(1001, 100, 0), Memory(1005, -100, 0), Memory(1002, 100, 1), Memory(1006, -100, 1)])!;
         Assert.Equal((host, host + 100), (watched.HostMemory!.StartBytes, watched.HostMemory.PeakBytes));
         Assert.Equal((device, device + 100), (watched.DeviceMemory!.StartBytes, watched.DeviceMemory.PeakBytes));
+    }
+
+    /// <summary>What the allocator had given out at the start has libraries' memory in it, as an original's count has.</summary>
+    [Fact]
+    public void Of_WhatTheAllocatorHadGivenOut_IsTheStart()
+    {
+        var watched = Of(PlanOf.Trace(Ran(3, "cuda:0")), false, 5000, [.. Both, Memory(1002, 100, 1), Memory(1006, -100, 1)])!;
+        Assert.Equal((5000, 5100), (watched.DeviceMemory!.StartBytes, watched.DeviceMemory.PeakBytes));
     }
 
     [Fact]

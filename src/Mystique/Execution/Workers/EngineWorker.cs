@@ -86,15 +86,20 @@ internal sealed class EngineWorker : IAsyncDisposable
     public Task RunUnpacedAsync(CancellationToken cancellationToken) => CallAsync(new UnpacedRequest(), "measuring", cancellationToken);
 
     /// <summary>Runs iterations.</summary>
-    public async Task<MeasuredBlock> IterateAsync(int count, string stage, CancellationToken cancellationToken)
+    /// <param name="count">How many.</param>
+    /// <param name="stage">What progress calls it.</param>
+    /// <param name="releasesCache">Whether the cache of the device's allocator is given back after them.</param>
+    /// <param name="cancellationToken">Ends the worker.</param>
+    public async Task<MeasuredBlock> IterateAsync(int count, string stage, bool releasesCache, CancellationToken cancellationToken)
     {
-        var answer = await CallAsync(new IterateRequest(count), stage, cancellationToken).ConfigureAwait(false);
+        var answer = await CallAsync(new IterateRequest(count, releasesCache), stage, cancellationToken).ConfigureAwait(false);
         return new MeasuredBlock(new SampleStatistics(answer.SamplesNs), (double)answer.CpuTimeNs / Math.Max(1, answer.SamplesNs.Length),
             answer.PeakBytes - answer.BaselineBytes, answer.System?.Deserialize<SystemMetrics>(SnakeJson.Compact))
         {
             BaselineBytes = answer.BaselineBytes,
             Pace = answer.Pace,
             Clock = answer.Clock ?? "host",
+            Device = answer.Device?.Deserialize<AllocatorUse>(SnakeJson.Compact),
         };
     }
 
@@ -103,8 +108,10 @@ internal sealed class EngineWorker : IAsyncDisposable
         CallAsync(new ObserveRequest(path), stage, cancellationToken);
 
     /// <summary>Records a Kineto profile of an iteration, and its execution trace where that is asked for.</summary>
-    public Task RecordProfileAsync(string path, string? trace, CancellationToken cancellationToken) =>
-        CallAsync(new RecordProfileRequest(path, trace), "recording a profile", cancellationToken);
+    /// <returns>As in <see cref="ProfiledAnswer"/>.</returns>
+    public async Task<long?> RecordProfileAsync(string path, string? trace, CancellationToken cancellationToken) =>
+        (await CallAsync(new RecordProfileRequest(path, trace), "recording a profile", cancellationToken).ConfigureAwait(false))
+            .DeviceLiveBytes;
 
     /// <summary>The operators that fail, each run on its own.</summary>
     /// <param name="operators">How many there are.</param>

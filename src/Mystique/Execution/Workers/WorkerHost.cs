@@ -108,7 +108,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFac
                 var profiler = Service<IProfiles>();
                 Engine.Restore(all: true);
                 profiler.RecordProfile(record.Path, record.Trace);
-                return new DoneAnswer();
+                return new ProfiledAnswer();
             case ProbeRequest:
                 // Each operator is named before it runs: it may be the last thing this process does.
                 return new FailuresAnswer { Failures = Service<IProbesOperators>().Probe(i => Send(new ProgressMessage(i + 1))) };

@@ -56,6 +56,7 @@ internal static class WorkerJson
 [JsonSerializable(typeof(ProgressMessage))]
 [JsonSerializable(typeof(FailureMessage))]
 [JsonSerializable(typeof(DoneAnswer))]
+[JsonSerializable(typeof(ProfiledAnswer))]
 [JsonSerializable(typeof(OpenedAnswer))]
 [JsonSerializable(typeof(SchemasAnswer))]
 [JsonSerializable(typeof(PreparedAnswer))]

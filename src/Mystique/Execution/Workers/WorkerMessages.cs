@@ -101,6 +101,9 @@ internal sealed record BlockAnswer : WorkerAnswer
     /// <summary>CPU time of all of them, all threads, in nanoseconds.</summary>
     public required long CpuTimeNs { get; init; }
 
+    /// <summary>An <see cref="Measurement.AllocatorUse"/>, as files have it; null for the host, and where it is not known.</summary>
+    public JsonElement? Device { get; init; }
+
     /// <summary>
     /// What the worker did to its machine meanwhile: a <see cref="Measurement.SystemMetrics"/>, as files have it; null where that is
     /// not known.
@@ -109,6 +112,13 @@ internal sealed record BlockAnswer : WorkerAnswer
 
     /// <summary>How the original's pace was kept; null where it was not asked for.</summary>
     public PaceReport? Pace { get; init; }
+}
+
+/// <summary>A profile is recorded.</summary>
+internal sealed record ProfiledAnswer : WorkerAnswer
+{
+    /// <summary>Bytes that the device's allocator had given out when the iteration began; null for the host, or not known.</summary>
+    public long? DeviceLiveBytes { get; init; }
 }
 
 /// <summary>Operators that failed.</summary>

@@ -74,7 +74,8 @@ internal sealed record UnpacedRequest : WorkerRequest<DoneAnswer>;
 
 /// <summary>Runs iterations, and some before them that do not count.</summary>
 /// <param name="Count">How many.</param>
-internal sealed record IterateRequest(int Count) : WorkerRequest<BlockAnswer>;
+/// <param name="ReleasesCache">Whether the cache of the device's allocator is given back after them.</param>
+internal sealed record IterateRequest(int Count, bool ReleasesCache = false) : WorkerRequest<BlockAnswer>;
 
 /// <summary>Records the execution trace of an iteration.</summary>
 /// <param name="Path">The trace's file; the capture folder of an original.</param>
@@ -83,7 +84,7 @@ internal sealed record ObserveRequest(string Path) : WorkerRequest<DoneAnswer>;
 /// <summary>Records a Kineto profile of an iteration.</summary>
 /// <param name="Path">The profile's file.</param>
 /// <param name="Trace">Where the execution trace of the same iteration goes; null for none.</param>
-internal sealed record RecordProfileRequest(string Path, string? Trace = null) : WorkerRequest<DoneAnswer>;
+internal sealed record RecordProfileRequest(string Path, string? Trace = null) : WorkerRequest<ProfiledAnswer>;
 
 /// <summary>Runs each operator on its own. Its place is reported as progress before it runs: it may end the process.</summary>
 internal sealed record ProbeRequest : WorkerRequest<FailuresAnswer>;

@@ -62,6 +62,8 @@ internal sealed record SideDocument
 
     public long? DeviceBytes { get; init; }
 
+    public AllocatorUse? Device { get; init; }
+
     public Concurrency? Concurrency { get; init; }
 
     public SystemMetrics? System { get; init; }

@@ -161,6 +161,8 @@ internal sealed record MemoryDocument
     public required long PlannedPeakBytes { get; init; }
 
     public long? AllocatedBytes { get; init; }
+
+    public AllocatorUse? Device { get; init; }
 }
 
 /// <summary>Operators of a name.</summary>

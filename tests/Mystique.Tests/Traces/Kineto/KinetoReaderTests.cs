@@ -88,6 +88,62 @@ public sealed class KinetoReaderTests : IDisposable
     }
 
     [Fact]
+    public void Read_GzipThatIsDamaged_IsRefused()
+    {
+        string path = Path.Combine(_folder, "p.json.gz");
+        using (var gzip = new GZipStream(File.Create(path), CompressionLevel.Fastest))
+            gzip.Write(Encoding.UTF8.GetBytes($"[{Event(0)}]"));
+        byte[] bytes = File.ReadAllBytes(path);
+        bytes.AsSpan(12, 20).Fill(0xFF);
+        File.WriteAllBytes(path, bytes);
+        Assert.Equal("MYS109", Assert.Throws<MystiqueException>(() => KinetoReader.Read(path)).Id);
+    }
+
+    /// <summary>Wherever the first megabyte of the text ends, within the ranks or behind them, they are read.</summary>
+    [Fact]
+    public void Read_RanksAcrossTheEndOfWhatIsInMemory_AreRead()
+    {
+        const string Ranks = "\"distributedInfo\": {\"pg\": [1], \"rank\": 3, \"world_size\": 40}, ";
+        for (int at = 0; at < Ranks.Length + 20; at++)
+        {
+            string start = $"{{\"x\": \"{new string('x', (1 << 20) - at - 9)}\", ";
+            var profile = Read($"{start}{Ranks}\"traceEvents\": [{Event(0)}, {Event(1)}]}}");
+            Assert.Equal((3, 40), profile.Distributed);
+            Assert.Equal(["aten::op0", "aten::op1"], NamesOf(profile));
+        }
+    }
+
+    /// <summary>Wherever the first megabyte ends in what stands between a damaged event and the next one, the next one is read.</summary>
+    [Fact]
+    public void Read_DamageAtTheEndOfWhatIsInMemory_CostsOneEvent()
+    {
+        const string Between = " \n ,\t\r\n ";
+        for (int at = 0; at < Between.Length + 2; at++)
+        {
+            string damaged = $"{{\"ph\": inf, \"x\": \"{new string('x', (1 << 20) - at - 21)}\"}}";
+            var profile = Read($"[{damaged}{Between}{Event(0)}, {Event(1)}]");
+            Assert.Equal(["aten::op0", "aten::op1"], NamesOf(profile));
+            Assert.Contains("1 event left out", Assert.Single(profile.Warnings));
+        }
+        // The text may end there, too.
+        Assert.Empty(Read($"[{{\"ph\": inf}}, ").Events);
+    }
+
+    /// <summary>What a damaged event starts with is no event, though it is an object.</summary>
+    [Fact]
+    public void Read_ObjectAtTheStartOfADamagedEvent_IsNoEvent() =>
+        Assert.Equal(["aten::op1"], NamesOf(Read($"[{{{Event(0)}}}, {Event(1)}]")));
+
+    /// <summary>An allocation whose time cannot be is left out and told, as an event is.</summary>
+    [Fact]
+    public void Read_AllocationWithoutATime_IsLeftOutAndTold()
+    {
+        var profile = Read($"[{Event(0)}, {Memory(1, 100).Replace("\"ts\": 1", "\"ts\": 1e40", StringComparison.Ordinal)}]");
+        Assert.Empty(profile.Allocations);
+        Assert.Contains("1 event left out, whose times cannot be", Assert.Single(profile.Warnings));
+    }
+
+    [Fact]
     public void Read_TextThatEnds_SaysSo()
     {
         Assert.Equal("the profile ends before its list of events does; what is there is used",
