@@ -132,6 +132,7 @@ def _describe(torch, notes):
     notes += problems
     return {
         "device": {"type": kind, "name": _name_of(device) if device is not None else ""},
+        "device_uuid": _uuid_of(device),  # For who samples GPUs meanwhile; no file that is kept has it.
         "versions": _versions(torch),
         "threads": {"intra_op": torch.get_num_threads(), "inter_op": torch.get_num_interop_threads()},
         "settings": settings,

@@ -5,6 +5,17 @@ ALLOCATIONS = {"aten::" + n for n in ("empty", "empty_like", "empty_strided", "n
                                       "_empty_affine_quantized")}
 
 
+OVERFLOW = "gradients overflow with the replay's values (found_inf is set): optimizers leave out what the original's did"
+
+
+def overflows(schema, op, slots):
+    """Whether an operator of torch.amp.GradScaler found infinities in gradients: optimizers then leave their step out."""
+    if not schema.qualified.startswith("aten::_amp_") or "non_finite_check" not in schema.qualified:
+        return False
+    found = [slots[s] for a, argument in zip(op["args"], schema.arguments) if argument.name == "found_inf" for s in a.get("t", ())]
+    return any(value is not None and bool(value.any()) for value in found)
+
+
 def check_values(engine):
     """The operators that made a NaN, or an infinity out of finite inputs and literals. Fresh memory may hold anything."""
     program, failures = engine.single(), []
@@ -31,7 +42,9 @@ def check_values(engine):
                 (seen.add if found else seen.discard)(slot)
                 nan, inf = nan or found and kind is torch.isnan, inf or found and kind is torch.isinf
         is_blamed = schema.qualified not in ALLOCATIONS
-        if is_blamed and nan and not had_nan:
+        if overflows(schema, op, program.slots):
+            failures.append((i, OVERFLOW))
+        elif is_blamed and nan and not had_nan:
             failures.append((i, "it makes NaN of numbers"))
         elif is_blamed and inf and not had_inf and not had_nan:
             failures.append((i, "it makes infinities of finite numbers"))

@@ -7,7 +7,7 @@ class Engine:
     LESS_MEMORY = "generate the package from a smaller part of the trace (--iteration) or with --scale-memory"
 
     def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False, allow_trace_code=False,
-                 flags="recorded"):
+                 flags="recorded", tf32=None):
         need_torch()
         for library in libraries:
             try:
@@ -27,27 +27,30 @@ class Engine:
         self.threads = threads or processors()
         torch.set_num_threads(self.threads)
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
-        self.settings = self.apply_settings(flags)
+        self.settings = self.apply_settings(flags, tf32)
         self.externals = self.program = self.live_bytes = None
         self.kernels, self.libraries = compile_kernels(package, self.device, allow_trace_code), libraries
         self.learned = self.pacer = None
         self.host_waits_ns = 0  # How long the host has waited for the device, as the original did.
         self.pins = can_pin(self.device)
 
-    def apply_settings(self, flags):
-        """Sets what decides kernels as the original had it, before anything runs; returns what was set."""
-        recorded = (self.package.manifest.get("settings") or {}).get("values", {})
-        if flags == "target":
-            return {}
+    def apply_settings(self, flags, tf32=None):
+        """Sets what decides kernels as the original had it, or as it was asked for, before anything runs; returns what was set."""
+        recorded = dict((self.package.manifest.get("settings") or {}).get("values", {})) if flags == "recorded" else {}
+        if tf32:
+            recorded = {name: value for name, value in recorded.items() if name not in _OLD_PRECISION + _NEW_PRECISION}
+            recorded.update(matmul_allow_tf32=str(tf32 == "on").lower(), cudnn_allow_tf32=str(tf32 == "on").lower())
+        if flags == "recorded" and self.device.type != "cpu":
+            self.notes += _differences_of_environment(self.package.manifest.get("baseline", {}).get("environment", {}))
         changed, notes = _apply_settings(torch, recorded, self.device.type)
         self.notes += notes
         return changed
 
     def info(self):
         name = _name_of(self.backend, self.device.index) if self.backend is not None else ""
-        free = _free_bytes(self.backend, self.device)
+        free, uuid = _free_bytes(self.backend, self.device), _uuid_of(self.backend, self.device.index)
         return {"name": "python", "versions": _versions(torch, self.device.type == "cuda"),
-                **({} if free is None else {"freeBytes": free}),
+                **({} if free is None else {"freeBytes": free}), **({"deviceUuid": uuid} if uuid else {}),
                 "device": f"{self.device} ({name})" if name else str(self.device), "threads": self.threads,
                 "settings": self.settings, "notes": self.notes}
 

@@ -12,7 +12,7 @@ def run(options):
         if os.path.realpath(output) in own:
             raise Problem("MYS305", "the output cannot be written: it is a file of the package itself", output, "name another file")
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code,
-                    options.flags)
+                    options.flags, options.tf32)
     try:
         replay(engine, options)
     except Exception as error:
@@ -177,6 +177,8 @@ def parse(arguments):
                         help="the device: cpu, cuda:1, xpu, …; default: for what was recorded on an accelerator, the one that is there")
     parser.add_argument("--flags", choices=("recorded", "target"), default="recorded",
                         help="the settings that decide kernels (TF32, cuDNN's, …): as recorded, or left as they are")
+    parser.add_argument("--tf32", choices=("on", "off"),
+                        help="whether matrix products and convolutions of float32 run as TF32; default: as --flags says")
     parser.add_argument("--iterations", type=int, help="iterations to measure (20; on an accelerator at least a second's worth)")
     parser.add_argument("--warmup", type=int,
                         help="warm-up iterations, which are not measured (3; on an accelerator until times are steady)")

@@ -50,6 +50,14 @@ def _name_of(module, index=None):
         return ""
 
 
+def _uuid_of(module, index=None):
+    """The device's UUID, by which vendors' tools know it, whatever hides devices; None where PyTorch does not tell (before 2.4)."""
+    try:
+        return str(module.get_device_properties(module.current_device() if index is None else index).uuid)
+    except Exception:  # Devices of most vendors have none.
+        return None
+
+
 def _device(torch):
     """The kind of device that the job has used, and PyTorch's module for it.
 

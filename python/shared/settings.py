@@ -98,6 +98,22 @@ def _apply_settings(torch, settings, kind):
     return changed, notes
 
 
+# Variables that decide which kernels run, or how memory is given out, on an accelerator.
+_DECIDING_VARIABLES = (
+    "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "PYTORCH_NO_CUDA_MEMORY_CACHING", "CUBLAS_WORKSPACE_CONFIG",
+    "CUBLASLT_WORKSPACE_SIZE", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "CUDA_DEVICE_MAX_CONNECTIONS",
+    "CUDA_LAUNCH_BLOCKING", "CUDA_MODULE_LOADING", "TORCH_CUDNN_V8_API_DISABLED", "TORCH_CUDNN_USE_HEURISTIC_MODE_B",
+    "TORCH_BLAS_PREFER_CUBLASLT", "AMD_SERIALIZE_KERNEL", "GPU_MAX_HW_QUEUES", "HIP_FORCE_DEV_KERNARG")
+
+
+def _differences_of_environment(recorded):
+    """What the original's environment had that this process's has otherwise: a trace's words set no variable, they are only told."""
+    def told(value):
+        return "not set" if value is None else value
+    return [f"{name} was {told(recorded.get(name))}, and is {told(os.environ.get(name))} here" for name in _DECIDING_VARIABLES
+            if recorded and recorded.get(name) != os.environ.get(name)]
+
+
 def _in_words_of(torch, settings):
     """Recorded settings without those that say nothing: a job asks for precision in the old way or in the new one, not in both.
 

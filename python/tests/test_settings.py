@@ -1,8 +1,10 @@
+import os
 import types
 import unittest
 import unittest.mock
 
 import samples
+import standin
 from scripts import TorchTest, needs_torch, replaced, run
 
 
@@ -92,6 +94,32 @@ class RecordedSettingsTests(TorchTest):
     def test_the_target_s_own_are_kept_where_that_is_asked_for(self):
         before = run.torch.get_float32_matmul_precision()
         self.assertEqual(({}, before), (self.engine(flags="target").settings, run.torch.get_float32_matmul_precision()))
+
+    def test_tf32_is_as_it_was_asked_for_whatever_was_recorded(self):
+        matmul, cudnn = run.torch.backends.cuda.matmul, run.torch.backends.cudnn
+        self.addCleanup(setattr, matmul, "allow_tf32", matmul.allow_tf32)
+        self.addCleanup(setattr, cudnn, "allow_tf32", cudnn.allow_tf32)
+        self.addCleanup(run.torch.set_float32_matmul_precision, run.torch.get_float32_matmul_precision())
+        applied = []
+        with replaced(run, _apply_settings=lambda torch, settings, kind: (applied.append(settings), ({}, []))[1]):
+            self.engine(tf32="on")
+            self.engine(flags="target", tf32="off")
+        self.assertEqual([{"fill_uninitialized_memory": "false", "matmul_allow_tf32": "true", "cudnn_allow_tf32": "true"},
+                          {"matmul_allow_tf32": "false", "cudnn_allow_tf32": "false"}], applied)
+
+    def test_an_environment_that_differs_is_told_on_an_accelerator(self):
+        m = samples.manifest()
+        m["devices"] = ["cuda:0"]
+        m["operators"][2]["args"][3] = {"v": {"device": "cuda:0"}}
+        with unittest.mock.patch.dict(os.environ, {"CUDA_MODULE_LOADING": "EAGER"}), standin.installed(standin.Device()):
+            os.environ.pop("CUDA_DEVICE_MAX_CONNECTIONS", None)
+            package = run.Package(samples.write(self.folder / "p", m))
+            package.manifest["baseline"] = {"environment": {"CUDA_DEVICE_MAX_CONNECTIONS": "1", "LD_PRELOAD": "x.so"}}
+            notes = run.Engine(package, "", 1).notes
+            self.assertEqual(["CUDA_DEVICE_MAX_CONNECTIONS was 1, and is not set here",
+                              "CUDA_MODULE_LOADING was not set, and is EAGER here"], notes)
+            self.assertEqual([], run.Engine(package, "cpu", 1).notes[1:])  # The first is the other device.
+            self.assertNotIn("CUDA_DEVICE_MAX_CONNECTIONS", os.environ)
 
     def test_all_that_this_pytorch_tells_are_texts(self):
         settings, problems = run._settings_of(run.torch)

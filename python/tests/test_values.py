@@ -33,6 +33,22 @@ def single(x):
 
 
 @needs_torch
+class OverflowTests(unittest.TestCase):
+    """Gradients that overflow with the replay's values: what the original's optimizer did is left out."""
+
+    def found(self, name, value):
+        schema = run.Schema(f"{name}(Tensor(a!)[] self, Tensor(b!) found_inf, Tensor inv_scale) -> ()")
+        return run.overflows(schema, {"args": [{"t": [0]}, {"t": [1]}, {"t": [2]}]}, [None, value, None])
+
+    @needs_torch
+    def test_it_is_what_the_scaler_found(self):
+        name = "aten::_amp_foreach_non_finite_check_and_unscale_"
+        self.assertTrue(self.found(name, run.torch.ones(1)))
+        self.assertFalse(self.found(name, run.torch.zeros(1)))
+        self.assertFalse(self.found(name, None))
+        self.assertFalse(self.found("aten::_other_", run.torch.ones(1)))
+
+
 class ValueTests(unittest.TestCase):
     SEED, STORAGE = 7, 3
 

@@ -46,7 +46,18 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
             else if (isInfinite && !hadInfinity && !hadNotANumber)
                 what ??= "it makes infinities of finite numbers";
         }
-        return what;
+        return Overflows(op) ? "gradients overflow with the replay's values (found_inf is set): optimizers leave out what the original's did"
+            : what;
+    }
+
+    /// <summary>Whether <c>torch.amp.GradScaler</c> found infinities in gradients: optimizers then leave their step out.</summary>
+    private bool Overflows(PlannedOperator op)
+    {
+        if (op.Schema.QualifiedName is not ("aten::_amp_foreach_non_finite_check_and_unscale_" or "aten::_amp_non_finite_check_and_unscale_")
+            || op.Schema.PlaceOf("found_inf") is not { } place)
+            return false;
+        using var scope = NewDisposeScope();
+        return op.Arguments[place].Slots.Any(s => s is { } slot && program.Get(slot).any().item<bool>());
     }
 
     private static IEnumerable<Slot> WrittenBy(PlannedOperator op)

@@ -61,8 +61,8 @@ public sealed class BenchTests : IDisposable
                 o.zero_grad(); m(torch.rand(64, 64)).sum().backward(); o.step()
             """);
         string kept = Path.Combine(_folder, "kept");
-        var result = CommandLine.Run("bench", List($"job: python3 {_folder}/job.py\n"), "--rounds", "2", "--iterations", "2", "--warmup", "1",
-            "--processes", "restarted", "--python", Python.Executable, "-o", kept);
+        var result = CommandLine.Run("bench", List($"job: python3 {_folder}/job.py\n"), "--rounds", "2", "--iterations", "2", "--warmup",
+            "1", "--processes", "restarted", "--python", Python.Executable, "-o", kept);
         Assert.Equal(0, result.ExitCode);
         Assert.Contains("\"processes\": \"started again for each block: asked for\"", File.ReadAllText(Path.Combine(kept, "job.json")));
         // The capture; the first round of both originals; three rounds that tell the pace; two rounds of both.

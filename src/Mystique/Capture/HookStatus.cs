@@ -102,14 +102,14 @@ internal sealed record HookStatus
         SourceName = Source?.Name ?? "",
         RecordedIteration = RecordedIteration,
         RecordedNs = RecordedNs,
-        Before = Before.ToWindow(gpu),
-        After = After.ToWindow(gpu),
+        Before = Before.ToWindow(gpu, Job!.DeviceUuid),
+        After = After.ToWindow(gpu, Job.DeviceUuid),
         BaselineBytes = BaselineBytes,
         DevicePeakBytes = DevicePeakBytes,
         DeviceReservedBytes = DeviceReservedBytes,
         LiveBytes = LiveBytes,
         DeviceLiveBytes = DeviceLiveBytes,
-        Device = Job!.Device,
+        Device = Job.Device,
         Host = HostInfo.Current with { Runtime = $"Python {Job.Versions.GetValueOrDefault("python")}" },
         Versions = Job.Versions,
         Threads = Job.Threads,
@@ -130,14 +130,14 @@ internal sealed record HookWindow
     public AllocatorUse? Device { get; init; }
     public SystemMetrics? System { get; init; }
 
-    public CaptureWindow ToWindow(GpuSampler? gpu) =>
+    public CaptureWindow ToWindow(GpuSampler? gpu, string? uuid = null) =>
         new()
         {
             SamplesNs = SamplesNs,
             CpuTimeNs = CpuTimeNs,
             PeakBytes = PeakBytes,
             Device = Device,
-            System = gpu is null ? System : gpu.AddTo(System, StartNs, EndNs),
+            System = gpu is null ? System : gpu.AddTo(System, StartNs, EndNs, uuid),
         };
 }
 
@@ -148,6 +148,8 @@ internal sealed record HookSource(string Source, string Name);
 internal sealed record HookJob
 {
     public required CaptureDevice Device { get; init; }
+
+    public string? DeviceUuid { get; init; }
 
     public required ImmutableSortedDictionary<string, string> Versions { get; init; }
 

@@ -17,6 +17,10 @@ public sealed record EngineInfo(string Name, ImmutableSortedDictionary<string, s
     /// <summary>What the target is not, or does not know, that the original was or knew: sentences for people.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
 
+    /// <summary>The device's UUID, by which the vendor's tools know it; null for the host, and where PyTorch does not tell.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? DeviceUuid { get; init; }
+
     /// <summary>Bytes of the device that no process used when it was opened; null for the host, and where PyTorch does not tell.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? FreeBytes { get; init; }

@@ -88,7 +88,10 @@ internal static class ReplayRunner
         using var gpu = options.GpuMetrics ? new GpuSampler() : null;
         long start = GpuSampler.Now();
         var measured = await session.IterateAsync(options.Iterations!.Value, "measuring", cancellationToken).ConfigureAwait(false);
-        return gpu is null ? measured : measured with { System = gpu.AddTo(measured.System, start, GpuSampler.Now()) };
+        return gpu is null ? measured : measured with
+        {
+            System = gpu.AddTo(measured.System, start, GpuSampler.Now(), session.Target.DeviceUuid),
+        };
     }
 
     /// <summary>The times by operators of the same name, the longest first.</summary>

@@ -22,8 +22,8 @@ internal sealed class GpuSampler : IDisposable
     public GpuSampler()
     {
         string interval = IntervalMilliseconds.ToString(CultureInfo.InvariantCulture);
-        Stream("nvidia-smi", ["--query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm", "--format=csv,noheader,nounits",
-            $"-lms={interval}"], GpuTools.OfNvidiaSmi);
+        Stream("nvidia-smi", ["--query-gpu=index,uuid,mig.mode.current,utilization.gpu,memory.used,power.draw,clocks.sm",
+            "--format=csv,noheader,nounits", $"-lms={interval}"], GpuTools.OfNvidiaSmi);
         Stream("dcgmi", ["dmon", "-e", "1002,1005", "-d", interval], GpuTools.OfDcgm); // DCGM_FI_PROF_SM_ACTIVE, DCGM_FI_PROF_DRAM_ACTIVE
         if (Start("rocm-smi", ["--version"]) is not { } version)
             return;
@@ -43,11 +43,32 @@ internal sealed class GpuSampler : IDisposable
     /// <param name="metrics">Without the GPUs; null where nothing is known.</param>
     /// <param name="startNs">The time's start by <see cref="Now"/>.</param>
     /// <param name="endNs">Its end.</param>
-    public SystemMetrics? AddTo(SystemMetrics? metrics, long startNs, long endNs) => metrics is null ? null : metrics with
+    /// <param name="uuid">
+    /// The UUID of the GPU that it used: then others are left out. Their numbers say nothing: the tools count by PCI bus, CUDA counts what
+    /// <c>CUDA_VISIBLE_DEVICES</c> leaves, in another order. Null where it is not known: then all GPUs are there.
+    /// </param>
+    public SystemMetrics? AddTo(SystemMetrics? metrics, long startNs, long endNs, string? uuid = null)
     {
-        Gpus = Between(startNs, endNs),
-        Unavailable = Unavailable is { } reason ? metrics.Unavailable.SetItem("GPU", reason) : metrics.Unavailable,
-    };
+        if (metrics is null)
+            return null;
+        var all = Between(startNs, endNs);
+        var own = uuid is null || all.All(g => g.Uuid is null) ? all : [.. all.Where(g => IsSame(g.Uuid, uuid))];
+        string? missing = Unavailable ?? (own.IsEmpty && !all.IsEmpty
+            ? $"none of the {all.Length} GPUs that the vendor's tool lists is the one that was used; a part of a GPU (MIG) is not listed"
+            : null);
+        var unavailable = missing is null ? metrics.Unavailable : metrics.Unavailable.SetItem("GPU", missing);
+        return metrics with
+        {
+            Gpus = own,
+            Unavailable = own.Any(g => g.IsPartitioned) ? unavailable.SetItem("GPU utilisation",
+                "the GPU is partitioned (MIG): its tool tells no utilisation, and memory and power of the whole GPU") : unavailable,
+        };
+    }
+
+    /// <summary>The tools write <c>GPU-</c> before a UUID, PyTorch does not.</summary>
+    private static bool IsSame(string? listed, string used) => listed is not null
+        && listed.Replace("GPU-", "", StringComparison.OrdinalIgnoreCase).Equals(
+            used.Replace("GPU-", "", StringComparison.OrdinalIgnoreCase), StringComparison.OrdinalIgnoreCase);
 
     public void Dispose()
     {
@@ -68,6 +89,8 @@ internal sealed class GpuSampler : IDisposable
             return [.. _samples.Where(s => s.AtNs >= startNs && s.AtNs <= endNs).Select(s => s.Reading).GroupBy(r => r.Index)
                 .OrderBy(g => g.Key).Select(g => new GpuMetrics(g.Key)
             {
+                Uuid = g.FirstOrDefault(r => r.Uuid is not null)?.Uuid,
+                IsPartitioned = g.Any(r => r.IsPartitioned),
                 Utilisation = g.Average(r => r.Utilisation),
                 PeakMemoryBytes = g.Max(r => r.PeakMemoryBytes),
                 PowerWatts = g.Average(r => r.PowerWatts),

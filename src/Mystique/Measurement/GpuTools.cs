@@ -7,21 +7,23 @@ namespace Mystique.Measurement;
 internal static class GpuTools
 {
     /// <summary>
-    /// A line of <c>nvidia-smi --query-gpu=index,utilization.gpu,memory.used,power.draw,clocks.sm</c>: <c>0, 98, 70123, 412.55,
-    /// 1980</c>, without what the GPU does not tell.
+    /// A line of <c>nvidia-smi --query-gpu=index,uuid,mig.mode.current,utilization.gpu,memory.used,power.draw,clocks.sm</c>:
+    /// <c>0, GPU-5d2b…, Disabled, 98, 70123, 412.55, 1980</c>, without what the GPU does not tell.
     /// </summary>
     public static IEnumerable<GpuMetrics> OfNvidiaSmi(string text)
     {
-        double?[] values = [.. text.Split(',').Select(Number)];
-        if (values.Length == 5 && values[0] is >= 0 and < 1024)
-            yield return new GpuMetrics((int)values[0]!)
-            {
-                Utilisation = values[1] / 100,
-                PeakMemoryBytes =
-                (long?)(values[2] * (1 << 20)),
-                PowerWatts = values[3],
-                ClockMegahertz = values[4]
-            };
+        string[] fields = text.Split(',', StringSplitOptions.TrimEntries);
+        if (fields.Length != 7 || Number(fields[0]) is not (>= 0 and < 1024 and var index))
+            yield break;
+        yield return new GpuMetrics((int)index)
+        {
+            Uuid = fields[1].StartsWith("GPU-", StringComparison.Ordinal) ? fields[1] : null,
+            IsPartitioned = fields[2] == "Enabled",
+            Utilisation = Number(fields[3]) / 100,
+            PeakMemoryBytes = (long?)(Number(fields[4]) * (1 << 20)),
+            PowerWatts = Number(fields[5]),
+            ClockMegahertz = Number(fields[6]),
+        };
     }
 
     /// <summary>

@@ -60,9 +60,20 @@ public sealed record SystemMetrics
 }
 
 /// <summary>A GPU, on average over the samples; null for what nothing tells.</summary>
-/// <param name="Index">Its number.</param>
+/// <param name="Index">Its number, as the vendor's tool counts.</param>
 public sealed record GpuMetrics(int Index)
 {
+    /// <summary>
+    /// Its UUID, with the vendor's prefix (<c>GPU-</c>); null where the tool does not tell, and from a file: it is of one machine, and
+    /// packages are handed on.
+    /// </summary>
+    [JsonIgnore]
+    public string? Uuid { get; init; }
+
+    /// <summary>Whether it is partitioned (MIG): then memory and power are the whole GPU's.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool IsPartitioned { get; init; }
+
     /// <summary>Share of the time that a kernel ran, 0 to 1.</summary>
     public double? Utilisation { get; init; }
 

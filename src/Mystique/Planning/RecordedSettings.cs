@@ -6,7 +6,7 @@ namespace Mystique.Planning;
 /// <summary>
 /// PyTorch's settings that decide which kernels run, by their names in <c>python/shared/settings.py</c>; values are texts in lower case.
 /// </summary>
-/// <param name="IsOfTrace">Whether they were read off the arguments of recorded operators, and not from the job itself.</param>
+/// <param name="IsOfTrace">Whether they were read off recorded operators and kernels, and not from the job itself.</param>
 /// <param name="Values">The settings.</param>
 public sealed record RecordedSettings(bool IsOfTrace, ImmutableSortedDictionary<string, string> Values)
 {
@@ -20,7 +20,7 @@ public sealed record RecordedSettings(bool IsOfTrace, ImmutableSortedDictionary<
         ("allow_tf32", "cudnn_allow_tf32"),
     ];
 
-    /// <summary>The job's, where it was captured; else what convolutions on a device carry. Null where neither says anything.</summary>
+    /// <summary>The job's, where it was captured; else what convolutions on a device carry and kernels tell; null for nothing.</summary>
     /// <param name="segment">The selection.</param>
     internal static RecordedSettings? Of(Segment segment)
     {
@@ -33,6 +33,8 @@ public sealed record RecordedSettings(bool IsOfTrace, ImmutableSortedDictionary<
                 foreach (var (argument, setting) in OfConvolutions)
                     if (schema.PlaceOf(argument) is { } place && node.Inputs.ElementAtOrDefault(place) is BoolValue { Value: var on })
                         found.TryAdd(setting, on ? "true" : "false");
+        if (GemmPrecision.UsesTf32(segment.Recording) is { } isTf32)
+            found[GemmPrecision.Setting] = isTf32 ? "true" : "false";
         return found.Count == 0 ? null : new RecordedSettings(true, found.ToImmutable());
     }
 

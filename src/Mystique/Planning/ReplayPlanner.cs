@@ -52,6 +52,7 @@ internal static class ReplayPlanner
             operators[^1] = opaque.WithIndices(operators[^1], node, table);
             opaque.NoteResults(node);
         }
+        var settings = RecordedSettings.Of(segment);
         var source = new PlanSource
         {
             Name = trace.Source == "standard input" ? trace.Source : Path.GetFileName(trace.Source),
@@ -64,7 +65,8 @@ internal static class ReplayPlanner
             HasBackward = trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction
                 || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)),
             Notes = [.. LostLiterals.NotesOn(table.RestoredEpsilons), .. segment.Unseen.Notes,
-                .. opaque.Notes, .. segment.Recording.Profile?.Notes ?? []],
+                .. opaque.Notes, .. segment.Recording.Profile?.Notes ?? [],
+                .. GemmPrecision.NoteOn(trace, settings) is { } unknown ? [unknown] : (string[])[]],
         };
         var plan = new ReplayPlan
         {
@@ -81,7 +83,7 @@ internal static class ReplayPlanner
         {
             KernelSources = sources.ToImmutable(),
             Baseline = segment.Recording.Baseline,
-            Settings = RecordedSettings.Of(segment),
+            Settings = settings,
             Times = PlanTimes.Of(plan, segment.Recording),
             Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf)
                 .Distinct()],

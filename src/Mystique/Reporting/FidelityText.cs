@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Fidelity;
+using Mystique.Measurement;
 
 namespace Mystique.Reporting;
 
@@ -119,7 +121,7 @@ internal static class FidelityText
             yield return Row("cache misses of an iteration, thousands", misses * forA / 1e3, otherMisses * forB / 1e3, "N1");
         if (a.PackageEnergyMicrojoules is { } energy && b.PackageEnergyMicrojoules is { } otherEnergy)
             yield return Row("package energy of an iteration, mJ", energy * forA / 1e3, otherEnergy * forB / 1e3, "N1");
-        foreach (var (x, y) in a.Gpus.Join(b.Gpus, g => g.Index, g => g.Index, (x, y) => (x, y)))
+        foreach (var (x, y) in Pairs(a.Gpus, b.Gpus))
         {
             foreach (var (name, a1, b1, format) in new[]
             {
@@ -132,6 +134,12 @@ internal static class FidelityText
                 if (a1 is { } left && b1 is { } right)
                     yield return Row($"GPU {x.Index}, {name}", left, right, format);
         }
+
+        // Where both know the GPU that they used, there is one of each, and it may be another one.
+        static IEnumerable<(GpuMetrics, GpuMetrics)> Pairs(ImmutableArray<GpuMetrics> ours, ImmutableArray<GpuMetrics> theirs) =>
+            ours.Length == 1 && theirs.Length == 1 ? [(ours[0], theirs[0])]
+            : ours.Concat(theirs).All(g => g.Uuid is not null) ? ours.Join(theirs, g => g.Uuid, g => g.Uuid, (x, y) => (x, y))
+            : ours.Join(theirs, g => g.Index, g => g.Index, (x, y) => (x, y));
 
         static (string, string, string, string) Row(string name, double x, double y, string format) =>
             (name, x.ToString(format, CultureInfo.InvariantCulture), y.ToString(format, CultureInfo.InvariantCulture), x > 0

@@ -38,6 +38,7 @@ public class WorkerMessagesTests
         {
             Info = new EngineInfo("torchsharp", ImmutableSortedDictionary<string, string>.Empty.Add("libtorch", "2.10.0"), "cuda:0", 2)
             {
+                DeviceUuid = "5d2b",
                 FreeBytes = 65536,
                 Settings = ImmutableSortedDictionary<string, string>.Empty.Add("matmul_allow_tf32", "true"),
                 Notes = ["the trace ran on xpu, this replay on cuda"],

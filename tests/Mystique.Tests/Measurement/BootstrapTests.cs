@@ -82,12 +82,13 @@ public class BootstrapTests
     [Fact]
     public void NvidiaSmi_Line_IsRead()
     {
-        Assert.Equal([new GpuMetrics(3) { Utilisation = 0.98, PeakMemoryBytes = 2L << 20, PowerWatts = 412.5, ClockMegahertz = 1980 }],
-            GpuTools.OfNvidiaSmi("3, 98, 2, 412.5, 1980"));
-        Assert.Equal([new GpuMetrics(1023)], GpuTools.OfNvidiaSmi("1023, [N/A], nan, inf, x"));
-        Assert.Empty(GpuTools.OfNvidiaSmi("1024, 98, 2, 412.5, 1980"));
-        Assert.Empty(GpuTools.OfNvidiaSmi("3, 98, 2, 412.5, 1980, 7"));
-        Assert.Equal(0, Assert.Single(GpuTools.OfNvidiaSmi("0, 1, 1, 1, 1")).Index);
+        var one = new GpuMetrics(3) { Utilisation = 0.98, PeakMemoryBytes = 2L << 20, PowerWatts = 412.5, ClockMegahertz = 1980 };
+        Assert.Equal([one with { Uuid = "GPU-5d" }], GpuTools.OfNvidiaSmi("3, GPU-5d, Disabled, 98, 2, 412.5, 1980"));
+        Assert.Equal([one with { IsPartitioned = true }], GpuTools.OfNvidiaSmi("3, [N/A], Enabled, 98, 2, 412.5, 1980"));
+        Assert.Equal([new GpuMetrics(1023)], GpuTools.OfNvidiaSmi("1023, x, [N/A], [N/A], nan, inf, x"));
+        Assert.Empty(GpuTools.OfNvidiaSmi("1024, GPU-5d, Disabled, 98, 2, 412.5, 1980"));
+        Assert.Empty(GpuTools.OfNvidiaSmi("3, GPU-5d, Disabled, 98, 2, 412.5, 1980, 7"));
+        Assert.Equal(0, Assert.Single(GpuTools.OfNvidiaSmi("0, GPU-5d, Disabled, 1, 1, 1, 1")).Index);
     }
 
     [Theory]

@@ -25,7 +25,24 @@ public sealed class GpuSamplerTests : IDisposable
         Environment.SetEnvironmentVariable("PATH", $"{_folder}:{_path}");
     }
 
-    private static SystemMetrics Sample(Func<SystemMetrics, bool> isEnough)
+    /// <summary>The one that was used, whatever its number: the tools count by PCI bus, and do not know what is hidden.</summary>
+    [Fact]
+    public void AddTo_TheGpuThatWasUsed_LeavesOutTheOthers()
+    {
+        Install("nvidia-smi", "while :; do echo '0, GPU-AA-1, Disabled, 5, 10, 20, 300'; echo '1, GPU-bb-2, Enabled, [N/A], 20, 90, 1700'; "
+            + "sleep 0.05; done");
+        var metrics = Sample(m => m.Gpus.Length == 1, "aa-1");
+        Assert.Equal((0, 300), (metrics.Gpus[0].Index, metrics.Gpus[0].ClockMegahertz));
+        Assert.Empty(metrics.Unavailable);
+        metrics = Sample(m => m.Gpus.Length == 1, "BB-2");
+        Assert.Equal((1, null, true), (metrics.Gpus[0].Index, metrics.Gpus[0].Utilisation, metrics.Gpus[0].IsPartitioned));
+        Assert.Contains("partitioned (MIG)", metrics.Unavailable["GPU utilisation"], StringComparison.Ordinal);
+        metrics = Sample(m => m.Unavailable.TryGetValue("GPU", out string? why) && why.Contains("none of the 2", StringComparison.Ordinal),
+            "cc-3");
+        Assert.Empty(metrics.Gpus);
+    }
+
+    private static SystemMetrics Sample(Func<SystemMetrics, bool> isEnough, string? uuid = null)
     {
         using var gpu = new GpuSampler();
         long start = GpuSampler.Now();
@@ -33,7 +50,7 @@ public sealed class GpuSamplerTests : IDisposable
         for (int i = 0; i < 100 && !isEnough(metrics); i++)
         {
             Thread.Sleep(100);
-            metrics = gpu.AddTo(new SystemMetrics(), start, GpuSampler.Now())!;
+            metrics = gpu.AddTo(new SystemMetrics(), start, GpuSampler.Now(), uuid)!;
         }
         Assert.Null(gpu.AddTo(null, start, GpuSampler.Now()));
         Assert.Empty(gpu.AddTo(new SystemMetrics(), 0, 1)!.Gpus);
@@ -43,15 +60,16 @@ public sealed class GpuSamplerTests : IDisposable
     [Fact]
     public void AddTo_NvidiaSmiAndDcgm_AreJoined()
     {
-        Install("nvidia-smi", "while :; do echo '0, 50, 1000, 200.5, 1500'; echo '1, 100, 2000, [N/A], 1700'; sleep 0.05; done");
+        Install("nvidia-smi", "while :; do echo '0, GPU-aa, Disabled, 50, 1000, 200.5, 1500'; "
+            + "echo '1, GPU-bb, [N/A], 100, 2000, [N/A], 1700'; sleep 0.05; done");
         Install("dcgmi", "echo '#Entity   SMACT        DRAMA'; echo 'ID'; while :; do echo 'GPU 0     0.250       0.125'; echo 'GPU 1    "
             + " N/A         N/A'; sleep 0.05; done");
         var metrics = Sample(m => m.Gpus.Length == 2 && m.Gpus[0].SmActivity is not null);
         Assert.Equal(
         [
-            new GpuMetrics(0) { Utilisation = 0.5, PeakMemoryBytes = 1000L << 20, PowerWatts = 200.5, ClockMegahertz = 1500, SmActivity =
-                0.25, MemoryActivity = 0.125 },
-            new GpuMetrics(1) { Utilisation = 1, PeakMemoryBytes = 2000L << 20, ClockMegahertz = 1700 },
+            new GpuMetrics(0) { Uuid = "GPU-aa", Utilisation = 0.5, PeakMemoryBytes = 1000L << 20, PowerWatts = 200.5,
+                ClockMegahertz = 1500, SmActivity = 0.25, MemoryActivity = 0.125 },
+            new GpuMetrics(1) { Uuid = "GPU-bb", Utilisation = 1, PeakMemoryBytes = 2000L << 20, ClockMegahertz = 1700 },
         ], metrics.Gpus);
         Assert.DoesNotContain("GPU", metrics.Unavailable.Keys);
     }
@@ -73,7 +91,8 @@ public sealed class GpuSamplerTests : IDisposable
     [InlineData("")]
     [InlineData("No devices were found")]
     [InlineData("0, 1, 2")]
-    [InlineData("-1, 1, 2, 3, 4")]
+    [InlineData("-1, GPU-aa, Disabled, 1, 2, 3, 4")]
+    [InlineData("0, 1, 2, 3, 4")]
     [InlineData("GPU x 1 2")]
     [InlineData("[1]")]
     [InlineData("""{"card0": 1, "cardx": {}, "card1": {"GPU use (%)": 5}}""")]

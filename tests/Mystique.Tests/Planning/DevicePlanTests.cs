@@ -88,6 +88,38 @@ public sealed class DevicePlanTests : IDisposable
         Assert.Equal(plan.Settings, Benchmark.Load(Path.Combine(_folder, "p")).Plan.Settings);
     }
 
+    private static TraceText Multiplied(string type = "float", string device = "cuda:0") => TraceText.WithRoots().Operator(3,
+        "aten::mm(Tensor self, Tensor mat2) -> Tensor", [Tensor(10, 10, [4, 4], device: device, type: type),
+            Tensor(11, 11, [4, 4], device: device, type: type)], [Tensor(20, 20, [4, 4], device: device, type: type)]);
+
+    /// <summary>Without the job's settings, the kernels of float32 products tell whether they ran as TF32.</summary>
+    [Theory]
+    [InlineData("sm90_xmma_gemm_f32f32_tf32f32_f32_tn_n_tilesize128x128x32", "true")]
+    [InlineData("cutlass_80_tensorop_s1688gemm_128x128_16x5_nn_align4", "true")]
+    [InlineData("ampere_sgemm_128x64_tn", "false")]
+    [InlineData("cutlass_80_simt_sgemm_128x32_8x5_tn_align1", "false")]
+    [InlineData("a kernel of somebody's own", null)]
+    public void Tf32_IsWhatKernelsTell(string kernel, string? expected)
+    {
+        var profile = new ProfileText().Host("aten::mm", 10, 50, 3).Runtime("cudaLaunchKernel", 20, 4, 100).Device(kernel, 30, 10, 100);
+        var plan = WithProfile(Multiplied(), profile);
+        Assert.Equal(expected, plan.Settings?.Values["matmul_allow_tf32"]);
+        Assert.Equal(expected is null, plan.Source.Notes.Any(n => n.Contains("run.py --tf32 on|off decides", StringComparison.Ordinal)));
+        Assert.Null(WithProfile(Multiplied("c10::Half"), profile).Settings); // Half precision has no such choice.
+    }
+
+    [Fact]
+    public void Tf32_ThatNothingTells_IsNoted_WhereItMatters()
+    {
+        string note = Assert.Single(PlanOf.Trace(Multiplied()).Source.Notes);
+        Assert.Contains("(node 3, aten::mm)", note);
+        Assert.Empty(PlanOf.Trace(Multiplied(device: "cpu")).Source.Notes);
+        Assert.Empty(PlanOf.Trace(Multiplied(device: "xpu:0")).Source.Notes);
+        Assert.Empty(PlanOf.Trace(Multiplied("c10::Half")).Source.Notes);
+        var captured = new Baseline { Settings = ImmutableSortedDictionary<string, string>.Empty.Add("matmul_allow_tf32", "true") };
+        Assert.Empty(ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(Multiplied().Read(), null, captured))).Source.Notes);
+    }
+
     private static TraceText Attended(string inside, string device = "cuda:0") => TraceText.WithRoots()
         .Operator(3, Attention, [On(10, device), On(11, device), On(12, device)], [On(20, device)])
         .Operator(4, inside, [On(10, device), On(11, device), On(12, device)], [On(20, device)], parent: 3);
