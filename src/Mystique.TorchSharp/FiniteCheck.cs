@@ -15,6 +15,10 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
     private readonly HashSet<Slot> _notANumber = [];
     private readonly HashSet<Slot> _infinite = [];
 
+    /// <summary>As <c>python/run/checks.py</c> has it.</summary>
+    private const string Overflow =
+        "gradients overflow with the replay's values (found_inf is set): optimizers leave out what the original's did";
+
     /// <summary>Looks at an operator's results after it ran. Returns what is wrong with them; null for nothing.</summary>
     public string? After(int index)
     {
@@ -46,14 +50,14 @@ internal sealed class FiniteCheck(ReplayPlan plan, ScriptProgram program)
             else if (isInfinite && !hadInfinity && !hadNotANumber)
                 what ??= "it makes infinities of finite numbers";
         }
-        return Overflows(op) ? "gradients overflow with the replay's values (found_inf is set): optimizers leave out what the original's did"
-            : what;
+        return Overflows(op) ? Overflow : what;
     }
 
     /// <summary>Whether <c>torch.amp.GradScaler</c> found infinities in gradients: optimizers then leave their step out.</summary>
     private bool Overflows(PlannedOperator op)
     {
-        if (op.Schema.QualifiedName is not ("aten::_amp_foreach_non_finite_check_and_unscale_" or "aten::_amp_non_finite_check_and_unscale_")
+        if (op.Schema.QualifiedName is not ("aten::_amp_foreach_non_finite_check_and_unscale_"
+            or "aten::_amp_non_finite_check_and_unscale_")
             || op.Schema.PlaceOf("found_inf") is not { } place)
             return false;
         using var scope = NewDisposeScope();
