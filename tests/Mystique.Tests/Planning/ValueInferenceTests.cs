@@ -216,7 +216,8 @@ public class ValueInferenceTests
     {
         TraceText.Value Eight(long id) => Tensor(id, id + 1, [16, 16], "c10::Float8_e4m3fn");
         var plan = PlanOf.Trace(TraceText.WithRoots().Operator(3, "aten::_scaled_mm(Tensor self, Tensor mat2, Tensor scale_a, "
-            + "Tensor scale_b, Tensor? bias=None, Tensor? scale_result=None, ScalarType? out_dtype=None, bool use_fast_accum=False) -> Tensor",
+            + "Tensor scale_b, Tensor? bias=None, Tensor? scale_result=None, ScalarType? out_dtype=None, bool use_fast_accum=False) "
+            + "-> Tensor",
             [Eight(10), Eight(12), Float(14), Float(16, 1), None, None, 15, false], [Tensor(20, 21, [16, 16], "c10::BFloat16")]));
         Assert.Equal([InitializerKind.Constant, InitializerKind.Constant], new[] { 2, 3 }.Select(i => Of(plan, 0, i).Kind));
         Assert.Equal((1, 1), (Of(plan, 0, 2).Low, Of(plan, 0, 3).Low));
