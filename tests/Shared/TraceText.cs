@@ -25,14 +25,14 @@ internal sealed class TraceText(string schema = "1.1.1-chakra.0.0.4")
 
     /// <summary>Adds a node.</summary>
     public TraceText Node(long id, long parent, string name, string operatorSchema = "", Value[]? inputs = null, Value[]? outputs = null,
-        long thread = 1, int scope = 0, string extraAttributes = "")
+        long thread = 1, int scope = 0, string extraAttributes = "", long? sequence = null, long forwardThread = 0)
     {
         inputs ??= [];
         outputs ??= [];
         string tail = IsOld
             ? $$"""
-                "rf_id": {{id}}, "parent": {{parent}}, "fw_parent": 0, "seq_id": -1, "scope": {{scope}}, "tid": {{thread}},
-                      "fw_tid": 0, "op_schema": "{{operatorSchema}}",
+                "rf_id": {{id}}, "parent": {{parent}}, "fw_parent": 0, "seq_id": {{sequence ?? -1}}, "scope": {{scope}}, "tid": {{thread}},
+                      "fw_tid": {{forwardThread}}, "op_schema": "{{operatorSchema}}",
                       "inputs": {{List(inputs, v => v.Text)}}, "input_shapes": {{List(inputs, v => v.Shape)}},
                       "input_types": {{List(inputs, v => $"\"{v.Type}\"")}},
                       "outputs": {{List(outputs, v => v.Text)}}, "output_shapes": {{List(outputs, v => v.Shape)}},
@@ -43,8 +43,10 @@ internal sealed class TraceText(string schema = "1.1.1-chakra.0.0.4")
                       "inputs": {{Arguments(inputs)}},
                       "outputs": {{Arguments(outputs)}},
                       "attrs": [{"name": "rf_id", "type": "uint64", "value": {{id}}},{"name": "fw_parent", "type": "uint64", "value": 0},
-                        {"name": "seq_id", "type": "int64", "value": -1},{"name": "scope", "type": "uint64", "value": {{scope}}},
-                        {"name": "tid", "type": "uint64", "value": {{thread}}},{"name": "fw_tid", "type": "uint64", "value": 0},
+                        {"name": "seq_id", "type": "int64", "value": {{sequence ?? -1}}},
+                        {"name": "scope", "type": "uint64", "value": {{scope}}},
+                        {"name": "tid", "type": "uint64", "value": {{thread}}},
+                        {"name": "fw_tid", "type": "uint64", "value": {{forwardThread}}},
                         {"name": "op_schema", "type": "string", "value": "{{operatorSchema}}"},
                         {"name": "kernel_backend", "type": "string", "value": ""},
                         {"name": "kernel_file", "type": "string", "value": ""}{{extraAttributes}}]

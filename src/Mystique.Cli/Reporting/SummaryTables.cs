@@ -32,6 +32,16 @@ internal static class SummaryTables
             table.Row("attributes ignored", string.Join(", ", trace.UnknownAttributes.Select(a => $"{a.Key} ({a.Value})")));
         Terminal.Write(table);
         WriteKinds(summary);
+        if (!summary.BackwardPasses.IsEmpty)
+        {
+            var passes = Terminal.Table("backward passes", "from", "functions", "operators", "gradients accumulated, leaves known", "");
+            foreach (var pass in summary.BackwardPasses)
+                passes.Row(pass.Root is { } root ? $"{root.Name} (node {root.Id})" : $"not known (node {pass.Functions[0].Id})",
+                    Figures.Number(pass.Functions.Length), Figures.Number(pass.OperatorCount),
+                    $"{Figures.Number(pass.Accumulated.Length)}, {Figures.Number(pass.Accumulated.Count(a => a.Leaf is not null))}",
+                    pass.WhyNot ?? "");
+            Terminal.Write(passes);
+        }
         if (!summary.Collectives.IsEmpty)
         {
             var collectives = Terminal.Table("collectives, in all of the trace", "collective", "count", "input elements");

@@ -40,6 +40,9 @@ internal sealed record TraceSummary
     /// <summary>The operators of the selection by name, the most frequent first.</summary>
     public required ImmutableArray<OperatorKindCount> Kinds { get; init; }
 
+    /// <summary>The backward passes of the selection, in order.</summary>
+    public required ImmutableArray<BackwardPass> BackwardPasses { get; init; }
+
     /// <summary>The collectives of the whole trace.</summary>
     public required ImmutableArray<CollectiveCount> Collectives { get; init; }
 
@@ -66,6 +69,7 @@ internal sealed record TraceSummary
             Plan = plan,
             Memory = PlanMemory.Of(plan),
             Kinds = [.. kinds.OrderByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal)],
+            BackwardPasses = BackwardReader.Of(segment),
             Collectives = CollectivesOf(trace),
         };
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Selection;
 
 namespace Mystique.Reporting.Documents;
 
@@ -30,6 +31,8 @@ internal sealed record SummaryDocument
 
     public required ImmutableArray<OperatorCountDocument> OperatorGroups { get; init; }
 
+    public required ImmutableArray<BackwardPassDocument> BackwardPasses { get; init; }
+
     public required ImmutableArray<CollectiveDocument> Collectives { get; init; }
 
     public required ImmutableSortedDictionary<string, long> UnknownAttributes { get; init; }
@@ -60,11 +63,48 @@ internal sealed record SummaryDocument
                 LargestBytes = summary.Memory.LargestBytes,
             },
             OperatorGroups = [.. summary.Kinds.Select(k => new OperatorCountDocument(k.Name, k.Count, k.InputBytes, k.OutputBytes))],
+            BackwardPasses = [.. summary.BackwardPasses.Select(BackwardPassDocument.Of)],
             Collectives = [.. summary.Collectives.Select(c => new CollectiveDocument(c.Name, c.Count, c.InputElements))],
             UnknownAttributes = trace.UnknownAttributes,
             Warnings = trace.Warnings,
         };
     }
+}
+
+/// <summary>A backward pass: one run of autograd's engine.</summary>
+internal sealed record BackwardPassDocument
+{
+    /// <summary>The forward operator that it starts from, and its node; absent where the selection does not have it.</summary>
+    public string? Root { get; init; }
+
+    public long? RootNode { get; init; }
+
+    /// <summary>Its first node, autograd's.</summary>
+    public required long Node { get; init; }
+
+    public required int Functions { get; init; }
+
+    public required int Operators { get; init; }
+
+    /// <summary>Gradients that it accumulates, and those whose leaf is known.</summary>
+    public required int Accumulated { get; init; }
+
+    public required int Leaves { get; init; }
+
+    /// <summary>Why the framework could not run it as recorded; absent where nothing stands against it.</summary>
+    public string? WhyNot { get; init; }
+
+    public static BackwardPassDocument Of(BackwardPass pass) => new()
+    {
+        Root = pass.Root?.Schema?.FullName,
+        RootNode = pass.Root?.Id,
+        Node = pass.Functions[0].Id,
+        Functions = pass.Functions.Length,
+        Operators = pass.OperatorCount,
+        Accumulated = pass.Accumulated.Length,
+        Leaves = pass.Accumulated.Count(a => a.Leaf is not null),
+        WhyNot = pass.WhyNot,
+    };
 }
 
 /// <summary>Tensors and the memory that they need.</summary>

@@ -1,0 +1,51 @@
+using System.Collections.Immutable;
+using Mystique.Traces;
+
+namespace Mystique.Selection;
+
+/// <summary>A run of autograd's engine in a trace (<c>torch/csrc/autograd/engine.cpp</c>): a call of <c>backward</c>. Immutable.</summary>
+internal sealed record BackwardPass
+{
+    /// <summary>The nodes of its functions, <c>autograd::engine::evaluate_function: …</c>, in the order in which they ran.</summary>
+    public required ImmutableArray<TraceNode> Functions { get; init; }
+
+    /// <summary>
+    /// The forward operator whose result it starts from: the last one with the sequence number of the first function; null where the trace
+    /// does not have it.
+    /// </summary>
+    public required TraceNode? Root { get; init; }
+
+    /// <summary>
+    /// The gradient that it starts from, as the caller gave it; null where autograd made it (ones, for a result with one element).
+    /// </summary>
+    public required TensorValue? StartGradient { get; init; }
+
+    /// <summary>The gradients that leaves got, in the order in which they were accumulated.</summary>
+    public required ImmutableArray<AccumulatedGradient> Accumulated { get; init; }
+
+    /// <summary>Whether it ran within a function of another one (checkpointing does that).</summary>
+    public required bool IsNested { get; init; }
+
+    /// <summary>The operators that its functions ran, outermost ones, each with what it ran inside.</summary>
+    public required int OperatorCount { get; init; }
+
+    /// <summary>Why the framework could not run it as recorded; null where nothing stands against it.</summary>
+    public string? WhyNot => IsNested ? "it runs within another backward pass"
+        : Root is null ? "no forward operator of the selection has the sequence number of its first function"
+        : Accumulated.IsEmpty ? "it accumulates no gradient"
+        : Accumulated.FirstOrDefault(a => a.Leaf is null) is { } unbound
+            ? $"the leaf of the gradient that node {unbound.Node.Id} accumulates is not known: {unbound.Reason}" : null;
+}
+
+/// <summary>A gradient that autograd added to a leaf's (<c>torch/csrc/autograd/functions/accumulate_grad.cpp</c>).</summary>
+/// <param name="Node">The node of <c>torch::autograd::AccumulateGrad</c>.</param>
+/// <param name="Gradient">The gradient; null where the trace does not tell.</param>
+/// <param name="Leaf">The leaf, as a forward operator takes it; null where it is not known.</param>
+/// <param name="Reason">Why it is not known; empty where it is.</param>
+internal sealed record AccumulatedGradient(TraceNode Node, TensorValue? Gradient, Leaf? Leaf, string Reason);
+
+/// <summary>A leaf of the graph: a tensor that requires a gradient, and that no operator of the selection made.</summary>
+/// <param name="User">The forward operator that takes it, whose derivative made the gradient.</param>
+/// <param name="Argument">The argument's place in the operator's schema.</param>
+/// <param name="Tensor">The tensor.</param>
+internal sealed record Leaf(TraceNode User, int Argument, TensorValue Tensor);

@@ -1,0 +1,231 @@
+using System.Collections.Immutable;
+using Mystique.Traces;
+
+namespace Mystique.Selection;
+
+/// <summary>
+/// Finds the backward passes of a selection: what they start from, and whose gradients they accumulate. A function has the sequence number
+/// of the forward operator that made it (<c>torch/csrc/autograd/function.h</c>); the engine runs the ready one with the highest number
+/// first, and accumulates as soon as it can.
+/// </summary>
+internal sealed class BackwardReader
+{
+    /// <summary>What the engine puts around a function (<c>torch/csrc/autograd/engine.cpp</c>, <c>evaluate_function</c>).</summary>
+    private const string Prefix = "autograd::engine::evaluate_function: ";
+
+    private const string Accumulation = "torch::autograd::AccumulateGrad";
+
+    private readonly StorageTimeline _timeline;
+    private readonly long _first;
+    private readonly HashSet<StorageGeneration> _made = [];
+    private readonly Dictionary<(long Thread, long Sequence), List<TraceNode>> _forward = [];
+    private readonly List<TraceNode> _functions = [];
+
+    private BackwardReader(Segment segment)
+    {
+        _timeline = segment.Timeline;
+        _first = segment.Iteration?.FirstId ?? 0;
+        long end = segment.Iteration?.EndId ?? long.MaxValue;
+        foreach (var node in segment.Recording.Trace.Nodes.Where(n => n.Id >= _first && n.Id < end))
+        {
+            if (IsFunction(node))
+                _functions.Add(node);
+            else if (node.Schema is not null && !IsWithinFunction(node))
+                NoteForward(node);
+        }
+    }
+
+    /// <summary>The passes of a selection, in order.</summary>
+    public static ImmutableArray<BackwardPass> Of(Segment segment)
+    {
+        var reader = new BackwardReader(segment);
+        return [.. reader.Split().Select(reader.Read)];
+    }
+
+    private static bool IsFunction(TraceNode node) => node.Name.StartsWith(Prefix, StringComparison.Ordinal);
+
+    private static bool IsWithinFunction(TraceNode node)
+    {
+        for (var above = node.Parent; above is not null; above = above.Parent)
+            if (IsFunction(above))
+                return true;
+        return false;
+    }
+
+    private void NoteForward(TraceNode node)
+    {
+        if (node.SequenceId is { } sequence)
+        {
+            if (!_forward.TryGetValue((node.ThreadId ?? 0, sequence), out var list))
+                _forward.Add((node.ThreadId ?? 0, sequence), list = []);
+            list.Add(node);
+        }
+        foreach (var made in _timeline.OutputsOf(node))
+            if (made?.Birth is { } birth && birth.Id >= _first)
+                _made.Add(made);
+    }
+
+    /// <summary>
+    /// The functions of each pass. One ends where a forward operator runs outside of functions, or where a function has a higher number
+    /// than the one before it, which the engine would have run first.
+    /// </summary>
+    private IEnumerable<List<TraceNode>> Split()
+    {
+        var pass = new List<TraceNode>();
+        long? number = null;
+        foreach (var function in _functions)
+        {
+            long? own = BodyOf(function)?.SequenceId;
+            bool isNested = IsWithinFunction(function);
+            if (pass.Count > 0 && (isNested != IsWithinFunction(pass[^1]) || own > number || HasForwardBetween(pass[^1], function)))
+            {
+                yield return pass;
+                (pass, number) = ([], null);
+            }
+            pass.Add(function);
+            number = own ?? number;
+        }
+        if (pass.Count > 0)
+            yield return pass;
+    }
+
+    /// <summary>Whether the caller ran an operator after a function and before the next one.</summary>
+    private bool HasForwardBetween(TraceNode before, TraceNode after) =>
+        before.Parent == after.Parent && before.Parent is { } parent
+        && parent.Children.Any(c => c.Id > before.Id && c.Id < after.Id && !IsFunction(c) && HasOperator(c));
+
+    private static bool HasOperator(TraceNode node)
+    {
+        var found = new List<TraceNode>();
+        CollectOperators(node, found, within: false);
+        return found.Count > 0;
+    }
+
+    /// <summary>The function itself: the node below the engine's, by the name that it has there.</summary>
+    private static TraceNode? BodyOf(TraceNode function) =>
+        function.Children.FirstOrDefault(c => c.Scope == RecordScope.BackwardFunction || c.Name == function.Name[Prefix.Length..]);
+
+    private static bool IsAccumulation(TraceNode function) => function.Name.AsSpan(Prefix.Length).SequenceEqual(Accumulation);
+
+    private BackwardPass Read(List<TraceNode> functions)
+    {
+        var made = new Dictionary<(long, long, string), (TraceNode Function, int Order, int Place)>();
+        var gradients = new List<(TraceNode Node, TensorValue? Gradient, (TraceNode Function, int Order, int Place)? Source)>();
+        int operators = 0;
+        foreach (var function in functions)
+        {
+            var inside = new List<TraceNode>();
+            CollectOperators(function, inside, within: true);
+            operators += inside.Count;
+            if (IsAccumulation(function))
+            {
+                var node = BodyOf(function) ?? function;
+                var gradient = TensorLayout.TensorsOf(node.Inputs).FirstOrDefault(t => !t.IsUndefined);
+                gradients.Add((node, gradient, gradient is not null && made.TryGetValue(KeyOf(gradient), out var source) ? source : null));
+                continue;
+            }
+            // What a function hands on as it is, and what its operators make, by the place among their results.
+            foreach (var (place, tensor) in TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Index())
+                made[KeyOf(tensor)] = (function, -1, place);
+            foreach (var (order, op) in inside.Index())
+                foreach (var (place, tensor) in TensorLayout.TensorsOf(op.Outputs).Index())
+                    made[KeyOf(tensor)] = (function, order, place);
+        }
+        var first = functions[0];
+        return new BackwardPass
+        {
+            Functions = [.. functions],
+            Root = CreatorOf(first),
+            StartGradient = StartOf(first),
+            Accumulated = Bind(gradients),
+            IsNested = IsWithinFunction(first),
+            OperatorCount = operators,
+        };
+
+        static (long, long, string) KeyOf(TensorValue tensor) =>
+            (tensor.TensorId, tensor.StorageKey, string.Join(',', tensor.Shape));
+    }
+
+    /// <summary>The outermost operators below a node.</summary>
+    private static void CollectOperators(TraceNode node, List<TraceNode> result, bool within)
+    {
+        var pending = new Stack<TraceNode>(); // By hand, for a hostile trace can nest deeper than the call stack.
+        if (within)
+            Push(node);
+        else
+            pending.Push(node);
+        while (pending.TryPop(out var child))
+        {
+            if (SegmentSelector.IsOperator(child))
+                result.Add(child);
+            else
+                Push(child);
+        }
+
+        void Push(TraceNode parent)
+        {
+            for (int i = parent.Children.Length - 1; i >= 0; i--)
+                pending.Push(parent.Children[i]);
+        }
+    }
+
+    /// <summary>The forward operator that made a function: the innermost, last one of its number; what came before it made none.</summary>
+    private TraceNode? CreatorOf(TraceNode function) => BodyOf(function) is { SequenceId: { } sequence } body
+        && (_forward.TryGetValue((body.ForwardThreadId ?? body.ThreadId ?? 0, sequence), out var list)
+            || _forward.TryGetValue((body.ThreadId ?? 0, sequence), out list))
+        ? list.LastOrDefault(n => n.Id < function.Id) : null;
+
+    /// <summary>The gradient that the caller gave: the first function's own, unless autograd made it just before.</summary>
+    private TensorValue? StartOf(TraceNode first)
+    {
+        var gradient = TensorLayout.TensorsOf(BodyOf(first)?.Inputs ?? []).FirstOrDefault(t => !t.IsUndefined);
+        if (gradient is null || first.Parent is not { } parent)
+            return null;
+        var before = parent.Children.LastOrDefault(c => c.Id < first.Id && !IsFunction(c));
+        return before is { Name: "aten::ones_like" } && TensorLayout.TensorsOf(before.Outputs).Any(t => t.TensorId == gradient.TensorId)
+            ? null : gradient;
+    }
+
+    /// <summary>
+    /// The leaf of each gradient: of the forward operator that made its function, the argument that nobody made, of the gradient's shape.
+    /// Of several, the first gradient is the first argument's: derivatives come in the order of arguments (<c>derivatives.yaml</c>).
+    /// </summary>
+    private ImmutableArray<AccumulatedGradient> Bind(
+        List<(TraceNode Node, TensorValue? Gradient, (TraceNode Function, int Order, int Place)? Source)> gradients)
+    {
+        var bound = new Dictionary<TraceNode, AccumulatedGradient>();
+        foreach (var group in gradients.Where(g => g.Source is not null).GroupBy(g => g.Source!.Value.Function))
+        {
+            var user = CreatorOf(group.Key);
+            var left = user is null ? [] : LeavesOf(user);
+            foreach (var (node, gradient, _) in group.OrderBy(g => (g.Source!.Value.Order, g.Source.Value.Place)))
+            {
+                int found = left.FindIndex(l => l.Tensor.Shape.AsSpan().SequenceEqual(gradient!.Shape.AsSpan()));
+                string name = group.Key.Name[Prefix.Length..];
+                bound[node] = found >= 0 ? new(node, gradient, left[found], "")
+                    : new(node, gradient, null, user is null ? $"no forward operator made {name}"
+                        : $"{user.Name} (node {user.Id}), which made {name}, takes no leaf of its shape");
+                if (found >= 0)
+                    left.RemoveAt(found);
+            }
+        }
+        return [.. gradients.Select(g => bound.TryGetValue(g.Node, out var known) ? known : new(g.Node, g.Gradient, null,
+            g.Gradient is null ? "the trace does not tell it" : "no function of the pass made it"))];
+    }
+
+    private List<Leaf> LeavesOf(TraceNode user)
+    {
+        var leaves = new List<Leaf>();
+        var storages = _timeline.InputsOf(user);
+        int place = 0;
+        for (int i = 0; i < user.Inputs.Length; i++)
+            foreach (var tensor in user.Inputs[i].Tensors)
+            {
+                var storage = place < storages.Length ? storages[place] : null;
+                place++;
+                if (storage is not null && !_made.Contains(storage) && tensor.Type.IsFloating())
+                    leaves.Add(new Leaf(user, i, tensor));
+            }
+        return leaves;
+    }
+}

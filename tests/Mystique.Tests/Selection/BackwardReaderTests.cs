@@ -1,0 +1,134 @@
+using Mystique.Selection;
+using Mystique.Tests.Shared;
+using static Mystique.Tests.Shared.TraceText.Value;
+
+namespace Mystique.Tests.Selection;
+
+/// <summary>Backward passes as the trace has them: what they start from, and whose gradients they accumulate.</summary>
+public class BackwardReaderTests
+{
+    private const string Mm = "aten::mm(Tensor self, Tensor mat2) -> Tensor";
+    private const string Relu = "aten::relu(Tensor self) -> Tensor";
+    private const string Mean = "aten::mean(Tensor self, *, ScalarType? dtype=None) -> Tensor";
+    private const string Ones = "aten::ones_like(Tensor self) -> Tensor";
+
+    private static TraceText.Value T(long id, params long[] shape) => Tensor(id, id + 1000, shape);
+
+    private static BackwardPass[] Read(TraceText text) =>
+        [.. BackwardReader.Of(SegmentSelector.Select(Recording.Of(text.Read())))];
+
+    /// <summary>A function of autograd with what it runs: its own number and gradient, operators below it.</summary>
+    private static void Function(TraceText text, ref long id, string name, long? sequence, TraceText.Value gradient,
+        params (string Schema, TraceText.Value[] Inputs, TraceText.Value[] Outputs)[] operators)
+    {
+        long outer = id++, body = id++;
+        text.Node(outer, 2, $"autograd::engine::evaluate_function: {name}", "", [], []);
+        text.Node(body, outer, name, "", [gradient], [], sequence: sequence, scope: 1, forwardThread: 1);
+        foreach (var (schema, inputs, outputs) in operators)
+            text.Node(id++, body, schema.Split('(')[0], schema, inputs, outputs);
+    }
+
+    private static void Accumulate(TraceText text, ref long id, TraceText.Value gradient) =>
+        Function(text, ref id, "torch::autograd::AccumulateGrad", null, gradient);
+
+    /// <summary>x · w, its mean, and back: w is the leaf; x is one too, and of another shape.</summary>
+    private static TraceText Step(bool hasForward = true, bool isExplicit = false, int passes = 1)
+    {
+        var text = TraceText.WithRoots();
+        long id = 3;
+        for (int pass = 0; pass < passes; pass++)
+        {
+            long at = 100 * pass;
+            if (hasForward)
+            {
+                text.Node(id++, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12 + at, 4, 5)], sequence: 7 + 2 * pass);
+                text.Node(id++, 2, "aten::mean", Mean, [T(12 + at, 4, 5), None], [T(13 + at)], sequence: 8 + 2 * pass);
+            }
+            if (!isExplicit)
+                text.Operator(id++, Ones, [T(13 + at)], [T(20 + at)]);
+            Function(text, ref id, "MeanBackward0", 8 + 2 * pass, T(20 + at), ("aten::expand(Tensor(a) self, SymInt[] size) -> Tensor(a)",
+                [T(20 + at), Ints(4, 5)], [T(21 + at, 4, 5)]));
+            Function(text, ref id, "MmBackward0", 7 + 2 * pass, T(21 + at, 4, 5),
+                (Mm, [T(10, 3, 4), T(21 + at, 4, 5)], [T(22 + at, 3, 5)]));
+            Accumulate(text, ref id, T(22 + at, 3, 5));
+        }
+        return text;
+    }
+
+    [Fact]
+    public void Of_AStep_StartsFromItsLoss_AndKnowsTheLeaf()
+    {
+        var pass = Assert.Single(Read(Step()));
+        Assert.Equal((4L, "aten::mean", 3, 2), (pass.Root!.Id, pass.Root.Name, pass.Functions.Length, pass.OperatorCount));
+        Assert.Null(pass.StartGradient);
+        var gradient = Assert.Single(pass.Accumulated);
+        Assert.Equal((3L, 1, 11L), (gradient.Leaf!.User.Id, gradient.Leaf.Argument, gradient.Leaf.Tensor.TensorId));
+        Assert.Null(pass.WhyNot);
+        Assert.False(pass.IsNested);
+    }
+
+    [Fact]
+    public void Of_AGradientThatTheCallerGave_IsKnown() =>
+        Assert.Equal(20, Assert.Single(Read(Step(isExplicit: true))).StartGradient!.TensorId);
+
+    /// <summary>Gradient accumulation, or two losses: a pass each.</summary>
+    [Fact]
+    public void Of_SeveralPasses_AreToldApart()
+    {
+        var passes = Read(Step(passes: 3));
+        Assert.Equal(["aten::mean", "aten::mean", "aten::mean"], passes.Select(p => p.Root!.Name));
+        Assert.All(passes, p => Assert.Null(p.WhyNot));
+        // Without an operator between them, a function with a higher number starts another one.
+        Assert.Equal(3, Read(Step(isExplicit: true, passes: 3)).Length);
+    }
+
+    /// <summary>What a trace lacks is told: a backward pass alone, numbers that are not recorded.</summary>
+    [Fact]
+    public void Of_ABackwardPassAlone_SaysWhatIsMissing()
+    {
+        var pass = Assert.Single(Read(Step(hasForward: false)));
+        Assert.Null(pass.Root);
+        Assert.Equal("no forward operator of the selection has the sequence number of its first function", pass.WhyNot);
+        Assert.Equal("no forward operator made MmBackward0", Assert.Single(pass.Accumulated).Reason);
+    }
+
+    /// <summary>Of leaves with the same shape, the first gradient is the first argument's; what an operator made is no leaf.</summary>
+    [Fact]
+    public void Of_LeavesOfOneShape_AreTakenInTheirOrder()
+    {
+        const string Addcmul = "aten::addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor";
+        const string Mul = "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor";
+        var text = TraceText.WithRoots()
+            .Operator(3, Relu, [T(10, 4)], [T(11, 4)]);
+        text.Node(4, 2, "aten::addcmul", Addcmul, [T(11, 4), T(12, 4), T(13, 4), 1], [T(14, 4)], sequence: 5);
+        long id = 5;
+        Function(text, ref id, "AddcmulBackward0", 5, T(30, 4), (Mul, [T(30, 4), T(13, 4)], [T(31, 4)]),
+            (Mul, [T(30, 4), T(12, 4)], [T(32, 4)]), (Mul, [T(30, 4), T(12, 4)], [T(33, 7)]));
+        Accumulate(text, ref id, T(32, 4)); // The engine need not accumulate in the order of arguments.
+        Accumulate(text, ref id, T(31, 4));
+        Accumulate(text, ref id, T(99, 4));
+        Accumulate(text, ref id, T(33, 7));
+        var pass = Assert.Single(Read(text));
+        Assert.Equal([13L, 12, null, null], pass.Accumulated.Select(a => a.Leaf?.Tensor.TensorId));
+        Assert.Equal(["", "", "no function of the pass made it", "aten::addcmul (node 4), which made AddcmulBackward0, takes no leaf of "
+            + "its shape"], pass.Accumulated.Select(a => a.Reason));
+        Assert.StartsWith("the leaf of the gradient that node ", pass.WhyNot);
+    }
+
+    /// <summary>All gradients of real steps have their leaf, and no leaf has two.</summary>
+    [Theory]
+    [InlineData("resnet18", 62)]
+    [InlineData("bilstm", 19)]
+    [InlineData("dlrm", 18)]
+    [InlineData("gpt", 53)]
+    public void Of_RealSteps_AllLeavesAreKnown(string name, int leaves)
+    {
+        var segment = SegmentSelector.Select(Recording.Open(Path.Combine(Repository.Root, "examples", "traces", $"{name}.et.json.gz")));
+        var pass = Assert.Single(BackwardReader.Of(segment));
+        Assert.Null(pass.WhyNot);
+        Assert.Null(pass.StartGradient);
+        Assert.Equal(leaves, pass.Accumulated.Length);
+        Assert.Equal(leaves, pass.Accumulated.Select(a => (a.Leaf!.Tensor.StorageId, a.Leaf.Tensor.Offset)).Distinct().Count());
+        Assert.All(pass.Accumulated, a => Assert.Equal(a.Gradient!.Shape, a.Leaf!.Tensor.Shape));
+    }
+}
