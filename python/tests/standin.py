@@ -40,12 +40,13 @@ class Event:
 class Device:
     """One kind of device, and its module below torch."""
 
-    def __init__(self, kind="cuda", count=1, has_no_times=False, has_streams=True, has_doubles=True, fails_at=None):
+    def __init__(self, kind="cuda", count=1, has_no_times=False, has_streams=True, has_doubles=True, fails_at=None, free_bytes=8 << 30,
+                 refuses=""):
         self.kind, self.count, self.has_no_times, self.has_doubles = kind, count, has_no_times, has_doubles
         self.log, self.numbers = [], iter(range(10 ** 9))
         self.index, self.main = 0, Stream(self, "main")
         self.current, self.is_capturing, self.fails_at = self.main, False, fails_at
-        self.peak_is_reset = False
+        self.peak_is_reset, self.refuses = False, refuses
         own = {} if run.torch is None else vars(getattr(run.torch, kind, types.SimpleNamespace()))
         own = {name: value for name, value in own.items() if name not in ("Stream", "Event", "set_stream", "current_stream")}
         self.module = types.SimpleNamespace()
@@ -55,6 +56,7 @@ class Device:
             set_device=self.set_device, synchronize=lambda device=None: self.synchronize(), get_device_name=lambda index=None: "stand-in",
             memory_allocated=lambda *_: 1000, max_memory_allocated=lambda *_: 1000, Event=lambda **given: Event(self, **given),
             reset_peak_memory_stats=lambda *_: setattr(self, "peak_is_reset", True),
+            empty_cache=lambda: self.note("empty cache"), mem_get_info=lambda *_: (free_bytes, 16 << 30),
             is_current_stream_capturing=lambda: self.is_capturing)
         if has_streams:
             self.module.Stream, self.module.set_stream = lambda **given: Stream(self), self.set_stream
@@ -80,6 +82,8 @@ class Device:
         """Makes a device of a name, as this PyTorch does; one that is not there is told as PyTorch tells it."""
         if name.type == self.kind and (name.index or 0) >= self.count:
             raise RuntimeError("CUDA error: invalid device ordinal")
+        if name.type == self.kind and self.refuses:
+            raise RuntimeError(self.refuses)
         return name.type == self.kind
 
 

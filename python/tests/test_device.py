@@ -117,8 +117,56 @@ class TargetTests(DeviceTest):
     def test_another_vendor_s_pytorch_is_told(self):
         with replaced(run.torch.version, hip="6.1", cuda=None), self.assertRaisesRegex(run.Problem, "it is built for hip"):
             self.engine(device="xpu")
-        with replaced(run.torch.version, cuda="12.4"), self.assertRaisesRegex(run.Problem, "its driver shows no device"):
+        with replaced(run.torch.version, cuda="12.4"), self.assertRaisesRegex(
+                run.Problem, "its driver shows no device; another vendor's device needs another PyTorch"):
             self.engine(device="cuda")
+
+    def test_a_driver_that_shows_nothing_is_told_with_the_variable_that_hides_it(self):
+        """What a machine with a GPU says where CUDA_VISIBLE_DEVICES names none of its devices, or a MIG part that is not there."""
+        for hidden in ("", "7", "MIG-0b1f"):
+            with self.subTest(hidden), mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES=hidden), replaced(run.torch.version, cuda="12.4"):
+                with self.assertRaisesRegex(run.Problem, f"MYS411.*its driver shows no device, as CUDA_VISIBLE_DEVICES={hidden} says"):
+                    self.engine(device="cuda")
+
+    def test_a_second_part_of_a_gpu_is_not_there_where_one_is_visible(self):
+        mig = mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES="MIG-0b1f")
+        with standin.installed(standin.Device()), mig, replaced(run.torch.version, cuda="12.4"):
+            with self.assertRaisesRegex(run.Problem, "MYS411.*there are 1, as CUDA_VISIBLE_DEVICES=MIG-0b1f says"):
+                self.engine(device="cuda:1")
+
+    def test_a_part_of_a_gpu_is_told(self):
+        device = standin.Device()
+        device.module.get_device_name = lambda index=None: "NVIDIA A100-SXM4-40GB MIG 1g.5gb"
+        with standin.installed(device):
+            notes = self.engine(self.recorded_on("cuda")).notes
+        self.assertRegex(notes[0], r"^cuda:0 is a part of a GPU \(MIG\)")
+
+    def test_a_device_that_is_busy_or_full_is_told_as_that(self):
+        for refusal, told in (("CUDA error: CUDA-capable device(s) is/are busy or unavailable",
+                               "MYS425: the device is busy or unavailable: cuda: CUDA error(.|\n)*fix: end the process"),
+                              ("CUDA out of memory. Tried to allocate 2.00 MiB",
+                               "MYS412: the device has too little memory: CUDA out of memory(.|\n)*fix: end other processes"),
+                              ("CUDA error: out of memory", "MYS412: (.|\n)*before anything of the replay is on it")):
+            with self.subTest(refusal), standin.installed(standin.Device(refuses=refusal)):
+                with self.assertRaisesRegex(run.Problem, told) as caught:
+                    self.engine(self.recorded_on("cuda"), device="cuda")
+                self.assertEqual((1, "fix"), (caught.exception.exit_code, str(caught.exception).splitlines()[2].split(":")[0].strip()))
+                self.assertNotIn("there is no device", str(caught.exception))
+
+    def test_memory_that_runs_out_later_is_told_with_what_the_plan_needs(self):
+        with standin.installed(standin.Device()):
+            engine = self.engine(*two_streams())
+            engine.start()
+            with replaced(engine, run_all=mock.Mock(side_effect=RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"))):
+                with self.assertRaisesRegex(run.Problem, "MYS412(.|\n)*the plan needs .* GB on cuda:0(.|\n)*fix: "):
+                    engine.iterate(1)
+
+    def test_a_profile_without_the_device_is_told(self):
+        with standin.installed(standin.Device()):
+            engine = self.engine(*two_streams())
+            engine.start()
+            engine.kineto(str(self.folder / "k.json"))
+        self.assertRegex(engine.notes[-1], "the replay's profile has no work of the cuda device: .*no CUPTI")
 
     def test_a_device_that_cannot_be_waited_for_is_refused(self):
         lazy = standin.Device("hpu")

@@ -136,7 +136,6 @@ def rows_across(figures, variants, facts):
 
 CHECKS = (
     Rule("device", "the device that was named", lambda value, all_of: value.split(" ")[0] == all_of["named"], on_device=False),
-    Rule("exit", "0", exactly(0), on_device=False),
     Rule("long_run", "first and last 20 of 500 samples within ±2 %", near(0.02), instead=NO_TIMES),
     Rule("eager_error", "within ±3 % of TorchScript", near(0.03), instead=NO_TIMES),
     Rule("hook_cost", "below 1 % of an iteration", lambda value, _: value < 0.01, instead=NO_TIMES),

@@ -17,9 +17,12 @@ class Target:
 
     def __init__(self, torch, name):
         devices = shared()
-        device = torch.device(name)
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise SystemExit(f"{name} names no device: {error}\nfix: name one with --device, for example cuda:0")
         self.module = devices._module_of(torch, device.type)
-        if self.module is not None and not devices._is_there(torch, device.type):
+        if device.type != "cpu" and not devices._is_there(torch, device.type):
             raise SystemExit(f"PyTorch {torch.__version__} has no device {name} here\nfix: name another one with --device")
         if hasattr(self.module, "set_device"):
             index = self.module.current_device() if device.index is None and hasattr(self.module, "current_device") else device.index or 0
