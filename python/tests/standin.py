@@ -75,6 +75,8 @@ class Device:
 
     def synchronize(self):
         self.note("synchronize")
+        if self.is_capturing:  # It invalidates what is being captured.
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
         if self.fails_at is not None and sum(entry[0] == "synchronize" for entry in self.log) >= self.fails_at:
             raise RuntimeError("CUDA error: device-side assert triggered")
 

@@ -33,7 +33,7 @@ class Acceptance:
 
     def __init__(self, options, work):
         self.options, self.work, self.steps, self.rows = options, work, [], []
-        self.mystique = shlex.split(options.mystique)
+        self.mystique, self.python = shlex.split(options.mystique), options.python
         self.is_dry = options.device.split(":")[0] == "cpu"
         self.facts = None
 
@@ -42,7 +42,7 @@ class Acceptance:
         log = os.path.join(self.work, f"{variant}.{name}.log".replace(" ", "-"))
         start = time.monotonic()
         code, text = self.run(command, log)
-        for path, short in ((self.work, "WORK"), (os.path.abspath(os.path.join(HERE, "..", "..")), "."), (sys.executable, "python3")):
+        for path, short in ((self.work, "WORK"), (os.path.abspath(os.path.join(HERE, "..", "..")), "."), (self.python, "python3")):
             text = text.replace(path, short)  # The table tells nothing of the machine's folders.
         said = [line.strip() for line in text.splitlines() if line.strip()]
         step = {"variant": variant, "step": name, "exit_code": code, "seconds": round(time.monotonic() - start, 1),
@@ -69,7 +69,7 @@ class Acceptance:
             return code, file.read()
 
     def job(self, variant):
-        return [sys.executable, os.path.join(HERE, "accept_job.py"), variant, "--device", self.options.device,
+        return [self.python, os.path.join(HERE, "accept_job.py"), variant, "--device", self.options.device,
                 "--iterations", str(self.counts["iterations"])]
 
     @property
@@ -88,7 +88,7 @@ class Acceptance:
         if not os.path.exists(script):
             return
         device = ["--device", self.options.device] if device is None else device
-        self.step(variant, name, sys.executable, script, *device, "--json", result, "--no-operators", *options)
+        self.step(variant, name, self.python, script, *device, "--json", result, "--no-operators", *options)
 
     def variant(self, variant):
         """Captures, generates and replays one."""
@@ -145,7 +145,7 @@ class Acceptance:
         folder, limit = os.path.join(self.work, f"compare-{workload}"), "1000000" if self.is_dry else "0.05"
         count = ["--rounds", "2", "--iterations", "2", "--warmup", "1", "--threads", "1"] if self.is_dry else ["--rounds", "10"]
         self.step(name, "compare.py", sys.executable, os.path.join(HERE, "compare.py"), workload, "--device", self.options.device,
-                  "--limit", limit, "--mystique", shlex.join(self.mystique), "-o", folder, *count)
+                  "--limit", limit, "--mystique", shlex.join(self.mystique), "--python", self.python, "-o", folder, *count)
         report = figures_of.load(os.path.join(folder, "report.json"))
         wanted = ["compare_verification", "compare_time", "compare_peak", "compare_kernels"]
         self.check(name, wanted, figures_of.of_comparison(report[0]) if report else {})
@@ -158,12 +158,12 @@ class Acceptance:
         variants = self.options.variants
         if not self.options.has_mystique:
             self.step("mystique", "dotnet build", "dotnet", "build", "-c", "Release", "-v", "q", PROJECT)
-        said = self.step("machine", "facts", sys.executable, os.path.join(HERE, "accept_job.py"), "--facts", "--device",
+        said = self.step("machine", "facts", self.python, os.path.join(HERE, "accept_job.py"), "--facts", "--device",
                          self.options.device)
         try:
             self.facts = json.loads(said.splitlines()[-1])
         except (IndexError, ValueError):
-            raise SystemExit(f"the device {self.options.device} cannot be used by the PyTorch of {sys.executable}:\n{said.strip()}\n"
+            raise SystemExit(f"the device {self.options.device} cannot be used by the PyTorch of {self.python}:\n{said.strip()}\n"
                              "fix: name another device with --device, or run this with a Python whose PyTorch has it")
         figures = {v: self.variant(v) for v in variants if not table.why_not(v, self.facts)}
         self.rows += table.rows_of_variants(figures, variants, self.facts)
@@ -180,7 +180,7 @@ class Acceptance:
         """What it ran on: no names or paths of the machine."""
         facts = self.facts
         about = {"device": f"{self.options.device} {facts['name']}".strip(), "PyTorch": facts["torch"], **facts["built_for"],
-                 "Python": sys.version.split()[0], "processors": os.cpu_count()}
+                 "Python": facts["python"], "processors": os.cpu_count()}
         if facts["cudnn"]:
             about["cuDNN"] = facts["cudnn"]
         if shutil.which("nvidia-smi"):
@@ -199,6 +199,7 @@ def parse():
     parser.add_argument("--variants-only", action="store_true", help="none of the checks beside the variants")
     parser.add_argument("--keep", metavar="DIR", help="keep captures, packages, results and logs there")
     parser.add_argument("--timeout", type=int, default=600, help="seconds for a step (600)")
+    parser.add_argument("--python", default=sys.executable, help="the Python that jobs and replays run in; default: this one")
     parser.add_argument("--mystique", help="the command; default: the one of this repository, which is built first")
     options = parser.parse_args()
     for name, known in (("variants", VARIANTS), ("workloads", WORKLOADS)):

@@ -118,18 +118,26 @@ class Step:
         return loss
 
 
+def has_new_precision():
+    """Whether precision can be asked for in the way of PyTorch 2.9 and newer; older ones refuse to tell by different errors."""
+    try:
+        return bool(torch.backends.cuda.matmul.fp32_precision)
+    except (AttributeError, AssertionError):
+        return False
+
+
 def facts_of(device):
     """What the acceptance has to know of PyTorch and of the device."""
     backend = getattr(torch, device.type, None)
     name = getattr(backend, "get_device_name", lambda *_: "")(*(() if device.type == "cpu" else (device,)))
     torch.empty(1, device=device)
     return {
-        "torch": torch.__version__, "kind": device.type, "name": name,
+        "torch": torch.__version__, "python": sys.version.split()[0], "kind": device.type, "name": name,
         "built_for": {n: v for n, v in (("cuda", torch.version.cuda), ("hip", torch.version.hip)) if v},
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
         "has": {"attention": hasattr(functional, "scaled_dot_product_attention"),
                 "scaler": hasattr(getattr(torch, "amp", None), "GradScaler"),
-                "fp32_precision": hasattr(torch.backends.cuda.matmul, "fp32_precision"), "streams": hasattr(backend, "Stream"),
+                "fp32_precision": has_new_precision(), "streams": hasattr(backend, "Stream"),
                 "compile": hasattr(torch, "compile") and importlib.util.find_spec("triton") is not None}}
 
 

@@ -167,6 +167,21 @@ def in_words(value):
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def together(rows):
+    """Of each variant one row for what does not apply for the same reason, and one for what is told and not judged."""
+    kept, others = [], {}
+    for row in rows:
+        if row["outcome"] in (NOT_APPLICABLE, TOLD):
+            others.setdefault((row["variant"], row["outcome"], row.get("why")), []).append(row)
+        else:
+            kept.append(row)
+    for (variant, outcome, why), same in others.items():
+        seen = [f"{r['figure']} {in_words(r['seen'])}" for r in same if r["seen"] is not None]
+        kept.append({"variant": variant, "figure": ", ".join(r["figure"] for r in same) if outcome == NOT_APPLICABLE else "others",
+                     "expected": "", "seen": "; ".join(seen), "outcome": outcome, "why": why})
+    return kept
+
+
 def cell(text):
     return " ".join(str(text).split()).replace("|", "\\|")
 
@@ -184,7 +199,7 @@ def markdown(result):
                   *(f"| {s['variant']}: {s['step']} | {s['exit_code']} | {cell(s['said'])} |" for s in failed), ""]
     lines += ["| variant | figure | expected | seen | outcome |", "| --- | --- | --- | --- | --- |"]
     order = {OFF: 0, NOT_SEEN: 0, WITHIN: 1, NOT_APPLICABLE: 2, TOLD: 3}
-    for row in sorted(rows, key=lambda r: order[r["outcome"]]):
+    for row in sorted(together(rows), key=lambda r: order[r["outcome"]]):
         outcome = f"**{row['outcome']}**" if row["outcome"] in BAD else row["outcome"]
         why = f": {row['why']}" if row.get("why") else ""
         cells = row["variant"], row["figure"], row["expected"], in_words(row["seen"]), outcome + why

@@ -193,7 +193,7 @@ def compare(name, options, folder):
     work = os.path.join(folder, "work")
     os.makedirs(work, exist_ok=True)
     trace, profile, bench = (os.path.join(work, f"{name}.{kind}") for kind in ("et.json", "kineto.json", "bench"))
-    original = Side([sys.executable, os.path.abspath(__file__), name, "--serve", "--device", options.device,
+    original = Side([options.python, os.path.abspath(__file__), name, "--serve", "--device", options.device,
                      "--threads", str(options.threads)], [], options.warmup)
     about = original.ask(command="record", trace=trace, profile=profile)
     subprocess.run([*shlex.split(options.mystique), "generate", trace, "--profile", profile, "-o", bench], check=True, stdout=sys.stderr)
@@ -206,7 +206,7 @@ def compare(name, options, folder):
         original.close()
 
     verified = os.path.join(work, f"{name}.result.json")
-    subprocess.run([sys.executable, os.path.join(bench, "run.py"), "--device", options.device,
+    subprocess.run([options.python, os.path.join(bench, "run.py"), "--device", options.device,
                     "--threads", str(options.threads), "--iterations", "1",
                     "--no-operators", "--profile", os.path.join(work, f"{name}.replay.kineto.json"), "--json", verified],
                    check=True, stdout=sys.stderr)
@@ -214,7 +214,7 @@ def compare(name, options, folder):
         result = json.load(file)
 
     opening = [{"command": "open", "package": bench, "device": options.device, "threads": options.threads, "seed": 1}, {"command": "start"}]
-    replay = Side([sys.executable, os.path.join(bench, "run.py"), "--worker"], opening, options.warmup, is_held)
+    replay = Side([options.python, os.path.join(bench, "run.py"), "--worker"], opening, options.warmup, is_held)
     original.is_held = is_held
     unpaced = interleaved(original, replay, options, paced=False)
     paced = interleaved(original, replay, options, paced=True)
@@ -260,6 +260,7 @@ def main():
     parser.add_argument("--limit", type=float, help="exit with 1 where time or peak memory differ by more (0.05), a larger share of the "
                         "kernels is the other's alone, or the replay is not exact")
     parser.add_argument("--mystique", default=f"dotnet run -c Release --project {os.path.join(HERE, '..', '..', 'src', 'Mystique.Cli')} --")
+    parser.add_argument("--python", default=sys.executable, help="the Python of the original and of the replay; default: this one")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
