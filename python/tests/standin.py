@@ -133,6 +133,32 @@ def logged(device, program):
     program.calls = [noting(i, call) for i, call in enumerate(program.calls)]
 
 
+def uses_of(package, call):
+    """The storages that a call reads and those that it writes. What only looks at sizes uses nothing."""
+    m, reads, writes = package.manifest, set(), set()
+    for op in m["operators"][call["first"]:call["first"] + call["count"]]:
+        schema = package.schemas[op["schema"]]
+        given = [({m["tensors"][s]["storage"] for s in value.get("t", ()) if s >= 0}, argument.is_written)
+                 for value, argument in zip(op["args"], schema.arguments)]
+        written = {storage for storages, is_written in given if is_written for storage in storages}
+        if "(a" in schema.returns_text and not written:
+            continue  # A view.
+        made = {m["tensors"][s]["storage"] for out in op["outs"] for s in out if s >= 0}
+        reads |= {storage for storages, is_written in given if not is_written for storage in storages} - {-1}
+        writes |= (written | made) - {-1}
+    return reads, writes
+
+
+def unordered(package, before):
+    """Pairs of calls of two streams that use the same memory, one of them writing, where nothing has the one wait for the other."""
+    uses, found = [uses_of(package, call) for call in package.manifest["schedule"]], []
+    for later, (reads, writes) in enumerate(uses):
+        for earlier, (read, written) in enumerate(uses[:later]):
+            if (reads & written or writes & (read | written)) and earlier not in before[later]:
+                found.append((earlier, later))
+    return found
+
+
 def happens_before(log):
     """By call, the calls that are done before it begins, as streams and events order them; the last entry is of the main stream's end."""
     done, events, before = {}, {}, {}  # What is done before what comes next on each stream; before each event; before each call.

@@ -313,8 +313,12 @@ class PackageTests(DeviceTest):
     def test_packages_are_exact_and_their_iterations_lie_between_events(self):
         for package in PACKAGES:
             with self.subTest(package.name), standin.installed(standin.Device()) as device:
+                engines = []
+
                 def logged(engine, program):
                     standin.logged(device, program)
+                    self.log_frees(device, engine, program)
+                    engines.append(engine)
                     return run.DeviceSteps(engine, program).steps()
                 result = self.folder / "r.json"
                 arguments = ["run.py", str(package), "--device", "cuda", "--json", str(result), "--iterations", "2", "--warmup", "1",
@@ -324,7 +328,67 @@ class PackageTests(DeviceTest):
                 told = json.loads(result.read_text(encoding="utf-8"))
                 self.assertEqual(("exact", "events", "cuda:0 (stand-in)"), (
                     told["verification"]["status"], told["engine"]["clock"], told["engine"]["device"]), text.getvalue())
-                self.check_last_iteration(device.log)
+                if any("stream" in call for call in engines[-1].package.manifest["schedule"]):
+                    self.check_streams(engines[-1].package, device.log)
+                else:
+                    self.check_last_iteration(device.log)
+
+    def log_frees(self, device, engine, program):
+        """Has noted in the log, after each call, which tensors are gone that were there before it."""
+        made = sorted(s for s, t in enumerate(engine.package.manifest["tensors"]) if not t.get("external") and t["storage"] >= 0)
+
+        def noting(number, call):
+            def run_it():
+                there = {s for s in made if program.get(s) is not None}
+                call()
+                device.note("freed", number, sorted(s for s in there if program.get(s) is None))
+            return run_it
+        if any("stream" in c for c in engine.package.manifest["schedule"]):
+            program.calls = [noting(i, call) for i, call in enumerate(program.calls)]
+
+    def check_streams(self, package, log):
+        """Fork, join, order, waits and frees of the last iteration are those of the schedule."""
+        schedule = package.manifest["schedule"]
+        first = max(i for i, entry in enumerate(log) if entry[:2] == ("call", 0))
+        begin = max(i for i in range(first) if log[i][:2] == ("record", "main") and log[i + 1][0] == "wait")  # The fork's.
+        log = log[begin:]
+        before = standin.happens_before([("call", "begin", "main"), *log])
+        self.assertTrue(all("begin" in before[i] for i in range(len(schedule))), "a call begins before the iteration does")
+        self.assertLessEqual(set(range(len(schedule))), before["end"])
+        streams = {entry[1]: entry[2] for entry in log if entry[0] == "call" and entry[1] != "begin"}
+        for i, call in enumerate(schedule):
+            self.assertEqual("stream" in call, streams[i] != "main", f"call {i}")
+            self.assertLessEqual(set(call.get("wait", ())), before[i], f"call {i}")
+        self.assertEqual([], standin.unordered(package, before))
+        beside = [(a, b) for b in range(len(schedule)) for a in range(b) if streams[a] != streams[b] and a not in before[b]]
+        self.assertTrue(beside, "all calls wait for one another")
+        self.check_waits_of_the_host(schedule, log)
+        self.check_frees(package, log, streams)
+
+    def check_waits_of_the_host(self, schedule, log):
+        for i, call in enumerate(schedule):
+            start, next_ = (next((n for n, e in enumerate(log) if e[:2] == ("call", number)), None) for number in (i, i + 1))
+            waits = [entry for entry in log[start:next_] if entry[0] in ("synchronize", "host waits for")]
+            if next_ is not None:  # After the last one the measurement waits, too.
+                self.assertEqual(bool(call.get("sync")), bool(waits), f"call {i}")
+
+    def check_frees(self, package, log, streams):
+        """A tensor goes after the last call that uses it; until then its memory is kept for the other streams that use it."""
+        m, last, makers = package.manifest, {}, {}
+        for i, call in enumerate(m["schedule"]):
+            for op in m["operators"][call["first"]:call["first"] + call["count"]]:
+                for slot in run.slots_of(op):
+                    if slot >= 0 and m["tensors"][slot]["storage"] >= 0 and not m["tensors"][slot].get("external"):
+                        last[slot] = i
+                        makers.setdefault(m["tensors"][slot]["storage"], i)
+        freed = {slot: entry[1] for entry in log if entry[0] == "freed" for slot in entry[2]}
+        self.assertEqual({slot: last[slot] for slot in freed}, freed)
+        self.assertTrue(freed)
+        others = {(m["tensors"][slot]["storage"], streams[i]) for i, call in enumerate(m["schedule"])
+                  for op in m["operators"][call["first"]:call["first"] + call["count"]] for slot in run.slots_of(op)
+                  if slot in last and streams[i] != streams[makers[m["tensors"][slot]["storage"]]]}
+        kept = [entry[1] for entry in log if entry[0] == "keep"]
+        self.assertEqual(sorted(stream for _, stream in others), sorted(kept))
 
     def check_last_iteration(self, log):
         first = max(i for i, entry in enumerate(log) if entry[:2] == ("call", 0))

@@ -100,6 +100,10 @@ class SideTests(unittest.TestCase):
         self.assertEqual(["start", (0, "open"), (0, "iterate", 2), (0, "iterate", 5), "close",
                           "start", (1, "open"), (1, "pace", 0.5), (1, "iterate", 2), (1, "iterate", 5), "close"], self.log)
 
+    def test_a_device_is_warmed_up_for_a_time(self):
+        compare.Side(["x"], [], warmup=2, least_warmup_ns=3).ask(command="iterate", count=5)
+        self.assertEqual(["start", (0, "iterate", 2), (0, "iterate", 2), (0, "iterate", 2), (0, "iterate", 5)], self.log)
+
     def test_room_is_what_the_plan_needs_and_a_process_beside_it(self):
         for free, planned, expected in ((None, 100 * GB, True), (8 * GB, 5 * GB, True), (6 * GB, 5 * GB, False), (GB // 2, 0, False)):
             with self.subTest(free=free, planned=planned):

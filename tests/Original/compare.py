@@ -118,14 +118,17 @@ class Process:
 class Side:
     """The original or the replay. Where the device has room for both, its process is held; else one is started for each block."""
 
-    def __init__(self, command, opening, warmup, is_held=True):
-        self.command, self.opening, self.warmup, self.is_held, self.process, self.pace = command, opening, warmup, is_held, None, []
+    def __init__(self, command, opening, warmup, least_warmup_ns=0, is_held=True):
+        self.command, self.opening, self.warmup, self.least_warmup_ns = command, opening, warmup, least_warmup_ns
+        self.is_held, self.process, self.pace = is_held, None, []
 
     def start(self):
         self.process = Process(*self.command)
-        for request in (*self.opening, *self.pace, {"command": "iterate", "count": self.warmup}):
-            if request.get("count") != 0:
-                self.process.ask(**request)
+        for request in (*self.opening, *self.pace):
+            self.process.ask(**request)
+        spent = 0
+        while self.warmup and (not spent or spent < self.least_warmup_ns):
+            spent += sum(self.process.ask(command="iterate", count=self.warmup)["samplesNs"])
 
     def ask(self, **request):
         if request["command"] == "pace":
@@ -192,9 +195,10 @@ def interleaved(original, replay, options, paced):
 def compare(name, options, folder):
     work = os.path.join(folder, "work")
     os.makedirs(work, exist_ok=True)
+    least_warmup_ns = 0 if options.device == "cpu" else 2_000_000_000  # A device's clocks rise for a while.
     trace, profile, bench = (os.path.join(work, f"{name}.{kind}") for kind in ("et.json", "kineto.json", "bench"))
     original = Side([options.python, os.path.abspath(__file__), name, "--serve", "--device", options.device,
-                     "--threads", str(options.threads)], [], options.warmup)
+                     "--threads", str(options.threads)], [], options.warmup, least_warmup_ns)
     about = original.ask(command="record", trace=trace, profile=profile)
     subprocess.run([*shlex.split(options.mystique), "generate", trace, "--profile", profile, "-o", bench], check=True, stdout=sys.stderr)
     with open(os.path.join(bench, "benchmark.json"), encoding="utf-8") as file:
@@ -214,7 +218,7 @@ def compare(name, options, folder):
         result = json.load(file)
 
     opening = [{"command": "open", "package": bench, "device": options.device, "threads": options.threads, "seed": 1}, {"command": "start"}]
-    replay = Side([options.python, os.path.join(bench, "run.py"), "--worker"], opening, options.warmup, is_held)
+    replay = Side([options.python, os.path.join(bench, "run.py"), "--worker"], opening, options.warmup, least_warmup_ns, is_held)
     original.is_held = is_held
     unpaced = interleaved(original, replay, options, paced=False)
     paced = interleaved(original, replay, options, paced=True)
