@@ -337,7 +337,7 @@ public sealed class PythonEngineTests : IDisposable
             r => $"{r.GetProperty("figure").GetString()}: {r.GetProperty("outcome").GetString()}");
         Assert.Equal(["all: not applicable"], rows["streams"]);
         Assert.Contains("verification: within", rows["item"]);
-        Assert.Contains("replay_waits: not applicable", rows["item"]);
+        Assert.Contains("extra_waits: not applicable", rows["item"]);
         Assert.Contains("| item | verification | exact | exact | within |", File.ReadAllText(File_("a/acceptance.md")));
 
         // Without mystique all of its steps fail: that is told, and nothing is accepted.

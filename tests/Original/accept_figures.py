@@ -9,6 +9,8 @@ import statistics
 UNSEEN_VALUES = ("not all values of tensors", "values of tensors were noted until", "no values of tensors were noted",
                  "values of tensors were not noted", "the values of tensors cannot be used")
 
+WAIT = re.compile("Synchronize|urQueueFinish|urEventWait")  # CUDA, HIP, Level Zero and CANN; Unified Runtime.
+
 
 def load(path):
     """A JSON file, packed or not; None where there is none, or it is damaged."""
@@ -44,16 +46,10 @@ class Profile:
         return collections.Counter(e["name"] for e in self.of(category))
 
     def waits(self):
-        """How often the host waited for the device: until the last operator's end, and after it in the same iteration."""
-        calls = [e for e in self.events if str(e.get("cat")).endswith(("_runtime", "_driver")) and "Synchronize" in e["name"]]
-        operators = self.of("cpu_op")
-        if not operators:
-            return None, None
-        step = next((e for e in self.events if e.get("ph") == "X" and e["name"].startswith("ProfilerStep#")), None)
-        start, end = (step["ts"], end_of(step)) if step else (min(e["ts"] for e in operators), float("inf"))
-        last = max(end_of(e) for e in operators if e["ts"] < end)
-        at = [e["ts"] for e in calls if start <= e["ts"] < end]
-        return sum(t < last for t in at), sum(t >= last for t in at)
+        """How often the host waited for the device in the iteration that is marked; where none is, in all of the profile."""
+        calls = [e["ts"] for e in self.events if str(e.get("cat")).endswith(("_runtime", "_driver")) and WAIT.search(e["name"])]
+        steps = [e for e in self.of("user_annotation") if e["name"].startswith("ProfilerStep#")]
+        return sum(any(s["ts"] <= at < end_of(s) for s in steps) for at in calls) if steps else len(calls)
 
     def device_ms(self):
         return sum(e["dur"] for e in self.work) / 1e3
@@ -104,12 +100,12 @@ def of_replays(folder, before_ms):
 
 
 def of_profiles(original, replay):
-    (waits, end_waits), (replay_waits, replay_end_waits) = original.waits(), replay.waits()
+    waits, replay_waits = original.waits(), replay.waits()
     ours, theirs = replay.names("kernel"), original.names("kernel")
     copies = original.names("gpu_memcpy")
     return {"kernels": len(original.kernels), "replay_kernels": len(replay.kernels),
             "other_kernels": sum(((ours - theirs) + (theirs - ours)).values()), "waits": waits, "replay_waits": replay_waits,
-            "end_waits": end_waits, "replay_end_waits": replay_end_waits, "copies": dict(copies),
+            "extra_waits": replay_waits - waits, "copies": dict(copies),
             "replay_copies": dict(replay.names("gpu_memcpy")), "pinned_copies": sum(n for name, n in copies.items() if "Pinned" in name),
             "device_ms": original.device_ms(), "device_error": error_of(replay.device_ms(), original.device_ms()),
             "overlap": original.overlap(), "overlap_error": error_of(replay.overlap(), original.overlap()),
