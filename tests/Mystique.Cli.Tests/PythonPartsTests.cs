@@ -83,6 +83,7 @@ public sealed class PythonPartsTests
             (relu, [20], 40, 7), (relu, [40], 41, 7), // beside another one that reads the same,
             (add, [41, 31], 41, 7), (relu, [41], 50, 13), // and both together, for the side stream again.
             (add, [20, 41], 20, 7), (relu, [10], 60, 13), (add, [10, 41], 10, 7), // A read comes before a write to what was there before.
+            (relu, [50], 70, 13), // Nothing but the iteration's end comes after the side stream's last.
         ];
         var text = TraceText.WithRoots();
         var kineto = new ProfileText().Host("ProfilerStep#3", 0, 2000, 900, category: "user_annotation");
