@@ -11,7 +11,7 @@ class _Recorder:
         self.modules = _ModuleLabels(torch, self.aside) if modules else None
         self.observer = self.profile = self.label = self.values = None
         self.notes, self.problems, self.is_left = [], [], False
-        self.passed_over = set()  # Within what values were not looked at.
+        self.passed_over, self.too_large = set(), set()  # Within what values were not looked at; of what they are beyond 63 bits.
 
     def sync(self):
         device = _device(self.torch)[1]
@@ -86,7 +86,7 @@ class _Recorder:
         """Notes what integral tensors operators get, in a separate iteration: looking at them takes time."""
         from torch.utils._python_dispatch import TorchDispatchMode
         torch, folder, notes, aside, problems = self.torch, self.folder, [], self.aside, self.problems
-        passed_over = self.passed_over
+        passed_over, too_large = self.passed_over, self.too_large
 
         def is_integral(tensor):
             return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool) and tensor.device.type != "meta"
@@ -114,17 +114,20 @@ class _Recorder:
                     return
                 for place, tensor in tensors:
                     if type(tensor) in (torch.Tensor, torch.nn.Parameter) and is_integral(tensor) and tensor.numel() and not aside.what():
-                        notes.append(self.look(schema, place, tensor.detach(), [list(t.shape) for _, t in tensors]))
+                        self.look(schema, place, tensor.detach(), [list(t.shape) for _, t in tensors])
 
             @staticmethod
             def look(schema, place, tensor, shapes):
                 low, high = bounds_of(tensor)
+                if high >= 2 ** 63:  # Most often the seed of a kernel's random numbers; files of values have signed integers.
+                    too_large.add(f"{schema.name} ({tensor.dtype})".replace("torch.", ""))
+                    return
                 note = {"operator": _overload_of(schema), "input": place, "shapes": shapes, "low": low, "high": high}
                 if keep_bytes and tensor.numel() * tensor.element_size() <= 16 << 20:
                     note["data"] = f"{len(notes)}.dat"
                     with open(os.path.join(folder, note["data"]), "wb") as file:
                         file.write(tensor.cpu().contiguous().numpy().tobytes())
-                return note
+                notes.append(note)
 
         self.values = Values(), notes, self.thread_id()
         self.patches = _Patches()
@@ -172,6 +175,8 @@ class _Recorder:
         self.leave_values()
         self.values = None
         self.problems += [f"values of tensors were not noted within {what}: to look at them would end it" for what in self.passed_over]
+        if self.too_large:
+            self.problems.append(f"values of 2**63 and more are left out: arguments of {', '.join(sorted(self.too_large))}")
         path = os.path.join(self.folder, "values.json")
         try:
             with open(path, "w", encoding="utf-8") as file:
