@@ -1,5 +1,9 @@
-"""Six jobs as people write them: `models.py NAME ITERATIONS [--threads N] [--batch N]`. Plain PyTorch, nothing of Mystique's."""
+"""Six jobs as people write them: `models.py NAME ITERATIONS [--threads N] [--batch N] [--device D]`.
+
+Plain PyTorch, nothing of Mystique's.
+"""
 import argparse
+import contextlib
 import math
 
 import torch
@@ -27,7 +31,7 @@ class Block(nn.Module):
     def forward(self, x):
         b, t, c = x.shape
         q, k, v = (p.view(b, t, self.heads, c // self.heads).transpose(1, 2) for p in self.qkv(self.norm1(x)).split(c, dim=2))
-        mask = torch.ones(t, t, dtype=torch.bool).tril()
+        mask = torch.ones(t, t, dtype=torch.bool, device=x.device).tril()
         y = ((q @ k.transpose(-2, -1)) / math.sqrt(c // self.heads)).masked_fill(~mask, float("-inf")).softmax(-1) @ v
         x = x + self.out(y.transpose(1, 2).reshape(b, t, c))
         return x + self.mlp(self.norm2(x))
@@ -39,12 +43,15 @@ def gpt(batch):
         def __init__(self):
             super().__init__()
             self.tokens, self.places = nn.Embedding(2048, 128), nn.Embedding(64, 128)
-            self.blocks, self.norm, self.head = nn.Sequential(*[Block(128, 4) for _ in range(3)]), nn.LayerNorm(128), nn.Linear(128, 2048, bias=False)
+            self.blocks, self.norm = nn.Sequential(*[Block(128, 4) for _ in range(3)]), nn.LayerNorm(128)
+            self.head = nn.Linear(128, 2048, bias=False)
 
         def forward(self, ids):
-            return self.head(self.norm(self.blocks(self.tokens(ids) + self.places(torch.arange(ids.shape[1])))))
+            places = self.places(torch.arange(ids.shape[1], device=ids.device))
+            return self.head(self.norm(self.blocks(self.tokens(ids) + places)))
     model, ids = Gpt(), torch.randint(2048, (batch, 65))
-    return model, torch.optim.AdamW(model.parameters(), lr=1e-4), lambda: functional.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    return model, optimizer, lambda: functional.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
 
 
 def dlrm(batch):
@@ -53,17 +60,19 @@ def dlrm(batch):
         def __init__(self):
             super().__init__()
             self.tables = nn.ModuleList([nn.EmbeddingBag(20000, 32, mode="sum") for _ in range(8)])
-            self.bottom, self.top = nn.Sequential(nn.Linear(13, 128), nn.ReLU(), nn.Linear(128, 32), nn.ReLU()), nn.Sequential(nn.Linear(68, 256), nn.ReLU(), nn.Linear(256, 1))
+            self.bottom = nn.Sequential(nn.Linear(13, 128), nn.ReLU(), nn.Linear(128, 32), nn.ReLU())
+            self.top = nn.Sequential(nn.Linear(68, 256), nn.ReLU(), nn.Linear(256, 1))
 
         def forward(self, dense, indices, offsets):
             x = self.bottom(dense)
             all_ = torch.stack([x, *(t(i, offsets) for t, i in zip(self.tables, indices))], dim=1)
-            i, j = torch.tril_indices(9, 9, -1)
+            i, j = torch.tril_indices(9, 9, -1, device=x.device)
             return self.top(torch.cat([x, (all_ @ all_.transpose(1, 2))[:, i, j]], dim=1)).squeeze(1)
     count = 64 * batch
     model, dense, labels = Dlrm(), torch.rand(count, 13), torch.rand(count)
     indices, offsets = [torch.randint(20000, (count * 10,)) for _ in range(8)], torch.arange(0, count * 10, 10)
-    return model, torch.optim.Adagrad(model.parameters()), lambda: functional.binary_cross_entropy_with_logits(model(dense, indices, offsets), labels)
+    optimizer = torch.optim.Adagrad(model.parameters())
+    return model, optimizer, lambda: functional.binary_cross_entropy_with_logits(model(dense, indices, offsets), labels)
 
 
 def lstm(batch):
@@ -83,7 +92,8 @@ def lstm(batch):
 def vit(batch):
     """torchvision's VisionTransformer, four layers of width 192, inference, images of 96 x 96."""
     import torchvision
-    model = torchvision.models.VisionTransformer(image_size=96, patch_size=16, num_layers=4, num_heads=3, hidden_dim=192, mlp_dim=768).eval()
+    model = torchvision.models.VisionTransformer(image_size=96, patch_size=16, num_layers=4, num_heads=3, hidden_dim=192, mlp_dim=768)
+    model.eval()
     images = torch.rand(batch, 3, 96, 96)
     return model, None, lambda: model(images).argmax(1)
 
@@ -101,11 +111,13 @@ def main():
     parser.add_argument("iterations", type=int)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--device", default="cpu", help="another one needs PyTorch 2.0 or newer")
     options = parser.parse_args()
     torch.manual_seed(1)
     if options.threads:
         torch.set_num_threads(options.threads)
-    model, optimizer, step = globals()[options.name](options.batch)
+    with contextlib.nullcontext() if options.device == "cpu" else torch.device(options.device):
+        model, optimizer, step = globals()[options.name](options.batch)
     for _ in range(options.iterations):
         if optimizer is None:
             with torch.inference_mode():

@@ -10,7 +10,7 @@ class _Hook:
         self.pid = os.getpid()
         self.recorder = self.next = self.iterations = self.look = None
         self.phase = "waiting"
-        self.count = self.kept = self.passed_over = 0
+        self.count = self.kept = self.kept_in_status = self.passed_over = 0
         self.before, self.after = _Window(torch), _Window(torch)
         self.recorded, self.notes = [], []
         self.first = self.error = self.job = None
@@ -209,15 +209,17 @@ class _Hook:
         self.error, self.phase = traceback.format_exc(), "done" if self.kept else "failed"
         self.iterations.stop()
         self.guard.stop()
-        try:
-            self.end_look()
-            if self.recorder is not None and not self.kept:
-                self.abandon()
-            self.write_status()
-        except Exception:
-            pass  # Nothing of this is the job's concern.
+        for last in (self.end_look, self.abandon_unless_kept, self.write_status):
+            try:
+                last()
+            except Exception:
+                pass  # Nothing of this is the job's concern.
 
     failed = refused = done
+
+    def abandon_unless_kept(self):
+        if self.recorder is not None and not self.kept:
+            self.abandon()
 
     def abandon(self):
         self.guard.is_ours_on = False
@@ -235,7 +237,7 @@ class _Hook:
                     self.notes.append("the job ended in the iteration that was being recorded")
                 else:
                     self.recorder.stop_values()
-                    self.notes.append("the job ended while values were noted")
+                    self.notes += [*self.recorder.problems, "the job ended while values were noted"]
             if self.phase == "measuring_again":
                 self.after.close()
             value = getattr(sys, "last_value", None)
@@ -262,9 +264,10 @@ class _Hook:
         device = _device(self.torch)[1]
         allocator = _allocator_use(device) or {}
         own = sorted(self.own_ns)
-        _write_json(self.folder, {
-            "phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1],
-            "iterations": self.count, "passed_over": self.passed_over, "source": self.first,
+        first = {"phase": self.phase, "ended": ended, "pid": self.pid, "rank": self.rank[0], "world_size": self.rank[1],
+                 "iterations": self.count, "passed_over": self.passed_over, "source": self.first}
+        whole = {
+            **first,
             "recorded_iteration": self.kept - len(self.recorded) + 1 if self.kept else None,
             "recorded_ns": self.recorded if self.kept else [],
             "before": self.before.describe(), "after": self.after.describe(), "baseline_bytes": self.baseline,
@@ -272,12 +275,12 @@ class _Hook:
             "live_bytes": self.live and self.live[0], "device_live_bytes": self.live and self.live[1],
             "start_up_ns": self.start_up_ns, "own_ns": own[len(own) // 2] if own else 0,
             "record_ns": self.record_ns, "seen": self.iterations.seen if self.iterations else None, "error": self.error,
-            "refused": self.harm, "notes": self.notes, "job": self.job})
-
-
-def _write_json(folder, status):
-    import json
-    path = os.path.join(folder, "status.json")
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
-        json.dump(status, file)
-    os.replace(path + ".tmp", path)
+            "refused": self.harm, "notes": self.notes, "job": self.job}
+        try:
+            _write_json(self.folder, whole)
+            self.kept_in_status = self.kept
+        except OSError as error:
+            if not self.kept_in_status:  # Else a recording is known, and stays so.
+                why = f"OSError: the hook cannot write into the capture's folder: {error.strerror}"
+                _write_in_place(self.folder, {**first, "phase": "failed", "error": why})
+            raise

@@ -11,6 +11,7 @@ class _Recorder:
         self.modules = _ModuleLabels(torch, self.aside) if modules else None
         self.observer = self.profile = self.label = self.values = None
         self.notes, self.problems, self.is_left = [], [], False
+        self.passed_over, self.too_large = set(), set()  # Within what values were not looked at; of what they are beyond 63 bits.
 
     def sync(self):
         device = _device(self.torch)[1]
@@ -67,8 +68,12 @@ class _Recorder:
         if self.profile is not None:
             try:
                 _write_profile(self.profile, os.path.join(self.folder, "kineto.json"))
+                kind = _device(self.torch)[0]
+                if kind != "cpu" and _has_work_of_device(self.profile) is False:
+                    self.notes.append(f"the profile has no work of the {kind} device: {_NOTHING_SEEN}")
             except Exception as error:
                 self.notes.append(f"no profile: {error}")
+                _remove(os.path.join(self.folder, "kineto.json"))
         self.drop()
 
     def drop(self):
@@ -81,6 +86,7 @@ class _Recorder:
         """Notes what integral tensors operators get, in a separate iteration: looking at them takes time."""
         from torch.utils._python_dispatch import TorchDispatchMode
         torch, folder, notes, aside, problems = self.torch, self.folder, [], self.aside, self.problems
+        passed_over, too_large = self.passed_over, self.too_large
 
         def is_integral(tensor):
             return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool) and tensor.device.type != "meta"
@@ -103,19 +109,25 @@ class _Recorder:
 
             def look_at(self, schema, args):
                 tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, torch.Tensor)]
+                if tensors and _is_capturing(_device(torch)[1]):
+                    passed_over.add(aside.what())  # Replays of the graph do this work, but to look at it would end the capture.
+                    return
                 for place, tensor in tensors:
                     if type(tensor) in (torch.Tensor, torch.nn.Parameter) and is_integral(tensor) and tensor.numel() and not aside.what():
-                        notes.append(self.look(schema, place, tensor.detach(), [list(t.shape) for _, t in tensors]))
+                        self.look(schema, place, tensor.detach(), [list(t.shape) for _, t in tensors])
 
             @staticmethod
             def look(schema, place, tensor, shapes):
                 low, high = bounds_of(tensor)
+                if high >= 2 ** 63:  # Most often the seed of a kernel's random numbers; files of values have signed integers.
+                    too_large.add(f"{schema.name} ({tensor.dtype})".replace("torch.", ""))
+                    return
                 note = {"operator": _overload_of(schema), "input": place, "shapes": shapes, "low": low, "high": high}
                 if keep_bytes and tensor.numel() * tensor.element_size() <= 16 << 20:
                     note["data"] = f"{len(notes)}.dat"
                     with open(os.path.join(folder, note["data"]), "wb") as file:
                         file.write(tensor.cpu().contiguous().numpy().tobytes())
-                return note
+                notes.append(note)
 
         self.values = Values(), notes, self.thread_id()
         self.patches = _Patches()
@@ -162,8 +174,16 @@ class _Recorder:
         notes = self.values[1]
         self.leave_values()
         self.values = None
-        with open(os.path.join(self.folder, "values.json"), "w", encoding="utf-8") as file:
-            json.dump(notes, file)
+        self.problems += [f"values of tensors were not noted within {what}: to look at them would end it" for what in self.passed_over]
+        if self.too_large:
+            self.problems.append(f"values of 2**63 and more are left out: arguments of {', '.join(sorted(self.too_large))}")
+        path = os.path.join(self.folder, "values.json")
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(notes, file)
+        except OSError as error:  # The disk is full.
+            self.problems.append(f"no values of tensors were noted: they cannot be written: {error.strerror}")
+            _remove(path)
 
     def abandon(self):
         """Ends whatever is on and throws away what it wrote."""

@@ -233,7 +233,10 @@ class Engine:
 
     def kineto(self, path, trace=None):
         """Writes the profile of an iteration; where a trace is asked for, it runs under the observer too, as an original does."""
-        _write_profile(self.profiled(lambda: self.observe(trace) if trace else self.run_unpaced()), path)
+        profiler = self.profiled(lambda: self.observe(trace) if trace else self.run_unpaced())
+        _write_profile(profiler, path)
+        if self.backend is not None and _has_work_of_device(profiler) is False:
+            self.notes.append(f"the replay's profile has no work of the {self.device.type} device: {_NOTHING_SEEN}")
         return {"deviceLiveBytes": self.live_bytes} if self.backend is not None else None
 
     def allocated_bytes(self):

@@ -15,9 +15,11 @@ def find_device(name, recorded, path, notes):
         if hasattr(backend, "set_device"):
             backend.set_device(device)
     except Exception as error:  # PyTorch says by many types of errors that a device is not there.
-        raise no_device(name, why_no_device(name, error), path)
+        raise why_refused(name, error, path)
     if backend is not None and not hasattr(backend, "synchronize"):
         raise no_device(name, "PyTorch cannot wait for it, so that its times would be those of launches", path)
+    if " MIG " in f" {_name_of(backend, device.index) if backend is not None else ''} ":
+        notes.append(f"{device} is a part of a GPU (MIG): clocks and what limits them are not known, and others may use the rest")
     if kinds and device.type not in kinds:
         notes.append(f"the trace ran on {kinds[0]}, this replay on {device.type}")
     return device
@@ -26,6 +28,22 @@ def find_device(name, recorded, path, notes):
 def no_device(name, why, path):
     return Problem("MYS411", f"there is no device {name} for PyTorch {torch.__version__}: {why}", path,
                    f"use one of {', '.join(['cpu', *devices_there()])}")
+
+
+def why_refused(name, error, path):
+    """The problem behind a device that cannot be used: it is not there, it is somebody else's, or its memory is."""
+    text = first_line(error)
+    if "out of memory" in text:
+        return Problem("MYS412", f"the device has too little memory: {text}", f"{path}: {name}, before anything of the replay is on it",
+                       "end other processes on the device (nvidia-smi, rocm-smi or xpu-smi lists them), or use another device", 1)
+    if any(sign in text for sign in BUSY):
+        return Problem("MYS425", f"the device is busy or unavailable: {name}: {text}", path,
+                       "end the process that has it to itself (compute mode: exclusive), or use another device", 1)
+    return no_device(name, why_no_device(name, error), path)
+
+
+# How drivers say that a device is there, and not to be had: another process has it to itself, or it is switched off.
+BUSY = ("busy or unavailable", "already in use", "DEVICE_NOT_AVAILABLE")
 
 
 def devices_there():
@@ -38,12 +56,21 @@ def why_no_device(name, error):
     """The cause, as far as it can be told: another vendor's PyTorch, devices that are hidden, or what PyTorch says."""
     kind, _, index = name.partition(":")
     built = next((v for v in ("hip", "cuda", "xpu") if getattr(torch.version, v, None)), None)
+    by = "hip" if built == "hip" and kind == "cuda" else kind  # ROCm's devices have CUDA's name.
+    hidden = next((f"{v}={os.environ[v]}" for v in HIDING[by if by in HIDING else ""] if v in os.environ), "")
     if kind in _kinds(torch) and not _is_there(torch, kind):
-        return "its driver shows no device" if built == kind else f"it is built for {built or 'the host alone'}"
-    there, hidden = devices_there(), [v for v in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK") if v in os.environ]
+        if built != by:
+            return f"it is built for {built or 'the host alone'}"
+        return "its driver shows no device" + (f", as {hidden} says" if hidden else "; another vendor's device needs another PyTorch")
+    there = devices_there()
     if index.isdigit() and there and int(index) >= len(there):
-        return f"there are {len(there)}" + (f", as {hidden[0]}={os.environ[hidden[0]]} says" if hidden else "")
+        return f"there are {len(there)}" + (f", as {hidden} says" if hidden else "")
     return first_line(error)
+
+
+# Variables that hide devices, by what PyTorch is built for. A part of a GPU (MIG) is named in the first, too, and counts as a device.
+HIDING = {"cuda": ("CUDA_VISIBLE_DEVICES",), "hip": ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"),
+          "xpu": ("ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR"), "": ()}
 
 
 def target_of(recorded, all_recorded, device):

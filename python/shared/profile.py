@@ -9,6 +9,19 @@ def _allocations(profiler):
     return sorted(found, key=lambda a: a[0])
 
 
+# Why a profile can have nothing of a device that worked.
+_NOTHING_SEEN = ("the profiler cannot see it (no CUPTI, or another tool has it, Nsight for one; a container without it), so that kernels, "
+                 "streams and waits are not known")
+
+
+def _has_work_of_device(profiler):
+    """Whether the profiler saw anything on a device, other than memory; None where that cannot be told."""
+    results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
+    if results is None:
+        return None
+    return any(not str(e.device_type()).endswith("CPU") and e.name() != "[memory]" for e in results.events())
+
+
 def _write_profile(profiler, path):
     """Writes a Kineto profile. A PyTorch that was built without Kineto leaves the allocations out: they are put in as Kineto has them."""
     import json

@@ -10,6 +10,8 @@ from unittest import mock
 import join
 
 PYTHON = pathlib.Path(__file__).resolve().parent.parent
+ORIGINAL = PYTHON.parent / "tests" / "Original"  # What captures, replays and compares originals on this machine's PyTorch.
+sys.path.append(str(ORIGINAL))
 
 run = join.load("run.py", "mystique_run")
 hook = join.load("sitecustomize.py", "mystique_hook")

@@ -40,12 +40,13 @@ class Event:
 class Device:
     """One kind of device, and its module below torch."""
 
-    def __init__(self, kind="cuda", count=1, has_no_times=False, has_streams=True, has_doubles=True, fails_at=None):
+    def __init__(self, kind="cuda", count=1, has_no_times=False, has_streams=True, has_doubles=True, fails_at=None, free_bytes=8 << 30,
+                 refuses=""):
         self.kind, self.count, self.has_no_times, self.has_doubles = kind, count, has_no_times, has_doubles
         self.log, self.numbers = [], iter(range(10 ** 9))
         self.index, self.main = 0, Stream(self, "main")
         self.current, self.is_capturing, self.fails_at = self.main, False, fails_at
-        self.peak_is_reset = False
+        self.peak_is_reset, self.refuses = False, refuses
         own = {} if run.torch is None else vars(getattr(run.torch, kind, types.SimpleNamespace()))
         own = {name: value for name, value in own.items() if name not in ("Stream", "Event", "set_stream", "current_stream")}
         self.module = types.SimpleNamespace()
@@ -56,6 +57,7 @@ class Device:
             memory_allocated=lambda *_: 1000, max_memory_allocated=lambda *_: 1500, max_memory_reserved=lambda *_: 2048,
             mem_get_info=lambda *_: (5000, 9000), empty_cache=lambda: self.note("empty cache"), Event=lambda **given: Event(self, **given),
             reset_peak_memory_stats=lambda *_: setattr(self, "peak_is_reset", True),
+            empty_cache=lambda: self.note("empty cache"), mem_get_info=lambda *_: (free_bytes, 16 << 30),
             is_current_stream_capturing=lambda: self.is_capturing)
         if has_streams:
             self.module.Stream, self.module.set_stream = lambda **given: Stream(self), self.set_stream
@@ -74,6 +76,8 @@ class Device:
 
     def synchronize(self):
         self.note("synchronize")
+        if self.is_capturing:  # It invalidates what is being captured.
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
         if self.fails_at is not None and sum(entry[0] == "synchronize" for entry in self.log) >= self.fails_at:
             raise RuntimeError("CUDA error: device-side assert triggered")
 
@@ -81,6 +85,8 @@ class Device:
         """Makes a device of a name, as this PyTorch does; one that is not there is told as PyTorch tells it."""
         if name.type == self.kind and (name.index or 0) >= self.count:
             raise RuntimeError("CUDA error: invalid device ordinal")
+        if name.type == self.kind and self.refuses:
+            raise RuntimeError(self.refuses)
         return name.type == self.kind
 
 
@@ -126,6 +132,32 @@ def logged(device, program):
             call()
         return run_it
     program.calls = [noting(i, call) for i, call in enumerate(program.calls)]
+
+
+def uses_of(package, call):
+    """The storages that a call reads and those that it writes. What only looks at sizes uses nothing."""
+    m, reads, writes = package.manifest, set(), set()
+    for op in m["operators"][call["first"]:call["first"] + call["count"]]:
+        schema = package.schemas[op["schema"]]
+        given = [({m["tensors"][s]["storage"] for s in value.get("t", ()) if s >= 0}, argument.is_written)
+                 for value, argument in zip(op["args"], schema.arguments)]
+        written = {storage for storages, is_written in given if is_written for storage in storages}
+        if "(a" in schema.returns_text and not written:
+            continue  # A view.
+        made = {m["tensors"][s]["storage"] for out in op["outs"] for s in out if s >= 0}
+        reads |= {storage for storages, is_written in given if not is_written for storage in storages} - {-1}
+        writes |= (written | made) - {-1}
+    return reads, writes
+
+
+def unordered(package, before):
+    """Pairs of calls of two streams that use the same memory, one of them writing, where nothing has the one wait for the other."""
+    uses, found = [uses_of(package, call) for call in package.manifest["schedule"]], []
+    for later, (reads, writes) in enumerate(uses):
+        for earlier, (read, written) in enumerate(uses[:later]):
+            if (reads & written or writes & (read | written)) and earlier not in before[later]:
+                found.append((earlier, later))
+    return found
 
 
 def happens_before(log):

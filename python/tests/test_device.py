@@ -117,8 +117,56 @@ class TargetTests(DeviceTest):
     def test_another_vendor_s_pytorch_is_told(self):
         with replaced(run.torch.version, hip="6.1", cuda=None), self.assertRaisesRegex(run.Problem, "it is built for hip"):
             self.engine(device="xpu")
-        with replaced(run.torch.version, cuda="12.4"), self.assertRaisesRegex(run.Problem, "its driver shows no device"):
+        with replaced(run.torch.version, cuda="12.4"), self.assertRaisesRegex(
+                run.Problem, "its driver shows no device; another vendor's device needs another PyTorch"):
             self.engine(device="cuda")
+
+    def test_a_driver_that_shows_nothing_is_told_with_the_variable_that_hides_it(self):
+        """What a machine with a GPU says where CUDA_VISIBLE_DEVICES names none of its devices, or a MIG part that is not there."""
+        for hidden in ("", "7", "MIG-0b1f"):
+            with self.subTest(hidden), mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES=hidden), replaced(run.torch.version, cuda="12.4"):
+                with self.assertRaisesRegex(run.Problem, f"MYS411.*its driver shows no device, as CUDA_VISIBLE_DEVICES={hidden} says"):
+                    self.engine(device="cuda")
+
+    def test_a_second_part_of_a_gpu_is_not_there_where_one_is_visible(self):
+        mig = mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES="MIG-0b1f")
+        with standin.installed(standin.Device()), mig, replaced(run.torch.version, cuda="12.4"):
+            with self.assertRaisesRegex(run.Problem, "MYS411.*there are 1, as CUDA_VISIBLE_DEVICES=MIG-0b1f says"):
+                self.engine(device="cuda:1")
+
+    def test_a_part_of_a_gpu_is_told(self):
+        device = standin.Device()
+        device.module.get_device_name = lambda index=None: "NVIDIA A100-SXM4-40GB MIG 1g.5gb"
+        with standin.installed(device):
+            notes = self.engine(self.recorded_on("cuda")).notes
+        self.assertRegex(notes[0], r"^cuda:0 is a part of a GPU \(MIG\)")
+
+    def test_a_device_that_is_busy_or_full_is_told_as_that(self):
+        for refusal, told in (("CUDA error: CUDA-capable device(s) is/are busy or unavailable",
+                               "MYS425: the device is busy or unavailable: cuda: CUDA error(.|\n)*fix: end the process"),
+                              ("CUDA out of memory. Tried to allocate 2.00 MiB",
+                               "MYS412: the device has too little memory: CUDA out of memory(.|\n)*fix: end other processes"),
+                              ("CUDA error: out of memory", "MYS412: (.|\n)*before anything of the replay is on it")):
+            with self.subTest(refusal), standin.installed(standin.Device(refuses=refusal)):
+                with self.assertRaisesRegex(run.Problem, told) as caught:
+                    self.engine(self.recorded_on("cuda"), device="cuda")
+                self.assertEqual((1, "fix"), (caught.exception.exit_code, str(caught.exception).splitlines()[2].split(":")[0].strip()))
+                self.assertNotIn("there is no device", str(caught.exception))
+
+    def test_memory_that_runs_out_later_is_told_with_what_the_plan_needs(self):
+        with standin.installed(standin.Device()):
+            engine = self.engine(*two_streams())
+            engine.start()
+            with replaced(engine, run_all=mock.Mock(side_effect=RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"))):
+                with self.assertRaisesRegex(run.Problem, "MYS412(.|\n)*the plan needs .* GB on cuda:0(.|\n)*fix: "):
+                    engine.iterate(1)
+
+    def test_a_profile_without_the_device_is_told(self):
+        with standin.installed(standin.Device()):
+            engine = self.engine(*two_streams())
+            engine.start()
+            engine.kineto(str(self.folder / "k.json"))
+        self.assertRegex(engine.notes[-1], "the replay's profile has no work of the cuda device: .*no CUPTI")
 
     def test_a_device_that_cannot_be_waited_for_is_refused(self):
         lazy = standin.Device("hpu")
@@ -318,8 +366,12 @@ class PackageTests(DeviceTest):
     def test_packages_are_exact_and_their_iterations_lie_between_events(self):
         for package in PACKAGES:
             with self.subTest(package.name), standin.installed(standin.Device()) as device:
+                engines = []
+
                 def logged(engine, program):
                     standin.logged(device, program)
+                    self.log_frees(device, engine, program)
+                    engines.append(engine)
                     return run.DeviceSteps(engine, program).steps()
                 result = self.folder / "r.json"
                 arguments = ["run.py", str(package), "--device", "cuda", "--json", str(result), "--iterations", "2", "--warmup", "1",
@@ -329,7 +381,72 @@ class PackageTests(DeviceTest):
                 told = json.loads(result.read_text(encoding="utf-8"))
                 self.assertEqual(("exact", "events", "cuda:0 (stand-in)"), (
                     told["verification"]["status"], told["engine"]["clock"], told["engine"]["device"]), text.getvalue())
-                self.check_last_iteration(device.log)
+                if any("stream" in call for call in engines[-1].package.manifest["schedule"]):
+                    self.check_streams(engines[-1].package, device.log)
+                else:
+                    self.check_last_iteration(device.log)
+
+    def log_frees(self, device, engine, program):
+        """Has noted in the log, after each call, which tensors are gone that were there before it."""
+        made = sorted(s for s, t in enumerate(engine.package.manifest["tensors"])
+                      if not t.get("external") and t["storage"] >= 0 and 0 not in t["shape"])
+
+        def there():
+            values = {slot: program.get(slot) for slot in made}  # In TorchScript, an empty tensor takes the place of what is gone.
+            return {slot for slot, value in values.items() if value is not None and value.numel()}
+
+        def noting(number, call):
+            def run_it():
+                before = there()
+                call()
+                device.note("freed", number, sorted(before - there()))
+            return run_it
+        if any("stream" in c for c in engine.package.manifest["schedule"]):
+            program.calls = [noting(i, call) for i, call in enumerate(program.calls)]
+
+    def check_streams(self, package, log):
+        """Fork, join, order, waits and frees of the last iteration are those of the schedule."""
+        schedule = package.manifest["schedule"]
+        first = max(i for i, entry in enumerate(log) if entry[:2] == ("call", 0))
+        begin = max(i for i in range(first) if log[i][:2] == ("record", "main") and log[i + 1][0] == "wait")  # The fork's.
+        log = log[begin:]
+        before = standin.happens_before([("call", "begin", "main"), *log])
+        self.assertTrue(all("begin" in before[i] for i in range(len(schedule))), "a call begins before the iteration does")
+        self.assertLessEqual(set(range(len(schedule))), before["end"])
+        streams = {entry[1]: entry[2] for entry in log if entry[0] == "call" and entry[1] != "begin"}
+        for i, call in enumerate(schedule):
+            self.assertEqual("stream" in call, streams[i] != "main", f"call {i}")
+            self.assertLessEqual(set(call.get("wait", ())), before[i], f"call {i}")
+        self.assertEqual([], standin.unordered(package, before))
+        beside = [(a, b) for b in range(len(schedule)) for a in range(b) if streams[a] != streams[b] and a not in before[b]]
+        self.assertTrue(beside, "all calls wait for one another")
+        self.check_waits_of_the_host(schedule, log)
+        self.check_frees(package, log, streams)
+
+    def check_waits_of_the_host(self, schedule, log):
+        for i, call in enumerate(schedule):
+            start, next_ = (next((n for n, e in enumerate(log) if e[:2] == ("call", number)), None) for number in (i, i + 1))
+            waits = [entry for entry in log[start:next_] if entry[0] in ("synchronize", "host waits for")]
+            if next_ is not None:  # After the last one the measurement waits, too.
+                self.assertEqual(bool(call.get("sync")), bool(waits), f"call {i}")
+
+    def check_frees(self, package, log, streams):
+        """A tensor goes after the last call that uses it; until then its memory is kept for the other streams that use it."""
+        m, last, makers = package.manifest, {}, {}
+        for i, call in enumerate(m["schedule"]):
+            for op in m["operators"][call["first"]:call["first"] + call["count"]]:
+                for slot in run.slots_of(op):
+                    if slot >= 0 and m["tensors"][slot]["storage"] >= 0 and not m["tensors"][slot].get("external"):
+                        last[slot] = i
+                        makers.setdefault(m["tensors"][slot]["storage"], i)
+        freed = {slot: entry[1] for entry in log if entry[0] == "freed" for slot in entry[2]}
+        self.assertEqual({slot: last[slot] for slot in freed}, freed)
+        self.assertTrue(freed)
+        others = {(m["tensors"][slot]["storage"], streams[i]) for i, call in enumerate(m["schedule"])
+                  for op in m["operators"][call["first"]:call["first"] + call["count"]] for slot in run.slots_of(op)
+                  if slot in last and streams[i] != streams[makers[m["tensors"][slot]["storage"]]]}
+        kept = [entry[1] for entry in log if entry[0] == "keep"]
+        self.assertEqual(sorted(stream for _, stream in others), sorted(kept))
 
     def check_last_iteration(self, log):
         first = max(i for i, entry in enumerate(log) if entry[:2] == ("call", 0))

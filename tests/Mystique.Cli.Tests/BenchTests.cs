@@ -19,15 +19,17 @@ public sealed class BenchTests : IDisposable
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
         File.WriteAllText(Path.Combine(_folder, "job.py"), """
+            import sys
             import torch
             torch.set_num_threads(1)
+            assert sys.argv[1:] == ["--on=cpu"]
             m = torch.nn.Linear(64, 64)
             o = torch.optim.SGD(m.parameters(), 0.1)
             for i in range(30):
                 o.zero_grad(); m(torch.rand(64, 64)).sum().backward(); o.step()
             """);
-        List($"# all\nexample bilstm\njob: python3 {_folder}/job.py\nbroken: python3 -c pass # never\nchange bilstm job\nchange bilstm "
-            + $"broken\n");
+        List($"# all\nexample bilstm\njob: python3 {_folder}/job.py --on={{device}}\nbroken: python3 -c pass # never\n"
+            + "change bilstm job\nchange bilstm broken\n");
         string file = Path.Combine(_folder, "f.md");
         var result = CommandLine.Run("bench", _folder, "--rounds", "2", "--iterations", "2", "--warmup", "1", "--python",
             Python.Executable, "-o", Path.Combine(_folder, "kept"), "--markdown", file);

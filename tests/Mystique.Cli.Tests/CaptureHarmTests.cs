@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Mystique.Tests.Shared;
 
 namespace Mystique.Cli.Tests;
 
@@ -59,6 +60,74 @@ public sealed partial class CaptureHarmTests : IDisposable
         Assert.Equal((plain.ExitCode, plain.Output), (captured.ExitCode, captured.Output));
         Assert.Equal(7, plain.ExitCode);
         Assert.Contains(account, captured.Error);
+    }
+
+    /// <summary>
+    /// What goes wrong with a device, on the stand-in that the Python tests have: the job does the same, and the account says it.
+    /// </summary>
+    public static TheoryData<string, string[]> Harms => new()
+    {
+        { "installed = None", ["the profile has no work of the cuda device: the profiler cannot see it (no CUPTI, or "] },
+        {
+            """
+            class Matmul:
+                fp32_precision = "tf32"
+                @property
+                def allow_tf32(self):
+                    raise RuntimeError("mix of the legacy and new APIs")
+            torch.backends.cuda.matmul = Matmul()
+            """,
+            ["the setting matmul_allow_tf32 cannot be read: RuntimeError: mix of the legacy and new APIs"]
+        },
+        {
+            "capturing = (1, 4, 6)",
+            [" calls were within a CUDA graph: no iteration ends there", "values of tensors were not noted within a CUDA graph: to look"]
+        },
+        {
+            "limits = {2: 1000}",
+            ["nothing was recorded: the hook failed and went quiet: OSError: the hook cannot write into the capture's folder: File too "
+                + "large; the job ran on without it"]
+        },
+        {
+            "limits = {4: 10, 5: -1}",
+            ["recorded iteration 4, ", "not all values of tensors were noted: OSError: [Errno 27] File too large"]
+        },
+    };
+
+    [Theory]
+    [MemberData(nameof(Harms))]
+    public void Job_OnTheStandIn_DoesTheSameAndTheAccountSaysWhy(string harm, string[] accounts)
+    {
+        string tests = Path.Combine(Repository.Root, "python", "tests");
+        string script = Job($"""
+            import resource
+            sys.path[:0] = ["{tests}", "{Path.GetDirectoryName(tests)}"]
+            import standin
+            capturing, limits, device = (), dict(), standin.Device()
+            installed_here = standin.installed(device)
+            installed_here.__enter__()
+            {harm}
+            m = torch.nn.Sequential(torch.nn.Embedding(10, 4), torch.nn.Linear(4, 4))
+            o = torch.optim.SGD(m.parameters(), 0.1)
+            words = torch.tensor([1, 2, 3])
+            for i in range(12):
+                device.is_capturing = i in capturing
+                if i in limits:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (limits[i], -1))  # Larger files cannot be written, as on a full disk.
+                o.zero_grad(); loss = m(words).square().sum(); loss.backward(); o.step()
+                device.is_capturing = False
+                print(loss.item())
+            """);
+        var plain = Python.RunFile(script);
+        var captured = Capture(script, "--skip", "1", "--reference", "2", "--tensor-values", "values");
+        Assert.Equal((plain.ExitCode, plain.Output), (captured.ExitCode, captured.Output));
+        Assert.True(plain.ExitCode == 7, plain.Error);
+        foreach (string account in accounts)
+            Assert.Contains(account, captured.Error.ReplaceLineEndings(" "));
+        string record = File.ReadAllText(Path.Combine(_folder, "job", "capture.json"));
+        foreach (string account in accounts)
+            Assert.Contains(account, System.Text.Json.JsonDocument.Parse(record).RootElement.GetProperty("account").EnumerateArray()
+                .Aggregate("", (all, sentence) => $"{all} {sentence.GetString()}"));
     }
 
     /// <summary>Libraries look for torch before they import it; a job that leaves at once has no last words.</summary>

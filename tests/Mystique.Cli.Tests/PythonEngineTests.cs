@@ -315,4 +315,36 @@ public sealed class PythonEngineTests : IDisposable
         Assert.Equal(["report.json", "tiny.et.json.gz", "tiny.kineto.json.gz"], Directory.EnumerateFileSystemEntries(File_("o"))
             .Select(Path.GetFileName).Order());
     }
+
+    /// <summary>
+    /// The acceptance as a dry run on the host: one variant goes through all steps, one needs a device and is not judged.
+    /// </summary>
+    [Fact]
+    public void Accept_OnTheHost_JudgesWhatAppliesAndNamesWhatDoesNot()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        string script = Path.Combine(Repository.Root, "tests", "Original", "accept.py");
+        string[] common = ["--device", "cpu", "--variants-only", "--mystique", CommandLine.Executable];
+        var result = Python.RunFile(script, [.. common, "--variants", "item,streams", "-o", File_("a")]);
+        result.AssertOk();
+        Assert.Equal(["acceptance.json", "acceptance.md"], Directory.EnumerateFileSystemEntries(File_("a")).Select(Path.GetFileName)
+            .Order());
+        var document = JsonDocument.Parse(File.ReadAllText(File_("a/acceptance.json"))).RootElement;
+        Assert.True(document.GetProperty("accepted").GetBoolean());
+        Assert.Equal(["facts", "capture", "capture with values", "generate", "replay flat out", "replay at pace"],
+            document.GetProperty("steps").EnumerateArray().Select(s => s.GetProperty("step").GetString()));
+        var rows = document.GetProperty("rows").EnumerateArray().ToLookup(r => r.GetProperty("variant").GetString(),
+            r => $"{r.GetProperty("figure").GetString()}: {r.GetProperty("outcome").GetString()}");
+        Assert.Equal(["all: not applicable"], rows["streams"]);
+        Assert.Contains("verification: within", rows["item"]);
+        Assert.Contains("extra_waits: not applicable", rows["item"]);
+        Assert.Contains("| item | verification | exact | exact | within |", File.ReadAllText(File_("a/acceptance.md")));
+
+        // Without mystique all of its steps fail: that is told, and nothing is accepted.
+        common[^1] = File_("no-such-program");
+        var failed = Python.RunFile(script, [.. common, "--variants", "item", "-o", File_("b")]);
+        Assert.Equal(1, failed.ExitCode);
+        Assert.Contains("| item | verification | exact |  | **not seen**: a step failed", failed.Output);
+        Assert.Contains("| item: generate | 127 |", failed.Output);
+    }
 }

@@ -24,152 +24,68 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-# The originals: plain PyTorch, nothing of Mystique's.
-
-def workload(name, device):
-    """A training step as a function."""
-    import torch
-    from torch import nn
-    from torch.nn import functional
-    torch.manual_seed(1)
-
-    if name == "tiny":  # Launch-bound: more than 1,000 operators of a few microseconds each.
-        model = nn.Sequential(*[layer for _ in range(60) for layer in (nn.Linear(16, 16), nn.LayerNorm(16), nn.Tanh())])
-        data = torch.rand(8, 16)
-        loss = lambda: model(data).mean()
-    elif name == "resnet50":
-        model, data, target = resnet50(), torch.rand(64, 3, 224, 224), torch.randint(0, 1000, (64,))
-        loss = lambda: functional.cross_entropy(model(data), target)
-    elif name == "gpt2":
-        model, data = gpt2(), torch.randint(0, 50257, (8, 1025))
-        loss = lambda: functional.cross_entropy(model(data[:, :-1]).flatten(0, 1), data[:, 1:].flatten())
-    else:
-        raise SystemExit(f"there is no workload {name}: tiny, resnet50, gpt2")
-    model.to(device)
-    data = data.to(device)
-    if name == "resnet50":
-        target = target.to(device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.0 if name == "tiny" else 0.9)
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        loss().backward()
-        optimizer.step()
-    return step
-
-
-def resnet50():
-    """ResNet-50 as He et al. describe it (2015), with the stride in the 3x3 convolution."""
-    from torch import nn
-
-    class Bottleneck(nn.Module):
-        def __init__(self, inputs, width, stride):
-            super().__init__()
-            def convolution(a, b, size, s=1):
-                return [nn.Conv2d(a, b, size, s, size // 2, bias=False), nn.BatchNorm2d(b)]
-            self.body = nn.Sequential(*convolution(inputs, width, 1), nn.ReLU(True), *convolution(width, width, 3, stride), nn.ReLU(True),
-                                      *convolution(width, 4 * width, 1))
-            self.skip = nn.Sequential(*convolution(inputs, 4 * width, 1, stride)) if stride != 1 or inputs != 4 * width else nn.Identity()
-            self.relu = nn.ReLU(True)
-
-        def forward(self, x):
-            return self.relu(self.body(x) + self.skip(x))
-
-    layers, inputs = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(True), nn.MaxPool2d(3, 2, 1)], 64
-    for width, count, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
-        for i in range(count):
-            layers.append(Bottleneck(inputs, width, stride if i == 0 else 1))
-            inputs = 4 * width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000))
-
-
-def gpt2():
-    """A transformer of GPT-2's size: 12 layers, 12 heads, 768 wide (Radford et al., 2019)."""
-    import torch
-    from torch import nn
-    from torch.nn import functional
-
-    class Block(nn.Module):
-        def __init__(self, width, heads):
-            super().__init__()
-            self.heads, self.norm1, self.norm2 = heads, nn.LayerNorm(width), nn.LayerNorm(width)
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-        def forward(self, x):
-            b, t, c = x.shape
-            q, k, v = (p.view(b, t, self.heads, c // self.heads).transpose(1, 2) for p in self.qkv(self.norm1(x)).split(c, dim=2))
-            if hasattr(functional, "scaled_dot_product_attention"):
-                y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-            else:
-                mask = torch.ones(t, t, dtype=torch.bool, device=x.device).tril()
-                y = (q @ k.transpose(-2, -1) / (c // self.heads) ** 0.5).masked_fill(~mask, float("-inf")).softmax(-1) @ v
-            x = x + self.out(y.transpose(1, 2).reshape(b, t, c))
-            return x + self.mlp(self.norm2(x))
-
-    class Gpt(nn.Module):
-        def __init__(self, vocabulary=50257, context=1024, width=768, layers=12, heads=12):
-            super().__init__()
-            self.tokens, self.places = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
-            self.blocks, self.norm = nn.Sequential(*[Block(width, heads) for _ in range(layers)]), nn.LayerNorm(width)
-            self.head = nn.Linear(width, vocabulary, bias=False)
-
-        def forward(self, ids):
-            places = torch.arange(ids.shape[1], device=ids.device)
-            return self.head(self.norm(self.blocks(self.tokens(ids) + self.places(places))))
-
-    return Gpt()
-
-
 # The original's process: answers lines of JSON, as a worker of the replay does.
+
+class Original:
+    """A training step on a device, measured as the replay's worker measures an iteration."""
+
+    def __init__(self, torch, step, target):
+        self.torch, self.step, self.target = torch, step, target
+
+    def iterate(self, count):
+        self.target.reset_peak()
+        samples, pairs = [], []
+        for _ in range(count):
+            pair, start = self.target.events(), time.perf_counter_ns()
+            if pair:
+                pair[0].record()
+            self.step()
+            if pair:
+                pair[1].record()
+                pairs.append(pair)
+            else:
+                self.target.synchronize()  # Without events the host's clock has to do.
+            samples.append(time.perf_counter_ns() - start)
+        self.target.synchronize()
+        if pairs:
+            samples = [round(a.elapsed_time(b) * 1e6) for a, b in pairs]
+        return {"samplesNs": samples, "clock": "events" if pairs else "host", "peakBytes": self.target.peak_bytes()}
+
+    def record(self, trace, profile):
+        record(self.torch, self.step, self.target, trace, profile)
+        self.target.give_back()
+        return {"torch": self.torch.__version__, "device": self.target.describe(), "freeBytes": self.target.free_bytes()}
+
+    def answer(self, request):
+        if request["command"] == "iterate":
+            return self.iterate(request["count"])
+        return self.record(request["trace"], request["profile"])
+
 
 def serve(name, device, threads):
     import torch
+    from originals import workload
+    from target import Target
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     torch.set_num_threads(threads or os.cpu_count())
-    step = workload(name, device)
-    cuda = torch.device(device).type == "cuda"
-
-    def timed():
-        if cuda:
-            pair = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
-            pair[0].record()
-            step()
-            pair[1].record()
-            return pair
-        start = time.perf_counter_ns()
-        step()
-        return time.perf_counter_ns() - start
-
+    target = Target(torch, device)
+    original = Original(torch, workload(name, target.device), target)
     for line in sys.stdin:
-        request = json.loads(line)
-        if request["command"] == "iterate":
-            if cuda:
-                torch.cuda.reset_peak_memory_stats()
-            samples = [timed() for _ in range(request["count"])]
-            if cuda:
-                torch.cuda.synchronize()
-                samples = [round(a.elapsed_time(b) * 1e6) for a, b in samples]
-            answer = {"samplesNs": samples, "peakBytes": torch.cuda.max_memory_allocated() if cuda else 0}
-        else:
-            record(step, request["trace"], request["profile"], cuda)
-            answer = {"torch": torch.__version__, "device": torch.cuda.get_device_name(torch.device(device)) if cuda else "cpu"}
-        output.write(json.dumps({"kind": "result", **answer}) + "\n")
+        output.write(json.dumps({"kind": "result", **original.answer(json.loads(line))}) + "\n")
         output.flush()
 
 
-def record(step, trace, profile, cuda):
+def record(torch, step, target, trace, profile):
     """One iteration under the observer and the profiler at once, so that both have the same ids."""
-    import torch
     observer = getattr(torch.profiler, "ExecutionTraceObserver", None) or torch.profiler.ExecutionGraphObserver
     observer = observer()
     observer.register_callback(trace)
+    target.synchronize()
     with torch.profiler.profile() as profiler:
         observer.start()
         step()
-        if cuda:
-            torch.cuda.synchronize()
+        target.synchronize()
         observer.stop()
     observer.unregister_callback()
     profiler.export_chrome_trace(profile)
@@ -199,6 +115,47 @@ class Process:
         self.process.wait()
 
 
+class Side:
+    """The original or the replay. Where the device has room for both, its process is held; else one is started for each block."""
+
+    def __init__(self, command, opening, warmup, least_warmup_ns=0, is_held=True):
+        self.command, self.opening, self.warmup, self.least_warmup_ns = command, opening, warmup, least_warmup_ns
+        self.is_held, self.process, self.pace = is_held, None, []
+
+    def start(self):
+        self.process = Process(*self.command)
+        for request in (*self.opening, *self.pace):
+            self.process.ask(**request)
+        spent = 0
+        while self.warmup and (not spent or spent < self.least_warmup_ns):
+            spent += sum(self.process.ask(command="iterate", count=self.warmup)["samplesNs"])
+
+    def ask(self, **request):
+        if request["command"] == "pace":
+            self.pace = [request]
+            if self.process is None:
+                return None  # It is told when it starts.
+        if self.process is None:
+            self.start()
+        answer = self.process.ask(**request)
+        if not self.is_held:
+            self.close()
+        return answer
+
+    def close(self):
+        if self.process is not None:
+            self.process.close()
+            self.process = None
+
+
+CONTEXT_BYTES = 1 << 30  # What a process on a device takes beside its tensors: a context, libraries, workspaces; 0.5 GB on an H100.
+
+
+def has_room(free_bytes, planned_bytes):
+    """Whether a replay fits beside the original that holds the device; where the device does not tell what is free, it is tried."""
+    return free_bytes is None or free_bytes >= 1.2 * planned_bytes + CONTEXT_BYTES
+
+
 def kernels_of(profile):
     """How often each kernel of a profile was launched."""
     with open(profile, encoding="utf-8") as file:
@@ -215,8 +172,6 @@ def interleaved(original, replay, options, paced):
     `mystique bench` has it (src/Mystique/Fidelity/InterleavedMeasurement.cs); first rounds, which do not count, tell what that is.
     """
     samples, errors, shares, peaks = {"original": [], "replay": []}, [], [], {"original": 0, "replay": 0}
-    for process in (original, replay):
-        process.ask(command="iterate", count=options.warmup)
     first = 3 if paced else 0
     for number in range(first + options.rounds):
         if shares and paced:
@@ -233,30 +188,38 @@ def interleaved(original, replay, options, paced):
             peaks[side] = max(peaks[side], answer["peakBytes"])
     median = {side: statistics.median(values) for side, values in samples.items()}
     return {**median, "error": statistics.median(errors), "original_peak_bytes": peaks["original"], "replay_peak_bytes": peaks["replay"],
-            "peak_error": peaks["replay"] / peaks["original"] - 1 if peaks["original"] else None, "pace": ours.get("pace")}
+            "peak_error": peaks["replay"] / peaks["original"] - 1 if all(peaks.values()) else None,
+            "original_clock": theirs.get("clock", "host"), "replay_clock": ours.get("clock", "host"), "pace": ours.get("pace")}
 
 
 def compare(name, options, folder):
     work = os.path.join(folder, "work")
     os.makedirs(work, exist_ok=True)
+    least_warmup_ns = 0 if options.device == "cpu" else 2_000_000_000  # A device's clocks rise for a while.
     trace, profile, bench = (os.path.join(work, f"{name}.{kind}") for kind in ("et.json", "kineto.json", "bench"))
-    original = Process(sys.executable, os.path.abspath(__file__), name, "--serve", "--device", options.device,
-                       "--threads", str(options.threads))
-    original.ask(command="iterate", count=options.warmup)
+    original = Side([options.python, os.path.abspath(__file__), name, "--serve", "--device", options.device,
+                     "--threads", str(options.threads)], [], options.warmup, least_warmup_ns)
     about = original.ask(command="record", trace=trace, profile=profile)
     subprocess.run([*shlex.split(options.mystique), "generate", trace, "--profile", profile, "-o", bench], check=True, stdout=sys.stderr)
+    with open(os.path.join(bench, "benchmark.json"), encoding="utf-8") as file:
+        planned = json.load(file)["memory"]["peak_bytes"]
+    is_held = has_room(about["freeBytes"], planned)
+    processes = "side by side" if is_held else f"one after another: the device has {about['freeBytes'] / 1e9:.1f} GB left beside the " \
+        f"original, and the replay needs {(1.2 * planned + CONTEXT_BYTES) / 1e9:.1f} GB"
+    if not is_held:
+        original.close()
 
     verified = os.path.join(work, f"{name}.result.json")
-    subprocess.run([sys.executable, os.path.join(bench, "run.py"), "--device", options.device,
+    subprocess.run([options.python, os.path.join(bench, "run.py"), "--device", options.device,
                     "--threads", str(options.threads), "--iterations", "1",
                     "--no-operators", "--profile", os.path.join(work, f"{name}.replay.kineto.json"), "--json", verified],
                    check=True, stdout=sys.stderr)
     with open(verified, encoding="utf-8") as file:
         result = json.load(file)
 
-    replay = Process(sys.executable, os.path.join(bench, "run.py"), "--worker")
-    replay.ask(command="open", package=bench, device=options.device, threads=options.threads, seed=1)
-    replay.ask(command="start")
+    opening = [{"command": "open", "package": bench, "device": options.device, "threads": options.threads, "seed": 1}, {"command": "start"}]
+    replay = Side([options.python, os.path.join(bench, "run.py"), "--worker"], opening, options.warmup, least_warmup_ns, is_held)
+    original.is_held = is_held
     unpaced = interleaved(original, replay, options, paced=False)
     paced = interleaved(original, replay, options, paced=True)
     original.close()
@@ -264,17 +227,29 @@ def compare(name, options, folder):
 
     ours, theirs = kernels_of(os.path.join(work, f"{name}.replay.kineto.json")), kernels_of(profile)
     report = {
-        "workload": name, "torch": about["torch"], "device": about["device"], "rounds": options.rounds, "iterations": options.iterations,
+        "workload": name, "torch": about["torch"], "device": about["device"], "processes": processes,
+        "rounds": options.rounds, "iterations": options.iterations,
         "operators": result["coverage"]["selected_operators"], "replayed": result["coverage"].get("recorded_operators"),
         "verification": result["verification"]["status"], "differences": result["verification"]["differences"][:20],
         "unpaced": unpaced, "paced": paced, "kernels": sum(theirs.values()), "replayed_kernels": sum(ours.values()),
-        "other_kernels": sum((theirs - ours).values()) + sum((ours - theirs).values())}
+        "other_kernels": sum((theirs - ours).values()) + sum((ours - theirs).values()),
+        "notes": notes_of(unpaced, result)}
     if options.keep:
         for path in (trace, profile):
             with open(path, "rb") as source, gzip.GzipFile(os.path.join(folder, os.path.basename(path) + ".gz"), "wb", mtime=0) as target:
                 shutil.copyfileobj(source, target)
     shutil.rmtree(work)
     return report
+
+
+def notes_of(unpaced, result):
+    """What is not compared, and why."""
+    notes = [] if unpaced["peak_error"] is not None else [
+        "memory is not compared: PyTorch does not tell the peak of this device; on the host, a process has more than the job in it"]
+    clocks = unpaced["original_clock"], unpaced["replay_clock"]
+    if clocks[0] != clocks[1]:
+        notes.append(f"the original's time is of {clocks[0]}, the replay's of {clocks[1]}")
+    return [*notes, *result["engine"].get("notes", [])]
 
 
 def main():
@@ -289,6 +264,7 @@ def main():
     parser.add_argument("--limit", type=float, help="exit with 1 where time or peak memory differ by more (0.05), a larger share of the "
                         "kernels is the other's alone, or the replay is not exact")
     parser.add_argument("--mystique", default=f"dotnet run -c Release --project {os.path.join(HERE, '..', '..', 'src', 'Mystique.Cli')} --")
+    parser.add_argument("--python", default=sys.executable, help="the Python of the original and of the replay; default: this one")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:

@@ -22,8 +22,8 @@ internal static class BenchCommand
         var list = new Argument<string>("LIST")
         {
             Description =
-            $"A list of workloads, or a folder with {BenchList.FileName}. A line each: NAME: COMMAND, example NAME, or change NAME OTHER "
-            + $"for the change from one workload to another"
+            $"A list of workloads, or a folder with {BenchList.FileName}. A line each: NAME: COMMAND, where {BenchList.Device} stands for "
+            + "--device (cpu), example NAME, or change NAME OTHER for the change from one workload to another"
         };
         var only = new Option<string[]>("--only")
         {
@@ -76,7 +76,7 @@ internal static class BenchCommand
             await using var torchSharp = engines.ReadTorchSharp(result);
             string source = result.GetValue(list)!;
             string[] names = result.GetValue(only)!;
-            var benchList = BenchList.Read(source, python.Python);
+            var benchList = BenchList.Read(source, python.Python, python.Device.Length > 0 ? python.Device : "cpu");
             var workloads = benchList.Workloads.Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
             string? kept = result.GetValue(output);
             foreach (var workload in kept is null ? [] : workloads)

@@ -25,11 +25,15 @@ internal sealed record BenchList(ImmutableArray<BenchWorkload> Workloads, Immuta
     /// <summary>The file that is looked for in a folder.</summary>
     public const string FileName = "bench.txt";
 
+    /// <summary>What stands for the device in a command.</summary>
+    public const string Device = "{device}";
+
     /// <summary>Reads a list.</summary>
     /// <param name="path">The file, or a folder with <see cref="FileName"/>.</param>
     /// <param name="python">What stands for <c>python3</c> at the start of a command.</param>
+    /// <param name="device">What stands for <see cref="Device"/> in it.</param>
     /// <exception cref="MystiqueException">It is not there, or a line is invalid (MYS204, MYS209).</exception>
-    public static BenchList Read(string path, string python)
+    public static BenchList Read(string path, string python, string device)
     {
         string file = Directory.Exists(path) ? Path.Combine(path, FileName) : path;
         var workloads = ImmutableArray.CreateBuilder<BenchWorkload>();
@@ -45,7 +49,8 @@ internal sealed record BenchList(ImmutableArray<BenchWorkload> Workloads, Immuta
             else if (words is ["example", var example] && KnownWorkloads.Contains(example))
                 workloads.Add(new BenchWorkload(example, []));
             else if (words.Length > 1 && words[0].EndsWith(':') && words[0].Length > 1 && words[0].AsSpan().IndexOfAny('/', '\\') < 0)
-                workloads.Add(new BenchWorkload(words[0][..^1], [words[1] == "python3" ? python : words[1], .. words[2..]]));
+                workloads.Add(new BenchWorkload(words[0][..^1], [words[1] == "python3" ? python : words[1],
+                    .. words[2..].Select(w => w.Replace(Device, device, StringComparison.Ordinal))]));
             else
                 throw Problems.BenchLineInvalid(file, index + 1, raw);
         }

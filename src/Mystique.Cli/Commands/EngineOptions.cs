@@ -83,7 +83,8 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     public static EngineOptions OfBoth() => OfTorchSharp() with
     {
         PythonProgram = CreatePython(),
-        Device = CreateDevice("The device of replays of jobs: cpu, cuda:1, …; the jobs' own commands choose theirs"),
+        Device = CreateDevice($"The device of jobs and their replays: cpu, cuda:1, …; a job's command has it as {BenchList.Device}, or "
+            + "chooses another"),
         Flags = CreateFlags(),
     };
 

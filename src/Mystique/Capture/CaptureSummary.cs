@@ -62,6 +62,9 @@ internal static class CaptureSummary
         if (status.PassedOver > 0)
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"{status.PassedOver} iterations were passed over, for the job had a profiler of its own on");
+        if (status.Seen?.Asides is { Count: > 0 } asides)
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"{asides.Values.Sum()} calls were within {string.Join(" and ", asides.Keys)}: no iteration ends there");
         if (status.Error is { } error && (hasTrace || status.HasRecording))
             yield return $"the hook failed and went quiet: {error.Trim().Split('\n')[^1]}";
         foreach (string note in status.Notes)
