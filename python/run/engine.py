@@ -222,9 +222,9 @@ class Engine:
         """Writes the profile of an iteration; where a trace is asked for, it runs under the observer too, as an original does."""
         _write_profile(self.profiled(lambda: self.observe(trace) if trace else self.run_unpaced()), path)
 
-    def allocated_bytes(self):
+    def allocated_bytes(self, profiler=None):
         """The most bytes of tensors at one time in an iteration, as the profiler saw them allocated; None where it does not tell."""
-        found = _allocations(self.profiled(self.run_unpaced))
+        found = _allocations(profiler or self.profiled(self.run_unpaced))
         changes = [size for _, size, is_on_device in found if is_on_device == (self.device.type != "cpu")]
         live = peak = sum(m.numel() for m in self.externals.memory.values() if m.device.type == self.device.type)
         for size in changes:
@@ -261,7 +261,7 @@ class Engine:
         return program
 
     def time_operators(self, iterations):
-        """For each operator its time in nanoseconds, with what it takes to call it from Python."""
+        """For each operator its time in nanoseconds, with what it takes to call it from Python; on a device between events around it."""
         program, times = self.single(), [0] * len(self.package.manifest["operators"])
         for iteration in range(iterations + 1):
             self.externals.restore(iteration == 0)

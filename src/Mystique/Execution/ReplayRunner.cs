@@ -71,7 +71,7 @@ internal static class ReplayRunner
             Memory = new MemoryUse(measured.BaselineBytes!.Value, measured.PeakBytes!.Value, PlanMemory.Of(plan).PeakBytes),
             CpuTimeNs = measured.CpuTimeNs!.Value,
             System = measured.System,
-            Verification = verification,
+            Verification = verification is null ? null : KernelCounts.AddTo(verification, plan, instrumented),
             WhyNotVerified = options.Verify ? session.WhyNotObserved : null,
             NonFinite = nonFinite,
             Pace = measured.Pace,

@@ -81,7 +81,11 @@ internal static class OriginalRun
     /// <param name="plan">The plan.</param>
     private static ImmutableSortedDictionary<string, RunOperatorGroup> GroupsOf(ReplayPlan plan) =>
         OperatorGroup.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k =>
-            new RunOperatorGroup(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
+            new RunOperatorGroup(k.OriginalCount, k.OriginalNs, k.AllocatedBytes)
+            {
+                DeviceNs = k.OriginalDeviceNs,
+                Kernels = k.OriginalKernels,
+            }, StringComparer.Ordinal);
 
     /// <summary>The original's tensors over the iteration, by what the profiler saw.</summary>
     private static MemoryTimeline? MemoryOf(LinkedProfile? profile, ReplayPlan plan, bool isOnDevice) => profile is null ? null
