@@ -121,6 +121,7 @@ internal sealed record HookStatus
 internal sealed record HookWindow
 {
     public ImmutableArray<long> SamplesNs { get; init; } = [];
+    public string? Clock { get; init; }
     public long CpuTimeNs { get; init; }
     public long PeakBytes { get; init; }
     public long StartNs { get; init; }
@@ -131,6 +132,7 @@ internal sealed record HookWindow
         new()
         {
             SamplesNs = SamplesNs,
+            Clock = SamplesNs.IsEmpty ? null : Clock,
             CpuTimeNs = CpuTimeNs,
             PeakBytes = PeakBytes,
             System = gpu is null ? System

@@ -17,7 +17,7 @@ public sealed record MeasuredBlock(SampleStatistics Times, double? CpuTimeNs, lo
     public long? PeakBytes => BaselineBytes + UsedBytes;
 
     /// <summary>What measured them: <c>events</c> of the device, or the <c>host</c>'s clock.</summary>
-    internal string Clock { get; init; } = "host";
+    internal string Clock { get; init; } = MeasuringClock.Host;
 
     /// <summary>How the original's pace was kept; null where it was not asked for.</summary>
     public PaceReport? Pace { get; init; }

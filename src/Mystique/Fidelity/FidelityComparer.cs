@@ -21,6 +21,9 @@ internal static class FidelityComparer
         var unavailable = new[] { original.System, replay.System }.OfType<SystemMetrics>().SelectMany(s => s.Unavailable);
         foreach (var (what, why) in unavailable.Distinct().OrderBy(u => u.Key, StringComparer.Ordinal))
             notes.Add($"not measured: {what} ({why})");
+        if (original.Clock is { } clock && replay.Clock is { } other && clock != other)
+            notes.Add($"the original's iterations were measured by {MeasuringClock.Describe(clock)}, the replay's by "
+                + $"{MeasuringClock.Describe(other)}: some tens of microseconds of an iteration can be the clocks'");
         var groups = GroupComparer.Compare(original, replay, notes);
         var kernels = KernelsOf(original, replay, notes);
         var pairs = PairsOf(original, replay);

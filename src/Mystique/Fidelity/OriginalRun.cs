@@ -35,6 +35,7 @@ internal static class OriginalRun
             : [baseline.Uninstrumented, .. baseline.RunsNs.Select(r => new SampleStatistics([r]))],
         CpuTimeNs = baseline.CpuTimeNs > 0 ? baseline.CpuTimeNs : null,
         UsedBytes = baseline.UsedBytes > 0 ? baseline.UsedBytes : null,
+        Clock = baseline.Clock,
         DeviceKind = baseline.Device.Type.Length > 0 ? baseline.Device.Type : null,
         KernelOrigin = KernelOriginOf(baseline.Device.Name, baseline.Versions),
         System = baseline.Before.System ?? baseline.After.System,

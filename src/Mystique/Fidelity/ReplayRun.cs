@@ -23,6 +23,7 @@ internal static class ReplayRun
             CpuTimeNs = result.CpuTimeNs > 0 ? result.CpuTimeNs : null,
             UsedBytes = isOnHost ? result.Memory.UsedBytes : null,
             DeviceKind = result.Engine.DeviceKind,
+            Clock = result.Clock,
             KernelOrigin = OriginalRun.KernelOriginOf(result.Engine.Device.Split('(', ')').ElementAtOrDefault(1) ?? "",
                 result.Engine.Versions),
             DeviceBytes = isOnHost ? null : result.Instrumented?.DeviceMemory?.PeakBytes,

@@ -23,6 +23,9 @@ public sealed record Run
     /// </summary>
     public string? KernelOrigin { get; init; }
 
+    /// <summary>What measured iterations: <c>events</c> of the device, or the <c>host</c>'s clock; null where it is not known.</summary>
+    public string? Clock { get; init; }
+
     /// <summary>Iteration times.</summary>
     public SampleStatistics Times { get; init; } = new([]);
 

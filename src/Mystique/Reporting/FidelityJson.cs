@@ -73,6 +73,7 @@ internal static class FidelityJson
     {
         Name = run.Name,
         Iterations = SamplesDocument.Of(run.Times),
+        Clock = run.Clock,
         Blocks = run.Blocks.IsEmpty ? null : run.Blocks.Length,
         RepeatsMedianNs = [.. run.Repeats.Select(r => (long)Math.Round(r.MedianNs))],
         CpuTimeNs = Rounded(run.CpuTimeNs),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mystique.Fidelity;
+using Mystique.Measurement;
 
 namespace Mystique.Reporting;
 
@@ -45,6 +46,8 @@ internal static class FidelityText
             yield return ("95th percentile", Milliseconds(original.Times.P95Ns), Milliseconds(replay.Times.P95Ns),
                 Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
         }
+        if (original.Clock == MeasuringClock.Events || replay.Clock == MeasuringClock.Events)
+            yield return ("iterations measured by", MeasuringClock.Describe(original.Clock), MeasuringClock.Describe(replay.Clock), "");
         if (report.Unpaced is { } unpaced)
             yield return ("median, unpaced", "", Milliseconds(Blocks.TimesOf(replay.Unpaced).MedianNs), Figures.Difference(unpaced.Error));
         if (report.Control is { } control)

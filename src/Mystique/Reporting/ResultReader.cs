@@ -76,6 +76,7 @@ internal static class ResultReader
         {
             Name = name,
             Provenance = ProvenanceOf(run),
+            Clock = run.Engine.Clock,
             Times = new SampleStatistics(run.Iterations.SamplesNs),
             CpuTimeNs = run.CpuTimeNs > 0 ? run.CpuTimeNs : null,
             UsedBytes = isOnHost ? run.Memory.UsedBytes : null,

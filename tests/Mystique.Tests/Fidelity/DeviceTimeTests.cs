@@ -70,6 +70,25 @@ public class DeviceTimeTests
         Assert.Equal((2e6, 0.0), FidelityComparer.Compare(original, Run("replay", 9, 5)).IdleNs);
     }
 
+    [Theory]
+    [InlineData("events", "host", "events of the device", "the host's clock", true)]
+    [InlineData("host", "events", "the host's clock", "events of the device", true)]
+    [InlineData("events", "events", "events of the device", "events of the device", false)]
+    [InlineData(null, "events", "", "events of the device", false)]
+    public void Clocks_AreTold_AndThatTheyDiffer(string? original, string? replay, string first, string second, bool isNoted)
+    {
+        var report = FidelityComparer.Compare(Run("job", 6, 2) with { Clock = original }, Run("replay", 9, 2) with { Clock = replay });
+        Assert.Contains(("iterations measured by", first, second, ""), FidelityText.Rows(report));
+        Assert.Equal(isNoted ? [$"the original's iterations were measured by {first}, the replay's by {second}: some tens of microseconds "
+            + "of an iteration can be the clocks'"] : Array.Empty<string>(), report.Notes);
+        var document = FidelityJson.DocumentOf(report);
+        Assert.Equal((original, replay), (document.Original.Clock, document.Replay.Clock));
+    }
+
+    [Fact]
+    public void Clocks_OfTheHost_AreNotWorthARow() => Assert.DoesNotContain(FidelityText.Rows(FidelityComparer.Compare(
+        Run("job", 6, 2) with { Clock = "host" }, Run("replay", 9, 2) with { Clock = "host" })), r => r.Name == "iterations measured by");
+
     [Fact]
     public void Reports_SayWhichTimeItIs()
     {

@@ -55,6 +55,9 @@ internal sealed record SideDocument
 
     public required SamplesDocument Iterations { get; init; }
 
+    /// <summary>What measured iterations: <c>events</c> of the device, or the <c>host</c>'s clock.</summary>
+    public string? Clock { get; init; }
+
     /// <summary>Blocks of an interleaved measurement.</summary>
     public int? Blocks { get; init; }
 

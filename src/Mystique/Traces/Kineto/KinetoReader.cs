@@ -121,11 +121,11 @@ internal sealed class KinetoReader
         _chunks[^1][_count++ % ChunkLength] = parsed;
     }
 
-    private void Add<T>(List<T> list, T entry, string what)
+    private void Add<T>(List<T> list, T entry, string what, int bytes)
     {
         if (list.Count == ReadLimits.Events)
             throw new ReadLimitException($"it has too many {what}", string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.Events:N0}"));
-        _budget.Take(ReadBudget.EntryBytes);
+        _budget.Take(bytes);
         list.Add(entry);
     }
 
@@ -227,9 +227,9 @@ internal sealed class KinetoReader
                     else if (isUsed)
                         Add(parsed);
                     else if (_parser.StreamWait is { } wait)
-                        Add(_waits, wait, "waits of streams");
+                        Add(_waits, wait, "waits of streams", ReadBudget.EventBytes);
                     else if (allocation.Bytes != 0 && parsed.Name == "[memory]")
-                        Add(_allocations, allocation with { AtNs = parsed.StartNs }, "allocations");
+                        Add(_allocations, allocation with { AtNs = parsed.StartNs }, "allocations", ReadBudget.EntryBytes);
                     _window.Advance((int)reader.BytesConsumed);
                     return;
                 }
