@@ -43,9 +43,9 @@ internal static class GroupComparer
         double originalScale = ScaleOf(kinds, watched, original.Times);
         double replayScale = ScaleOf(replay.Groups, replay.InstrumentedNs, replay.Times);
         bool hasTimes = originalScale > 0 && replayScale > 0;
-        if (!hasTimes)
-            notes.Add("times of operators are not known on both sides: what explains a difference cannot be said");
         bool isByDevice = IsOnDevice(kinds) && IsOnDevice(replay.Groups);
+        if (!hasTimes && !isByDevice)
+            notes.Add("times of operators are not known on both sides: what explains a difference cannot be said");
         if (!isByDevice && hasTimes && (IsOnDevice(kinds) || IsOnDevice(replay.Groups)))
             notes.Add($"operators are compared by their time on the host, on a device mostly that of launching them: no profile of the "
                 + $"{(IsOnDevice(kinds) ? "replay" : "original")} tells what they started there");

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Planning;
+using Mystique.Reporting.Documents;
 using Mystique.Tests.Shared;
 using Mystique.Traces.Kineto;
 using Mystique.Verification;
@@ -59,6 +60,10 @@ public class KernelCountsTests
         ], result.Differences);
         Assert.Equal((false, 1, 1, 2), (result.IsExact, result.ExactCount, result.Classes.Exact, result.Classes.OtherImplementation));
         Assert.Equal((3, 1.0), (result.Classes.Selected, result.Classes.WorkShare));
+        var document = VerificationDocument.Of(result);
+        Assert.Equal(("different", 2), (document.Status, document.Classes!.OtherImplementation));
+        Assert.All(document.Differences, d => Assert.Equal("other_implementation", d.Kind));
+        Assert.Equal(result.Classes, document.Classes.ToClasses());
     }
 
     [Fact]
