@@ -239,9 +239,9 @@ class Engine:
             self.notes.append(f"the replay's profile has no work of the {self.device.type} device: {_NOTHING_SEEN}")
         return {"deviceLiveBytes": self.live_bytes} if self.backend is not None else None
 
-    def allocated_bytes(self):
+    def allocated_bytes(self, profiler=None):
         """The most bytes of tensors at one time in an iteration, as the profiler saw them allocated; None where it does not tell."""
-        found = _allocations(self.profiled(self.run_unpaced))
+        found = _allocations(profiler or self.profiled(self.run_unpaced))
         changes = [size for _, size, is_on_device in found if is_on_device == (self.device.type != "cpu")]
         live = peak = self.live_bytes
         for size in changes:
@@ -278,7 +278,7 @@ class Engine:
         return program
 
     def time_operators(self, iterations):
-        """For each operator its time in nanoseconds, with what it takes to call it from Python."""
+        """For each operator its time in nanoseconds, with what it takes to call it from Python; on a device between events around it."""
         program, times = self.single(), [0] * len(self.package.manifest["operators"])
         for iteration in range(iterations + 1):
             self.externals.restore(iteration == 0)

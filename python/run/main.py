@@ -59,7 +59,12 @@ def replay(engine, options):
     measured = engine.iterate(engine.iterations_for(options.iterations))
     measured["clocks"] = [c for c in (before, clocks_of(engine)) if c]
     kinds = [] if options.no_operators else kinds_of(package, engine.time_operators(3))
-    allocated = None if options.no_operators else engine.allocated_bytes()
+    allocated = None
+    if not options.no_operators:
+        profiler = engine.profiled(engine.run_unpaced)
+        allocated, work = engine.allocated_bytes(profiler), device_work(package, profiler)
+        add_device_work(kinds, package, work)
+        add_kernel_counts(verification, package, work, missing, substituted)
     non_finite = check_values(engine) if options.check_values else None
     if options.profile:
         with staged(options.profile) as path:

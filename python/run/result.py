@@ -28,7 +28,7 @@ def verified(classes, selected):
         return {}
     whole = selected + classes["unplanned"]
     shares = {"recorded_operators": classes["exact"], "share": share_of(classes["exact"], whole),
-              "work_share": share_of(classes["exact"] + classes["substituted"], whole)}
+              "work_share": share_of(classes["exact"] + classes["other_implementation"] + classes["substituted"], whole)}
     return {**shares, "time_share": share_of(classes["time_share"], 1)} if "time_share" in classes else shares
 
 
@@ -177,9 +177,9 @@ def print_result(result, fallback):
         line("operators as recorded", f"{classes['exact']:,} of {coverage['selected_operators']:,} ({percent_of(coverage['share'])})")
         if "time_share" in coverage:
             line("of the original's time", f"{percent_of(coverage['time_share'])}")
-        for name in ("variant", "different", "substituted", "stand_in", "missing", "unplanned"):
+        for name in ("other_implementation", "variant", "different", "substituted", "stand_in", "missing", "unplanned"):
             if classes[name]:
-                line(name.replace("_", "-"), f"{classes[name]:,}")
+                line("other implementation" if name == "other_implementation" else name.replace("_", "-"), f"{classes[name]:,}")
     exact, expected = verification["exact_operators"], verification["expected_operators"]
     state = {"exact": f"exact: {exact:,} operators", "different": f"{exact:,} of {expected:,} exact",
              "not_run": verification.get("reason", "not run")}[verification["status"]]

@@ -136,26 +136,27 @@ def verify(package, trace_path, missing, substituted, devices=()):
         at += 1
     while at < len(ran):
         unplanned()
-    worst, order = {}, ["unplanned", "variant", "different", "missing"]
-    for d in differences:
-        if "node" in d:
-            worst[id_of(d)] = max(worst.get(id_of(d), "unplanned"), d["kind"], key=order.index)
-    classes = classes_of(m, missing, substituted, worst, sum("node" not in d for d in differences))
+    classes = classes_of(m, missing, substituted, differences)
     has_strides = bool(m["source"]["has_strides"]) and any(t[2] is not None for n in ran for t in n.inputs)
     return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact,
             "unobserved_kernels": len(running) - len(planned),
             "classes": classes, "strides_compared": has_strides, "differences": differences}
 
 
-def classes_of(m, missing, substituted, worst, unplanned):
-    """What became of the trace's operators, each in one class; worst has the worst difference of each operator by its id."""
+def classes_of(m, missing, substituted, differences):
+    """What became of the trace's operators, each in one class: its worst difference."""
+    worst, order = {}, ["unplanned", "other_implementation", "variant", "different", "missing"]
+    for d in differences:
+        if "node" in d:
+            worst[id_of(d)] = max(worst.get(id_of(d), "unplanned"), d["kind"], key=order.index)
+    unplanned = sum("node" not in d for d in differences)
     recorded = {id_of(op): worst.get(id_of(op), "exact") for i, op in enumerate(m["operators"])
                 if "role" not in op and i not in missing and i not in substituted}
     replaced = [id_of(r) for r in m["replaced"] if r["remedy"] == "substitute"]
     replaced += [id_of(m["operators"][i]) for i in substituted if "role" not in m["operators"][i]]
     lost = sum(i in worst for i in replaced)  # Work that takes the place of an operator does not do so where it differs.
     found = list(recorded.values())
-    classes = {k: found.count(k) for k in ("exact", "variant", "different")}
+    classes = {k: found.count(k) for k in ("exact", "other_implementation", "variant", "different")}
     classes.update(substituted=len(replaced) - lost,
                    stand_in=m["coverage"]["stand_ins"] + sum("role" not in m["operators"][i] for i in missing),
                    missing=m["coverage"]["missing_operators"] + found.count("missing") + lost,
@@ -192,5 +193,5 @@ def compare(m, op, node, devices=()):
                     and any(n > 1 and a != b for n, a, b in zip(shape, want["strides"], strides)):
                 return "variant", f"its {what} {i} has the strides {strides} instead of {want['strides']}"
     if "inside" in op and any(d.type != "cpu" for d in devices) and node.inside and op["inside"] not in node.inside:
-        return "variant", f"it is done by {node.inside[0]} instead of {op['inside']}"
+        return "other_implementation", f"it is done by {node.inside[0]} instead of {op['inside']}"
     return None

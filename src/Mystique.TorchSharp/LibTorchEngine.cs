@@ -28,6 +28,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     private ExternalTensors? _externals;
     private Pacer? _learned;
     private Pacer? _pacer;
+    private long _hostWaitTicks; // How long calls have waited for the device, as the original's host did.
 
     /// <summary>Opens a package; nothing is allocated yet.</summary>
     /// <param name="package">The package.</param>
@@ -93,9 +94,11 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
         if (_learned is null)
         {
             Restore(all: true);
-            _learned = Pacer.Of(_package, CallOne, _devices.Synchronize);
+            _learned = Pacer.Of(_package, CallOne, _devices.Synchronize,
+                _devices.IsAccelerated ? () => (long)(_hostWaitTicks * (1e9 / Stopwatch.Frequency)) : null);
         }
-        _pacer = share is { } given ? _learned.WithShare(given) : _learned;
+        // On a device waits of the host can cost nothing: what an iteration takes with them tells no share, and the time holds.
+        _pacer = share is { } given && !_devices.IsAccelerated ? _learned.WithShare(given) : _learned;
     }
 
     /// <inheritdoc/>
@@ -115,7 +118,8 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     public void RecordProfile(string path, string? trace)
     {
         var program = Program;
-        KinetoLibrary.Enable();
+        _devices.Synchronize(); // What restores is no part of the iteration.
+        KinetoLibrary.Enable(_devices.IsAccelerated);
         try
         {
             if (trace is null)
@@ -139,8 +143,11 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     private void CallOne(int call)
     {
         _program!.Call(call);
-        if (_package.Schedule[call].HostWait is not null)
-            _devices.Synchronize();
+        if (_package.Schedule[call].HostWait is null)
+            return;
+        long start = Stopwatch.GetTimestamp();
+        _devices.Synchronize();
+        _hostWaitTicks += Stopwatch.GetTimestamp() - start;
     }
 
     /// <inheritdoc/>

@@ -121,7 +121,7 @@ public sealed class TraceCapture : IDisposable
         {
             _before = Close();
             long begin = Stopwatch.GetTimestamp();
-            KinetoLibrary.Enable();
+            KinetoLibrary.Enable(withDevice: false);
             _observer = TraceObserver.Start(TracePath);
             _recordingNs = Nanoseconds(Stopwatch.GetTimestamp() - begin);
             _phase = Phase.Recording;
@@ -202,6 +202,7 @@ public sealed class TraceCapture : IDisposable
     private CaptureWindow Close() => new()
     {
         SamplesNs = [.. _samples],
+        Clock = _samples.Count == 0 ? null : MeasuringClock.Host,
         CpuTimeNs = _samples.Count == 0 ? 0
             : (long)((Process.GetCurrentProcess().TotalProcessorTime - _cpuStart).TotalNanoseconds / _samples.Count),
         PeakBytes = MemoryProbe.PeakAnonymousBytes(),

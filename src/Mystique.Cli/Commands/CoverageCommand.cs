@@ -90,7 +90,8 @@ internal static class CoverageCommand
     private static string Describe(CoverageRow row)
     {
         var c = row.Classes;
-        return $"{row.Trace}: {c.Exact} exact, {c.Variant} variant, {c.Different} different, {c.Substituted} substituted, "
+        string other = c.OtherImplementation > 0 ? $"{c.OtherImplementation} other, " : "";
+        return $"{row.Trace}: {c.Exact} exact, {other}{c.Variant} variant, {c.Different} different, {c.Substituted} substituted, "
             + $"{c.StandIn} stand-ins, {c.Missing} missing, {c.Unplanned} unplanned; "
             + $"verification {(row.IsExact ? "exact" : "different")}; {row.NonFinite} not finite";
     }

@@ -1,5 +1,4 @@
 using Mystique.Reporting;
-using Spectre.Console;
 
 namespace Mystique.Cli.Reporting;
 
@@ -14,15 +13,13 @@ internal static class FidelityTables
         foreach (var (name, original, replay, difference) in FidelityText.Rows(report))
             table.Row(name, original, replay, difference);
         Terminal.Write(table);
-        var kinds = report.Groups.Where(k => k.OriginalNs is not null).Take(MaxKinds).ToArray();
+        var kinds = report.Groups.Where(k => k.ComparedNs is not null).Take(MaxKinds).ToArray();
         if (kinds.Length > 0)
         {
-            var times = Terminal.Table("time by kind of operator, largest difference first", "operator", "original", "replay", "original")
-                .AddColumn("replay").AddColumn("difference");
+            var times = Terminal.Table($"time by kind of operator, {FidelityText.TimeOf(report)}, largest difference first",
+                FidelityText.GroupHead(report));
             foreach (var kind in kinds)
-                times.Row(kind.Name, Figures.Number(kind.OriginalCount), Figures.Number(kind.ReplayCount),
-                    Terminal.Milliseconds(kind.OriginalNs!.Value), Terminal.Milliseconds(kind.ReplayNs!.Value),
-                    $"{(kind.DifferenceNs < 0 ? "-" : "+")}{Terminal.Milliseconds(Math.Abs(kind.DifferenceNs))}");
+                times.Row(FidelityText.GroupRow(kind));
             Terminal.Write(times);
         }
         foreach (string finding in FindingText.Of(report))

@@ -48,7 +48,8 @@ internal static class PlanTables
         $"{Figures.Number(classes.Exact)} of {Figures.Number(classes.Selected)} operators as recorded "
         + $"({Figures.Share(classes.RecordedShare)}"
         + (classes.RecordedTimeShare is { } time ? $"; {Figures.Share(time)} of the original's time in operators)" : ")")
-        + Others([(classes.Variant, "with other strides or overloads"), (classes.Different, "with other shapes or types"),
+        + Others([(classes.OtherImplementation, "done another way by the device"),
+            (classes.Variant, "with other strides or overloads"), (classes.Different, "with other shapes or types"),
             (classes.Substituted, "substituted"), (classes.StandIn, "stand-ins"), (classes.Missing, "missing"),
             (classes.Unplanned, "unplanned")]);
 

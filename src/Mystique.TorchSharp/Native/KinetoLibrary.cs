@@ -14,13 +14,18 @@ internal static unsafe partial class KinetoLibrary
 
     private const int StateKineto = 6; // ProfilerState::KINETO
     private const int ActivityCpu = 0; // ActivityType::CPU
+    private const int ActivityCuda = 2; // ActivityType::CUDA, which stands for ROCm, too.
 
     /// <summary>Starts to profile operators of this thread, and what autograd runs for it, and with them each allocation.</summary>
-    public static void Enable()
+    /// <param name="withDevice">
+    /// Whether to profile CUDA's runtime and what runs on the device, too: a libtorch that is built without CUDA's profiler leaves that
+    /// out.
+    /// </param>
+    public static void Enable(bool withDevice)
     {
         using var memory = new Scratch();
         byte* config = MakeConfig(memory);
-        byte* activities = MakeActivities(memory);
+        byte* activities = MakeActivities(memory, withDevice);
         Prepare(config, activities);
         EnableProfiler(config, activities, MakeScopes(memory));
     }
@@ -62,10 +67,10 @@ internal static unsafe partial class KinetoLibrary
     }
 
     /// <summary>
-    /// <c>std::set&lt;ActivityType&gt;{CPU}</c>: a red-black tree's header (its colour, root, first, last, count) with one
-    /// black node.
+    /// <c>std::set&lt;ActivityType&gt;{CPU}</c>, or <c>{CPU, CUDA}</c>: a red-black tree's header (its colour, root, first, last, count)
+    /// with a black node, and a red one to its right.
     /// </summary>
-    private static byte* MakeActivities(Scratch memory)
+    private static byte* MakeActivities(Scratch memory, bool withDevice)
     {
         byte* set = memory.Take();
         byte** header = (byte**)(set + sizeof(nint));
@@ -75,6 +80,13 @@ internal static unsafe partial class KinetoLibrary
         *(int*)node = 1;
         ((byte**)node)[1] = (byte*)header;
         *(int*)(node + 4 * sizeof(nint)) = ActivityCpu;
+        if (!withDevice)
+            return set;
+        byte* right = memory.Take(); // Its colour, 0, is red; it has no children.
+        ((byte**)right)[1] = node;
+        *(int*)(right + 4 * sizeof(nint)) = ActivityCuda;
+        ((byte**)node)[3] = header[3] = right;
+        header[4] = (byte*)2;
         return set;
     }
 

@@ -123,6 +123,7 @@ internal sealed record HookStatus
 internal sealed record HookWindow
 {
     public ImmutableArray<long> SamplesNs { get; init; } = [];
+    public string? Clock { get; init; }
     public long CpuTimeNs { get; init; }
     public long PeakBytes { get; init; }
     public long StartNs { get; init; }
@@ -134,6 +135,7 @@ internal sealed record HookWindow
         new()
         {
             SamplesNs = SamplesNs,
+            Clock = SamplesNs.IsEmpty ? null : Clock,
             CpuTimeNs = CpuTimeNs,
             PeakBytes = PeakBytes,
             Device = Device,

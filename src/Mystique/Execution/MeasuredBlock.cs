@@ -20,7 +20,7 @@ public sealed record MeasuredBlock(SampleStatistics Times, double? CpuTimeNs, lo
     public AllocatorUse? Device { get; init; }
 
     /// <summary>What measured them: <c>events</c> of the device, or the <c>host</c>'s clock.</summary>
-    internal string Clock { get; init; } = "host";
+    internal string Clock { get; init; } = MeasuringClock.Host;
 
     /// <summary>How the original's pace was kept; null where it was not asked for.</summary>
     public PaceReport? Pace { get; init; }

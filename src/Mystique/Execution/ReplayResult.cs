@@ -85,7 +85,7 @@ public sealed record ReplayResult
     public required SampleStatistics Iterations { get; init; }
 
     /// <summary>What measured them: <c>events</c> of the device, or the <c>host</c>'s clock.</summary>
-    internal string Clock { get; init; } = "host";
+    internal string Clock { get; init; } = MeasuringClock.Host;
 
     /// <summary>Time by operators of a name, from a separate pass, the longest first; empty where there was none.</summary>
     public ImmutableArray<OperatorGroupTime> OperatorGroups { get; init; } = [];

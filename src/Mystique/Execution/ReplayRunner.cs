@@ -74,7 +74,7 @@ internal static class ReplayRunner
             },
             CpuTimeNs = measured.CpuTimeNs!.Value,
             System = measured.System,
-            Verification = verification,
+            Verification = verification is null ? null : KernelCounts.AddTo(verification, plan, instrumented),
             WhyNotVerified = options.Verify ? session.WhyNotObserved : null,
             NonFinite = nonFinite,
             Pace = measured.Pace,

@@ -21,11 +21,14 @@ internal static class FidelityComparer
         var unavailable = new[] { original.System, replay.System }.OfType<SystemMetrics>().SelectMany(s => s.Unavailable);
         foreach (var (what, why) in unavailable.Distinct().OrderBy(u => u.Key, StringComparer.Ordinal))
             notes.Add($"not measured: {what} ({why})");
-        var (groups, between, countsCompare) = GroupsOf(original, replay, notes);
+        if (original.Clock is { } clock && replay.Clock is { } other && clock != other)
+            notes.Add($"the original's iterations were measured by {MeasuringClock.Describe(clock)}, the replay's by "
+                + $"{MeasuringClock.Describe(other)}: some tens of microseconds of an iteration can be the clocks'");
+        var groups = GroupComparer.Compare(original, replay, notes);
         var kernels = KernelsOf(original, replay, notes);
         var pairs = PairsOf(original, replay);
         var control = Blocks.ControlOf(original.Processes);
-        var device = original.Device is { } held && replay.Device is { } other ? (held.PeakBytes, other.PeakBytes)
+        var device = original.Device is { } held && replay.Device is { } taken ? (held.PeakBytes, taken.PeakBytes)
             : original.DeviceBytes is { } a && replay.DeviceBytes is { } b ? (a, b) : ((long Original, long Replay)?)null;
         var report = new FidelityReport
         {
@@ -43,14 +46,16 @@ internal static class FidelityComparer
             ResidentError = ErrorOf(original.UsedBytes, replay.UsedBytes),
             DeviceMemoryError = ErrorOf(device?.Original, device?.Replay),
             DevicePeak = device,
-            Groups = groups,
-            BetweenNs = between,
+            Groups = groups.Errors,
+            IsByDevice = groups.IdleNs is not null,
+            BetweenNs = groups.BetweenNs,
+            IdleNs = groups.IdleNs,
             Labels = LabelsOf(pairs),
             InOrder = OrderOf(pairs),
             Kernels = kernels,
             Notes = notes.ToImmutable(),
         };
-        return report with { Findings = [.. FindingRules.Of(report, countsCompare)] };
+        return report with { Findings = [.. FindingRules.Of(report, groups.CountsCompare)] };
     }
 
     /// <summary>
@@ -142,60 +147,5 @@ internal static class FidelityComparer
             return Math.Max(Math.Abs(control.Low), Math.Abs(control.High));
         double[] medians = [.. original.Repeats.Where(r => !r.SamplesNs.IsEmpty).Select(r => r.MedianNs)];
         return medians.Length < 2 ? null : medians.Max() / medians.Min() - 1;
-    }
-
-    private static (ImmutableArray<OperatorGroupError> Groups, (double, double)? Between, bool CountsCompare) GroupsOf(Run original,
-        Run replay, ImmutableArray<string>.Builder notes)
-    {
-        var (kinds, watched) = (original.Groups, original.InstrumentedNs);
-        bool countsCompare = !kinds.IsEmpty && !replay.Groups.IsEmpty;
-        if (original.DecomposedOperators is { } opened && replay.DecomposedOperators is { } others && opened != others
-            && replay.Coverage?.OriginalGroups is { } known)
-        {
-            // The replay had to decompose more operators than the trace alone tells: its package knows the original's times of just these.
-            notes.Add(string.Create(CultureInfo.InvariantCulture,
-                $"the replay decomposed {others} operators where the trace alone tells {opened}: the original's are counted as the "
-                + $"replay's package has them"));
-            (kinds, watched) = (known, replay.Coverage.OriginalInstrumentedNs);
-        }
-        else if (kinds.IsEmpty && replay.Coverage?.OriginalGroups is { IsEmpty: false } fromPackage)
-        {
-            (kinds, watched) = (fromPackage, replay.Coverage.OriginalInstrumentedNs);
-            countsCompare = true;
-        }
-        double originalScale = ScaleOf(kinds, watched, original.Times);
-        double replayScale = ScaleOf(replay.Groups, replay.InstrumentedNs, replay.Times);
-        bool hasTimes = originalScale > 0 && replayScale > 0;
-        if (!hasTimes)
-            notes.Add("times of operators are not known on both sides: what explains a difference cannot be said");
-        var errors = kinds.Keys.Union(replay.Groups.Keys).Select(name =>
-        {
-            kinds.TryGetValue(name, out var a);
-            replay.Groups.TryGetValue(name, out var b);
-            return new OperatorGroupError
-            {
-                Name = name,
-                OriginalCount = a?.Count ?? 0,
-                ReplayCount = b?.Count ?? 0,
-                OriginalNs = hasTimes ? (a?.TimeNs ?? 0) * originalScale : null,
-                ReplayNs = hasTimes ? (b?.TimeNs ?? 0) * replayScale
-                    : null,
-                OriginalBytes = a?.AllocatedBytes,
-                ReplayBytes = b?.AllocatedBytes,
-            };
-        }).OrderByDescending(k => Math.Abs(k.DifferenceNs)).ThenByDescending(k => k.OriginalCount)
-            .ThenBy(k => k.Name, StringComparer.Ordinal).ToImmutableArray();
-        return (errors, hasTimes ? (original.Times.MedianNs - errors.Sum(k => k.OriginalNs!.Value),
-            replay.Times.MedianNs - errors.Sum(k => k.ReplayNs!.Value)) : null, countsCompare);
-    }
-
-    /// <summary>
-    /// From the times of an instrumented iteration to those of an uninstrumented one. Instruments make operators longer; without
-    /// more knowledge they make all of them so alike.
-    /// </summary>
-    private static double ScaleOf(ImmutableSortedDictionary<string, RunOperatorGroup> kinds, long? instrumentedNs, SampleStatistics times)
-    {
-        double sum = kinds.Values.Sum(k => k.TimeNs ?? 0);
-        return sum <= 0 || times.SamplesNs.IsEmpty ? 0 : times.MedianNs / Math.Max(instrumentedNs ?? 0, sum);
     }
 }

@@ -53,10 +53,22 @@ public sealed record FidelityReport
     public ImmutableArray<OperatorGroupError> Groups { get; init; } = [];
 
     /// <summary>
-    /// Time of an iteration that is in no operator, in nanoseconds: the original's and the replay's; null where it is not
+    /// Whether operators are compared by their time on the device: both sides' profiles have kernels. Else it is their time on the host,
+    /// which on a device is mostly that of launching them.
+    /// </summary>
+    public bool IsByDevice { get; init; }
+
+    /// <summary>
+    /// Time of an iteration that is in no operator on the host, in nanoseconds: the original's and the replay's; null where it is not
     /// known.
     /// </summary>
     public (double Original, double Replay)? BetweenNs { get; init; }
+
+    /// <summary>
+    /// Time of an iteration in which the device did nothing that an operator started, in nanoseconds: the original's and the replay's;
+    /// null where operators are not compared by their time on the device.
+    /// </summary>
+    public (double Original, double Replay)? IdleNs { get; init; }
 
     /// <summary>
     /// Parts of the iteration by the original's labels, those that explain most of the difference in time first; empty where they
@@ -118,7 +130,10 @@ public sealed record LabelError(string Label, int Count, double OriginalNs, doub
     public double DifferenceNs => ReplayNs - OriginalNs;
 }
 
-/// <summary>Operators of a name on both sides. Times are shares of an iteration's median, scaled to it, in nanoseconds.</summary>
+/// <summary>
+/// Operators of a name on both sides. Times on the host are shares of an iteration's median, scaled to it; those on the device are the
+/// profiles'. In nanoseconds.
+/// </summary>
 public sealed record OperatorGroupError
 {
     /// <summary>The full name.</summary>
@@ -130,11 +145,23 @@ public sealed record OperatorGroupError
     /// <summary>How many the replay has.</summary>
     public required int ReplayCount { get; init; }
 
-    /// <summary>Their time in the original; null where it is not known.</summary>
+    /// <summary>Their time on the host in the original; null where it is not known.</summary>
     public required double? OriginalNs { get; init; }
 
-    /// <summary>Their time in the replay; null where it is not known.</summary>
+    /// <summary>Their time on the host in the replay; null where it is not known.</summary>
     public required double? ReplayNs { get; init; }
+
+    /// <summary>Their time on the device in the original; null where it is not known on both sides.</summary>
+    public double? OriginalDeviceNs { get; init; }
+
+    /// <summary>Their time on the device in the replay; null where it is not known on both sides.</summary>
+    public double? ReplayDeviceNs { get; init; }
+
+    /// <summary>Kernels, copies and fillings that they start in the original; null where they are not known on both sides.</summary>
+    public int? OriginalKernels { get; init; }
+
+    /// <summary>The same in the replay.</summary>
+    public int? ReplayKernels { get; init; }
 
     /// <summary>Bytes that they allocate in the original; null where it is not known.</summary>
     public required long? OriginalBytes { get; init; }
@@ -142,6 +169,14 @@ public sealed record OperatorGroupError
     /// <summary>Bytes that they allocate in the replay; null where it is not known.</summary>
     public required long? ReplayBytes { get; init; }
 
-    /// <summary>How much longer they take in the replay, in nanoseconds; 0 where a side is not known.</summary>
-    public double DifferenceNs => OriginalNs is { } original && ReplayNs is { } replay ? replay - original : 0;
+    /// <summary>
+    /// How much longer they take in the replay, in nanoseconds: on the device where that is known on both sides, else on the host; 0 where
+    /// a side is not known.
+    /// </summary>
+    public double DifferenceNs => ComparedNs is { } compared ? compared.Replay - compared.Original : 0;
+
+    /// <summary>The times that are compared; null where a side is not known.</summary>
+    internal (double Original, double Replay)? ComparedNs =>
+        OriginalDeviceNs is { } onDevice && ReplayDeviceNs is { } replayed ? (onDevice, replayed)
+        : OriginalNs is { } original && ReplayNs is { } replay ? (original, replay) : null;
 }

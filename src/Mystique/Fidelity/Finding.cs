@@ -42,6 +42,9 @@ public enum FindingKind
 
     /// <summary>What is between operators takes longer or shorter: nanoseconds of an iteration.</summary>
     BetweenOperators,
+
+    /// <summary>The device has nothing to do for longer or shorter: nanoseconds of an iteration.</summary>
+    DeviceIdle,
 }
 
 /// <summary>

@@ -121,7 +121,8 @@ internal static class FindingRules
                 Replay = inOrder,
                 Threshold = Noticeable,
             };
-        if (report.BetweenNs is not { } between)
+        if ((report.IdleNs ?? report.BetweenNs) is not { } between || report.Original.Times.SamplesNs.IsEmpty
+            || report.Replay.Times.SamplesNs.IsEmpty)
             yield break;
         double noticeable = Noticeable * report.Original.Times.MedianNs;
         foreach (var group in report.Groups.Where(k => Math.Abs(k.DifferenceNs) > noticeable).Take(MaxTimes))
@@ -130,14 +131,14 @@ internal static class FindingRules
                 Kind = FindingKind.OperatorTime,
                 Severity = FindingSeverity.Info,
                 Subject = group.Name,
-                Original = group.OriginalNs!.Value,
-                Replay = group.ReplayNs!.Value,
+                Original = group.ComparedNs!.Value.Original,
+                Replay = group.ComparedNs!.Value.Replay,
                 Threshold = noticeable,
             };
         if (Math.Abs(between.Replay - between.Original) > noticeable)
             yield return new Finding
             {
-                Kind = FindingKind.BetweenOperators,
+                Kind = report.IsByDevice ? FindingKind.DeviceIdle : FindingKind.BetweenOperators,
                 Severity = FindingSeverity.Info,
                 Original = between.Original,
                 Replay = between.Replay,

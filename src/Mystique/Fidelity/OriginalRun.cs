@@ -35,6 +35,7 @@ internal static class OriginalRun
             : [baseline.Uninstrumented, .. baseline.RunsNs.Select(r => new SampleStatistics([r]))],
         CpuTimeNs = baseline.CpuTimeNs > 0 ? baseline.CpuTimeNs : null,
         UsedBytes = baseline.UsedBytes > 0 ? baseline.UsedBytes : null,
+        Clock = baseline.Clock,
         DeviceKind = baseline.Device.Type.Length > 0 ? baseline.Device.Type : null,
         KernelOrigin = KernelOriginOf(baseline.Device.Name, baseline.Versions),
         System = baseline.Before.System ?? baseline.After.System,
@@ -81,7 +82,11 @@ internal static class OriginalRun
     /// <param name="plan">The plan.</param>
     private static ImmutableSortedDictionary<string, RunOperatorGroup> GroupsOf(ReplayPlan plan) =>
         OperatorGroup.Of(plan).Values.Where(k => k.OriginalCount > 0).ToImmutableSortedDictionary(k => k.Name, k =>
-            new RunOperatorGroup(k.OriginalCount, k.OriginalNs, k.AllocatedBytes), StringComparer.Ordinal);
+            new RunOperatorGroup(k.OriginalCount, k.OriginalNs, k.AllocatedBytes)
+            {
+                DeviceNs = k.OriginalDeviceNs,
+                Kernels = k.OriginalKernels,
+            }, StringComparer.Ordinal);
 
     /// <summary>The original's tensors over the iteration, by what the profiler saw.</summary>
     private static MemoryTimeline? MemoryOf(LinkedProfile? profile, ReplayPlan plan, bool isOnDevice) => profile is null ? null

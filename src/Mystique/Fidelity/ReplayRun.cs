@@ -23,6 +23,7 @@ internal static class ReplayRun
             CpuTimeNs = result.CpuTimeNs > 0 ? result.CpuTimeNs : null,
             UsedBytes = isOnHost ? result.Memory.UsedBytes : null,
             DeviceKind = result.Engine.DeviceKind,
+            Clock = result.Clock,
             KernelOrigin = OriginalRun.KernelOriginOf(result.Engine.Device.Split('(', ')').ElementAtOrDefault(1) ?? "",
                 result.Engine.Versions),
             DeviceBytes = isOnHost ? null : result.Instrumented?.DeviceMemory?.PeakBytes,
@@ -68,7 +69,11 @@ internal static class ReplayRun
     private static ImmutableSortedDictionary<string, RunOperatorGroup>? OriginalGroupsOf(ReplayResult result,
         ImmutableSortedDictionary<string, OperatorGroup> planned) => result.OperatorGroups.IsEmpty ? null
             : planned.Values.Where(g => g.OriginalCount > 0).ToImmutableSortedDictionary(g => g.Name, g =>
-                new RunOperatorGroup(g.OriginalCount, g.OriginalNs, g.AllocatedBytes), StringComparer.Ordinal);
+                new RunOperatorGroup(g.OriginalCount, g.OriginalNs, g.AllocatedBytes)
+                {
+                    DeviceNs = g.OriginalDeviceNs,
+                    Kernels = g.OriginalKernels,
+                }, StringComparer.Ordinal);
 
     /// <summary>
     /// The times of the instrumented iteration, as the original's are, in place of those of operators that are called one by
@@ -76,13 +81,18 @@ internal static class ReplayRun
     /// </summary>
     private static Run WithInstrumented(Run run, InstrumentedIteration watched)
     {
-        var sums = watched.Operators.GroupBy(o => o.Name).ToDictionary(g => g.Key, g => g.Sum(o => (double)o.DurationNs));
+        var byName = watched.Operators.ToLookup(o => o.Name);
         double scale = run.Times.MedianNs / Math.Max(watched.IterationNs, watched.Operators.Sum(o => o.DurationNs));
         var kernels = watched.Operators.SelectMany(o => o.Kernels).ToArray();
         return run with
         {
             Groups = run.Groups.ToImmutableSortedDictionary(k => k.Key, k =>
-                k.Value with { TimeNs = sums.GetValueOrDefault(k.Key) }, StringComparer.Ordinal),
+                k.Value with
+                {
+                    TimeNs = byName[k.Key].Sum(o => (double)o.DurationNs),
+                    DeviceNs = kernels.Length == 0 ? null : byName[k.Key].Sum(o => o.Kernels.Sum(w => (double)w.DurationNs)),
+                    Kernels = kernels.Length == 0 ? null : byName[k.Key].Sum(o => o.Kernels.Length),
+                }, StringComparer.Ordinal),
             InstrumentedNs = watched.IterationNs,
             HostMemory = watched.HostMemory,
             DeviceMemory = watched.DeviceMemory,

@@ -23,6 +23,9 @@ public sealed record Run
     /// </summary>
     public string? KernelOrigin { get; init; }
 
+    /// <summary>What measured iterations: <c>events</c> of the device, or the <c>host</c>'s clock; null where it is not known.</summary>
+    public string? Clock { get; init; }
+
     /// <summary>Iteration times.</summary>
     public SampleStatistics Times { get; init; } = new([]);
 
@@ -113,9 +116,19 @@ public sealed record TimelineSpan(string Name, double StartNs, double DurationNs
 
 /// <summary>Operators of a name, in an iteration.</summary>
 /// <param name="Count">How many.</param>
-/// <param name="TimeNs">Their time, added up, in nanoseconds; null where it is not known.</param>
+/// <param name="TimeNs">
+/// Their time on the host, added up, in nanoseconds; where they were called one by one on a device, that between events around each. Null
+/// where it is not known.
+/// </param>
 /// <param name="AllocatedBytes">Bytes of the storages that they make; null where it is not known.</param>
-public sealed record RunOperatorGroup(int Count, double? TimeNs, long? AllocatedBytes);
+public sealed record RunOperatorGroup(int Count, double? TimeNs, long? AllocatedBytes)
+{
+    /// <summary>What they started on the device took there, in nanoseconds; null where no profile tells of one.</summary>
+    public double? DeviceNs { get; init; }
+
+    /// <summary>How many kernels, copies and fillings they started on the device; null as above.</summary>
+    public int? Kernels { get; init; }
+}
 
 /// <summary>What a replay says of itself. Immutable.</summary>
 public sealed record RunCoverage

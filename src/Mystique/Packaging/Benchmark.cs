@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Security.Cryptography;
 using Mystique.Diagnostics;
 using Mystique.Fitting;
@@ -121,8 +122,19 @@ public sealed record Benchmark
             throw Problems.NothingToReplay(plan.Source.Name, plan.FirstReason);
         Work.Generated();
         var program = ProgramGenerator.Generate(plan);
+        plan = plan with { Source = plan.Source with { Notes = WithWaits(plan.Source.Notes, program.UnrecordedWaits) } };
         return Of(plan, program.Schedule, [.. TorchScriptArchive.Write(program.Code)]);
     }
+
+    /// <summary>A plan that is fitted to a target has the note already, of another program.</summary>
+    private static ImmutableArray<string> WithWaits(ImmutableArray<string> notes, int? unrecorded)
+    {
+        notes = notes.RemoveAll(n => n.StartsWith(WaitsNote, StringComparison.Ordinal));
+        return unrecorded is > 0 and { } count ? notes.Add(string.Create(CultureInfo.InvariantCulture,
+            $"{WaitsNote}, and for {count:N0} more that the data demand and no recorded wait covers")) : notes;
+    }
+
+    private const string WaitsNote = "streams wait for each other as recorded";
 
     internal static Benchmark Of(ReplayPlan plan, ImmutableArray<ScheduledCall> schedule, ImmutableArray<byte> program) => new()
     {

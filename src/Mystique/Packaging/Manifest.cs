@@ -138,7 +138,13 @@ internal sealed record ManifestTimes
     public required ImmutableArray<ManifestTime> Operators { get; init; }
 
     public required ImmutableArray<ManifestKernel> Kernels { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<ManifestStreamWait>? StreamWaits { get; init; }
 }
+
+/// <summary>A wait of one stream for another in the original.</summary>
+internal sealed record ManifestStreamWait(long AtNs, long Stream, long RecordedNs, long OnStream);
 
 internal sealed record ManifestTime
 {

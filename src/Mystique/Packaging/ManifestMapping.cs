@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Mystique.Planning;
 using Mystique.Planning.Contents;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
 
 namespace Mystique.Packaging;
 
@@ -158,6 +159,8 @@ internal static class ManifestMapping
                 SyncNode = t.Value.Wait?.Until?.Node,
             })],
         Kernels = [.. times.Kernels.Select(k => new ManifestKernel(k.Name, k.Count, k.DurationNs))],
+        StreamWaits = times.StreamWaits?.Select(w => new ManifestStreamWait(w.AtNs, w.Stream.Number, w.RecordedNs, w.OnStream.Number))
+            .ToImmutableArray(),
     };
 
     private static PlanTimes? ToTimes(ManifestTimes? times)
@@ -183,6 +186,8 @@ internal static class ManifestMapping
             Kernels = [.. times.Kernels.Select(k => new KernelTime(k.Name, k.Count, k.DurationNs))],
             UnexplainedNs = times.UnexplainedNs,
             DeviceNs = times.DeviceNs,
+            StreamWaits = times.StreamWaits?
+                .Select(w => new StreamWait(w.AtNs, new StreamId(w.Stream), w.RecordedNs, new StreamId(w.OnStream))).ToImmutableArray(),
         };
     }
 

@@ -23,6 +23,14 @@ internal sealed record OperatorGroup
     /// </summary>
     public required long? OriginalNs { get; init; }
 
+    /// <summary>
+    /// What the original's started on the device took there, in nanoseconds; null where nothing is known of one on a device.
+    /// </summary>
+    public required long? OriginalDeviceNs { get; init; }
+
+    /// <summary>How many kernels, copies and fillings the original's started; null as above.</summary>
+    public required int? OriginalKernels { get; init; }
+
     /// <summary>Bytes of the storages that they make in an iteration of the plan.</summary>
     public required long AllocatedBytes { get; init; }
 
@@ -32,6 +40,7 @@ internal sealed record OperatorGroup
     {
         var kinds = ImmutableSortedDictionary.CreateBuilder<string, OperatorGroup>(StringComparer.Ordinal);
         var made = new bool[plan.Storages.Length];
+        bool isOnDevice = plan.Times?.IsOnDevice == true;
         foreach (var op in plan.Operators)
         {
             long bytes = 0;
@@ -50,9 +59,9 @@ internal sealed record OperatorGroup
             Add(replaced.Name, 1, 0, 0, TimeOf(replaced.Id), 0);
         return kinds.ToImmutable();
 
-        long? TimeOf(OperatorId id) => plan.Times?.Operators.TryGetValue(id, out var time) == true ? time.DurationNs : null;
+        PlannedTime? TimeOf(OperatorId id) => plan.Times?.Operators.GetValueOrDefault(id);
 
-        void Add(string name, int original, int count, int added, long? time, long bytes)
+        void Add(string name, int original, int count, int added, PlannedTime? time, long bytes)
         {
             var kind = kinds.TryGetValue(name, out var known) ? known : new OperatorGroup
             {
@@ -61,6 +70,8 @@ internal sealed record OperatorGroup
                 Count = 0,
                 AddedCount = 0,
                 OriginalNs = null,
+                OriginalDeviceNs = null,
+                OriginalKernels = null,
                 AllocatedBytes = 0,
             };
             kinds[name] = kind with
@@ -68,7 +79,9 @@ internal sealed record OperatorGroup
                 OriginalCount = kind.OriginalCount + original,
                 Count = kind.Count + count,
                 AddedCount = kind.AddedCount + added,
-                OriginalNs = time is null ? kind.OriginalNs : (kind.OriginalNs ?? 0) + time,
+                OriginalNs = time is null ? kind.OriginalNs : (kind.OriginalNs ?? 0) + time.DurationNs,
+                OriginalDeviceNs = time is null || !isOnDevice ? kind.OriginalDeviceNs : (kind.OriginalDeviceNs ?? 0) + time.DeviceNs,
+                OriginalKernels = time is null || !isOnDevice ? kind.OriginalKernels : (kind.OriginalKernels ?? 0) + time.Kernels,
                 AllocatedBytes = kind.AllocatedBytes + bytes,
             };
         }

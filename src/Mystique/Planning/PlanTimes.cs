@@ -34,6 +34,15 @@ public sealed record PlanTimes
     /// <summary>All time on the device, in nanoseconds.</summary>
     public required long DeviceNs { get; init; }
 
+    /// <summary>Whether operators are known to have started work on a device.</summary>
+    internal bool IsOnDevice => Operators.Values.Any(t => t.Kernels > 0);
+
+    /// <summary>
+    /// When streams of the device waited for each other in the original; null where that is not known. Times in nanoseconds, from the first
+    /// operator's start on.
+    /// </summary>
+    public ImmutableArray<StreamWait>? StreamWaits { get; init; }
+
     /// <summary>Share of the device's time that no operator explains, 0 to 1.</summary>
     public double UnexplainedShare => DeviceNs == 0 ? 0 : (double)UnexplainedNs / DeviceNs;
 
@@ -120,6 +129,9 @@ public sealed record PlanTimes
             Kernels = [.. kernels.OrderByDescending(k => k.DurationNs).ThenBy(k => k.Name, StringComparer.Ordinal)],
             UnexplainedNs = profile.Unexplained.Sum(u => u.DurationNs),
             DeviceNs = profile.DeviceNs,
+            // An event from before the first operator is of what the iteration starts after.
+            StreamWaits = profile.StreamWaits?.Where(w => w.RecordedNs >= start && w.AtNs >= start)
+                .Select(w => w with { AtNs = w.AtNs - start, RecordedNs = w.RecordedNs - start }).ToImmutableArray(),
         };
         return WithIterationTime(result, recording.IterationNs);
     }

@@ -65,7 +65,7 @@ internal static class ReplayPlanner
             HasBackward = trace.Nodes.Any(n => n.Scope == RecordScope.BackwardFunction
                 || n.Name.StartsWith("autograd::engine::", StringComparison.Ordinal)),
             Notes = [.. LostLiterals.NotesOn(table.RestoredEpsilons), .. segment.Unseen.Notes,
-                .. opaque.Notes, .. segment.Recording.Profile?.Notes ?? [],
+                .. opaque.Notes, .. NotesOn(table.Devices), .. segment.Recording.Profile?.Notes ?? [],
                 .. GemmPrecision.NoteOn(trace, settings) is { } unknown ? [unknown] : (string[])[]],
         };
         var plan = new ReplayPlan
@@ -88,6 +88,15 @@ internal static class ReplayPlanner
             Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf)
                 .Distinct()],
         };
+    }
+
+    /// <summary>A replay has one device for all accelerators.</summary>
+    private static IEnumerable<string> NotesOn(ImmutableArray<string> devices)
+    {
+        string[] accelerators = [.. devices.Where(DeviceName.IsAccelerator).Distinct().Order(StringComparer.Ordinal)];
+        if (accelerators.Length > 1)
+            yield return $"the trace ran on {accelerators.Length} accelerators ({string.Join(", ", accelerators)}): a replay runs on one, "
+                + "with all their memory and work";
     }
 
     /// <summary>

@@ -114,6 +114,11 @@ public sealed record Baseline
 
     private CaptureWindow[] Counted => IsOnDevice && !Before.SamplesNs.IsEmpty ? [Before] : [Before, After];
 
+    /// <summary>What measured the iterations that count; null where that is not known, or not the same for all.</summary>
+    [JsonIgnore]
+    internal string? Clock =>
+        Counted.Where(w => !w.SamplesNs.IsEmpty).Select(w => w.Clock).Distinct().ToArray() is [var clock] ? clock : null;
+
     /// <summary>What iterations after the recording say of the profiler: null where they differ by no more than 2 %.</summary>
     [JsonIgnore]
     internal string? ProfilerNote
@@ -174,6 +179,12 @@ public sealed record CaptureWindow
     /// <summary>Processor time of one of them, all threads, in nanoseconds.</summary>
     public long CpuTimeNs { get; init; }
 
+    /// <summary>
+    /// What measured them: <c>events</c> of the device, or the <c>host</c>'s clock; null in captures of versions that did not tell.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Clock { get; init; }
+
     /// <summary>The most resident memory that belongs to no file, in bytes.</summary>
     public long PeakBytes { get; init; }
 
@@ -188,7 +199,8 @@ public sealed record CaptureWindow
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SystemMetrics? System { get; init; }
 
-    internal bool IsSound => !SamplesNs.IsDefault && SamplesNs.All(t => t > 0) && CpuTimeNs >= 0 && PeakBytes >= 0;
+    internal bool IsSound => !SamplesNs.IsDefault && SamplesNs.All(t => t > 0) && CpuTimeNs >= 0 && PeakBytes >= 0
+        && Clock is null or MeasuringClock.Host or MeasuringClock.Events;
 }
 
 /// <summary>A device.</summary>

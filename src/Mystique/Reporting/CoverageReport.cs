@@ -25,7 +25,7 @@ internal sealed record CoverageRow
     /// <summary>Operators of PyTorch's own namespace.</summary>
     public required int AtenCount { get; init; }
 
-    /// <summary>Of these, those that ran as recorded or by substitutes.</summary>
+    /// <summary>Of these, those whose work was done: as recorded, by another implementation or by substitutes.</summary>
     public required int AtenDone { get; init; }
 
     /// <summary>What did not run as recorded.</summary>
@@ -58,7 +58,7 @@ internal sealed record CoverageRow
             IsExact = verification.IsExact,
             NonFinite = result.NonFinite?.Length ?? 0,
             AtenCount = aten.Selected,
-            AtenDone = aten.Exact + aten.Substituted,
+            AtenDone = aten.Done,
             Replaced = ReplacedGroup.Of(plan),
             PreparedInputs = plan.Operators.Sum(o => o.Arguments.Count(a => a.IsPrepared)),
             Notes = plan.Source.Notes,
@@ -93,21 +93,25 @@ internal static class CoverageReport
         Line($"{target}; each trace {runs} {times}.");
         Line($"");
         Line($"- exact: ran with the recorded name, overload, shapes, element types and strides (where the trace has them)");
+        bool hasOther = rows.Any(r => r.Classes.OtherImplementation > 0); // On a device alone.
+        if (hasOther)
+            Line($"- other: the device did it by another operator within it, or with another number of kernels");
         Line($"- variant: ran with another overload or other strides; different: with other shapes or types");
         Line($"- substituted: other operators did its work, because the target lacks it");
         Line($"- stand-in: its results were there from the start, no work was done");
         Line($"- missing: it did not run and nothing took its place");
-        Line($"- aten: operators of PyTorch's own that are exact or substituted");
+        Line($"- aten: operators of PyTorch's own that are exact{(hasOther ? ", other" : "")} or substituted");
         Line($"- not finite: operators that made a NaN, or an infinity that the trace does not ask for");
         Line($"");
-        Line($"| trace | operators | exact | variant | different | substituted | stand-in | missing | aten | verification | not finite |");
-        Line($"| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |");
+        Line($"| trace | operators | exact |{(hasOther ? " other |" : "")} variant | different | substituted | stand-in | missing | aten "
+            + $"| verification | not finite |");
+        Line($"| --- | ---: | ---: |{(hasOther ? " ---: |" : "")} ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |");
         foreach (var row in rows)
         {
             var c = row.Classes;
-            Line($"| {MarkdownText.Escape(row.Trace)} | {c.Selected} | {c.Exact} | {c.Variant} | {c.Different} | {c.Substituted} "
-                + $"| {c.StandIn} | {c.Missing} | {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} "
-                + $"| {row.NonFinite} |");
+            Line($"| {MarkdownText.Escape(row.Trace)} | {c.Selected} | {c.Exact} |{(hasOther ? $" {c.OtherImplementation} |" : "")} "
+                + $"{c.Variant} | {c.Different} | {c.Substituted} | {c.StandIn} | {c.Missing} "
+                + $"| {row.AtenDone} of {row.AtenCount} | {(row.IsExact ? "exact" : "different")} | {row.NonFinite} |");
         }
         var kinds = rows.SelectMany(r => r.Replaced.Select(k => (r.Trace, Kind: k)))
             .GroupBy(k => (k.Kind.Name, k.Kind.RemedyName, k.Kind.By, k.Kind.Reason))

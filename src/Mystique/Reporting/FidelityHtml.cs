@@ -20,15 +20,7 @@ internal static class FidelityHtml
         var page = new HtmlPage($"{replay.Name} against {original.Name}");
         FidelityVerdict.WriteTop(page, report);
         WriteTimelines(page, original, replay);
-        var kinds = report.Groups.Where(k => k.OriginalNs is not null).ToArray();
-        var ordered = kinds.OrderByDescending(k => Math.Max(k.OriginalNs!.Value, k.ReplayNs!.Value)).ToArray();
-        page.Bars("Time by kind of operator", "Milliseconds of an uninstrumented iteration, on the host; both sides on one scale.",
-            "kinds of operators", "ms", [.. ordered.Select(k => k.Name)], signed: false,
-            ("original", [.. ordered.Select(k => Rounded(k.OriginalNs!.Value))]),
-            ("replay", [.. ordered.Select(k => Rounded(k.ReplayNs!.Value))]));
-        page.Bars("Difference by kind of operator", "To the right, the replay takes longer. What differs most comes first.",
-            "kinds of operators", "ms", [.. kinds.Select(k => k.Name)], signed: true,
-            ("replay less original", [.. kinds.Select(k => Rounded(k.DifferenceNs))]));
+        WriteKinds(page, report);
         page.Table("All measures", ["measure", "original", "replay", "difference"], FidelityText.Rows(report)
             .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
         WriteDistributions(page, original.Times, replay.Times);
@@ -70,6 +62,25 @@ internal static class FidelityHtml
         (name, 0, 1.0 / MemoryParts, [.. (memory?.PeaksIn(MemoryParts) ?? []).Select(b => Math.Round(b / 1e6, 3))]);
 
     private static double Rounded(double nanoseconds) => Math.Round(nanoseconds / 1e6, 5);
+
+    private static void WriteKinds(HtmlPage page, FidelityReport report)
+    {
+        string where = report.IsByDevice ? "on the device" : "on the host";
+        var kinds = report.Groups.Where(k => k.ComparedNs is not null).ToArray();
+        var ordered = kinds.OrderByDescending(k => Math.Max(k.ComparedNs!.Value.Original, k.ComparedNs!.Value.Replay)).ToArray();
+        page.Bars("Time by kind of operator",
+            report.IsByDevice ? "Milliseconds of a profiled iteration, on the device, of all streams; both sides on one scale."
+                : "Milliseconds of an uninstrumented iteration, on the host; both sides on one scale.",
+            "kinds of operators", "ms", [.. ordered.Select(k => k.Name)], signed: false,
+            ("original", [.. ordered.Select(k => Rounded(k.ComparedNs!.Value.Original))]),
+            ("replay", [.. ordered.Select(k => Rounded(k.ComparedNs!.Value.Replay))]));
+        page.Bars("Difference by kind of operator", $"Time {where}: to the right, the replay takes longer. What differs most comes first.",
+            "kinds of operators", "ms", [.. kinds.Select(k => k.Name)], signed: true,
+            ("replay less original", [.. kinds.Select(k => Rounded(k.DifferenceNs))]));
+        if (report.IsByDevice)
+            page.Table("Kinds of operators, on the device and on the host", FidelityText.GroupHead(report),
+                ordered.Select(FidelityText.GroupRow), folded: true);
+    }
 
     private static void WriteTimelines(HtmlPage page, Run original, Run replay)
     {

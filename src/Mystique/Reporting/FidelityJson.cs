@@ -34,6 +34,7 @@ internal static class FidelityJson
             ResidentMemory = Share(report.ResidentError),
             DeviceMemory = Share(report.DeviceMemoryError),
         },
+        OperatorsBy = report.IsByDevice ? "device" : "host",
         Operators = [.. report.Groups.Select(k => new GroupErrorDocument
         {
             Name = k.Name,
@@ -41,11 +42,15 @@ internal static class FidelityJson
             ReplayCount = k.ReplayCount,
             OriginalNs = Rounded(k.OriginalNs),
             ReplayNs = Rounded(k.ReplayNs),
+            OriginalDeviceNs = Rounded(k.OriginalDeviceNs),
+            ReplayDeviceNs = Rounded(k.ReplayDeviceNs),
+            OriginalKernels = k.OriginalKernels,
+            ReplayKernels = k.ReplayKernels,
             OriginalBytes = k.OriginalBytes,
             ReplayBytes = k.ReplayBytes,
         })],
-        BetweenOperators = report.BetweenNs is { } between
-            ? new PairDocument((long)Math.Round(between.Original), (long)Math.Round(between.Replay)) : null,
+        BetweenOperators = PairOf(report.BetweenNs),
+        DeviceIdle = PairOf(report.IdleNs),
         InOrder = Share(report.InOrder),
         Labels = [.. report.Labels.Select(l =>
             new LabelErrorDocument(l.Label, l.Count, (long)Math.Round(l.OriginalNs), (long)Math.Round(l.ReplayNs)))],
@@ -68,6 +73,7 @@ internal static class FidelityJson
     {
         Name = run.Name,
         Iterations = SamplesDocument.Of(run.Times),
+        Clock = run.Clock,
         Blocks = run.Blocks.IsEmpty ? null : run.Blocks.Length,
         RepeatsMedianNs = [.. run.Repeats.Select(r => (long)Math.Round(r.MedianNs))],
         CpuTimeNs = Rounded(run.CpuTimeNs),
@@ -81,6 +87,9 @@ internal static class FidelityJson
         Provenance = run.Provenance.GroupBy(p => p.Name)
             .ToImmutableSortedDictionary(g => g.Key, g => string.Join("; ", g.Select(p => p.Value)), StringComparer.Ordinal),
     };
+
+    private static PairDocument? PairOf((double Original, double Replay)? times) =>
+        times is { } both ? new PairDocument((long)Math.Round(both.Original), (long)Math.Round(both.Replay)) : null;
 
     private static double? Share(double? share) => share is { } value ? Math.Round(value, 6) : null;
 

@@ -20,16 +20,12 @@ internal static class FidelityMarkdown
         Table(text, ["measure", "original", "replay", "difference"], FidelityText.Rows(report)
             .Select(r => new[] { r.Name, r.Original, r.Replay, r.Difference }));
         List(text, "Findings", FindingText.Of(report));
-        var kinds = report.Groups.Take(MaxKinds).Where(k => k.OriginalNs is not null).ToArray();
+        var kinds = report.Groups.Take(MaxKinds).Where(k => k.ComparedNs is not null).ToArray();
         if (kinds.Length > 0)
         {
-            text.Append("### Time by kind of operator, what explains most first\n\n");
-            Table(text, ["operator", "original", "replay", "original ms", "replay ms", "difference ms"], kinds.Select(k => new[]
-            {
-                k.Name, Figures.Number(k.OriginalCount), Figures.Number(k.ReplayCount), Figures.InMilliseconds(k.OriginalNs!.Value),
-                    Figures.InMilliseconds(k.ReplayNs!.Value),
-                Figures.DifferenceInMilliseconds(k.DifferenceNs),
-            }));
+            text.Append(CultureInfo.InvariantCulture,
+                $"### Time by kind of operator, {FidelityText.TimeOf(report)}, what explains most first\n\n");
+            Table(text, FidelityText.GroupHead(report), kinds.Select(FidelityText.GroupRow));
         }
         if (!report.Labels.IsEmpty)
         {

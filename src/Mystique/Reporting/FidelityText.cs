@@ -21,12 +21,12 @@ internal static class FidelityText
                 + $"{Figures.Difference(control.Low)} to {Figures.Difference(control.High)})";
         else if (report.NoiseFloor is { } noise)
             text += string.Create(CultureInfo.InvariantCulture, $"; the original differs from itself by {noise:0.0 %}");
-        if (report.BetweenNs is not { } between || Math.Abs(time.Error) <= (report.NoiseFloor ?? 0))
+        if ((report.IdleNs ?? report.BetweenNs) is not { } between || Math.Abs(time.Error) <= (report.NoiseFloor ?? 0))
             return text;
         // The parts that pull in the direction of the whole.
         double all = report.Replay.Times.MedianNs - report.Original.Times.MedianNs;
         string[] parts = [.. report.Groups.Select(k => (k.Name, k.DifferenceNs))
-            .Append(("what is between operators", between.Replay - between.Original))
+            .Append((report.IsByDevice ? "what the device is idle" : "what is between operators", between.Replay - between.Original))
             .Where(p => Math.Sign(p.Item2) == Math.Sign(all) && Math.Abs(p.Item2) > 0.05 * Math.Abs(all))
                 .OrderByDescending(p => Math.Abs(p.Item2)).Take(3)
             .Select(p => $"{p.Item1} ({(p.Item2 / 1e6).ToString("+0.000;-0.000", CultureInfo.InvariantCulture)} ms)")];
@@ -47,6 +47,8 @@ internal static class FidelityText
             yield return ("95th percentile", Milliseconds(original.Times.P95Ns), Milliseconds(replay.Times.P95Ns),
                 Figures.Difference(replay.Times.P95Ns / original.Times.P95Ns - 1));
         }
+        if (original.Clock == MeasuringClock.Events || replay.Clock == MeasuringClock.Events)
+            yield return ("iterations measured by", MeasuringClock.Describe(original.Clock), MeasuringClock.Describe(replay.Clock), "");
         if (report.Unpaced is { } unpaced)
             yield return ("median, unpaced", "", Milliseconds(Blocks.TimesOf(replay.Unpaced).MedianNs), Figures.Difference(unpaced.Error));
         if (report.Control is { } control)
@@ -54,6 +56,11 @@ internal static class FidelityText
                 Milliseconds(Blocks.TimesOf(original.Processes[1]).MedianNs), Figures.Difference(control.Error));
         if (report.BetweenNs is { } between)
             yield return ("of it between operators", Milliseconds(between.Original), Milliseconds(between.Replay), "");
+        if (report.IdleNs is { } idle)
+        {
+            yield return DeviceRow(report);
+            yield return ("of it the device is idle", Milliseconds(idle.Original), Milliseconds(idle.Replay), "");
+        }
         if (report.CpuTimeError is { } cpu)
             yield return ("CPU time of an iteration", Milliseconds(original.CpuTimeNs!.Value), Milliseconds(replay.CpuTimeNs!.Value),
                 Figures.Difference(cpu));
@@ -89,6 +96,37 @@ internal static class FidelityText
                 yield return ("of the original's time, as recorded", "", "", Figures.Share(share));
             yield return ("verification", "", coverage.Verification, "");
         }
+    }
+
+    private static (string, string, string, string) DeviceRow(FidelityReport report)
+    {
+        double original = report.Groups.Sum(k => k.OriginalDeviceNs ?? 0), replay = report.Groups.Sum(k => k.ReplayDeviceNs ?? 0);
+        return ("operators' time on the device, all streams", Milliseconds(original), Milliseconds(replay),
+            Figures.Difference(replay / original - 1));
+    }
+
+    /// <summary>Which time of operators is compared, and where it comes from.</summary>
+    public static string TimeOf(FidelityReport report) =>
+        report.IsByDevice ? "on the device, from the profiles of both sides" : "on the host";
+
+    /// <summary>The columns of a table of kinds of operators: counts, times, and on a device kernels.</summary>
+    public static string[] GroupHead(FidelityReport report) => report.IsByDevice
+        ? ["operator", "original", "replay", "original kernels", "replay kernels", "original ms", "replay ms", "difference ms",
+            "original host ms", "replay host ms"]
+        : ["operator", "original", "replay", "original ms", "replay ms", "difference ms"];
+
+    /// <summary>A kind's row of that table.</summary>
+    public static string[] GroupRow(OperatorGroupError group)
+    {
+        var (original, replay) = group.ComparedNs!.Value;
+        string[] counts = [group.Name, Figures.Number(group.OriginalCount), Figures.Number(group.ReplayCount)];
+        string[] times = [Figures.InMilliseconds(original), Figures.InMilliseconds(replay),
+            Figures.DifferenceInMilliseconds(group.DifferenceNs)];
+        return group is { OriginalKernels: { } kernels, ReplayKernels: { } others }
+            ? [.. counts, Figures.Number(kernels), Figures.Number(others), .. times, Host(group.OriginalNs), Host(group.ReplayNs)]
+            : [.. counts, .. times];
+
+        static string Host(double? time) => time is { } known ? Figures.InMilliseconds(known) : "";
     }
 
     /// <summary>How many operators ran as recorded.</summary>

@@ -117,9 +117,11 @@ internal static class FidelityVerdict
             FindingKind.AllocatedBytes => ($"bytes that {finding.Subject} allocates", Figures.Megabytes(a), Figures.Megabytes(b), share),
             FindingKind.PageFaults => ("page faults of an iteration", Count(a), Count(b), share),
             FindingKind.OperatorOrder => ("operators in the original's order", "", Figures.Percent(b), ""),
-            FindingKind.OperatorTime => ($"time of {finding.Subject}", FidelityText.Milliseconds(a), FidelityText.Milliseconds(b),
-                ofIteration),
+            FindingKind.OperatorTime => ($"time of {finding.Subject}{(report.IsByDevice ? " on the device" : "")}",
+                FidelityText.Milliseconds(a), FidelityText.Milliseconds(b), ofIteration),
             FindingKind.BetweenOperators => ("time between operators", FidelityText.Milliseconds(a), FidelityText.Milliseconds(b),
+                ofIteration),
+            FindingKind.DeviceIdle => ("time of the idle device", FidelityText.Milliseconds(a), FidelityText.Milliseconds(b),
                 ofIteration),
             _ => (finding.Kind.ToString(), Count(a), Count(b), share),
         };
@@ -144,6 +146,7 @@ internal static class FidelityVerdict
         FindingKind.MemoryPeak => "the peak of memory",
         FindingKind.PageFaults => "page faults",
         FindingKind.OperatorOrder => "the order of operators",
+        FindingKind.DeviceIdle => "the time of the idle device",
         _ => "the time between operators",
     };
 }

@@ -33,6 +33,8 @@ internal static class FindingText
                 $"{finding.Subject} takes {difference / 1e6:+0.000;-0.000} ms in an iteration ({own}{part:+0.0 %;-0.0 %} of the iteration)",
             FindingKind.BetweenOperators =>
                 $"what is between operators takes {difference / 1e6:+0.000;-0.000} ms ({part:+0.0 %;-0.0 %} of the iteration)",
+            FindingKind.DeviceIdle =>
+                $"the device is idle {difference / 1e6:+0.000;-0.000} ms of an iteration ({part:+0.0 %;-0.0 %} of it)",
             _ => throw new ArgumentOutOfRangeException(nameof(finding), finding.Kind, "no such finding"),
         };
         return text.ToString(CultureInfo.InvariantCulture);

@@ -92,6 +92,8 @@ internal static class ResultJson
         if (result.OperatorGroups.IsEmpty)
             return [];
         var planned = OperatorGroup.Of(result.Plan);
+        var profiled = (result.Instrumented?.Operators ?? []).ToLookup(o => o.Name);
+        bool hasKernels = result.Instrumented?.HasKernels == true;
         var rows = result.OperatorGroups.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0)
             .Select(k => new OperatorGroupTime(k.Name, 0, 0)));
         return [.. rows.Select(row => planned[row.Name] is var group ? new OperatorGroupDocument
@@ -103,6 +105,10 @@ internal static class ResultJson
             AllocatedBytes = group.AllocatedBytes,
             OriginalCount = group.OriginalCount,
             OriginalNs = group.OriginalNs,
+            DeviceNs = hasKernels ? profiled[row.Name].Sum(o => o.Kernels.Sum(k => k.DurationNs)) : null,
+            Kernels = hasKernels ? profiled[row.Name].Sum(o => o.Kernels.Length) : null,
+            OriginalDeviceNs = group.OriginalDeviceNs,
+            OriginalKernels = group.OriginalKernels,
         } : null!)];
     }
 }

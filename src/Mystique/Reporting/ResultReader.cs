@@ -58,9 +58,17 @@ internal static class ResultReader
         foreach (var group in run.Operators)
         {
             if (group.Count - (group.AddedCount ?? 0) is > 0 and var count)
-                groups[group.Name] = new RunOperatorGroup(count, group.TimeNs, group.AllocatedBytes);
+                groups[group.Name] = new RunOperatorGroup(count, group.TimeNs, group.AllocatedBytes)
+                {
+                    DeviceNs = group.DeviceNs,
+                    Kernels = group.Kernels,
+                };
             if (group.OriginalCount > 0)
-                originals[group.Name] = new RunOperatorGroup(group.OriginalCount, group.OriginalNs, group.AllocatedBytes);
+                originals[group.Name] = new RunOperatorGroup(group.OriginalCount, group.OriginalNs, group.AllocatedBytes)
+                {
+                    DeviceNs = group.OriginalDeviceNs,
+                    Kernels = group.OriginalKernels,
+                };
         }
         bool isOnHost = DeviceName.KindOf(run.Engine.Device) == DeviceName.Host;
         var coverage = run.Coverage;
@@ -68,6 +76,7 @@ internal static class ResultReader
         {
             Name = name,
             Provenance = ProvenanceOf(run),
+            Clock = run.Engine.Clock,
             Times = new SampleStatistics(run.Iterations.SamplesNs),
             CpuTimeNs = run.CpuTimeNs > 0 ? run.CpuTimeNs : null,
             UsedBytes = isOnHost ? run.Memory.UsedBytes : null,

@@ -17,6 +17,9 @@ namespace Mystique.Verification;
 public sealed record InstrumentedIteration(long IterationNs, ImmutableArray<InstrumentedOperator> Operators, MemoryTimeline? HostMemory,
     MemoryTimeline? DeviceMemory)
 {
+    /// <summary>Whether the profiler saw work on a device.</summary>
+    internal bool HasKernels => Operators.Any(o => !o.Kernels.IsEmpty);
+
     /// <summary>Joins what the two saw; null where it does not fit.</summary>
     /// <param name="plan">What should have run.</param>
     /// <param name="isOnHost">Whether all of it ran on the host, accelerators' tensors too.</param>

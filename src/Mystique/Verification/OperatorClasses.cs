@@ -11,6 +11,11 @@ public sealed record OperatorClasses
     /// <summary>Ran as recorded.</summary>
     public required int Exact { get; init; }
 
+    /// <summary>
+    /// Ran as recorded, but the device did it another way: by another operator within it, or with another number of kernels.
+    /// </summary>
+    public int OtherImplementation { get; init; }
+
     /// <summary>Ran as the same operator, with another overload or other strides.</summary>
     public required int Variant { get; init; }
 
@@ -36,7 +41,7 @@ public sealed record OperatorClasses
     public double? RecordedTimeShare { get; init; }
 
     /// <summary>Operators of the trace that were selected, run or not.</summary>
-    public int Selected => Exact + Variant + Different + Substituted + StandIn + Missing;
+    public int Selected => Exact + OtherImplementation + Variant + Different + Substituted + StandIn + Missing;
 
     /// <summary>
     /// The coverage: of what was selected, and what ran without being planned, the share that ran as recorded, 0 to 1. It is 1 only
@@ -44,8 +49,11 @@ public sealed record OperatorClasses
     /// </summary>
     public double RecordedShare => ShareOf(Exact);
 
-    /// <summary>The same, with the operators whose work others did.</summary>
-    public double WorkShare => ShareOf(Exact + Substituted);
+    /// <summary>The same, with the operators whose work others did, or the device did another way.</summary>
+    public double WorkShare => ShareOf(Done);
+
+    /// <summary>Operators whose work was done, whatever did it.</summary>
+    internal int Done => Exact + OtherImplementation + Substituted;
 
     private double ShareOf(int count) => Selected == 0 ? 0 : (double)count / (Selected + Unplanned);
 
@@ -58,12 +66,14 @@ public sealed record OperatorClasses
         var classed = recorded.Select(o => o.Id).Concat(substituted).ToHashSet();
         int Count(DifferenceKind kind) => recorded.Count(o => worst.TryGetValue(o.Id, out var found) && found == kind);
         int lost = substituted.Count(worst.ContainsKey);
+        int otherwise = Count(DifferenceKind.OtherImplementation);
         int variant = Count(DifferenceKind.Variant);
         int different = Count(DifferenceKind.Different);
         int missing = Count(DifferenceKind.Missing);
         return new OperatorClasses
         {
-            Exact = recorded.Length - variant - different - missing,
+            Exact = recorded.Length - otherwise - variant - different - missing,
+            OtherImplementation = otherwise,
             Variant = variant,
             Different = different,
             Substituted = substituted.Length - lost,

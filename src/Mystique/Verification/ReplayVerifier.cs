@@ -117,7 +117,7 @@ internal static class ReplayVerifier
             return null;
         string[] inside = [.. Within(node)];
         return inside.Length == 0 || inside.Contains(op.Inside) ? null
-            : (DifferenceKind.Variant, $"it is done by {inside[0]} instead of {op.Inside}");
+            : (DifferenceKind.OtherImplementation, $"it is done by {inside[0]} instead of {op.Inside}");
     }
 
     private static IEnumerable<string> Within(TraceNode node) =>

@@ -7,7 +7,7 @@ namespace Mystique.Verification;
 /// <param name="ExactCount">
 /// Operators that ran with the same name, overload, shapes, types and strides; of substitutes, the name alone.
 /// </param>
-/// <param name="Differences">What differed, in order.</param>
+/// <param name="Differences">What differed, in order; then what started another number of kernels.</param>
 /// <param name="StridesCompared">Whether the trace records strides, so that they could be compared.</param>
 /// <param name="Classes">What became of the trace's operators; the shares are there.</param>
 public sealed record VerificationResult(
@@ -28,6 +28,11 @@ public enum DifferenceKind
 {
     /// <summary>It ran without being planned.</summary>
     Unplanned,
+
+    /// <summary>
+    /// The same operator on the same tensors, done on the device by another operator within it, or with another number of kernels.
+    /// </summary>
+    OtherImplementation,
 
     /// <summary>The same operator, with another overload or other strides.</summary>
     Variant,

@@ -1,5 +1,6 @@
 using Mystique.Diagnostics;
 using Mystique.Execution;
+using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
 using Mystique.Tests.Packaging;
 
@@ -57,6 +58,66 @@ public class PacerTests
         var report = pacer.TakeReport();
         Assert.True(report.Waits >= 1 && report.WaitedNs > 0);
         Assert.Equal(new PaceReport(0, 0, 0, 0), pacer.TakeReport());
+    }
+
+    /// <summary>A call of the schedule after which the host waited for the device.</summary>
+    private static Benchmark Waiting(PlanTimes times, long waitNs)
+    {
+        var package = Package(times);
+        return package with { Schedule = package.Schedule.SetItem(0, package.Schedule[0] with { HostWait = new CallWait(null, waitNs) }) };
+    }
+
+    /// <summary>The original's waits for the device are no gaps: the replay waits as well.</summary>
+    [Theory]
+    [InlineData(0, 1_999_999, 999_999)]
+    [InlineData(1_500_000, 499_999, 999_999)]
+    [InlineData(1_999_999, 0, 999_999)]
+    [InlineData(9_000_000, 0, 999_999)]
+    public void Gaps_AreWithoutWaitsForTheDevice(long waitNs, long between, long last)
+    {
+        var times = Times(30_000_000, 3_000_000, (3, 0), (11, 2_000_000));
+        Assert.Equal([0, between, last], Pacer.GapsOf(Waiting(times, waitNs), times));
+    }
+
+    [Fact]
+    public void Gaps_AWaitAtTheEnd_IsNone()
+    {
+        var times = Times(30_000_000, 3_000_000, (3, 0));
+        Assert.Equal([0, 0, 1_999_999], Pacer.GapsOf(Waiting(times, 1_000_000), times));
+    }
+
+    /// <summary>Without its waits, and as one that nobody profiled; one that was done earlier than the device is not held up.</summary>
+    [Theory]
+    [InlineData(2_000_000, 3_000_000, 0, 2_000_000)]
+    [InlineData(2_000_000, 3_000_000, 1_500_000, 1_000_000)]
+    [InlineData(9_000_000, 3_000_000, 0, 3_000_000)]
+    [InlineData(9_000_000, 3_000_000, 4_000_000, 0)]
+    public void HostTime_IsThatOfTheHostsWork(long iterationNs, long recordedNs, long waitNs, long expected)
+    {
+        var times = Times(iterationNs, recordedNs, (3, 0), (11, 2_000_000));
+        Assert.Equal(expected, Pacer.HostTimeOf(Waiting(times, waitNs), times));
+        var unknown = Times(iterationNs, iterationNs);
+        Assert.Equal(iterationNs, Pacer.HostTimeOf(Waiting(unknown, 7), unknown));
+    }
+
+    /// <summary>Calls that only wait for the device leave the host all its time: it waits where the original's host was at work.</summary>
+    [Fact]
+    public void Run_OnADevice_KeepsTheHostsPace()
+    {
+        long waited = 0;
+        void Wait(int call)
+        {
+            long start = System.Diagnostics.Stopwatch.GetTimestamp();
+            Thread.Sleep(20);
+            waited += (long)System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalNanoseconds;
+        }
+        var package = Package(Times(10_000_000, 10_000_000, (3, 0), (11, 2_000_000)));
+        var pacer = Pacer.Of(package, Wait, () => { }, () => waited);
+        pacer.Run(Wait);
+        Assert.InRange(pacer.TakeReport().WaitedNs, 1, long.MaxValue);
+        var onHost = Pacer.Of(package, Wait, () => { }); // Its calls take 40 ms of 10.
+        onHost.Run(Wait);
+        Assert.Equal(0, onHost.TakeReport().WaitedNs);
     }
 
     /// <summary>A machine that is a third as fast as it was waits three times as long: half of an iteration, as asked for.</summary>

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using Mystique.Capture;
 using Mystique.Recordings;
 using Mystique.Tests.Shared;
 using Mystique.Traces.PyTorch;
@@ -32,6 +34,35 @@ public sealed class BaselineTests : IDisposable
         Assert.Equal([300L], after.Uninstrumented.SamplesNs);
         Assert.Equal(80, after.CpuTimeNs);
         Assert.Equal(0, new Baseline().CpuTimeNs);
+    }
+
+    /// <summary>The clock is that of the iterations that count; where they have several, or none is told, it is not known.</summary>
+    [Theory]
+    [InlineData("events", "host", "events", null)]
+    [InlineData("host", "host", "host", "host")]
+    [InlineData("host", null, "host", null)]
+    [InlineData(null, null, null, null)]
+    public void Clock_IsThatOfTheIterationsThatCount(string? before, string? after, string? onDevice, string? onHost)
+    {
+        Baseline Of(Baseline baseline) => baseline with
+        {
+            Before = baseline.Before with { Clock = before },
+            After = baseline.After with { Clock = after },
+        };
+        Assert.Equal(onDevice, Of(OnDevice).Clock);
+        Assert.Equal(onHost, Of(OnHost).Clock);
+    }
+
+    [Theory]
+    [InlineData("{\"samples_ns\": [7], \"clock\": \"events\"}", "events")]
+    [InlineData("{\"samples_ns\": [7]}", null)]
+    [InlineData("{\"samples_ns\": [], \"clock\": null}", null)]
+    public void Clock_IsTheHooks(string window, string? clock)
+    {
+        var found = JsonSerializer.Deserialize<HookWindow>(window, SnakeJson.Compact)!.ToWindow(null);
+        Assert.Equal(clock, found.Clock);
+        Assert.True(found.IsSound);
+        Assert.False((found with { Clock = "sundial" }).IsSound);
     }
 
     [Fact]

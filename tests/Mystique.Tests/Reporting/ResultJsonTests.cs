@@ -9,6 +9,7 @@ using Mystique.Reporting;
 using Mystique.Selection;
 using Mystique.Tests.Packaging;
 using Mystique.Tests.Shared;
+using Mystique.Traces.Kineto;
 using Mystique.Verification;
 
 namespace Mystique.Tests.Reporting;
@@ -62,6 +63,60 @@ public class ResultJsonTests
             Program = new ReplayedProgram("00ff", true, [new FitChange("aten::split.Tensor", "stand_in", "", "it failed: no")]),
         };
         Snapshot.Match(Text(s => ResultJson.Write(result, s)), "run");
+    }
+
+    /// <summary>What operators started on the device is in the result, and comes back from it; without a device there is nothing.</summary>
+    [Fact]
+    public void Write_RunOnADevice_HasKernelsByOperator()
+    {
+        var work = new DeviceWork("k", 0, 70, null, "");
+        var result = Result(1000) with
+        {
+            OperatorGroups = [new OperatorGroupTime("aten::add.Tensor", 1, 800)],
+            Instrumented = new InstrumentedIteration(1000,
+                [new InstrumentedOperator(null, "aten::add.Tensor", 0, 9, [work, work])], null, null),
+        };
+        var known = OperatorGroup.Of(result.Plan)["aten::add.Tensor"];
+        Assert.Null(known.OriginalDeviceNs);
+        var first = result.Plan.Operators.First(o => o.Schema.FullName == "aten::add.Tensor").Id;
+        result = result with
+        {
+            Plan = result.Plan with
+            {
+                Times = new PlanTimes
+                {
+                    Source = "p.json",
+                    IterationNs = 100,
+                    RecordedNs = 100,
+                    Operators = ImmutableSortedDictionary<OperatorId, PlannedTime>.Empty.Add(first, new PlannedTime
+                    {
+                        StartNs = 0,
+                        DurationNs = 5,
+                        Kernels = 3,
+                        DeviceNs = 90,
+                        Stream = null,
+                    }),
+                    Unlinked = 0,
+                    Kernels = [],
+                    UnexplainedNs = 0,
+                    DeviceNs = 0,
+                },
+            },
+        };
+        string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.json");
+        try
+        {
+            File.WriteAllText(path, Text(s => ResultJson.Write(result, s)));
+            var run = ResultReader.Read(path);
+            Assert.Equal((140.0, 2), (run.Groups["aten::add.Tensor"].DeviceNs, run.Groups["aten::add.Tensor"].Kernels));
+            var original = run.Coverage!.OriginalGroups!["aten::add.Tensor"];
+            Assert.Equal((90.0, 3), (original.DeviceNs, original.Kernels));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+        Assert.Null(ResultJson.DocumentOf(result with { Instrumented = null }).Operators[0].Kernels);
     }
 
     [Fact]

@@ -51,7 +51,7 @@ public class VerifiedDeviceTests
     }
 
     [Fact]
-    public void Kernel_ThatAnotherOneStandsFor_IsAVariant()
+    public void Kernel_ThatAnotherOneStandsFor_IsAnotherImplementation()
     {
         Assert.Null(What(Attended(Flash), Attended(Flash), "cuda"));
         Assert.Null(What(Attended(Flash), Attended(Sin, deeper: Flash), "cuda"));
@@ -62,7 +62,9 @@ public class VerifiedDeviceTests
             + "aten::_scaled_dot_product_flash_attention", What(Attended(Flash), Attended(Efficient, deeper: Sin), "cuda"));
         Assert.Null(What(Attended(Flash), Attended(Efficient, "cpu"), "cpu"));
         var result = ReplayVerifier.Verify(PlanOf.Trace(Attended(Flash)), Attended(Efficient).Read(), "cuda");
-        Assert.Equal((1, DifferenceKind.Variant), (result.ExactCount, result.Differences.Single().Kind));
+        Assert.Equal((1, DifferenceKind.OtherImplementation), (result.ExactCount, result.Differences.Single().Kind));
+        Assert.Equal((1, 1, 0), (result.Classes.Exact, result.Classes.OtherImplementation, result.Classes.Variant));
+        Assert.Equal((0.5, 1.0), (result.Classes.RecordedShare, result.Classes.WorkShare)); // Its work was done.
     }
 
     /// <summary>Of what differs in a call the first is told: inputs, then results, then the kernel.</summary>

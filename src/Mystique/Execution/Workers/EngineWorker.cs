@@ -98,7 +98,7 @@ internal sealed class EngineWorker : IAsyncDisposable
         {
             BaselineBytes = answer.BaselineBytes,
             Pace = answer.Pace,
-            Clock = answer.Clock ?? "host",
+            Clock = answer.Clock ?? MeasuringClock.Host,
             Device = answer.Device?.Deserialize<AllocatorUse>(SnakeJson.Compact),
         };
     }

@@ -36,7 +36,10 @@ public sealed record CallWait(int? Call, long DurationNs);
 /// <summary>A generated program: the text of <c>program.pt</c>, and the order in which its functions are called.</summary>
 /// <param name="Code">The TorchScript code of the class <c>Benchmark</c>.</param>
 /// <param name="Schedule">The calls that make one iteration.</param>
-internal sealed record BenchmarkProgram(string Code, ImmutableArray<ScheduledCall> Schedule)
+/// <param name="UnrecordedWaits">
+/// Where the original's waits between streams are known, how many the data demand that none of these covers; else null.
+/// </param>
+internal sealed record BenchmarkProgram(string Code, ImmutableArray<ScheduledCall> Schedule, int? UnrecordedWaits)
 {
     /// <summary>
     /// Operators to a function: enough that a call's cost (about 1 µs) does not show, few enough that memory held by a call's

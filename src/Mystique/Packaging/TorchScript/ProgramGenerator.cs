@@ -71,12 +71,13 @@ internal sealed class ProgramGenerator
     {
         var generator = new ProgramGenerator(plan);
         var schedule = ScheduleBuilder.Build(plan, operatorsPerFunction
-            ?? (plan.Times is null ? BenchmarkProgram.DefaultOperatorsPerFunction : BenchmarkProgram.PacedOperatorsPerFunction));
+            ?? (plan.Times is null ? BenchmarkProgram.DefaultOperatorsPerFunction : BenchmarkProgram.PacedOperatorsPerFunction),
+            out int? unrecorded);
         foreach (var call in schedule)
             generator.WriteFunction(call);
         generator.Line("  def last(self: __torch__.Benchmark) -> NoneType:");
         generator.Line("    return None");
-        return new BenchmarkProgram(generator._text.ToString(), schedule);
+        return new BenchmarkProgram(generator._text.ToString(), schedule, unrecorded);
     }
 
     private void WriteFunction(ScheduledCall call)

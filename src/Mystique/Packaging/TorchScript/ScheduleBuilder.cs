@@ -14,10 +14,21 @@ internal static class ScheduleBuilder
     /// <summary>The schedule of a plan.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="operatorsPerFunction">The most operators of a call, at least 1.</param>
-    public static ImmutableArray<ScheduledCall> Build(ReplayPlan plan, int operatorsPerFunction)
+    public static ImmutableArray<ScheduledCall> Build(ReplayPlan plan, int operatorsPerFunction) =>
+        Build(plan, operatorsPerFunction, out _);
+
+    /// <summary>The schedule of a plan.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="operatorsPerFunction">The most operators of a call, at least 1.</param>
+    /// <param name="unrecorded">
+    /// Where the original's waits between streams are known, how many the data demand that none of these covers; else null.
+    /// </param>
+    public static ImmutableArray<ScheduledCall> Build(ReplayPlan plan, int operatorsPerFunction, out int? unrecorded)
     {
         StreamId?[] streams = StreamsOf(plan);
         var ends = EndsOf(plan);
+        var recorded = RecordedStreamWaits.In(plan);
+        ends.UnionWith(recorded.Ends);
         var calls = ImmutableArray.CreateBuilder<ScheduledCall>();
         var order = streams.Any(s => s is not null) ? new StreamOrder() : null; // With one stream nothing has to be known.
         for (int first = 0; first < plan.Operators.Length;)
@@ -30,12 +41,14 @@ internal static class ScheduleBuilder
             calls.Add(new ScheduledCall(string.Create(CultureInfo.InvariantCulture, $"f{calls.Count}"), first, end - first)
             {
                 Stream = streams[first],
-                Waits = [.. order?.Add(calls.Count, streams[first], MemoryAccess.Of(plan, first, end)) ?? []],
+                Waits = [.. order?.Add(calls.Count, streams[first], MemoryAccess.Of(plan, first, end),
+                    recorded.Of(first).Select(op => CallAt(calls, op))) ?? []],
                 HostWait = WaitAfter(plan, end - 1) is { } wait
                     ? new CallWait(wait.Until is { } until ? CallOf(plan, calls, until, first, end) : null, wait.DurationNs) : null,
             });
             first = end;
         }
+        unrecorded = recorded.AreKnown ? order?.OfData : null;
         return calls.ToImmutable();
     }
 
@@ -68,6 +81,12 @@ internal static class ScheduleBuilder
             place--;
         if (place < 0 || place >= first)
             return place < 0 ? null : calls.Count;
+        return CallAt(calls, place);
+    }
+
+    /// <summary>The call so far that has the operator of a place.</summary>
+    private static int CallAt(IReadOnlyList<ScheduledCall> calls, int place)
+    {
         int call = calls.Count - 1;
         while (calls[call].First > place)
             call--;
@@ -101,45 +120,5 @@ internal static class ScheduleBuilder
                 writers[storage] = i;
         }
         return streams;
-    }
-}
-
-/// <summary>
-/// What calls on several streams must wait for: a read for the last write, a write for the last write and for what was read since. Reads
-/// wait for no reads.
-/// </summary>
-internal sealed class StreamOrder
-{
-    private readonly List<StreamId?> _streams = []; // Of the calls so far.
-    private readonly Dictionary<StorageId, int> _written = []; // By storage, the call that wrote to it last.
-    private readonly Dictionary<StorageId, List<int>> _read = []; // By storage, the last call of each stream that has read it since.
-
-    /// <summary>Adds a call; returns the earlier ones on other streams whose work must be done, of each stream the last.</summary>
-    /// <param name="call">Its place in the schedule.</param>
-    /// <param name="stream">Its stream.</param>
-    /// <param name="access">What memory it touches.</param>
-    public IEnumerable<int> Add(int call, StreamId? stream, MemoryAccess access)
-    {
-        var before = new HashSet<int>();
-        foreach (var storage in access.Reads)
-        {
-            if (_written.TryGetValue(storage, out int write))
-                before.Add(write);
-            if (!_read.TryGetValue(storage, out var reads))
-                _read.Add(storage, reads = []);
-            reads.RemoveAll(r => _streams[r] == stream);
-            reads.Add(call);
-        }
-        foreach (var storage in access.Writes)
-        {
-            if (_written.TryGetValue(storage, out int write))
-                before.Add(write);
-            if (_read.Remove(storage, out var reads))
-                before.UnionWith(reads);
-            _written[storage] = call;
-        }
-        var waits = before.Where(b => _streams[b] != stream).GroupBy(b => _streams[b]).Select(g => g.Max()).Order().ToArray();
-        _streams.Add(stream);
-        return waits;
     }
 }

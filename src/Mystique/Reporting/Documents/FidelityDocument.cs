@@ -27,9 +27,15 @@ internal sealed record FidelityDocument
 
     public required ErrorsDocument Errors { get; init; }
 
+    /// <summary>Which time of operators is compared: <c>device</c> or <c>host</c>.</summary>
+    public required string OperatorsBy { get; init; }
+
     public required ImmutableArray<GroupErrorDocument> Operators { get; init; }
 
     public PairDocument? BetweenOperators { get; init; }
+
+    /// <summary>Where operators are compared by their time on the device: how long it had nothing to do.</summary>
+    public PairDocument? DeviceIdle { get; init; }
 
     public double? InOrder { get; init; }
 
@@ -48,6 +54,9 @@ internal sealed record SideDocument
     public required string Name { get; init; }
 
     public required SamplesDocument Iterations { get; init; }
+
+    /// <summary>What measured iterations: <c>events</c> of the device, or the <c>host</c>'s clock.</summary>
+    public string? Clock { get; init; }
 
     /// <summary>Blocks of an interleaved measurement.</summary>
     public int? Blocks { get; init; }
@@ -110,6 +119,14 @@ internal sealed record GroupErrorDocument
     public long? OriginalNs { get; init; }
 
     public long? ReplayNs { get; init; }
+
+    public long? OriginalDeviceNs { get; init; }
+
+    public long? ReplayDeviceNs { get; init; }
+
+    public int? OriginalKernels { get; init; }
+
+    public int? ReplayKernels { get; init; }
 
     public long? OriginalBytes { get; init; }
 

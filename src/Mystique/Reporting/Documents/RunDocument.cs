@@ -181,6 +181,18 @@ internal sealed record OperatorGroupDocument
     public required int OriginalCount { get; init; }
 
     public long? OriginalNs { get; init; }
+
+    /// <summary>On the device, of a profiled iteration of the replay; absent where that started nothing there.</summary>
+    public long? DeviceNs { get; init; }
+
+    /// <summary>Kernels, copies and fillings that they started on the device; absent as above.</summary>
+    public int? Kernels { get; init; }
+
+    /// <summary>On the device, of the original's profiled iteration; absent where that has no device.</summary>
+    public long? OriginalDeviceNs { get; init; }
+
+    /// <summary>Kernels, copies and fillings that the original's started; absent as above.</summary>
+    public int? OriginalKernels { get; init; }
 }
 
 /// <summary>How the pace was kept.</summary>

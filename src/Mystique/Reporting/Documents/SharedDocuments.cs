@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Verification;
@@ -134,6 +135,7 @@ internal sealed record VerificationDocument
             ? new ClassesDocument
             {
                 Exact = c.Exact,
+                OtherImplementation = c.OtherImplementation,
                 Variant = c.Variant,
                 Different = c.Different,
                 Substituted = c.Substituted,
@@ -151,6 +153,9 @@ internal sealed record VerificationDocument
 internal sealed record ClassesDocument
 {
     public required int Exact { get; init; }
+
+    /// <summary>Done by the device another way; absent in results of versions that did not tell.</summary>
+    public int? OtherImplementation { get; init; }
 
     public required int Variant { get; init; }
 
@@ -170,6 +175,7 @@ internal sealed record ClassesDocument
     public OperatorClasses ToClasses() => new()
     {
         Exact = Exact,
+        OtherImplementation = OtherImplementation ?? 0,
         Variant = Variant,
         Different = Different,
         Substituted = Substituted,
@@ -198,7 +204,7 @@ internal sealed record DifferenceDocument
         Segment = difference.Id is { Segment: > 0 and int segment } ? segment : null,
         Node = difference.Id?.Node,
         Operator = difference.Operator,
-        Kind = difference.Kind.ToString().ToLowerInvariant(),
+        Kind = JsonNamingPolicy.SnakeCaseLower.ConvertName(difference.Kind.ToString()),
         What = difference.What,
     };
 }

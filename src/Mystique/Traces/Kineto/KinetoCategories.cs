@@ -23,6 +23,9 @@ internal static class KinetoCategories
         return EndsIn(category, "runtime") || EndsIn(category, "driver") ? KinetoKind.Runtime : null;
     }
 
+    /// <summary>Whether events of a category are waits for the device, of the host or of a stream.</summary>
+    public static bool IsSync(string category) => Is(category, "cuda_sync");
+
     /// <summary>Whether it is known that nothing is lost without a category.</summary>
     public static bool IsIgnored(string category) => category.ToLowerInvariant() is "python_function" or "trace" or "overhead"
         or "cuda_sync"

@@ -23,6 +23,12 @@ internal sealed class KinetoEventParser(ReadBudget budget)
     /// <summary>Why the times of the event that was read last are not believed; null where they are.</summary>
     public string? Doubt { get; private set; }
 
+    /// <summary>The wait of a stream that the event that was read last is; null for all others.</summary>
+    public KinetoStreamWait? StreamWait { get; private set; }
+
+    /// <summary>Whether the device's synchronisation was recorded (<c>cuda_sync</c>), which has to be asked for.</summary>
+    public bool HasSyncEvents { get; private set; }
+
     /// <summary>Events that take time, in categories that this version does not know, by category.</summary>
     public SortedDictionary<string, int> UnknownCategories { get; } = new(StringComparer.Ordinal);
 
@@ -38,6 +44,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
     {
         allocation = default;
         Doubt = null;
+        StreamWait = null;
+        var more = new Arguments();
         string? category = null;
         bool hasDuration = false;
         parsed = new KinetoEvent { Name = "" };
@@ -59,8 +67,13 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                     && (UnknownCategories.Count < MaxCategories || UnknownCategories.ContainsKey(category)))
                     UnknownCategories[category] = UnknownCategories.GetValueOrDefault(category) + 1;
                 parsed.Kind = kind ?? default;
-                if (parsed.IsOnDevice && parsed.Thread is { } thread)
-                    parsed.Stream ??= new StreamId(thread);
+                if (isComplete && category is not null && KinetoCategories.IsSync(category))
+                    StreamWait = WaitOf(parsed, more);
+                if (isUsed && parsed.IsOnDevice)
+                {
+                    parsed.Process = more.Device ?? parsed.Process;
+                    parsed.Stream ??= parsed.Thread is { } thread ? new StreamId(thread) : null;
+                }
                 if (isUsed && !TryAdd(ref _sumNs, parsed.DurationNs) || !TryAdd(ref _sumBytes, allocation.Bytes))
                     Doubt ??= "its duration is beyond any profile's";
                 return true;
@@ -108,7 +121,7 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                         parsed.DurationNs = duration;
                     break;
                 case Field.Arguments when reader.TokenType == JsonTokenType.StartObject:
-                    if (!TryParseArguments(ref reader, ref parsed, ref allocation))
+                    if (!TryParseArguments(ref reader, ref parsed, ref allocation, ref more))
                         return false;
                     break;
                 default:
@@ -155,7 +168,21 @@ internal sealed class KinetoEventParser(ReadBudget budget)
         return hash;
     }
 
-    private static bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation)
+    /// <summary>Arguments that few events need to keep.</summary>
+    private record struct Arguments(long? Device, long? OnStream, long? RecordCorrelation);
+
+    /// <summary>A wait of a stream for an event; null for waits of the host, and where it is not said for which stream's event.</summary>
+    private KinetoStreamWait? WaitOf(in KinetoEvent parsed, Arguments more)
+    {
+        HasSyncEvents = true;
+        return parsed is { Name: "Stream Wait Event", Stream: { } stream } && Doubt is null && more.OnStream is >= 0 and { } on
+            ? new KinetoStreamWait(parsed.StartNs, more.Device ?? parsed.Process, stream, new StreamId(on), parsed.Correlation,
+                more.RecordCorrelation)
+            : null;
+    }
+
+    private static bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation,
+        ref Arguments more)
     {
         while (ReadLimits.Read(ref reader))
         {
@@ -165,7 +192,9 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 : reader.ValueTextEquals("correlation"u8) ? 3 : reader.ValueTextEquals("stream"u8) ? 4 : reader.ValueTextEquals("grid"u8)
                     ? 5
                 : reader.ValueTextEquals("Bytes"u8) ? 6 : reader.ValueTextEquals("Addr"u8) ? 7 : reader.ValueTextEquals("Device Type"u8)
-                    ? 8 : 0;
+                    ? 8
+                : reader.ValueTextEquals("device"u8) ? 9 : reader.ValueTextEquals("wait_on_stream"u8) ? 10
+                : reader.ValueTextEquals("wait_on_cuda_event_record_corr_id"u8) ? 11 : 0;
             if (!ReadLimits.Read(ref reader))
                 return false;
             if (which is >= 1 and not 5 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
@@ -178,6 +207,9 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                     case 6: allocation = allocation with { Bytes = value }; break;
                     case 7: allocation = allocation with { Address = value == 0 ? null : value }; break;
                     case 8: allocation = allocation with { IsOnDevice = value != 0 }; break;
+                    case 9: more.Device = value < 0 ? null : value; break;
+                    case 10: more.OnStream = value; break;
+                    case 11: more.RecordCorrelation = value < 0 ? null : value; break;
                     default: parsed.Stream = value < 0 ? null : new StreamId(value); break;
                 }
             }

@@ -9,6 +9,19 @@ namespace Mystique.Traces.Kineto;
 /// <param name="IsOnDevice">Whether it is memory of a device, not of the host (<c>Device Type</c>, <c>c10/core/DeviceType.h</c>).</param>
 internal readonly record struct KinetoAllocation(long AtNs, long Bytes, long? Address, bool IsOnDevice);
 
+/// <summary>
+/// A wait of a stream for an event on another (<c>cuda_sync</c>, <c>libkineto/src/CuptiActivity.cpp</c>): what comes after it on the stream
+/// starts when what came before the event on the other is done.
+/// </summary>
+/// <param name="AtNs">When, in nanoseconds, as events have it.</param>
+/// <param name="Device">The device; null where the profile does not say.</param>
+/// <param name="Stream">The stream that waits.</param>
+/// <param name="OnStream">The stream whose event it waits for.</param>
+/// <param name="Correlation">That of the runtime's call that made it wait; null where it is not recorded.</param>
+/// <param name="RecordCorrelation">That of the runtime's call that recorded the event; null where it is not recorded.</param>
+internal readonly record struct KinetoStreamWait(long AtNs, long? Device, StreamId Stream, StreamId OnStream, long? Correlation,
+    long? RecordCorrelation);
+
 /// <summary>The events of a Kineto profile that say what ran when. Immutable once read.</summary>
 /// <param name="source">The file's name, without its folders.</param>
 /// <param name="events">The events, in the file's order.</param>
@@ -23,6 +36,9 @@ internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOn
 
     /// <summary>Allocations and frees, in the file's order; none where the profile was taken without them.</summary>
     public IReadOnlyList<KinetoAllocation> Allocations { get; init; } = [];
+
+    /// <summary>Waits of streams for each other, in the file's order; null where the profile was taken without them.</summary>
+    public IReadOnlyList<KinetoStreamWait>? StreamWaits { get; init; }
 
     /// <summary>The rank and the number of ranks, where the job told PyTorch (<c>distributedInfo</c>); else null.</summary>
     public (int Rank, int WorldSize)? Distributed { get; init; }
@@ -55,8 +71,19 @@ internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOn
         {
             Allocations = Allocations,
             Distributed = Distributed,
+            StreamWaits = StreamWaits is null ? null : [.. StreamWaits.Where(w => w.Correlation is { } correlation
+                && calls.GetValueOrDefault(correlation)?.MinBy(c => Math.Abs(c.StartNs - w.AtNs)).Process == process)],
         };
     }
+
+    /// <summary>The same with other events and waits of streams.</summary>
+    public KinetoProfile With(KinetoEvent[] changed, IReadOnlyList<KinetoStreamWait>? waits, string warning) =>
+        new(Source, changed, [.. Warnings, warning])
+        {
+            Allocations = Allocations,
+            Distributed = Distributed,
+            StreamWaits = waits,
+        };
 
     private static long[] ProcessesOf(KinetoEvent[] events)
     {

@@ -26,6 +26,7 @@ internal sealed class KinetoReader
     private readonly List<KinetoEvent[]> _chunks = [];
     private int _count;
     private readonly List<KinetoAllocation> _allocations = [];
+    private readonly List<KinetoStreamWait> _waits = [];
     private readonly List<string> _warnings = [];
     private readonly ItemDamage _damage = new();
     private readonly ItemDamage _doubts = new();
@@ -106,6 +107,7 @@ internal sealed class KinetoReader
         {
             Distributed = _distributed,
             Allocations = _allocations,
+            StreamWaits = _parser.HasSyncEvents ? _waits : null,
         };
     }
 
@@ -119,13 +121,12 @@ internal sealed class KinetoReader
         _chunks[^1][_count++ % ChunkLength] = parsed;
     }
 
-    private void Add(KinetoAllocation allocation)
+    private void Add<T>(List<T> list, T entry, string what, int bytes)
     {
-        if (_allocations.Count == ReadLimits.Events)
-            throw new ReadLimitException("it has too many allocations",
-                string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.Events:N0}"));
-        _budget.Take(ReadBudget.EntryBytes);
-        _allocations.Add(allocation);
+        if (list.Count == ReadLimits.Events)
+            throw new ReadLimitException($"it has too many {what}", string.Create(CultureInfo.InvariantCulture, $"{ReadLimits.Events:N0}"));
+        _budget.Take(bytes);
+        list.Add(entry);
     }
 
     private KinetoEvent[] Events()
@@ -225,8 +226,10 @@ internal sealed class KinetoReader
                         _doubts.Add(_window.Position, $"{parsed.Name}: {doubt}", lost: 1);
                     else if (isUsed)
                         Add(parsed);
+                    else if (_parser.StreamWait is { } wait)
+                        Add(_waits, wait, "waits of streams", ReadBudget.EventBytes);
                     else if (allocation.Bytes != 0 && parsed.Name == "[memory]")
-                        Add(allocation with { AtNs = parsed.StartNs });
+                        Add(_allocations, allocation with { AtNs = parsed.StartNs }, "allocations", ReadBudget.EntryBytes);
                     _window.Advance((int)reader.BytesConsumed);
                     return;
                 }

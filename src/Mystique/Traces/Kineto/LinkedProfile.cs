@@ -29,6 +29,16 @@ public sealed record DeviceWork(string Name, long StartNs, long DurationNs, Stre
 /// <param name="Node">The node whose work it waited for; null for all work of the device.</param>
 public sealed record HostWait(long AtNs, long DurationNs, long? Node);
 
+/// <summary>
+/// A wait of a stream for another: what is started on it from then on waits for what was started on the other before. Times in nanoseconds
+/// from the start of the first linked node on.
+/// </summary>
+/// <param name="AtNs">When the host told the stream to wait.</param>
+/// <param name="Stream">The stream that waits.</param>
+/// <param name="RecordedNs">When the host recorded the event that it waits for.</param>
+/// <param name="OnStream">The stream of that event.</param>
+public sealed record StreamWait(long AtNs, StreamId Stream, long RecordedNs, StreamId OnStream);
+
 /// <summary>An allocation, or a free.</summary>
 /// <param name="AtNs">When, in nanoseconds from the start of the first linked node on; a little before it, too.</param>
 /// <param name="Bytes">How many bytes; negative for a free.</param>
@@ -87,6 +97,9 @@ public sealed record LinkedProfile
 
     /// <summary>When the host waited for the device outside of operators (<c>cudaDeviceSynchronize</c> and its kin), in order.</summary>
     public required ImmutableArray<HostWait> HostWaits { get; init; }
+
+    /// <summary>When streams waited for each other, in order; null where the profile does not tell (<c>cuda_sync</c>).</summary>
+    public ImmutableArray<StreamWait>? StreamWaits { get; init; }
 
     /// <summary>By N of <c>ProfilerStep#N</c>, the step's time, in nanoseconds.</summary>
     public required ImmutableDictionary<long, long> Steps { get; init; }

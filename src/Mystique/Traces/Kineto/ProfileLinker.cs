@@ -58,7 +58,7 @@ internal static class ProfileLinker
         Candidate? best = null;
         foreach (long process in processes)
         {
-            var candidate = LinkProcess(trace, profile.Of(process), operators);
+            var candidate = LinkProcess(trace, DeviceStreams.Apart(profile.Of(process)), operators);
             if (best is null || candidate.Found.Events.Count > best.Found.Events.Count)
                 best = candidate;
         }
@@ -152,6 +152,7 @@ internal static class ProfileLinker
             DeviceNs = deviceNs,
             HostWaits = [.. HostWaitFinder.Find(profile, tree, NodesOf(found),
                 WindowOf(events, trace, start, end), start).OrderBy(w => w.AtNs)],
+            StreamWaits = StreamWaitFinder.Find(profile, start)?.ToImmutableArray(),
             Steps = StepsOf(events),
             Notes = [.. NotesOn(profile, operators.Length, found, link), .. notes],
             Allocations = [.. AllocationsOf(profile, trace, start, end, link)],

@@ -19,10 +19,26 @@ internal sealed class ProfileText
         Add(name, "cuda_runtime", thread, start, duration, string.Create(CultureInfo.InvariantCulture, $"\"correlation\": {correlation}"));
 
     /// <summary>Adds work on the device.</summary>
-    public ProfileText Device(string name, double start, double duration, long correlation, long stream = 7, string category = "kernel") =>
+    public ProfileText Device(string name, double start, double duration, long correlation, long stream = 7, string category = "kernel",
+        long device = 0) =>
         Add(name, category, stream, start, duration,
             string.Create(CultureInfo.InvariantCulture,
-            $"\"correlation\": {correlation}, \"stream\": {stream}, \"device\": 0, \"grid\": [16, 8, 2], \"block\": [64, 1, 1]"));
+            $"\"correlation\": {correlation}, \"stream\": {stream}, \"device\": {device}, \"grid\": [16, 8, 2], \"block\": [64, 1, 1]"));
+
+    /// <summary>
+    /// Adds a wait of a stream for another: the event that the host recorded at a time, and its call that made the stream wait. What is
+    /// done at a negative time is not in the profile.
+    /// </summary>
+    public ProfileText Wait(long stream, long onStream, double recorded, double at, long correlation, long device = 0)
+    {
+        if (recorded >= 0)
+            Runtime("cudaEventRecord", recorded, 1, correlation);
+        return Runtime("cudaStreamWaitEvent", at, 1, correlation + 1)
+            .Add("Stream Wait Event", "cuda_sync", stream, at, 0, string.Create(CultureInfo.InvariantCulture,
+                $"\"cuda_sync_kind\": \"Stream Wait Event\", \"wait_on_stream\": {onStream}, \"wait_on_cuda_event_record_corr_id\": "
+                + $"{correlation}, \"wait_on_cuda_event_id\": 3, \"stream\": {stream}, \"correlation\": {correlation + 1}, "
+                + $"\"device\": {device}, \"context\": 1"));
+    }
 
     /// <summary>Adds a text as it is.</summary>
     public ProfileText Raw(string text)
