@@ -29,7 +29,7 @@ class _Recorder:
         observer.register_callback(os.path.join(self.folder, "et.json"))
         self.observer = observer
         try:
-            self.profile = self.torch.profiler.profile(profile_memory=True)
+            self.profile = self.torch.profiler.profile(profile_memory=True, **_stream_waits(self.torch, _device(self.torch)[0]))
             self.profile.start()
         except Exception as error:
             self.profile = None

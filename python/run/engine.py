@@ -226,7 +226,7 @@ class Engine:
         self.synchronize()  # What restores is no part of the iteration.
         live = getattr(self.backend, "memory_allocated", lambda: self.externals.bytes_on(self.device))
         self.live_bytes = live()  # On a device with what libraries hold, as in the original.
-        with torch.profiler.profile(profile_memory=True) as profiler:
+        with torch.profiler.profile(profile_memory=True, **_stream_waits(torch, self.device.type)) as profiler:
             run()
             self.synchronize()
         return profiler

@@ -22,6 +22,14 @@ def _has_work_of_device(profiler):
     return any(not str(e.device_type()).endswith("CPU") and e.name() != "[memory]" for e in results.events())
 
 
+def _stream_waits(torch, kind):
+    """Settings of torch.profiler with which it tells what streams wait for: CUDA's, from PyTorch 2.1 on; none elsewhere."""
+    try:
+        return {"experimental_config": torch._C._profiler._ExperimentalConfig(enable_cuda_sync_events=True)} if kind == "cuda" else {}
+    except Exception:  # An older PyTorch does not know the setting, or its profiler.
+        return {}
+
+
 def _write_profile(profiler, path):
     """Writes a Kineto profile. A PyTorch that was built without Kineto leaves the allocations out: they are put in as Kineto has them."""
     import json

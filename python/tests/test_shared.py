@@ -36,6 +36,18 @@ class SharedTests(unittest.TestCase):
         self.assertEqual([], run._nanoseconds_between([], []))
 
 
+class StreamWaitTests(unittest.TestCase):
+    def test_waits_of_streams_are_asked_for_on_cuda_where_pytorch_knows_them(self):
+        def config(**given):
+            return given
+        torch = faketorch.namespace(_C=faketorch.namespace(_profiler=faketorch.namespace(_ExperimentalConfig=config)))
+        self.assertEqual({"experimental_config": {"enable_cuda_sync_events": True}}, run._stream_waits(torch, "cuda"))
+        self.assertEqual({}, run._stream_waits(torch, "cpu"))
+        torch._C._profiler._ExperimentalConfig = lambda: None  # PyTorch 1.13's takes no such setting.
+        self.assertEqual({}, run._stream_waits(torch, "cuda"))
+        self.assertEqual({}, run._stream_waits(faketorch.namespace(), "cuda"))
+
+
 class AllocationTests(unittest.TestCase):
     def profiler(self, *events):
         class Event:
