@@ -55,7 +55,7 @@ class Device:
             is_available=lambda: True, is_initialized=lambda: True, device_count=lambda: count, current_device=lambda: self.index,
             set_device=self.set_device, synchronize=lambda device=None: self.synchronize(), get_device_name=lambda index=None: "stand-in",
             memory_allocated=lambda *_: 1000, max_memory_allocated=lambda *_: 1500, max_memory_reserved=lambda *_: 2048,
-            mem_get_info=lambda *_: (5000, 9000), empty_cache=lambda: self.note("empty cache"), Event=lambda **given: Event(self, **given),
+            Event=lambda **given: Event(self, **given),
             reset_peak_memory_stats=lambda *_: setattr(self, "peak_is_reset", True),
             empty_cache=lambda: self.note("empty cache"), mem_get_info=lambda *_: (free_bytes, 16 << 30),
             is_current_stream_capturing=lambda: self.is_capturing)
