@@ -29,8 +29,23 @@ internal sealed record BackwardPass
     /// <summary>The operators that its functions ran, outermost ones, each with what it ran inside.</summary>
     public required int OperatorCount { get; init; }
 
+    /// <summary>The first function that no forward operator of the selection made; null where there is none.</summary>
+    public required TraceNode? Unmade { get; init; }
+
+    /// <summary>The first function of the job's own (<c>torch.autograd.Function</c>); null where there is none.</summary>
+    public required TraceNode? OfTheJob { get; init; }
+
+    /// <summary>
+    /// The first operator within it that made a function itself: a recomputation (checkpointing), or a graph of the backward pass; null
+    /// where there is none.
+    /// </summary>
+    public required TraceNode? Making { get; init; }
+
     /// <summary>Why the framework could not run it as recorded; null where nothing stands against it.</summary>
     public string? WhyNot => IsNested ? "it runs within another backward pass"
+        : OfTheJob is not null ? $"node {OfTheJob.Id} ({OfTheJob.Name}) is a function of the job's own"
+        : Making is not null ? $"node {Making.Id} ({Making.Name}) within it makes a graph: a recomputation, or gradients of gradients"
+        : Unmade is not null && Root is not null ? $"no forward operator of the selection made node {Unmade.Id} ({Unmade.Name})"
         : Root is null ? "no forward operator of the selection has the sequence number of its first function"
         : Accumulated.IsEmpty ? "it accumulates no gradient"
         : Accumulated.FirstOrDefault(a => a.Leaf is null) is { } unbound

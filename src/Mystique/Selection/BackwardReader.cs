@@ -35,6 +35,15 @@ internal sealed class BackwardReader
         }
     }
 
+    /// <summary>
+    /// The engine's own functions (<c>torch::autograd::CopySlices</c> of a write into a view): they have a number that no operator has.
+    /// </summary>
+    private static bool IsEngines(string name) => name.StartsWith("torch::autograd::", StringComparison.Ordinal);
+
+    /// <summary>PyTorch's functions: of derivatives (<c>MulBackward0</c>), and the engine's.</summary>
+    private static bool IsPyTorchs(string name) => IsEngines(name)
+        || char.IsAsciiDigit(name[^1]) && name.TrimEnd([.. "0123456789"]).EndsWith("Backward", StringComparison.Ordinal);
+
     /// <summary>The passes of a selection, in order.</summary>
     public static ImmutableArray<BackwardPass> Of(Segment segment)
     {
@@ -60,9 +69,21 @@ internal sealed class BackwardReader
                 _forward.Add((node.ThreadId ?? 0, sequence), list = []);
             list.Add(node);
         }
+        // What an operator makes of no tensor is a leaf, too: noise that requires a gradient.
+        if (!TensorLayout.TensorsOf(OutermostOf(node).Inputs).Any(t => t.Type.IsFloating()))
+            return;
         foreach (var made in _timeline.OutputsOf(node))
             if (made?.Birth is { } birth && birth.Id >= _first)
                 _made.Add(made);
+    }
+
+    private static TraceNode OutermostOf(TraceNode node)
+    {
+        var outermost = node;
+        for (var above = node.Parent; above is not null; above = above.Parent)
+            if (above.Schema is not null)
+                outermost = above;
+        return outermost;
     }
 
     /// <summary>
@@ -112,11 +133,13 @@ internal sealed class BackwardReader
         var made = new Dictionary<(long, long, string), (TraceNode Function, int Order, int Place)>();
         var gradients = new List<(TraceNode Node, TensorValue? Gradient, (TraceNode Function, int Order, int Place)? Source)>();
         int operators = 0;
+        TraceNode? making = null;
         foreach (var function in functions)
         {
             var inside = new List<TraceNode>();
             CollectOperators(function, inside, within: true);
             operators += inside.Count;
+            making ??= inside.FirstOrDefault(o => o.SequenceId is not null);
             if (IsAccumulation(function))
             {
                 var node = BodyOf(function) ?? function;
@@ -132,6 +155,7 @@ internal sealed class BackwardReader
                     made[KeyOf(tensor)] = (function, order, place);
         }
         var first = functions[0];
+        var bodies = functions.Where(f => !IsAccumulation(f)).Select(f => (Function: f, Body: BodyOf(f) ?? f)).ToArray();
         return new BackwardPass
         {
             Functions = [.. functions],
@@ -139,6 +163,9 @@ internal sealed class BackwardReader
             StartGradient = StartOf(first),
             Accumulated = Bind(gradients),
             IsNested = IsWithinFunction(first),
+            Unmade = bodies.FirstOrDefault(f => !IsEngines(f.Body.Name) && CreatorOf(f.Function) is null).Body,
+            OfTheJob = bodies.FirstOrDefault(f => !IsPyTorchs(f.Function.Name[Prefix.Length..])).Body,
+            Making = making,
             OperatorCount = operators,
         };
 
