@@ -24,7 +24,7 @@ class Engine:
         self.device = find_device(device, recorded, package.path, self.notes)
         self.devices = [target_of(d, recorded, self.device) for d in recorded]
         self.backend = _module_of(torch, self.device.type)
-        self.threads = threads or processors()
+        self.threads = threads or self.recorded_threads() or processors()
         torch.set_num_threads(self.threads)
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
         self.settings = self.apply_settings(flags, tf32)
@@ -33,6 +33,11 @@ class Engine:
         self.learned = self.pacer = None
         self.host_waits_ns = 0  # How long the host has waited for the device, as the original did.
         self.pins = can_pin(self.device)
+
+    def recorded_threads(self):
+        """Threads within operators, as the captured original had them, and no more than there are logical CPUs; 0 where it is not known."""
+        recorded = self.package.manifest.get("baseline", {}).get("threads", {}).get("intra_op", 0)
+        return max(0, min(recorded, processors()))
 
     def apply_settings(self, flags, tf32=None):
         """Sets what decides kernels as the original had it, or as it was asked for, before anything runs; returns what was set."""

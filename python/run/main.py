@@ -188,7 +188,7 @@ def parse(arguments):
     parser.add_argument("--warmup", type=int,
                         help="warm-up iterations, which are not measured (3; on an accelerator until times are steady)")
     parser.add_argument("--threads", type=int, default=0,
-                        help="threads within operators; 0, the default: one per logical CPU")
+                        help="threads within operators; 0, the default: as many as the captured original had, else one per logical CPU")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the contents of tensors (1)")
     parser.add_argument("--pace", choices=("none", "recorded"), default="none",
                         help="none: unpaced; recorded: wait between calls, so that an iteration takes as long as the original's")

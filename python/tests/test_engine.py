@@ -159,6 +159,16 @@ class RunTests(TorchTest):
 
 @needs_torch
 class EngineTests(TorchTest):
+    def test_threads_are_the_original_s_and_no_more_than_there_are(self):
+        self.addCleanup(run.torch.set_num_threads, run.torch.get_num_threads())
+        with replaced(run, processors=lambda: 3):
+            for recorded, asked, expected in ((2, 0, 2), (64, 0, 3), (2, 5, 5), (None, 0, 3)):
+                with self.subTest(recorded=recorded, asked=asked):
+                    package = run.Package(samples.write(self.folder / "p"))
+                    package.manifest["baseline"] = {"threads": {} if recorded is None else {"intra_op": recorded}}
+                    engine = run.Engine(package, "cpu", asked)
+                    self.assertEqual((expected, expected), (engine.threads, run.torch.get_num_threads()))
+
     def engine(self, m=None, device=""):
         return run.Engine(run.Package(samples.write(self.folder / "p", m)), device, 1)
 
