@@ -34,6 +34,7 @@ public sealed partial class KillTests : IDisposable
     [MemberData(nameof(CommandsAndSignals))]
     public async Task CommandWithAWorker_EndsWithIt(string command, int signal)
     {
+        Assert.SkipWhen(IsIgnored(signal), "the signal is ignored here (nohup), and so it is in what is started");
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs /proc");
         Assert.SkipUnless(command is "run" or "coverage" or "demo" || Python.HasTorch, "needs python3 with torch");
         string trace = Path.Combine(_folder, "t.json"), list = Path.Combine(_folder, "list.txt"), job = Path.Combine(_folder, "job.py");
@@ -87,7 +88,6 @@ public sealed partial class KillTests : IDisposable
     public async Task CommandThatReads_LeavesNothing(string command)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs signals");
-        Assert.SkipWhen(IsIgnored(signal), "the signal is ignored here (nohup), and so it is in what is started");
         string[] rest = command == "generate" ? ["-o", Path.Combine(_folder, "out")] : [];
         using var process = CommandLine.Start([command, "-", .. rest]);
         await Task.Delay(1500, TestContext.Current.CancellationToken);
