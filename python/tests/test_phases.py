@@ -268,6 +268,45 @@ class MeasureTests(unittest.TestCase):
         self.assertEqual(([5_000_000, 7_000_000], "events"), (window.describe()["samples_ns"], window.clock_used))
         self.assertEqual(([], None), (reset, window.describe()["device"]))  # The job may look at its peaks itself.
 
+    def test_an_iteration_that_is_passed_over_is_in_no_time_and_events_still_count(self):
+        """On any kind of device: the job's own profiler was on in the second of three."""
+        for kind in ("cuda", "xpu", "npu"):
+            torch, at = faketorch.make(), iter([0, 5, 5, 60, 67])
+
+            class Event:
+                def __init__(self, enable_timing, times=at):
+                    self.times = times
+
+                def record(self):
+                    self.at = next(self.times)
+
+                def synchronize(self):
+                    pass
+
+                def elapsed_time(self, end):
+                    return end.at - self.at
+            setattr(torch, kind, faketorch.namespace(is_initialized=lambda: True, Event=Event))
+            window = hook._Window(torch)
+            window.open()
+            for counts in (True, False, True):
+                window.mark()
+                if counts:
+                    window.add(window.clock())
+            window.close()
+            self.assertEqual(([5_000_000, 7_000_000], "events"), (window.describe()["samples_ns"], window.clock_used), kind)
+
+    def test_while_a_graph_is_captured_no_event_is_recorded(self):
+        torch = faketorch.make()
+        made = []
+        torch.cuda = faketorch.namespace(is_initialized=lambda: True, Event=lambda **_: made.append(1) or faketorch.namespace(
+            record=lambda: None), is_current_stream_capturing=lambda: True)
+        window = hook._Window(torch)
+        window.open()
+        window.mark()
+        window.add(window.clock())
+        window.close()
+        self.assertEqual(("host", []), (window.clock_used, made))
+
 
 class EnvironmentTests(unittest.TestCase):
     def setUp(self):
