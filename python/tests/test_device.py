@@ -497,12 +497,12 @@ class RunTests(DeviceTest):
 
     def test_after_an_error_of_the_device_nothing_is_probed(self):
         done = mock.Mock(stdout=b"null\n")
-        with standin.installed(standin.Device(fails_at=2)), mock.patch.object(run.subprocess, "run", return_value=done), \
+        with standin.installed(standin.Device(fails_at=2)), mock.patch.object(run.subprocess, "run", return_value=done) as started, \
                 mock.patch.object(run.Engine, "probe") as probed:
             self.run_package(*two_streams(), "--warmup", "1")
-            environment = run.subprocess.run.call_args.kwargs["env"]
         self.assertFalse(probed.called)
         self.assertRegex(self.text, "MYS423: the device failed: CUDA error.* does not show which")
+        environment = started.call_args.kwargs["env"]
         self.assertEqual(["1", "3", "1"], [environment[n] for n in ("CUDA_LAUNCH_BLOCKING", "AMD_SERIALIZE_KERNEL", "HIP_LAUNCH_BLOCKING")])
 
     def test_a_probe_ends_with_an_error_of_the_device(self):
