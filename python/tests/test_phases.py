@@ -85,6 +85,18 @@ class HookTests(FolderTest):
         self.steps(3)
         self.assertEqual(2, self.status()["recorded_iteration"])
 
+    def test_iterations_that_are_passed_over_are_in_no_other_s_time(self):
+        self.start(skip=2, reference=2)
+        at = [0]
+        self.steps(2)
+        self.hook.clock = self.hook.before.clock = lambda: at[0]
+        self.hook.before.mark()
+        for took, is_profiled in ((5, False), (50, True), (7, False)):
+            self.torch.state.profiling = is_profiled
+            at[0] += took
+            self.optimizer.step()
+        self.assertEqual(([5, 7], 1), (self.hook.before.samples, self.hook.passed_over))
+
     def test_iterations_under_the_job_s_profiler_are_passed_over(self):
         self.start(skip=1, reference=2)
         self.steps(1)
