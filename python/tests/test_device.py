@@ -6,7 +6,7 @@ from unittest import mock
 
 import samples
 import standin
-from scripts import TorchTest, needs_torch, printed, replaced, run
+from scripts import Clock, TorchTest, needs_torch, printed, replaced, run
 
 PACKAGES = sorted(pathlib.Path(p) for p in os.environ.get("MYSTIQUE_PACKAGES", "").split(os.pathsep) if p)
 
@@ -87,6 +87,12 @@ class TargetTests(DeviceTest):
     def test_the_second_device_is_made_the_current_one(self):
         with standin.installed(standin.Device(count=2)) as device:
             self.assertEqual("cuda:1", str(self.engine(self.recorded_on("cuda"), device="cuda:1").device))
+            self.assertIn(("device", 1), device.log)
+
+    def test_the_second_device_of_any_kind_is_made_the_current_one_and_named(self):
+        with standin.installed(standin.Device("xpu", count=2)) as device:
+            engine = self.engine(self.recorded_on("xpu"), device="xpu:1")
+            self.assertEqual("xpu:1 (stand-in)", engine.info()["device"])
             self.assertIn(("device", 1), device.log)
 
     def test_any_kind_that_pytorch_knows_is_found_and_another_than_recorded_is_told(self):
@@ -237,6 +243,27 @@ class StreamTests(DeviceTest):
         recorded = next(entry[2] for entry in log[calls[1]:] if entry[0] == "record")
         self.assertIn(("host waits for", recorded), log[calls[3]:])
 
+    def test_what_the_host_waits_as_recorded_is_counted(self):
+        m, code = two_streams()
+        m["schedule"][2]["sync"] = True
+        with standin.installed(standin.Device()), replaced(run, time=Clock(tick=7)):
+            engine = self.engine(m, code)
+            engine.start()
+            engine.run_all()
+        self.assertEqual(7, engine.host_waits_ns)
+
+    def test_the_stream_is_set_where_it_changes_alone(self):
+        m, code = two_streams(streams=(None, 7, 7, None), waits=((), (), (), ()))
+        with standin.installed(standin.Device()) as device:
+            engine = self.engine(m, code)
+            engine.start()
+            changes = []
+            device.set_stream = lambda stream, before=device.set_stream: (changes.append(stream.name), before(stream))
+            with replaced(device.module, set_stream=device.set_stream):
+                engine.run_all()
+        self.assertEqual(3, len(changes))  # To the side stream, back, and the end of the iteration.
+        self.assertEqual("main", changes[-1])
+
     def test_a_device_without_streams_runs_all_on_one_and_says_so(self):
         with standin.installed(standin.Device(has_streams=False)):
             engine = self.engine(*two_streams())
@@ -252,6 +279,35 @@ class StreamTests(DeviceTest):
                 measured = engine.iterate(2)
                 self.assertEqual((clock, 2), (measured["clock"], len(measured["samplesNs"])))
                 self.assertEqual(4, len(engine.time_operators(1)))
+
+    def test_without_events_the_host_waits_for_each_iteration_and_with_them_for_none(self):
+        for has_no_times, waits in ((False, 1), (True, 4)):  # One is for the end of all.
+            with self.subTest(has_no_times), standin.installed(standin.Device(has_no_times=has_no_times)) as device:
+                engine = self.engine(*two_streams())
+                engine.start()
+                del device.log[:]
+                engine.iterate(3)
+                self.assertEqual(waits, sum(entry[0] == "synchronize" for entry in device.log))
+
+    def test_operators_are_timed_between_events_and_nothing_waits_between_them(self):
+        with standin.installed(standin.Device()) as device:
+            engine = self.engine(*two_streams())
+            engine.start()
+            del device.log[:]
+            engine.time_operators(1)
+        passes = ["synchronize", *["record"] * 8, "synchronize"]  # Before the first of four operators, and after the last.
+        self.assertEqual(passes * 2, [entry[0] for entry in device.log])
+
+    def test_what_restores_is_done_before_the_profiler_starts(self):
+        with standin.installed(standin.Device()) as device:
+            engine = self.engine(*two_streams())
+            engine.start()
+            profile = run.torch.profiler.profile
+            with replaced(engine.externals, restore=lambda everything: device.note("restore")), replaced(
+                    run.torch.profiler, profile=lambda **given: (device.note("profiler"), profile(**given))[1]):
+                engine.profiled(engine.run_unpaced)
+        log = [entry[0] for entry in device.log if entry[0] in ("restore", "synchronize", "profiler")]
+        self.assertEqual(["restore", "synchronize", "profiler", "synchronize"], log[-4:])
 
 
 @needs_torch
@@ -306,6 +362,65 @@ class MemoryTests(DeviceTest):
 
 
 @needs_torch
+class PinnedTests(DeviceTest):
+    """The host's memory that a device copies from without the processor."""
+
+    def pinned(self):
+        m, code = two_streams()
+        m["devices"] = ["cuda:0", "cpu"]
+        m["operators"][2]["args"][3:] = [{"v": {"device": "cpu"}}, {"v": True}]
+        m["storages"][0].update(device=1, pinned=True)
+        m["storages"][4].update(device=1)
+        return m, code.replace("device=d[0]", "device=d[1]")
+
+    def asked_for(self, can_pin, eager=False):
+        """The engine; whether memory from before the iteration was asked to be pinned is in its list `asked`."""
+        m, code = self.pinned()
+        with standin.installed(standin.Device()), replaced(run, can_pin=lambda device: can_pin):
+            before, asked = run.torch.empty, []
+
+            def empty(*args, **given):
+                asked.append(given.get("pin_memory", False))
+                return before(*args, **given)
+            with replaced(run.torch, empty=empty):
+                engine = self.engine(m, code, eager=eager)
+                engine.start()
+        engine.asked = asked
+        return engine
+
+    def test_where_the_device_can_it_is_pinned_as_it_was(self):
+        for can_pin in (True, False):
+            with self.subTest(can_pin):
+                self.assertEqual(can_pin, any(self.asked_for(can_pin, eager=True).asked))
+
+    def test_the_program_says_so_to_torchscript(self):
+        for can_pin in (True, False):
+            loaded = []  # First as the package is written, then as it is loaded.
+            with replaced(run, archive_of=lambda text, before=run.archive_of, seen=loaded: (seen.append(text), before(text))[1]):
+                self.asked_for(can_pin)
+            self.assertEqual([0, int(can_pin)], [text.count("pin_memory=True") for text in loaded])
+
+    def test_operator_by_operator_it_is_asked_for_too(self):
+        for can_pin in (True, False):
+            program = self.asked_for(can_pin, eager=True).program
+            argument = next(a for a in program.schemas["aten::zeros"].arguments if a.name == "pin_memory")
+            self.assertEqual(can_pin, program.maker({"v": True}, argument)())
+
+    def test_a_device_that_cannot_is_asked_once(self):
+        class Memory:
+            def __init__(self, answer):
+                self.is_pinned = lambda: answer
+        for answer, expected in ((True, True), (False, False), (None, False)):
+            def empty(*args, pin_memory=False, answer=answer, **given):
+                if answer is None:
+                    raise RuntimeError("there is no such memory")
+                return Memory(answer)
+            with self.subTest(answer), replaced(run.torch, empty=empty):
+                self.assertEqual(expected, run.can_pin(run.torch.device("cuda:0")))
+                self.assertFalse(run.can_pin(run.torch.device("cpu")))
+
+
+@needs_torch
 class RunTests(DeviceTest):
     """run.py by hand, on a device."""
 
@@ -318,6 +433,16 @@ class RunTests(DeviceTest):
         self.assertEqual({"peak_bytes": 1500, "reserved_bytes": 2048}, result["memory"]["device"])
         self.assertIn("0.0 MB held by the allocator", self.text)
 
+    def test_what_operators_start_on_the_device_is_told_and_compared(self):
+        m, code = two_streams()
+        m["times"]["operators"][1].update(kernels=3, device_ns=3000)
+        work = {i: (1, 1000) for i in range(4)}
+        with standin.installed(standin.Device()), replaced(run, device_work=lambda package, profiler: work):
+            result = self.run_package(m, code, "--iterations", "1", "--warmup", "1")
+        kinds = {kind["name"]: kind for kind in result["operators"]}
+        self.assertEqual((1000, 3000), tuple(kinds["aten::gelu"][name] for name in ("device_ns", "original_device_ns")))
+        self.assertIn("it starts 1 kernels, copies and fillings instead of 3", [d["what"] for d in result["verification"]["differences"]])
+
     def test_warm_up_on_a_device_goes_on_until_its_times_are_steady(self):
         with standin.installed(standin.Device()):
             engine = self.engine(*two_streams())
@@ -329,6 +454,86 @@ class RunTests(DeviceTest):
             self.assertEqual(7, engine.warm_up(7))
             engine.iterate = lambda count: {"samplesNs": [10 ** 7] * count}
             self.assertEqual((100, 5), (engine.iterations_for(), engine.iterations_for(5)))
+
+    def test_warm_up_on_a_device_takes_its_least_time_however_steady_it_is(self):
+        clock = Clock(tick=0)
+        with standin.installed(standin.Device()), replaced(run, time=clock):
+            engine = self.engine(*two_streams())
+
+            def iterate(count, progress=None):
+                clock.work(count * 10 ** 7)()
+                return {"samplesNs": [10 ** 7] * count}
+            engine.iterate = iterate
+            engine.warm_up()
+            self.assertTrue(run.LEAST_WARM_UP_NS <= clock.now < run.MOST_WARM_UP_NS, clock.now)
+            self.assertGreaterEqual(clock.now, 2 * 10 ** 9)
+
+    def test_warm_up_that_does_not_get_steady_ends_and_is_told(self):
+        clock = Clock(tick=0)
+        with standin.installed(standin.Device()), replaced(run, time=clock):
+            engine = self.engine(*two_streams())
+
+            def iterate(count, progress=None):
+                clock.work(count * 10 ** 7)()
+                return {"samplesNs": [10 ** 7 * (clock.now // 10 ** 7 + i) for i in range(count)]}
+            engine.iterate = iterate
+            engine.warm_up()
+        self.assertRegex(engine.notes[-1], "times were not steady after .* s of warm-up")
+
+    def test_clocks_of_a_gpu_are_told_from_before_and_after_what_is_measured(self):
+        device, told = standin.Device(), mock.Mock(side_effect=[mock.Mock(stdout=f"{clock}, 0x04\n".encode()) for clock in (1980, 1410)])
+        device.module.get_device_properties = lambda index: mock.Mock(uuid="aa-bb")
+        with standin.installed(device), replaced(run.subprocess, run=told):
+            result = self.run_package(*two_streams(), "--iterations", "1", "--warmup", "1")
+        self.assertEqual([{"sm_megahertz": 1980, "reasons": "0x04"}, {"sm_megahertz": 1410, "reasons": "0x04"}],
+                         result["engine"]["clocks"])
+        self.assertIn("--id=GPU-aa-bb", told.call_args.args[0])
+
+    def test_clocks_that_nothing_tells_are_not_there(self):
+        for fails in (OSError("no such tool"), run.subprocess.TimeoutExpired("nvidia-smi", 10)):
+            with self.subTest(fails), standin.installed(standin.Device()), replaced(run.subprocess, run=mock.Mock(side_effect=fails)):
+                result = self.run_package(*two_streams(), "--iterations", "1", "--warmup", "1")
+                self.assertNotIn("clocks", result["engine"], self.text)
+
+    def test_after_an_error_of_the_device_nothing_is_probed(self):
+        done = mock.Mock(stdout=b"null\n")
+        with standin.installed(standin.Device(fails_at=2)), mock.patch.object(run.subprocess, "run", return_value=done) as started, \
+                mock.patch.object(run.Engine, "probe") as probed:
+            self.run_package(*two_streams(), "--warmup", "1")
+        self.assertFalse(probed.called)
+        self.assertRegex(self.text, "MYS423: the device failed: CUDA error.* does not show which")
+        environment = started.call_args.kwargs["env"]
+        self.assertEqual(["1", "3", "1"], [environment[n] for n in ("CUDA_LAUNCH_BLOCKING", "AMD_SERIALIZE_KERNEL", "HIP_LAUNCH_BLOCKING")])
+
+    def test_a_probe_ends_with_an_error_of_the_device(self):
+        with standin.installed(standin.Device()) as device:
+            engine = self.engine(*two_streams())
+            engine.start()
+            device.fails_at = sum(entry[0] == "synchronize" for entry in device.log) + 2
+            with self.assertRaisesRegex(RuntimeError, "device-side assert"):
+                engine.probe(lambda i: None)
+
+    def test_what_the_integral_inputs_of_a_failing_operator_hold_is_told(self):
+        with standin.installed(standin.Device()) as device:
+            engine = self.engine(*embedding(high=4))
+            engine.start()
+            device.fails_at = sum(entry[0] == "synchronize" for entry in device.log) + 1
+            found = run.find_failure(engine)
+        self.assertRegex(found["inputs"], r"^; its integral inputs hold \[3\] from [0-3] to [0-3]$")
+
+    def test_a_worker_says_in_which_operator_its_device_failed(self):
+        told, answers = {"node": 12, "operator": "aten::gelu", "error": "CUDA error: x", "inputs": ""}, []
+        requests = [{"command": "open", "package": samples.write(self.folder / "p", *two_streams())}, {"command": "start"},
+                    {"command": "iterate", "count": 1}]
+        with standin.installed(standin.Device(fails_at=2)), replaced(run.os, dup=lambda number: number, dup2=lambda a, b: None), \
+                replaced(run.os, fdopen=lambda *_, **__: None), replaced(run.sys, stdin=[json.dumps(r) for r in requests]), \
+                mock.patch.object(run.subprocess, "run", return_value=mock.Mock(stdout=json.dumps(told).encode())):
+            worker = run.Worker(eager=False)
+            worker.send = answers.append
+            worker.run()
+        self.assertEqual(["result", "result", "failure"], [a["kind"] for a in answers if a["kind"] != "progress"])
+        self.assertIn("the device failed in aten::gelu", json.dumps(answers[-1]["problem"]))
+        self.assertEqual(1, answers[-1]["exitCode"])
 
     def test_a_device_that_fails_says_in_which_operator(self):
         told = json.dumps({"node": 12, "operator": "aten::gelu", "error": "CUDA error: device-side assert triggered", "inputs": ""})

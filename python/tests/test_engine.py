@@ -103,6 +103,11 @@ class RunTests(TorchTest):
         result = self.run_package(m, code, "--check-values")
         self.assertEqual([{"node": 12, "operator": "aten::log", "what": "it makes NaN of numbers"}], result["non_finite"])
 
+    def test_gradients_that_overflow_are_told(self):
+        with replaced(run, overflows=lambda schema, op, slots: op["node"] == 12):
+            result = self.run_package(None, samples.CODE, "--check-values")
+        self.assertEqual([{"node": 12, "operator": "aten::gelu", "what": run.OVERFLOW}], result["non_finite"])
+
     def test_fresh_memory_may_hold_anything(self):
         m, code = with_operator("aten::empty_like(Tensor self) -> Tensor")
         calls = itertools.count()

@@ -222,6 +222,14 @@ class DeviceTests(unittest.TestCase):
             with self.subTest(gap=gap, host=host, device=device, waits=waits, slower=slower):
                 self.assert_paced(gap, host, device, host, slower, waits, None, tolerance=0.04 if waits == () else 0.08)
 
+    def test_late_is_the_host_without_its_waits(self):
+        clock = Clock(tick=100)
+        with replaced(run, time=clock):
+            replay, pacer = Queue(clock, 0, MS, 5 * MS, waits_after=(CALLS - 1,)), run.Pacer([i * MS for i in range(CALLS + 1)],
+                                                                                             [0] * (CALLS + 1), CALLS * MS + 5 * MS)
+            replay.iteration(pacer)
+        self.assertEqual((0, 0), (pacer.report()["late"], pacer.report()["worstLateNs"]))
+
     def test_a_share_is_nothing_to_a_device(self):
         engine = types.SimpleNamespace(learned=run.Pacer([0, 1], [0, 1], 10), backend=object(), pacer=None)
         run.Engine.keep_pace(engine, 0.5)

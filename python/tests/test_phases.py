@@ -85,6 +85,18 @@ class HookTests(FolderTest):
         self.steps(3)
         self.assertEqual(2, self.status()["recorded_iteration"])
 
+    def test_iterations_that_are_passed_over_are_in_no_other_s_time(self):
+        self.start(skip=2, reference=2)
+        at = [0]
+        self.steps(2)
+        self.hook.clock = self.hook.before.clock = lambda: at[0]
+        self.hook.before.mark()
+        for took, is_profiled in ((5, False), (50, True), (7, False)):
+            self.torch.state.profiling = is_profiled
+            at[0] += took
+            self.optimizer.step()
+        self.assertEqual(([5, 7], 1), (self.hook.before.samples, self.hook.passed_over))
+
     def test_iterations_under_the_job_s_profiler_are_passed_over(self):
         self.start(skip=1, reference=2)
         self.steps(1)
@@ -267,6 +279,45 @@ class MeasureTests(unittest.TestCase):
         window.close()
         self.assertEqual(([5_000_000, 7_000_000], "events"), (window.describe()["samples_ns"], window.clock_used))
         self.assertEqual(([], None), (reset, window.describe()["device"]))  # The job may look at its peaks itself.
+
+    def test_an_iteration_that_is_passed_over_is_in_no_time_and_events_still_count(self):
+        """On any kind of device: the job's own profiler was on in the second of three."""
+        for kind in ("cuda", "xpu", "npu"):
+            torch, at = faketorch.make(), iter([0, 5, 5, 60, 67])
+
+            class Event:
+                def __init__(self, enable_timing, times=at):
+                    self.times = times
+
+                def record(self):
+                    self.at = next(self.times)
+
+                def synchronize(self):
+                    pass
+
+                def elapsed_time(self, end):
+                    return end.at - self.at
+            setattr(torch, kind, faketorch.namespace(is_initialized=lambda: True, Event=Event))
+            window = hook._Window(torch)
+            window.open()
+            for counts in (True, False, True):
+                window.mark()
+                if counts:
+                    window.add(window.clock())
+            window.close()
+            self.assertEqual(([5_000_000, 7_000_000], "events"), (window.describe()["samples_ns"], window.clock_used), kind)
+
+    def test_while_a_graph_is_captured_no_event_is_recorded(self):
+        torch = faketorch.make()
+        made = []
+        torch.cuda = faketorch.namespace(is_initialized=lambda: True, Event=lambda **_: made.append(1) or faketorch.namespace(
+            record=lambda: None), is_current_stream_capturing=lambda: True)
+        window = hook._Window(torch)
+        window.open()
+        window.mark()
+        window.add(window.clock())
+        window.close()
+        self.assertEqual(("host", []), (window.clock_used, made))
 
 
 class EnvironmentTests(unittest.TestCase):

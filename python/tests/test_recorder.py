@@ -30,6 +30,14 @@ class RecorderTests(FolderTest):
         self.assertEqual(["+ ProfilerStep#3", "- ProfilerStep#3", "+ ProfilerStep#4", "- ProfilerStep#4"],
                          [call for call in self.torch.calls if "Step" in call])
 
+    def test_while_a_graph_is_captured_nothing_is_waited_for(self):
+        for is_capturing, expected in ((True, []), (False, ["wait"])):
+            torch, done = faketorch.make(), []
+            torch.cuda = faketorch.namespace(is_initialized=lambda: True, is_current_stream_capturing=lambda now=is_capturing: now,
+                                             synchronize=lambda to=done: to.append("wait"))
+            hook._Recorder(torch, str(self.folder)).sync()
+            self.assertEqual(expected, done)
+
     def test_without_a_profile_there_is_a_trace_and_a_note(self):
         self.torch.state.fail = "profiler on"
         self.recorder.start()

@@ -15,10 +15,11 @@ def package(m=None):
     return made
 
 
-def result_of(m=None, missing=None, substituted=None, samples_ns=(3000, 1000, 2000), pacer=None, non_finite=None, allocated=5, system=None):
+def result_of(m=None, missing=None, substituted=None, samples_ns=(3000, 1000, 2000), pacer=None, non_finite=None, allocated=5, system=None,
+              info=()):
     engine = type("Engine", (), {})()
     engine.package, engine.pacer, engine.program = package(m), pacer, None
-    engine.info = lambda: {"name": "python", "device": "cpu", "threads": 2, "versions": {"torch": "9.9"}}
+    engine.info = lambda: {"name": "python", "device": "cpu", "threads": 2, "versions": {"torch": "9.9"}, **dict(info)}
     options = run.parse(["p", "--iterations", "3", "--warmup", "1"])
     measured = {"samplesNs": list(samples_ns), "peakBytes": 900, "cpuTimeNs": 9000, "device": None, "system": system}
     verification = {"status": "exact", "expected_operators": 4, "exact_operators": 4, "unobserved_kernels": 0,
@@ -110,6 +111,12 @@ class DocumentTests(unittest.TestCase):
         self.assertEqual({"rank": 3}, result_of(m)["baseline"])
         self.assertEqual({"source": "a.kineto.json", "iteration_ns": 4000, "recorded_ns": 5000, "linked_operators": 4,
                           "unlinked_operators": 0, "device_ns": 0, "unexplained_ns": 0}, result_of(m)["reference"])
+
+    def test_what_was_set_and_what_the_target_is_not_are_told(self):
+        told = {"settings": {"cudnn_benchmark": "true"}, "notes": ["the trace ran on cuda, this replay on xpu"]}
+        engine = result_of(info=told)["engine"]
+        self.assertEqual(told, {name: engine[name] for name in told})
+        self.assertFalse({"settings", "notes"} & set(result_of(info={"settings": {}, "notes": []})["engine"]))
 
     def test_pace_and_values_have_the_names_of_the_format(self):
         pacer = run.Pacer([0, 5], [0, 5], 10)

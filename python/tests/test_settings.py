@@ -30,7 +30,54 @@ class NewPrecision:
         raise RuntimeError("mix of the legacy and new APIs\nmore")
 
 
+class Words:
+    """A part of a PyTorch that has all settings: each is False until it is set."""
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        getters = {"set_float32_matmul_precision": "get_float32_matmul_precision", "use_deterministic_algorithms":
+                   "are_deterministic_algorithms_enabled", "set_deterministic_debug_mode": "get_deterministic_debug_mode"}
+        if name in getters or name.startswith("enable_"):
+            getter = getters.get(name, name[len("enable_"):] + "_enabled")
+            return lambda value: setattr(self, getter, lambda: value)
+        if name.startswith(("get_", "are_")) or name.endswith("_enabled"):
+            return lambda: False
+        if name.startswith("preferred_"):
+            return lambda *value: setattr(self, name, lambda *_: value[0]) if value else False
+        return False
+
+
+def pytorch_with_all():
+    """The settings of PyTorch, whatever the version."""
+    torch = Words()
+    for path in ("backends.cuda.matmul", "backends.cudnn.conv", "backends.cudnn.rnn", "backends.mkldnn.matmul", "utils.deterministic"):
+        owner = torch
+        for part in path.split("."):
+            if part not in vars(owner):
+                setattr(owner, part, Words())
+            owner = getattr(owner, part)
+    torch.__version__ = "2.99"
+    return torch
+
+
+# What decides kernels, and is recorded and set wherever PyTorch has it.
+DECIDING = (
+    "deterministic", "deterministic_debug_mode", "fill_uninitialized_memory", "float32_matmul_precision", "matmul_allow_tf32",
+    "matmul_allow_fp16_reduced_precision_reduction", "matmul_allow_bf16_reduced_precision_reduction", "matmul_allow_fp16_accumulation",
+    "preferred_blas_library", "preferred_linalg_library", "flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp", "cudnn_enabled",
+    "cudnn_benchmark", "cudnn_benchmark_limit", "cudnn_deterministic", "cudnn_allow_tf32")
+
+
 class SettingsTests(unittest.TestCase):
+    def test_each_that_decides_kernels_is_read_and_set(self):
+        for name in (*DECIDING, "fp32_precision", "matmul_fp32_precision", "conv_fp32_precision", "rnn_fp32_precision"):
+            with self.subTest(name):
+                torch = pytorch_with_all()
+                self.assertEqual(("false", []), (run._settings_of(torch)[0].get(name), run._settings_of(torch)[1]))
+                self.assertEqual(({name: "true"}, []), run._apply_settings(torch, {name: "true"}, "cuda"))
+                self.assertEqual("true", run._settings_of(torch)[0][name])
+
     def test_each_is_read_on_its_own_and_what_cannot_be_read_is_told(self):
         torch = pytorch()
         torch.backends.cuda.matmul = NewPrecision()

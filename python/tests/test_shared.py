@@ -36,6 +36,28 @@ class SharedTests(unittest.TestCase):
         self.assertEqual([], run._nanoseconds_between([], []))
 
 
+class DeviceTests(unittest.TestCase):
+    def test_a_device_that_does_not_tell_its_name_has_none(self):
+        refusing = faketorch.namespace(get_device_name=lambda: 1 / 0)
+        self.assertEqual(["", "", "a GPU"], [hook._name_of(module) for module in (
+            faketorch.namespace(), refusing, faketorch.namespace(get_device_name=lambda: "a GPU"))])
+
+    def test_the_accelerator_that_pytorch_names_is_taken_before_others_are_asked(self):
+        there = faketorch.namespace(is_available=lambda: True)
+        torch = faketorch.namespace(backends=faketorch.namespace(), cuda=there, accelerator=faketorch.namespace(
+            is_available=lambda: True, current_accelerator=lambda: faketorch.namespace(type="mine")))
+        self.assertEqual("mine", run._accelerator(torch))
+        torch.accelerator.is_available = lambda: 1 / 0
+        self.assertEqual("cuda", run._accelerator(torch))
+
+    def test_a_backend_of_any_vendor_is_found_by_the_name_that_it_gave_itself(self):
+        torch = faketorch.namespace(_C=faketorch.namespace(_get_privateuse1_backend_name=lambda: "mine"), backends=faketorch.namespace(),
+                                    mine=faketorch.namespace(is_available=lambda: True, is_initialized=lambda: True))
+        self.assertEqual(("mine", ("mine", torch.mine)), (run._accelerator(torch), hook._device(torch)))
+        torch.mine.is_available = torch.mine.is_initialized = lambda: False
+        self.assertEqual(("", ("cpu", None)), (run._accelerator(torch), hook._device(torch)))
+
+
 class StreamWaitTests(unittest.TestCase):
     def test_waits_of_streams_are_asked_for_on_cuda_where_pytorch_knows_them(self):
         def config(**given):

@@ -4,7 +4,8 @@ import struct
 import unittest
 
 import samples
-from scripts import needs_torch, run
+import standin
+from scripts import needs_torch, replaced, run
 
 WORD = 0xFFFFFFFF
 
@@ -193,6 +194,46 @@ class ValueTests(unittest.TestCase):
 
 
 @needs_torch
+class ChunkTests(unittest.TestCase):
+    """A device draws more from one place on: it needs some launches for each. What is drawn does not depend on it."""
+
+    def drawn(self, kind):
+        memory, pieces = run.torch.zeros(100_000 * 8, dtype=run.torch.uint8), []
+        if kind != "cpu":
+            memory = memory.as_subclass(type("OnDevice", (run.torch.Tensor,), {"device": run.torch.device(kind)}))
+
+        def arange(*args, before=run.torch.arange, **given):
+            pieces.append(args)
+            return before(*args, **{**given, "device": "cpu"})
+        with replaced(run.torch, arange=arange):
+            run.fill(memory, {"kind": "uniform", "dtype": "int64", "low": 0, "high": 1000}, 3, 7)
+        return len(pieces), memory.as_subclass(run.torch.Tensor).tolist()
+
+    def test_a_device_draws_them_at_once_and_the_same(self):
+        (on_host, expected), (on_device, values) = self.drawn("cpu"), self.drawn("cuda:0")
+        self.assertEqual((2, 1), (on_host, on_device))
+        self.assertEqual(expected, values)
+
+
+@needs_torch
+class BlockScaledTests(unittest.TestCase):
+    """Types of block-scaled products, which few versions of PyTorch have."""
+
+    def test_their_bytes_are_numbers_of_one_half_and_one(self):
+        with replaced(run.torch, float8_e8m0fnu=run.torch.uint8, float4_e2m1fn_x2=run.torch.uint8):
+            for name, expected in (("float8_e8m0fnu", {0x7E, 0x7F}), ("float4_e2m1fn_x2", {0x11, 0x12, 0x21, 0x22})):
+                memory = run.torch.zeros(1000, dtype=run.torch.uint8)
+                run.fill(memory, {"kind": "uniform", "dtype": name, "low": 0, "high": 1}, 3, 7)
+                self.assertEqual(expected, set(memory.tolist()))
+
+    def test_a_scale_of_one_is_one(self):
+        with replaced(run.torch, float8_e8m0fnu=run.torch.uint8):
+            memory = run.torch.zeros(4, dtype=run.torch.uint8)
+            run.fill(memory, {"kind": "constant", "dtype": "float8_e8m0fnu", "low": 1, "high": 1}, 3, 7)
+            self.assertEqual([0x7F] * 4, memory.tolist())
+
+
+@needs_torch
 class ExternalTests(unittest.TestCase):
     def externals(self, m, seed=1):
         package = type("Package", (), {"manifest": m})
@@ -217,6 +258,38 @@ class ExternalTests(unittest.TestCase):
         externals.restore(False)
         self.assertEqual(before[0].tolist(), externals.memory[0].tolist())
         self.assertEqual([1] * 24, externals.memory[1].tolist())
+
+    def test_what_a_device_cannot_draw_is_drawn_on_the_host_and_copied(self):
+        """A device without doubles, say: its tensors lie on the host here, but say that they do not."""
+        device, package = run.torch.device("xpu:0"), type("Package", (), {"manifest": samples.manifest()})
+        there, empty, fill = type("There", (run.torch.Tensor,), {"device": device}), run.torch.empty, run.fill
+
+        def empty_there(*size, device=None, **given):
+            made = empty(*size, **given)
+            return made.as_subclass(there) if device is not None and device.type == "xpu" else made
+
+        def fill_here(memory, *rest):
+            if memory.device == device:
+                raise TypeError("this device has no doubles")
+            fill(memory, *rest)
+        with replaced(run.torch, empty=empty_there), replaced(run, fill=fill_here):
+            externals = run.Externals(package, [device], 1, lambda done, total: None)
+        expected = self.externals(samples.manifest())
+        self.assertEqual([m.tolist() for m in expected.memory.values()],
+                         [m.as_subclass(run.torch.Tensor).tolist() for m in externals.memory.values()])
+
+    def test_on_a_device_integers_are_copied_back_and_not_drawn_again(self):
+        m = samples.manifest()
+        m["devices"] = ["cuda:0"]
+        m["storages"][0].update(mutated=True, init={"kind": "uniform", "dtype": "int64", "low": 0, "high": 99})
+        package = type("Package", (), {"manifest": m})
+        with standin.installed(standin.Device()):
+            externals = run.Externals(package, [run.torch.device("cuda:0")], 1, lambda done, total: None)
+            before = externals.memory[0].tolist()
+            externals.memory[0].fill_(1)
+            with replaced(run, fill=lambda *_: self.fail("it was drawn again")):
+                externals.restore(False)
+        self.assertEqual(before, externals.memory[0].tolist())
 
     def test_views_share_their_storage(self):
         m = samples.manifest()

@@ -277,6 +277,10 @@ class TraceTests(VerifyTest):
         node = run.ObservedNode(observed(3, "x", "x::y() -> ()", [("c10::BFloat16", [1], [1]), ("c10::Float3", [1], [1])]))
         self.assertEqual(["bfloat16", "c10::Float3"], [dtype for dtype, *_ in node.inputs])
 
+    def test_types_of_block_scaled_products_have_pytorch_s_names(self):
+        node = run.ObservedNode(observed(3, "x", "x::y() -> ()", [("c10::Float8_e8m0fnu", [1], [1]), ("c10::Float4_e2m1fn_x2", [1], [1])]))
+        self.assertEqual(["float8_e8m0fnu", "float4_e2m1fn_x2"], [dtype for dtype, *_ in node.inputs])
+
     def test_lists_of_tensors_are_flattened(self):
         raw = observed(3, "aten::cat", "aten::cat(Tensor[] tensors) -> Tensor")
         raw["inputs"] = {"values": [], "types": ["GenericList[Tensor(float),GenericList[Tensor(long int)],Int]", "GenericList[Int,Int]"],

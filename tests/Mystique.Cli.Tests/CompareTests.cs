@@ -85,6 +85,15 @@ public sealed partial class CompareTests : IDisposable
         CommandLine.Run("compare", a, File_("c.json")).AssertFailed(2, "MYS123");
     }
 
+    /// <summary>What is run now runs on the device that is named, or not at all.</summary>
+    [Fact]
+    public void Compare_TakesADevice()
+    {
+        string a = RunExample("dlrm", "a.json");
+        CommandLine.Run("compare", a, CommandLine.Example("dlrm"), "--device", "cuda:7").AssertFailed(2, "MYS411");
+        CommandLine.Run("compare", a, CommandLine.Example("dlrm"), "--device", "cpu", "--iterations", "1").AssertOk();
+    }
+
     /// <summary>A captured job against what is run now, watched as the job was.</summary>
     [Fact]
     public void Compare_CaptureAndReplayNow_ExplainsTheTimes()

@@ -120,6 +120,34 @@ public class PacerTests
         Assert.Equal(0, onHost.TakeReport().WaitedNs);
     }
 
+    /// <summary>What a device is still to do when the host has made all calls is none of the host's time.</summary>
+    [Fact]
+    public void Run_OnADeviceThatIsDoneLater_StillWaitsAsTheHostDid()
+    {
+        var package = Package(Times(10_000_000, 10_000_000, (3, 0), (11, 2_000_000)));
+        var pacer = Pacer.Of(package, _ => { }, () => Thread.Sleep(20), () => 0);
+        pacer.Run(_ => { });
+        Assert.InRange(pacer.TakeReport().WaitedNs, 1, long.MaxValue);
+        var onHost = Pacer.Of(package, _ => { }, () => Thread.Sleep(20)); // There it is: it takes 20 ms of 10.
+        onHost.Run(_ => { });
+        Assert.Equal(0, onHost.TakeReport().WaitedNs);
+    }
+
+    /// <summary>An original whose host mostly waited for its device is as fast as its device: there is nothing to wait for.</summary>
+    [Fact]
+    public void Run_OnADeviceThatTheOriginalWaitedFor_DoesNotWait()
+    {
+        var times = Times(500_000_000, 500_000_000, (3, 0), (11, 499_999_000));
+        long WaitedOn(bool isDevice)
+        {
+            var pacer = Pacer.Of(Waiting(times, 499_000_000), _ => Thread.Sleep(2), () => { }, isDevice ? () => 0 : null);
+            pacer.Run(_ => { });
+            return pacer.TakeReport().WaitedNs;
+        }
+        Assert.Equal(0, WaitedOn(isDevice: true)); // 1 ms of the host's work, which takes 4 here.
+        Assert.InRange(WaitedOn(isDevice: false), 1, long.MaxValue);
+    }
+
     /// <summary>A machine that is a third as fast as it was waits three times as long: half of an iteration, as asked for.</summary>
     [Fact]
     public void WithShare_SlowerCalls_WaitsAsMuchLonger()

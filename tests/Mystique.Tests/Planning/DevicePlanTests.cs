@@ -195,6 +195,8 @@ public sealed class DevicePlanTests : IDisposable
     [Theory]
     [InlineData(true, 50, 40, 30, 20, 10, 10, 10)]
     [InlineData(false, 50, 40, 30, 20)]
+    [InlineData(false, 60, 60, 60, 50, 50, 50)]
+    [InlineData(false, 1000, 1000, 1000, 985, 985, 985)]
     public void TimesAreSteady_WhenTheLastDoNotFall(bool expected, params int[] starts) =>
         Assert.Equal(expected, SampleStatistics.IsSteady([.. starts.Select(s => (long)s), .. expected ? Enumerable.Repeat(10L, 20) : []]));
 }
