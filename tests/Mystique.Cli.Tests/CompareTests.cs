@@ -94,6 +94,18 @@ public sealed partial class CompareTests : IDisposable
         CommandLine.Run("compare", a, CommandLine.Example("dlrm"), "--device", "cpu", "--iterations", "1").AssertOk();
     }
 
+    /// <summary>Coverage is asked of the engine and the device that are named.</summary>
+    [Fact]
+    public void Coverage_TakesAnEngineAndADevice()
+    {
+        CommandLine.Run("coverage", CommandLine.Example("dlrm"), "--device", "cuda:7").AssertFailed(2, "MYS411");
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        var result = CommandLine.Run("coverage", CommandLine.Example("dlrm"), "--engine", "python", "--python", Python.Executable,
+            "--device", "cpu", "--markdown", "-");
+        result.AssertOk();
+        Assert.Matches("python [0-9.]+, torch .* on cpu, ", result.Output);
+    }
+
     /// <summary>A captured job against what is run now, watched as the job was.</summary>
     [Fact]
     public void Compare_CaptureAndReplayNow_ExplainsTheTimes()

@@ -21,7 +21,7 @@ internal static class CoverageCommand
             Arity = ArgumentArity.OneOrMore
         };
         var runs = SharedOptions.Count("--runs", 1, 1, "Runs of each trace, each in a separate process; all must have the same outcome");
-        var engines = EngineOptions.OfTorchSharp();
+        var engines = EngineOptions.OfChoice();
         var markdown = new Option<string?>("--markdown")
         {
             Description =
@@ -31,7 +31,7 @@ internal static class CoverageCommand
         var planning = SharedOptions.Planning.Create();
         var command = new Command("coverage",
             """
-            Replays one iteration of each trace under libtorch's own observer, and reports the outcome of their operators:
+            Replays one iteration of each trace under PyTorch's own observer, and reports the outcome of their operators:
             exact, substituted, a stand-in, missing. Exit code 1 where an operator is missing or differs.
 
             Example:

@@ -83,7 +83,7 @@ internal static class CoverageReport
         void Line(string line) => text.Append(line).Append('\n');
         Line($"# Coverage");
         Line($"");
-        Line($"What became of the operators of traces, as libtorch's own observer saw the replay: made by");
+        Line($"What became of the operators of traces, as PyTorch's own observer saw the replay: made by");
         Line($"");
         Line($"{MarkdownText.CodeLine(command)}");
         Line($"");
