@@ -29,7 +29,7 @@ class OriginalTests(TorchTest):
             with self.subTest(kind):
                 device = standin.Device(kind)
                 told, log = self.measured(device, kind)
-                self.assertEqual(("events", 3, 1500), (told["clock"], len(told["samplesNs"]), told["peakBytes"]))
+                self.assertEqual(("events", 3, 1500), (told["clock"], len(told["samplesNs"]), told["device"]["peak_bytes"]))
                 self.assertEqual(["record", "step", "record"] * 3 + ["synchronize"], [entry[0] for entry in log])
                 self.assertTrue(device.peak_is_reset)
 
@@ -41,7 +41,7 @@ class OriginalTests(TorchTest):
     def test_the_host_has_no_peak_to_compare(self):
         original = compare.Original(run.torch, lambda: None, target.Target(run.torch, "cpu"))
         told = original.answer({"command": "iterate", "count": 2})
-        self.assertEqual(("host", 2, 0), (told["clock"], len(told["samplesNs"]), told["peakBytes"]))
+        self.assertEqual(("host", 2, None), (told["clock"], len(told["samplesNs"]), told["device"]))
 
     def test_the_device_that_is_named_is_made_the_current_one(self):
         device = standin.Device(count=2)
@@ -110,10 +110,11 @@ class SideTests(unittest.TestCase):
                 self.assertEqual(expected, compare.has_room(free, planned))
 
     def test_memory_that_one_side_does_not_tell_is_not_compared(self):
-        def side(peak):
-            return types.SimpleNamespace(ask=lambda **request: {"samplesNs": [10, 10], "peakBytes": peak})
+        def side(peak):  # In a worker's answer, peakBytes is the process's, on every device.
+            device = None if peak is None else {"peak_bytes": peak}
+            return types.SimpleNamespace(ask=lambda **request: {"samplesNs": [10, 10], "peakBytes": 10 ** 9, "device": device})
         options = types.SimpleNamespace(rounds=2, iterations=2)
-        for original, replay, expected in ((100, 110, 0.1), (0, 110, None)):
+        for original, replay, expected in ((100, 110, 0.1), (None, 110, None), (100, None, None)):
             found = compare.interleaved(side(original), side(replay), options, paced=False)
             self.assertEqual(expected, found["peak_error"] and round(found["peak_error"], 3))
             notes = compare.notes_of(found, {"engine": {}})

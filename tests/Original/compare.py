@@ -49,7 +49,7 @@ class Original:
         self.target.synchronize()
         if pairs:
             samples = [round(a.elapsed_time(b) * 1e6) for a, b in pairs]
-        return {"samplesNs": samples, "clock": "events" if pairs else "host", "peakBytes": self.target.peak_bytes()}
+        return {"samplesNs": samples, "clock": "events" if pairs else "host", "device": self.target.allocator_use()}
 
     def record(self, trace, profile):
         record(self.torch, self.step, self.target, trace, profile)
@@ -171,7 +171,7 @@ def interleaved(original, replay, options, paced):
     A replay that keeps the pace waits the share of an iteration that its calls left free in the rounds so far, as
     `mystique bench` has it (src/Mystique/Fidelity/InterleavedMeasurement.cs); first rounds, which do not count, tell what that is.
     """
-    samples, errors, shares, peaks = {"original": [], "replay": []}, [], [], {"original": 0, "replay": 0}
+    samples, errors, shares, peaks = {"original": [], "replay": []}, [], [], {"original": [], "replay": []}
     first = 3 if paced else 0
     for number in range(first + options.rounds):
         if shares and paced:
@@ -185,10 +185,11 @@ def interleaved(original, replay, options, paced):
         errors.append(b / a - 1)
         for side, answer in (("original", theirs), ("replay", ours)):
             samples[side] += answer["samplesNs"]
-            peaks[side] = max(peaks[side], answer["peakBytes"])
+            peaks[side].append((answer.get("device") or {}).get("peak_bytes"))
     median = {side: statistics.median(values) for side, values in samples.items()}
-    return {**median, "error": statistics.median(errors), "original_peak_bytes": peaks["original"], "replay_peak_bytes": peaks["replay"],
-            "peak_error": peaks["replay"] / peaks["original"] - 1 if all(peaks.values()) else None,
+    a, b = (None if None in of_side else max(of_side) for of_side in peaks.values())
+    return {**median, "error": statistics.median(errors), "original_peak_bytes": a, "replay_peak_bytes": b,
+            "peak_error": b / a - 1 if a and b else None,
             "original_clock": theirs.get("clock", "host"), "replay_clock": ours.get("clock", "host"), "pace": ours.get("pace")}
 
 

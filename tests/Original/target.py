@@ -1,22 +1,24 @@
-"""The device of an original, by PyTorch's generic functions: the same ones as run.py and the hook use (python/shared/devices.py)."""
+"""The device of an original, by PyTorch's generic functions: the same ones as run.py and the hook use (python/shared)."""
 import importlib.util
 import os
 
-SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python", "shared", "devices.py")
+SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python", "shared")
 
 
-def shared():
-    spec = importlib.util.spec_from_file_location("mystique_devices", SHARED)
+def shared(name):
+    spec = importlib.util.spec_from_file_location(f"mystique_{name}", os.path.join(SHARED, f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+devices, memory = shared("devices"), shared("memory")
 
 
 class Target:
     """A device, and what can be asked of its kind: not all have events with times, or tell their memory."""
 
     def __init__(self, torch, name):
-        devices = shared()
         try:
             device = torch.device(name)
         except RuntimeError as error:
@@ -42,22 +44,19 @@ class Target:
             return None
 
     def reset_peak(self):
-        getattr(self.module, "reset_peak_memory_stats", lambda: None)()
+        memory._reset_allocator(self.module)
 
-    def peak_bytes(self):
-        """The most that the allocator gave out since; 0 where PyTorch does not tell."""
-        return getattr(self.module, "max_memory_allocated", lambda: 0)()
+    def allocator_use(self):
+        """The most that the allocator gave out and held since, in a worker's words; None where PyTorch does not tell."""
+        return memory._allocator_use(self.module)
 
     def give_back(self):
         """Returns to the device what the allocator keeps for later."""
-        getattr(self.module, "empty_cache", lambda: None)()
+        memory._release_cache(self.module)
 
     def free_bytes(self):
         """What the device has left for others; None where PyTorch does not tell."""
-        try:
-            return self.module.mem_get_info()[0]
-        except Exception:
-            return None
+        return memory._free_bytes(self.module, self.device)
 
     def describe(self):
         return f"{self.device} ({self.name})" if self.name else str(self.device)
