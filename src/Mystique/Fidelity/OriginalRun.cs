@@ -4,6 +4,7 @@ using Mystique.Diagnostics;
 using Mystique.Measurement;
 using Mystique.Planning;
 using Mystique.Recordings;
+using Mystique.Selection;
 using Mystique.Traces;
 using Mystique.Traces.Kineto;
 using Mystique.Verification;
@@ -13,9 +14,6 @@ namespace Mystique.Fidelity;
 /// <summary>Originals to compare with: capture folders, and profiles.</summary>
 internal static class OriginalRun
 {
-    /// <summary>What autograd puts around what it runs for a node of its graph (<c>torch/csrc/autograd/engine.cpp</c>).</summary>
-    private const string BackwardLabel = "autograd::engine::evaluate_function: ";
-
     /// <summary>Of a replay's operators, the share that a profile of the same job has at least.</summary>
     private const double SameJob = 0.9;
 
@@ -110,13 +108,13 @@ internal static class OriginalRun
             if (above.Schema is not null || above.Name.StartsWith("[pytorch", StringComparison.Ordinal)
                 || ProfilerStep.NumberOf(above.Name) is not null)
                 continue;
-            if (above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal))
+            if (above.Name.StartsWith(BackwardReader.Prefix, StringComparison.Ordinal))
                 labels.Clear(); // What is within it only says the same again.
             if (above.Name.StartsWith(ModuleLabel, StringComparison.Ordinal)
                 && labels.Any(l => l.StartsWith(ModuleLabel, StringComparison.Ordinal)))
                 continue; // The name of the module within it has its own in it.
-            labels.Push(above.Name.StartsWith(BackwardLabel, StringComparison.Ordinal)
-                ? "backward: " + above.Name[BackwardLabel.Length..] : above.Name);
+            labels.Push(above.Name.StartsWith(BackwardReader.Prefix, StringComparison.Ordinal)
+                ? "backward: " + above.Name[BackwardReader.Prefix.Length..] : above.Name);
         }
         return string.Join(" / ", labels);
     }

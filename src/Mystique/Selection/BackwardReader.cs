@@ -11,27 +11,44 @@ namespace Mystique.Selection;
 internal sealed class BackwardReader
 {
     /// <summary>What the engine puts around a function (<c>torch/csrc/autograd/engine.cpp</c>, <c>evaluate_function</c>).</summary>
-    private const string Prefix = "autograd::engine::evaluate_function: ";
+    public const string Prefix = "autograd::engine::evaluate_function: ";
 
     private const string Accumulation = "torch::autograd::AccumulateGrad";
+
+    private static readonly Comparer<TraceNode> ById = Comparer<TraceNode>.Create((a, b) => a.Id.CompareTo(b.Id));
 
     private readonly StorageTimeline _timeline;
     private readonly long _first;
     private readonly HashSet<StorageGeneration> _made = [];
     private readonly Dictionary<(long Thread, long Sequence), List<TraceNode>> _forward = [];
     private readonly List<TraceNode> _functions = [];
+    private readonly HashSet<TraceNode> _within = []; // What ran within functions, other functions too.
 
     private BackwardReader(Segment segment)
     {
         _timeline = segment.Timeline;
         _first = segment.Iteration?.FirstId ?? 0;
         long end = segment.Iteration?.EndId ?? long.MaxValue;
+        var fromFloats = new Dictionary<TraceNode, bool>(); // Whether the outermost operator at or above a node takes a tensor of floats.
+        // By hand, from the root on, for a hostile trace can nest deeper than the call stack.
+        var pending = new Stack<TraceNode>([segment.Recording.Trace.Root]);
+        while (pending.TryPop(out var node))
+        {
+            if (node.Parent is { } parent && (IsFunction(parent) || _within.Contains(parent)))
+                _within.Add(node);
+            if (node.Parent is { } above && fromFloats.TryGetValue(above, out bool known))
+                fromFloats.Add(node, known);
+            else if (node.Schema is not null)
+                fromFloats.Add(node, TensorLayout.TensorsOf(node.Inputs).Any(t => t.Type.IsFloating()));
+            foreach (var child in node.Children)
+                pending.Push(child);
+        }
         foreach (var node in segment.Recording.Trace.Nodes.Where(n => n.Id >= _first && n.Id < end))
         {
             if (IsFunction(node))
                 _functions.Add(node);
-            else if (node.Schema is not null && !IsWithinFunction(node))
-                NoteForward(node);
+            else if (node.Schema is not null && !_within.Contains(node))
+                NoteForward(node, fromFloats[node]);
         }
     }
 
@@ -53,15 +70,7 @@ internal sealed class BackwardReader
 
     private static bool IsFunction(TraceNode node) => node.Name.StartsWith(Prefix, StringComparison.Ordinal);
 
-    private static bool IsWithinFunction(TraceNode node)
-    {
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            if (IsFunction(above))
-                return true;
-        return false;
-    }
-
-    private void NoteForward(TraceNode node)
+    private void NoteForward(TraceNode node, bool fromFloats)
     {
         if (node.SequenceId is { } sequence)
         {
@@ -70,20 +79,11 @@ internal sealed class BackwardReader
             list.Add(node);
         }
         // What an operator makes of no tensor is a leaf, too: noise that requires a gradient.
-        if (!TensorLayout.TensorsOf(OutermostOf(node).Inputs).Any(t => t.Type.IsFloating()))
+        if (!fromFloats)
             return;
         foreach (var made in _timeline.OutputsOf(node))
             if (made?.Birth is { } birth && birth.Id >= _first)
                 _made.Add(made);
-    }
-
-    private static TraceNode OutermostOf(TraceNode node)
-    {
-        var outermost = node;
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            if (above.Schema is not null)
-                outermost = above;
-        return outermost;
     }
 
     /// <summary>
@@ -97,8 +97,8 @@ internal sealed class BackwardReader
         foreach (var function in _functions)
         {
             long? own = BodyOf(function)?.SequenceId;
-            bool isNested = IsWithinFunction(function);
-            if (pass.Count > 0 && (isNested != IsWithinFunction(pass[^1]) || own > number || HasForwardBetween(pass[^1], function)))
+            bool isNested = _within.Contains(function);
+            if (pass.Count > 0 && (isNested != _within.Contains(pass[^1]) || own > number || HasForwardBetween(pass[^1], function)))
             {
                 yield return pass;
                 (pass, number) = ([], null);
@@ -111,15 +111,16 @@ internal sealed class BackwardReader
     }
 
     /// <summary>Whether the caller ran an operator after a function and before the next one.</summary>
-    private bool HasForwardBetween(TraceNode before, TraceNode after) =>
-        before.Parent == after.Parent && before.Parent is { } parent
-        && parent.Children.Any(c => c.Id > before.Id && c.Id < after.Id && !IsFunction(c) && HasOperator(c));
-
-    private static bool HasOperator(TraceNode node)
+    private static bool HasForwardBetween(TraceNode before, TraceNode after)
     {
-        var found = new List<TraceNode>();
-        CollectOperators(node, found, within: false);
-        return found.Count > 0;
+        if (before.Parent is not { } parent || parent != after.Parent)
+            return false;
+        // Children come by rising id: those between stand next to one another.
+        for (int i = parent.Children.BinarySearch(before, ById) + 1; parent.Children[i] != after; i++)
+            if (!IsFunction(parent.Children[i]) && (SegmentSelector.IsOperator(parent.Children[i])
+                || SegmentSelector.OutermostBelow(parent.Children[i], UnseenWork.None).Any()))
+                return true;
+        return false;
     }
 
     /// <summary>The function itself: the node below the engine's, by the name that it has there.</summary>
@@ -136,8 +137,7 @@ internal sealed class BackwardReader
         TraceNode? making = null;
         foreach (var function in functions)
         {
-            var inside = new List<TraceNode>();
-            CollectOperators(function, inside, within: true);
+            var inside = SegmentSelector.OutermostBelow(function, UnseenWork.None).ToList();
             operators += inside.Count;
             making ??= inside.FirstOrDefault(o => o.SequenceId is not null);
             if (IsAccumulation(function))
@@ -162,7 +162,7 @@ internal sealed class BackwardReader
             Root = CreatorOf(first),
             StartGradient = StartOf(first),
             Accumulated = Bind(gradients),
-            IsNested = IsWithinFunction(first),
+            IsNested = _within.Contains(first),
             Unmade = bodies.FirstOrDefault(f => !IsEngines(f.Body.Name) && CreatorOf(f.Function) is null).Body,
             OfTheJob = bodies.FirstOrDefault(f => !IsPyTorchs(f.Function.Name[Prefix.Length..])).Body,
             Making = making,
@@ -171,29 +171,6 @@ internal sealed class BackwardReader
 
         static (long, long, string) KeyOf(TensorValue tensor) =>
             (tensor.TensorId, tensor.StorageKey, string.Join(',', tensor.Shape));
-    }
-
-    /// <summary>The outermost operators below a node.</summary>
-    private static void CollectOperators(TraceNode node, List<TraceNode> result, bool within)
-    {
-        var pending = new Stack<TraceNode>(); // By hand, for a hostile trace can nest deeper than the call stack.
-        if (within)
-            Push(node);
-        else
-            pending.Push(node);
-        while (pending.TryPop(out var child))
-        {
-            if (SegmentSelector.IsOperator(child))
-                result.Add(child);
-            else
-                Push(child);
-        }
-
-        void Push(TraceNode parent)
-        {
-            for (int i = parent.Children.Length - 1; i >= 0; i--)
-                pending.Push(parent.Children[i]);
-        }
     }
 
     /// <summary>The forward operator that made a function: the innermost, last one of its number; what came before it made none.</summary>

@@ -57,17 +57,21 @@ internal static class SegmentSelector
         node.Collective is not null || node.Name == "record_param_comms" || node.Name.StartsWith("nccl:", StringComparison.Ordinal);
 
     /// <summary>The outermost operators below a node, and what did work without being one, in order.</summary>
-    internal static void CollectOutermost(TraceNode node, long firstId, long endId, List<TraceNode> result, UnseenWork unseen)
+    internal static void CollectOutermost(TraceNode node, long firstId, long endId, List<TraceNode> result, UnseenWork unseen) =>
+        result.AddRange(OutermostBelow(node, unseen).Where(n => n.Id >= firstId && n.Id < endId));
+
+    /// <inheritdoc cref="CollectOutermost"/>
+    internal static IEnumerable<TraceNode> OutermostBelow(TraceNode node, UnseenWork unseen)
     {
         // By hand, for a hostile trace can nest deeper than the call stack.
         var pending = new Stack<TraceNode>();
         Push(node);
         while (pending.TryPop(out var child))
         {
-            if (!IsOperator(child) && !unseen.Contains(child))
+            if (IsOperator(child) || unseen.Contains(child))
+                yield return child;
+            else
                 Push(child);
-            else if (child.Id >= firstId && child.Id < endId)
-                result.Add(child);
         }
 
         void Push(TraceNode parent)
