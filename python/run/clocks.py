@@ -3,14 +3,14 @@
 
 def clocks_of(engine):
     """The clock of the processors in MHz and the reasons for a lower one, as nvidia-smi tells them; None where it does not."""
-    if engine.device.type != "cuda" or getattr(torch.version, "hip", None):
+    uuid = _uuid_of(engine.backend, engine.device.index)  # The tool's index is another one than PyTorch's.
+    if uuid is None or engine.device.type != "cuda" or getattr(torch.version, "hip", None):
         return None
     try:
-        uuid = str(torch.cuda.get_device_properties(engine.device).uuid)  # Its index is another one than PyTorch's. 2.4 and newer.
         done = subprocess.run(["nvidia-smi", f"--id=GPU-{uuid.replace('GPU-', '')}", "--format=csv,noheader,nounits",
                                "--query-gpu=clocks.sm,clocks_event_reasons.active"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               timeout=10, check=True)
         clock, reasons = (part.strip() for part in done.stdout.decode().strip().split(","))
         return {"sm_megahertz": float(clock), "reasons": reasons}
-    except (AttributeError, AssertionError, RuntimeError, OSError, ValueError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None

@@ -35,9 +35,9 @@ class Engine:
         self.pins = can_pin(self.device)
 
     def recorded_threads(self):
-        """Threads within operators, as the captured original had them, and no more than there are logical CPUs; 0 where it is not known."""
-        recorded = self.package.manifest.get("baseline", {}).get("threads", {}).get("intra_op", 0)
-        return max(0, min(recorded, processors()))
+        """Threads within operators, as the captured original had them, and no more than there are logical CPUs; None for not known."""
+        recorded = self.package.manifest.get("baseline", {}).get("threads", {}).get("intra_op")
+        return min(recorded, processors()) if recorded and recorded > 0 else None
 
     def apply_settings(self, flags, tf32=None):
         """Sets what decides kernels as the original had it, or as it was asked for, before anything runs; returns what was set."""
@@ -244,10 +244,9 @@ class Engine:
             self.notes.append(f"the replay's profile has no work of the {self.device.type} device: {_NOTHING_SEEN}")
         return {"deviceLiveBytes": self.live_bytes} if self.backend is not None else None
 
-    def allocated_bytes(self, profiler=None):
+    def allocated_bytes(self, profiler):
         """The most bytes of tensors at one time in an iteration, as the profiler saw them allocated; None where it does not tell."""
-        found = _allocations(profiler or self.profiled(self.run_unpaced))
-        changes = [size for _, size, is_on_device in found if is_on_device == (self.device.type != "cpu")]
+        changes = [size for _, size, is_on_device in _allocations(profiler) if is_on_device == (self.device.type != "cpu")]
         live = peak = self.live_bytes
         for size in changes:
             live += size

@@ -57,7 +57,7 @@ def why_no_device(name, error):
     kind, _, index = name.partition(":")
     built = next((v for v in ("hip", "cuda", "xpu") if getattr(torch.version, v, None)), None)
     by = "hip" if built == "hip" and kind == "cuda" else kind  # ROCm's devices have CUDA's name.
-    hidden = next((f"{v}={os.environ[v]}" for v in HIDING[by if by in HIDING else ""] if v in os.environ), "")
+    hidden = next((f"{v}={os.environ[v]}" for v in HIDING.get(by, ()) if v in os.environ), "")
     if kind in _kinds(torch) and not _is_there(torch, kind):
         if built != by:
             return f"it is built for {built or 'the host alone'}"
@@ -70,7 +70,7 @@ def why_no_device(name, error):
 
 # Variables that hide devices, by what PyTorch is built for. A part of a GPU (MIG) is named in the first, too, and counts as a device.
 HIDING = {"cuda": ("CUDA_VISIBLE_DEVICES",), "hip": ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"),
-          "xpu": ("ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR"), "": ()}
+          "xpu": ("ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR")}
 
 
 def target_of(recorded, all_recorded, device):

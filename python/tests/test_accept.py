@@ -20,18 +20,19 @@ DONE = [{"variant": "gemm", "step": "capture", "exit_code": 0, "seconds": 1, "sa
 # A variant that is as expected.
 GOOD = {
     "job_exit": 0, "values_exit": 0, "job_recorded": True, "values_recorded": True, "values_missing": "none", "verification": "exact",
-    "not_as_recorded": 0, "program": "torchscript", "non_finite": 0, "flat_error": -0.01, "paced_error": 0.02, "cupti_left": 0.001,
+    "not_as_recorded": 0, "program": "torchscript", "non_finite": 0, "unpaced_error": -0.01, "paced_error": 0.02, "cupti_left": 0.001,
     "kernels": 40, "replay_kernels": 40, "other_kernels": 0, "waits": 1, "replay_waits": 3, "extra_waits": 2,
     "copies": {"Memcpy HtoD (Pinned -> Device)": 2},
     "replay_copies": {"Memcpy HtoD (Pinned -> Device)": 2}, "pinned_copies": 2, "device_error": 0.01, "overlap_error": 0.0,
-    "peak_error": -0.04, "before_ms": 10.0, "flat_ms": 10.0}
+    "peak_error": -0.04, "before_ms": 10.0, "unpaced_ms": 10.0}
 
 # By variant, figures that are not as expected.
 BAD = [("gemm", "job_exit", 1), ("gemm", "values_exit", -6), ("gemm", "job_recorded", False), ("gemm", "values_recorded", False),
        ("attention", "values_missing", "not all values of tensors were noted: RuntimeError"), ("gemm", "verification", "different"),
        ("gemm", "verification", "not_run"), ("gemm", "not_as_recorded", 1), ("gemm", "program", "eager"), ("scaler", "non_finite", 3),
-       ("gemm", "flat_error", 0.031), ("conv", "flat_error", -0.04), ("launch", "flat_error", 0.001), ("item", "paced_error", -0.05),
-       ("gemm", "cupti_left", 0.03), ("gemm", "replay_kernels", 39), ("gemm", "other_kernels", 2), ("item", "extra_waits", 0),
+       ("gemm", "unpaced_error", 0.031), ("conv", "unpaced_error", -0.04), ("launch", "unpaced_error", 0.001),
+       ("item", "paced_error", -0.05), ("gemm", "cupti_left", 0.03), ("gemm", "replay_kernels", 39),
+       ("gemm", "other_kernels", 2), ("item", "extra_waits", 0),
        ("gemm", "replay_copies", {"Memcpy HtoD (Pageable -> Device)": 2}), ("pinned", "pinned_copies", 0), ("gemm", "device_error", 0.05),
        ("streams", "overlap_error", -0.2), ("gemm", "peak_error", 0.06), ("gemm", "paced_error", float("nan"))]
 
@@ -45,7 +46,7 @@ def judged(variant, facts=GPU, **figures):
 class TableTests(unittest.TestCase):
     def test_what_is_as_expected_is_accepted(self):
         for variant in table.VARIANTS:
-            outcomes, rows = judged(variant, flat_error=-0.01)
+            outcomes, rows = judged(variant, unpaced_error=-0.01)
             self.assertEqual([], [o for o in outcomes.values() if o in table.BAD], variant)
             self.assertTrue(table.is_accepted(rows, DONE))
 
@@ -99,8 +100,8 @@ class TableTests(unittest.TestCase):
             self.assertEqual("", table.why_not(variant, GPU))
 
     def test_tf32_must_gain_in_the_replay_what_it_gains_in_the_original(self):
-        for flat, expected in ((5.0, table.WITHIN), (10.0, table.OFF)):
-            figures = {"gemm": GOOD, "tf32": {**GOOD, "before_ms": 5.0, "flat_ms": flat}}
+        for unpaced, expected in ((5.0, table.WITHIN), (10.0, table.OFF)):
+            figures = {"gemm": GOOD, "tf32": {**GOOD, "before_ms": 5.0, "unpaced_ms": unpaced}}
             rows = table.rows_of_variants(figures, ["gemm", "tf32"], GPU)
             self.assertEqual([expected], [r["outcome"] for r in rows if r["figure"] == "tf32_gain"])
 
@@ -171,7 +172,7 @@ class FiguresTests(FolderTest):
         (job / "reference.json").write_text(json.dumps({"before": {"samples_ns": [2_000_000]}, "after": {"samples_ns": [2_200_000]}}),
                                             encoding="utf-8")
         (self.folder / "paced.json").write_text(json.dumps({"iterations": {"median_ns": 2_020_000}}), encoding="utf-8")
-        (self.folder / "flat.json").write_text("{", encoding="utf-8")
+        (self.folder / "unpaced.json").write_text("{", encoding="utf-8")
         found = accept_figures.of_variant(str(self.folder))
         self.assertEqual({"job_exit": 0, "job_recorded": True, "before_ms": 2.0, "after_ms": 2.2, "paced_ms": 2.02},
                          {n: v for n, v in found.items() if n not in ("cupti_left", "paced_error")})

@@ -102,7 +102,7 @@ class Acceptance:
                   os.path.join(folder, "values"), "--", *self.job(variant))
         code = ["--allow-trace-code"] if variant == "compile" else []
         self.step(variant, "generate", *self.mystique, "generate", os.path.join(folder, "job"), "-o", self.bench(variant), *code)
-        self.replay(variant, "replay flat out", os.path.join(folder, "flat.json"), "--check-values", "--profile",
+        self.replay(variant, "replay unpaced", os.path.join(folder, "unpaced.json"), "--check-values", "--profile",
                     os.path.join(folder, "replay.kineto.json"), *count["measured"], *code)
         self.replay(variant, "replay at pace", os.path.join(folder, "paced.json"), "--pace", "recorded", "--no-verify",
                     *count["measured"], *code)
@@ -126,7 +126,7 @@ class Acceptance:
         self.replay("long run", "run.py", path, "--no-verify", "--iterations", self.counts["long"], of=variant)
         self.check("long run", ["long_run"], figures_of.of_long_run(path))
         self.replay("eager", "run.py --eager", eager, "--no-verify", "--eager", *self.counts["measured"], of=variant)
-        both = [figures_of.of_result(p).get("ms") for p in (eager, os.path.join(self.work, variant, "flat.json"))]
+        both = [figures_of.of_result(p).get("ms") for p in (eager, os.path.join(self.work, variant, "unpaced.json"))]
         self.check("eager", ["eager_error"], {"eager_error": figures_of.error_of(*both)} if all(both) else {})
 
     def hook(self, variant):

@@ -86,13 +86,13 @@ def of_captures(folder):
 
 def of_replays(folder, before_ms):
     found = {}
-    for kind in ("flat", "paced"):
+    for kind in ("unpaced", "paced"):
         result = load(os.path.join(folder, f"{kind}.json"))
         if result is None:
             continue
         found[f"{kind}_ms"] = median = result["iterations"]["median_ns"] / 1e6
         found[f"{kind}_error"] = error_of(median, before_ms)
-        if kind == "flat":
+        if kind == "unpaced":
             found.update(verification=result["verification"]["status"], program=result["program"]["form"],
                          not_as_recorded=sum(r["count"] for r in result["coverage"]["replaced"]), clock=result["engine"]["clock"],
                          non_finite=len(result["non_finite"]) if "non_finite" in result else None)

@@ -64,8 +64,8 @@ RULES = (
     Rule("program", "torchscript", exactly("torchscript"), on_device=False,
          variants=("launch", "pinned", "item", "endsync", *BOUND_BY_THE_DEVICE)),  # Triton's kernels are launched from Python.
     Rule("non_finite", "0", exactly(0), on_device=False),
-    Rule("flat_error", "within ±3 %", near(0.03), variants=BOUND_BY_THE_DEVICE, instead=NO_TIMES),
-    Rule("flat_error", "negative: fewer gaps than Python has", lambda value, _: value < 0, variants=("launch",), instead=NO_TIMES),
+    Rule("unpaced_error", "within ±3 %", near(0.03), variants=BOUND_BY_THE_DEVICE, instead=NO_TIMES),
+    Rule("unpaced_error", "negative: fewer gaps than Python has", lambda value, _: value < 0, variants=("launch",), instead=NO_TIMES),
     Rule("paced_error", "within ±3 %", near(0.03), instead=NO_TIMES),
     Rule("cupti_left", "within ±2 %", near(0.02), instead=NO_TIMES),
     Rule("replay_kernels", "as many as the original's", like("kernels"), instead=NO_KERNELS),
@@ -120,7 +120,7 @@ def rows_across(figures, variants, facts):
     rows = []
     for variant in ("tf32", "tf32_new"):
         if variant in variants and "gemm" in variants and not why_not(variant, facts):
-            original, replay = (ratio_of(figures, name, "gemm", variant) for name in ("before_ms", "flat_ms"))
+            original, replay = (ratio_of(figures, name, "gemm", variant) for name in ("before_ms", "unpaced_ms"))
             seen = {"tf32_gain": replay / original - 1 if original and replay else None}
             rows.append(judged(f"{variant} and gemm", Rule("tf32_gain", "of the replay within ±5 % of the original's", near(0.05)), seen,
                                facts))
