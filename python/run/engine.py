@@ -107,9 +107,14 @@ class Engine:
                        "use a device with more memory, or " + self.LESS_MEMORY, 1)
 
     def put_into(self, program):
-        for slot, tensor in enumerate(self.package.manifest["tensors"]):
+        tensors = self.package.manifest["tensors"]
+        for slot, tensor in enumerate(tensors):
             if tensor.get("external") or tensor["storage"] < 0:
-                program.put(slot, self.externals.view(tensor))
+                view = self.externals.view(tensor)
+                program.put(slot, view)
+                if tensor.get("leaf"):
+                    start = tensor.get("gradient")
+                    self.externals.leaves.append((view, None if start is None else self.externals.view(tensors[start])))
 
     def keep_pace(self, share=0):
         """From now on, iterations keep the original's pace: take the time that the package says, or so much more than unpaced.

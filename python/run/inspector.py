@@ -115,7 +115,7 @@ def why_not_package(m, schemas):
     """What of a manifest a benchmark may not call, as far as the package alone tells; None for nothing."""
     for op in m["operators"]:
         schema = schemas[op["schema"]]
-        reason = None if "kernel" in op else POLICY.why_not_with(schema, [a.get("v") for a in op["args"]], True)
+        reason = None if "kernel" in op else POLICY.why_not_op(op, schema, True)
         if reason:
             return f"{schema.name}: {reason}"
     for name in (call["operator"] for row in m["substitutions"] for call in row["calls"]):

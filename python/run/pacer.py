@@ -105,10 +105,10 @@ def gaps_of(package, times):
     for call in package.manifest["schedule"]:
         gap = 0
         for op in package.manifest["operators"][call["first"]:call["first"] + call["count"]]:
-            known = package.times.get(id_of(op))
-            if known:
-                gap += max(0, known["start_ns"] - end - idle)
-                end, idle = max(end, known["start_ns"] + known["duration_ns"]), 0
+            known = [package.times[id_of(o)] for o in (op["backward"] if "backward" in op else [op]) if id_of(o) in package.times]
+            if known and ("backward" in op or op.get("role") != "autograd"):
+                gap += max(0, min(t["start_ns"] for t in known) - end - idle)
+                end, idle = max([end] + [t["start_ns"] + t["duration_ns"] for t in known]), 0
         gaps.append(gap)
         idle += call.get("sync_ns", 0)
     return gaps + [max(0, times["recorded_ns"] - end - idle) if package.times else 0]

@@ -285,6 +285,8 @@ def why_not_on_target(schema, op, has_libraries):
     """Why the target's operator of a schema does not run with an operator's literal arguments; None where it does."""
     if schema is None:
         return f"PyTorch {torch.__version__} does not have this operator"
+    if op.get("role") == "autograd":
+        return None  # The package's policy has looked at it.
     return POLICY.why_not_with(Schema.parse(str(schema)), [a.get("v") for a in op["args"]], has_libraries)
 
 

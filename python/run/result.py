@@ -28,7 +28,7 @@ def verified(classes, selected):
         return {}
     whole = selected + classes["unplanned"]
     shares = {"recorded_operators": classes["exact"], "share": share_of(classes["exact"], whole),
-              "work_share": share_of(classes["exact"] + classes["other_implementation"] + classes["substituted"], whole)}
+              "work_share": share_of(sum(classes[k] for k in ("exact", "other_implementation", "targets_own", "substituted")), whole)}
     return {**shares, "time_share": share_of(classes["time_share"], 1)} if "time_share" in classes else shares
 
 

@@ -60,7 +60,7 @@ def check_manifest(m):
     kernels = {k["file"] for k in m.get("kernels", ())}
     made = {slot for slot, tensor in enumerate(m["tensors"]) if tensor.get("external") or tensor["storage"] < 0}
     for i, op in enumerate(m["operators"]):
-        check_operator(m, op, schemas[op["schema"]], kernels, made, f"operators[{i}]")
+        check_operator(m, op, schemas, kernels, made, f"operators[{i}]")
     for i, row in enumerate(m["substitutions"]):
         hold(("argument" in row) == ("is" in row), f"substitutions[{i}]")
     check_schedule(m)
@@ -216,9 +216,19 @@ def check_tensor(m, tensor, place):
     hold(not tensor.get("opaque") or not tensor.get("external") and "init" not in storage, f"{place}.opaque")
     hold(not tensor.get("external") or "init" in storage, f"{place}, which nothing fills,")
     hold(not tensor.get("number") or tensor.get("external") and not tensor["shape"], place)
+    hold(not tensor.get("leaf") or tensor.get("external") and is_floating(tensor["dtype"]), f"{place}.leaf")
+    if "gradient" in tensor:
+        before = m["tensors"][tensor["gradient"]]
+        hold(tensor.get("leaf") and before.get("external") and (before["dtype"], before["shape"]) == (tensor["dtype"], tensor["shape"]),
+             f"{place}.gradient")
 
 
-def check_operator(m, op, schema, kernels, made, place):
+def check_operator(m, op, schemas, kernels, made, place, described=False):
+    """An operator; one that is described ran in the original, and its tensors are made by nobody."""
+    schema = schemas[op["schema"]]
+    hold("backward" not in op or op.get("role") == "autograd", f"{place}.backward")
+    for i, recorded in enumerate(op.get("backward", ())):
+        check_operator(m, recorded, schemas, kernels, made, f"{place}.backward[{i}]", described=True)
     hold(len(op["args"]) == len(schema.arguments) and len(op["outs"]) == len(schema.returns), place)
     hold(("kernel" in op) == (schema.namespace == "triton") and ("kernel" not in op or op["kernel"] in kernels), place)
     for i, (given, argument) in enumerate(zip(op["args"], schema.arguments)):
@@ -227,8 +237,8 @@ def check_operator(m, op, schema, kernels, made, place):
         if "v" in given:
             hold(fits(argument.base, argument.layers, given["v"]) and all(d in m["devices"] for d in devices_of(given["v"])), here)
         else:
-            hold(argument.base == "Tensor" and (argument.is_list or len(given["t"]) == 1 and given["t"][0] >= 0), here)
-            hold(all(slot < 0 or slot in made for slot in given["t"]), f"{here}, which nothing has made,")
+            hold(argument.base == "Tensor" and (argument.is_list or len(given["t"]) == 1 and given["t"][0] >= 0 or described), here)
+            hold(described or all(slot < 0 or slot in made for slot in given["t"]), f"{here}, which nothing has made,")
     for i, (slots, kind) in enumerate(zip(op["outs"], schema.returns)):
         here, result = f"{place}.outs[{i}]", SchemaArgument(kind, "", kind, False)
         if result.base != "Tensor":
@@ -236,7 +246,8 @@ def check_operator(m, op, schema, kernels, made, place):
         elif not result.is_list:
             hold(len(slots) == 1, here)
         hold(all(slot < 0 or m["tensors"][slot]["storage"] >= 0 for slot in slots), here)
-        made.update(slots)
+        if not described:
+            made.update(slots)
 
 
 def fits(base, layers, value):
@@ -276,7 +287,7 @@ def check_schedule(m):
 
 
 def check_counts(m):
-    replayed, remedies = sum("role" not in op for op in m["operators"]), collections.Counter(r["remedy"] for r in m["replaced"])
+    replayed, remedies = sum(("role" not in op) + len(op.get("backward", ())) for op in m["operators"]), collections.Counter(r["remedy"] for r in m["replaced"])
     counts = {"replayed_operators": replayed, "selected_operators": replayed + len(m["replaced"]),
               "added_operators": sum(op.get("role") == "added" for op in m["operators"]), "substituted_operators": remedies["substitute"],
               "stand_ins": remedies["stand_in"], "missing_operators": remedies["missing"]}

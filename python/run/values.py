@@ -209,6 +209,7 @@ class Externals:
         m = package.manifest
         self.storages, self.seed, self.memory = m["storages"], seed, {}
         self.mutated = []  # What the iteration writes to, and whether it is floats.
+        self.leaves = []  # Of all programs: leaves of autograd's graph, with the gradients that they start with.
         self.copies = {}  # On a device, of integers that it writes to: to draw them again can take waits.
         self.drawn_on_host = {d for d in set(devices) if d.type not in ("cpu", "meta") and not draws_here(d)}
         for i, storage in enumerate(self.storages):
@@ -239,6 +240,8 @@ class Externals:
 
     def restore(self, all_of_it):
         """Brings back what the iteration writes to; else only integers, which may lead out of bounds."""
+        for leaf, gradient in self.leaves:
+            leaf.grad = gradient
         for i, is_floating in self.mutated:
             if i in self.copies:
                 self.memory[i].copy_(self.copies[i])
@@ -252,6 +255,8 @@ class Externals:
         memory, element = self.memory[tensor["storage"]], ElementType(tensor["dtype"])
         whole = memory[:memory.numel() // element.itemsize * element.itemsize].view(element.dtype)
         result = whole.as_strided(tensor["shape"], tensor["strides"], tensor.get("offset", 0))
+        if tensor.get("leaf"):  # No view: autograd accumulates into it.
+            return result.detach().requires_grad_()
         return as_number(result) if tensor.get("number") else result
 
 

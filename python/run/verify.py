@@ -73,22 +73,29 @@ def split_types(text):
     return items + [text[start:]] if text else []
 
 
+BACKWARD = "autograd::engine::evaluate_function: "  # What the engine puts around a function (torch/csrc/autograd/engine.cpp).
+
+
 def outermost(trace_path):
-    """The outermost operators of a trace, in order. Scratch memory that OpenMP's threads allocate is no operator of its own."""
+    """The outermost operators of a trace, in order: those that were called, and those that autograd ran in backward passes.
+
+    Scratch memory that OpenMP's threads allocate is no operator of its own.
+    """
     with open(trace_path, encoding="utf-8") as file:
         nodes = {n["id"]: ObservedNode(n) for n in json.load(file)["nodes"]}
-    found = []
+    called, backward = [], []
     for node in sorted(nodes.values(), key=lambda n: n.id):
-        above = nodes.get(node.parent)
+        above, in_backward = nodes.get(node.parent), False
         while above is not None and not above.schema and above.parent != above.id:
+            in_backward = in_backward or above.name.startswith(BACKWARD)
             above = nodes.get(above.parent)
         if node.schema and (above is None or not above.schema):
-            found.append(node)
+            (backward if in_backward else called).append(node)
         while node.schema and above is not None and above.schema:
             above.inside.append(node.name)
             above = nodes.get(above.parent)
-    main = found[0].thread if found else 0
-    return [n for n in found if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")]
+    main = called[0].thread if called else 0
+    return [n for n in called if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")], backward
 
 
 def verify(package, trace_path, missing, substituted, devices=()):
@@ -96,12 +103,47 @@ def verify(package, trace_path, missing, substituted, devices=()):
 
     Devices are those that stand for the recorded ones.
     """
-    m, ran, at, exact, differences = package.manifest, outermost(trace_path), 0, 0, []
+    m = package.manifest
+    called, ran_backward = outermost(trace_path)
     running = [op for i, op in enumerate(m["operators"]) if i not in missing and i not in substituted]
-    planned = [op for op in running if "kernel" not in op]
+    planned = [op for op in running if "kernel" not in op and op.get("role") != "autograd"]
     substitutes = collections.Counter(name for by, _ in substituted.values() for name in by.split(", "))
     # Results are copied into the recorded strides.
     substitutes["aten::copy_"] += sum(len(out) for i in substituted for out in m["operators"][i]["outs"])
+    is_framework, result = is_of_framework(m), {}
+    if not is_framework:
+        called = sorted(called + ran_backward, key=lambda n: n.id)
+    exact, differences = compare_runs(package, planned, called, substitutes, devices)
+    recorded = [b for op in m["operators"] for b in op.get("backward", ())]
+    if is_framework:
+        same, own = compare_runs(package, recorded, ran_backward, collections.Counter(), devices)
+        names = collections.Counter(map(package.name_of, recorded)), collections.Counter(n.name for n in ran_backward)
+        result["backward"] = {"recorded_operators": len(recorded), "ran_operators": len(ran_backward), "exact_operators": same,
+                              "only_recorded": kinds_more(*names), "only_ran": kinds_more(*reversed(names))}
+        differences += [{**d, "kind": "targets_own"} for d in own if "node" in d]
+        exact += same
+    classes = classes_of(m, missing, substituted, differences)
+    has_strides = bool(m["source"]["has_strides"]) and any(t[2] is not None for n in called for t in n.inputs)
+    is_same = not differences and ("backward" not in result or len(ran_backward) == result["backward"]["exact_operators"])
+    return {"status": "exact" if is_same else "different", "expected_operators": len(planned) + len(recorded), "exact_operators": exact,
+            "unobserved_kernels": sum("kernel" in op for op in running), "classes": classes, "strides_compared": has_strides,
+            "differences": differences, **result}
+
+
+def is_of_framework(m):
+    """Whether a package is of the framework's level: the target's autograd makes its backward passes."""
+    return any(op.get("role") == "autograd" for op in m["operators"])
+
+
+def kinds_more(names, others):
+    """By name, how many more there are of one than of the other, the most first."""
+    more = names - others
+    return [{"operator": name, "count": count} for name, count in sorted(more.items(), key=lambda kind: (-kind[1], kind[0]))]
+
+
+def compare_runs(package, planned, ran, substitutes, devices):
+    """How many operators that should have run did so exactly, and the differences, in order."""
+    m, at, exact, differences = package.manifest, 0, 0, []
 
     def differ(op, kind, what):
         differences.append({**({k: op[k] for k in ("segment", "node") if k in op} if op else {}),
@@ -136,27 +178,24 @@ def verify(package, trace_path, missing, substituted, devices=()):
         at += 1
     while at < len(ran):
         unplanned()
-    classes = classes_of(m, missing, substituted, differences)
-    has_strides = bool(m["source"]["has_strides"]) and any(t[2] is not None for n in ran for t in n.inputs)
-    return {"status": "different" if differences else "exact", "expected_operators": len(planned), "exact_operators": exact,
-            "unobserved_kernels": len(running) - len(planned),
-            "classes": classes, "strides_compared": has_strides, "differences": differences}
+    return exact, differences
 
 
 def classes_of(m, missing, substituted, differences):
     """What became of the trace's operators, each in one class: its worst difference."""
-    worst, order = {}, ["unplanned", "other_implementation", "variant", "different", "missing"]
+    worst, order = {}, ["unplanned", "other_implementation", "targets_own", "variant", "different", "missing"]
     for d in differences:
         if "node" in d:
             worst[id_of(d)] = max(worst.get(id_of(d), "unplanned"), d["kind"], key=order.index)
     unplanned = sum("node" not in d for d in differences)
     recorded = {id_of(op): worst.get(id_of(op), "exact") for i, op in enumerate(m["operators"])
                 if "role" not in op and i not in missing and i not in substituted}
+    recorded.update((id_of(b), worst.get(id_of(b), "exact")) for op in m["operators"] for b in op.get("backward", ()))
     replaced = [id_of(r) for r in m["replaced"] if r["remedy"] == "substitute"]
     replaced += [id_of(m["operators"][i]) for i in substituted if "role" not in m["operators"][i]]
     lost = sum(i in worst for i in replaced)  # Work that takes the place of an operator does not do so where it differs.
     found = list(recorded.values())
-    classes = {k: found.count(k) for k in ("exact", "other_implementation", "variant", "different")}
+    classes = {k: found.count(k) for k in ("exact", "other_implementation", "targets_own", "variant", "different")}
     classes.update(substituted=len(replaced) - lost,
                    stand_in=m["coverage"]["stand_ins"] + sum("role" not in m["operators"][i] for i in missing),
                    missing=m["coverage"]["missing_operators"] + found.count("missing") + lost,

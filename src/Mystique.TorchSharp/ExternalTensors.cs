@@ -16,6 +16,7 @@ internal sealed class ExternalTensors : IDisposable
     private readonly TargetDevices _devices;
     private readonly Tensor?[] _storages;
     private readonly List<Tensor> _views = [];
+    private readonly List<(Tensor Leaf, Tensor? Gradient)> _leaves = []; // Of all programs, with what they start from.
 
     /// <summary>Allocates and fills the storages.</summary>
     public ExternalTensors(ReplayPlan plan, uint seed, int threads, TargetDevices devices, Action<int, int>? progress = null)
@@ -43,12 +44,40 @@ internal sealed class ExternalTensors : IDisposable
             var (slot, tensor) = (new Slot(i), _plan.Tensors[i]);
             if (tensor.Storage is not { } id)
                 program.PutUndefined(slot);
-            else if (tensor.IsExternal && StorageOf(id) is var storage && (storage.dtype == (TorchScalarType)(sbyte)tensor.Type
-                || storage.device.type == global::TorchSharp.DeviceType.META))
-                program.Put(slot, ViewOf(tensor, storage));
+            else if (tensor.IsLeaf)
+                PutLeaf(program, slot, tensor);
+            else if (tensor.IsExternal && IsOfType(tensor))
+                program.Put(slot, ViewOf(tensor, StorageOf(id)));
             else if (tensor.IsExternal)
                 PutBlob(program, slot, tensor, id);
         }
+    }
+
+    private bool IsOfType(PlannedTensor tensor) => StorageOf(tensor.Storage!.Value) is var storage
+        && (storage.dtype == (TorchScalarType)(sbyte)tensor.Type || storage.device.type == global::TorchSharp.DeviceType.META);
+
+    /// <summary>
+    /// A leaf is no view: autograd accumulates into it. A gradient that it starts with is memory of the plan, which operators see in
+    /// another slot.
+    /// </summary>
+    private void PutLeaf(ScriptProgram program, Slot slot, PlannedTensor tensor)
+    {
+        if (!IsOfType(tensor))
+            throw new ExternalException($"a leaf of {tensor.Type.TorchName()} lies in memory of another type");
+        using var view = ViewOf(tensor, StorageOf(tensor.Storage!.Value));
+        _views.Remove(view);
+        var leaf = view.detach();
+        leaf.requires_grad = true;
+        _views.Add(leaf);
+        program.Put(slot, leaf);
+        _leaves.Add((leaf, tensor.Gradient is { } gradient ? ViewOf(_plan[gradient], StorageOf(_plan[gradient].Storage!.Value)) : null));
+    }
+
+    /// <summary>Gives leaves the gradients that an iteration starts with: mostly none.</summary>
+    public void ResetGradients()
+    {
+        foreach (var (leaf, gradient) in _leaves)
+            leaf.grad = gradient;
     }
 
     /// <summary>A tensor of the plan's shape on memory of its own, all zero: for what an operator that failed did not make.</summary>
@@ -67,6 +96,7 @@ internal sealed class ExternalTensors : IDisposable
     /// <param name="all">Whether floats too, and not integers alone.</param>
     public void Restore(bool all)
     {
+        ResetGradients();
         for (int i = 0; i < _storages.Length; i++)
             if (_plan.Storages[i] is { IsMutated: true, Initializer: { } initializer } && (all || !initializer.Type.IsFloating()))
                 Fill(i, threads: 1);

@@ -94,7 +94,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
         if (_learned is null)
         {
             Restore(all: true);
-            _learned = Pacer.Of(_package, CallOne, _devices.Synchronize,
+            _learned = Pacer.Of(_package, CallInOrder, _devices.Synchronize,
                 _devices.IsAccelerated ? () => (long)(_hostWaitTicks * (1e9 / Stopwatch.Frequency)) : null);
         }
         // On a device waits of the host can cost nothing: what an iteration takes with them tells no share, and the time holds.
@@ -138,6 +138,14 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     {
         for (int i = 0; i < program.Count; i++)
             CallOne(i);
+    }
+
+    /// <summary>The same where nobody restores between iterations.</summary>
+    private void CallInOrder(int call)
+    {
+        if (call == 0)
+            _externals!.ResetGradients();
+        CallOne(call);
     }
 
     private void CallOne(int call)

@@ -67,7 +67,7 @@ internal static class BenchCommand
             Example:
               mystique bench examples --markdown fidelity.md
             """)
-        { list, only, rounds, replay.Iterations, replay.Warmup, skip, reference, sharing, output, markdown };
+        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Level, skip, reference, sharing, output, markdown };
         engines.AddTo(command);
         command.SetAction(async (result, cancellation) =>
         {

@@ -47,7 +47,7 @@ internal static class CompareCommand
               mystique compare job job --engine python --pace recorded --html report.html
               mystique compare job result.json --fail-above 5%
             """)
-        { original, replayed, replay.Iterations, replay.Warmup, pace, gpu, failAbove };
+        { original, replayed, replay.Iterations, replay.Warmup, replay.Level, pace, gpu, failAbove };
         reports.AddTo(command);
         engines.AddTo(command);
         command.SetAction(async (result, cancellation) =>

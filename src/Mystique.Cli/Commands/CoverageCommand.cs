@@ -22,6 +22,7 @@ internal static class CoverageCommand
         };
         var runs = SharedOptions.Count("--runs", 1, 1, "Runs of each trace, each in a separate process; all must have the same outcome");
         var engines = EngineOptions.OfChoice();
+        var level = SharedOptions.Level();
         var markdown = new Option<string?>("--markdown")
         {
             Description =
@@ -37,7 +38,7 @@ internal static class CoverageCommand
             Example:
               mystique coverage traces/ --runs 5 --markdown coverage.md
             """)
-        { traces, runs, markdown };
+        { traces, runs, level, markdown };
         engines.AddTo(command);
         planning.AddTo(command);
         command.SetAction(async (result, cancellation) =>
@@ -51,6 +52,7 @@ internal static class CoverageCommand
                 Warmup = 0,
                 ProfileIterations = 0,
                 CheckValues = true,
+                Level = SharedOptions.LevelOf(result.GetValue(level)),
                 Planning = planning.Read(result),
             };
             string[] inputs = result.GetValue(traces)!;
@@ -59,6 +61,11 @@ internal static class CoverageCommand
             foreach (var (name, trace) in Find(inputs))
             {
                 var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
+                if (options.Level == ReplayLevel.Framework && benchmark.Framework is null)
+                {
+                    Console.Error.WriteLine($"passed over {name}: {benchmark.WhyNoFramework}");
+                    continue;
+                }
                 var outcomes = await Terminal.WithProgressAsync(async progress =>
                 {
                     var done = new List<ReplayResult>();

@@ -28,6 +28,7 @@ internal static class DemoCommand
         var rounds = SharedOptions.Count("--rounds", 15, 1,
             "Blocks that each process runs: two of the original, and the replay unpaced and at the original's pace");
         var iterations = SharedOptions.BlockIterations();
+        var level = SharedOptions.Level();
         var warmup = SharedOptions.OptionalCount("--warmup", 0, "Iterations before that, which are not measured; 8 by default");
         warmup.DefaultValueFactory = _ => 8;
         var engines = EngineOptions.OfTorchSharp();
@@ -43,14 +44,14 @@ internal static class DemoCommand
             Example:
               mystique demo gpt --rounds 20
             """)
-        { workload, rounds, iterations, warmup, output };
+        { workload, rounds, iterations, warmup, level, output };
         reports.AddTo(command);
         engines.AddTo(command);
         command.SetAction(async (result, cancellation) =>
         {
             await using var engine = engines.Read(result);
             reports.Check(result);
-            var replay = new SharedOptions.Replay(iterations, warmup);
+            var replay = new SharedOptions.Replay(iterations, warmup, level);
             string name = result.GetValue(workload)!;
             string? kept = result.GetValue(output);
             if (kept is not null)

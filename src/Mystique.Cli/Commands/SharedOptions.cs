@@ -42,6 +42,22 @@ internal static class SharedOptions
 
     public static ReplayPace PaceOf(string? pace) => pace == "recorded" ? ReplayPace.Recorded : ReplayPace.None;
 
+    public static Option<string> Level()
+    {
+        var level = new Option<string>("--level")
+        {
+            Description = "What is replayed. operator: the recorded operators, backward passes among them; framework: the operators that the "
+                + "job called, and the target's autograd makes the backward passes; auto: operator on the recorded version of PyTorch and "
+                + "kind of device, and where these are not known, framework elsewhere",
+            HelpName = "operator|framework|auto",
+            DefaultValueFactory = _ => "auto",
+        };
+        level.AcceptOnlyFromAmong("operator", "framework", "auto");
+        return level;
+    }
+
+    public static ReplayLevel? LevelOf(string? level) => Enum.TryParse<ReplayLevel>(level, ignoreCase: true, out var found) ? found : null;
+
     public static Option<bool> StrictTrace() => new("--strict")
     {
         Description = "Refuse a damaged trace instead of reading its valid part",
@@ -200,18 +216,20 @@ internal static class SharedOptions
     }
 
     /// <summary>The options of a replay.</summary>
-    internal sealed record Replay(Option<int?> Iterations, Option<int?> Warmup)
+    internal sealed record Replay(Option<int?> Iterations, Option<int?> Warmup, Option<string> Level)
     {
         public static Replay Create(bool inBlocks = false) => new(
             inBlocks ? BlockIterations() : OptionalCount("--iterations", 1,
                 "Iterations to measure; by default 20, on an accelerator at least a second's worth"),
             OptionalCount("--warmup", 0,
-                "Warm-up iterations, which are not measured; by default 3, on an accelerator until times are steady"));
+                "Warm-up iterations, which are not measured; by default 3, on an accelerator until times are steady"),
+            SharedOptions.Level());
 
         public ReplayOptions Read(ParseResult result) => new()
         {
             Iterations = result.GetValue(Iterations),
             Warmup = result.GetValue(Warmup),
+            Level = LevelOf(result.GetValue(Level)),
         };
     }
 }

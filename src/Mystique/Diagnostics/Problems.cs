@@ -154,6 +154,12 @@ internal static class Problems
         new("MYS203", "none of the selected operators can be replayed" + (firstReason is null ? "" : $"; the first is {firstReason}"),
             source, "select another part of the trace; `mystique inspect` lists the reasons");
 
+    public static MystiqueException NoFrameworkLevel(string source, string why) =>
+        new("MYS210", $"there is no framework's level: {why}", source, "use --level operator, or leave --level out");
+
+    public static MystiqueException FrameworkFailed(string source, string why) =>
+        new("MYS426", $"the framework's level does not run here: {why}", source, "use --level operator", ExitCode.ReplayFailed);
+
     public static MystiqueException RanksDiffer(int first, int other, string name) =>
         new("MYS208", string.Create(CultureInfo.InvariantCulture, $"rank {other} does not run what rank {first} runs"), name,
             "generate a package for each rank: mystique generate JOB/rank-N");

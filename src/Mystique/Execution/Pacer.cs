@@ -158,10 +158,10 @@ internal sealed class Pacer
             var call = package.Schedule[i];
             for (int op = call.First; op < call.First + call.Count; op++)
             {
-                if (!times.Operators.TryGetValue(package.Plan.Operators[op].Id, out var time))
+                if (times.SpanOf(package.Plan.Operators[op]) is not { } span)
                     continue;
-                gaps[i] += Math.Max(0, time.StartNs - end - idle);
-                (end, idle) = (Math.Max(end, time.StartNs + time.DurationNs), 0);
+                gaps[i] += Math.Max(0, span.StartNs - end - idle);
+                (end, idle) = (Math.Max(end, span.EndNs), 0);
             }
             idle += call.HostWait?.DurationNs ?? 0;
         }

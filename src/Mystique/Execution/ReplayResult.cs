@@ -46,6 +46,12 @@ public sealed record ReplayOptions
     /// <summary>Where to write a Kineto profile of one iteration, which is recorded last; null for none.</summary>
     public string? KinetoFile { get; init; }
 
+    /// <summary>
+    /// What is replayed; null, the default, for what predicts best: the operators' level on the version of PyTorch and the kind of device of
+    /// the recording, and where these are not known; else the framework's, where there is one.
+    /// </summary>
+    public ReplayLevel? Level { get; init; }
+
     /// <summary>How plans are changed that do not fit the target.</summary>
     public PlanningOptions Planning { get; init; } = new();
 

@@ -62,7 +62,7 @@ internal static class ReplayRunner
         {
             Plan = plan,
             Options = options,
-            Engine = session.Target,
+            Engine = session.Target with { Notes = [.. session.Target.Notes, .. session.Notes] },
             Program = session.Program,
             Host = HostInfo.Current,
             Iterations = measured.Times,

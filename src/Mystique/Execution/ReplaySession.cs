@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using Mystique.Diagnostics;
 using Mystique.Execution.Workers;
 using Mystique.Files;
@@ -8,6 +9,7 @@ using Mystique.Measurement;
 using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
 using Mystique.Planning;
+using Mystique.Traces;
 using Mystique.Traces.PyTorch;
 using Mystique.Verification;
 
@@ -35,20 +37,32 @@ internal sealed class ReplaySession : IAsyncDisposable
     private readonly ReplayOptions _options;
     private readonly IProgress<ReplayProgress>? _progress;
     private readonly Unfinished _work;
-    private readonly TargetFit _fit;
-    private readonly Benchmark _given;
+    private readonly Benchmark _both;
+    private TargetFit _fit;
+    private Benchmark _given;
     private EngineWorker? _worker;
+    private bool _hasChosen; // Of both levels, which one runs.
 
     private ReplaySession(Benchmark benchmark, Engine engine, ReplayOptions options, IProgress<ReplayProgress>? progress)
     {
         (_engine, _options, _progress) = (engine, options, progress);
-        _fit = new TargetFit(benchmark.Plan, benchmark.Origin?.Segment, benchmark.Origin?.Options ?? options.Planning,
+        _both = benchmark;
+        Take(options.Level == ReplayLevel.Framework && benchmark.Plan.Level != ReplayLevel.Framework
+            ? benchmark.Framework ?? throw Problems.NoFrameworkLevel(benchmark.Plan.Source.Name, benchmark.WhyNoFramework)
+            : benchmark.WithoutFramework());
+        _work = Unfinished.TemporaryFolder();
+    }
+
+    /// <summary>From now on, this level of the benchmark is what runs.</summary>
+    [MemberNotNull(nameof(_fit), nameof(_given), nameof(Package))]
+    private void Take(Benchmark level)
+    {
+        _fit = new TargetFit(level.Plan, level.Origin?.Segment, level.Origin?.Options ?? _options.Planning,
             () => string.Join(", ", Target.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
         {
-            HasLibraries = !engine.Libraries.IsDefaultOrEmpty,
+            HasLibraries = !_engine.Libraries.IsDefaultOrEmpty,
         };
-        Package = _given = benchmark;
-        _work = Unfinished.TemporaryFolder();
+        Package = _given = level;
     }
 
     /// <summary>What runs: the plan's package, or what it was fitted to.</summary>
@@ -56,6 +70,9 @@ internal sealed class ReplaySession : IAsyncDisposable
 
     /// <summary>What it runs on.</summary>
     public EngineInfo Target { get; private set; } = null!;
+
+    /// <summary>Why it is not the level that was to be expected: sentences for people.</summary>
+    public ImmutableArray<string> Notes { get; private set; } = [];
 
     /// <summary>The program that runs, and what was changed for the target.</summary>
     public ReplayedProgram Program => new(Package.ProgramDigest, Package.ProgramDigest != _given.ProgramDigest, _fit.Changes);
@@ -225,9 +242,39 @@ internal sealed class ReplaySession : IAsyncDisposable
                 CheckStrict();
                 return;
             }
-            _fit.Note(failures);
+            if (failures.FirstOrDefault(f => Package.Plan.Operators[f.Operator].Role == OperatorRole.Autograd) is { } autograd)
+                TakeOperators(autograd.Reason);
+            else
+                _fit.Note(failures);
         }
         throw Problems.NothingToReplay(Package.Plan.Source.Name, Package.Plan.FirstReason);
+    }
+
+    /// <summary>Autograd's own calls have no substitutes: the operators' level has to do.</summary>
+    private void TakeOperators(string reason)
+    {
+        if (_options.Level == ReplayLevel.Framework || _both.Plan.Level == ReplayLevel.Framework)
+            throw Problems.FrameworkFailed(Package.Plan.Source.Name, reason);
+        Take(_both.WithoutFramework());
+        Notes = Notes.Add($"the operators' level: at the framework's, autograd's call fails here: {reason}");
+        _hasChosen = true;
+    }
+
+    /// <summary>
+    /// Where the target is another than that of the recording, as far as both are known, the framework's level predicts what it does.
+    /// </summary>
+    private bool IsElsewhere()
+    {
+        var plan = _both.Plan;
+        string kind = plan.Devices.FirstOrDefault(DeviceName.IsAccelerator) is { } device ? DeviceName.KindOf(device) : DeviceName.Host;
+        if (Target.DeviceKind != kind)
+            return true;
+        return Version(plan.Baseline?.Versions) is { } recorded && Version(Target.Versions) is { } here && recorded != here;
+
+        // Of a build, what comes after the version does not count: 2.6.0+cu124.
+        static string? Version(IReadOnlyDictionary<string, string>? versions) => versions is null ? null
+            : (versions.TryGetValue("torch", out string? version) || versions.TryGetValue("libtorch", out version)
+                ? version.Split('+')[0] : null);
     }
 
     /// <summary>As many as the user says, else as the original had, else 0: as there are logical CPUs.</summary>
@@ -241,11 +288,17 @@ internal sealed class ReplaySession : IAsyncDisposable
             await _worker.DisposeAsync().ConfigureAwait(false);
         _worker = EngineWorker.Start(_engine, _progress);
         await OpenAsync(cancellationToken).ConfigureAwait(false);
+        if (!_hasChosen && _options.Level is null && IsElsewhere() && _both.Framework is { } framework)
+        {
+            Take(framework);
+            await OpenAsync(cancellationToken).ConfigureAwait(false);
+        }
+        _hasChosen = true;
         while (_fit.FitSchemas() is { IsEmpty: false } names)
             _fit.NoteSchemas(names, await Ask(_worker.SchemasAsync(names, cancellationToken)).ConfigureAwait(false));
         if (_fit.Plan != Package.Plan)
         {
-            Package = Benchmark.Of(_fit.Plan) with { Ranks = _given.Ranks };
+            Package = Benchmark.Of(_fit.Plan).WithoutFramework() with { Ranks = _given.Ranks };
             await OpenAsync(cancellationToken).ConfigureAwait(false);
         }
         CheckMemory();

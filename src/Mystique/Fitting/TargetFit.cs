@@ -57,7 +57,7 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
     {
         while (true)
         {
-            if (Unknown(_unfitted.Operators.Select(o => o.Schema.FullName).Concat(options.Substitutions.Targets))
+            if (Unknown(_unfitted.Operators.Where(o => o.Role != OperatorRole.Autograd).Select(o => o.Schema.FullName).Concat(options.Substitutions.Targets))
                 is { IsEmpty: false } unknown)
                 return unknown;
             // Decomposing an operator brings others into the plan, which may have to be decomposed too: each is once.
@@ -68,7 +68,7 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
                 return [];
             _decomposed.UnionWith(toDecompose);
             _segment = _segment!.Decompose(_decomposed);
-            _unfitted = PortableFit.Of(ReplayPlanner.Plan(_segment, options), options);
+            _unfitted = PortableFit.Of(ReplayPlanner.Plan(_segment, options), options) with { LeastPeakBytes = _unfitted.LeastPeakBytes };
         }
     }
 

@@ -42,6 +42,17 @@ public sealed record Benchmark
     /// <summary>The archive's SHA-256, in hexadecimal.</summary>
     public required string ProgramDigest { get; init; }
 
+    /// <summary>
+    /// The same job at the framework's level; null where autograd could make none of its backward passes, where it has none, and for a
+    /// benchmark of that level.
+    /// </summary>
+    public Benchmark? Framework => OtherLevel.Value.Benchmark is { } other ? other with { Ranks = Ranks } : null;
+
+    /// <summary>Why there is no <see cref="Framework"/>; empty where there is one.</summary>
+    internal string WhyNoFramework => OtherLevel.Value.Reason;
+
+    internal Lazy<FrameworkBenchmark> OtherLevel { get; init; } = new(new FrameworkBenchmark(null, "the package has the operators' level alone"));
+
     /// <summary>What it was made of, where that is at hand; null for one that was read from disk.</summary>
     internal BenchmarkOrigin? Origin { get; init; }
 
@@ -53,11 +64,12 @@ public sealed record Benchmark
     {
         options ??= new BenchmarkOptions();
         var segment = SegmentSelector.Select(recording, new SelectionOptions(options.Iteration, options.AllIterations));
-        var plan = ReplayPlanner.Plan(segment, options.Planning);
-        return Of(PortableFit.Of(plan, options.Planning)) with
+        var plan = PortableFit.Of(ReplayPlanner.Plan(segment, options.Planning), options.Planning);
+        return Of(plan) with
         {
             Ranks = [BenchmarkRank.Of(recording)],
             Origin = new BenchmarkOrigin(segment, options.Planning),
+            OtherLevel = new(() => FrameworkBenchmark.Of(segment, plan, options.Planning)),
         };
     }
 
@@ -110,8 +122,15 @@ public sealed record Benchmark
 
     /// <summary>The same, with another time of an iteration of the original.</summary>
     /// <param name="nanoseconds">In nanoseconds, above 0; null leaves all as it is.</param>
-    public Benchmark WithIterationTime(long? nanoseconds) =>
-        this with { Plan = Plan with { Times = PlanTimes.WithIterationTime(Plan.Times, nanoseconds) } };
+    public Benchmark WithIterationTime(long? nanoseconds) => nanoseconds is null ? this : this with
+    {
+        Plan = Plan with { Times = PlanTimes.WithIterationTime(Plan.Times, nanoseconds) },
+        OtherLevel = new(() => OtherLevel.Value with { Benchmark = Framework?.WithIterationTime(nanoseconds) }),
+    };
+
+    /// <summary>The same with the operators' level alone.</summary>
+    internal Benchmark WithoutFramework() =>
+        this with { OtherLevel = new(new FrameworkBenchmark(null, "the package has the operators' level alone")) };
 
     /// <summary>The benchmark of a plan that any target may be given: a program is generated.</summary>
     /// <param name="plan">The plan; it has no collectives.</param>

@@ -75,27 +75,36 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         Check(!tensor.Opaque || !tensor.External && storage.Init is null, $"{place}.opaque");
         Check(!tensor.External || storage.Init is not null, $"{place}, which nothing fills,");
         Check(!tensor.Number || tensor.External && tensor.Shape.IsEmpty, $"{place}.number");
+        Check(!tensor.Leaf || tensor.External && ScalarTypes.TryFromTorchName(tensor.Dtype, out var type) && type.IsFloating(), $"{place}.leaf");
+        Check(tensor.Gradient is not { } gradient || tensor.Leaf && manifest.Tensors[gradient] is { External: true } before
+            && before.Dtype == tensor.Dtype && before.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan()), $"{place}.gradient");
     }
 
-    private void CheckOperator(ManifestOperator op, string place)
+    /// <summary>An operator; one that is described ran in the original, and its tensors are made by nobody.</summary>
+    private void CheckOperator(ManifestOperator op, string place, bool isDescribed = false)
     {
+        Check(op.Backward is null || op.Role == "autograd" && !isDescribed, $"{place}.backward");
+        Check(!isDescribed || op.Role is null && op.Kernel is null, $"{place}.role");
+        foreach (var (i, recorded) in (op.Backward ?? []).Index())
+            CheckOperator(recorded, $"{place}.backward[{i}]", isDescribed: true);
         var schema = schemas[op.Schema];
         Check(op.Args.Length == schema.Arguments.Length && op.Outs.Length == schema.Returns.Length, place);
         Check(op.Kernel is null == (schema.Namespace != CompiledKernel.Namespace), $"{place}.kernel");
         Check(op.Kernel is null || manifest.Kernels?.Any(k => k.File == op.Kernel) == true, $"{place}.kernel");
         for (int i = 0; i < op.Args.Length; i++)
-            CheckArgument(op.Args[i], schema.Arguments[i].Type, $"{place}.args[{i}]");
+            CheckArgument(op.Args[i], schema.Arguments[i].Type, $"{place}.args[{i}]", isDescribed);
         for (int i = 0; i < op.Outs.Length; i++)
         {
             var type = schema.Returns[i].Type;
             bool isTensor = type.BaseName == "Tensor";
             Check(isTensor && type.AsList is null ? op.Outs[i].Length == 1 : isTensor || op.Outs[i].All(s => s < 0), $"{place}.outs[{i}]");
             Check(op.Outs[i].All(s => s < 0 || manifest.Tensors[s].Storage >= 0), $"{place}.outs[{i}]");
-            _made.UnionWith(op.Outs[i]);
+            if (!isDescribed)
+                _made.UnionWith(op.Outs[i]);
         }
     }
 
-    private void CheckArgument(ManifestArgument argument, SchemaType type, string place)
+    private void CheckArgument(ManifestArgument argument, SchemaType type, string place, bool isDescribed)
     {
         Check(argument.T is null != argument.V is null, place);
         if (argument.V is { } literal)
@@ -104,8 +113,8 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
             return;
         }
         bool isList = type.AsList is not null;
-        Check(type.BaseName == "Tensor" && (isList || argument.T!.Value is [>= 0]), place);
-        Check(argument.T!.Value.All(s => s < 0 || _made.Contains(s)), $"{place}, which nothing has made,");
+        Check(type.BaseName == "Tensor" && (isList || argument.T!.Value is [>= 0] || isDescribed), place);
+        Check(isDescribed || argument.T!.Value.All(s => s < 0 || _made.Contains(s)), $"{place}, which nothing has made,");
     }
 
     private void CheckSchedule()
@@ -127,7 +136,7 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
     private void CheckCounts()
     {
         var counts = manifest.Coverage;
-        int replayed = manifest.Operators.Count(o => o.Role is null);
+        int replayed = manifest.Operators.Sum(o => (o.Role is null ? 1 : 0) + (o.Backward?.Length ?? 0));
         int With(string remedy) => manifest.Replaced.Count(r => r.Remedy == remedy);
         Check(counts.ReplayedOperators == replayed && counts.SelectedOperators == replayed + manifest.Replaced.Length
             && counts.SubstitutedOperators == With("substitute") && counts.StandIns == With("stand_in")

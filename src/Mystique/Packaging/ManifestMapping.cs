@@ -14,32 +14,14 @@ internal static class ManifestMapping
     /// <summary>What stands for no tensor, and for no storage.</summary>
     private const int Nothing = -1;
 
-    private static readonly string?[] RoleNames = [null, "added", "substitute"]; // By OperatorRole.
+    private static readonly string?[] RoleNames = [null, "added", "substitute", "autograd"]; // By OperatorRole.
     private static readonly string[] RemedyNames = ["missing", "substitute", "stand_in"]; // By Remedy.
 
     public static Manifest ToManifest(Benchmark package)
     {
         var plan = package.Plan;
         var schemas = new Dictionary<string, int>();
-        var operators = ImmutableArray.CreateBuilder<ManifestOperator>(plan.Operators.Length);
-        foreach (var op in plan.Operators)
-        {
-            if (!schemas.TryGetValue(op.Schema.Text, out int schema))
-                schemas.Add(op.Schema.Text, schema = schemas.Count);
-            operators.Add(new ManifestOperator
-            {
-                Segment = op.Id.Segment,
-                Node = op.Id.Node,
-                Schema = schema,
-                Args = [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(PlacesOf(a.Slots), null, a.IsPrepared)
-                    : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
-                Outs = [.. op.Results.Select(r => PlacesOf(r.Slots))],
-                Role = RoleNames[(int)op.Role],
-                Kernel = op.IsKernel ? op.KernelFile : null,
-                Inside = op.Inside.Length == 0 ? null : op.Inside,
-                Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null,
-            });
-        }
+        ImmutableArray<ManifestOperator> operators = [.. plan.Operators.Select(op => ToManifest(op, schemas))];
         var memory = PlanMemory.Of(plan);
         var source = plan.Source;
         return new Manifest
@@ -115,8 +97,30 @@ internal static class ManifestMapping
                     External = t.IsExternal,
                     Number = t.IsWrappedNumber,
                     Opaque = t.IsOpaque,
+                    Leaf = t.IsLeaf,
+                    Gradient = t.Gradient?.Index,
                 })],
-            Operators = operators.MoveToImmutable(),
+            Operators = operators,
+        };
+    }
+
+    private static ManifestOperator ToManifest(PlannedOperator op, Dictionary<string, int> schemas)
+    {
+        if (!schemas.TryGetValue(op.Schema.Text, out int schema))
+            schemas.Add(op.Schema.Text, schema = schemas.Count);
+        return new ManifestOperator
+        {
+            Segment = op.Id.Segment,
+            Node = op.Id.Node,
+            Schema = schema,
+            Args = [.. op.Arguments.Select(a => a.Literal is null ? new ManifestArgument(PlacesOf(a.Slots), null, a.IsPrepared)
+                : new ManifestArgument(null, new ManifestLiteral(a.Literal), false))],
+            Outs = [.. op.Results.Select(r => PlacesOf(r.Slots))],
+            Role = RoleNames[(int)op.Role],
+            Kernel = op.IsKernel ? op.KernelFile : null,
+            Inside = op.Inside.Length == 0 ? null : op.Inside,
+            Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null,
+            Backward = op.Backward.IsEmpty ? null : [.. op.Backward.Select(b => ToManifest(b, schemas))],
         };
     }
 
@@ -230,7 +234,7 @@ internal static class ManifestMapping
             Devices = manifest.Devices,
             Storages = [.. manifest.Storages.Select(ToStorage)],
             Tensors = [.. manifest.Tensors.Select(ToTensor)],
-            Operators = [.. manifest.Operators.Select(o => ToOperator(o, schemas[o.Schema]))],
+            Operators = [.. manifest.Operators.Select(o => ToOperator(o, schemas))],
             Replaced = [.. manifest.Replaced.Select(r =>
                 new ReplacedOperator(new OperatorId(r.Segment, r.Node), r.Operator, (Remedy)Array.IndexOf(RemedyNames, r.Remedy), r.By
                     ?? "", r.Reason))],
@@ -238,6 +242,7 @@ internal static class ManifestMapping
             Baseline = manifest.Baseline?.Checked(),
             Settings = manifest.Settings is { } settings ? new RecordedSettings(settings.Source == "trace", settings.Values) : null,
             Substitutions = [.. manifest.Substitutions.Select(ToSubstitution)],
+            LeastPeakBytes = manifest.Operators.Any(o => o.Role == RoleNames[(int)OperatorRole.Autograd]) ? manifest.Memory.PeakBytes : 0,
         };
     }
 
@@ -266,10 +271,12 @@ internal static class ManifestMapping
             IsExternal = tensor.External,
             IsWrappedNumber = tensor.Number,
             IsOpaque = tensor.Opaque,
+            IsLeaf = tensor.Leaf,
+            Gradient = tensor.Gradient is { } gradient ? new Slot(gradient) : null,
         };
 
-    private static PlannedOperator ToOperator(ManifestOperator op, OperatorSchema schema) =>
-        new(new OperatorId(op.Segment, op.Node), schema,
+    private static PlannedOperator ToOperator(ManifestOperator op, ImmutableArray<OperatorSchema> schemas) =>
+        new(new OperatorId(op.Segment, op.Node), schemas[op.Schema],
         [.. op.Args.Select(a => a.V is { } literal ? new PlannedArgument([], literal.Value)
             : new PlannedArgument(SlotsOf(a.T!.Value), null, a.P))],
         [.. op.Outs.Select(o => new PlannedResult(SlotsOf(o)))], (OperatorRole)Array.IndexOf(RoleNames, op.Role))
@@ -277,6 +284,7 @@ internal static class ManifestMapping
             KernelFile = op.Kernel ?? "",
             Inside = op.Inside ?? "",
             Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
+            Backward = [.. (op.Backward ?? []).Select(b => ToOperator(b, schemas))],
         };
 
     private static ImmutableArray<int> PlacesOf(ImmutableArray<Slot?> slots) => [.. slots.Select(s => s?.Index ?? Nothing)];

@@ -49,6 +49,12 @@ internal sealed record ManifestTensor
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Opaque { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Leaf { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Gradient { get; init; }
 }
 
 internal sealed record ManifestOperator
@@ -75,6 +81,9 @@ internal sealed record ManifestOperator
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ManifestCollective? Collective { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<ManifestOperator>? Backward { get; init; }
 }
 
 /// <summary>PyTorch's settings that decide kernels (<c>python/shared/settings.py</c>), and where they are known from.</summary>

@@ -19,7 +19,20 @@ internal static class PackageFiles
     /// <summary>The folder of compiled kernels' sources, in a package.</summary>
     internal const string KernelFolder = "kernels";
 
+    /// <summary>The folder of the framework's level, in a package: a package of its own, without a run.py.</summary>
+    internal const string FrameworkFolder = "framework";
+
+    /// <summary>Reads a package, with both levels where it has them.</summary>
     public static Benchmark Read(string manifestPath)
+    {
+        var package = ReadLevel(manifestPath);
+        string directory = Path.GetDirectoryName(Path.GetFullPath(manifestPath))!;
+        string other = Path.Combine(directory, FrameworkFolder, Benchmark.ManifestFile);
+        return package.Plan.Level == ReplayLevel.Framework || !File.Exists(other) ? package
+            : package with { OtherLevel = new(new FrameworkBenchmark(ReadLevel(other), "")) };
+    }
+
+    private static Benchmark ReadLevel(string manifestPath)
     {
         string directory = Path.GetDirectoryName(Path.GetFullPath(manifestPath))!;
         // The names of its files are fixed: a manifest cannot point out of its folder.

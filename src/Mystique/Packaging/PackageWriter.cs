@@ -30,20 +30,27 @@ internal static class PackageWriter
         using var output = OutputFolder.Begin(directory, Kind);
         output.Try(() =>
         {
-            File.WriteAllBytes(Path.Combine(output.Staged, Benchmark.ProgramFile), [.. package.ProgramBytes]);
             File.WriteAllText(Path.Combine(output.Staged, RunScript.FileName), RunScript.Text);
-            if (package.Plan.KernelSources.Count > 0)
-            {
-                string kernels = Directory.CreateDirectory(Path.Combine(output.Staged, KernelFolder)).FullName;
-                foreach (var (name, source) in package.Plan.KernelSources)
-                    File.WriteAllText(Path.Combine(kernels, name), source);
-            }
-            using var stream = File.Create(Path.Combine(output.Staged, Benchmark.ManifestFile));
-            PackageFiles.WriteManifest(package, stream);
+            if (readsBack && package.Framework is { } framework)
+                WriteLevel(framework, Directory.CreateDirectory(Path.Combine(output.Staged, PackageFiles.FrameworkFolder)).FullName);
+            WriteLevel(package, output.Staged);
         });
         if (readsBack)
             ReadBack(Path.Combine(output.Staged, Benchmark.ManifestFile), package.Plan.Source.Name);
         output.Commit();
+    }
+
+    private static void WriteLevel(Benchmark package, string folder)
+    {
+        File.WriteAllBytes(Path.Combine(folder, Benchmark.ProgramFile), [.. package.ProgramBytes]);
+        if (package.Plan.KernelSources.Count > 0)
+        {
+            string kernels = Directory.CreateDirectory(Path.Combine(folder, KernelFolder)).FullName;
+            foreach (var (name, source) in package.Plan.KernelSources)
+                File.WriteAllText(Path.Combine(kernels, name), source);
+        }
+        using var stream = File.Create(Path.Combine(folder, Benchmark.ManifestFile));
+        PackageFiles.WriteManifest(package, stream);
     }
 
     private static void ReadBack(string manifest, string source)
@@ -60,10 +67,21 @@ internal static class PackageWriter
 
     private static List<string>? Earlier(string target)
     {
+        if (EarlierLevel(target) is not { } names)
+            return null;
+        names.Add(RunScript.FileName);
+        string framework = Path.Combine(target, PackageFiles.FrameworkFolder);
+        if (new DirectoryInfo(framework) is { Exists: true, LinkTarget: null } && EarlierLevel(framework) is { } others)
+            names.AddRange(others.Select(n => Path.Combine(PackageFiles.FrameworkFolder, n)));
+        return names;
+    }
+
+    private static List<string>? EarlierLevel(string target)
+    {
         using var manifest = OutputKind.ReadOwn(Path.Combine(target, Benchmark.ManifestFile), Manifest.FormatName, MaxManifestBytes);
         if (manifest is null)
             return null;
-        List<string> names = [Benchmark.ManifestFile, Benchmark.ProgramFile, RunScript.FileName];
+        List<string> names = [Benchmark.ManifestFile, Benchmark.ProgramFile];
         if (new DirectoryInfo(Path.Combine(target, KernelFolder)) is { Exists: true, LinkTarget: null })
             // A manifest can name what it likes; only files directly in the folder of kernels are meant.
             names.AddRange(OutputKind.TextsOf(manifest.RootElement, "kernels", "file").Where(ResourceFolder.IsPlainName).Distinct()
@@ -74,5 +92,7 @@ internal static class PackageWriter
     /// <summary>What kernels there will be is not known yet, but whether their folder can be one.</summary>
     private static IEnumerable<string> Expected(string target) =>
         [Benchmark.ManifestFile, Benchmark.ProgramFile, RunScript.FileName,
-            .. Path.Exists(Path.Combine(target, KernelFolder)) ? (string[])[Path.Combine(KernelFolder, "*")] : []];
+            .. Path.Exists(Path.Combine(target, KernelFolder)) ? (string[])[Path.Combine(KernelFolder, "*")] : [],
+            .. Path.Exists(Path.Combine(target, PackageFiles.FrameworkFolder))
+                ? (string[])[Path.Combine(PackageFiles.FrameworkFolder, "*")] : []];
 }

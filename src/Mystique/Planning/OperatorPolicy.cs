@@ -18,6 +18,7 @@ internal sealed class OperatorPolicy
     private readonly HashSet<string> _closed = [];
     private readonly HashSet<string> _allowed = [];
     private readonly HashSet<string> _never = [];
+    private readonly HashSet<string> _autograd = [];
     private readonly Dictionary<string, FrozenSet<string>> _words = [];
     private readonly Dictionary<string, Regex> _patterns = [];
 
@@ -31,6 +32,7 @@ internal sealed class OperatorPolicy
                 case ["namespace", .. var names]: _open.UnionWith(names); break;
                 case ["closed", .. var names]: _closed.UnionWith(names); break;
                 case ["allow", .. var names]: _allowed.UnionWith(names); break;
+                case ["autograd", ..]: _autograd.Add(raw[(raw.IndexOf(' ') + 1)..].TrimEnd()); break;
                 case ["never", .. var names]: _never.UnionWith(names); break;
                 case ["words", var argument, "=", .. var list]: _words.Add(argument, list.ToFrozenSet()); break;
                 // The pattern is all that follows: it may have spaces.
@@ -94,11 +96,12 @@ internal sealed class OperatorPolicy
         return null;
     }
 
-    /// <summary>The same for an operator of a plan.</summary>
+    /// <summary>The same for an operator of a plan; of autograd's calls, only those that the table lists.</summary>
     /// <param name="op">The operator.</param>
     /// <param name="hasLibraries">Whether the user loaded libraries of operators.</param>
-    public string? WhyNot(PlannedOperator op, bool hasLibraries) =>
-        WhyNot(op.Schema, [.. op.Arguments.Select(a => a.Literal)], hasLibraries);
+    public string? WhyNot(PlannedOperator op, bool hasLibraries) => op.Role == OperatorRole.Autograd
+        ? _autograd.Contains(op.Schema.Text) ? null : "it is no call of autograd that a benchmark makes"
+        : WhyNot(op.Schema, [.. op.Arguments.Select(a => a.Literal)], hasLibraries);
 
     /// <summary>Whether an argument may have a text.</summary>
     public bool IsWord(string argument, string text) =>

@@ -67,7 +67,7 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
                 live -= BytesOf(plan, plan[storage]);
             }
         }
-        return new PlanMemory(external, peak, largest);
+        return new PlanMemory(external, Math.Max(peak, plan.LeastPeakBytes), largest);
     }
 
     private static long BytesOf(ReplayPlan plan, PlannedStorage storage) =>

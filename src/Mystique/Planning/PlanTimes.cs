@@ -91,6 +91,21 @@ public sealed record PlanTimes
         }
     }
 
+    /// <summary>
+    /// When an operator ran on the host: of a backward pass, from its first recorded operator to the end of its last. Null where nothing is
+    /// known.
+    /// </summary>
+    internal (long StartNs, long EndNs)? SpanOf(PlannedOperator op)
+    {
+        if (op.Role != OperatorRole.Autograd)
+            return Operators.TryGetValue(op.Id, out var own) ? (own.StartNs, own.StartNs + own.DurationNs) : null;
+        (long StartNs, long EndNs)? span = null;
+        foreach (var recorded in op.Backward)
+            if (Operators.TryGetValue(recorded.Id, out var time))
+                span = (Math.Min(span?.StartNs ?? time.StartNs, time.StartNs), Math.Max(span?.EndNs ?? 0, time.StartNs + time.DurationNs));
+        return span;
+    }
+
     /// <summary>The times of a plan's operators.</summary>
     /// <param name="plan">The plan; its operators, and those that do not run.</param>
     /// <param name="recording">The profile, and the time of an uninstrumented iteration.</param>
@@ -98,7 +113,7 @@ public sealed record PlanTimes
     {
         if (recording.Profile is not { } profile)
             return WithIterationTime(null, recording.IterationNs);
-        var ids = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.Id)
+        var ids = plan.Observed.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.Id)
             .Concat(plan.Replaced.Select(r => r.Id)).ToArray();
         var known = ids.Where(i => profile.Operators.ContainsKey(i.Node)).Order().Select(i => (Id: i, Time: profile.Operators[i.Node]))
             .ToArray();

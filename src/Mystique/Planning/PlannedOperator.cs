@@ -17,6 +17,11 @@ public enum OperatorRole
 
     /// <summary>It does the work of a recorded one that the target lacks.</summary>
     Substitute,
+
+    /// <summary>
+    /// It is a call of autograd's: a backward pass, a gradient that one left, or whether a graph is made (the framework's level).
+    /// </summary>
+    Autograd,
 }
 
 /// <summary>An operator to run.</summary>
@@ -43,6 +48,12 @@ public sealed record PlannedOperator(
     /// cuDNN's convolution or its own): a replay that chose another is not exact. Empty where nothing was chosen.
     /// </summary>
     public string Inside { get; init; } = "";
+
+    /// <summary>
+    /// Of a backward pass, the operators that autograd ran in the original, in order; their tensors say what they were called with, and are
+    /// made by nobody. Empty for all others.
+    /// </summary>
+    public ImmutableArray<PlannedOperator> Backward { get; init; } = [];
 
     /// <summary>Whether it is a compiled kernel: the host launches it, and the observer does not see it.</summary>
     internal bool IsKernel => KernelFile.Length > 0;

@@ -45,6 +45,12 @@ public sealed record ReplayPlan
     /// </summary>
     internal ImmutableArray<Substitution> Substitutions { get; init; } = [];
 
+    /// <summary>
+    /// Bytes that it has at one time at least, beside what its own operators tell: at the framework's level what autograd keeps is not in the
+    /// plan, and the operators' level knows. 0 for nothing known.
+    /// </summary>
+    internal long LeastPeakBytes { get; init; }
+
     /// <summary>The tensor of a slot.</summary>
     /// <param name="slot">The slot.</param>
     public PlannedTensor this[Slot slot] => Tensors[slot.Index];
@@ -56,8 +62,18 @@ public sealed record ReplayPlan
     /// <summary>The first operator that does not run as recorded, and why; null where all do.</summary>
     internal string? FirstReason => Replaced.IsEmpty ? null : $"{Replaced[0].Name}: {Replaced[0].Reason}";
 
+    /// <summary>
+    /// What an observer is to see, in order: the operators, and of a backward pass those that autograd ran in the original.
+    /// </summary>
+    internal IEnumerable<PlannedOperator> Observed =>
+        Operators.SelectMany(o => o.Role == OperatorRole.Autograd ? (IEnumerable<PlannedOperator>)o.Backward : [o]);
+
     /// <summary>Operators of the trace that are planned to run as recorded; whether they do, a verified replay says.</summary>
-    public int ReplayedCount => Operators.Count(o => o.Role == OperatorRole.Recorded);
+    public int ReplayedCount => Observed.Count(o => o.Role == OperatorRole.Recorded);
+
+    /// <summary>Whether it is of the framework's level: the target's autograd makes backward passes.</summary>
+    public ReplayLevel Level =>
+        Operators.Any(o => o.Role == OperatorRole.Autograd) ? ReplayLevel.Framework : ReplayLevel.Operator;
 
     /// <summary>Operators of the trace that were selected, run or not.</summary>
     public int SelectedCount => ReplayedCount + Replaced.Length;
@@ -153,6 +169,12 @@ public sealed record PlannedTensor
     /// bytes are not known.
     /// </summary>
     public bool IsOpaque { get; init; }
+
+    /// <summary>Whether it is a leaf of autograd's graph: it requires a gradient, which backward passes accumulate.</summary>
+    public bool IsLeaf { get; init; }
+
+    /// <summary>The gradient that a leaf has before the iteration, which passes add to in place; null for none.</summary>
+    public Slot? Gradient { get; init; }
 
     /// <summary>The tensor without an implementation; some operators take or return it.</summary>
     public static PlannedTensor Undefined { get; } = new PlannedTensor

@@ -27,8 +27,10 @@ internal static class ReplayPlanner
         var sources = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         var opaque = new OpaqueTensors(trace, segment.Timeline);
         var folder = options.AllowTraceCode ? segment.Recording.Ranges.Resources : null;
+        var autograd = new AutogradPlanner(number, segment, table, operators);
         foreach (var node in segment.Operators)
         {
+            autograd.Before(node);
             if (CompiledKernel.AsOperator(node, folder, out string kernel) is { } compiled)
             {
                 PlanOperator(new OperatorId(number, node.Id), compiled, segment.Timeline, table, operators,
@@ -52,6 +54,7 @@ internal static class ReplayPlanner
             operators[^1] = opaque.WithIndices(operators[^1], node, table);
             opaque.NoteResults(node);
         }
+        autograd.Finish();
         var settings = RecordedSettings.Of(segment);
         var source = new PlanSource
         {

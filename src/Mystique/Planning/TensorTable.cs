@@ -16,6 +16,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
     private readonly List<StorageState> _storages = [];
     private readonly List<PlannedTensor> _tensors = [];
     private readonly List<string> _devices = [];
+    private readonly Dictionary<string, Slot> _described = [];
     private Slot? _undefined;
 
     /// <summary>Literals that were put back; see <see cref="LostLiterals"/>.</summary>
@@ -27,6 +28,9 @@ internal sealed class TensorTable(ExecutionTrace trace)
         [.. _storages.Select(s => new PlannedStorage(s.SizeBytes, s.Device, s.Initializer, s.IsExternal && s.IsMutated))];
 
     public ImmutableArray<PlannedTensor> Tensors => [.. _tensors];
+
+    /// <summary>The tensor of a slot.</summary>
+    public PlannedTensor this[Slot slot] => _tensors[slot.Index];
 
     public void SeeDevices(ArgumentValue literal)
     {
@@ -88,6 +92,27 @@ internal sealed class TensorTable(ExecutionTrace trace)
         });
     }
 
+    /// <summary>Makes a tensor a leaf of autograd's graph.</summary>
+    /// <param name="slot">The tensor.</param>
+    /// <param name="gradient">The gradient that it has before the iteration; null for none.</param>
+    public void MakeLeaf(Slot slot, Slot? gradient)
+    {
+        if (!_tensors[slot.Index].IsLeaf)
+            _tensors[slot.Index] = _tensors[slot.Index] with { IsLeaf = true, Gradient = gradient };
+    }
+
+    /// <summary>A slot that says what a tensor is like, for one that the target makes itself; null for an undefined tensor.</summary>
+    public Slot? Describe(TensorValue tensor)
+    {
+        if (tensor.IsUndefined)
+            return null;
+        var strides = tensor.IsOpaque ? TensorLayout.ContiguousStrides(tensor.Shape) : _strides.StridesOf(tensor, out _);
+        string key = $"{tensor.Type} {tensor.Device} {tensor.IsOpaque} {string.Join(',', tensor.Shape)} {string.Join(',', strides)}";
+        if (!_described.TryGetValue(key, out var slot))
+            _described.Add(key, slot = AddTensor(AddStorage(tensor.Device, initializer: null), tensor, isExternal: false, offset: 0));
+        return slot;
+    }
+
     private Slot Undefined()
     {
         if (_undefined is { } known)
@@ -131,17 +156,19 @@ internal sealed class TensorTable(ExecutionTrace trace)
         return state;
     }
 
-    private Slot AddTensor(StorageState state, TensorValue tensor, bool isExternal)
+    private Slot AddTensor(StorageState state, TensorValue tensor, bool isExternal) => AddTensor(state, tensor, isExternal, tensor.Offset);
+
+    private Slot AddTensor(StorageState state, TensorValue tensor, bool isExternal, long offset)
     {
         var strides = tensor.IsOpaque ? TensorLayout.ContiguousStrides(tensor.Shape) : _strides.StridesOf(tensor, out _);
-        state.SizeBytes = Math.Max(state.SizeBytes, TensorLayout.SpanBytes(tensor.Offset, tensor.Shape, strides, tensor.ItemSizeBytes));
+        state.SizeBytes = Math.Max(state.SizeBytes, TensorLayout.SpanBytes(offset, tensor.Shape, strides, tensor.ItemSizeBytes));
         return Add(state, new PlannedTensor
         {
             Storage = state.Id,
             Type = tensor.Type,
             Shape = tensor.Shape,
             Strides = strides,
-            Offset = tensor.Offset,
+            Offset = offset,
             IsExternal = isExternal,
             IsOpaque = tensor.IsOpaque,
         });

@@ -20,6 +20,18 @@ internal sealed record BackwardPass
     /// </summary>
     public required TensorValue? StartGradient { get; init; }
 
+    /// <summary>The gradient that the first function got, whoever made it; null where the trace does not tell.</summary>
+    public required StoredTensor? FirstGradient { get; init; }
+
+    /// <summary>The first function after it that got a gradient which no function of the pass made; null where there is none.</summary>
+    public required TraceNode? OtherStart { get; init; }
+
+    /// <summary>The first operator that a hook ran: neither a function nor the engine did; null where there is none.</summary>
+    public required TraceNode? OfHook { get; init; }
+
+    /// <summary>The forward operators of the selection that made its functions.</summary>
+    public required ImmutableHashSet<TraceNode> Creators { get; init; }
+
     /// <summary>The gradients that leaves got, in the order in which they were accumulated.</summary>
     public required ImmutableArray<AccumulatedGradient> Accumulated { get; init; }
 
@@ -45,6 +57,8 @@ internal sealed record BackwardPass
     public string? WhyNot => IsNested ? "it runs within another backward pass"
         : OfTheJob is not null ? $"node {OfTheJob.Id} ({OfTheJob.Name}) is a function of the job's own"
         : Making is not null ? $"node {Making.Id} ({Making.Name}) within it makes a graph: a recomputation, or gradients of gradients"
+        : OfHook is not null ? $"node {OfHook.Id} ({OfHook.Name}) within it is a hook's"
+        : OtherStart is not null && Root is not null ? $"it starts from several results: node {OtherStart.Id} ({OtherStart.Name}) is another"
         : Unmade is not null && Root is not null ? $"no forward operator of the selection made node {Unmade.Id} ({Unmade.Name})"
         : Root is null ? "no forward operator of the selection has the sequence number of its first function"
         : Accumulated.IsEmpty ? "it accumulates no gradient"
@@ -57,10 +71,23 @@ internal sealed record BackwardPass
 /// <param name="Gradient">The gradient; null where the trace does not tell.</param>
 /// <param name="Leaf">The leaf, as a forward operator takes it; null where it is not known.</param>
 /// <param name="Reason">Why it is not known; empty where it is.</param>
-internal sealed record AccumulatedGradient(TraceNode Node, TensorValue? Gradient, Leaf? Leaf, string Reason);
+internal sealed record AccumulatedGradient(TraceNode Node, TensorValue? Gradient, Leaf? Leaf, string Reason)
+{
+    /// <summary>What is the leaf's gradient afterwards; null where the trace does not tell.</summary>
+    public StoredTensor? Result { get; init; }
+
+    /// <summary>The gradient that the leaf had before, and that this one was added to in place; null where it had none.</summary>
+    public StoredTensor? Existing { get; init; }
+}
 
 /// <summary>A leaf of the graph: a tensor that requires a gradient, and that no operator of the selection made.</summary>
 /// <param name="User">The forward operator that takes it, whose derivative made the gradient.</param>
 /// <param name="Argument">The argument's place in the operator's schema.</param>
 /// <param name="Tensor">The tensor.</param>
-internal sealed record Leaf(TraceNode User, int Argument, TensorValue Tensor);
+/// <param name="Storage">Its storage.</param>
+internal sealed record Leaf(TraceNode User, int Argument, TensorValue Tensor, StorageGeneration Storage);
+
+/// <summary>A tensor, and which storage its id stands for.</summary>
+/// <param name="Tensor">The tensor.</param>
+/// <param name="Storage">The storage.</param>
+internal sealed record StoredTensor(TensorValue Tensor, StorageGeneration Storage);

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Mystique.Traces;
 
@@ -14,6 +15,14 @@ internal sealed class BackwardReader
     public const string Prefix = "autograd::engine::evaluate_function: ";
 
     private const string Accumulation = "torch::autograd::AccumulateGrad";
+
+    private static readonly FrozenSet<string> OfEngine = FrozenSet.Create("aten::add", "aten::add_", "aten::sum", "aten::view", "aten::to",
+        "aten::_to_copy");
+
+    /// <summary>What accumulates a gradient (<c>torch/csrc/autograd/functions/accumulate_grad.h</c>).</summary>
+    private static readonly FrozenSet<string> OfAccumulation = FrozenSet.Create("aten::detach", "aten::clone", "aten::add", "aten::add_",
+        "aten::new_empty_strided", "aten::empty_like", "aten::empty_strided", "aten::copy_", "aten::_indices", "aten::_values",
+        "aten::_sparse_coo_tensor_unsafe", "aten::coalesce", "aten::to");
 
     private static readonly Comparer<TraceNode> ById = Comparer<TraceNode>.Create((a, b) => a.Id.CompareTo(b.Id));
 
@@ -134,12 +143,16 @@ internal sealed class BackwardReader
         var made = new Dictionary<(long, long, string), (TraceNode Function, int Order, int Place)>();
         var gradients = new List<(TraceNode Node, TensorValue? Gradient, (TraceNode Function, int Order, int Place)? Source)>();
         int operators = 0;
-        TraceNode? making = null;
+        TraceNode? making = null, ofHook = null, otherStart = null;
         foreach (var function in functions)
         {
             var inside = SegmentSelector.OutermostBelow(function, UnseenWork.None).ToList();
             operators += inside.Count;
             making ??= inside.FirstOrDefault(o => o.SequenceId is not null);
+            ofHook ??= inside.FirstOrDefault(o => IsOfHook(o, function));
+            if (function != functions[0] && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray()
+                is { Length: > 0 } given && !given.Any(t => made.ContainsKey(KeyOf(t))))
+                otherStart ??= function;
             if (IsAccumulation(function))
             {
                 var node = BodyOf(function) ?? function;
@@ -155,15 +168,20 @@ internal sealed class BackwardReader
                     made[KeyOf(tensor)] = (function, order, place);
         }
         var first = functions[0];
-        var bodies = functions.Where(f => !IsAccumulation(f)).Select(f => (Function: f, Body: BodyOf(f) ?? f)).ToArray();
+        var bodies = functions.Where(f => !IsAccumulation(f)).Select(f => (Function: f, Body: BodyOf(f) ?? f, Creator: CreatorOf(f)))
+            .ToArray();
         return new BackwardPass
         {
             Functions = [.. functions],
             Root = CreatorOf(first),
             StartGradient = StartOf(first),
+            FirstGradient = FirstGradientOf(first),
+            OtherStart = otherStart,
+            OfHook = ofHook,
             Accumulated = Bind(gradients),
             IsNested = _within.Contains(first),
-            Unmade = bodies.FirstOrDefault(f => !IsEngines(f.Body.Name) && CreatorOf(f.Function) is null).Body,
+            Creators = [.. bodies.Where(f => f.Creator is not null).Select(f => f.Creator!)],
+            Unmade = bodies.FirstOrDefault(f => !IsEngines(f.Body.Name) && f.Creator is null).Body,
             OfTheJob = bodies.FirstOrDefault(f => !IsPyTorchs(f.Function.Name[Prefix.Length..])).Body,
             Making = making,
             OperatorCount = operators,
@@ -179,11 +197,27 @@ internal sealed class BackwardReader
             || _forward.TryGetValue((body.ThreadId ?? 0, sequence), out list))
         ? list.LastOrDefault(n => n.Id < function.Id) : null;
 
+    private StoredTensor? FirstGradientOf(TraceNode first) =>
+        BodyOf(first) is { } body ? Stored(body.Inputs, _timeline.InputsOf(body)) : null;
+
+    /// <summary>
+    /// Whether an operator within a function is neither the function's nor the engine's, which adds gradients up and casts them
+    /// (<c>InputBuffer::add</c>, <c>validate_outputs</c> in <c>torch/csrc/autograd/engine.cpp</c>).
+    /// </summary>
+    private static bool IsOfHook(TraceNode op, TraceNode function)
+    {
+        if (IsAccumulation(function) && op.Parent != function)
+            return !OfAccumulation.Contains(op.Name);
+        var below = op;
+        while (below.Parent is { } parent && parent != function)
+            below = parent;
+        return below != BodyOf(function) && !OfEngine.Contains(op.Name);
+    }
+
     /// <summary>The gradient that the caller gave: the first function's own, unless autograd made it just before.</summary>
     private TensorValue? StartOf(TraceNode first)
     {
-        var gradient = TensorLayout.TensorsOf(BodyOf(first)?.Inputs ?? []).FirstOrDefault(t => !t.IsUndefined);
-        if (gradient is null || first.Parent is not { } parent)
+        if (FirstGradientOf(first)?.Tensor is not { } gradient || first.Parent is not { } parent)
             return null;
         var before = parent.Children.LastOrDefault(c => c.Id < first.Id && !IsFunction(c));
         return before is { Name: "aten::ones_like" } && TensorLayout.TensorsOf(before.Outputs).Any(t => t.TensorId == gradient.TensorId)
@@ -206,7 +240,7 @@ internal sealed class BackwardReader
             {
                 int found = left.FindIndex(l => l.Tensor.Shape.AsSpan().SequenceEqual(gradient!.Shape.AsSpan()));
                 string name = group.Key.Name[Prefix.Length..];
-                bound[node] = found >= 0 ? new(node, gradient, left[found], "")
+                bound[node] = found >= 0 ? Accumulate(node, gradient!, left[found])
                     : new(node, gradient, null, user is null ? $"no forward operator made {name}"
                         : $"{user.Name} (node {user.Id}), which made {name}, takes no leaf of its shape");
                 if (found >= 0)
@@ -215,6 +249,26 @@ internal sealed class BackwardReader
         }
         return [.. gradients.Select(g => bound.TryGetValue(g.Node, out var known) ? known : new(g.Node, g.Gradient, null,
             g.Gradient is null ? "the trace does not tell it" : "no function of the pass made it"))];
+    }
+
+    /// <summary>What an accumulation's operators say about the gradients before and after it.</summary>
+    private AccumulatedGradient Accumulate(TraceNode node, TensorValue gradient, Leaf leaf)
+    {
+        var last = SegmentSelector.OutermostBelow(node, UnseenWork.None).LastOrDefault(o => !o.Outputs.IsEmpty);
+        return new AccumulatedGradient(node, gradient, leaf, "")
+        {
+            Result = last is null ? Stored(node.Inputs, _timeline.InputsOf(node)) : Stored(last.Outputs, _timeline.OutputsOf(last)),
+            Existing = last is { Name: "aten::add_" } ? Stored(last.Inputs, _timeline.InputsOf(last)) : null,
+        };
+    }
+
+    /// <summary>The first tensor that is defined, of the inputs or outputs of a node.</summary>
+    private static StoredTensor? Stored(ImmutableArray<ArgumentValue> values, ReadOnlySpan<StorageGeneration?> storages)
+    {
+        foreach (var (place, tensor) in TensorLayout.TensorsOf(values).Index())
+            if (!tensor.IsUndefined)
+                return place < storages.Length && storages[place] is { } storage ? new StoredTensor(tensor, storage) : null;
+        return null;
     }
 
     private List<Leaf> LeavesOf(TraceNode user)
@@ -228,7 +282,7 @@ internal sealed class BackwardReader
                 var storage = place < storages.Length ? storages[place] : null;
                 place++;
                 if (storage is not null && !_made.Contains(storage) && tensor.Type.IsFloating())
-                    leaves.Add(new Leaf(user, i, tensor));
+                    leaves.Add(new Leaf(user, i, tensor, storage));
             }
         return leaves;
     }

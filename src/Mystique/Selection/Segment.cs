@@ -39,11 +39,17 @@ public sealed record Segment
 
     internal UnseenWork Unseen { get; }
 
+    /// <summary>Backward passes that are left to the target's autograd; none at the operators' level.</summary>
+    internal ImmutableArray<FrameworkPass> Passes { get; init; } = [];
+
     private readonly Lazy<Dictionary<long, TraceNode>> _byId;
 
     /// <summary>The same operators with some of them replaced by their recorded children, where these do all that they do.</summary>
     /// <param name="nodes">Node ids of the operators to decompose.</param>
-    internal Segment Decompose(IReadOnlySet<long> nodes) => new(Recording, Iteration, Outermost, Timeline, Unseen, nodes);
+    internal Segment Decompose(IReadOnlySet<long> nodes) => new(Recording, Iteration, Outermost, Timeline, Unseen, nodes)
+    {
+        Passes = Passes,
+    };
 
     /// <summary>The recorded children that can take an operator's place; empty where they do not do its work.</summary>
     /// <param name="node">The operator's node id.</param>

@@ -37,13 +37,11 @@ public sealed record InstrumentedIteration(long IterationNs, ImmutableArray<Inst
             var observed = TraceReader.Read(trace);
             var linked = ProfileLinker.Link(observed, profile);
             var ran = ReplayVerifier.RanIn(observed);
-            var ids = new OperatorId?[ran.Count];
-            foreach (var (i, (found, _)) in ReplayVerifier.Align(plan, ran).Index())
-                if (found >= 0 && plan.Operators[i].Role == OperatorRole.Recorded)
-                    ids[found] = plan.Operators[i].Id;
-            var operators = ran.Index().Where(r => r.Item.Schema is not null && linked.Operators.ContainsKey(r.Item.Id))
-                .Select(r => (r.Index, Name: r.Item.Schema!.FullName, Time: linked.Operators[r.Item.Id]))
-                .Select(r => new InstrumentedOperator(ids[r.Index], r.Name, r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels))
+            var ids = ReplayVerifier.Pairs(plan, ran).Where(p => p.Operator.Role == OperatorRole.Recorded)
+                .ToDictionary(p => p.Node, p => p.Operator.Id);
+            var operators = ran.All.Where(n => n.Schema is not null && linked.Operators.ContainsKey(n.Id))
+                .Select(n => (Id: ids.TryGetValue(n, out var id) ? id : (OperatorId?)null, n.Schema!.FullName, Time: linked.Operators[n.Id]))
+                .Select(r => new InstrumentedOperator(r.Id, r.FullName, r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels))
                     .OrderBy(o => o.StartNs);
             long onDevice = isOnHost ? 0 : PlanMemory.ExternalBytesOn(plan, isOnDevice: true);
             long onHost = isOnHost ? PlanMemory.Of(plan).ExternalBytes : PlanMemory.ExternalBytesOn(plan, isOnDevice: false);

@@ -21,7 +21,7 @@ internal static class KernelCounts
         var differing = verification.Differences.Where(d => d.Id is not null).Select(d => d.Id!.Value).ToHashSet();
         OperatorDifference[] others =
         [
-            .. plan.Operators.Where(o => o.Role == OperatorRole.Recorded && !differing.Contains(o.Id))
+            .. plan.Observed.Where(o => o.Role == OperatorRole.Recorded && !differing.Contains(o.Id))
                 .Where(o => times.Operators.TryGetValue(o.Id, out var time) && counts.TryGetValue(o.Id, out int count)
                     && count != time.Kernels)
                 .Select(o => new OperatorDifference(o.Id, o.Schema.FullName, DifferenceKind.OtherImplementation,

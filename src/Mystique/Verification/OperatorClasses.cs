@@ -16,6 +16,12 @@ public sealed record OperatorClasses
     /// </summary>
     public int OtherImplementation { get; init; }
 
+    /// <summary>
+    /// Was run by autograd in a backward pass of the original; the target's autograd did that work by operators of its own (the framework's
+    /// level).
+    /// </summary>
+    public int TargetsOwn { get; init; }
+
     /// <summary>Ran as the same operator, with another overload or other strides.</summary>
     public required int Variant { get; init; }
 
@@ -41,7 +47,7 @@ public sealed record OperatorClasses
     public double? RecordedTimeShare { get; init; }
 
     /// <summary>Operators of the trace that were selected, run or not.</summary>
-    public int Selected => Exact + OtherImplementation + Variant + Different + Substituted + StandIn + Missing;
+    public int Selected => Exact + OtherImplementation + TargetsOwn + Variant + Different + Substituted + StandIn + Missing;
 
     /// <summary>
     /// The coverage: of what was selected, and what ran without being planned, the share that ran as recorded, 0 to 1. It is 1 only
@@ -49,31 +55,33 @@ public sealed record OperatorClasses
     /// </summary>
     public double RecordedShare => ShareOf(Exact);
 
-    /// <summary>The same, with the operators whose work others did, or the device did another way.</summary>
+    /// <summary>The same, with the operators whose work others did, or the device or autograd did another way.</summary>
     public double WorkShare => ShareOf(Done);
 
     /// <summary>Operators whose work was done, whatever did it.</summary>
-    internal int Done => Exact + OtherImplementation + Substituted;
+    internal int Done => Exact + OtherImplementation + TargetsOwn + Substituted;
 
     private double ShareOf(int count) => Selected == 0 ? 0 : (double)count / (Selected + Unplanned);
 
     internal static OperatorClasses Of(ReplayPlan plan, IReadOnlyList<OperatorDifference> differences)
     {
         var worst = differences.Where(d => d.Id is not null).GroupBy(d => d.Id!.Value).ToDictionary(g => g.Key, g => g.Max(d => d.Kind));
-        var recorded = plan.Operators.Where(o => o.Role == OperatorRole.Recorded).ToArray();
+        var recorded = plan.Observed.Where(o => o.Role == OperatorRole.Recorded).ToArray();
         // Work that takes the place of an operator does not do so where it differs.
         var substituted = plan.Replaced.Where(r => r.Remedy == Remedy.Substitute).Select(r => r.Id).ToArray();
         var classed = recorded.Select(o => o.Id).Concat(substituted).ToHashSet();
         int Count(DifferenceKind kind) => recorded.Count(o => worst.TryGetValue(o.Id, out var found) && found == kind);
         int lost = substituted.Count(worst.ContainsKey);
         int otherwise = Count(DifferenceKind.OtherImplementation);
+        int own = Count(DifferenceKind.TargetsOwn);
         int variant = Count(DifferenceKind.Variant);
         int different = Count(DifferenceKind.Different);
         int missing = Count(DifferenceKind.Missing);
         return new OperatorClasses
         {
-            Exact = recorded.Length - otherwise - variant - different - missing,
+            Exact = recorded.Length - otherwise - own - variant - different - missing,
             OtherImplementation = otherwise,
+            TargetsOwn = own,
             Variant = variant,
             Different = different,
             Substituted = substituted.Length - lost,

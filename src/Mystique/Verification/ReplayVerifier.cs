@@ -23,11 +23,35 @@ internal static class ReplayVerifier
         string[]? kinds = device is null ? null : KindsOf(plan, device);
         var ran = RanIn(observed);
         var differences = ImmutableArray.CreateBuilder<OperatorDifference>();
+        bool isFramework = plan.Level == ReplayLevel.Framework;
+        int exact = Compare(plan, plan.Operators.Where(o => o.Role != OperatorRole.Autograd), isFramework ? ran.Called : [.. ran.All], kinds,
+            differences);
+        BackwardComparison? backward = null;
+        if (isFramework)
+        {
+            var own = ImmutableArray.CreateBuilder<OperatorDifference>();
+            PlannedOperator[] recorded = [.. plan.Operators.SelectMany(o => o.Backward)];
+            int same = Compare(plan, recorded, ran.Backward, kinds, own);
+            exact += same;
+            backward = new BackwardComparison(recorded.Length, ran.Backward.Count, same,
+                KindsOf(recorded.Select(o => o.Schema.FullName), ran.Backward.Select(NameOf)),
+                KindsOf(ran.Backward.Select(NameOf), recorded.Select(o => o.Schema.FullName)));
+            differences.AddRange(own.Where(d => d.Id is not null).Select(d => d with { Kind = DifferenceKind.TargetsOwn }));
+        }
+        return new VerificationResult(plan.Observed.Count(o => !o.IsKernel), exact, differences.ToImmutable(),
+            plan.Source.HasStrides && observed.HasStrides,
+            OperatorClasses.Of(plan, differences))
+        { UnobservedKernels = plan.Operators.Count(o => o.IsKernel), Backward = backward };
+    }
+
+    /// <summary>Compares operators that should have run with those that did; returns how many were exact.</summary>
+    private static int Compare(ReplayPlan plan, IEnumerable<PlannedOperator> planned, List<TraceNode> ran, string[]? kinds,
+        ImmutableArray<OperatorDifference>.Builder differences)
+    {
         int exact = 0;
         int at = 0;
-        foreach (var (i, (found, instead)) in Align(plan, ran).Index())
+        foreach (var (op, found, instead) in Align([.. planned], ran))
         {
-            var op = plan.Operators[i];
             if (op.IsKernel)
                 continue;
             if (found < 0)
@@ -50,36 +74,65 @@ internal static class ReplayVerifier
         }
         for (; at < ran.Count; at++)
             differences.Add(Unplanned(ran[at]));
-        return new VerificationResult(plan.Operators.Count(o => !o.IsKernel), exact, differences.ToImmutable(),
-            plan.Source.HasStrides && observed.HasStrides,
-            OperatorClasses.Of(plan, differences))
-        { UnobservedKernels = plan.Operators.Count(o => o.IsKernel) };
+        return exact;
+    }
+
+    /// <summary>By name, how many more there are of one than of the other, the most first.</summary>
+    private static ImmutableArray<(string Name, int Count)> KindsOf(IEnumerable<string> names, IEnumerable<string> others)
+    {
+        var counts = names.CountBy(n => n).ToDictionary();
+        foreach (string name in others)
+            if (counts.TryGetValue(name, out int count))
+                counts[name] = count - 1;
+        return [.. counts.Where(c => c.Value > 0).OrderByDescending(c => c.Value).ThenBy(c => c.Key, StringComparer.Ordinal)
+            .Select(c => (c.Key, c.Value))];
+    }
+
+    /// <summary>The operators of a backward pass are those within functions of autograd.</summary>
+    private static bool IsInBackward(TraceNode node)
+    {
+        for (var above = node.Parent; above is not null; above = above.Parent)
+            if (above.Name.StartsWith(BackwardReader.Prefix, StringComparison.Ordinal))
+                return true;
+        return false;
     }
 
     /// <summary>The outermost operators of a replay's trace, in the order in which they ran.</summary>
     /// <param name="observed">The trace of one iteration of the replay.</param>
-    internal static List<TraceNode> RanIn(ExecutionTrace observed)
+    internal static RanOperators RanIn(ExecutionTrace observed)
     {
         var ran = new List<TraceNode>();
         SegmentSelector.CollectOutermost(observed.Root, 0, long.MaxValue, ran, UnseenWork.None);
         ran.Sort((a, b) => a.Id.CompareTo(b.Id));
         HelperThreads.Drop(ran, observed);
-        return ran;
+        var isBackward = ran.ToLookup(IsInBackward);
+        return new RanOperators([.. isBackward[false]], [.. isBackward[true]]);
     }
 
-    /// <summary>For each operator of the plan, which of those that ran it is, or else which ran instead; -1 for none.</summary>
+    /// <summary>The operators of a plan with those that ran, in order.</summary>
     /// <param name="plan">What should have run.</param>
     /// <param name="ran">What ran.</param>
-    internal static IEnumerable<(int Found, int Instead)> Align(ReplayPlan plan, List<TraceNode> ran)
+    internal static IEnumerable<(PlannedOperator Operator, TraceNode Node)> Pairs(ReplayPlan plan, RanOperators ran)
+    {
+        foreach (var (op, found, _) in Align([.. plan.Operators.Where(o => o.Role != OperatorRole.Autograd)], ran.Called))
+            if (found >= 0)
+                yield return (op, ran.Called[found]);
+        foreach (var (op, found, _) in Align([.. plan.Operators.SelectMany(o => o.Backward)], ran.Backward))
+            if (found >= 0)
+                yield return (op, ran.Backward[found]);
+    }
+
+    /// <summary>For each operator, which of those that ran it is, or else which ran instead; -1 for none.</summary>
+    private static IEnumerable<(PlannedOperator Operator, int Found, int Instead)> Align(PlannedOperator[] planned, List<TraceNode> ran)
     {
         int at = 0;
-        for (int i = 0; i < plan.Operators.Length; i++)
+        for (int i = 0; i < planned.Length; i++)
         {
             // The observer sees operators alone.
-            int found = plan.Operators[i].IsKernel ? -1 : Find(ran, at, plan.Operators[i]);
-            bool isInstead = found < 0 && !plan.Operators[i].IsKernel && at < ran.Count
-                && (i + 1 == plan.Operators.Length || Find(ran, at, plan.Operators[i + 1]) != at);
-            yield return (found, isInstead ? at : -1);
+            int found = planned[i].IsKernel ? -1 : Find(ran, at, planned[i]);
+            bool isInstead = found < 0 && !planned[i].IsKernel && at < ran.Count
+                && (i + 1 == planned.Length || Find(ran, at, planned[i + 1]) != at);
+            yield return (planned[i], found, isInstead ? at : -1);
             at = found >= 0 ? found + 1 : isInstead ? at + 1 : at;
         }
     }
@@ -161,4 +214,11 @@ internal static class ReplayVerifier
                 return false;
         return true;
     }
+}
+
+/// <summary>What ran: what was called, and what autograd ran in backward passes; each in order.</summary>
+internal sealed record RanOperators(List<TraceNode> Called, List<TraceNode> Backward)
+{
+    /// <summary>All, in order.</summary>
+    public IEnumerable<TraceNode> All => Called.Concat(Backward).OrderBy(n => n.Id);
 }

@@ -19,8 +19,26 @@ public sealed record VerificationResult(
     /// </summary>
     public int UnobservedKernels { get; init; }
 
+    /// <summary>
+    /// At the framework's level, what the target's autograd ran in backward passes beside what the original's did; null at the operators'.
+    /// </summary>
+    public BackwardComparison? Backward { get; init; }
+
     /// <summary>Whether all ran, and nothing else.</summary>
-    public bool IsExact => Differences.IsEmpty && ExactCount == ExpectedCount;
+    public bool IsExact => Differences.IsEmpty && ExactCount == ExpectedCount && Backward is not { IsExact: false };
+}
+
+/// <summary>What autograd ran in the backward passes of a replay at the framework's level, beside the recording.</summary>
+/// <param name="RecordedCount">Operators that the original ran in them.</param>
+/// <param name="RanCount">Operators that the target ran in them.</param>
+/// <param name="ExactCount">Of these, operators that are the same with the same shapes, types and strides, in order.</param>
+/// <param name="OnlyRecorded">By name, how many more the original ran; the most first.</param>
+/// <param name="OnlyRan">By name, how many more the target ran; the most first.</param>
+public sealed record BackwardComparison(int RecordedCount, int RanCount, int ExactCount,
+    ImmutableArray<(string Name, int Count)> OnlyRecorded, ImmutableArray<(string Name, int Count)> OnlyRan)
+{
+    /// <summary>Whether both ran the same.</summary>
+    public bool IsExact => RecordedCount == RanCount && ExactCount == RanCount;
 }
 
 /// <summary>How an operator's run differs from its plan; the worse comes later.</summary>
@@ -33,6 +51,9 @@ public enum DifferenceKind
     /// The same operator on the same tensors, done on the device by another operator within it, or with another number of kernels.
     /// </summary>
     OtherImplementation,
+
+    /// <summary>An operator of a backward pass: the target's autograd did its work by operators of its own.</summary>
+    TargetsOwn,
 
     /// <summary>The same operator, with another overload or other strides.</summary>
     Variant,

@@ -1,0 +1,143 @@
+using System.Collections.Immutable;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Planning;
+
+/// <summary>
+/// Plans what autograd does at the framework's level: backward passes, the gradients that they leave, and where no graph is made.
+/// The calls are TorchScript's own (<c>torch/csrc/jit/runtime/register_prim_ops.cpp</c>, <c>register_special_ops.cpp</c>).
+/// </summary>
+/// <param name="number">The segment's place among those of the plan.</param>
+/// <param name="segment">The selection, with the passes that are autograd's.</param>
+/// <param name="table">The plan's tensors.</param>
+/// <param name="operators">The plan's operators so far.</param>
+internal sealed class AutogradPlanner(int number, Segment segment, TensorTable table, ImmutableArray<PlannedOperator>.Builder operators)
+{
+    private static readonly OperatorSchema Backward = SchemaParser.Parse(
+        "aten::backward(Tensor self, Tensor? gradient=None, bool? retain_graph=None, bool create_graph=False) -> ()");
+
+    private static readonly OperatorSchema Gradient = SchemaParser.Parse("prim::grad(Tensor a) -> Tensor(*)");
+
+    private static readonly OperatorSchema GradMode = SchemaParser.Parse("aten::set_grad_enabled(bool val) -> ()");
+
+    /// <summary>The calls of autograd that a program makes, and no others.</summary>
+    public static ImmutableArray<OperatorSchema> Schemas { get; } = [Backward, Gradient, GradMode];
+
+    private readonly HashSet<StorageGeneration> _leaves = [.. segment.Passes.SelectMany(p => p.Pass.Accumulated).Select(a => a.Leaf!.Storage)];
+    private readonly HashSet<Slot> _gradients = [];
+    private int _next;
+    private bool _isOn = true; // An iteration starts with a graph being made.
+
+    /// <summary>Plans what comes before an operator: passes that ran before it, and whether autograd sees it.</summary>
+    public void Before(TraceNode node)
+    {
+        while (_next < segment.Passes.Length && segment.Passes[_next].Pass.Functions[0].Id < node.Id)
+            Add(segment.Passes[_next++]);
+        if (segment.Passes.Length > 0 && MakesGraph(node) is { } isOn)
+            Switch(node.Id, isOn);
+    }
+
+    /// <summary>Plans what comes after the last operator. Gradients that nobody asks for are not asked for.</summary>
+    public void Finish()
+    {
+        while (_next < segment.Passes.Length)
+            Add(segment.Passes[_next++]);
+        if (!_isOn)
+            Switch(operators[^1].Id.Node, true);
+        var used = operators.SelectMany(o => o.InputSlots).ToHashSet();
+        operators.RemoveAll(o => o.Schema == Gradient && !used.Contains(o.OutputSlots.First()));
+    }
+
+    private void Add(FrameworkPass pass)
+    {
+        var id = new OperatorId(number, pass.Pass.Functions[0].Id);
+        foreach (var gradient in pass.Pass.Accumulated)
+        {
+            var leaf = table.Use(gradient.Leaf!.Storage, gradient.Leaf.Tensor, id, isWritten: false, operators);
+            Slot? existing = gradient.Existing is { } before
+                ? table.Use(before.Storage, before.Tensor, id, isWritten: true, operators) : null;
+            table.MakeLeaf(leaf, existing is { } slot && table[slot].IsExternal ? slot : null);
+        }
+        operators.Add(new PlannedOperator(id, Backward,
+        [
+            PlannedArgument.OfTensor(table.Use(pass.Root.Storage, pass.Root.Tensor, id, isWritten: false, operators)),
+            PlannedArgument.OfTensor(table.Use(pass.Gradient.Storage, pass.Gradient.Tensor, id, isWritten: false, operators)),
+            PlannedArgument.Of(new BoolValue(pass.RetainsGraph)),
+            PlannedArgument.Of(new BoolValue(false)),
+        ], [], OperatorRole.Autograd)
+        {
+            Backward = [.. pass.Pass.Functions.SelectMany(f => SegmentSelector.OutermostBelow(f, UnseenWork.None))
+                .Where(n => n.Schema is not null).Select(Describe)],
+        });
+        foreach (var gradient in pass.Pass.Accumulated.Where(a => a.Existing is null))
+        {
+            var leaf = table.Use(gradient.Leaf!.Storage, gradient.Leaf.Tensor, id, isWritten: false, operators);
+            if (table.Make(gradient.Result!.Storage, gradient.Result.Tensor) is { } result && _gradients.Add(result))
+                operators.Add(new PlannedOperator(new OperatorId(number, gradient.Node.Id), Gradient, [PlannedArgument.OfTensor(leaf)],
+                    [new PlannedResult([result])], OperatorRole.Autograd));
+        }
+    }
+
+    /// <summary>An operator of a backward pass: what it was called with, for comparisons.</summary>
+    private PlannedOperator Describe(TraceNode node) => new(new OperatorId(number, node.Id), node.Schema!,
+        [.. node.Inputs.Select(Describe)],
+        node.Schema!.Returns.IsEmpty ? [] : [.. node.Outputs.Select(o => new PlannedResult(Describe(o).Slots))])
+    {
+        Inside = ChosenKernel.Of(node),
+    };
+
+    private PlannedArgument Describe(ArgumentValue value) => value switch
+    {
+        TensorValue tensor => new PlannedArgument([table.Describe(tensor)], null),
+        ListValue list when list.Items.Any(i => i is TensorValue) =>
+            new PlannedArgument([.. list.Items.Select(i => i is TensorValue tensor ? table.Describe(tensor) : null)], null),
+        _ => PlannedArgument.Of(value),
+    };
+
+    private void Switch(long node, bool isOn)
+    {
+        if (_isOn == isOn)
+            return;
+        _isOn = isOn;
+        operators.Add(new PlannedOperator(new OperatorId(number, node), GradMode, [PlannedArgument.Of(new BoolValue(isOn))], [],
+            OperatorRole.Autograd));
+    }
+
+    /// <summary>
+    /// Whether autograd saw an operator: it has a sequence number then (<c>aten/src/ATen/core/dispatch/Dispatcher.cpp</c>). A leaf is
+    /// written only where it does not. Null where it does not matter: no tensor goes in.
+    /// </summary>
+    private bool? MakesGraph(TraceNode node)
+    {
+        if (!TensorLayout.TensorsOf(node.Inputs).Any(t => !t.IsUndefined))
+            return null;
+        return HasNumber(node) && !WritesLeaf(node);
+    }
+
+    private static bool HasNumber(TraceNode node)
+    {
+        var pending = new Stack<TraceNode>([node]);
+        while (pending.TryPop(out var next))
+        {
+            if (next.SequenceId is not null)
+                return true;
+            foreach (var child in next.Children)
+                pending.Push(child);
+        }
+        return false;
+    }
+
+    private bool WritesLeaf(TraceNode node)
+    {
+        if (node.Schema is not { IsMutating: true } schema || schema.Arguments.Length != node.Inputs.Length)
+            return false;
+        var storages = segment.Timeline.InputsOf(node);
+        int place = 0;
+        for (int i = 0; i < node.Inputs.Length; i++)
+            foreach (var _ in node.Inputs[i].Tensors)
+                if (storages[place++] is { } storage && schema.Arguments[i].Type.Alias is { IsWrite: true } && _leaves.Contains(storage))
+                    return true;
+        return false;
+    }
+}

@@ -1,0 +1,131 @@
+using System.Collections.Immutable;
+using Mystique.Traces;
+
+namespace Mystique.Selection;
+
+/// <summary>A backward pass that the target's autograd is to make.</summary>
+/// <param name="Pass">What was recorded.</param>
+/// <param name="Root">The result that it starts from.</param>
+/// <param name="Gradient">The gradient that it starts with.</param>
+/// <param name="RetainsGraph">Whether a later pass needs its functions again.</param>
+internal sealed record FrameworkPass(BackwardPass Pass, StoredTensor Root, StoredTensor Gradient, bool RetainsGraph);
+
+/// <summary>
+/// The selection of the framework's level: forward operators as the job called them, and backward passes that are left to autograd.
+/// A pass that autograd could not repeat stays as its recorded operators.
+/// </summary>
+/// <param name="segment">What a selection of operators has.</param>
+internal sealed class FrameworkSelector(Segment segment)
+{
+    private readonly long _first = segment.Iteration?.FirstId ?? 0;
+    private readonly Dictionary<BackwardPass, string> _left = [];
+
+    /// <summary>The selection, and why some of its backward passes are not autograd's; all of them where none can be.</summary>
+    public static (Segment Segment, ImmutableArray<(BackwardPass Pass, string Reason)> Left) Select(Segment segment) =>
+        new FrameworkSelector(segment).Select();
+
+    private (Segment Segment, ImmutableArray<(BackwardPass Pass, string Reason)> Left) Select()
+    {
+        var passes = BackwardReader.Of(segment);
+        foreach (var pass in passes)
+            if (pass.WhyNot is { } reason)
+                _left.Add(pass, reason);
+        while (true)
+        {
+            var chosen = passes.Where(p => !_left.ContainsKey(p)).ToArray();
+            if (chosen.Length == 0)
+                return (segment, [.. passes.Select(p => (p, _left[p]))]);
+            var selected = Without(chosen);
+            var framework = new List<FrameworkPass>();
+            int before = _left.Count;
+            var covered = Covered(selected);
+            foreach (var (place, pass) in chosen.Index())
+                if (RootOf(pass, covered) is not { } root)
+                    _left.Add(pass, "no operator of the selection returns the result that it starts from");
+                else if ((WhyNot(pass, covered) ?? WhyNotGradients(pass, chosen[..place]) ?? WhyNotInside(pass, selected)) is { } reason)
+                    _left.Add(pass, reason);
+                else
+                    framework.Add(new FrameworkPass(pass, root, pass.FirstGradient!,
+                        chosen[(place + 1)..].Any(later => later.Creators.Overlaps(pass.Creators))));
+            if (_left.Count == before)
+                return (selected with { Passes = [.. framework] },
+                    [.. passes.Where(_left.ContainsKey).Select(p => (p, _left[p]))]);
+        }
+    }
+
+    /// <summary>The selection without what some passes ran.</summary>
+    private Segment Without(IEnumerable<BackwardPass> passes)
+    {
+        var inside = passes.SelectMany(p => p.Functions).SelectMany(f => SegmentSelector.OutermostBelow(f, segment.Unseen)).ToHashSet();
+        return new Segment(segment.Recording, segment.Iteration, [.. segment.Outermost.Where(o => !inside.Contains(o))], segment.Timeline,
+            segment.Unseen, ImmutableHashSet<long>.Empty);
+    }
+
+    /// <summary>For each node at or below a selected operator, that operator.</summary>
+    private static Dictionary<TraceNode, TraceNode> Covered(Segment selected)
+    {
+        var covered = new Dictionary<TraceNode, TraceNode>();
+        var pending = new Stack<(TraceNode Node, TraceNode Owner)>(selected.Operators.Select(o => (o, o)));
+        while (pending.TryPop(out var entry))
+            if (covered.TryAdd(entry.Node, entry.Owner))
+                foreach (var child in entry.Node.Children)
+                    pending.Push((child, entry.Owner));
+        return covered;
+    }
+
+    /// <summary>The result that a pass starts from, as the operator returns it whose call is replayed.</summary>
+    private StoredTensor? RootOf(BackwardPass pass, Dictionary<TraceNode, TraceNode> covered)
+    {
+        if (pass.FirstGradient is not { } gradient || pass.Root is not { } root || !covered.TryGetValue(root, out var owner))
+            return null;
+        var made = segment.Timeline.OutputsOf(root).ToArray();
+        var returned = segment.Timeline.OutputsOf(owner).ToArray();
+        foreach (var (place, tensor) in TensorLayout.TensorsOf(owner.Outputs).Index())
+            if (returned[place] is { } storage && made.Contains(storage) && tensor.Type.IsFloating()
+                && tensor.Shape.AsSpan().SequenceEqual(gradient.Tensor.Shape.AsSpan()))
+                return new StoredTensor(tensor, storage);
+        return null;
+    }
+
+    /// <summary>A function is made by an operator at or above its maker: below it, autograd does not see what runs.</summary>
+    private static string? WhyNot(BackwardPass pass, Dictionary<TraceNode, TraceNode> covered) =>
+        pass.Creators.Where(c => !covered.ContainsKey(c)).OrderBy(c => c.Id).FirstOrDefault() is { } maker
+            ? $"node {maker.Id} ({maker.Name}) made one of its functions, and others need what is inside of it" : null;
+
+    private string? WhyNotGradients(BackwardPass pass, BackwardPass[] before)
+    {
+        foreach (var gradient in pass.Accumulated)
+        {
+            if (IsMade(gradient.Leaf!.Storage))
+                return $"the leaf of the gradient that node {gradient.Node.Id} accumulates is made within the iteration";
+            if (gradient.Result is null)
+                return $"the trace does not tell what node {gradient.Node.Id} made of its leaf's gradient";
+            bool isAdded = before.SelectMany(p => p.Accumulated).Any(a => a.Leaf!.Storage == gradient.Leaf.Storage);
+            if (gradient.Existing is { } existing && IsMade(existing.Storage)
+                && !before.SelectMany(p => p.Accumulated).Any(a => a.Result?.Storage == existing.Storage))
+                return $"node {gradient.Node.Id} adds to a gradient that no other pass of autograd made";
+            if (gradient.Existing is null && isAdded)
+                return $"the gradient that node {gradient.Node.Id} accumulates was set to None within the iteration";
+        }
+        return null;
+    }
+
+    private bool IsMade(StorageGeneration storage) => storage.Birth is { } birth && birth.Id >= _first;
+
+    /// <summary>What later operators use of a pass must be gradients: nothing else of autograd can be asked for.</summary>
+    private string? WhyNotInside(BackwardPass pass, Segment selected)
+    {
+        var gradients = pass.Accumulated.Select(a => a.Result!.Storage).ToHashSet();
+        var inside = new HashSet<TraceNode>();
+        var pending = new Stack<TraceNode>(pass.Functions);
+        while (pending.TryPop(out var node))
+            if (inside.Add(node))
+                foreach (var child in node.Children)
+                    pending.Push(child);
+        foreach (var node in selected.Operators.Where(o => o.Id > pass.Functions[0].Id))
+            foreach (var storage in segment.Timeline.InputsOf(node))
+                if (storage?.Birth is { } birth && inside.Contains(birth) && !gradients.Contains(storage))
+                    return $"node {node.Id} ({node.Name}) uses what node {birth.Id} ({birth.Name}) made inside it";
+        return null;
+    }
+}
