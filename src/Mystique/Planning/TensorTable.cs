@@ -17,6 +17,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
     private readonly List<PlannedTensor> _tensors = [];
     private readonly List<string> _devices = [];
     private readonly Dictionary<string, Slot> _described = [];
+    private readonly Dictionary<(long TensorId, string Shape), Slot> _empty = []; // The last of an id.
     private Slot? _undefined;
 
     /// <summary>Literals that were put back; see <see cref="LostLiterals"/>.</summary>
@@ -72,7 +73,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
             return null;
         if (!_states.TryGetValue(generation, out var state))
             _states.Add(generation, state = AddStorage(generation.Device, initializer: null));
-        return Find(state, tensor) ?? AddTensor(state, tensor, isExternal: false);
+        return Find(state, tensor, isMade: true) ?? AddTensor(state, tensor, isExternal: false);
     }
 
     /// <summary>Adds a tensor that is there before the iteration, and that the trace does not have.</summary>
@@ -123,7 +124,17 @@ internal sealed class TensorTable(ExecutionTrace trace)
         return slot;
     }
 
-    private Slot? Find(StorageState state, TensorValue tensor)
+    /// <summary>
+    /// A tensor without elements has no memory to tell it by, as all such lie at the null address; what it has is its id, as long as it lives.
+    /// </summary>
+    private Slot? FindEmpty(StorageState state, TensorValue tensor, bool isMade) =>
+        _empty.TryGetValue((tensor.TensorId, string.Join(',', tensor.Shape)), out var slot) && state.Slots.Contains(slot)
+            && _tensors[slot.Index].Type == tensor.Type ? slot : isMade ? null : FindByLayout(state, tensor);
+
+    private Slot? Find(StorageState state, TensorValue tensor, bool isMade = false) =>
+        tensor is { ElementCount: 0, IsOpaque: false } ? FindEmpty(state, tensor, isMade) : FindByLayout(state, tensor);
+
+    private Slot? FindByLayout(StorageState state, TensorValue tensor)
     {
         var strides = _strides.StridesOf(tensor, out bool isGuess);
         Slot? sameShape = null;
@@ -162,7 +173,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
     {
         var strides = tensor.IsOpaque ? TensorLayout.ContiguousStrides(tensor.Shape) : _strides.StridesOf(tensor, out _);
         state.SizeBytes = Math.Max(state.SizeBytes, TensorLayout.SpanBytes(offset, tensor.Shape, strides, tensor.ItemSizeBytes));
-        return Add(state, new PlannedTensor
+        var slot = Add(state, new PlannedTensor
         {
             Storage = state.Id,
             Type = tensor.Type,
@@ -172,6 +183,9 @@ internal sealed class TensorTable(ExecutionTrace trace)
             IsExternal = isExternal,
             IsOpaque = tensor.IsOpaque,
         });
+        if (tensor.ElementCount == 0)
+            _empty[(tensor.TensorId, string.Join(',', tensor.Shape))] = slot;
+        return slot;
     }
 
     private Slot Add(StorageState state, PlannedTensor tensor)

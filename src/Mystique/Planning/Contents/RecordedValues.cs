@@ -1,16 +1,19 @@
+using System.Collections.Immutable;
 using Mystique.Recordings;
 using Mystique.Traces;
 
 namespace Mystique.Planning.Contents;
 
 /// <summary>Gives external tensors what was recorded of the contents of integral tensors.</summary>
-internal sealed class RecordedValues(RecordedRanges recorded)
+/// <param name="recorded">What was recorded.</param>
+/// <param name="lengths">By node, what the lengths of packed sequences were (<see cref="PackedLengths"/>).</param>
+internal sealed class RecordedValues(RecordedRanges recorded, IReadOnlyDictionary<long, ImmutableArray<byte>> lengths)
 {
     /// <summary>Beyond this a double does not tell whole numbers apart; hashes of 64 bits are drawn from what is within.</summary>
     private const long MaxWhole = 1L << 53;
 
     /// <summary>Nothing.</summary>
-    public static RecordedValues None { get; } = new(RecordedRanges.None);
+    public static RecordedValues None { get; } = new(RecordedRanges.None, ImmutableDictionary<long, ImmutableArray<byte>>.Empty);
 
     /// <summary>Gives the external tensors that an operator uses what the trace recorded of them.</summary>
     /// <param name="op">The operator.</param>
@@ -37,10 +40,12 @@ internal sealed class RecordedValues(RecordedRanges recorded)
     /// <param name="size">Bytes of its storage.</param>
     public Initializer? ContentsOf(PlannedOperator op, int input, PlannedTensor tensor, long size)
     {
-        if (recorded.IsEmpty || op.Role != OperatorRole.Recorded || tensor.Type.IsFloating() || tensor.Type == ScalarType.Bool)
+        if (recorded.IsEmpty && lengths.Count == 0 || op.Role != OperatorRole.Recorded || tensor.Type.IsFloating() || tensor.Type == ScalarType.Bool)
             return null;
         if (recorded.ContentsOf(op.Id.Node, input, size) is { } data)
             return new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = data };
+        if (lengths.TryGetValue(op.Id.Node, out var known) && op.Schema.Arguments[input].Name == "lengths" && known.Length == size)
+            return new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = known };
         return recorded.RangeOf(op.Id.Node, input) is { } range
             ? new Initializer(InitializerKind.Uniform, tensor.Type, Math.Clamp(range.Low, -MaxWhole, MaxWhole - 1),
                 Math.Clamp(range.High, -MaxWhole, MaxWhole - 1) + 1)

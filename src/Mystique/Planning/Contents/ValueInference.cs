@@ -13,6 +13,7 @@ internal sealed class ValueInference
     private readonly PlanningOptions _options;
     private readonly Dictionary<Slot, Origin> _origins = []; // By slot, of tensors that the iteration makes.
     private readonly Dictionary<StorageId, List<Slot>> _traced = []; // By storage, the slots that have an origin.
+    private readonly HashSet<Slot> _settled = []; // What the replay makes as the original did.
     private readonly HashSet<StorageId> _asked = []; // Storages whose contents some operator asked for.
     private readonly Dictionary<(Slot Slot, Initializer Contents), Slot> _prepared = [];
 
@@ -60,6 +61,10 @@ internal sealed class ValueInference
                     op = Require(op, row);
         }
         ForgetWritten(op);
+        // Counts that the replay makes of recorded lengths are the original's.
+        if (op.Schema.QualifiedName == "aten::_pack_padded_sequence" && op.Arguments[1].Slots is [{ } lengths]
+            && _builder[lengths].Storage is { } given && _builder[given].Initializer is { Kind: InitializerKind.Recorded })
+            _settled.UnionWith(op.OutputSlots);
         if (rows is not null)
         {
             foreach (var row in rows)
@@ -147,6 +152,8 @@ internal sealed class ValueInference
     private Slot Provide(Slot slot, Initializer contents)
     {
         var tensor = _builder[slot];
+        if (_settled.Contains(slot))
+            return slot;
         bool isFloat = contents.Kind == InitializerKind.Uniform && contents.Type.IsFloating();
         var origin = OriginOf(slot);
         if (origin is { Slot: { } external, IsWhole: var isWhole } && (isWhole || IsOfElements(contents)))
