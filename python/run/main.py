@@ -2,7 +2,7 @@
 
 
 def run(options):
-    package = Package(options.package)
+    package = package_of(options)
     own = [os.path.realpath(path) for path in (package.path, package.program_path, __file__)]
     for output in (options.json, options.profile):
         if output in (None, "-"):
@@ -15,6 +15,12 @@ def run(options):
                     options.flags, options.tf32)
     try:
         replay(engine, options)
+    except Problem as problem:
+        if problem.parts[0] != "MYS426" or options.level != "auto" or os.path.dirname(package.path) == options.package:
+            raise
+        options.level = "operator"
+        print(printable(f"warning: {problem.parts[1]}; the operators' level runs instead"), file=sys.stderr)
+        run(options)
     except Exception as error:
         if _is_device_error(error) and not options.find_failure:
             raise device_problem(engine, error)
@@ -39,6 +45,7 @@ def replay(engine, options):
         probed = engine.probe(lambda i: None)
         if (probed.missing, probed.substituted) == (missing, substituted):
             raise
+        refuse_lost_autograd(package, probed)
         engine.program, missing, substituted, engine.fallback = probed, probed.missing, probed.substituted, first_line(error)
         engine.steps = steps_of(engine, probed)
         engine.iterate(1)
@@ -62,7 +69,11 @@ def replay(engine, options):
     allocated = None
     if not options.no_operators:
         profiler = engine.profiled(engine.run_unpaced)
-        allocated, work = engine.allocated_bytes(profiler), device_work(package, profiler)
+        # What autograd starts on a device cannot be told apart by the order of calls.
+        work = None if is_of_framework(package.manifest) else device_work(package, profiler)
+        allocated = engine.allocated_bytes(profiler)
+        if is_of_framework(package.manifest):
+            add_backward(kinds, package, verification)
         add_device_work(kinds, package, work)
         add_kernel_counts(verification, package, work, missing, substituted)
     non_finite = check_values(engine) if options.check_values else None
@@ -178,6 +189,10 @@ def parse(arguments):
                                      epilog="example: python3 run.py --device cuda:0 --iterations 100 --json result.json")
     parser.add_argument("package", nargs="?", default=os.path.dirname(os.path.abspath(__file__)),
                         help="the package's folder; default: where this file lies")
+    parser.add_argument("--level", choices=("operator", "framework", "auto"), default="auto",
+                        help="operator: the recorded operators; framework: what the job called, and this PyTorch's autograd makes the"
+                             " backward passes; auto: operator on the recorded version and kind of device, and where these are not known;"
+                             " framework elsewhere")
     parser.add_argument("--device", default="",
                         help="the device: cpu, cuda:1, xpu, …; default: for what was recorded on an accelerator, the one that is there")
     parser.add_argument("--flags", choices=("recorded", "target"), default="recorded",

@@ -57,7 +57,8 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         "engine": {"name": info["name"], "device": info["device"], "threads": info["threads"], "versions": info["versions"],
                    **{k: info[k] for k in ("settings", "notes") if info.get(k)}, "clock": measured.get("clock", "host"),
                    **({"clocks": measured["clocks"]} if measured.get("clocks") else {})},
-        "program": {"form": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager", "sha256": m["program"]["sha256"],
+        "program": {"level": FRAMEWORK if is_of_framework(m) else "operator",
+                    "form": "torchscript" if isinstance(engine.program, ScriptProgram) else "eager", "sha256": m["program"]["sha256"],
                     "fitted": bool(changes), "changes": changes},
         "host": {"os": platform.platform(), "processor": processor(), "processors": processors(), "memory_bytes": memory_total(),
                  "runtime": f"Python {platform.python_version()}"},
@@ -134,9 +135,11 @@ def kinds_of(package, times):
 
     for op in m["operators"]:
         name = package.name_of(op)
+        for recorded in op.get("backward", ()):
+            original(package.name_of(recorded), recorded)
         if "role" not in op:
             original(name, op)
-        elif op["role"] == "added" and name in kinds:
+        elif op["role"] in ("added", "autograd") and name in kinds:
             kinds[name]["added_count"] = kinds[name].get("added_count", 0) + 1
         for slot in (s for out in op["outs"] for s in out if s >= 0):
             storage = m["tensors"][slot]["storage"]
@@ -147,6 +150,22 @@ def kinds_of(package, times):
     for r in m["replaced"]:
         original(r["operator"], r)
     return list(kinds.values())
+
+
+def add_backward(kinds, package, verification):
+    """Adds what autograd ran in backward passes: how often is known where it was observed, and how long it took is not."""
+    m, backward = package.manifest, verification.get("backward")
+    ran = collections.Counter(package.name_of(b) for op in m["operators"] for b in op.get("backward", ()))
+    if backward is not None:
+        ran.update({kind["operator"]: kind["count"] for kind in backward["only_ran"]})
+        ran.subtract({kind["operator"]: kind["count"] for kind in backward["only_recorded"]})
+    by_name = {kind["name"]: kind for kind in kinds}
+    for name, count in ran.items():
+        if name not in by_name and count:
+            by_name[name] = {"name": name, "count": 0, "time_ns": 0, "allocated_bytes": 0, "original_count": 0}
+            kinds.append(by_name[name])
+        if name in by_name and count:
+            by_name[name].update(count=by_name[name]["count"] + (count if backward is not None else 0), time_ns=None)
 
 
 def caveats_of(result):
@@ -164,6 +183,7 @@ def print_result(result, fallback):
         print(printable(f"{name + ':':32}{value}"))
 
     times, coverage, verification, memory = (result[k] for k in ("iterations", "coverage", "verification", "memory"))
+    line("level", result["program"]["level"])
     line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms" + "".join(f"; {c}" for c in caveats_of(result)))
     if "reference" in result:
         original = result["reference"]["iteration_ns"]
@@ -177,12 +197,20 @@ def print_result(result, fallback):
         line("operators as recorded", f"{classes['exact']:,} of {coverage['selected_operators']:,} ({percent_of(coverage['share'])})")
         if "time_share" in coverage:
             line("of the original's time", f"{percent_of(coverage['time_share'])}")
-        for name in ("other_implementation", "variant", "different", "substituted", "stand_in", "missing", "unplanned"):
+        for name in ("other_implementation", "targets_own", "variant", "different", "substituted", "stand_in", "missing", "unplanned"):
             if classes[name]:
-                line("other implementation" if name == "other_implementation" else name.replace("_", "-"), f"{classes[name]:,}")
+                words = {"other_implementation": "other implementation", "targets_own": "the target's own (backward)"}
+                line(words.get(name, name.replace("_", "-")), f"{classes[name]:,}")
     exact, expected = verification["exact_operators"], verification["expected_operators"]
     state = {"exact": f"exact: {exact:,} operators", "different": f"{exact:,} of {expected:,} exact",
              "not_run": verification.get("reason", "not run")}[verification["status"]]
+    backward = verification.get("backward")
+    same = backward["exact_operators"] if backward else 0
+    if backward and (same < backward["recorded_operators"] or backward["ran_operators"] > same):
+        state = (f"{exact - same:,} of {expected - backward['recorded_operators']:,} exact; backward passes are the target's own: it ran "
+                 f"{backward['ran_operators']:,} operators where {backward['recorded_operators']:,} were recorded, {same:,} of them exact")
+    elif backward and verification["status"] == "exact":
+        state += f", {backward['ran_operators']:,} of them in backward passes"
     if not verification["strides_compared"] and verification["status"] != "not_run":
         state += " (strides not recorded)"
     if verification["unobserved_kernels"]:

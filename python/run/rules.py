@@ -287,7 +287,8 @@ def check_schedule(m):
 
 
 def check_counts(m):
-    replayed, remedies = sum(("role" not in op) + len(op.get("backward", ())) for op in m["operators"]), collections.Counter(r["remedy"] for r in m["replaced"])
+    replayed = sum(("role" not in op) + len(op.get("backward", ())) for op in m["operators"])
+    remedies = collections.Counter(r["remedy"] for r in m["replaced"])
     counts = {"replayed_operators": replayed, "selected_operators": replayed + len(m["replaced"]),
               "added_operators": sum(op.get("role") == "added" for op in m["operators"]), "substituted_operators": remedies["substitute"],
               "stand_ins": remedies["stand_in"], "missing_operators": remedies["missing"]}

@@ -130,11 +130,6 @@ def verify(package, trace_path, missing, substituted, devices=()):
             "differences": differences, **result}
 
 
-def is_of_framework(m):
-    """Whether a package is of the framework's level: the target's autograd makes its backward passes."""
-    return any(op.get("role") == "autograd" for op in m["operators"])
-
-
 def kinds_more(names, others):
     """By name, how many more there are of one than of the other, the most first."""
     more = names - others

@@ -61,7 +61,7 @@ internal static class CoverageCommand
             foreach (var (name, trace) in Find(inputs))
             {
                 var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
-                if (options.Level == ReplayLevel.Framework && benchmark.Framework is null)
+                if (options.Level == ReplayLevel.Framework && benchmark.Framework is null && !benchmark.OtherLevel.Value.IsSame)
                 {
                     Console.Error.WriteLine($"passed over {name}: {benchmark.WhyNoFramework}");
                     continue;

@@ -45,6 +45,7 @@ internal static class GenerateCommand
             var benchmark = Benchmark.Create(recording, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
             benchmark.Save(folder);
             PlanTables.WriteCoverage(benchmark.Plan);
+            PlanTables.WriteLevels(benchmark);
             Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile} ({benchmark.Schedule.Length} functions), "
                 + $"{Benchmark.ManifestFile}, {RunScript.FileName}");
             return (int)ExitCode.Done;

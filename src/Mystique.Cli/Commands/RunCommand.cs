@@ -59,8 +59,8 @@ internal static class RunCommand
               mystique run trace.et.json.gz --iterations 50 --json result.json
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
-        { input, replay.Iterations, replay.Warmup, replay.Level, iteration, noVerify, strict, noProfile, checkValues, seed, pace, kineto, traceOut, gpu,
-            json };
+        { input, replay.Iterations, replay.Warmup, replay.Level, iteration, noVerify, strict, noProfile, checkValues, seed, pace, kineto,
+            traceOut, gpu, json };
         engines.AddTo(command);
         planning.AddTo(command);
         command.Validators.Add(result =>

@@ -46,9 +46,9 @@ internal static class SharedOptions
     {
         var level = new Option<string>("--level")
         {
-            Description = "What is replayed. operator: the recorded operators, backward passes among them; framework: the operators that the "
-                + "job called, and the target's autograd makes the backward passes; auto: operator on the recorded version of PyTorch and "
-                + "kind of device, and where these are not known, framework elsewhere",
+            Description = "What is replayed. operator: the recorded operators, backward passes among them; framework: the operators that "
+                + "the job called, and the target's autograd makes the backward passes; auto: operator on the recorded version of PyTorch "
+                + "and kind of device, and where these are not known; framework elsewhere",
             HelpName = "operator|framework|auto",
             DefaultValueFactory = _ => "auto",
         };

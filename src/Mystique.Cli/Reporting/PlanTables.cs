@@ -37,6 +37,21 @@ internal static class PlanTables
         Terminal.Write(table);
     }
 
+    /// <summary>What the framework's level of a benchmark leaves to autograd, or why there is none.</summary>
+    public static void WriteLevels(Benchmark benchmark)
+    {
+        if (benchmark.Framework is not { Plan: var plan })
+        {
+            Terminal.WriteLine($"levels: operator; {benchmark.WhyNoFramework}");
+            return;
+        }
+        int passes = plan.Operators.Count(o => !o.Backward.IsEmpty);
+        Terminal.WriteLine($"levels: operator, framework ({passes} backward pass{(passes == 1 ? "" : "es")} of "
+            + $"{Figures.Number(plan.Operators.Sum(o => o.Backward.Length))} operators left to autograd)");
+        foreach (string note in plan.Source.Notes.Except(benchmark.Plan.Source.Notes))
+            Terminal.WriteLine($"note: {note}");
+    }
+
     /// <summary>How many operators are planned to run as recorded, and what is planned for the others.</summary>
     private static string Describe(ReplayPlan plan) =>
         $"{Figures.Number(plan.ReplayedCount)} of {Figures.Number(plan.SelectedCount)} operators planned as recorded "
@@ -49,6 +64,7 @@ internal static class PlanTables
         + $"({Figures.Share(classes.RecordedShare)}"
         + (classes.RecordedTimeShare is { } time ? $"; {Figures.Share(time)} of the original's time in operators)" : ")")
         + Others([(classes.OtherImplementation, "done another way by the device"),
+            (classes.TargetsOwn, "in the target's own backward passes"),
             (classes.Variant, "with other strides or overloads"), (classes.Different, "with other shapes or types"),
             (classes.Substituted, "substituted"), (classes.StandIn, "stand-ins"), (classes.Missing, "missing"),
             (classes.Unplanned, "unplanned")]);

@@ -20,7 +20,8 @@ internal static class RunTables
         var plan = result.Plan;
         var times = result.Iterations;
         string iteration = plan.Source.Iteration is { } number ? $", iteration {number}" : "";
-        var table = Terminal.Table($"replay of {plan.Source.Name}{iteration}", "measure", "value");
+        var table = Terminal.Table($"replay of {plan.Source.Name}{iteration}, {plan.Level.ToString().ToLowerInvariant()} level", "measure",
+            "value");
         table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs)
             + (plan.Times?.UnexplainedShare is >= LeastTold and var share
                 ? $"; without {Figures.Share(share)} of the original's time on the device, which no operator started" : ""));
@@ -54,12 +55,15 @@ internal static class RunTables
         Terminal.Write(table);
         WriteKinds(result);
         PlanTables.WriteCoverage(plan, result.Verification, hasRun: true);
+        WriteBackward(result.Verification?.Backward);
         WriteDifferences(result.Verification);
         WriteNonFinite(result);
     }
 
-    public static string DescribeVerification(VerificationResult? verification) => Describe(verification)
-        + ReplayRun.DescribeKernels(verification?.UnobservedKernels ?? 0);
+    public static string DescribeVerification(VerificationResult? verification) => verification?.Backward is { } b
+        ? ReplayRun.DescribeVerification(verification.IsExact, verification.ExactCount, verification.ExpectedCount,
+            verification.UnobservedKernels, (b.RecordedCount, b.RanCount, b.ExactCount))
+        : Describe(verification) + ReplayRun.DescribeKernels(verification?.UnobservedKernels ?? 0);
 
     private static string Describe(VerificationResult? verification) => verification switch
     {
@@ -76,6 +80,8 @@ internal static class RunTables
     {
         if (result.Verification is not { IsExact: false } verification)
             return;
+        if (verification.Differences.IsEmpty)
+            return; // The target's autograd ran more than was recorded, which the verification says.
         var first = verification.Differences.Take(MaxNamed).Select(d => d.Id is { } id ? $"node {id} ({d.Operator}): {d.What}"
             : $"{d.Operator}: {d.What}");
         int more = verification.Differences.Length - MaxNamed;
@@ -115,9 +121,22 @@ internal static class RunTables
         Terminal.Write(table);
     }
 
+    /// <summary>What the target's autograd ran in backward passes, and the original's did not; and the other way round.</summary>
+    private static void WriteBackward(BackwardComparison? backward)
+    {
+        if (backward is null or { IsExact: true })
+            return;
+        var table = Terminal.Table("backward passes, the target's own", "operator", "recorded more", "ran more");
+        foreach (var (name, count) in backward.OnlyRecorded.Take(MaxKinds))
+            table.Row(name, Figures.Number(count), "");
+        foreach (var (name, count) in backward.OnlyRan.Take(MaxKinds))
+            table.Row(name, "", Figures.Number(count));
+        Terminal.Write(table);
+    }
+
     private static void WriteDifferences(VerificationResult? verification)
     {
-        if (verification is null or { IsExact: true })
+        if (verification?.Differences is not { Length: > 0 })
             return;
         var table = Terminal.Table("differences from the trace", "node", "operator").AddColumn("what differs");
         foreach (var difference in verification.Differences.Take(MaxDifferences))

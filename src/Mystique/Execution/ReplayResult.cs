@@ -47,8 +47,8 @@ public sealed record ReplayOptions
     public string? KinetoFile { get; init; }
 
     /// <summary>
-    /// What is replayed; null, the default, for what predicts best: the operators' level on the version of PyTorch and the kind of device of
-    /// the recording, and where these are not known; else the framework's, where there is one.
+    /// What is replayed; null, the default, for what predicts best: the operators' level on the version of PyTorch and the kind of device
+    /// of the recording, and where these are not known; else the framework's, where there is one.
     /// </summary>
     public ReplayLevel? Level { get; init; }
 

@@ -66,7 +66,7 @@ internal static class ReplayRunner
             Program = session.Program,
             Host = HostInfo.Current,
             Iterations = measured.Times,
-            OperatorGroups = GroupsOf(plan, times),
+            OperatorGroups = GroupsOf(plan, times, instrumented),
             OperatorTimesNs = times,
             Memory = new MemoryUse(measured.BaselineBytes!.Value, measured.PeakBytes!.Value, PlanMemory.Of(plan).PeakBytes)
             {
@@ -94,9 +94,15 @@ internal static class ReplayRunner
         };
     }
 
-    /// <summary>The times by operators of the same name, the longest first.</summary>
-    private static ImmutableArray<OperatorGroupTime> GroupsOf(ReplayPlan plan, ImmutableArray<double> times) =>
-        [.. plan.Operators.Zip(times, (op, time) => (op.Schema.FullName, Time: time))
+    /// <summary>
+    /// The times by operators of the same name, the longest first. What autograd runs in a backward pass cannot be called one by one: at
+    /// the framework's level they are those of an instrumented iteration.
+    /// </summary>
+    private static ImmutableArray<OperatorGroupTime> GroupsOf(ReplayPlan plan, ImmutableArray<double> times,
+        InstrumentedIteration? instrumented) => plan.Level == ReplayLevel.Framework && instrumented is not null
+        ? [.. instrumented.Operators.GroupBy(o => o.Name)
+            .Select(g => new OperatorGroupTime(g.Key, g.Count(), g.Sum(o => (double)o.DurationNs))).OrderByDescending(k => k.TimeNs)]
+        : [.. plan.Operators.Zip(times, (op, time) => (op.Schema.FullName, Time: time))
             .GroupBy(o => o.FullName, (name, group) => new OperatorGroupTime(name, group.Count(), group.Sum(o => o.Time)))
             .OrderByDescending(k => k.TimeNs)];
 }

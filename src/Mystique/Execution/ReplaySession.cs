@@ -47,9 +47,12 @@ internal sealed class ReplaySession : IAsyncDisposable
     {
         (_engine, _options, _progress) = (engine, options, progress);
         _both = benchmark;
-        Take(options.Level == ReplayLevel.Framework && benchmark.Plan.Level != ReplayLevel.Framework
-            ? benchmark.Framework ?? throw Problems.NoFrameworkLevel(benchmark.Plan.Source.Name, benchmark.WhyNoFramework)
-            : benchmark.WithoutFramework());
+        bool wants = options.Level == ReplayLevel.Framework && benchmark.Plan.Level != ReplayLevel.Framework;
+        if (wants && benchmark.Framework is null && !benchmark.OtherLevel.Value.IsSame)
+            throw Problems.NoFrameworkLevel(benchmark.Plan.Source.Name, benchmark.WhyNoFramework);
+        if (wants && benchmark.Framework is null)
+            Notes = [benchmark.WhyNoFramework];
+        Take((wants ? benchmark.Framework : null) ?? benchmark.WithoutFramework());
         _work = Unfinished.TemporaryFolder();
     }
 

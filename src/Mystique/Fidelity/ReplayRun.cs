@@ -38,8 +38,10 @@ internal static class ReplayRun
                 Selected = plan.SelectedCount,
                 Classes = result.Verification?.Classes,
                 Replaced = [.. ReplacedGroup.Of(plan).Select(g => (g.Name, g.Count, g.RemedyName, g.By, g.Reason))],
+                Level = plan.Level,
                 Verification = DescribeVerification(result.Verification?.IsExact, result.Verification?.ExactCount ?? 0,
-                    result.Verification?.ExpectedCount ?? 0, result.Verification?.UnobservedKernels ?? 0),
+                    result.Verification?.ExpectedCount ?? 0, result.Verification?.UnobservedKernels ?? 0,
+                    result.Verification?.Backward is { } b ? (b.RecordedCount, b.RanCount, b.ExactCount) : null),
                 OriginalGroups = OriginalGroupsOf(result, groups),
                 OriginalInstrumentedNs = plan.Times?.RecordedNs,
             },
@@ -49,10 +51,21 @@ internal static class ReplayRun
     }
 
     /// <summary>What the observer saw, in a word.</summary>
-    public static string DescribeVerification(bool? isExact, int exact, int expected, int unobservedKernels) => isExact switch
+    /// <param name="isExact">Whether all was the same; null where nobody looked.</param>
+    /// <param name="exact">Operators that were exact.</param>
+    /// <param name="expected">Operators that should have run.</param>
+    /// <param name="unobservedKernels">Compiled kernels.</param>
+    /// <param name="backward">At the framework's level, operators of backward passes: recorded, ran, and exact.</param>
+    public static string DescribeVerification(bool? isExact, int exact, int expected, int unobservedKernels,
+        (int Recorded, int Ran, int Exact)? backward) => (isExact, backward) switch
     {
-        null => "not run",
-        true => string.Create(CultureInfo.InvariantCulture, $"exact: {exact:N0} operators"),
+        (null, _) => "not run",
+        (true, null) => string.Create(CultureInfo.InvariantCulture, $"exact: {exact:N0} operators"),
+        (true, _) => string.Create(CultureInfo.InvariantCulture,
+            $"exact: {exact:N0} operators, {backward.Value.Ran:N0} of them in backward passes"),
+        (_, { } b) when b.Exact < b.Recorded || b.Ran > b.Exact => string.Create(CultureInfo.InvariantCulture,
+            $"{exact - b.Exact:N0} of {expected - b.Recorded:N0} exact; backward passes are the target's own: it ran {b.Ran:N0} "
+            + $"operators where {b.Recorded:N0} were recorded, {b.Exact:N0} of them exact"),
         _ => string.Create(CultureInfo.InvariantCulture, $"{exact:N0} of {expected:N0} exact"),
     } + (isExact is null ? "" : DescribeKernels(unobservedKernels));
 
@@ -62,9 +75,10 @@ internal static class ReplayRun
 
     private static ImmutableSortedDictionary<string, RunOperatorGroup> GroupsOf(ReplayResult result,
         ImmutableSortedDictionary<string, OperatorGroup> planned) =>
-        result.OperatorGroups.Select(t => (Time: t, Count: t.Count - planned[t.Name].AddedCount)).Where(t => t.Count > 0)
+        result.OperatorGroups.Select(t => (Time: t, Planned: planned.GetValueOrDefault(t.Name) ?? OperatorGroup.Empty(t.Name)))
+            .Select(t => (t.Time, t.Planned, Count: t.Time.Count - t.Planned.AddedCount)).Where(t => t.Count > 0)
             .ToImmutableSortedDictionary(t => t.Time.Name, t =>
-                new RunOperatorGroup(t.Count, t.Time.TimeNs, planned[t.Time.Name].AllocatedBytes), StringComparer.Ordinal);
+                new RunOperatorGroup(t.Count, t.Time.TimeNs, t.Planned.AllocatedBytes), StringComparer.Ordinal);
 
     private static ImmutableSortedDictionary<string, RunOperatorGroup>? OriginalGroupsOf(ReplayResult result,
         ImmutableSortedDictionary<string, OperatorGroup> planned) => result.OperatorGroups.IsEmpty ? null
@@ -123,6 +137,7 @@ internal static class ReplayRun
         ("trace", $"{result.Plan.Source.Name}, SHA-256 {result.Plan.Source.Digest}"),
         ("iterations", $"{result.Iterations.SamplesNs.Length} after {result.Options.Warmup} of warm-up, seed {result.Options.Seed}, "
             + $"pace {result.Options.Pace.ToString().ToLowerInvariant()}"),
+        ("level", result.Plan.Level.ToString().ToLowerInvariant()),
         ("engine", $"{result.Engine.Name} on {result.Engine.Device}, {result.Engine.Threads} threads"),
         ("host", $"{result.Host.Processor}, {result.Host.Processors} logical CPUs, {result.Host.OperatingSystem}"),
         .. result.Engine.Versions.Select(v => (v.Key, v.Value)),

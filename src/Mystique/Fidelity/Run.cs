@@ -145,6 +145,9 @@ public sealed record RunCoverage
     /// <summary>What the observer saw, in a word.</summary>
     public required string Verification { get; init; }
 
+    /// <summary>What was replayed.</summary>
+    public ReplayLevel Level { get; init; }
+
     /// <summary>What the benchmark knows of the original's operators, of the same selection; null where it knows nothing.</summary>
     public ImmutableSortedDictionary<string, RunOperatorGroup>? OriginalGroups { get; init; }
 

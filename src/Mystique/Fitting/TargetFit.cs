@@ -57,7 +57,8 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
     {
         while (true)
         {
-            if (Unknown(_unfitted.Operators.Where(o => o.Role != OperatorRole.Autograd).Select(o => o.Schema.FullName).Concat(options.Substitutions.Targets))
+            if (Unknown(_unfitted.Operators.Where(o => o.Role != OperatorRole.Autograd).Select(o => o.Schema.FullName)
+                .Concat(options.Substitutions.Targets))
                 is { IsEmpty: false } unknown)
                 return unknown;
             // Decomposing an operator brings others into the plan, which may have to be decomposed too: each is once.

@@ -51,7 +51,7 @@ public sealed record Benchmark
     /// <summary>Why there is no <see cref="Framework"/>; empty where there is one.</summary>
     internal string WhyNoFramework => OtherLevel.Value.Reason;
 
-    internal Lazy<FrameworkBenchmark> OtherLevel { get; init; } = new(new FrameworkBenchmark(null, "the package has the operators' level alone"));
+    internal Lazy<FrameworkBenchmark> OtherLevel { get; init; } = new(FrameworkBenchmark.None);
 
     /// <summary>What it was made of, where that is at hand; null for one that was read from disk.</summary>
     internal BenchmarkOrigin? Origin { get; init; }
@@ -130,7 +130,7 @@ public sealed record Benchmark
 
     /// <summary>The same with the operators' level alone.</summary>
     internal Benchmark WithoutFramework() =>
-        this with { OtherLevel = new(new FrameworkBenchmark(null, "the package has the operators' level alone")) };
+        this with { OtherLevel = new(FrameworkBenchmark.None) };
 
     /// <summary>The benchmark of a plan that any target may be given: a program is generated.</summary>
     /// <param name="plan">The plan; it has no collectives.</param>

@@ -1,6 +1,7 @@
 using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Selection;
+using Mystique.Traces;
 
 namespace Mystique.Packaging;
 
@@ -9,6 +10,12 @@ namespace Mystique.Packaging;
 /// <param name="Reason">Why there is none; empty where there is one.</param>
 internal sealed record FrameworkBenchmark(Benchmark? Benchmark, string Reason)
 {
+    /// <summary>None, and nothing more is known.</summary>
+    public static FrameworkBenchmark None { get; } = new(null, "the package has the operators' level alone");
+
+    /// <summary>Whether it would be no other than the operators' level.</summary>
+    public bool IsSame { get; private init; }
+
     /// <summary>Makes it of what the operators' level was made of.</summary>
     /// <param name="segment">The selection of the operators' level.</param>
     /// <param name="operators">The plan of the operators' level.</param>
@@ -17,8 +24,7 @@ internal sealed record FrameworkBenchmark(Benchmark? Benchmark, string Reason)
     {
         var (selected, left) = FrameworkSelector.Select(segment);
         if (selected.Passes.IsEmpty)
-            return new FrameworkBenchmark(null, left.IsEmpty ? "no backward pass was recorded, and both levels are the same"
-                : $"{Subject(left.Length)}: {left[0].Reason}");
+            return left.IsEmpty ? WithoutPass(segment) : new FrameworkBenchmark(null, $"{Subject(left.Length)}: {left[0].Reason}");
         var plan = PortableFit.Of(ReplayPlanner.Plan(selected, options), options);
         plan = plan with
         {
@@ -31,6 +37,19 @@ internal sealed record FrameworkBenchmark(Benchmark? Benchmark, string Reason)
             },
         };
         return new FrameworkBenchmark(Mystique.Benchmark.Of(plan) with { Origin = new BenchmarkOrigin(selected, options) }, "");
+    }
+
+    /// <summary>Inference is the same at both levels; an optimizer took gradients from somewhere that was not recorded.</summary>
+    private static FrameworkBenchmark WithoutPass(Segment segment) => segment.Outermost.FirstOrDefault(IsOfOptimizer) is { } step
+        ? new FrameworkBenchmark(null, $"node {step.Id} ({step.Name}) is an optimizer's, and no backward pass was recorded")
+        : new FrameworkBenchmark(null, "no backward pass was recorded, and both levels are the same") { IsSame = true };
+
+    private static bool IsOfOptimizer(TraceNode node)
+    {
+        for (var above = node.Parent; above is not null; above = above.Parent)
+            if (above.Name.StartsWith("Optimizer.step#", StringComparison.Ordinal))
+                return true;
+        return false;
     }
 
     private static string Subject(int passes) => passes == 1 ? "autograd could not repeat the backward pass"

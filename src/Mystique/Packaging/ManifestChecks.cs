@@ -75,7 +75,8 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         Check(!tensor.Opaque || !tensor.External && storage.Init is null, $"{place}.opaque");
         Check(!tensor.External || storage.Init is not null, $"{place}, which nothing fills,");
         Check(!tensor.Number || tensor.External && tensor.Shape.IsEmpty, $"{place}.number");
-        Check(!tensor.Leaf || tensor.External && ScalarTypes.TryFromTorchName(tensor.Dtype, out var type) && type.IsFloating(), $"{place}.leaf");
+        Check(!tensor.Leaf || tensor.External && ScalarTypes.TryFromTorchName(tensor.Dtype, out var type) && type.IsFloating(),
+            $"{place}.leaf");
         Check(tensor.Gradient is not { } gradient || tensor.Leaf && manifest.Tensors[gradient] is { External: true } before
             && before.Dtype == tensor.Dtype && before.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan()), $"{place}.gradient");
     }

@@ -24,7 +24,8 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
     /// <summary>The calls of autograd that a program makes, and no others.</summary>
     public static ImmutableArray<OperatorSchema> Schemas { get; } = [Backward, Gradient, GradMode];
 
-    private readonly HashSet<StorageGeneration> _leaves = [.. segment.Passes.SelectMany(p => p.Pass.Accumulated).Select(a => a.Leaf!.Storage)];
+    private readonly HashSet<StorageGeneration> _leaves =
+        [.. segment.Passes.SelectMany(p => p.Pass.Accumulated).Select(a => a.Leaf!.Storage)];
     private readonly HashSet<Slot> _gradients = [];
     private int _next;
     private bool _isOn = true; // An iteration starts with a graph being made.

@@ -34,6 +34,20 @@ internal sealed record OperatorGroup
     /// <summary>Bytes of the storages that they make in an iteration of the plan.</summary>
     public required long AllocatedBytes { get; init; }
 
+    /// <summary>One that the plan does not have: the target's autograd ran it.</summary>
+    /// <param name="name">Its name.</param>
+    public static OperatorGroup Empty(string name) => new()
+    {
+        Name = name,
+        OriginalCount = 0,
+        Count = 0,
+        AddedCount = 0,
+        OriginalNs = null,
+        OriginalDeviceNs = null,
+        OriginalKernels = null,
+        AllocatedBytes = 0,
+    };
+
     /// <summary>The kinds of a plan, by name.</summary>
     /// <param name="plan">The plan.</param>
     public static ImmutableSortedDictionary<string, OperatorGroup> Of(ReplayPlan plan)
@@ -52,8 +66,10 @@ internal sealed record OperatorGroup
                 bytes += plan[storage].SizeBytes;
             }
             bool isRecorded = op.Role == OperatorRole.Recorded;
-            Add(op.Schema.FullName, isRecorded ? 1 : 0, op.Role == OperatorRole.Added ? 0 : 1, op.Role == OperatorRole.Added ? 1
-                : 0, isRecorded ? TimeOf(op.Id) : null, bytes);
+            bool isAdded = op.Role is OperatorRole.Added or OperatorRole.Autograd;
+            Add(op.Schema.FullName, isRecorded ? 1 : 0, isAdded ? 0 : 1, isAdded ? 1 : 0, isRecorded ? TimeOf(op.Id) : null, bytes);
+            foreach (var recorded in op.Backward)
+                Add(recorded.Schema.FullName, 1, 0, 0, TimeOf(recorded.Id), 0);
         }
         foreach (var replaced in plan.Replaced)
             Add(replaced.Name, 1, 0, 0, TimeOf(replaced.Id), 0);
@@ -63,17 +79,7 @@ internal sealed record OperatorGroup
 
         void Add(string name, int original, int count, int added, PlannedTime? time, long bytes)
         {
-            var kind = kinds.TryGetValue(name, out var known) ? known : new OperatorGroup
-            {
-                Name = name,
-                OriginalCount = 0,
-                Count = 0,
-                AddedCount = 0,
-                OriginalNs = null,
-                OriginalDeviceNs = null,
-                OriginalKernels = null,
-                AllocatedBytes = 0,
-            };
+            var kind = kinds.GetValueOrDefault(name) ?? Empty(name);
             kinds[name] = kind with
             {
                 OriginalCount = kind.OriginalCount + original,

@@ -46,8 +46,8 @@ public sealed record ReplayPlan
     internal ImmutableArray<Substitution> Substitutions { get; init; } = [];
 
     /// <summary>
-    /// Bytes that it has at one time at least, beside what its own operators tell: at the framework's level what autograd keeps is not in the
-    /// plan, and the operators' level knows. 0 for nothing known.
+    /// Bytes that it has at one time at least, beside what its own operators tell: at the framework's level what autograd keeps is not in
+    /// the plan, and the operators' level knows. 0 for nothing known.
     /// </summary>
     internal long LeastPeakBytes { get; init; }
 

@@ -81,7 +81,8 @@ internal static class ReplayPlanner
             Replaced = replaced.ToImmutable(),
         };
         plan = PinnedMemory.Mark(plan, segment.Recording.Profile);
-        plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options, new RecordedValues(segment.Recording.Ranges, PackedLengths.Of(segment.Operators)));
+        plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options,
+            new RecordedValues(segment.Recording.Ranges, PackedLengths.Of(segment.Operators)));
         return WrappedNumbers.Mark(plan) with
         {
             KernelSources = sources.ToImmutable(),

@@ -125,7 +125,8 @@ internal sealed class TensorTable(ExecutionTrace trace)
     }
 
     /// <summary>
-    /// A tensor without elements has no memory to tell it by, as all such lie at the null address; what it has is its id, as long as it lives.
+    /// A tensor without elements has no memory to tell it by, as all such lie at the null address; what it has is its id, as long as it
+    /// lives.
     /// </summary>
     private Slot? FindEmpty(StorageState state, TensorValue tensor, bool isMade) =>
         _empty.TryGetValue((tensor.TensorId, string.Join(',', tensor.Shape)), out var slot) && state.Slots.Contains(slot)

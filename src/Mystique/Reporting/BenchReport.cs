@@ -10,7 +10,7 @@ internal static class BenchReport
 {
     /// <summary>The table's head.</summary>
     public static ImmutableArray<string> Head { get; } =
-        ["workload", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "A/A control", "unpaced",
+        ["workload", "level", "operators", "coverage", "original ms", "replay ms", "error", "95 %", "A/A control", "unpaced",
         "CPU time", "memory", "verification"];
 
     /// <summary>A row.</summary>
@@ -21,7 +21,7 @@ internal static class BenchReport
         var coverage = report.Replay.Coverage!;
         return
         [
-            name, Figures.Number(coverage.Selected), FidelityText.CoverageOf(coverage),
+            name, coverage.Level.ToString().ToLowerInvariant(), Figures.Number(coverage.Selected), FidelityText.CoverageOf(coverage),
             Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs),
                 Signed(report.Time?.Error),
             report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}"

@@ -8,14 +8,18 @@ namespace Mystique.Reporting;
 /// <summary>How reports put a comparison into words.</summary>
 internal static class FidelityText
 {
+    /// <summary>Which level was replayed, where it is not the operators'.</summary>
+    public static string AtLevel(FidelityReport report) =>
+        report.Replay.Coverage?.Level == ReplayLevel.Framework ? " at the framework's level" : "";
+
     /// <summary>The one sentence: how far off, and where it comes from.</summary>
     public static string Headline(FidelityReport report)
     {
         if (report.Time is not { } time)
             return "iteration times cannot be compared";
         string text = string.Create(CultureInfo.InvariantCulture,
-            $"the replay is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original (95 %: "
-                + $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)})");
+            $"the replay{AtLevel(report)} is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original "
+                + $"(95 %: {Figures.Difference(time.Low)} to {Figures.Difference(time.High)})");
         if (report.Control is { } control)
             text += $"; the A/A control, a second process of the original, differs by {Figures.Difference(control.Error)} (95 %: "
                 + $"{Figures.Difference(control.Low)} to {Figures.Difference(control.High)})";

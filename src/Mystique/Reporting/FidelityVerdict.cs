@@ -47,9 +47,10 @@ internal static class FidelityVerdict
         var level = wrong > 0 ? PageLevel.Bad : LevelOf(time.Error, report);
         if (lost is not null && level == PageLevel.Good)
             level = PageLevel.Warn;
-        string sentence = Math.Abs(time.Error) < 0.0005 ? "The replay takes as long as the original." : string.Create(
+        string replay = $"The replay{FidelityText.AtLevel(report)}";
+        string sentence = Math.Abs(time.Error) < 0.0005 ? $"{replay} takes as long as the original." : string.Create(
             CultureInfo.InvariantCulture,
-            $"The replay is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original.");
+            $"{replay} is {Math.Abs(time.Error):0.0 %} {(time.Error < 0 ? "faster" : "slower")} than the original.");
         string word = wrong > 0 ? "differs" : lost is not null ? "incomplete"
             : level switch { PageLevel.Good => "close", PageLevel.Warn => "noticeable", _ => "far off" };
         return (level, word, sentence, ran ?? (report.Findings.IsEmpty ? "Nothing differs noticeably." : null));

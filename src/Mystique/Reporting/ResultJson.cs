@@ -29,7 +29,7 @@ internal static class ResultJson
             Notes = result.Engine.Notes.IsEmpty ? null : result.Engine.Notes,
             Clock = result.Clock,
         },
-        Program = ProgramOf(result.Program),
+        Program = ProgramOf(result.Program, result.Plan.Level),
         Host = new HostDocument
         {
             Os = result.Host.OperatingSystem,
@@ -66,8 +66,9 @@ internal static class ResultJson
     internal static SourceDocument SourceOf(PlanSource source) =>
         new() { Trace = source.Name, Sha256 = source.Digest, Schema = source.SchemaVersion, Iteration = source.Iteration };
 
-    private static ProgramDocument ProgramOf(ReplayedProgram program) => new()
+    private static ProgramDocument ProgramOf(ReplayedProgram program, ReplayLevel level) => new()
     {
+        Level = level.ToString().ToLowerInvariant(),
         Form = "torchscript",
         Sha256 = program.Digest,
         Fitted = program.IsFitted,
@@ -94,9 +95,9 @@ internal static class ResultJson
         var planned = OperatorGroup.Of(result.Plan);
         var profiled = (result.Instrumented?.Operators ?? []).ToLookup(o => o.Name);
         bool hasKernels = result.Instrumented?.HasKernels == true;
-        var rows = result.OperatorGroups.Concat(planned.Values.Where(k => k.Count + k.AddedCount == 0)
+        var rows = result.OperatorGroups.Concat(planned.Values.Where(k => result.OperatorGroups.All(g => g.Name != k.Name))
             .Select(k => new OperatorGroupTime(k.Name, 0, 0)));
-        return [.. rows.Select(row => planned[row.Name] is var group ? new OperatorGroupDocument
+        return [.. rows.Select(row => PlannedOf(row.Name) is var group ? new OperatorGroupDocument
         {
             Name = row.Name,
             Count = row.Count,
@@ -110,5 +111,7 @@ internal static class ResultJson
             OriginalDeviceNs = group.OriginalDeviceNs,
             OriginalKernels = group.OriginalKernels,
         } : null!)];
+
+        OperatorGroup PlannedOf(string name) => planned.GetValueOrDefault(name) ?? OperatorGroup.Empty(name);
     }
 }

@@ -93,7 +93,9 @@ internal static class ResultReader
                 Replaced = [.. coverage.Replaced.Select(r => (r.Operator, r.Count, r.Remedy, r.By, r.Reason))],
                 Verification = ReplayRun.DescribeVerification(
                     run.Verification.Status switch { "exact" => true, "different" => false, _ => null },
-                    run.Verification.ExactOperators, run.Verification.ExpectedOperators, run.Verification.UnobservedKernels),
+                    run.Verification.ExactOperators, run.Verification.ExpectedOperators, run.Verification.UnobservedKernels,
+                    run.Verification.Backward is { } b ? (b.RecordedOperators, b.RanOperators, b.ExactOperators) : null),
+                Level = run.Program.Level == "framework" ? ReplayLevel.Framework : ReplayLevel.Operator,
                 OriginalGroups = originals.Count == 0 ? null : originals.ToImmutable(),
                 OriginalInstrumentedNs = run.Reference?.RecordedNs,
             },

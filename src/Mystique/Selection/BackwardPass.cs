@@ -58,7 +58,8 @@ internal sealed record BackwardPass
         : OfTheJob is not null ? $"node {OfTheJob.Id} ({OfTheJob.Name}) is a function of the job's own"
         : Making is not null ? $"node {Making.Id} ({Making.Name}) within it makes a graph: a recomputation, or gradients of gradients"
         : OfHook is not null ? $"node {OfHook.Id} ({OfHook.Name}) within it is a hook's"
-        : OtherStart is not null && Root is not null ? $"it starts from several results: node {OtherStart.Id} ({OtherStart.Name}) is another"
+        : OtherStart is not null && Root is not null
+            ? $"it starts from several results: node {OtherStart.Id} ({OtherStart.Name}) is another"
         : Unmade is not null && Root is not null ? $"no forward operator of the selection made node {Unmade.Id} ({Unmade.Name})"
         : Root is null ? "no forward operator of the selection has the sequence number of its first function"
         : Accumulated.IsEmpty ? "it accumulates no gradient"

@@ -40,13 +40,16 @@ public sealed record InstrumentedIteration(long IterationNs, ImmutableArray<Inst
             var ids = ReplayVerifier.Pairs(plan, ran).Where(p => p.Operator.Role == OperatorRole.Recorded)
                 .ToDictionary(p => p.Node, p => p.Operator.Id);
             var operators = ran.All.Where(n => n.Schema is not null && linked.Operators.ContainsKey(n.Id))
-                .Select(n => (Id: ids.TryGetValue(n, out var id) ? id : (OperatorId?)null, n.Schema!.FullName, Time: linked.Operators[n.Id]))
-                .Select(r => new InstrumentedOperator(r.Id, r.FullName, r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels))
+                .Select(n => (Node: n, Time: linked.Operators[n.Id]))
+                .Select(r => new InstrumentedOperator(ids.TryGetValue(r.Node, out var id) ? id : null, r.Node.Schema!.FullName,
+                    r.Time.StartNs, r.Time.DurationNs, r.Time.Kernels))
                     .OrderBy(o => o.StartNs);
             long onDevice = isOnHost ? 0 : PlanMemory.ExternalBytesOn(plan, isOnDevice: true);
             long onHost = isOnHost ? PlanMemory.Of(plan).ExternalBytes : PlanMemory.ExternalBytesOn(plan, isOnDevice: false);
+            // Gradients that it leaves behind are gone before the next one begins: the engine sees to that.
+            bool leavesGradients = plan.Level == ReplayLevel.Framework;
             return new InstrumentedIteration(linked.IterationNs, [.. operators],
-                MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: false, onHost, onHost),
+                MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: false, leavesGradients ? null : onHost, onHost),
                 MemoryTimeline.Of(linked.Allocations, linked.IterationNs, isOnDevice: true, deviceLiveBytes ?? onDevice, onDevice));
         }
         catch (MystiqueException)

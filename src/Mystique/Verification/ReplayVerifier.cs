@@ -24,8 +24,8 @@ internal static class ReplayVerifier
         var ran = RanIn(observed);
         var differences = ImmutableArray.CreateBuilder<OperatorDifference>();
         bool isFramework = plan.Level == ReplayLevel.Framework;
-        int exact = Compare(plan, plan.Operators.Where(o => o.Role != OperatorRole.Autograd), isFramework ? ran.Called : [.. ran.All], kinds,
-            differences);
+        int exact = Compare(plan, plan.Operators.Where(o => o.Role != OperatorRole.Autograd), isFramework ? ran.Called : [.. ran.All],
+            kinds, differences);
         BackwardComparison? backward = null;
         if (isFramework)
         {

@@ -6,8 +6,8 @@ using Mystique.Traces;
 namespace Mystique.Planning.Contents;
 
 /// <summary>
-/// The lengths of sequences that are packed: <c>_pack_padded_sequence</c> cuts its input at each of them, and how many sequences go on there
-/// (<c>aten/src/ATen/native/PackedSequence.cpp</c>). Its sum and its longest alone leave open what the backward pass does.
+/// The lengths of sequences that are packed: <c>_pack_padded_sequence</c> cuts its input at each of them, and takes as many sequences as
+/// go on there (<c>aten/src/ATen/native/PackedSequence.cpp</c>). Their sum and the longest alone leave open what the backward pass does.
 /// </summary>
 internal static class PackedLengths
 {

@@ -40,7 +40,8 @@ internal sealed class RecordedValues(RecordedRanges recorded, IReadOnlyDictionar
     /// <param name="size">Bytes of its storage.</param>
     public Initializer? ContentsOf(PlannedOperator op, int input, PlannedTensor tensor, long size)
     {
-        if (recorded.IsEmpty && lengths.Count == 0 || op.Role != OperatorRole.Recorded || tensor.Type.IsFloating() || tensor.Type == ScalarType.Bool)
+        if (recorded.IsEmpty && lengths.Count == 0 || op.Role != OperatorRole.Recorded || tensor.Type.IsFloating()
+            || tensor.Type == ScalarType.Bool)
             return null;
         if (recorded.ContentsOf(op.Id.Node, input, size) is { } data)
             return new Initializer(InitializerKind.Recorded, tensor.Type, 0, 0) { Data = data };

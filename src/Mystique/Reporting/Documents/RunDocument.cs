@@ -102,6 +102,9 @@ internal sealed record ProgramDocument
     /// <summary><c>torchscript</c>, or <c>eager</c>: operators are called one by one.</summary>
     public required string Form { get; init; }
 
+    /// <summary><c>operator</c> or <c>framework</c>; absent in results of versions that had only the first.</summary>
+    public string? Level { get; init; }
+
     /// <summary>Of the program that ran.</summary>
     public required string Sha256 { get; init; }
 
@@ -172,7 +175,9 @@ internal sealed record OperatorGroupDocument
 
     public required int Count { get; init; }
 
-    public required long TimeNs { get; init; }
+    /// <summary>Null where they were not timed: autograd ran some of them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public required long? TimeNs { get; init; }
 
     public int? AddedCount { get; init; }
 

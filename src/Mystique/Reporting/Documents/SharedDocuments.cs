@@ -123,6 +123,11 @@ internal sealed record VerificationDocument
 
     public required bool StridesCompared { get; init; }
 
+    /// <summary>
+    /// At the framework's level, what autograd ran in backward passes beside what was recorded; absent at the operators'.
+    /// </summary>
+    public BackwardDocument? Backward { get; init; }
+
     public required ImmutableArray<DifferenceDocument> Differences { get; init; }
 
     public static VerificationDocument Of(VerificationResult? verification) => new()
@@ -136,6 +141,7 @@ internal sealed record VerificationDocument
             {
                 Exact = c.Exact,
                 OtherImplementation = c.OtherImplementation,
+                TargetsOwn = c.TargetsOwn,
                 Variant = c.Variant,
                 Different = c.Different,
                 Substituted = c.Substituted,
@@ -145,9 +151,19 @@ internal sealed record VerificationDocument
                 TimeShare = c.RecordedTimeShare,
             } : null,
         StridesCompared = verification?.StridesCompared ?? false,
+        Backward = verification?.Backward is { } b ? new BackwardDocument(b.RecordedCount, b.RanCount, b.ExactCount,
+            [.. b.OnlyRecorded.Select(k => new BackwardKindDocument(k.Name, k.Count))],
+            [.. b.OnlyRan.Select(k => new BackwardKindDocument(k.Name, k.Count))]) : null,
         Differences = [.. (verification?.Differences ?? []).Select(DifferenceDocument.Of)],
     };
 }
+
+/// <summary>What autograd ran in backward passes beside the recording: how many operators, and by name what only one of them ran.</summary>
+internal sealed record BackwardDocument(int RecordedOperators, int RanOperators, int ExactOperators,
+    ImmutableArray<BackwardKindDocument> OnlyRecorded, ImmutableArray<BackwardKindDocument> OnlyRan);
+
+/// <summary>How many more operators of a name one of them ran.</summary>
+internal sealed record BackwardKindDocument(string Operator, int Count);
 
 /// <summary>What became of the operators of the trace, each in one class.</summary>
 internal sealed record ClassesDocument
@@ -156,6 +172,9 @@ internal sealed record ClassesDocument
 
     /// <summary>Done by the device another way; absent in results of versions that did not tell.</summary>
     public int? OtherImplementation { get; init; }
+
+    /// <summary>In backward passes, done by operators of the target's own; absent in results of versions that did not tell.</summary>
+    public int? TargetsOwn { get; init; }
 
     public required int Variant { get; init; }
 
@@ -176,6 +195,7 @@ internal sealed record ClassesDocument
     {
         Exact = Exact,
         OtherImplementation = OtherImplementation ?? 0,
+        TargetsOwn = TargetsOwn ?? 0,
         Variant = Variant,
         Different = Different,
         Substituted = Substituted,
