@@ -64,8 +64,7 @@ internal sealed class ExternalTensors : IDisposable
     {
         if (!IsOfType(tensor))
             throw new ExternalException($"a leaf of {tensor.Type.TorchName()} lies in memory of another type");
-        using var view = ViewOf(tensor, StorageOf(tensor.Storage!.Value));
-        _views.Remove(view);
+        using var view = MakeView(tensor, StorageOf(tensor.Storage!.Value));
         var leaf = view.detach();
         leaf.requires_grad = true;
         _views.Add(leaf);
@@ -114,6 +113,13 @@ internal sealed class ExternalTensors : IDisposable
 
     private Tensor ViewOf(PlannedTensor tensor, Tensor storage)
     {
+        var view = MakeView(tensor, storage);
+        _views.Add(view);
+        return view;
+    }
+
+    private static Tensor MakeView(PlannedTensor tensor, Tensor storage)
+    {
         var view = storage.device.type == global::TorchSharp.DeviceType.META
             ? empty_strided([.. tensor.Shape], [.. tensor.Strides], (TorchScalarType)(sbyte)tensor.Type, META)
             : storage.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset);
@@ -122,7 +128,6 @@ internal sealed class ExternalTensors : IDisposable
             view = view.cpu(); // Numbers are the host's, wherever what they meet is.
             WrappedNumber.Mark(view);
         }
-        _views.Add(view);
         return view;
     }
 

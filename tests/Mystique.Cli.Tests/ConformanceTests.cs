@@ -20,13 +20,16 @@ public sealed class ConformanceTests : IDisposable
     /// <summary>
     /// One package on both engines, by the command and by <c>run.py</c> alone: the same document but for times and the host.
     /// </summary>
-    [Fact]
-    public void Run_OnePackageOnBothEngines_IsTheSameDocument()
+    [Theory]
+    [InlineData("operator")]
+    [InlineData("framework")]
+    public void Run_OnePackageOnBothEngines_IsTheSameDocument(string level)
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
         CommandLine.Run("generate", CommandLine.Example("dlrm"), "-o", File_("p"), "--reference-time", "40").AssertOk();
         DocumentSchema.AssertFits("mystique-benchmark", Path.Combine(File_("p"), "benchmark.json"));
-        string[] options = ["--threads", "1", "--iterations", "2", "--warmup", "0", "--pace", "recorded", "--check-values", "--json"];
+        DocumentSchema.AssertFits("mystique-benchmark", Path.Combine(File_("p"), "framework", "benchmark.json"));
+        string[] options = ["--level", level, "--threads", "1", "--iterations", "2", "--warmup", "0", "--pace", "recorded", "--check-values", "--json"];
         CommandLine.Run(["run", File_("p"), .. options, File_("a.json")]).AssertOk();
         Python.RunFile(Path.Combine(File_("p"), "run.py"), [.. options, File_("b.json")]).AssertOk();
         CommandLine.Run(["run", File_("p"), "--engine", "python", "--python", Python.Executable, .. options, File_("c.json")]).AssertOk();

@@ -25,7 +25,7 @@ public class ArchitectureTests
         ("Recordings", ["Recording", "RecordingOptions"]),
         ("Capture", []),
         ("Selection", ["Segment"]),
-        ("Planning", ["OperatorId"]),
+        ("Planning", ["OperatorId", "ReplayLevel"]),
         ("Fitting", []),
         ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),
         ("Verification", []),

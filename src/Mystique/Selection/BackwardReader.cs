@@ -97,20 +97,25 @@ internal sealed class BackwardReader
 
     /// <summary>
     /// The functions of each pass. One ends where a forward operator runs outside of functions, or where a function has a higher number
-    /// than the one before it, which the engine would have run first.
+    /// than the one before it, which the engine would have run first, or has run already in this pass.
     /// </summary>
     private IEnumerable<List<TraceNode>> Split()
     {
         var pass = new List<TraceNode>();
         long? number = null;
+        var ran = new HashSet<(long? Thread, long Number, string Name)>();
         foreach (var function in _functions)
         {
             long? own = BodyOf(function)?.SequenceId;
             bool isNested = _within.Contains(function);
-            if (pass.Count > 0 && (isNested != _within.Contains(pass[^1]) || own > number || HasForwardBetween(pass[^1], function)))
+            bool isAgain = own is { } known && !ran.Add((BodyOf(function)!.ForwardThreadId, known, function.Name));
+            if (pass.Count > 0 && (isNested != _within.Contains(pass[^1]) || own > number || isAgain || HasForwardBetween(pass[^1], function)))
             {
                 yield return pass;
                 (pass, number) = ([], null);
+                ran.Clear();
+                if (own is { } first)
+                    ran.Add((BodyOf(function)!.ForwardThreadId, first, function.Name));
             }
             pass.Add(function);
             number = own ?? number;
@@ -150,7 +155,7 @@ internal sealed class BackwardReader
             operators += inside.Count;
             making ??= inside.FirstOrDefault(o => o.SequenceId is not null);
             ofHook ??= inside.FirstOrDefault(o => IsOfHook(o, function));
-            if (function != functions[0] && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray()
+            if (function != functions[0] && !IsAccumulation(function) && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray()
                 is { Length: > 0 } given && !given.Any(t => made.ContainsKey(KeyOf(t))))
                 otherStart ??= function;
             if (IsAccumulation(function))

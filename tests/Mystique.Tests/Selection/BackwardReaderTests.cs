@@ -1,6 +1,7 @@
 using Mystique.Selection;
 using Mystique.Tests.Shared;
 using Mystique.Traces;
+using static Mystique.Tests.Shared.StepText;
 using static Mystique.Tests.Shared.TraceText.Value;
 
 namespace Mystique.Tests.Selection;
@@ -8,53 +9,8 @@ namespace Mystique.Tests.Selection;
 /// <summary>Backward passes as the trace has them: what they start from, and whose gradients they accumulate.</summary>
 public class BackwardReaderTests
 {
-    private const string Mm = "aten::mm(Tensor self, Tensor mat2) -> Tensor";
-    private const string Relu = "aten::relu(Tensor self) -> Tensor";
-    private const string Mean = "aten::mean(Tensor self, *, ScalarType? dtype=None) -> Tensor";
-    private const string Ones = "aten::ones_like(Tensor self) -> Tensor";
-
-    private static TraceText.Value T(long id, params long[] shape) => Tensor(id, id + 1000, shape);
-
     private static BackwardPass[] Read(TraceText text) =>
         [.. BackwardReader.Of(SegmentSelector.Select(Recording.Of(text.Read())))];
-
-    /// <summary>A function of autograd with what it runs: its own number and gradient, operators below it.</summary>
-    private static void Function(TraceText text, ref long id, string name, long? sequence, TraceText.Value gradient,
-        params (string Schema, TraceText.Value[] Inputs, TraceText.Value[] Outputs)[] operators)
-    {
-        long outer = id++, body = id++;
-        text.Node(outer, 2, $"autograd::engine::evaluate_function: {name}", "", [], []);
-        text.Node(body, outer, name, "", [gradient], [], sequence: sequence, scope: 1, forwardThread: 1);
-        foreach (var (schema, inputs, outputs) in operators)
-            text.Node(id++, body, schema.Split('(')[0], schema, inputs, outputs);
-    }
-
-    private static void Accumulate(TraceText text, ref long id, TraceText.Value gradient) =>
-        Function(text, ref id, "torch::autograd::AccumulateGrad", null, gradient);
-
-    /// <summary>x · w, its mean, and back: w is the leaf; x is one too, and of another shape.</summary>
-    private static TraceText Step(bool hasForward = true, bool isExplicit = false, int passes = 1)
-    {
-        var text = TraceText.WithRoots();
-        long id = 3;
-        for (int pass = 0; pass < passes; pass++)
-        {
-            long at = 100 * pass;
-            if (hasForward)
-            {
-                text.Node(id++, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12 + at, 4, 5)], sequence: 7 + 2 * pass);
-                text.Node(id++, 2, "aten::mean", Mean, [T(12 + at, 4, 5), None], [T(13 + at)], sequence: 8 + 2 * pass);
-            }
-            if (!isExplicit)
-                text.Operator(id++, Ones, [T(13 + at)], [T(20 + at)]);
-            Function(text, ref id, "MeanBackward0", 8 + 2 * pass, T(20 + at), ("aten::expand(Tensor(a) self, SymInt[] size) -> Tensor(a)",
-                [T(20 + at), Ints(4, 5)], [T(21 + at, 4, 5)]));
-            Function(text, ref id, "MmBackward0", 7 + 2 * pass, T(21 + at, 4, 5),
-                (Mm, [T(10, 3, 4), T(21 + at, 4, 5)], [T(22 + at, 3, 5)]));
-            Accumulate(text, ref id, T(22 + at, 3, 5));
-        }
-        return text;
-    }
 
     [Fact]
     public void Of_AStep_StartsFromItsLoss_AndKnowsTheLeaf()
