@@ -170,6 +170,10 @@ internal static class Problems
             string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
             "a line is NAME: COMMAND ARGUMENT …, or example NAME, where NAME is a workload of mystique demo");
 
+    public static MystiqueException PlatformLineInvalid(string source, int line, string why) =>
+        new("MYS210", $"the list of platforms is invalid: {why}", string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
+            "a line is NAME: [VARIABLE=VALUE …] PYTHON [--device D] [--threads N] [--flags recorded or target]");
+
     // MYS3xx: packages and output.
 
     public static MystiqueException ManifestInvalid(string path, Exception cause) =>
