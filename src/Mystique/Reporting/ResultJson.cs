@@ -30,14 +30,7 @@ internal static class ResultJson
             Clock = result.Clock,
         },
         Program = ProgramOf(result.Program),
-        Host = new HostDocument
-        {
-            Os = result.Host.OperatingSystem,
-            Processor = result.Host.Processor,
-            Processors = result.Host.Processors,
-            MemoryBytes = result.Host.MemoryBytes,
-            Runtime = result.Host.Runtime,
-        },
+        Host = HostDocument.Of(result.Host),
         Options = new RunOptionsDocument(result.Iterations.SamplesNs.Length, result.Options.Warmup ?? 0, result.Options.Seed,
             result.Options.Pace.ToString().ToLowerInvariant()),
         Coverage = CoverageDocument.Of(result.Plan, result.Verification?.Classes),
@@ -66,7 +59,7 @@ internal static class ResultJson
     internal static SourceDocument SourceOf(PlanSource source) =>
         new() { Trace = source.Name, Sha256 = source.Digest, Schema = source.SchemaVersion, Iteration = source.Iteration };
 
-    private static ProgramDocument ProgramOf(ReplayedProgram program) => new()
+    internal static ProgramDocument ProgramOf(ReplayedProgram program) => new()
     {
         Form = "torchscript",
         Sha256 = program.Digest,
