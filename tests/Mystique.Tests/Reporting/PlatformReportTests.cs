@@ -56,6 +56,10 @@ public sealed class PlatformReportTests
         Assert.Equal(6, report.Summary.Count(s => s.Contains("replay: median error", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public void Speedup_OfAnySize_HasThreeDigits() => Assert.Equal(["0.061x", "0.999x", "1.00x", "9.99x", "23.6x"],
+        new[] { 0.0612, 0.9991, 0.9996, 9.994, 23.62 }.Select(Figures.Speedup));
+
     /// <summary>What is not there is told, and is in no median.</summary>
     [Fact]
     public void Summary_OfFailures_NamesThem() =>
