@@ -82,6 +82,7 @@ class _SteppedJob:
             self.window.close()
             answer, self.window = self.window.describe(), None
             answer["peak_bytes"] = max(0, answer["peak_bytes"] - self.baseline)
+            answer["threads"] = self.torch.get_num_threads()
             self.link.sendall((json.dumps(answer) + "\n").encode())
         self.asked, self.left = self.wait(), 1
         return None

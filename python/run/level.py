@@ -13,7 +13,7 @@ def package_of(options):
     package, other = Package(options.package), os.path.join(options.package, FRAMEWORK)
     has_both = not is_of_framework(package.manifest) and os.path.isfile(os.path.join(other, "benchmark.json"))
     if options.level == FRAMEWORK and not has_both and not is_of_framework(package.manifest):
-        raise Problem("MYS210", "there is no framework's level: the package has the operators' level alone", package.path,
+        raise Problem("MYS211", "there is no framework's level: the package has the operators' level alone", package.path,
                       "use --level operator, or leave --level out")
     wants = options.level == FRAMEWORK or options.level == "auto" and is_elsewhere(package.manifest, options.device)
     return Package(other) if has_both and wants else package

@@ -116,6 +116,8 @@ def kinds_of(package, times):
     """What a pass over the operators took, by kind, beside what the original's operators of the kind took; the longest first."""
     m, sums, made = package.manifest, {}, set()
     for op, spent in zip(m["operators"], times):
+        if op.get("role") == "autograd":
+            continue  # No operator of the dispatcher's.
         count, sum_ns = sums.get(package.name_of(op), (0, 0))
         sums[package.name_of(op)] = count + 1, sum_ns + spent
     kinds = {}
@@ -139,7 +141,7 @@ def kinds_of(package, times):
             original(package.name_of(recorded), recorded)
         if "role" not in op:
             original(name, op)
-        elif op["role"] in ("added", "autograd") and name in kinds:
+        elif op["role"] == "added" and name in kinds:
             kinds[name]["added_count"] = kinds[name].get("added_count", 0) + 1
         for slot in (s for out in op["outs"] for s in out if s >= 0):
             storage = m["tensors"][slot]["storage"]

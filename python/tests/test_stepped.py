@@ -77,6 +77,7 @@ class SteppedJobTests(FolderTest):
             self.assertEqual(count, len(answer["samples_ns"]))
             self.assertTrue(all(t > 0 for t in answer["samples_ns"]))
             self.assertEqual(before + count + 1, self.steps)
+            self.assertEqual(2, answer["threads"])
 
     def on_a_device(self):
         done = []

@@ -29,7 +29,8 @@ public sealed class ConformanceTests : IDisposable
         CommandLine.Run("generate", CommandLine.Example("dlrm"), "-o", File_("p"), "--reference-time", "40").AssertOk();
         DocumentSchema.AssertFits("mystique-benchmark", Path.Combine(File_("p"), "benchmark.json"));
         DocumentSchema.AssertFits("mystique-benchmark", Path.Combine(File_("p"), "framework", "benchmark.json"));
-        string[] options = ["--level", level, "--threads", "1", "--iterations", "2", "--warmup", "0", "--pace", "recorded", "--check-values", "--json"];
+        string[] options = ["--level", level, "--threads", "1", "--iterations", "2", "--warmup", "0", "--pace", "recorded",
+            "--check-values", "--json"];
         CommandLine.Run(["run", File_("p"), .. options, File_("a.json")]).AssertOk();
         Python.RunFile(Path.Combine(File_("p"), "run.py"), [.. options, File_("b.json")]).AssertOk();
         CommandLine.Run(["run", File_("p"), "--engine", "python", "--python", Python.Executable, .. options, File_("c.json")]).AssertOk();
@@ -40,9 +41,10 @@ public sealed class ConformanceTests : IDisposable
         // What an observer records is its PyTorch's: the oldest knows no strides.
         foreach (var document in documents)
             document["verification"]!["strides_compared"] = true;
-        var expected = Comparable(documents[0]);
-        Assert.Equal(expected, Comparable(documents[1]));
-        Assert.Equal(expected, Comparable(documents[2]));
+        string[] comparable = [.. documents.Select(Comparable)];
+        Assert.Equal(comparable[1], comparable[2]);
+        if (level == "operator") // Else backward passes are each version's own.
+            Assert.Equal(comparable[0], comparable[1]);
     }
 
     /// <summary>What does not depend on the machine, the moment or the engine: of the rest, the names alone.</summary>
@@ -54,7 +56,7 @@ public sealed class ConformanceTests : IDisposable
                 document[name] = new JsonArray([.. part.Select(p => (JsonNode)p.Key).OrderBy(k => (string)k!, StringComparer.Ordinal)]);
         document["cpu_time_ns"] = 0;
         foreach (var group in document["operators"]!.AsArray())
-            group!["time_ns"] = 0;
+            group!["time_ns"] = 0; // Null where autograd ran some and nothing timed them.
         document["operators"] = new JsonArray([.. document["operators"]!.AsArray().Select(o => o!.DeepClone())
             .OrderBy(o => (string)o["name"]!, StringComparer.Ordinal)]);
         return Sorted(document).ToJsonString(new JsonSerializerOptions { WriteIndented = true });

@@ -46,6 +46,7 @@ public sealed class SteppedJobTests : IDisposable
                 Assert.Equal(3, window!.SamplesNs.Length);
                 Assert.All(window.SamplesNs, ns => Assert.InRange(ns, 1, (long)60e9));
                 Assert.True(window is { CpuTimeNs: > 0, PeakBytes: > 0, System.DurationNs: > 0 });
+                Assert.Equal(1, job.Threads);
                 Assert.Equal(block < 3 ? 1 : 2, Pids().Length); // 2 to skip, and 1 + 3 a block.
             }
             Assert.True(IsRunning(Pids()[^1]));

@@ -59,6 +59,13 @@ internal static class BenchCommand
             "Write the table into FILE (docs/fidelity.md is one); - is standard output",
             HelpName = "FILE"
         };
+        var platforms = new Option<string?>("--platforms")
+        {
+            Description = "Measure each job on the platforms of FILE instead, and what its replay predicts of them: a line each, NAME: "
+                + "[VARIABLE=VALUE ...] PYTHON [--device D] [--threads N] [--flags recorded|target]; on the first, jobs are captured "
+                + "(docs/portability.md)",
+            HelpName = "FILE"
+        };
         var command = new Command("bench",
             """
             Captures each workload of a list, generates its benchmark, measures original and replay interleaved, and compares them:
@@ -66,31 +73,43 @@ internal static class BenchCommand
 
             Example:
               mystique bench examples --markdown fidelity.md
+              mystique bench examples --platforms examples/platforms.txt --markdown portability.md
             """)
-        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Level, skip, reference, sharing, output, markdown };
+        { list, only, rounds, replay.Iterations, replay.Warmup, replay.Level, skip, reference, sharing, output, markdown, platforms };
         engines.AddTo(command);
+        engines.RefuseBeside(platforms, command);
         command.SetAction(async (result, cancellation) =>
         {
             Terminal.CheckFolder(result.GetValue(markdown));
+            string? kept = result.GetValue(output);
+            using var parents = kept is null ? null : Unfinished.FoldersAbove(PageIn(kept, "page"));
+            using var work = kept is null ? Unfinished.TemporaryFolder() : null;
+            var capture = new CaptureOptions { Skip = result.GetValue(skip), Reference = result.GetValue(reference) };
+            SharingKind? shared = Enum.TryParse<SharingKind>(result.GetValue(sharing), ignoreCase: true, out var kind) ? kind : null;
             await using var python = engines.ReadPython(result);
+            if (result.GetValue(platforms) is { } platformFile)
+                return (int)await new PlatformBench(result.GetValue(list)!, PlatformList.Read(platformFile), result.GetValue(only)!)
+                {
+                    Folder = work?.Path ?? kept!,
+                    IsKept = kept is not null,
+                    Markdown = result.GetValue(markdown),
+                    Capture = capture,
+                    Options = replay.Read(result),
+                    Rounds = result.GetValue(rounds),
+                    Timeout = python.Timeout,
+                    Sharing = shared,
+                    Command = $"mystique bench {result.GetValue(list)} --platforms {platformFile} --rounds {result.GetValue(rounds)}"
+                        + IterationsIn(result.GetValue(replay.Iterations)),
+                }.RunAsync(cancellation);
             await using var torchSharp = engines.ReadTorchSharp(result);
             string source = result.GetValue(list)!;
             string[] names = result.GetValue(only)!;
             var benchList = BenchList.Read(source, python.Python, python.Device.Length > 0 ? python.Device : "cpu");
             var workloads = benchList.Workloads.Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
-            string? kept = result.GetValue(output);
             foreach (var workload in kept is null ? [] : workloads)
                 CheckTargets(workload.Name, kept!);
-            using var parents = kept is null ? null : Unfinished.FoldersAbove(PageIn(kept, "page"));
-            using var work = kept is null ? Unfinished.TemporaryFolder() : null;
-            string folder = work?.Path ?? kept!;
-            var runner = new BenchRunner(folder, new CaptureOptions
-            {
-                Skip = result.GetValue(skip),
-                Reference =
-                result.GetValue(reference)
-            }, replay.Read(result), result.GetValue(rounds), python, torchSharp,
-                Enum.TryParse<SharingKind>(result.GetValue(sharing), ignoreCase: true, out var kind) ? kind : null);
+            var runner = new BenchRunner(work?.Path ?? kept!, capture, replay.Read(result), result.GetValue(rounds), python, torchSharp,
+                shared);
             var reports = new List<(string, FidelityReport)>();
             var failures = new List<(string, string)>();
             foreach (var workload in workloads)
@@ -110,8 +129,8 @@ internal static class BenchCommand
             }
             if (result.GetValue(markdown) is { } file)
             {
-                string again = $"mystique bench {source} --rounds "
-                    + $"{result.GetValue(rounds)}{(result.GetValue(replay.Iterations) is > 0 and var n ? $" --iterations {n}" : "")}";
+                string again = $"mystique bench {source} --rounds {result.GetValue(rounds)}"
+                    + IterationsIn(result.GetValue(replay.Iterations));
                 string text = BenchReport.ToMarkdown(reports, benchList.Changes, failures, HostInfo.Current, result.GetValue(rounds),
                     again);
                 Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
@@ -130,6 +149,9 @@ internal static class BenchCommand
         });
         return command;
     }
+
+    private static string IterationsIn(int? asked) => asked is > 0 and var n ? $" --iterations {n}" : "";
+
     private static string PageIn(string folder, string name) => Path.Combine(folder, $"{name}.html");
 
     private static string DocumentIn(string folder, string name) => Path.Combine(folder, $"{name}.json");

@@ -50,21 +50,7 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
             bool releases = shared.Kind == SharingKind.Released;
             using SteppedJob first = job.Hold(python.Timeout, releases), second = job.Hold(python.Timeout, releases);
             return await new InterleavedMeasurement(session, options, rounds, progress) { Sharing = shared }.RunAsync(captured,
-                [.. new[] { first, second }.Select(held => (RunBlock)(async (count, cancellation) =>
-                {
-                    var block = await RunBlockAsync(held, count, cancellation);
-                    if (shared.Kind == SharingKind.Restarted)
-                        held.Stop();
-                    return block;
-                }))], cancellationToken);
+                [.. new[] { first, second }.Select(held => SteppedOriginal.BlocksOf(held, shared, target))], cancellationToken);
         });
-
-        async Task<MeasuredBlock> RunBlockAsync(SteppedJob held, int count, CancellationToken cancellation) =>
-            await held.RunBlockAsync(count, cancellation) is { SamplesNs.IsEmpty: false } window
-            ? new MeasuredBlock(new SampleStatistics(window.SamplesNs), window.CpuTimeNs, window.PeakBytes, window.System)
-            {
-                Device = window.Device,
-            }
-            : throw Problems.NothingCaptured(target, "the job ended before its iterations could be measured");
     }
 }

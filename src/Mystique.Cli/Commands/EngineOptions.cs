@@ -101,6 +101,16 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
             });
     }
 
+    /// <summary>Refuses what another option's file decides.</summary>
+    public void RefuseBeside(Option<string?> file, Command command) => command.Validators.Add(result =>
+    {
+        if (result.GetValue(file) is null)
+            return;
+        foreach (var option in (Option?[])[PythonProgram, Device, Flags, Threads])
+            if (option is not null && result.GetResult(option) is { Implicit: false })
+                result.AddError($"{option.Name} is not for {file.Name}: its file has it for each platform.");
+    });
+
     /// <summary>The engine that the user chose.</summary>
     public Engine Read(ParseResult result)
     {

@@ -20,7 +20,7 @@ internal static class RunTables
         var plan = result.Plan;
         var times = result.Iterations;
         string iteration = plan.Source.Iteration is { } number ? $", iteration {number}" : "";
-        var table = Terminal.Table($"replay of {plan.Source.Name}{iteration}, {plan.Level.ToString().ToLowerInvariant()} level", "measure",
+        var table = Terminal.Table($"replay of {plan.Source.Name}{iteration}, {plan.Level.Word()} level", "measure",
             "value");
         table.Row("iteration time, median", Terminal.Milliseconds(times.MedianNs)
             + (plan.Times?.UnexplainedShare is >= LeastTold and var share
@@ -60,9 +60,8 @@ internal static class RunTables
         WriteNonFinite(result);
     }
 
-    public static string DescribeVerification(VerificationResult? verification) => verification?.Backward is { } b
-        ? ReplayRun.DescribeVerification(verification.IsExact, verification.ExactCount, verification.ExpectedCount,
-            verification.UnobservedKernels, (b.RecordedCount, b.RanCount, b.ExactCount))
+    public static string DescribeVerification(VerificationResult? verification) => verification?.Backward is not null
+        ? ReplayRun.DescribeVerification(verification)
         : Describe(verification) + ReplayRun.DescribeKernels(verification?.UnobservedKernels ?? 0);
 
     private static string Describe(VerificationResult? verification) => verification switch

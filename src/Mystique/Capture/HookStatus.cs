@@ -131,6 +131,9 @@ internal sealed record HookWindow
     public AllocatorUse? Device { get; init; }
     public SystemMetrics? System { get; init; }
 
+    /// <summary>Of a stepped job, its threads within operators.</summary>
+    public int? Threads { get; init; }
+
     public CaptureWindow ToWindow(GpuSampler? gpu, string? uuid = null) =>
         new()
         {

@@ -33,6 +33,9 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
     /// <summary>How long the job may take to be held for the first time, and for each block.</summary>
     public required TimeSpan Timeout { get; init; }
 
+    /// <summary>Threads within its operators at the end of the last block; null before the first.</summary>
+    public int? Threads { get; private set; }
+
     /// <summary>
     /// Runs iterations, after one that does not count. A job that has ended is started again; it is held for the first time
     /// after the iterations to skip.
@@ -76,8 +79,10 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
         {
             _link!.Send(Encoding.ASCII.GetBytes($"{iterations}\n"));
             // One deadline for the whole answer, however it comes.
-            return await _answers!.ReadLineAsync(limit.Token).ConfigureAwait(false) is { } line
-                ? JsonSerializer.Deserialize<HookWindow>(line, SnakeJson.Compact)?.ToWindow(null) : null;
+            var window = await _answers!.ReadLineAsync(limit.Token).ConfigureAwait(false) is { } line
+                ? JsonSerializer.Deserialize<HookWindow>(line, SnakeJson.Compact) : null;
+            Threads = window?.Threads ?? Threads;
+            return window?.ToWindow(null);
         }
         catch (Exception exception) when (exception is IOException or SocketException or JsonException or OperationCanceledException)
         {

@@ -155,7 +155,7 @@ internal static class Problems
             source, "select another part of the trace; `mystique inspect` lists the reasons");
 
     public static MystiqueException NoFrameworkLevel(string source, string why) =>
-        new("MYS210", $"there is no framework's level: {why}", source, "use --level operator, or leave --level out");
+        new("MYS211", $"there is no framework's level: {why}", source, "use --level operator, or leave --level out");
 
     public static MystiqueException FrameworkFailed(string source, string why) =>
         new("MYS426", $"the framework's level does not run here: {why}", source, "use --level operator", ExitCode.ReplayFailed);
@@ -175,6 +175,10 @@ internal static class Problems
         new("MYS209", $"the list of workloads is invalid: {text.Trim()}",
             string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
             "a line is NAME: COMMAND ARGUMENT …, or example NAME, where NAME is a workload of mystique demo");
+
+    public static MystiqueException PlatformLineInvalid(string source, int line, string why) =>
+        new("MYS210", $"the list of platforms is invalid: {why}", string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}"),
+            "a line is NAME: [VARIABLE=VALUE …] PYTHON [--device D] [--threads N] [--flags recorded or target]");
 
     // MYS3xx: packages and output.
 

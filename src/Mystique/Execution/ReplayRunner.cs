@@ -102,7 +102,8 @@ internal static class ReplayRunner
         InstrumentedIteration? instrumented) => plan.Level == ReplayLevel.Framework && instrumented is not null
         ? [.. instrumented.Operators.GroupBy(o => o.Name)
             .Select(g => new OperatorGroupTime(g.Key, g.Count(), g.Sum(o => (double)o.DurationNs))).OrderByDescending(k => k.TimeNs)]
-        : [.. plan.Operators.Zip(times, (op, time) => (op.Schema.FullName, Time: time))
+        : [.. plan.Operators.Zip(times).Where(o => o.First.Role != OperatorRole.Autograd)
+            .Select(o => (o.First.Schema.FullName, Time: o.Second))
             .GroupBy(o => o.FullName, (name, group) => new OperatorGroupTime(name, group.Count(), group.Sum(o => o.Time)))
             .OrderByDescending(k => k.TimeNs)];
 }

@@ -4,11 +4,6 @@ using Mystique.Measurement;
 
 namespace Mystique.Fidelity;
 
-/// <summary>Runs so many iterations of a process, as one block.</summary>
-/// <param name="iterations">How many.</param>
-/// <param name="cancellationToken">Ends the process.</param>
-internal delegate Task<MeasuredBlock> RunBlock(int iterations, CancellationToken cancellationToken);
-
 /// <summary>
 /// Measures processes of an original and a replay interleaved (A B A' U, U A' B A, …): what drifts on the machine meets all
 /// alike. The replay runs unpaced (U), and at the original's pace where its package has one: it waits the share of an iteration
@@ -16,17 +11,12 @@ internal delegate Task<MeasuredBlock> RunBlock(int iterations, CancellationToken
 /// too small, but never below 0: noise would make replays slow.
 /// </summary>
 /// <param name="session">The replay.</param>
-/// <param name="options">How it runs; without a number of iterations, as many a block as fit into <see cref="BlockNs"/>.</param>
+/// <param name="options">How it runs; without a number of iterations, as many a block as fit into one (<see cref="Rounds"/>).</param>
 /// <param name="rounds">Blocks of each process.</param>
 /// <param name="progress">Told how far it is; null for nobody.</param>
 internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOptions options, int rounds,
     IProgress<ReplayProgress>? progress)
 {
-    /// <summary>How long a block is meant to take, in nanoseconds: short, for the machine to be the same for all of a round.</summary>
-    private const double BlockNs = 200e6;
-
-    private const int MaxIterations = 100;
-
     /// <summary>Rounds that tell what there is to wait, before those that count.</summary>
     private const int FirstRounds = 3;
 
@@ -61,7 +51,7 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
         var first = new List<MeasuredBlock>(); // Of all of them: they are to have started before blocks count.
         foreach (var original in originals)
             first.Add(await original(1, cancellationToken).ConfigureAwait(false));
-        int count = options.Iterations is > 0 and var asked ? asked : (int)Math.Clamp(BlockNs / first[0].Times.MedianNs, 1, MaxIterations);
+        int count = Rounds.IterationsOf(options, first[0]);
         for (int i = 0; _hasPace && i < FirstRounds; i++)
         {
             progress?.Report(new ReplayProgress("learning the pace", i, FirstRounds));
@@ -69,17 +59,11 @@ internal sealed class InterleavedMeasurement(ReplaySession session, ReplayOption
             Note(original, await RunPacedAsync(count, cancellationToken).ConfigureAwait(false));
         }
         RunBlock[] round = [originals[0], RunPacedAsync, .. originals.Skip(1), RunUnpacedAsync];
-        var blocks = round.Select(_ => new List<MeasuredBlock>()).ToArray();
-        for (int i = 0; i < rounds; i++)
-        {
-            progress?.Report(new ReplayProgress(Stage, i, rounds));
-            foreach (int process in i % 2 == 0 ? Enumerable.Range(0, round.Length) : Enumerable.Range(0, round.Length).Reverse())
-                blocks[process].Add(await round[process](count, cancellationToken).ConfigureAwait(false));
-            Note(blocks[0][^1], blocks[1][^1]);
-        }
+        var blocks = await Rounds.RunAsync([.. round.Select(r => (r, count))], rounds, i => progress?.Report(new ReplayProgress(Stage, i,
+            rounds)), last => Note(last[0], last[1]), cancellationToken).ConfigureAwait(false);
         await session.ResumeAsync(options.Warmup, cancellationToken).ConfigureAwait(false);
         await session.RunUnpacedAsync(cancellationToken).ConfigureAwait(false);
-        return await FinishAsync(captured, [.. blocks.Select(b => b.ToImmutableArray())], verification, count, cancellationToken)
+        return await FinishAsync(captured, blocks, verification, count, cancellationToken)
             .ConfigureAwait(false);
     }
 

@@ -21,9 +21,6 @@ internal enum SharingKind
 /// <param name="Reason">Why, for people; null where each keeps what it has because it fits, or because nothing is known.</param>
 internal sealed record ProcessSharing(SharingKind Kind, string? Reason)
 {
-    /// <summary>The processes: the original twice, and the replay, which needs what the original does.</summary>
-    public const int Processes = 3;
-
     /// <summary>
     /// What a process takes of a device beside its allocator's memory, in bytes: a CUDA context with its libraries' kernels is some 0.5 GB
     /// on current GPUs, more with several libraries.
@@ -35,20 +32,23 @@ internal sealed record ProcessSharing(SharingKind Kind, string? Reason)
     /// <param name="isOnHost">Whether the replay runs on the host: then the device's memory does not matter.</param>
     /// <param name="freeOnDevice">Bytes of the device that no process uses, before the replay's first tensor; null for not known.</param>
     /// <param name="freeOnHost">Bytes of the host that can be had, with the replay running; null where it is not known.</param>
-    public static ProcessSharing Decide(Baseline job, bool isOnHost, long? freeOnDevice, long? freeOnHost)
+    /// <param name="processes">
+    /// How many there are: by default the original twice, and the replay, which needs what the original does.
+    /// </param>
+    public static ProcessSharing Decide(Baseline job, bool isOnHost, long? freeOnDevice, long? freeOnHost, int processes = 3)
     {
-        long onHost = (Processes - 1) * Math.Max(job.Before.PeakBytes, job.After.PeakBytes);
+        long onHost = (processes - 1) * Math.Max(job.Before.PeakBytes, job.After.PeakBytes);
         if (onHost > freeOnHost)
-            return new(SharingKind.Restarted, Text("two more processes", onHost, "memory", freeOnHost.Value));
+            return new(SharingKind.Restarted, Text($"{processes - 1} more processes", onHost, "memory", freeOnHost.Value));
         long peak = job.DeviceReservedBytes ?? job.DevicePeakBytes;
         if (isOnHost || freeOnDevice is not { } free || peak == 0)
             return new(SharingKind.Held, null);
-        long contexts = (Processes - 1) * ContextBytes; // The replay has its own already.
-        long held = Processes * peak + contexts;
+        long contexts = (processes - 1) * ContextBytes; // The replay has its own already.
+        long held = processes * peak + contexts;
         if (held <= free)
             return new(SharingKind.Held, null);
-        string why = Text("three processes", held, "the device's memory", free);
-        return job.DeviceLiveBytes is { } live && Processes * live + Math.Max(0, peak - live) + contexts <= free
+        string why = Text($"{processes} processes", held, "the device's memory", free);
+        return job.DeviceLiveBytes is { } live && processes * live + Math.Max(0, peak - live) + contexts <= free
             ? new(SharingKind.Released, why) : new(SharingKind.Restarted, why);
     }
 

@@ -39,9 +39,7 @@ internal static class ReplayRun
                 Classes = result.Verification?.Classes,
                 Replaced = [.. ReplacedGroup.Of(plan).Select(g => (g.Name, g.Count, g.RemedyName, g.By, g.Reason))],
                 Level = plan.Level,
-                Verification = DescribeVerification(result.Verification?.IsExact, result.Verification?.ExactCount ?? 0,
-                    result.Verification?.ExpectedCount ?? 0, result.Verification?.UnobservedKernels ?? 0,
-                    result.Verification?.Backward is { } b ? (b.RecordedCount, b.RanCount, b.ExactCount) : null),
+                Verification = DescribeVerification(result.Verification),
                 OriginalGroups = OriginalGroupsOf(result, groups),
                 OriginalInstrumentedNs = plan.Times?.RecordedNs,
             },
@@ -51,6 +49,12 @@ internal static class ReplayRun
     }
 
     /// <summary>What the observer saw, in a word.</summary>
+    /// <param name="verification">What it saw; null where nobody looked.</param>
+    public static string DescribeVerification(VerificationResult? verification) => DescribeVerification(verification?.IsExact,
+        verification?.ExactCount ?? 0, verification?.ExpectedCount ?? 0, verification?.UnobservedKernels ?? 0,
+        verification?.Backward is { } b ? (b.RecordedCount, b.RanCount, b.ExactCount) : null);
+
+    /// <summary>The same, of a result that was read back.</summary>
     /// <param name="isExact">Whether all was the same; null where nobody looked.</param>
     /// <param name="exact">Operators that were exact.</param>
     /// <param name="expected">Operators that should have run.</param>
@@ -137,7 +141,7 @@ internal static class ReplayRun
         ("trace", $"{result.Plan.Source.Name}, SHA-256 {result.Plan.Source.Digest}"),
         ("iterations", $"{result.Iterations.SamplesNs.Length} after {result.Options.Warmup} of warm-up, seed {result.Options.Seed}, "
             + $"pace {result.Options.Pace.ToString().ToLowerInvariant()}"),
-        ("level", result.Plan.Level.ToString().ToLowerInvariant()),
+        ("level", result.Plan.Level.Word()),
         ("engine", $"{result.Engine.Name} on {result.Engine.Device}, {result.Engine.Threads} threads"),
         ("host", $"{result.Host.Processor}, {result.Host.Processors} logical CPUs, {result.Host.OperatingSystem}"),
         .. result.Engine.Versions.Select(v => (v.Key, v.Value)),

@@ -32,6 +32,24 @@ internal static class Bootstrap
         return Interval(MedianOf([.. rounds]), () => DrawMedian(rounds, ref state));
     }
 
+    /// <summary>
+    /// The relative difference of the medians of two figures that rounds have, with its interval of 95% confidence: rounds are drawn, and
+    /// with each both of its figures.
+    /// </summary>
+    /// <param name="original">What it is relative to, by round; at least one.</param>
+    /// <param name="replay">The other, as many.</param>
+    public static ErrorInterval JointError(IReadOnlyList<double> original, IReadOnlyList<double> replay)
+    {
+        uint state = (uint)original.Count;
+        return Interval(MedianOf([.. replay]) / MedianOf([.. original]) - 1, () =>
+        {
+            int[] rounds = new int[original.Count];
+            for (int i = 0; i < rounds.Length; i++)
+                rounds[i] = Next(ref state, rounds.Length);
+            return MedianOf([.. rounds.Select(r => replay[r])]) / MedianOf([.. rounds.Select(r => original[r])]) - 1;
+        });
+    }
+
     /// <summary>The median; the values are sorted.</summary>
     internal static double MedianOf(double[] values)
     {

@@ -65,11 +65,13 @@ internal sealed record OperatorGroup
                 made[storage.Index] = true;
                 bytes += plan[storage].SizeBytes;
             }
-            bool isRecorded = op.Role == OperatorRole.Recorded;
-            bool isAdded = op.Role is OperatorRole.Added or OperatorRole.Autograd;
-            Add(op.Schema.FullName, isRecorded ? 1 : 0, isAdded ? 0 : 1, isAdded ? 1 : 0, isRecorded ? TimeOf(op.Id) : null, bytes);
             foreach (var recorded in op.Backward)
                 Add(recorded.Schema.FullName, 1, 0, 0, TimeOf(recorded.Id), 0);
+            if (op.Role == OperatorRole.Autograd)
+                continue; // No operator of the dispatcher's.
+            bool isRecorded = op.Role == OperatorRole.Recorded;
+            Add(op.Schema.FullName, isRecorded ? 1 : 0, op.Role == OperatorRole.Added ? 0 : 1, op.Role == OperatorRole.Added ? 1
+                : 0, isRecorded ? TimeOf(op.Id) : null, bytes);
         }
         foreach (var replaced in plan.Replaced)
             Add(replaced.Name, 1, 0, 0, TimeOf(replaced.Id), 0);

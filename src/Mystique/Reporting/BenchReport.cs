@@ -21,7 +21,7 @@ internal static class BenchReport
         var coverage = report.Replay.Coverage!;
         return
         [
-            name, coverage.Level.ToString().ToLowerInvariant(), Figures.Number(coverage.Selected), FidelityText.CoverageOf(coverage),
+            name, coverage.Level.Word(), Figures.Number(coverage.Selected), FidelityText.CoverageOf(coverage),
             Figures.InMilliseconds(report.Original.Times.MedianNs), Figures.InMilliseconds(report.Replay.Times.MedianNs),
                 Signed(report.Time?.Error),
             report.Time is { } time ? $"{Figures.Difference(time.Low)} to {Figures.Difference(time.High)}"

@@ -17,6 +17,10 @@ internal static class Figures
 
     public static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
+    /// <summary>How many times as fast, with three digits: <c>1.52x</c>, <c>0.061x</c>.</summary>
+    public static string Speedup(double times) =>
+        times.ToString(times >= 9.995 ? "0.0" : times >= 0.9995 ? "0.00" : "0.000", CultureInfo.InvariantCulture) + "x";
+
     /// <summary>Milliseconds with three decimals, without their unit: for columns that name it.</summary>
     public static string InMilliseconds(double nanoseconds) => (nanoseconds / 1e6).ToString("N3", CultureInfo.InvariantCulture);
 

@@ -29,15 +29,8 @@ internal static class ResultJson
             Notes = result.Engine.Notes.IsEmpty ? null : result.Engine.Notes,
             Clock = result.Clock,
         },
-        Program = ProgramOf(result.Program, result.Plan.Level),
-        Host = new HostDocument
-        {
-            Os = result.Host.OperatingSystem,
-            Processor = result.Host.Processor,
-            Processors = result.Host.Processors,
-            MemoryBytes = result.Host.MemoryBytes,
-            Runtime = result.Host.Runtime,
-        },
+        Program = ProgramOf(result.Program, result.Plan.Level.Word()),
+        Host = HostDocument.Of(result.Host),
         Options = new RunOptionsDocument(result.Iterations.SamplesNs.Length, result.Options.Warmup ?? 0, result.Options.Seed,
             result.Options.Pace.ToString().ToLowerInvariant()),
         Coverage = CoverageDocument.Of(result.Plan, result.Verification?.Classes),
@@ -66,9 +59,9 @@ internal static class ResultJson
     internal static SourceDocument SourceOf(PlanSource source) =>
         new() { Trace = source.Name, Sha256 = source.Digest, Schema = source.SchemaVersion, Iteration = source.Iteration };
 
-    private static ProgramDocument ProgramOf(ReplayedProgram program, ReplayLevel level) => new()
+    internal static ProgramDocument ProgramOf(ReplayedProgram program, string level) => new()
     {
-        Level = level.ToString().ToLowerInvariant(),
+        Level = level,
         Form = "torchscript",
         Sha256 = program.Digest,
         Fitted = program.IsFitted,

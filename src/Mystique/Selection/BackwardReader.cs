@@ -109,7 +109,8 @@ internal sealed class BackwardReader
             long? own = BodyOf(function)?.SequenceId;
             bool isNested = _within.Contains(function);
             bool isAgain = own is { } known && !ran.Add((BodyOf(function)!.ForwardThreadId, known, function.Name));
-            if (pass.Count > 0 && (isNested != _within.Contains(pass[^1]) || own > number || isAgain || HasForwardBetween(pass[^1], function)))
+            if (pass.Count > 0 && (isNested != _within.Contains(pass[^1]) || own > number || isAgain
+                || HasForwardBetween(pass[^1], function)))
             {
                 yield return pass;
                 (pass, number) = ([], null);
@@ -155,8 +156,9 @@ internal sealed class BackwardReader
             operators += inside.Count;
             making ??= inside.FirstOrDefault(o => o.SequenceId is not null);
             ofHook ??= inside.FirstOrDefault(o => IsOfHook(o, function));
-            if (function != functions[0] && !IsAccumulation(function) && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray()
-                is { Length: > 0 } given && !given.Any(t => made.ContainsKey(KeyOf(t))))
+            if (function != functions[0] && !IsAccumulation(function)
+                && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray() is { Length: > 0 } given
+                && !given.Any(t => made.ContainsKey(KeyOf(t))))
                 otherStart ??= function;
             if (IsAccumulation(function))
             {

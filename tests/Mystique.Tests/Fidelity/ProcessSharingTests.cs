@@ -36,7 +36,7 @@ public sealed class ProcessSharingTests
         long needed = (3 * 4 + 6) * Gigabyte + 2 * ProcessSharing.ContextBytes;
         Assert.Equal(SharingKind.Released, Decide(Job(10 * Gigabyte, 4 * Gigabyte), needed));
         Assert.Equal(SharingKind.Restarted, Decide(Job(10 * Gigabyte, 4 * Gigabyte), needed - 1));
-        Assert.Equal("started again for each block: three processes need 32.1 GB of the device's memory, and 20.0 GB are free",
+        Assert.Equal("started again for each block: 3 processes need 32.1 GB of the device's memory, and 20.0 GB are free",
             ProcessSharing.Decide(Job(10 * Gigabyte, 4 * Gigabyte), false, 20 * Gigabyte, null).ToString());
     }
 
@@ -52,6 +52,15 @@ public sealed class ProcessSharingTests
     [Fact]
     public void Decide_OfAnOlderCapture_TakesWhatTensorsHad() => Assert.Equal(SharingKind.Held,
         Decide(Job(20 * Gigabyte, 0) with { DeviceReservedBytes = null }, 3 * 10 * Gigabyte + 2 * ProcessSharing.ContextBytes));
+
+    /// <summary>A platform beside the reference has two more: its original and its replay.</summary>
+    [Fact]
+    public void Decide_OfMoreProcesses_CountsThemAll()
+    {
+        Assert.Equal("started again for each block: 4 more processes need 44.0 GB of memory, and 40.0 GB are free",
+            ProcessSharing.Decide(Job(0, 0, 11 * Gigabyte), true, null, 40 * Gigabyte, processes: 5).ToString());
+        Assert.Equal(SharingKind.Held, ProcessSharing.Decide(Job(0, 0, 10 * Gigabyte), true, null, 40 * Gigabyte, processes: 5).Kind);
+    }
 
     /// <summary>Nothing known is no reason to do it the long way.</summary>
     [Fact]

@@ -43,6 +43,17 @@ public class BootstrapTests
         Assert.Equal(new ErrorInterval(-0.5, -0.5, -0.5), Bootstrap.PairedError([10, 20], [5, 10]));
     }
 
+    /// <summary>Rounds are drawn with both of their figures: where the ratio of these is the same in all, the error has no width.</summary>
+    [Fact]
+    public void JointError_IsOfTheMediansOfBoth()
+    {
+        Assert.Equal(new ErrorInterval(0.1, 0.1, 0.1), Rounded(Bootstrap.JointError([100, 300, 200], [110, 330, 220])));
+        var interval = Bootstrap.JointError([1, 2, 3, 4, 5], [5, 4, 3, 2, 1]);
+        Assert.Equal(0, interval.Error);
+        Assert.InRange(interval.Low, -0.99, -0.3);
+        Assert.InRange(interval.High, 0.3, 4);
+    }
+
     private static ErrorInterval Rounded(ErrorInterval interval) =>
         new(Math.Round(interval.Error, 9), Math.Round(interval.Low, 9), Math.Round(interval.High, 9));
 

@@ -30,7 +30,8 @@ public sealed class FrameworkPackageTests : IDisposable
         Assert.Equal((ReplayLevel.Operator, ReplayLevel.Framework), (read.Plan.Level, read.Framework!.Plan.Level));
         Assert.Equal(made.Framework!.ProgramDigest, read.Framework.ProgramDigest);
         var (a, b) = (made.Framework.Plan, read.Framework.Plan);
-        Assert.Equal(a.Operators.Select(o => (o.Id, o.Role, o.Backward.Length)), b.Operators.Select(o => (o.Id, o.Role, o.Backward.Length)));
+        Assert.Equal(a.Operators.Select(o => (o.Id, o.Role, o.Backward.Length)),
+            b.Operators.Select(o => (o.Id, o.Role, o.Backward.Length)));
         Assert.Equal(a.Tensors.Select(t => (t.IsLeaf, t.Gradient)), b.Tensors.Select(t => (t.IsLeaf, t.Gradient)));
         Assert.Equal(a.ReplayedCount, b.ReplayedCount);
     }
@@ -57,8 +58,8 @@ public sealed class FrameworkPackageTests : IDisposable
     [Fact]
     public void Framework_WhereThereIsNone_SaysWhy()
     {
-        Assert.Equal("autograd could not repeat the backward pass: no forward operator of the selection has the sequence number of its first "
-            + "function", Create(Step(hasForward: false)).WhyNoFramework);
+        Assert.Equal("autograd could not repeat the backward pass: no forward operator of the selection has the sequence number of its "
+            + "first function", Create(Step(hasForward: false)).WhyNoFramework);
         var inference = Create(TraceText.WithRoots().Operator(3, Relu, [T(10, 4)], [T(11, 4)]));
         Assert.Equal((true, "no backward pass was recorded, and both levels are the same"),
             (inference.OtherLevel.Value.IsSame, inference.WhyNoFramework));
@@ -71,7 +72,8 @@ public sealed class FrameworkPackageTests : IDisposable
     public static TheoryData<string, string, string, string> Edits => new()
     {
         // Autograd's calls are those that the policy lists, exactly so.
-        { "aten::backward(Tensor self, Tensor? gradient=None", "aten::backward(Tensor self, Tensor? grad=None", "MYS309", "no call of autograd" },
+        { "aten::backward(Tensor self, Tensor? gradient=None", "aten::backward(Tensor self, Tensor? grad=None", "MYS309",
+            "no call of autograd" },
         { "\"role\":\"autograd\",\"backward\"", "\"role\":\"added\",\"backward\"", "MYS301", ".backward is invalid" },
         { "\"role\":\"autograd\"}", "\"role\":\"added\"}", "MYS301", "coverage" },
         { "\"leaf\":true", "\"leaf\":true,\"gradient\":0", "MYS301", ".gradient is invalid" },

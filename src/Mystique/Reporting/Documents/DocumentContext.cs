@@ -16,6 +16,7 @@ namespace Mystique.Reporting.Documents;
 [JsonSerializable(typeof(RunDocument))]
 [JsonSerializable(typeof(FidelityDocument))]
 [JsonSerializable(typeof(SummaryDocument))]
+[JsonSerializable(typeof(PlatformsDocument))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     private static readonly Lazy<DocumentContext> Written = new(() => new DocumentContext(new JsonSerializerOptions(Default!.Options)

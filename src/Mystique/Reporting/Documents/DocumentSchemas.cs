@@ -18,6 +18,8 @@ internal static class DocumentSchemas
             Of<CaptureRecord>(CaptureContext.Default, CaptureRecord.FormatName, CaptureRecord.CurrentVersion),
         ["mystique-fidelity.schema.json"] =
             Of<FidelityDocument>(DocumentContext.Default, FidelityDocument.FormatName, FidelityDocument.CurrentVersion),
+        ["mystique-platforms.schema.json"] =
+            Of<PlatformsDocument>(DocumentContext.Default, PlatformsDocument.FormatName, PlatformsDocument.CurrentVersion),
         ["mystique-reference.schema.json"] = Of<Baseline>(CaptureContext.Default, Baseline.FormatName, Baseline.CurrentVersion),
         ["mystique-run.schema.json"] = Of<RunDocument>(DocumentContext.Default, RunDocument.FormatName, RunDocument.CurrentVersion),
         ["mystique-summary.schema.json"] =

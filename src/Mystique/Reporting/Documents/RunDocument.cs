@@ -129,6 +129,15 @@ internal sealed record HostDocument
     public required long MemoryBytes { get; init; }
 
     public required string Runtime { get; init; }
+
+    public static HostDocument Of(HostInfo host) => new()
+    {
+        Os = host.OperatingSystem,
+        Processor = host.Processor,
+        Processors = host.Processors,
+        MemoryBytes = host.MemoryBytes,
+        Runtime = host.Runtime,
+    };
 }
 
 /// <summary>How it was run.</summary>
