@@ -25,7 +25,7 @@ public class ArchitectureTests
         ("Recordings", ["Recording", "RecordingOptions"]),
         ("Capture", []),
         ("Selection", ["Segment"]),
-        ("Planning", ["OperatorId", "ReplayLevel"]),
+        ("Planning", ["OperatorId", "ReplayLevel", "ReplayLevels"]),
         ("Fitting", []),
         ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),
         ("Verification", []),

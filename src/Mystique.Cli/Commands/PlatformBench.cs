@@ -113,7 +113,7 @@ internal sealed class PlatformBench(string list, ImmutableArray<Platform> platfo
         var shown = report.NarrowColumns;
         var table = Terminal.Table($"speed-up over {platforms[0].Name}, {Rounds} blocks each", [.. shown.Select(i => report.Head[i])]);
         foreach (var row in report.Rows)
-            table.Row([.. shown.Select(i => row[i])]);
+            table.Row([.. report.NarrowRow(row)]);
         Terminal.Write(table);
         foreach (string sentence in report.Summary)
             Terminal.WriteLine(sentence);

@@ -32,6 +32,10 @@ internal sealed record PlatformReport(ImmutableArray<Platform> Platforms, IReadO
     public ImmutableArray<int> NarrowColumns =>
         [.. Head.Index().Where(h => !h.Item.EndsWith(Interval, StringComparison.Ordinal)).Select(h => h.Index)];
 
+    /// <summary>A row in these columns, with the first words of what the observer saw.</summary>
+    public IEnumerable<string> NarrowRow(ImmutableArray<string> row) =>
+        NarrowColumns.Select(i => Head[i].EndsWith("verification", StringComparison.Ordinal) ? row[i].Split(':', ';')[0] : row[i]);
+
     /// <summary>Medians and the worst, in sentences, and what is not in them.</summary>
     public IEnumerable<string> Summary => PlatformSummary.Of(Outcomes).Select(SentenceOf).Concat(NotMeasured is { Length: > 0 } missing
         ? [$"not measured: {string.Join(", ", missing)}"] : []);

@@ -53,6 +53,7 @@ public sealed class PlatformReportTests
         Assert.Equal("exact: 10 operators; 10 of 11 as recorded", report.Rows.First()[6]);
         Assert.Equal(["2.59x", "-13.7 %"], report.Rows.First()[7..9]);
         Assert.Equal(10, report.NarrowColumns.Length);
+        Assert.All(report.Rows.Select(report.NarrowRow), r => Assert.DoesNotContain(r, cell => cell.Contains(':') || cell.Contains(';')));
         Assert.Equal(6, report.Summary.Count(s => s.Contains("replay: median error", StringComparison.Ordinal)));
     }
 
