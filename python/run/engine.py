@@ -7,7 +7,7 @@ class Engine:
     LESS_MEMORY = "generate the package from a smaller part of the trace (--iteration) or with --scale-memory"
 
     def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False, allow_trace_code=False,
-                 flags="recorded", tf32=None):
+                 flags="recorded", tf32=None, pins=None):
         need_torch()
         for library in libraries:
             try:
@@ -27,7 +27,7 @@ class Engine:
         self.threads = threads or self.recorded_threads() or processors()
         torch.set_num_threads(self.threads)
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
-        self.settings = self.apply_settings(flags, tf32)
+        self.settings = self.apply_settings(flags, tf32, pins or {})
         self.externals = self.program = self.live_bytes = None
         self.kernels, self.libraries = compile_kernels(package, self.device, allow_trace_code), libraries
         self.learned = self.pacer = None
@@ -39,12 +39,17 @@ class Engine:
         recorded = self.package.manifest.get("baseline", {}).get("threads", {}).get("intra_op")
         return min(recorded, processors()) if recorded and recorded > 0 else None
 
-    def apply_settings(self, flags, tf32=None):
+    def apply_settings(self, flags, tf32=None, pins=()):
         """Sets what decides kernels as the original had it, or as it was asked for, before anything runs; returns what was set."""
+        unknown = [name for name in pins if name not in _SWITCHES]
+        if unknown:
+            raise Problem("MYS427", f"there is no setting {unknown[0]} to pin", "--pin",
+                          "docs/hosts.md lists the settings; attention=flash is one of them")
         recorded = dict((self.package.manifest.get("settings") or {}).get("values", {})) if flags == "recorded" else {}
         if tf32:
             recorded = {name: value for name, value in recorded.items() if name not in _OLD_PRECISION + _NEW_PRECISION}
             recorded.update(matmul_allow_tf32=str(tf32 == "on").lower(), cudnn_allow_tf32=str(tf32 == "on").lower())
+        recorded.update(pins)
         if flags == "recorded" and self.device.type != "cpu":
             self.notes += _differences_of_environment(self.package.manifest.get("baseline", {}).get("environment", {}))
         changed, notes = _apply_settings(torch, recorded, self.device.type)

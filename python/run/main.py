@@ -12,7 +12,7 @@ def run(options):
         if os.path.realpath(output) in own:
             raise Problem("MYS305", "the output cannot be written: it is a file of the package itself", output, "name another file")
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code,
-                    options.flags, options.tf32)
+                    options.flags, options.tf32, options.pin)
     try:
         replay(engine, options)
     except Problem as problem:
@@ -147,7 +147,7 @@ class Worker:
             need_torch()
             self.engine = Engine(Package(request["package"]), request.get("device", ""), request.get("threads", 0), request.get("seed", 0),
                                  request.get("libraries") or (), self.eager, request.get("allowTraceCode", False),
-                                 "target" if request.get("keepsSettings") else "recorded")
+                                 "target" if request.get("keepsSettings") else "recorded", pins=request.get("pins"))
             return {"info": self.engine.info()}
         if command == "schemas":
             names, package = request.get("names") or (), self.engine.package
@@ -199,6 +199,9 @@ def parse(arguments):
                         help="the settings that decide kernels (TF32, cuDNN's, …): as recorded, or left as they are")
     parser.add_argument("--tf32", choices=("on", "off"),
                         help="whether matrix products and convolutions of float32 run as TF32; default: as --flags says")
+    parser.add_argument("--pin", metavar="NAME=VALUE", action="append", default=[],
+                        help="decide a setting, whatever the original had and --flags says: attention=flash, =efficient, =math or =cudnn,"
+                             " or a setting by its name in packages (cudnn_benchmark=true); repeatable")
     parser.add_argument("--iterations", type=int, help="iterations to measure (20; on an accelerator at least a second's worth)")
     parser.add_argument("--warmup", type=int,
                         help="warm-up iterations, which are not measured (3; on an accelerator until times are steady)")
@@ -223,6 +226,10 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.strict and options.no_verify:
         parser.error("--strict needs the verification that --no-verify omits")
+    try:
+        options.pin = _pins_of(options.pin)
+    except ValueError as error:
+        parser.error(f"--pin: {error}")
     for name, least in (("iterations", 1), ("warmup", 0), ("threads", 0), ("seed", 0)):
         if getattr(options, name) is not None and getattr(options, name) < least:
             parser.error(f"--{name} takes a whole number from {least} on")

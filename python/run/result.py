@@ -238,7 +238,7 @@ def print_result(result, fallback):
     for note in engine.get("notes", ()):
         line("target", note)
     if "settings" in engine:
-        line("settings as recorded", ", ".join(f"{name} {value}" for name, value in engine["settings"].items()))
+        line("settings", ", ".join(f"{name} {value}" for name, value in engine["settings"].items()))
     for note in coverage["notes"]:
         line("note", note)
     for r in coverage["replaced"][:20]:

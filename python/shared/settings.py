@@ -16,6 +16,7 @@ _SWITCHES = {
     "mem_efficient_sdp": ("backends.cuda.mem_efficient_sdp_enabled()", "backends.cuda.enable_mem_efficient_sdp()"),
     "math_sdp": ("backends.cuda.math_sdp_enabled()", "backends.cuda.enable_math_sdp()"),
     "cudnn_sdp": ("backends.cuda.cudnn_sdp_enabled()", "backends.cuda.enable_cudnn_sdp()"),
+    "mkldnn_enabled": ("_C._get_mkldnn_enabled()", "_C._set_mkldnn_enabled()"),
     "cudnn_enabled": ("backends.cudnn.enabled",),
     "cudnn_benchmark": ("backends.cudnn.benchmark",),
     "cudnn_benchmark_limit": ("backends.cudnn.benchmark_limit",),
@@ -74,7 +75,9 @@ def _apply_settings(torch, settings, kind):
     """
     changed, notes = {}, []
     for name, text in _in_words_of(torch, settings).items():
-        if name not in _SWITCHES or _SWITCHES[name][1:] == ("",) or kind != "cuda" and "backends.cu" in _SWITCHES[name][0]:
+        # Attention is chosen among by its switches on the host, too.
+        is_others = kind != "cuda" and "backends.cu" in _SWITCHES.get(name, ("",))[0] and not name.endswith("_sdp")
+        if name not in _SWITCHES or _SWITCHES[name][1:] == ("",) or is_others:
             continue
         try:
             before = str(_read_setting(torch, name)).split(".")[-1].lower()
@@ -129,6 +132,21 @@ def _in_words_of(torch, settings):
         words["matmul_allow_tf32"] = str(new.get("matmul_fp32_precision", whole) == "tf32").lower()
         words["cudnn_allow_tf32"] = str("tf32" in (new.get("conv_fp32_precision", whole), new.get("rnn_fp32_precision", whole))).lower()
     return words
+
+
+# What attention is done by, and the setting that allows it (torch.nn.attention.SDPBackend).
+_ATTENTION = {"flash": "flash_sdp", "efficient": "mem_efficient_sdp", "math": "math_sdp", "cudnn": "cudnn_sdp"}
+
+
+def _pins_of(texts):
+    """Settings by name, of NAME=VALUE each; attention=flash stands for its four switches. ValueError for what is none."""
+    pins = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not name or not value or "=" in value or name == "attention" and value not in _ATTENTION:
+            raise ValueError(f"{text} is no NAME=VALUE; attention is flash, efficient, math or cudnn")
+        pins.update({setting: str(word == value).lower() for word, setting in _ATTENTION.items()} if name == "attention" else {name: value})
+    return pins
 
 
 def _value_of(text):

@@ -1,4 +1,5 @@
 import os
+import pathlib
 import types
 import unittest
 import unittest.mock
@@ -177,6 +178,43 @@ class RecordedSettingsTests(TorchTest):
     def test_what_is_told_can_be_set_again(self):
         settings, _ = run._settings_of(run.torch)
         self.assertEqual({}, run._apply_settings(run.torch, settings, "cuda")[0])
+
+
+@needs_torch
+class PinTests(TorchTest):
+    """What the user decides, whatever was recorded."""
+
+    def test_attention_is_its_four_switches_and_other_names_are_their_own(self):
+        self.assertEqual({"flash_sdp": "false", "mem_efficient_sdp": "false", "math_sdp": "true", "cudnn_sdp": "false",
+                          "cudnn_benchmark": "true"}, run._pins_of(["attention=math", "cudnn_benchmark=true"]))
+        for text in ("attention", "attention=fast", "=true", "a=b=c", "a="):
+            with self.assertRaisesRegex(ValueError, "no NAME=VALUE"):
+                run._pins_of([text])
+
+    def test_a_pin_goes_before_what_was_recorded_and_before_the_target_s(self):
+        before = run.torch._C._get_mkldnn_enabled()
+        try:
+            for flags in ("recorded", "target"):
+                engine = self.engine(flags, {"mkldnn_enabled": str(not before).lower()})
+                self.assertEqual((not before, str(not before).lower()),
+                                 (run.torch._C._get_mkldnn_enabled(), engine.settings["mkldnn_enabled"]))
+                run.torch._C._set_mkldnn_enabled(before)
+        finally:
+            run.torch._C._set_mkldnn_enabled(before)
+
+    def test_a_name_that_is_none_is_refused(self):
+        with self.assertRaises(run.Problem) as caught:
+            self.engine("recorded", {"nothing": "1"})
+        self.assertEqual(("MYS427", 2), (caught.exception.parts[0], caught.exception.exit_code))
+
+    def engine(self, flags, pins):
+        m = samples.manifest()
+        m["settings"] = {"source": "capture", "values": {"mkldnn_enabled": str(run.torch._C._get_mkldnn_enabled()).lower()}}
+        return run.Engine(run.Package(samples.write(self.folder / "pins", m)), threads=1, flags=flags, pins=pins)
+
+    def test_each_setting_is_documented(self):
+        page = (pathlib.Path(__file__).parents[2] / "docs" / "hosts.md").read_text(encoding="utf-8")
+        self.assertEqual([], [name for name in run._SWITCHES if f"`{name}`" not in page])
 
 
 class KernelTests(unittest.TestCase):

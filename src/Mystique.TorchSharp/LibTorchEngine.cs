@@ -48,7 +48,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
         _seed = settings.Seed;
         _threads = settings.Threads > 0 ? settings.Threads : Environment.ProcessorCount;
         set_num_threads(_threads);
-        _settings = settings.KeepsSettings ? new TargetSettings() : TargetSettings.Apply(package.Plan.Settings, _devices.IsAccelerated);
+        _settings = TargetSettings.Apply(settings.KeepsSettings ? null : package.Plan.Settings, _devices.IsAccelerated, settings.Pins);
         _gradMode = set_grad_enabled(package.Plan.Source.HasBackward);
     }
 

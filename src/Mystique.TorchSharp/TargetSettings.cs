@@ -1,4 +1,6 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
+using Mystique.Diagnostics;
 using Mystique.Planning;
 using static TorchSharp.torch;
 
@@ -29,9 +31,18 @@ internal sealed record TargetSettings
         ["mem_efficient_sdp"] = "true",
         ["cudnn_sdp"] = "true",
         ["cudnn_enabled"] = "true",
+        ["mkldnn_enabled"] = "true",
         ["matmul_allow_bf16_reduced_precision_reduction"] = "true",
         ["default_dtype"] = "float32",
     };
+
+    /// <summary>
+    /// Further settings of <c>python/shared/settings.py</c>, which are <c>false</c> or <c>none</c> where nobody set them.
+    /// </summary>
+    private static readonly FrozenSet<string> Others = FrozenSet.Create(StringComparer.Ordinal, "deterministic",
+        "matmul_allow_fp16_accumulation", "cudnn_benchmark", "cudnn_benchmark_limit", "cudnn_deterministic", "fp32_precision",
+        "matmul_fp32_precision", "conv_fp32_precision", "rnn_fp32_precision", "mkldnn_matmul_fp32_precision", "mkldnn_conv_fp32_precision",
+        "mkldnn_rnn_fp32_precision");
 
     /// <summary>What was set to something else than before.</summary>
     public ImmutableSortedDictionary<string, string> Changed { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
@@ -39,21 +50,29 @@ internal sealed record TargetSettings
     /// <summary>What the original had and this engine cannot set: sentences for people.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
 
-    /// <summary>Sets what was recorded.</summary>
+    /// <summary>Sets what was recorded, and what the user decides.</summary>
     /// <param name="recorded">The settings; null for none.</param>
     /// <param name="isAccelerated">Whether the replay runs on CUDA: what is CUDA's alone is nothing to the host.</param>
-    public static TargetSettings Apply(RecordedSettings? recorded, bool isAccelerated)
+    /// <param name="pins">What the user decides; null for nothing.</param>
+    /// <exception cref="MystiqueException">The user decides a setting that is none (MYS427).</exception>
+    public static TargetSettings Apply(RecordedSettings? recorded, bool isAccelerated,
+        IReadOnlyDictionary<string, string>? pins = null)
     {
+        pins ??= ImmutableSortedDictionary<string, string>.Empty;
+        if (pins.Keys.FirstOrDefault(n => !Switches.ContainsKey(n) && !Defaults.ContainsKey(n) && !Others.Contains(n)) is { } unknown)
+            throw Problems.NoSuchSetting(unknown);
         var changed = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         var notes = ImmutableArray.CreateBuilder<string>();
-        foreach (var (name, value) in recorded?.Values ?? ImmutableSortedDictionary<string, string>.Empty)
+        foreach (var (name, value) in (recorded?.Values ?? ImmutableSortedDictionary<string, string>.Empty).SetItems(pins))
         {
-            if (!isAccelerated && name is not ("float32_matmul_precision" or "deterministic_debug_mode"))
+            // Attention is chosen among by these on the host, too.
+            if (!isAccelerated && !pins.ContainsKey(name) && name is not ("float32_matmul_precision" or "deterministic_debug_mode"
+                or "flash_sdp" or "math_sdp" or "mkldnn_enabled"))
                 continue;
             if (!Switches.TryGetValue(name, out var setting))
             {
                 if (value != Defaults.GetValueOrDefault(name, "false") && value is not ("none" or "default" or "cublas"))
-                    notes.Add($"the engine torchsharp cannot set {name}, which was {value}");
+                    notes.Add($"the engine torchsharp cannot set {name}, which {(pins.ContainsKey(name) ? "is to be" : "was")} {value}");
             }
             else if (value is "true" or "false" && setting.Get() != (value == "true"))
             {

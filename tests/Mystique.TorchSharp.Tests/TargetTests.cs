@@ -50,6 +50,28 @@ public sealed class TargetTests
         }
     }
 
+    /// <summary>What the user decides goes before what was recorded, and reaches the host, too.</summary>
+    [Fact]
+    public void Settings_ThatAreDecided_AreSet_AndUnknownOnesRefused()
+    {
+        bool before = backends.cuda.flash_sdp_enabled();
+        string other = before ? "false" : "true";
+        try
+        {
+            var set = TargetSettings.Apply(Recorded("flash_sdp", before ? "true" : "false"), isAccelerated: false,
+                new Dictionary<string, string> { ["flash_sdp"] = other, ["cudnn_sdp"] = "false" });
+            Assert.Equal((other, !before), (set.Changed["flash_sdp"], backends.cuda.flash_sdp_enabled()));
+            Assert.Equal(["the engine torchsharp cannot set cudnn_sdp, which is to be false"], set.Notes);
+            var refused = Assert.Throws<MystiqueException>(() =>
+                TargetSettings.Apply(null, isAccelerated: false, new Dictionary<string, string> { ["nothing"] = "1" }));
+            Assert.Equal("MYS427", refused.Id);
+        }
+        finally
+        {
+            backends.cuda.enable_flash_sdp(before);
+        }
+    }
+
     [Fact]
     public void Settings_ThatItCannotSet_AreTold_UnlessTheySayNothing()
     {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using Mystique.Files;
 using Mystique.TorchSharp;
@@ -24,6 +25,8 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
 
     private Option<string>? Flags { get; init; }
 
+    private Option<string[]>? Pins { get; init; }
+
     /// <summary>For a command whose engine is libtorch.</summary>
     public static EngineOptions OfTorchSharp() => new(
         SharedOptions.Count("--threads", 0, 0,
@@ -47,6 +50,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
             Device = CreateDevice("The device that takes the place of the recorded accelerators: cpu, cuda:1, xpu, …; by default, of "
                 + "--engine python, the recorded kind where it is there"),
             Flags = CreateFlags(),
+            Pins = CreatePins(),
         };
     }
 
@@ -86,11 +90,12 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         Device = CreateDevice($"The device of jobs and their replays: cpu, cuda:1, …; a job's command has it as {BenchList.Device}, or "
             + "chooses another"),
         Flags = CreateFlags(),
+        Pins = CreatePins(),
     };
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option?[])[Engine, PythonProgram, LibTorch, Device, Flags, Threads, Timeout, Libraries])
+        foreach (var option in (Option?[])[Engine, PythonProgram, LibTorch, Device, Flags, Pins, Threads, Timeout, Libraries])
             if (option is not null)
                 command.Add(option);
         if (Engine is { } engine && LibTorch is { } libTorch)
@@ -139,6 +144,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         {
             Device = Device is null ? "" : result.GetValue(Device)!,
             KeepsSettings = Flags is not null && result.GetValue(Flags) == "target",
+            Pins = Pins is null ? ImmutableSortedDictionary<string, string>.Empty : PinsOf(result.GetValue(Pins)!),
         });
 
     private static Option<string> CreatePython() => new("--python")
@@ -147,6 +153,46 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         HelpName = "EXE",
         DefaultValueFactory = _ => "python3",
     };
+
+    private static Option<string[]> CreatePins()
+    {
+        var pins = new Option<string[]>("--pin")
+        {
+            Description = "Decide a setting, whatever the original had and --flags says: attention=flash, =efficient, =math or =cudnn, or "
+                + "a setting by its name in packages, for example cudnn_benchmark=true; repeatable",
+            HelpName = "NAME=VALUE",
+            DefaultValueFactory = _ => [],
+        };
+        pins.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens)
+                if (token.Value.Split('=') is not [{ Length: > 0 } name, { Length: > 0 } value] || name == "attention"
+                    && !Attention.ContainsKey(value))
+                    result.AddError($"--pin: {token.Value} is no NAME=VALUE; attention is flash, efficient, math or cudnn.");
+        });
+        return pins;
+    }
+
+    /// <summary>What attention is done by, and the setting that allows it (<c>torch.nn.attention.SDPBackend</c>).</summary>
+    private static readonly SortedDictionary<string, string> Attention = new(StringComparer.Ordinal)
+    {
+        ["flash"] = "flash_sdp",
+        ["efficient"] = "mem_efficient_sdp",
+        ["math"] = "math_sdp",
+        ["cudnn"] = "cudnn_sdp",
+    };
+
+    private static ImmutableSortedDictionary<string, string> PinsOf(string[] pins)
+    {
+        var settings = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach (string[] pin in pins.Select(p => p.Split('=')))
+            if (pin[0] != "attention")
+                settings[pin[0]] = pin[1];
+            else
+                foreach (var (word, setting) in Attention)
+                    settings[setting] = word == pin[1] ? "true" : "false";
+        return settings.ToImmutable();
+    }
 
     private static Option<string> CreateFlags()
     {

@@ -157,6 +157,9 @@ internal static class Problems
     public static MystiqueException NoFrameworkLevel(string source, string why) =>
         new("MYS211", $"there is no framework's level: {why}", source, "use --level operator, or leave --level out");
 
+    public static MystiqueException NoSuchSetting(string name) =>
+        new("MYS427", $"there is no setting {name} to pin", "--pin", "docs/hosts.md lists the settings; attention=flash is one of them");
+
     public static MystiqueException FrameworkFailed(string source, string why) =>
         new("MYS426", $"the framework's level does not run here: {why}", source, "use --level operator", ExitCode.ReplayFailed);
 

@@ -30,6 +30,12 @@ public abstract record Engine : IAsyncDisposable
     /// </summary>
     public bool KeepsSettings { get; init; }
 
+    /// <summary>
+    /// Settings that the user decides, whatever the original had and <see cref="KeepsSettings"/> says, by their names in packages
+    /// (<c>flash_sdp</c>, <c>cudnn_benchmark</c>, …), as texts (MYS427 for one that is not known).
+    /// </summary>
+    public ImmutableSortedDictionary<string, string> Pins { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
     /// <summary>Files of operator libraries that a worker loads before anything else (MYS408 where one cannot be loaded).</summary>
     public ImmutableArray<string> Libraries { get; init; } = [];
 

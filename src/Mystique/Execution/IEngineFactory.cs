@@ -40,4 +40,7 @@ internal sealed record EngineSettings
 
     /// <summary>Whether PyTorch's settings stay as they are on the target, instead of being the original's.</summary>
     public bool KeepsSettings { get; init; }
+
+    /// <summary>Settings that the user decides, by name.</summary>
+    public ImmutableSortedDictionary<string, string> Pins { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 }

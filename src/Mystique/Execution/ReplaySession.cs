@@ -339,6 +339,7 @@ internal sealed class ReplaySession : IAsyncDisposable
             Seed = _options.Seed,
             Libraries = _engine.Libraries,
             KeepsSettings = _engine.KeepsSettings,
+            Pins = _engine.Pins,
         }, cancellationToken)).ConfigureAwait(false);
     }
 

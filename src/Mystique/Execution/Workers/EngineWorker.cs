@@ -60,6 +60,7 @@ internal sealed class EngineWorker : IAsyncDisposable
             Seed = settings.Seed,
             Libraries = settings.Libraries,
             KeepsSettings = settings.KeepsSettings,
+            Pins = settings.Pins,
         };
         return (await CallAsync(request, "opening", cancellationToken).ConfigureAwait(false)).Info;
     }

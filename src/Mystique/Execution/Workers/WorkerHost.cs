@@ -84,6 +84,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFac
                     Libraries = open.Libraries,
                     AllowTraceCode = open.AllowTraceCode,
                     KeepsSettings = open.KeepsSettings,
+                    Pins = open.Pins,
                 }));
             case OpenWorkloadRequest open:
                 return Open(() => factory.OpenWorkload(open.Workload, open.Threads));

@@ -43,6 +43,9 @@ internal sealed record OpenPackageRequest(string Package) : WorkerRequest<Opened
     /// <summary>Whether PyTorch's settings stay as they are on the target.</summary>
     public bool KeepsSettings { get; init; }
 
+    /// <summary>Settings that the user decides, by name.</summary>
+    public ImmutableSortedDictionary<string, string> Pins { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
     /// <summary>What the contents of external tensors are drawn from.</summary>
     public required uint Seed { get; init; }
 
