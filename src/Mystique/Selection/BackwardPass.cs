@@ -35,6 +35,9 @@ internal sealed record BackwardPass
     /// <summary>The gradients that leaves got, in the order in which they were accumulated.</summary>
     public required ImmutableArray<AccumulatedGradient> Accumulated { get; init; }
 
+    /// <summary>Whether it goes on after the selection.</summary>
+    public bool IsCut { get; init; }
+
     /// <summary>Whether it ran within a function of another one (checkpointing does that).</summary>
     public required bool IsNested { get; init; }
 
@@ -54,7 +57,8 @@ internal sealed record BackwardPass
     public required TraceNode? Making { get; init; }
 
     /// <summary>Why the framework could not run it as recorded; null where nothing stands against it.</summary>
-    public string? WhyNot => IsNested ? "it runs within another backward pass"
+    public string? WhyNot => IsCut ? "it goes on after the iteration's end"
+        : IsNested ? "it runs within another backward pass"
         : OfTheJob is not null ? $"node {OfTheJob.Id} ({OfTheJob.Name}) is a function of the job's own"
         : Making is not null ? $"node {Making.Id} ({Making.Name}) within it makes a graph: a recomputation, or gradients of gradients"
         : OfHook is not null ? $"node {OfHook.Id} ({OfHook.Name}) within it is a hook's"

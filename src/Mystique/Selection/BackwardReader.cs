@@ -31,6 +31,7 @@ internal sealed class BackwardReader
     private readonly HashSet<StorageGeneration> _made = [];
     private readonly Dictionary<(long Thread, long Sequence), List<TraceNode>> _forward = [];
     private readonly List<TraceNode> _functions = [];
+    private readonly bool _isCut; // Whether the last pass goes on after the selection.
     private readonly HashSet<TraceNode> _within = []; // What ran within functions, other functions too.
 
     private BackwardReader(Segment segment)
@@ -59,6 +60,26 @@ internal sealed class BackwardReader
             else if (node.Schema is not null && !_within.Contains(node))
                 NoteForward(node, fromFloats[node]);
         }
+        _isCut = GoesOn(segment.Recording.Trace.Nodes.Where(n => n.Id >= end));
+    }
+
+    /// <summary>Whether a pass goes on after the selection: a function comes there before a forward operator that would have made it.</summary>
+    private bool GoesOn(IEnumerable<TraceNode> later)
+    {
+        var numbers = new HashSet<(long Thread, long Sequence)>();
+        bool hasForward = false;
+        foreach (var node in later.Where(n => !_within.Contains(n)))
+        {
+            if (IsFunction(node) && _functions.Count > 0)
+                return !hasForward || BodyOf(node) is { SequenceId: { } number } body && CreatorOf(node) is not null
+                    && !numbers.Contains((body.ForwardThreadId ?? body.ThreadId ?? 0, number));
+            if (node.Schema is null)
+                continue;
+            hasForward = true;
+            if (node.SequenceId is { } sequence)
+                numbers.Add((node.ThreadId ?? 0, sequence));
+        }
+        return false;
     }
 
     /// <summary>
@@ -74,7 +95,10 @@ internal sealed class BackwardReader
     public static ImmutableArray<BackwardPass> Of(Segment segment)
     {
         var reader = new BackwardReader(segment);
-        return [.. reader.Split().Select(reader.Read)];
+        BackwardPass[] passes = [.. reader.Split().Select(reader.Read)];
+        if (reader._isCut && passes.Length > 0)
+            passes[^1] = passes[^1] with { IsCut = true };
+        return [.. passes];
     }
 
     private static bool IsFunction(TraceNode node) => node.Name.StartsWith(Prefix, StringComparison.Ordinal);

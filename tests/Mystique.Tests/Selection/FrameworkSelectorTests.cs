@@ -80,6 +80,58 @@ public class FrameworkSelectorTests
         Assert.Equal(["the leaf of the gradient that node 9 accumulates is made within the iteration"], Select(text).Left);
     }
 
+    /// <summary>What an iteration cuts in half is autograd's in neither half.</summary>
+    [Theory]
+    [InlineData(false, 9, "it goes on after the iteration's end")] // Behind the first function.
+    [InlineData(true, 9, "no forward operator of the selection has the sequence number of its first function")]
+    [InlineData(false, 12, "it goes on after the iteration's end")] // Only an accumulation is left.
+    public void Select_APassThatTheIterationCuts_Stays(bool second, long cut, string why)
+    {
+        var text = TraceText.WithRoots();
+        long id = 4;
+        text.Node(3, 2, "ProfilerStep#1", scope: 7);
+        text.Node(id++, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12, 4, 5)], sequence: 7);
+        text.Node(id++, 2, "aten::mean", Mean, [T(12, 4, 5), None], [T(13)], sequence: 8);
+        text.Operator(id++, Ones, [T(13)], [T(20)]);
+        Function(text, ref id, "MeanBackward0", 8, T(20));
+        if (cut == id)
+            text.Node(id++, 2, "ProfilerStep#2", scope: 7);
+        Function(text, ref id, "MmBackward0", 7, T(21, 4, 5), (Mm, [T(10, 3, 4), T(21, 4, 5)], [T(22, 3, 5)]));
+        if (cut == id)
+            text.Node(id++, 2, "ProfilerStep#2", scope: 7);
+        Accumulate(text, ref id, T(22, 3, 5));
+        var (_, left) = FrameworkSelector.Select(SegmentSelector.Select(Recording.Of(text.Read()), new SelectionOptions(second ? 2 : 1)));
+        Assert.Equal([why], left.Select(l => l.Reason));
+    }
+
+    /// <summary>An operator that makes no function has the number of the next one that does, in the iteration after it.</summary>
+    [Fact]
+    public void Select_AnIterationThatEndsWithAMetric_IsNotCut()
+    {
+        var text = TraceText.WithRoots();
+        long id = 3;
+        for (int step = 1; step < 3; step++)
+        {
+            text.Node(id++, 2, $"ProfilerStep#{step}", scope: 7);
+            text.Node(id++, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12, 4, 5)], sequence: 6 + step);
+            Function(text, ref id, "MmBackward0", 6 + step, T(21, 4, 5), (Mm, [T(10, 3, 4), T(21, 4, 5)], [T(22, 3, 5)]));
+            Accumulate(text, ref id, T(22, 3, 5));
+            text.Node(id++, 2, "aten::relu", Relu, [T(10, 4, 3)], [T(30, 4, 3)], sequence: 7 + step);
+        }
+        Assert.Empty(Select(text).Left);
+    }
+
+    /// <summary>Without autograd's numbers nobody knows what made a function.</summary>
+    [Fact]
+    public void Select_WithoutNumbers_StaysWithTheOperators()
+    {
+        var text = TraceText.WithRoots("1.0.1").Operator(3, Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12, 4, 5)]);
+        long id = 4;
+        Function(text, ref id, "MmBackward0", null, T(21, 4, 5), (Mm, [T(10, 3, 4), T(21, 4, 5)], [T(22, 3, 5)]));
+        Accumulate(text, ref id, T(22, 3, 5));
+        Assert.Equal(["no forward operator of the selection has the sequence number of its first function"], Select(text).Left);
+    }
+
     /// <summary>A graph that a later pass needs again is kept.</summary>
     [Fact]
     public void Select_TwoPassesThroughOneGraph_TheFirstKeepsIt()
