@@ -92,6 +92,54 @@ public sealed class LevelTests : IDisposable
         CommandLine.Run("run", File_("p"), "--level", "framework").AssertFailed(2, "MYS211");
     }
 
+    /// <summary>
+    /// An operator that the target lacks makes no graph, and autograd's call fails: the framework's level does not run, and the operators'
+    /// does.
+    /// </summary>
+    [Fact]
+    public void Run_WhereAutogradsCallFails_SaysSo()
+    {
+        const string Unknown = "aten::no_such_operator(Tensor self) -> Tensor";
+        var text = TraceText.WithRoots();
+        text.Node(3, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12, 4, 5)], sequence: 7);
+        text.Node(4, 2, "aten::no_such_operator", Unknown, [T(12, 4, 5)], [T(14, 4, 5)], sequence: 8);
+        text.Node(5, 2, "aten::mean", Mean, [T(14, 4, 5), TraceText.Value.None], [T(13)], sequence: 9);
+        text.Operator(6, Ones, [T(13)], [T(20)]);
+        long id = 7;
+        Function(text, ref id, "MeanBackward0", 9, T(20), (Relu, [T(20)], [T(21, 4, 5)]));
+        Function(text, ref id, "NoSuchBackward0", 8, T(21, 4, 5), (Relu, [T(21, 4, 5)], [T(24, 4, 5)]));
+        Function(text, ref id, "MmBackward0", 7, T(24, 4, 5), (Mm, [T(10, 3, 4), T(24, 4, 5)], [T(22, 3, 5)]));
+        Accumulate(text, ref id, T(22, 3, 5));
+        File.WriteAllText(File_("t.json"), text.ToString());
+        var refused = CommandLine.Run("run", File_("t.json"), "--level", "framework");
+        refused.AssertFailed(1, "MYS426");
+        Assert.Contains("does not require grad", refused.Error.ReplaceLineEndings(" "));
+        Assert.Equal("operator", LevelOf(Run(File_("t.json"))));
+        CommandLine.Run("generate", File_("t.json"), "-o", File_("p")).AssertOk();
+        // Of a recording on another version, the framework's level is tried first.
+        string manifest = Path.Combine(File_("p"), "benchmark.json");
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"schemas\": [", Baseline + "\"schemas\": [",
+            StringComparison.Ordinal));
+        var fallen = Run(File_("p"));
+        Assert.Equal("operator", LevelOf(fallen));
+        Assert.Contains("autograd's call fails here", fallen.GetProperty("engine").GetProperty("notes").ToString());
+        if (!Python.HasTorch)
+            return;
+        string script = Path.Combine(File_("p"), "run.py");
+        Python.RunFile(script, "--level", "framework").AssertFailed(1, "MYS426");
+        var automatic = Python.RunFile(script, "--iterations", "1");
+        automatic.AssertOk();
+        Assert.Contains("the operators' level runs instead", automatic.Error);
+        Assert.Matches(@"level:\s+operator", automatic.Output);
+    }
+
+    private const string Baseline = """
+        "baseline": {"format":"mystique-reference","format_version":1,"rank":0,"world_size":1,"source":"job","source_name":"a",
+        "recorded_iteration":1,"recorded_ns":[1],"before":{"samples_ns":[1],"cpu_time_ns":1,"peak_bytes":1},
+        "after":{"samples_ns":[1],"cpu_time_ns":1,"peak_bytes":1},"runs_ns":[],"baseline_bytes":1,"device_peak_bytes":0,
+        "device":{"type":"cpu","name":"a"},"versions":{"torch":"0.4"},"threads":{},"settings":{},"environment":{},"process_groups":[]},
+        """;
+
     /// <summary>Inference has no pass, and both levels are the same.</summary>
     [Fact]
     public void Run_OfInference_AtTheFrameworksLevel_Runs()

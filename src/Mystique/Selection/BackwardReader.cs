@@ -63,7 +63,9 @@ internal sealed class BackwardReader
         _isCut = GoesOn(segment.Recording.Trace.Nodes.Where(n => n.Id >= end));
     }
 
-    /// <summary>Whether a pass goes on after the selection: a function comes there before a forward operator that would have made it.</summary>
+    /// <summary>
+    /// Whether a pass goes on after the selection: a function comes there before a forward operator that would have made it.
+    /// </summary>
     private bool GoesOn(IEnumerable<TraceNode> later)
     {
         var numbers = new HashSet<(long Thread, long Sequence)>();
