@@ -95,4 +95,14 @@ internal sealed record Leaf(TraceNode User, int Argument, TensorValue Tensor, St
 /// <summary>A tensor, and which storage its id stands for.</summary>
 /// <param name="Tensor">The tensor.</param>
 /// <param name="Storage">The storage.</param>
-internal sealed record StoredTensor(TensorValue Tensor, StorageGeneration Storage);
+internal sealed record StoredTensor(TensorValue Tensor, StorageGeneration Storage)
+{
+    /// <summary>The first tensor that is defined, of the inputs or outputs of a node.</summary>
+    public static StoredTensor? FirstOf(ImmutableArray<ArgumentValue> values, ReadOnlySpan<StorageGeneration?> storages)
+    {
+        foreach (var (place, tensor) in TensorLayout.TensorsOf(values).Index())
+            if (!tensor.IsUndefined)
+                return place < storages.Length && storages[place] is { } storage ? new StoredTensor(tensor, storage) : null;
+        return null;
+    }
+}

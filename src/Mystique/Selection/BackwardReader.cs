@@ -211,7 +211,7 @@ internal sealed class BackwardReader
             FirstGradient = FirstGradientOf(first),
             OtherStart = otherStart,
             OfHook = ofHook,
-            Accumulated = Bind(gradients),
+            Accumulated = new LeafBinder(_timeline, _made, CreatorOf).Bind(gradients),
             IsNested = _within.Contains(first),
             Creators = [.. bodies.Where(f => f.Creator is not null).Select(f => f.Creator!)],
             Unmade = bodies.FirstOrDefault(f => !IsEngines(f.Body.Name) && f.Creator is null).Body,
@@ -231,7 +231,7 @@ internal sealed class BackwardReader
         ? list.LastOrDefault(n => n.Id < function.Id) : null;
 
     private StoredTensor? FirstGradientOf(TraceNode first) =>
-        BodyOf(first) is { } body ? Stored(body.Inputs, _timeline.InputsOf(body)) : null;
+        BodyOf(first) is { } body ? StoredTensor.FirstOf(body.Inputs, _timeline.InputsOf(body)) : null;
 
     /// <summary>
     /// Whether an operator within a function is neither the function's nor the engine's, which adds gradients up and casts them
@@ -255,68 +255,5 @@ internal sealed class BackwardReader
         var before = parent.Children.LastOrDefault(c => c.Id < first.Id && !IsFunction(c));
         return before is { Name: "aten::ones_like" } && TensorLayout.TensorsOf(before.Outputs).Any(t => t.TensorId == gradient.TensorId)
             ? null : gradient;
-    }
-
-    /// <summary>
-    /// The leaf of each gradient: of the forward operator that made its function, the argument that nobody made, of the gradient's shape.
-    /// Of several, the first gradient is the first argument's: derivatives come in the order of arguments (<c>derivatives.yaml</c>).
-    /// </summary>
-    private ImmutableArray<AccumulatedGradient> Bind(
-        List<(TraceNode Node, TensorValue? Gradient, (TraceNode Function, int Order, int Place)? Source)> gradients)
-    {
-        var bound = new Dictionary<TraceNode, AccumulatedGradient>();
-        foreach (var group in gradients.Where(g => g.Source is not null).GroupBy(g => g.Source!.Value.Function))
-        {
-            var user = CreatorOf(group.Key);
-            var left = user is null ? [] : LeavesOf(user);
-            foreach (var (node, gradient, _) in group.OrderBy(g => (g.Source!.Value.Order, g.Source.Value.Place)))
-            {
-                int found = left.FindIndex(l => l.Tensor.Shape.AsSpan().SequenceEqual(gradient!.Shape.AsSpan()));
-                string name = group.Key.Name[Prefix.Length..];
-                bound[node] = found >= 0 ? Accumulate(node, gradient!, left[found])
-                    : new(node, gradient, null, user is null ? $"no forward operator made {name}"
-                        : $"{user.Name} (node {user.Id}), which made {name}, takes no leaf of its shape");
-                if (found >= 0)
-                    left.RemoveAt(found);
-            }
-        }
-        return [.. gradients.Select(g => bound.TryGetValue(g.Node, out var known) ? known : new(g.Node, g.Gradient, null,
-            g.Gradient is null ? "the trace does not tell it" : "no function of the pass made it"))];
-    }
-
-    /// <summary>What an accumulation's operators say about the gradients before and after it.</summary>
-    private AccumulatedGradient Accumulate(TraceNode node, TensorValue gradient, Leaf leaf)
-    {
-        var last = SegmentSelector.OutermostBelow(node, UnseenWork.None).LastOrDefault(o => !o.Outputs.IsEmpty);
-        return new AccumulatedGradient(node, gradient, leaf, "")
-        {
-            Result = last is null ? Stored(node.Inputs, _timeline.InputsOf(node)) : Stored(last.Outputs, _timeline.OutputsOf(last)),
-            Existing = last is { Name: "aten::add_" } ? Stored(last.Inputs, _timeline.InputsOf(last)) : null,
-        };
-    }
-
-    /// <summary>The first tensor that is defined, of the inputs or outputs of a node.</summary>
-    private static StoredTensor? Stored(ImmutableArray<ArgumentValue> values, ReadOnlySpan<StorageGeneration?> storages)
-    {
-        foreach (var (place, tensor) in TensorLayout.TensorsOf(values).Index())
-            if (!tensor.IsUndefined)
-                return place < storages.Length && storages[place] is { } storage ? new StoredTensor(tensor, storage) : null;
-        return null;
-    }
-
-    private List<Leaf> LeavesOf(TraceNode user)
-    {
-        var leaves = new List<Leaf>();
-        var storages = _timeline.InputsOf(user);
-        int place = 0;
-        for (int i = 0; i < user.Inputs.Length; i++)
-            foreach (var tensor in user.Inputs[i].Tensors)
-            {
-                var storage = place < storages.Length ? storages[place] : null;
-                place++;
-                if (storage is not null && !_made.Contains(storage) && tensor.Type.IsFloating())
-                    leaves.Add(new Leaf(user, i, tensor, storage));
-            }
-        return leaves;
     }
 }
