@@ -32,7 +32,7 @@ internal sealed class BackwardReader
     private readonly Dictionary<(long Thread, long Sequence), List<TraceNode>> _forward = [];
     private readonly List<TraceNode> _functions = [];
     private readonly bool _isCut; // Whether the last pass goes on after the selection.
-    private readonly HashSet<TraceNode> _within = []; // What ran within functions, other functions too.
+    private readonly Dictionary<TraceNode, TraceNode> _within = []; // What ran within functions, other functions too: in which.
 
     private BackwardReader(Segment segment)
     {
@@ -44,8 +44,8 @@ internal sealed class BackwardReader
         var pending = new Stack<TraceNode>([segment.Recording.Trace.Root]);
         while (pending.TryPop(out var node))
         {
-            if (node.Parent is { } parent && (IsFunction(parent) || _within.Contains(parent)))
-                _within.Add(node);
+            if (node.Parent is { } parent && (IsFunction(parent) ? parent : _within.GetValueOrDefault(parent)) is { } function)
+                _within.Add(node, function);
             if (node.Parent is { } above && fromFloats.TryGetValue(above, out bool known))
                 fromFloats.Add(node, known);
             else if (node.Schema is not null)
@@ -57,7 +57,7 @@ internal sealed class BackwardReader
         {
             if (IsFunction(node))
                 _functions.Add(node);
-            else if (node.Schema is not null && !_within.Contains(node))
+            else if (node.Schema is not null && !_within.ContainsKey(node))
                 NoteForward(node, fromFloats[node]);
         }
         _isCut = GoesOn(segment.Recording.Trace.Nodes.Where(n => n.Id >= end));
@@ -70,7 +70,7 @@ internal sealed class BackwardReader
     {
         var numbers = new HashSet<(long Thread, long Sequence)>();
         bool hasForward = false;
-        foreach (var node in later.Where(n => !_within.Contains(n)))
+        foreach (var node in later.Where(n => !_within.ContainsKey(n)))
         {
             if (IsFunction(node) && _functions.Count > 0)
                 return !hasForward || BodyOf(node) is { SequenceId: { } number } body && CreatorOf(node) is not null
@@ -122,21 +122,23 @@ internal sealed class BackwardReader
     }
 
     /// <summary>
-    /// The functions of each pass. One ends where a forward operator runs outside of functions, or where a function has a higher number
-    /// than the one before it, which the engine would have run first, or has run already in this pass.
+    /// The functions of each pass; those that ran within a function are of passes of their own, and the one around them goes on. One ends
+    /// where a forward operator runs outside of functions, or where a function has a higher number than the one before it, which the engine
+    /// would have run first, or has run already in this pass.
     /// </summary>
-    private IEnumerable<List<TraceNode>> Split()
+    private IEnumerable<List<TraceNode>> Split() =>
+        _functions.GroupBy(f => _within.GetValueOrDefault(f)).SelectMany(Split).OrderBy(p => p[0].Id);
+
+    private static IEnumerable<List<TraceNode>> Split(IEnumerable<TraceNode> functions)
     {
         var pass = new List<TraceNode>();
         long? number = null;
         var ran = new HashSet<(long? Thread, long Number, string Name)>();
-        foreach (var function in _functions)
+        foreach (var function in functions)
         {
             long? own = BodyOf(function)?.SequenceId;
-            bool isNested = _within.Contains(function);
             bool isAgain = own is { } known && !ran.Add((BodyOf(function)!.ForwardThreadId, known, function.Name));
-            if (pass.Count > 0 && (isNested != _within.Contains(pass[^1]) || own > number || isAgain
-                || HasForwardBetween(pass[^1], function)))
+            if (pass.Count > 0 && (own > number || isAgain || HasForwardBetween(pass[^1], function)))
             {
                 yield return pass;
                 (pass, number) = ([], null);
@@ -212,7 +214,7 @@ internal sealed class BackwardReader
             OtherStart = otherStart,
             OfHook = ofHook,
             Accumulated = new LeafBinder(_timeline, _made, CreatorOf).Bind(gradients),
-            IsNested = _within.Contains(first),
+            IsNested = _within.ContainsKey(first),
             Creators = [.. bodies.Where(f => f.Creator is not null).Select(f => f.Creator!)],
             Unmade = bodies.FirstOrDefault(f => !IsEngines(f.Body.Name) && f.Creator is null).Body,
             OfTheJob = bodies.FirstOrDefault(f => !IsPyTorchs(f.Function.Name[Prefix.Length..])).Body,

@@ -74,6 +74,29 @@ public class BackwardReaderTests
         Assert.Equal(why, pass.WhyNot);
     }
 
+    /// <summary>A pass that runs another one inside goes on after it: checkpointing with a function of its own.</summary>
+    [Fact]
+    public void Of_APassAroundAnother_IsOnePass()
+    {
+        var text = TraceText.WithRoots();
+        text.Node(3, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12, 4, 5)], sequence: 7);
+        text.Node(4, 2, "aten::mean", Mean, [T(12, 4, 5), None], [T(13)], sequence: 9);
+        long id = 20;
+        Function(text, ref id, "MeanBackward0", 9, T(20));
+        text.Node(30, 2, "autograd::engine::evaluate_function: CheckpointFunctionBackward", "", [], []);
+        text.Node(31, 30, "CheckpointFunctionBackward", "", [T(20)], [], sequence: 8, scope: 1, forwardThread: 1);
+        text.Node(32, 31, "aten::relu", Relu, [T(12, 4, 5)], [T(40, 4, 5)], sequence: 12);
+        text.Node(33, 31, "autograd::engine::evaluate_function: ReluBackward0", "", [], []);
+        text.Node(34, 33, "ReluBackward0", "", [T(20)], [], sequence: 12, scope: 1, forwardThread: 1);
+        id = 50;
+        Function(text, ref id, "MmBackward0", 7, T(21, 4, 5), (Mm, [T(10, 3, 4), T(21, 4, 5)], [T(22, 3, 5)]));
+        Accumulate(text, ref id, T(22, 3, 5));
+        var passes = Read(text);
+        Assert.Equal([4, 1], passes.Select(p => p.Functions.Length));
+        Assert.Equal([false, true], passes.Select(p => p.IsNested));
+        Assert.Equal("node 31 (CheckpointFunctionBackward) is a function of the job's own", passes[0].WhyNot);
+    }
+
     /// <summary>Noise that requires a gradient is a leaf, though an operator of the step made it: it is made of no tensor.</summary>
     [Fact]
     public void Of_NoiseThatRequiresAGradient_IsALeaf()
