@@ -74,4 +74,4 @@ def add_kernel_counts(verification, package, work, missing, substituted):
         verification["differences"] = differences + found
         verification["exact_operators"] -= len(found)
         verification["status"] = "different"
-        verification["classes"] = classes_of(m, missing, substituted, verification["differences"])
+        verification["classes"].update(classes_of(m, missing, substituted, verification["differences"]))

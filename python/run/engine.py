@@ -117,6 +117,9 @@ class Engine:
             if tensor.get("external") or tensor["storage"] < 0:
                 view = self.externals.view(tensor)
                 program.put(slot, view)
+                if is_of_framework(self.package.manifest) and tensor["storage"] >= 0 and not tensor.get("leaf") \
+                        and self.package.manifest["storages"][tensor["storage"]].get("mutated"):
+                    self.externals.written.append((program, slot, tensor))
                 if tensor.get("leaf"):
                     start = tensor.get("gradient")
                     self.externals.leaves.append((view, None if start is None else self.externals.view(tensors[start])))

@@ -252,7 +252,7 @@ class EagerProgram:
             else:
                 made.fill_(0.5) if made.is_floating_point() else made.zero_()
             self.stand_ins[slot] = made
-        return self.stand_ins[slot]
+        return self.stand_ins[slot].detach()  # Without the graph of an iteration before.
 
     def store(self, outs, results):
         """Puts results where they go: into slots, or, as a value for later calls of a row, under its name."""

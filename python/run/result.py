@@ -27,7 +27,7 @@ def verified(classes, selected):
     if classes is None:
         return {}
     whole = selected + classes["unplanned"]
-    shares = {"recorded_operators": classes["exact"], "share": share_of(classes["exact"], whole),
+    shares = {"recorded_operators": classes["exact"], "share": share_of(classes["exact"], whole + classes.get("targets_more", 0)),
               "work_share": share_of(sum(classes[k] for k in ("exact", "other_implementation", "targets_own", "substituted")), whole)}
     return {**shares, "time_share": share_of(classes["time_share"], 1)} if "time_share" in classes else shares
 
@@ -199,9 +199,10 @@ def print_result(result, fallback):
         line("operators as recorded", f"{classes['exact']:,} of {coverage['selected_operators']:,} ({percent_of(coverage['share'])})")
         if "time_share" in coverage:
             line("of the original's time", f"{percent_of(coverage['time_share'])}")
-        for name in ("other_implementation", "targets_own", "variant", "different", "substituted", "stand_in", "missing", "unplanned"):
-            if classes[name]:
-                words = {"other_implementation": "other implementation", "targets_own": "the target's own (backward)"}
+        for name in ("other_implementation", "targets_own", "targets_more", "variant", "different", "substituted", "stand_in", "missing", "unplanned"):
+            if classes.get(name):
+                words = {"other_implementation": "other implementation", "targets_own": "the target's own (backward)",
+                         "targets_more": "more of its own (backward)"}
                 line(words.get(name, name.replace("_", "-")), f"{classes[name]:,}")
     exact, expected = verification["exact_operators"], verification["expected_operators"]
     state = {"exact": f"exact: {exact:,} operators", "different": f"{exact:,} of {expected:,} exact",

@@ -226,7 +226,7 @@ def check_tensor(m, tensor, place):
 def check_operator(m, op, schemas, kernels, made, place, described=False):
     """An operator; one that is described ran in the original, and its tensors are made by nobody."""
     schema = schemas[op["schema"]]
-    hold("backward" not in op or op.get("role") == "autograd", f"{place}.backward")
+    hold("backward" not in op and not op.get("accumulates") or op.get("role") == "autograd", f"{place}.backward")
     for i, recorded in enumerate(op.get("backward", ())):
         check_operator(m, recorded, schemas, kernels, made, f"{place}.backward[{i}]", described=True)
     hold(len(op["args"]) == len(schema.arguments) and len(op["outs"]) == len(schema.returns), place)

@@ -209,6 +209,7 @@ class Externals:
         m = package.manifest
         self.storages, self.seed, self.memory = m["storages"], seed, {}
         self.mutated = []  # What the iteration writes to, and whether it is floats.
+        self.makes_graph, self.written = m["source"]["has_backward"], []
         self.leaves = []  # Of all programs: leaves of autograd's graph, with the gradients that they start with.
         self.copies = {}  # On a device, of integers that it writes to: to draw them again can take waits.
         self.drawn_on_host = {d for d in set(devices) if d.type not in ("cpu", "meta") and not draws_here(d)}
@@ -240,8 +241,11 @@ class Externals:
 
     def restore(self, all_of_it):
         """Brings back what the iteration writes to; else only integers, which may lead out of bounds."""
+        torch.set_grad_enabled(self.makes_graph)  # An iteration that failed may have left it otherwise.
         for leaf, gradient in self.leaves:
             leaf.grad = gradient
+        for program, slot, tensor in self.written:
+            program.put(slot, self.view(tensor))  # What was written in place has the graph of the iteration before.
         for i, is_floating in self.mutated:
             if i in self.copies:
                 self.memory[i].copy_(self.copies[i])

@@ -17,6 +17,7 @@ internal sealed class ExternalTensors : IDisposable
     private readonly Tensor?[] _storages;
     private readonly List<Tensor> _views = [];
     private readonly List<(Tensor Leaf, Tensor? Gradient)> _leaves = []; // Of all programs, with what they start from.
+    private readonly List<(ScriptProgram Program, Slot Slot)> _written = []; // What may have the graph of the iteration before.
 
     /// <summary>Allocates and fills the storages.</summary>
     public ExternalTensors(ReplayPlan plan, uint seed, int threads, TargetDevices devices, Action<int, int>? progress = null)
@@ -39,6 +40,7 @@ internal sealed class ExternalTensors : IDisposable
     /// <summary>Puts all external tensors into a program's slots.</summary>
     public void PutInto(ScriptProgram program)
     {
+        bool isFramework = _plan.Level == ReplayLevel.Framework;
         for (int i = 0; i < _plan.Tensors.Length; i++)
         {
             var (slot, tensor) = (new Slot(i), _plan.Tensors[i]);
@@ -47,7 +49,11 @@ internal sealed class ExternalTensors : IDisposable
             else if (tensor.IsLeaf)
                 PutLeaf(program, slot, tensor);
             else if (tensor.IsExternal && IsOfType(tensor))
+            {
                 program.Put(slot, ViewOf(tensor, StorageOf(id)));
+                if (isFramework && _plan[id].IsMutated)
+                    _written.Add((program, slot));
+            }
             else if (tensor.IsExternal)
                 PutBlob(program, slot, tensor, id);
         }
@@ -72,9 +78,18 @@ internal sealed class ExternalTensors : IDisposable
         _leaves.Add((leaf, tensor.Gradient is { } gradient ? ViewOf(_plan[gradient], StorageOf(_plan[gradient].Storage!.Value)) : null));
     }
 
-    /// <summary>Gives leaves the gradients that an iteration starts with: mostly none.</summary>
-    public void ResetGradients()
+    /// <summary>
+    /// Gives leaves the gradients that an iteration starts with, mostly none, and lets the graph go that the one before it made.
+    /// </summary>
+    public void ResetGraph()
     {
+        if (is_grad_enabled() != _plan.Source.HasBackward)
+            set_grad_enabled(_plan.Source.HasBackward); // An iteration that failed has left it otherwise.
+        foreach (var (program, slot) in _written.Where(w => w.Program.IsOpen))
+        {
+            using var view = MakeView(_plan[slot], StorageOf(_plan[slot].Storage!.Value));
+            program.Put(slot, view);
+        }
         foreach (var (leaf, gradient) in _leaves)
             leaf.grad = gradient;
     }
@@ -95,7 +110,7 @@ internal sealed class ExternalTensors : IDisposable
     /// <param name="all">Whether floats too, and not integers alone.</param>
     public void Restore(bool all)
     {
-        ResetGradients();
+        ResetGraph();
         for (int i = 0; i < _storages.Length; i++)
             if (_plan.Storages[i] is { IsMutated: true, Initializer: { } initializer } && (all || !initializer.Type.IsFloating()))
                 Fill(i, threads: 1);

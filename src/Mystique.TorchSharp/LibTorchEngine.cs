@@ -144,7 +144,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     private void CallInOrder(int call)
     {
         if (call == 0)
-            _externals!.ResetGradients();
+            _externals!.ResetGraph();
         CallOne(call);
     }
 

@@ -24,6 +24,9 @@ internal sealed unsafe class ScriptProgram : IDisposable
         _functions = [.. schedule.Select(c => Marshal.StringToCoTaskMemUTF8(c.Function))];
     }
 
+    /// <summary>Whether it is loaded.</summary>
+    public bool IsOpen => _module != 0;
+
     /// <summary>Number of functions.</summary>
     public int Count => _functions.Length;
 

@@ -64,7 +64,7 @@ internal static class PlanTables
         + $"({Figures.Share(classes.RecordedShare)}"
         + (classes.RecordedTimeShare is { } time ? $"; {Figures.Share(time)} of the original's time in operators)" : ")")
         + Others([(classes.OtherImplementation, "done another way by the device"),
-            (classes.TargetsOwn, "in the target's own backward passes"),
+            (classes.TargetsOwn, "in the target's own backward passes"), (classes.TargetsMore, "more in those"),
             (classes.Variant, "with other strides or overloads"), (classes.Different, "with other shapes or types"),
             (classes.Substituted, "substituted"), (classes.StandIn, "stand-ins"), (classes.Missing, "missing"),
             (classes.Unplanned, "unplanned")]);

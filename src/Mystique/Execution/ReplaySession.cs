@@ -32,7 +32,6 @@ internal sealed class ReplaySession : IAsyncDisposable
     private static readonly TimeSpan LeastWarmup = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan MostWarmup = TimeSpan.FromSeconds(20);
 
-
     private readonly Engine _engine;
     private readonly ReplayOptions _options;
     private readonly IProgress<ReplayProgress>? _progress;

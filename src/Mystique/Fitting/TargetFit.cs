@@ -69,7 +69,12 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
                 return [];
             _decomposed.UnionWith(toDecompose);
             _segment = _segment!.Decompose(_decomposed);
-            _unfitted = PortableFit.Of(ReplayPlanner.Plan(_segment, options), options) with { LeastPeakBytes = _unfitted.LeastPeakBytes };
+            var again = PortableFit.Of(ReplayPlanner.Plan(_segment, options), options);
+            _unfitted = again with
+            {
+                LeastPeakBytes = _unfitted.LeastPeakBytes,
+                Source = again.Source with { Notes = [.. again.Source.Notes.Union(_unfitted.Source.Notes)] },
+            };
         }
     }
 

@@ -84,7 +84,7 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
     /// <summary>An operator; one that is described ran in the original, and its tensors are made by nobody.</summary>
     private void CheckOperator(ManifestOperator op, string place, bool isDescribed = false)
     {
-        Check(op.Backward is null || op.Role == "autograd" && !isDescribed, $"{place}.backward");
+        Check(op is { Backward: null, Accumulates: 0 } || op.Role == "autograd" && !isDescribed, $"{place}.backward");
         Check(!isDescribed || op.Role is null && op.Kernel is null, $"{place}.role");
         foreach (var (i, recorded) in (op.Backward ?? []).Index())
             CheckOperator(recorded, $"{place}.backward[{i}]", isDescribed: true);

@@ -120,6 +120,7 @@ internal static class ManifestMapping
             Kernel = op.IsKernel ? op.KernelFile : null,
             Inside = op.Inside.Length == 0 ? null : op.Inside,
             Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null,
+            Accumulates = op.Accumulates,
             Backward = op.Backward.IsEmpty ? null : [.. op.Backward.Select(b => ToManifest(b, schemas))],
         };
     }
@@ -284,6 +285,7 @@ internal static class ManifestMapping
             KernelFile = op.Kernel ?? "",
             Inside = op.Inside ?? "",
             Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
+            Accumulates = op.Accumulates,
             Backward = [.. (op.Backward ?? []).Select(b => ToOperator(b, schemas))],
         };
 

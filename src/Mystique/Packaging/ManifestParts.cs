@@ -84,6 +84,9 @@ internal sealed record ManifestOperator
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ImmutableArray<ManifestOperator>? Backward { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Accumulates { get; init; }
 }
 
 /// <summary>PyTorch's settings that decide kernels (<c>python/shared/settings.py</c>), and where they are known from.</summary>

@@ -68,6 +68,7 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
             PlannedArgument.Of(new BoolValue(false)),
         ], [], OperatorRole.Autograd)
         {
+            Accumulates = pass.Pass.Accumulated.Length,
             Backward = [.. pass.Pass.Functions.SelectMany(f => SegmentSelector.OutermostBelow(f, UnseenWork.None))
                 .Where(n => n.Schema is not null).Select(Describe)],
         });
@@ -113,7 +114,16 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
     {
         if (!TensorLayout.TensorsOf(node.Inputs).Any(t => !t.IsUndefined))
             return null;
-        return HasNumber(node) && !WritesLeaf(node);
+        return (HasNumber(node) || IsWithinNumbered(node)) && !WritesLeaf(node);
+    }
+
+    /// <summary>What an operator that autograd saw is decomposed into has no number of its own, where it ran below autograd.</summary>
+    private static bool IsWithinNumbered(TraceNode node)
+    {
+        for (var above = node.Parent; above?.Schema is not null; above = above.Parent)
+            if (above.SequenceId is not null)
+                return true;
+        return false;
     }
 
     private static bool HasNumber(TraceNode node)

@@ -55,6 +55,9 @@ public sealed record PlannedOperator(
     /// </summary>
     public ImmutableArray<PlannedOperator> Backward { get; init; } = [];
 
+    /// <summary>Of a backward pass, how many gradients autograd accumulated in the original; 0 for all others.</summary>
+    public int Accumulates { get; init; }
+
     /// <summary>Whether it is a compiled kernel: the host launches it, and the observer does not see it.</summary>
     internal bool IsKernel => KernelFile.Length > 0;
 

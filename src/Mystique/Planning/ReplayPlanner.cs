@@ -21,7 +21,7 @@ internal static class ReplayPlanner
         options ??= new PlanningOptions();
         Work.Planned();
         var trace = segment.Recording.Trace;
-        var table = new TensorTable(trace);
+        var table = new TensorTable(trace, isOfObjects: !segment.Passes.IsEmpty);
         var operators = ImmutableArray.CreateBuilder<PlannedOperator>(segment.Operators.Length);
         var replaced = ImmutableArray.CreateBuilder<ReplacedOperator>();
         var sources = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
@@ -162,12 +162,13 @@ internal static class ReplayPlanner
     {
         var storages = timeline.OutputsOf(node);
         int next = 0;
+        var given = TensorLayout.TensorsOf(node.Inputs).Select(t => (t.TensorId, t.StorageKey)).ToHashSet();
         var results = ImmutableArray.CreateBuilder<PlannedResult>(node.Schema!.Returns.Length);
         foreach (var output in node.Schema.Returns.IsEmpty ? [] : node.Outputs)
         {
             var slots = ImmutableArray.CreateBuilder<Slot?>();
             foreach (var tensor in TensorLayout.TensorsOf([output]))
-                slots.Add(table.Make(storages[next++], tensor));
+                slots.Add(table.Make(storages[next++], tensor, given.Contains((tensor.TensorId, tensor.StorageKey))));
             results.Add(new PlannedResult(slots.ToImmutable()));
         }
         return results.MoveToImmutable();

@@ -9,7 +9,9 @@ namespace Mystique.Planning;
 /// The tensors of a plan while it is made. A tensor is found again by where it lies (storage, offset, type, sizes,
 /// strides), not by its id alone: autograd hands the backward pass new tensor objects on the same memory.
 /// </summary>
-internal sealed class TensorTable(ExecutionTrace trace)
+/// <param name="trace">The trace.</param>
+/// <param name="isOfObjects">Whether tensors on the same memory are told apart, for autograd sees them (the framework's level).</param>
+internal sealed class TensorTable(ExecutionTrace trace, bool isOfObjects = false)
 {
     private readonly StrideInference _strides = StrideInference.Of(trace);
     private readonly Dictionary<StorageGeneration, StorageState> _states = [];
@@ -17,7 +19,7 @@ internal sealed class TensorTable(ExecutionTrace trace)
     private readonly List<PlannedTensor> _tensors = [];
     private readonly List<string> _devices = [];
     private readonly Dictionary<string, Slot> _described = [];
-    private readonly Dictionary<(long TensorId, string Shape), Slot> _empty = []; // The last of an id.
+    private readonly Dictionary<(StorageId Storage, long TensorId), Slot> _byId = []; // The last of an id.
     private Slot? _undefined;
 
     /// <summary>Literals that were put back; see <see cref="LostLiterals"/>.</summary>
@@ -67,13 +69,16 @@ internal sealed class TensorTable(ExecutionTrace trace)
     }
 
     /// <summary>The slot of a tensor that an operator returns; null where it is undefined.</summary>
-    public Slot? Make(StorageGeneration? generation, TensorValue tensor)
+    /// <param name="generation">Its storage; null for an undefined tensor.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="isInput">Whether it is a tensor that the operator was given.</param>
+    public Slot? Make(StorageGeneration? generation, TensorValue tensor, bool isInput = false)
     {
         if (generation is null)
             return null;
         if (!_states.TryGetValue(generation, out var state))
             _states.Add(generation, state = AddStorage(generation.Device, initializer: null));
-        return Find(state, tensor, isMade: true) ?? AddTensor(state, tensor, isExternal: false);
+        return (IsToldById(tensor) && !isInput ? null : Find(state, tensor)) ?? AddTensor(state, tensor, isExternal: false);
     }
 
     /// <summary>Adds a tensor that is there before the iteration, and that the trace does not have.</summary>
@@ -125,21 +130,22 @@ internal sealed class TensorTable(ExecutionTrace trace)
     }
 
     /// <summary>
-    /// A tensor without elements has no memory to tell it by, as all such lie at the null address; what it has is its id, as long as it
-    /// lives.
+    /// A tensor without elements has no memory to tell it by, as all such lie at the null address; and to autograd a view of all of a tensor
+    /// (<c>detach</c>) is another one. What tells these apart is the id, as long as they live.
     /// </summary>
-    private Slot? FindEmpty(StorageState state, TensorValue tensor, bool isMade) =>
-        _empty.TryGetValue((tensor.TensorId, string.Join(',', tensor.Shape)), out var slot) && state.Slots.Contains(slot)
-            && _tensors[slot.Index].Type == tensor.Type ? slot : isMade ? null : FindByLayout(state, tensor);
+    private bool IsToldById(TensorValue tensor) => !tensor.IsOpaque && (isOfObjects || tensor.ElementCount == 0);
 
-    private Slot? Find(StorageState state, TensorValue tensor, bool isMade = false) =>
-        tensor is { ElementCount: 0, IsOpaque: false } ? FindEmpty(state, tensor, isMade) : FindByLayout(state, tensor);
+    private Slot? FindById(StorageState state, TensorValue tensor) =>
+        _byId.TryGetValue((state.Id, tensor.TensorId), out var slot) && FindByLayout([slot], tensor) is { } known ? known : null;
 
-    private Slot? FindByLayout(StorageState state, TensorValue tensor)
+    private Slot? Find(StorageState state, TensorValue tensor) =>
+        (IsToldById(tensor) ? FindById(state, tensor) : null) ?? FindByLayout(state.Slots, tensor);
+
+    private Slot? FindByLayout(IReadOnlyList<Slot> slots, TensorValue tensor)
     {
         var strides = _strides.StridesOf(tensor, out bool isGuess);
         Slot? sameShape = null;
-        foreach (var slot in state.Slots)
+        foreach (var slot in slots)
         {
             var known = _tensors[slot.Index];
             if (known.Offset != tensor.Offset || known.Type != tensor.Type || !known.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan()))
@@ -184,8 +190,8 @@ internal sealed class TensorTable(ExecutionTrace trace)
             IsExternal = isExternal,
             IsOpaque = tensor.IsOpaque,
         });
-        if (tensor.ElementCount == 0)
-            _empty[(tensor.TensorId, string.Join(',', tensor.Shape))] = slot;
+        if (IsToldById(tensor))
+            _byId[(state.Id, tensor.TensorId)] = slot;
         return slot;
     }
 

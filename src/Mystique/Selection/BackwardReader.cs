@@ -14,7 +14,8 @@ internal sealed class BackwardReader
     /// <summary>What the engine puts around a function (<c>torch/csrc/autograd/engine.cpp</c>, <c>evaluate_function</c>).</summary>
     public const string Prefix = "autograd::engine::evaluate_function: ";
 
-    private const string Accumulation = "torch::autograd::AccumulateGrad";
+    /// <summary>The function that accumulates a gradient into a leaf's.</summary>
+    public const string Accumulation = "torch::autograd::AccumulateGrad";
 
     private static readonly FrozenSet<string> OfEngine = FrozenSet.Create("aten::add", "aten::add_", "aten::sum", "aten::view", "aten::to",
         "aten::_to_copy");

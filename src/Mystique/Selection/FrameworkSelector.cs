@@ -100,6 +100,8 @@ internal sealed class FrameworkSelector(Segment segment)
                 return $"the leaf of the gradient that node {gradient.Node.Id} accumulates is made within the iteration";
             if (gradient.Result is null)
                 return $"the trace does not tell what node {gradient.Node.Id} made of its leaf's gradient";
+            if (gradient.Existing is { Storage.IsOpaque: true })
+                return $"node {gradient.Node.Id} adds to a sparse gradient";
             bool isAdded = before.SelectMany(p => p.Accumulated).Any(a => a.Leaf!.Storage == gradient.Leaf.Storage);
             if (gradient.Existing is { } existing && IsMade(existing.Storage)
                 && !before.SelectMany(p => p.Accumulated).Any(a => a.Result?.Storage == existing.Storage))

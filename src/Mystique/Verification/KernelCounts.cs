@@ -32,7 +32,7 @@ internal static class KernelCounts
         {
             ExactCount = verification.ExactCount - others.Length,
             Differences = all,
-            Classes = OperatorClasses.Of(plan, all),
+            Classes = OperatorClasses.Of(plan, all) with { TargetsMore = verification.Classes.TargetsMore },
         };
     }
 }

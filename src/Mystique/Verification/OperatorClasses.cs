@@ -40,6 +40,9 @@ public sealed record OperatorClasses
     /// <summary>Ran though the trace does not have it: work that the original did not do.</summary>
     public required int Unplanned { get; init; }
 
+    /// <summary>Operators that the target's autograd ran in backward passes beyond as many as were recorded.</summary>
+    public int TargetsMore { get; init; }
+
     /// <summary>
     /// Of the original's time in selected operators, the share of those that ran as recorded, 0 to 1: time on the device where the
     /// profile has any, else on the host. Null where no times are known.
@@ -53,7 +56,7 @@ public sealed record OperatorClasses
     /// The coverage: of what was selected, and what ran without being planned, the share that ran as recorded, 0 to 1. It is 1 only
     /// where nothing differs.
     /// </summary>
-    public double RecordedShare => ShareOf(Exact);
+    public double RecordedShare => Selected == 0 ? 0 : (double)Exact / (Selected + Unplanned + TargetsMore);
 
     /// <summary>The same, with the operators whose work others did, or the device or autograd did another way.</summary>
     public double WorkShare => ShareOf(Done);

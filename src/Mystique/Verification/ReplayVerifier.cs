@@ -33,14 +33,17 @@ internal static class ReplayVerifier
             PlannedOperator[] recorded = [.. plan.Operators.SelectMany(o => o.Backward)];
             int same = Compare(plan, recorded, ran.Backward, kinds, own);
             exact += same;
+            // Work is done another way only where its outcome is there: all gradients that were recorded.
+            bool isDone = ran.Accumulated >= plan.Operators.Sum(o => o.Accumulates);
             backward = new BackwardComparison(recorded.Length, ran.Backward.Count, same,
                 KindsOf(recorded.Select(o => o.Schema.FullName), ran.Backward.Select(NameOf)),
                 KindsOf(ran.Backward.Select(NameOf), recorded.Select(o => o.Schema.FullName)));
-            differences.AddRange(own.Where(d => d.Id is not null).Select(d => d with { Kind = DifferenceKind.TargetsOwn }));
+            differences.AddRange(own.Where(d => d.Id is not null)
+                .Select(d => d with { Kind = isDone ? DifferenceKind.TargetsOwn : DifferenceKind.Missing }));
         }
         return new VerificationResult(plan.Observed.Count(o => !o.IsKernel), exact, differences.ToImmutable(),
             plan.Source.HasStrides && observed.HasStrides,
-            OperatorClasses.Of(plan, differences))
+            OperatorClasses.Of(plan, differences) with { TargetsMore = Math.Max(0, backward?.MoreCount ?? 0) })
         { UnobservedKernels = plan.Operators.Count(o => o.IsKernel), Backward = backward };
     }
 
@@ -106,7 +109,8 @@ internal static class ReplayVerifier
         ran.Sort((a, b) => a.Id.CompareTo(b.Id));
         HelperThreads.Drop(ran, observed);
         var isBackward = ran.ToLookup(IsInBackward);
-        return new RanOperators([.. isBackward[false]], [.. isBackward[true]]);
+        return new RanOperators([.. isBackward[false]], [.. isBackward[true]],
+            observed.Nodes.Count(n => n.Name == BackwardReader.Prefix + BackwardReader.Accumulation));
     }
 
     /// <summary>The operators of a plan with those that ran, in order.</summary>
@@ -217,7 +221,10 @@ internal static class ReplayVerifier
 }
 
 /// <summary>What ran: what was called, and what autograd ran in backward passes; each in order.</summary>
-internal sealed record RanOperators(List<TraceNode> Called, List<TraceNode> Backward)
+/// <param name="Called">What was called.</param>
+/// <param name="Backward">What autograd ran.</param>
+/// <param name="Accumulated">How many gradients it accumulated.</param>
+internal sealed record RanOperators(List<TraceNode> Called, List<TraceNode> Backward, int Accumulated)
 {
     /// <summary>All, in order.</summary>
     public IEnumerable<TraceNode> All => Called.Concat(Backward).OrderBy(n => n.Id);

@@ -37,6 +37,9 @@ public sealed record VerificationResult(
 public sealed record BackwardComparison(int RecordedCount, int RanCount, int ExactCount,
     ImmutableArray<(string Name, int Count)> OnlyRecorded, ImmutableArray<(string Name, int Count)> OnlyRan)
 {
+    /// <summary>How many more operators the target ran than were recorded; below 0 for fewer.</summary>
+    internal int MoreCount => RanCount - RecordedCount;
+
     /// <summary>Whether both ran the same.</summary>
     public bool IsExact => RecordedCount == RanCount && ExactCount == RanCount;
 }

@@ -11,6 +11,9 @@ namespace Mystique.Planning.Contents;
 /// </summary>
 internal static class PackedLengths
 {
+    /// <summary>Of a batch; a trace can say what it likes.</summary>
+    private const int MaxSequences = 1 << 16;
+
     /// <summary>By node, what the argument <c>lengths</c> held: integers of 64 bits, falling.</summary>
     /// <param name="operators">Operators of a trace, with what they called.</param>
     public static ImmutableDictionary<long, ImmutableArray<byte>> Of(IEnumerable<TraceNode> operators) => operators
@@ -19,7 +22,7 @@ internal static class PackedLengths
 
     private static byte[]? LengthsOf(TraceNode node)
     {
-        if (node.Inputs is not [_, TensorValue { Type: ScalarType.Long, Shape: [var batch] }, ..])
+        if (node.Inputs is not [_, TensorValue { Type: ScalarType.Long, Shape: [var batch] }, ..] || batch > MaxSequences)
             return null;
         var steps = new List<(long Length, long Count)>();
         foreach (var child in SegmentSelector.OutermostBelow(node, UnseenWork.None).Where(c => c.Name == "aten::slice"))

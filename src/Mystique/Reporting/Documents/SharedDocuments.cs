@@ -142,6 +142,7 @@ internal sealed record VerificationDocument
                 Exact = c.Exact,
                 OtherImplementation = c.OtherImplementation,
                 TargetsOwn = c.TargetsOwn,
+                TargetsMore = c.TargetsMore,
                 Variant = c.Variant,
                 Different = c.Different,
                 Substituted = c.Substituted,
@@ -176,6 +177,9 @@ internal sealed record ClassesDocument
     /// <summary>In backward passes, done by operators of the target's own; absent in results of versions that did not tell.</summary>
     public int? TargetsOwn { get; init; }
 
+    /// <summary>Operators of backward passes beyond as many as were recorded; absent as above.</summary>
+    public int? TargetsMore { get; init; }
+
     public required int Variant { get; init; }
 
     public required int Different { get; init; }
@@ -196,6 +200,7 @@ internal sealed record ClassesDocument
         Exact = Exact,
         OtherImplementation = OtherImplementation ?? 0,
         TargetsOwn = TargetsOwn ?? 0,
+        TargetsMore = TargetsMore ?? 0,
         Variant = Variant,
         Different = Different,
         Substituted = Substituted,
