@@ -113,6 +113,8 @@ class Engine:
 
     def put_into(self, program):
         tensors = self.package.manifest["tensors"]
+        if isinstance(program, EagerProgram) and is_of_framework(self.package.manifest):
+            self.externals.stood_in.append(program)
         for slot, tensor in enumerate(tensors):
             if tensor.get("external") or tensor["storage"] < 0:
                 view = self.externals.view(tensor)

@@ -10,13 +10,26 @@ def is_of_framework(m):
 
 def package_of(options):
     """The package of the level that was asked for; of both, the one that predicts best here."""
-    package, other = Package(options.package), os.path.join(options.package, FRAMEWORK)
-    has_both = not is_of_framework(package.manifest) and os.path.isfile(os.path.join(other, "benchmark.json"))
-    if options.level == FRAMEWORK and not has_both and not is_of_framework(package.manifest):
+    package = Package(options.package)
+    other = other_level_of(package, options.package)
+    if options.level == FRAMEWORK and other is None and not is_of_framework(package.manifest):
         raise Problem("MYS211", "there is no framework's level: the package has the operators' level alone", package.path,
                       "use --level operator, or leave --level out")
     wants = options.level == FRAMEWORK or options.level == "auto" and is_elsewhere(package.manifest, options.device)
-    return Package(other) if has_both and wants else package
+    return other if other is not None and wants else package
+
+
+def other_level_of(package, folder):
+    """The framework's level of a package, as it was when the package was written; None where it has none."""
+    digest = package.manifest.get("framework")
+    if digest is None:
+        return None
+    path = os.path.join(folder, FRAMEWORK, "benchmark.json")
+    other = Package(os.path.dirname(path))
+    if hashlib.sha256(read_plain(path)).hexdigest() != digest or not is_of_framework(other.manifest) \
+            or is_of_framework(package.manifest):
+        raise mismatch("the framework's level is not the one that the package was written with", path)
+    return other
 
 
 def is_elsewhere(m, device):

@@ -252,7 +252,11 @@ class EagerProgram:
             else:
                 made.fill_(0.5) if made.is_floating_point() else made.zero_()
             self.stand_ins[slot] = made
-        return self.stand_ins[slot].detach()  # Without the graph of an iteration before.
+        return self.stand_ins[slot]
+
+    def release_graph(self):
+        """Lets go of the graph that an iteration made of stand-ins."""
+        self.stand_ins = {slot: tensor.detach() for slot, tensor in self.stand_ins.items()}
 
     def store(self, outs, results):
         """Puts results where they go: into slots, or, as a value for later calls of a row, under its name."""

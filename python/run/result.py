@@ -185,11 +185,11 @@ def print_result(result, fallback):
         print(printable(f"{name + ':':32}{value}"))
 
     times, coverage, verification, memory = (result[k] for k in ("iterations", "coverage", "verification", "memory"))
-    line("level", result["program"]["level"])
     line("iteration time, median", f"{times['median_ns'] / 1e6:,.3f} ms" + "".join(f"; {c}" for c in caveats_of(result)))
     if "reference" in result:
         original = result["reference"]["iteration_ns"]
         line("iteration time of the original", f"{original / 1e6:,.3f} ms ({times['median_ns'] / original - 1:+.1%} here)")
+    line("level", result["program"]["level"])
     line("5th to 95th percentile", f"{times['p5_ns'] / 1e6:,.3f} to {times['p95_ns'] / 1e6:,.3f} ms")
     line("iterations (excluding warm-up)", f"{times['count']} (+ {result['options']['warmup']})")
     classes = verification.get("classes")
@@ -199,7 +199,8 @@ def print_result(result, fallback):
         line("operators as recorded", f"{classes['exact']:,} of {coverage['selected_operators']:,} ({percent_of(coverage['share'])})")
         if "time_share" in coverage:
             line("of the original's time", f"{percent_of(coverage['time_share'])}")
-        for name in ("other_implementation", "targets_own", "targets_more", "variant", "different", "substituted", "stand_in", "missing", "unplanned"):
+        for name in ("other_implementation", "targets_own", "targets_more", "variant", "different", "substituted", "stand_in", "missing",
+                     "unplanned"):
             if classes.get(name):
                 words = {"other_implementation": "other implementation", "targets_own": "the target's own (backward)",
                          "targets_more": "more of its own (backward)"}

@@ -216,11 +216,20 @@ def check_tensor(m, tensor, place):
     hold(not tensor.get("opaque") or not tensor.get("external") and "init" not in storage, f"{place}.opaque")
     hold(not tensor.get("external") or "init" in storage, f"{place}, which nothing fills,")
     hold(not tensor.get("number") or tensor.get("external") and not tensor["shape"], place)
-    hold(not tensor.get("leaf") or tensor.get("external") and is_floating(tensor["dtype"]), f"{place}.leaf")
+    hold(not tensor.get("leaf") or is_plain_float(m, tensor), f"{place}.leaf")
     if "gradient" in tensor:
         before = m["tensors"][tensor["gradient"]]
-        hold(tensor.get("leaf") and before.get("external") and (before["dtype"], before["shape"]) == (tensor["dtype"], tensor["shape"]),
-             f"{place}.gradient")
+        hold(tensor.get("leaf") and not before.get("leaf") and before["storage"] >= 0 and is_plain_float(m, before)
+             and (before["dtype"], before["shape"]) == (tensor["dtype"], tensor["shape"])
+             and m["storages"][before["storage"]]["device"] == storage["device"]
+             and all(size < 2 or stride > 0 for size, stride in zip(before["shape"], before["strides"])), f"{place}.gradient")
+
+
+def is_plain_float(m, tensor):
+    """Whether a tensor is there from the start, of floats, in memory that is filled as such."""
+    init = m["storages"][tensor["storage"]].get("init")
+    return tensor.get("external") and not tensor.get("number") and is_floating(tensor["dtype"]) \
+        and init is not None and init["dtype"] == tensor["dtype"]
 
 
 def check_operator(m, op, schemas, kernels, made, place, described=False):

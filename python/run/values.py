@@ -209,7 +209,7 @@ class Externals:
         m = package.manifest
         self.storages, self.seed, self.memory = m["storages"], seed, {}
         self.mutated = []  # What the iteration writes to, and whether it is floats.
-        self.makes_graph, self.written = m["source"]["has_backward"], []
+        self.makes_graph, self.written, self.stood_in = m["source"]["has_backward"], [], []
         self.leaves = []  # Of all programs: leaves of autograd's graph, with the gradients that they start with.
         self.copies = {}  # On a device, of integers that it writes to: to draw them again can take waits.
         self.drawn_on_host = {d for d in set(devices) if d.type not in ("cpu", "meta") and not draws_here(d)}
@@ -244,6 +244,8 @@ class Externals:
         torch.set_grad_enabled(self.makes_graph)  # An iteration that failed may have left it otherwise.
         for leaf, gradient in self.leaves:
             leaf.grad = gradient
+        for program in self.stood_in:
+            program.release_graph()
         for program, slot, tensor in self.written:
             program.put(slot, self.view(tensor))  # What was written in place has the graph of the iteration before.
         for i, is_floating in self.mutated:
@@ -258,9 +260,10 @@ class Externals:
             return None
         memory, element = self.memory[tensor["storage"]], ElementType(tensor["dtype"])
         whole = memory[:memory.numel() // element.itemsize * element.itemsize].view(element.dtype)
-        result = whole.as_strided(tensor["shape"], tensor["strides"], tensor.get("offset", 0))
-        if tensor.get("leaf"):  # No view: autograd accumulates into it.
-            return result.detach().requires_grad_()
+        # To autograd it is no view: it accumulates into a leaf, and what writes to a view is another function.
+        result = whole.as_strided(tensor["shape"], tensor["strides"], tensor.get("offset", 0)).detach()
+        if tensor.get("leaf"):
+            return result.requires_grad_()
         return as_number(result) if tensor.get("number") else result
 
 

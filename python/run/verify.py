@@ -97,7 +97,8 @@ def outermost(trace_path):
             above.inside.append(node.name)
             above = nodes.get(above.parent)
     main = called[0].thread if called else 0
-    return [n for n in called if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")], backward, accumulated
+    called = [n for n in called if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")]
+    return called, backward, accumulated
 
 
 def verify(package, trace_path, missing, substituted, devices=()):

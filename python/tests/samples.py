@@ -141,7 +141,7 @@ def step():
             {"node": 12, "schema": 1, "args": [{"t": [2]}, {"v": {}}], "outs": [[3]]},
             {"node": 13, "schema": 2, "args": [{"t": [3]}, *none, {"v": {}}], "outs": [[4]]},
             {"node": 20, "schema": 3, "args": [{"t": [3]}, {"t": [4]}, {"v": False}, {"v": False}], "outs": [], "role": "autograd",
-             "backward": [
+             "accumulates": 1, "backward": [
                  {"node": 21, "schema": 7, "args": [{"t": [6]}, {"v": [2, 2]}, {"v": False}], "outs": [[7]]},
                  {"node": 22, "schema": 8, "args": [{"t": [10]}], "outs": [[8]]},
                  {"node": 23, "schema": 0, "args": [{"t": [8]}, {"t": [7]}], "outs": [[9]]},

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import unittest
 
@@ -18,14 +19,18 @@ class LevelTest(FolderTest):
     def options(self, level="auto", device=""):
         return type("Options", (), {"package": str(self.folder / "p"), "level": level, "device": device})()
 
-    def package(self, version=None, both=True):
+    def package(self, both=True):
+        """A package; of both levels, the first knows what the second's manifest is."""
         m = samples.manifest()
-        if version:
-            m["baseline"] = {"versions": {"torch": version}}
-        samples.write(self.folder / "p")
+        (self.folder / "p").mkdir(exist_ok=True)
         if both:
             samples.write(self.folder / "p" / "framework", samples.step(), samples.STEP_CODE)
-        return m
+            m["framework"] = hashlib.sha256(self.other.read_bytes()).hexdigest()
+        samples.write(self.folder / "p", m)
+
+    @property
+    def other(self):
+        return self.folder / "p" / "framework" / "benchmark.json"
 
 
 class ChoiceTests(LevelTest):
@@ -41,6 +46,17 @@ class ChoiceTests(LevelTest):
         with self.assertRaises(run.Problem) as caught:
             run.package_of(self.options("framework"))
         self.assertEqual(("MYS211", 2), (caught.exception.parts[0], caught.exception.exit_code))
+
+    def test_a_level_of_another_package_is_refused_and_one_that_nobody_lists_is_none(self):
+        self.package()
+        text = self.other.read_text(encoding="utf-8")
+        self.other.write_text(text.replace("a.et.json", "b.et.json"), encoding="utf-8")
+        for level in ("operator", "framework", "auto"):
+            with self.assertRaises(run.Problem) as caught:
+                run.package_of(self.options(level))
+            self.assertEqual("MYS303", caught.exception.parts[0])
+        samples.write(self.folder / "p")  # It lists none.
+        self.assertFalse(run.is_of_framework(run.package_of(self.options("auto")).manifest))
 
     def elsewhere(self, recorded, here="2.6.0+cu124", device="", devices=("cpu",), there=()):
         m = {"devices": list(devices), "baseline": {"versions": recorded}} if recorded is not None else {"devices": list(devices)}
@@ -67,7 +83,7 @@ class ChoiceTests(LevelTest):
 class StepVerificationTests(LevelTest):
     """What a replay at the framework's level ran, as the observer saw it."""
 
-    def verify(self, backward):
+    def verify(self, backward, accumulated=1):
         m = samples.step()
         package = type("Package", (), {"manifest": m, "name_of": lambda self, op: run.Schema.parse(m["schemas"][op["schema"]]).name})()
         none = observed(0, "", "")
@@ -75,7 +91,9 @@ class StepVerificationTests(LevelTest):
                  observed(10, "aten::mm", samples.MM, [WIDE, NARROW], [SQUARE]),
                  observed(11, "aten::sum", samples.SUM, [SQUARE], [SMALL]),
                  observed(12, "aten::ones_like", samples.ONES, [SMALL], [SMALL]),
-                 {**nodes_of_label(13)}, *backward, observed(30, "aten::add_", samples.ADD_, [NARROW, NARROW], [NARROW])]
+                 nodes_of_label(13), *backward,
+                 *[nodes_of_label(40 + i, "torch::autograd::AccumulateGrad") for i in range(accumulated)],
+                 observed(30, "aten::add_", samples.ADD_, [NARROW, NARROW], [NARROW])]
         path = self.folder / "t.json"
         path.write_text(json.dumps({"nodes": nodes}), encoding="utf-8")
         return run.verify(package, str(path), {}, {})
@@ -99,10 +117,15 @@ class StepVerificationTests(LevelTest):
         self.assertEqual([{"operator": "aten::fused", "count": 1}], result["backward"]["only_ran"])
         self.assertEqual({"targets_own"}, {d["kind"] for d in result["differences"]})
 
+    def test_a_pass_that_left_no_gradient_did_not_do_the_work(self):
+        result = self.verify(self.recorded()[:1], accumulated=0)
+        self.assertEqual((0, 3), (result["classes"]["targets_own"], result["classes"]["missing"]))
+
     def test_a_pass_that_ran_more_is_not_exact(self):
         more = observed(18, "aten::t", samples.T, [WIDE], [TURNED], parent=13)
         result = self.verify(self.recorded() + [more])
-        self.assertEqual(("different", []), (result["status"], result["differences"]))
+        self.assertEqual(("different", [], 1), (result["status"], result["differences"], result["classes"]["targets_more"]))
+        self.assertLess(run.verified(result["classes"], 8)["share"], 1)
 
     def test_what_a_pass_ran_does_not_stand_for_a_call(self):
         result = self.verify(self.recorded()[:3])
@@ -110,8 +133,8 @@ class StepVerificationTests(LevelTest):
         self.assertEqual(0, result["classes"]["unplanned"])
 
 
-def nodes_of_label(id):
-    label = observed(id, run.BACKWARD + "SumBackward0", "")
+def nodes_of_label(id, name="SumBackward0"):
+    label = observed(id, run.BACKWARD + name, "")
     label["attrs"] = []
     return label
 
@@ -196,7 +219,9 @@ class RuleTests(unittest.TestCase):
 
     def test_leaves_and_their_gradients_are_checked(self):
         for change in (lambda m: m["tensors"][2].update(leaf=True), lambda m: m["tensors"][1].update(gradient=0),
-                       lambda m: m["tensors"][0].update(gradient=1), lambda m: m["operators"][0].update(backward=[])):
+                       lambda m: m["tensors"][0].update(gradient=1), lambda m: m["tensors"][1].update(gradient=1),
+                       lambda m: m["storages"][1]["init"].update(dtype="float64"), lambda m: m["operators"][0].update(accumulates=1),
+                       lambda m: m["operators"][0].update(backward=[])):
             self.assertEqual("MYS301", self.refused(change)[0])
 
 

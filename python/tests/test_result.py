@@ -72,8 +72,8 @@ class DocumentTests(unittest.TestCase):
         self.assertNotIn("share", result_of()["coverage"])
 
     def test_shares_are_of_what_the_observer_saw(self):
-        classes = {"exact": 1, "other_implementation": 1, "variant": 1, "different": 0, "substituted": 1, "stand_in": 0, "missing": 0,
-                   "unplanned": 1}
+        classes = {"exact": 1, "other_implementation": 1, "targets_own": 0, "variant": 1, "different": 0, "substituted": 1, "stand_in": 0,
+                   "missing": 0, "unplanned": 1}
         self.assertEqual({"recorded_operators": 1, "share": 0.2, "work_share": 0.6}, run.verified(classes, 4))
         self.assertEqual(0.999999, run.verified({**classes, "time_share": 1 - 1e-9}, 4)["time_share"])
 
@@ -159,8 +159,8 @@ class KindTests(unittest.TestCase):
         self.assertNotIn("share", result_of()["coverage"])
 
     def test_shares_are_of_what_the_observer_saw(self):
-        classes = {"exact": 1, "other_implementation": 1, "variant": 1, "different": 0, "substituted": 1, "stand_in": 0, "missing": 0,
-                   "unplanned": 1}
+        classes = {"exact": 1, "other_implementation": 1, "targets_own": 0, "variant": 1, "different": 0, "substituted": 1, "stand_in": 0,
+                   "missing": 0, "unplanned": 1}
         self.assertEqual({"recorded_operators": 1, "share": 0.2, "work_share": 0.6}, run.verified(classes, 4))
         self.assertEqual(0.999999, run.verified({**classes, "time_share": 1 - 1e-9}, 4)["time_share"])
 

@@ -70,8 +70,7 @@ internal sealed class ExternalTensors : IDisposable
     {
         if (!IsOfType(tensor))
             throw new ExternalException($"a leaf of {tensor.Type.TorchName()} lies in memory of another type");
-        using var view = MakeView(tensor, StorageOf(tensor.Storage!.Value));
-        var leaf = view.detach();
+        var leaf = MakeView(tensor, StorageOf(tensor.Storage!.Value));
         leaf.requires_grad = true;
         _views.Add(leaf);
         program.Put(slot, leaf);
@@ -133,11 +132,18 @@ internal sealed class ExternalTensors : IDisposable
         return view;
     }
 
+    /// <summary>To autograd no view: what writes to one is another function.</summary>
+    private static Tensor Detached(Tensor view)
+    {
+        using (view)
+            return view.detach();
+    }
+
     private static Tensor MakeView(PlannedTensor tensor, Tensor storage)
     {
         var view = storage.device.type == global::TorchSharp.DeviceType.META
             ? empty_strided([.. tensor.Shape], [.. tensor.Strides], (TorchScalarType)(sbyte)tensor.Type, META)
-            : storage.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset);
+            : Detached(storage.as_strided([.. tensor.Shape], [.. tensor.Strides], tensor.Offset));
         if (tensor.IsWrappedNumber)
         {
             view = view.cpu(); // Numbers are the host's, wherever what they meet is.

@@ -172,7 +172,7 @@ public sealed class PackageFuzzTests : IDisposable
     {
         try
         {
-            PackageFiles.Read(manifest, program, "benchmark.json", "program.pt", out _);
+            PackageFiles.Read(manifest, program, "benchmark.json", "program.pt", out _, out _);
             return "read";
         }
         catch (MystiqueException exception)

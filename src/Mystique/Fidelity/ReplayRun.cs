@@ -62,16 +62,16 @@ internal static class ReplayRun
     /// <param name="backward">At the framework's level, operators of backward passes: recorded, ran, and exact.</param>
     public static string DescribeVerification(bool? isExact, int exact, int expected, int unobservedKernels,
         (int Recorded, int Ran, int Exact)? backward) => (isExact, backward) switch
-    {
-        (null, _) => "not run",
-        (true, null) => string.Create(CultureInfo.InvariantCulture, $"exact: {exact:N0} operators"),
-        (true, _) => string.Create(CultureInfo.InvariantCulture,
-            $"exact: {exact:N0} operators, {backward.Value.Ran:N0} of them in backward passes"),
-        (_, { } b) when b.Exact < b.Recorded || b.Ran > b.Exact => string.Create(CultureInfo.InvariantCulture,
-            $"{exact - b.Exact:N0} of {expected - b.Recorded:N0} exact; backward passes are the target's own: it ran {b.Ran:N0} "
-            + $"operators where {b.Recorded:N0} were recorded, {b.Exact:N0} of them exact"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{exact:N0} of {expected:N0} exact"),
-    } + (isExact is null ? "" : DescribeKernels(unobservedKernels));
+        {
+            (null, _) => "not run",
+            (true, null) => string.Create(CultureInfo.InvariantCulture, $"exact: {exact:N0} operators"),
+            (true, _) => string.Create(CultureInfo.InvariantCulture,
+                $"exact: {exact:N0} operators, {backward.Value.Ran:N0} of them in backward passes"),
+            (_, { } b) when b.Exact < b.Recorded || b.Ran > b.Exact => string.Create(CultureInfo.InvariantCulture,
+                $"{exact - b.Exact:N0} of {expected - b.Recorded:N0} exact; backward passes are the target's own: it ran {b.Ran:N0} "
+                + $"operators where {b.Recorded:N0} were recorded, {b.Exact:N0} of them exact"),
+            _ => string.Create(CultureInfo.InvariantCulture, $"{exact:N0} of {expected:N0} exact"),
+        } + (isExact is null ? "" : DescribeKernels(unobservedKernels));
 
     /// <summary>What is said of compiled kernels behind a verification; empty where there are none.</summary>
     public static string DescribeKernels(int unobserved) => unobserved == 0 ? "" : string.Create(CultureInfo.InvariantCulture,

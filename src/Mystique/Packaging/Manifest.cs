@@ -27,6 +27,10 @@ internal sealed record Manifest
 
     public required ManifestProgram Program { get; init; }
 
+    /// <summary>Of the operators' level, the SHA-256 of the manifest of the framework's; null where there is none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Framework { get; init; }
+
     public required ImmutableArray<string> Devices { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

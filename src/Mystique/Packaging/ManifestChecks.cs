@@ -75,11 +75,17 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         Check(!tensor.Opaque || !tensor.External && storage.Init is null, $"{place}.opaque");
         Check(!tensor.External || storage.Init is not null, $"{place}, which nothing fills,");
         Check(!tensor.Number || tensor.External && tensor.Shape.IsEmpty, $"{place}.number");
-        Check(!tensor.Leaf || tensor.External && ScalarTypes.TryFromTorchName(tensor.Dtype, out var type) && type.IsFloating(),
-            $"{place}.leaf");
-        Check(tensor.Gradient is not { } gradient || tensor.Leaf && manifest.Tensors[gradient] is { External: true } before
-            && before.Dtype == tensor.Dtype && before.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan()), $"{place}.gradient");
+        Check(!tensor.Leaf || IsPlainFloat(tensor), $"{place}.leaf");
+        Check(tensor.Gradient is not { } gradient || tensor.Leaf && manifest.Tensors[gradient] is { Leaf: false, Storage: >= 0 } before
+            && IsPlainFloat(before) && before.Dtype == tensor.Dtype && before.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan())
+            && manifest.Storages[before.Storage].Device == storage.Device
+            && before.Shape.Zip(before.Strides).All(d => d.First < 2 || d.Second > 0), $"{place}.gradient");
     }
+
+    /// <summary>Whether a tensor is there from the start, of floats, in memory that is filled as such.</summary>
+    private bool IsPlainFloat(ManifestTensor tensor) => tensor is { External: true, Number: false }
+        && ScalarTypes.TryFromTorchName(tensor.Dtype, out var type) && type.IsFloating()
+        && manifest.Storages[tensor.Storage].Init?.Dtype == tensor.Dtype;
 
     /// <summary>An operator; one that is described ran in the original, and its tensors are made by nobody.</summary>
     private void CheckOperator(ManifestOperator op, string place, bool isDescribed = false)

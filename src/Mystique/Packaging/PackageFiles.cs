@@ -25,14 +25,19 @@ internal static class PackageFiles
     /// <summary>Reads a package, with both levels where it has them.</summary>
     public static Benchmark Read(string manifestPath)
     {
-        var package = ReadLevel(manifestPath);
+        var package = ReadLevel(manifestPath, out _, out string? framework);
         string directory = Path.GetDirectoryName(Path.GetFullPath(manifestPath))!;
+        if (framework is null)
+            return package;
+        // The folder's name is fixed, and its content is what the manifest was written with: another job's level is none of this one's.
         string other = Path.Combine(directory, FrameworkFolder, Benchmark.ManifestFile);
-        return package.Plan.Level == ReplayLevel.Framework || !File.Exists(other) ? package
-            : package with { OtherLevel = new(new FrameworkBenchmark(ReadLevel(other), "")) };
+        var level = ReadLevel(other, out string digest, out _);
+        return digest == framework && level.Plan.Level == ReplayLevel.Framework && package.Plan.Level == ReplayLevel.Operator
+            ? package with { OtherLevel = new(new FrameworkBenchmark(level, "")) }
+            : throw Problems.PackageDisagrees(other, "the framework's level is not the one that the package was written with");
     }
 
-    private static Benchmark ReadLevel(string manifestPath)
+    private static Benchmark ReadLevel(string manifestPath, out string digest, out string? framework)
     {
         string directory = Path.GetDirectoryName(Path.GetFullPath(manifestPath))!;
         // The names of its files are fixed: a manifest cannot point out of its folder.
@@ -47,7 +52,8 @@ internal static class PackageFiles
         {
             throw Problems.PackageUnreadable(exception is FileNotFoundException { FileName: { } name } ? name : directory, exception);
         }
-        var package = Read(manifest, program, manifestPath, programPath, out var kernels);
+        digest = Benchmark.DigestOf(manifest);
+        var package = Read(manifest, program, manifestPath, programPath, out var kernels, out framework);
         return package with { Plan = package.Plan with { KernelSources = ReadKernels(kernels, directory) } };
     }
 
@@ -57,14 +63,15 @@ internal static class PackageFiles
     /// <param name="manifestPath">What to call the manifest in messages.</param>
     /// <param name="programPath">What to call the program.</param>
     /// <param name="kernels">The sources of kernels that the manifest lists; the package has none of them yet.</param>
+    /// <param name="framework">The digest of the manifest of its framework's level; null where it has none.</param>
     /// <exception cref="MystiqueException">
     /// It is no package, or one that does what a benchmark may not (MYS301 to MYS303, MYS309).
     /// </exception>
     internal static Benchmark Read(byte[] manifestBytes, byte[] program, string manifestPath, string programPath,
-        out ImmutableArray<ManifestSourceFile> kernels)
+        out ImmutableArray<ManifestSourceFile> kernels, out string? framework)
     {
         var (manifest, plan, schedule) = ReadManifest(manifestBytes, manifestPath);
-        kernels = manifest.Kernels ?? [];
+        (kernels, framework) = (manifest.Kernels ?? [], manifest.Framework);
         string digest = Benchmark.DigestOf(program);
         if (digest != manifest.Program.Sha256)
             throw Problems.PackageDisagrees(programPath,
@@ -131,9 +138,10 @@ internal static class PackageFiles
         ? throw Problems.PackageDisagrees(path, "the file is too large to be of a package") : PlainFile.ReadAllBytes(path, MaxBytes);
 
     /// <summary>Writes the manifest, an element of a list to a line: so that two of them can be compared by eye and by diff.</summary>
-    internal static void WriteManifest(Benchmark package, Stream stream)
+    internal static void WriteManifest(Benchmark package, Stream stream, string? framework = null)
     {
-        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package), ManifestContext.Written.Manifest);
+        using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package) with { Framework = framework },
+            ManifestContext.Written.Manifest);
         ManifestRules.Check(document.RootElement); // What is written is what can be read.
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         writer.WriteLine('{');

@@ -31,16 +31,21 @@ internal static class PackageWriter
         output.Try(() =>
         {
             File.WriteAllText(Path.Combine(output.Staged, RunScript.FileName), RunScript.Text);
+            string? digest = null;
             if (readsBack && package.Framework is { } framework)
-                WriteLevel(framework, Directory.CreateDirectory(Path.Combine(output.Staged, PackageFiles.FrameworkFolder)).FullName);
-            WriteLevel(package, output.Staged);
+            {
+                string folder = Directory.CreateDirectory(Path.Combine(output.Staged, PackageFiles.FrameworkFolder)).FullName;
+                WriteLevel(framework, folder, null);
+                digest = Benchmark.DigestOf(File.ReadAllBytes(Path.Combine(folder, Benchmark.ManifestFile)));
+            }
+            WriteLevel(package, output.Staged, digest);
         });
         if (readsBack)
             ReadBack(Path.Combine(output.Staged, Benchmark.ManifestFile), package.Plan.Source.Name);
         output.Commit();
     }
 
-    private static void WriteLevel(Benchmark package, string folder)
+    private static void WriteLevel(Benchmark package, string folder, string? framework)
     {
         File.WriteAllBytes(Path.Combine(folder, Benchmark.ProgramFile), [.. package.ProgramBytes]);
         if (package.Plan.KernelSources.Count > 0)
@@ -50,7 +55,7 @@ internal static class PackageWriter
                 File.WriteAllText(Path.Combine(kernels, name), source);
         }
         using var stream = File.Create(Path.Combine(folder, Benchmark.ManifestFile));
-        PackageFiles.WriteManifest(package, stream);
+        PackageFiles.WriteManifest(package, stream, framework);
     }
 
     private static void ReadBack(string manifest, string source)
@@ -71,8 +76,10 @@ internal static class PackageWriter
             return null;
         names.Add(RunScript.FileName);
         string framework = Path.Combine(target, PackageFiles.FrameworkFolder);
-        if (new DirectoryInfo(framework) is { Exists: true, LinkTarget: null } && EarlierLevel(framework) is { } others)
-            names.AddRange(others.Select(n => Path.Combine(PackageFiles.FrameworkFolder, n)));
+        // Its two files are ours whatever they hold: the folder is a package's own.
+        if (new DirectoryInfo(framework) is { Exists: true, LinkTarget: null })
+            names.AddRange((EarlierLevel(framework) ?? [Benchmark.ManifestFile, Benchmark.ProgramFile])
+                .Select(n => Path.Combine(PackageFiles.FrameworkFolder, n)));
         return names;
     }
 

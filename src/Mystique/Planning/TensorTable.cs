@@ -130,8 +130,8 @@ internal sealed class TensorTable(ExecutionTrace trace, bool isOfObjects = false
     }
 
     /// <summary>
-    /// A tensor without elements has no memory to tell it by, as all such lie at the null address; and to autograd a view of all of a tensor
-    /// (<c>detach</c>) is another one. What tells these apart is the id, as long as they live.
+    /// A tensor without elements has no memory to tell it by, as all such lie at the null address; and to autograd a view of all of a
+    /// tensor (<c>detach</c>) is another one. What tells these apart is the id, as long as they live.
     /// </summary>
     private bool IsToldById(TensorValue tensor) => !tensor.IsOpaque && (isOfObjects || tensor.ElementCount == 0);
 

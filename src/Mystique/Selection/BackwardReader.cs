@@ -21,7 +21,7 @@ internal sealed class BackwardReader
         "aten::_to_copy");
 
     /// <summary>What accumulates a gradient (<c>torch/csrc/autograd/functions/accumulate_grad.h</c>).</summary>
-    private static readonly FrozenSet<string> OfAccumulation = FrozenSet.Create("aten::detach", "aten::clone", "aten::add", "aten::add_",
+    private static readonly FrozenSet<string> OfAccumulation = FrozenSet.Create("aten::detach", "aten::clone", "aten::add_",
         "aten::new_empty_strided", "aten::empty_like", "aten::empty_strided", "aten::copy_", "aten::_indices", "aten::_values",
         "aten::_sparse_coo_tensor_unsafe", "aten::coalesce", "aten::to");
 
@@ -30,6 +30,7 @@ internal sealed class BackwardReader
     private readonly StorageTimeline _timeline;
     private readonly long _first;
     private readonly HashSet<StorageGeneration> _made = [];
+    private readonly HashSet<StorageGeneration?> _written = []; // In place, outside of functions: by an optimizer, most often.
     private readonly Dictionary<(long Thread, long Sequence), List<TraceNode>> _forward = [];
     private readonly List<TraceNode> _functions = [];
     private readonly bool _isCut; // Whether the last pass goes on after the selection.
@@ -108,6 +109,7 @@ internal sealed class BackwardReader
 
     private void NoteForward(TraceNode node, bool fromFloats)
     {
+        _written.UnionWith(OperatorDecomposer.WrittenBy(node, _timeline));
         if (node.SequenceId is { } sequence)
         {
             if (!_forward.TryGetValue((node.ThreadId ?? 0, sequence), out var list))
@@ -184,13 +186,13 @@ internal sealed class BackwardReader
             var inside = SegmentSelector.OutermostBelow(function, UnseenWork.None).ToList();
             operators += inside.Count;
             making ??= inside.FirstOrDefault(o => o.SequenceId is not null);
-            ofHook ??= inside.FirstOrDefault(o => IsOfHook(o, function));
             if (function != functions[0] && !IsAccumulation(function)
                 && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray() is { Length: > 0 } given
                 && !given.Any(t => made.ContainsKey(KeyOf(t))))
                 otherStart ??= function;
             if (IsAccumulation(function))
             {
+                ofHook ??= inside.FirstOrDefault(o => IsOfHook(o, function, made));
                 var node = BodyOf(function) ?? function;
                 var gradient = TensorLayout.TensorsOf(node.Inputs).FirstOrDefault(t => !t.IsUndefined);
                 gradients.Add((node, gradient, gradient is not null && made.TryGetValue(KeyOf(gradient), out var source) ? source : null));
@@ -202,6 +204,7 @@ internal sealed class BackwardReader
             foreach (var (order, op) in inside.Index())
                 foreach (var (place, tensor) in TensorLayout.TensorsOf(op.Outputs).Index())
                     made[KeyOf(tensor)] = (function, order, place);
+            ofHook ??= inside.FirstOrDefault(o => IsOfHook(o, function, made));
         }
         var first = functions[0];
         var bodies = functions.Where(f => !IsAccumulation(f)).Select(f => (Function: f, Body: BodyOf(f) ?? f, Creator: CreatorOf(f)))
@@ -214,7 +217,7 @@ internal sealed class BackwardReader
             FirstGradient = FirstGradientOf(first),
             OtherStart = otherStart,
             OfHook = ofHook,
-            Accumulated = new LeafBinder(_timeline, _made, CreatorOf).Bind(gradients),
+            Accumulated = new LeafBinder(_timeline, _made, _written, CreatorOf).Bind(gradients),
             IsNested = _within.ContainsKey(first),
             Creators = [.. bodies.Where(f => f.Creator is not null).Select(f => f.Creator!)],
             Unmade = bodies.FirstOrDefault(f => !IsEngines(f.Body.Name) && f.Creator is null).Body,
@@ -222,16 +225,25 @@ internal sealed class BackwardReader
             Making = making,
             OperatorCount = operators,
         };
-
-        static (long, long, string) KeyOf(TensorValue tensor) =>
-            (tensor.TensorId, tensor.StorageKey, string.Join(',', tensor.Shape));
     }
+
+    private static (long, long, string) KeyOf(TensorValue tensor) =>
+        (tensor.TensorId, tensor.StorageKey, string.Join(',', tensor.Shape));
 
     /// <summary>The forward operator that made a function: the innermost, last one of its number; what came before it made none.</summary>
     private TraceNode? CreatorOf(TraceNode function) => BodyOf(function) is { SequenceId: { } sequence } body
         && (_forward.TryGetValue((body.ForwardThreadId ?? body.ThreadId ?? 0, sequence), out var list)
             || _forward.TryGetValue((body.ThreadId ?? 0, sequence), out list))
-        ? list.LastOrDefault(n => n.Id < function.Id) : null;
+        ? LastBefore(list, function.Id) : null;
+
+    /// <summary>The last node before an id, of those in order.</summary>
+    private static TraceNode? LastBefore(IReadOnlyList<TraceNode> nodes, long id)
+    {
+        int low = 0, high = nodes.Count;
+        while (low < high)
+            (low, high) = nodes[(low + high) / 2].Id < id ? ((low + high) / 2 + 1, high) : (low, (low + high) / 2);
+        return low == 0 ? null : nodes[low - 1];
+    }
 
     private StoredTensor? FirstGradientOf(TraceNode first) =>
         BodyOf(first) is { } body ? StoredTensor.FirstOf(body.Inputs, _timeline.InputsOf(body)) : null;
@@ -240,14 +252,16 @@ internal sealed class BackwardReader
     /// Whether an operator within a function is neither the function's nor the engine's, which adds gradients up and casts them
     /// (<c>InputBuffer::add</c>, <c>validate_outputs</c> in <c>torch/csrc/autograd/engine.cpp</c>).
     /// </summary>
-    private static bool IsOfHook(TraceNode op, TraceNode function)
+    private static bool IsOfHook<T>(TraceNode op, TraceNode function, Dictionary<(long, long, string), T> made)
     {
         if (IsAccumulation(function) && op.Parent != function)
             return !OfAccumulation.Contains(op.Name);
         var below = op;
         while (below.Parent is { } parent && parent != function)
             below = parent;
-        return below != BodyOf(function) && !OfEngine.Contains(op.Name);
+        // The engine adds gradients of the pass, and nothing else.
+        return below != BodyOf(function) && (!OfEngine.Contains(op.Name)
+            || op.Name is "aten::add" or "aten::add_" && !TensorLayout.TensorsOf(op.Inputs).All(t => made.ContainsKey(KeyOf(t))));
     }
 
     /// <summary>The gradient that the caller gave: the first function's own, unless autograd made it just before.</summary>
@@ -255,7 +269,7 @@ internal sealed class BackwardReader
     {
         if (FirstGradientOf(first)?.Tensor is not { } gradient || first.Parent is not { } parent)
             return null;
-        var before = parent.Children.LastOrDefault(c => c.Id < first.Id && !IsFunction(c));
+        var before = LastBefore(parent.Children, first.Id);
         return before is { Name: "aten::ones_like" } && TensorLayout.TensorsOf(before.Outputs).Any(t => t.TensorId == gradient.TensorId)
             ? null : gradient;
     }

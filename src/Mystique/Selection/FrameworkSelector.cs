@@ -35,19 +35,26 @@ internal sealed class FrameworkSelector(Segment segment)
             var chosen = passes.Where(p => !_left.ContainsKey(p)).ToArray();
             if (chosen.Length == 0)
                 return (segment, [.. passes.Select(p => (p, _left[p]))]);
+            var leaves = chosen.SelectMany(p => p.Accumulated).Select(a => a.Leaf!.Storage).ToHashSet();
             var selected = Without(chosen);
             var framework = new List<FrameworkPass>();
-            int before = _left.Count;
+            int count = _left.Count;
+            var before = new HashSet<StorageGeneration>(); // Of the passes so far, leaves and their gradients.
             var covered = Covered(selected);
             foreach (var (place, pass) in chosen.Index())
+            {
                 if (RootOf(pass, covered) is not { } root)
                     _left.Add(pass, "no operator of the selection returns the result that it starts from");
-                else if ((WhyNot(pass, covered) ?? WhyNotGradients(pass, chosen[..place]) ?? WhyNotInside(pass, selected)) is { } reason)
+                else if ((WhyNot(pass, covered) ?? WhyNotFrozen(pass, leaves) ?? WhyNotGradients(pass, before)
+                    ?? WhyNotInside(pass, selected)) is { } reason)
                     _left.Add(pass, reason);
                 else
                     framework.Add(new FrameworkPass(pass, root, pass.FirstGradient!,
-                        chosen[(place + 1)..].Any(later => later.Creators.Overlaps(pass.Creators))));
-            if (_left.Count == before)
+                        chosen.Skip(place + 1).Any(later => later.Creators.Overlaps(pass.Creators))));
+                foreach (var gradient in pass.Accumulated)
+                    before.UnionWith(new[] { gradient.Leaf!.Storage, gradient.Result?.Storage }.OfType<StorageGeneration>());
+            }
+            if (_left.Count == count)
                 return (selected with { Passes = [.. framework] },
                     [.. passes.Where(_left.ContainsKey).Select(p => (p, _left[p]))]);
         }
@@ -92,7 +99,18 @@ internal sealed class FrameworkSelector(Segment segment)
         pass.Creators.Where(c => !covered.ContainsKey(c)).OrderBy(c => c.Id).FirstOrDefault() is { } maker
             ? $"node {maker.Id} ({maker.Name}) made one of its functions, and others need what is inside of it" : null;
 
-    private string? WhyNotGradients(BackwardPass pass, BackwardPass[] before)
+    /// <summary>A leaf requires a gradient in all passes or in none: the plan has no call that freezes one for a while.</summary>
+    private string? WhyNotFrozen(BackwardPass pass, HashSet<StorageGeneration> leaves)
+    {
+        var own = pass.Accumulated.Select(a => a.Leaf!.Storage).ToHashSet();
+        foreach (var maker in pass.Creators.OrderBy(c => c.Id))
+            foreach (var storage in segment.Timeline.InputsOf(maker))
+                if (storage is not null && leaves.Contains(storage) && !own.Contains(storage))
+                    return $"node {maker.Id} ({maker.Name}) takes a leaf of another pass, and this one gives it no gradient";
+        return null;
+    }
+
+    private string? WhyNotGradients(BackwardPass pass, HashSet<StorageGeneration> before)
     {
         foreach (var gradient in pass.Accumulated)
         {
@@ -102,11 +120,9 @@ internal sealed class FrameworkSelector(Segment segment)
                 return $"the trace does not tell what node {gradient.Node.Id} made of its leaf's gradient";
             if (gradient.Existing is { Storage.IsOpaque: true })
                 return $"node {gradient.Node.Id} adds to a sparse gradient";
-            bool isAdded = before.SelectMany(p => p.Accumulated).Any(a => a.Leaf!.Storage == gradient.Leaf.Storage);
-            if (gradient.Existing is { } existing && IsMade(existing.Storage)
-                && !before.SelectMany(p => p.Accumulated).Any(a => a.Result?.Storage == existing.Storage))
+            if (gradient.Existing is { } existing && IsMade(existing.Storage) && !before.Contains(existing.Storage))
                 return $"node {gradient.Node.Id} adds to a gradient that no other pass of autograd made";
-            if (gradient.Existing is null && isAdded)
+            if (gradient.Existing is null && before.Contains(gradient.Leaf.Storage))
                 return $"the gradient that node {gradient.Node.Id} accumulates was set to None within the iteration";
         }
         return null;

@@ -6,12 +6,15 @@ namespace Mystique.Selection;
 /// <summary>Finds the leaves of the gradients that a backward pass accumulates.</summary>
 /// <param name="timeline">The storages of tensors.</param>
 /// <param name="made">Storages that forward operators of the selection made: those are no leaves'.</param>
+/// <param name="written">Storages that operators write to in place, outside of backward passes.</param>
 /// <param name="creatorOf">The forward operator that made a function; null where there is none.</param>
-internal sealed class LeafBinder(StorageTimeline timeline, IReadOnlySet<StorageGeneration> made, Func<TraceNode, TraceNode?> creatorOf)
+internal sealed class LeafBinder(StorageTimeline timeline, IReadOnlySet<StorageGeneration> made,
+    IReadOnlySet<StorageGeneration?> written, Func<TraceNode, TraceNode?> creatorOf)
 {
     /// <summary>
     /// The leaf of each gradient: of the forward operator that made its function, the argument that nobody made, of the gradient's shape.
-    /// Of several, the first gradient is the first argument's: derivatives come in the order of arguments (<c>derivatives.yaml</c>).
+    /// Of several, the first gradient is the first argument's: derivatives come in the order of arguments (<c>derivatives.yaml</c>). Where
+    /// more could be leaves than get a gradient, those are that are updated.
     /// </summary>
     public ImmutableArray<AccumulatedGradient> Bind(
         List<(TraceNode Node, TensorValue? Gradient, (TraceNode Function, int Order, int Place)? Source)> gradients)
@@ -21,15 +24,22 @@ internal sealed class LeafBinder(StorageTimeline timeline, IReadOnlySet<StorageG
         {
             var user = creatorOf(group.Key);
             var left = user is null ? [] : LeavesOf(user);
-            foreach (var (node, gradient, _) in group.OrderBy(g => (g.Source!.Value.Order, g.Source.Value.Place)))
+            string name = group.Key.Name[BackwardReader.Prefix.Length..];
+            foreach (var alike in group.OrderBy(g => (g.Source!.Value.Order, g.Source.Value.Place))
+                .GroupBy(g => string.Join(',', g.Gradient!.Shape)))
             {
-                int found = left.FindIndex(l => l.Tensor.Shape.AsSpan().SequenceEqual(gradient!.Shape.AsSpan()));
-                string name = group.Key.Name[BackwardReader.Prefix.Length..];
-                bound[node] = found >= 0 ? Accumulate(node, gradient!, left[found])
-                    : new(node, gradient, null, user is null ? $"no forward operator made {name}"
-                        : $"{user.Name} (node {user.Id}), which made {name}, takes no leaf of its shape");
-                if (found >= 0)
-                    left.RemoveAt(found);
+                Leaf[]? leaves = [.. left.Where(l => string.Join(',', l.Tensor.Shape) == alike.Key)
+                    .DistinctBy(l => (l.Storage, l.Tensor.Offset))];
+                // Data, or what is frozen, can have a parameter's shape: the optimizer writes to the parameter.
+                if (leaves.Length > alike.Count())
+                    leaves = leaves.Where(l => written.Contains(l.Storage)).ToArray() is var updated && updated.Length == alike.Count()
+                        ? updated : null;
+                foreach (var (place, (node, gradient, _)) in alike.Index())
+                    bound[node] = leaves is null ? new(node, gradient, null,
+                            $"{user!.Name} (node {user.Id}), which made {name}, takes several tensors of its shape")
+                        : place < leaves.Length ? Accumulate(node, gradient!, leaves[place])
+                        : new(node, gradient, null, user is null ? $"no forward operator made {name}"
+                            : $"{user.Name} (node {user.Id}), which made {name}, takes no leaf of its shape");
             }
         }
         return [.. gradients.Select(g => bound.TryGetValue(g.Node, out var known) ? known : new(g.Node, g.Gradient, null,

@@ -77,7 +77,8 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     private static bool IsWork(TraceNode node) => !IsAllocation(node.Name) && node.Name is not ("aten::zero_" or "aten::fill_")
         && node.Schema?.Returns.Any(r => r.Type.Alias is { IsWrite: false }) != true;
 
-    private static IEnumerable<StorageGeneration?> WrittenBy(TraceNode node, StorageTimeline timeline)
+    /// <summary>The storages that an operator writes to in place, as its schema says.</summary>
+    internal static IEnumerable<StorageGeneration?> WrittenBy(TraceNode node, StorageTimeline timeline)
     {
         if (node.Schema is not { IsMutating: true } schema || schema.Arguments.Length != node.Inputs.Length)
             yield break;

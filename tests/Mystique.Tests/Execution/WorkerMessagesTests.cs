@@ -14,7 +14,8 @@ public class WorkerMessagesTests
 
     private static readonly WorkerRequest[] Requests =
     [
-        new OpenPackageRequest("/tmp/p") { Threads = 2, Device = "cuda:0", AllowTraceCode = false, Seed = 1, Libraries = ["/tmp/l.so"] },
+        new OpenPackageRequest("/tmp/p") { Threads = 2, Device = "cuda:0", AllowTraceCode = false, Seed = 1, Libraries = ["/tmp/l.so"],
+            Pins = ImmutableSortedDictionary<string, string>.Empty.Add("flash_sdp", "true") },
         new OpenWorkloadRequest("gpt", 2),
         new SchemasRequest(["aten::relu"]),
         new PrepareRequest(),

@@ -55,6 +55,22 @@ public sealed class FrameworkPackageTests : IDisposable
         Assert.Null(Benchmark.Load(Package).Framework);
     }
 
+    /// <summary>Both levels are one job's: another's is refused, and a folder that the manifest does not list is none.</summary>
+    [Fact]
+    public void Load_AnotherJobsLevel_IsRefused_AndOneThatNobodyListsIsNone()
+    {
+        Create(WithOptimizer(Step())).Save(Package);
+        string text = File.ReadAllText(Manifest);
+        File.WriteAllText(Manifest, text.Replace("test.json", "other.json", StringComparison.Ordinal));
+        Assert.Equal("MYS303", Assert.Throws<MystiqueException>(() => Benchmark.Load(Package)).Id);
+        File.WriteAllText(Manifest, "damaged");
+        Create(Step(hasForward: false)).Save(Package); // What is there is ours, whatever it holds.
+        Assert.False(File.Exists(Manifest));
+        Directory.CreateDirectory(Path.GetDirectoryName(Manifest)!);
+        File.WriteAllText(Manifest, text);
+        Assert.Null(Benchmark.Load(Package).Framework);
+    }
+
     [Fact]
     public void Framework_WhereThereIsNone_SaysWhy()
     {

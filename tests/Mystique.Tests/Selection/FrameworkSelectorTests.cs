@@ -132,6 +132,57 @@ public class FrameworkSelectorTests
         Assert.Equal(["no forward operator of the selection has the sequence number of its first function"], Select(text).Left);
     }
 
+    /// <summary>A leaf that a pass gives no gradient was frozen in it: the plan cannot say so.</summary>
+    [Fact]
+    public void Select_ALeafThatOnePassFreezes_LeavesThatPass()
+    {
+        var text = Step();
+        text.Node(40, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(112, 4, 5)], sequence: 9);
+        text.Node(41, 2, "aten::mm", Mm, [T(112, 4, 5), T(70, 5, 6)], [T(113, 4, 6)], sequence: 10);
+        long id = 42;
+        Function(text, ref id, "MmBackward0", 10, T(120, 4, 6), (Mm, [T(112, 5, 4), T(120, 4, 6)], [T(121, 5, 6)]),
+            (Mm, [T(120, 4, 6), T(70, 6, 5)], [T(122, 4, 5)]));
+        Function(text, ref id, "MmBackward0", 9, T(122, 4, 5), (Mm, [T(122, 4, 5), T(10, 3, 4)], [T(123, 4, 3)]));
+        Accumulate(text, ref id, T(121, 5, 6));
+        Assert.Equal(["node 40 (aten::mm) takes a leaf of another pass, and this one gives it no gradient"], Select(text).Left);
+    }
+
+    /// <summary>Data of a parameter's shape: the leaf is what the optimizer updates, and without one nobody knows.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Select_DataOfTheParametersShape_IsNoLeaf(bool isUpdated)
+    {
+        var text = TraceText.WithRoots();
+        text.Node(3, 2, "aten::mm", Mm, [T(10, 4, 4), T(11, 4, 4)], [T(12, 4, 4)], sequence: 7);
+        long id = 4;
+        Function(text, ref id, "MmBackward0", 7, T(21, 4, 4), (Mm, [T(10, 4, 4), T(21, 4, 4)], [T(22, 4, 4)]));
+        Accumulate(text, ref id, T(22, 4, 4));
+        if (isUpdated)
+            text.Operator(60, Add, [T(11, 4, 4), T(22, 4, 4), 1], [T(11, 4, 4)]);
+        var (segment, left) = Select(text);
+        if (isUpdated)
+            Assert.Equal(11, segment.Passes.Single().Pass.Accumulated.Single().Leaf!.Tensor.TensorId);
+        else
+            Assert.Contains("takes several tensors of its shape", Assert.Single(left));
+    }
+
+    /// <summary>To autograd, what detaches a tensor is another one on the same memory.</summary>
+    [Fact]
+    public void Plan_ADetachedTensor_IsATensorOfItsOwn()
+    {
+        var text = Step();
+        text.Node(60, 2, "aten::detach", "aten::detach(Tensor(a) self) -> Tensor(a)", [Tensor(12, 1012, [4, 5])],
+            [Tensor(90, 1012, [4, 5])]);
+        text.Operator(61, Relu, [Tensor(90, 1012, [4, 5])], [T(91, 4, 5)]);
+        text.Operator(62, Relu, [Tensor(12, 1012, [4, 5])], [T(92, 4, 5)]);
+        var operators = Plan(text);
+        var made = operators.Single(o => o.Schema.Name == "detach");
+        Assert.NotEqual(made.InputSlots.Single(), made.OutputSlots.Single());
+        Assert.Equal([made.OutputSlots.Single(), made.InputSlots.Single()],
+            operators.Where(o => o.Schema.Name == "relu").Select(o => o.InputSlots.Single()));
+    }
+
     /// <summary>A graph that a later pass needs again is kept.</summary>
     [Fact]
     public void Select_TwoPassesThroughOneGraph_TheFirstKeepsIt()

@@ -25,8 +25,10 @@ public class BackwardVerificationTests
     }
 
     /// <summary>Another platform's autograd does the same work by operators of its own: no difference of what was called.</summary>
-    [Fact]
-    public void Verify_AnotherPass_IsTheTargetsOwn()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)] // Without the gradient, the work was not done.
+    public void Verify_AnotherPass_IsTheTargetsOwn_IfItGivesTheGradients(bool accumulates)
     {
         var text = TraceText.WithRoots();
         text.Node(3, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12, 4, 5)], sequence: 7);
@@ -35,14 +37,18 @@ public class BackwardVerificationTests
         long id = 6;
         Function(text, ref id, "FusedBackward0", 8, T(20), ("aten::fused_backward(Tensor self) -> Tensor", [T(20)], [T(22, 3, 5)]),
             ("aten::fused_backward(Tensor self) -> Tensor", [T(20)], [T(22, 3, 5)]));
+        if (accumulates)
+            Accumulate(text, ref id, T(22, 3, 5));
         text.Operator(60, Add, [T(11, 3, 5), T(22, 3, 5), 1], [T(11, 3, 5)]);
         var result = Verify(text);
         Assert.False(result.IsExact);
-        Assert.Equal((4, 2, 0, 0), (result.Classes.Exact, result.Classes.TargetsOwn, result.Classes.Missing, result.Classes.Unplanned));
-        Assert.Equal([DifferenceKind.TargetsOwn], result.Differences.Select(d => d.Kind).Distinct());
+        int own = accumulates ? 2 : 0;
+        Assert.Equal((4, own, 2 - own, 0),
+            (result.Classes.Exact, result.Classes.TargetsOwn, result.Classes.Missing, result.Classes.Unplanned));
+        Assert.Equal([accumulates ? DifferenceKind.TargetsOwn : DifferenceKind.Missing], result.Differences.Select(d => d.Kind).Distinct());
         Assert.Equal([("aten::expand", 1), ("aten::mm", 1)], result.Backward!.OnlyRecorded);
         Assert.Equal([("aten::fused_backward", 2)], result.Backward.OnlyRan);
-        Assert.Equal((1, 4.0 / 6), (result.Classes.WorkShare, result.Classes.RecordedShare));
+        Assert.Equal((accumulates ? 1 : 4.0 / 6, 4.0 / 6), (result.Classes.WorkShare, result.Classes.RecordedShare));
     }
 
     /// <summary>More than was recorded is no exact pass, though all that was recorded ran.</summary>
@@ -57,6 +63,7 @@ public class BackwardVerificationTests
         Assert.False(result.IsExact);
         Assert.Empty(result.Differences);
         Assert.Equal((2, 3, 2), (result.Backward!.RecordedCount, result.Backward.RanCount, result.Backward.ExactCount));
+        Assert.Equal((1, 6.0 / 7), (result.Classes.TargetsMore, result.Classes.RecordedShare));
     }
 
     /// <summary>An operator that a pass ran is none that was called: it cannot stand for one that is missing.</summary>
