@@ -580,7 +580,7 @@ class PackageTests(DeviceTest):
                     return run.DeviceSteps(engine, program).steps()
                 result = self.folder / "r.json"
                 arguments = ["run.py", str(package), "--device", "cuda", "--json", str(result), "--iterations", "2", "--warmup", "1",
-                             "--threads", "1", "--no-operators"]
+                             "--threads", "1", "--no-operators", "--level", "operator"]
                 with replaced(run.sys, argv=arguments), replaced(run, give_way=lambda: None, steps_of=logged), printed() as text:
                     self.assertEqual(0, run.main(), text.getvalue())
                 told = json.loads(result.read_text(encoding="utf-8"))

@@ -35,9 +35,11 @@ public sealed class BenchTests : IDisposable
             Python.Executable, "-o", Path.Combine(_folder, "kept"), "--markdown", file);
         Assert.Equal(1, result.ExitCode); // One of them was not compared.
         string text = File.ReadAllText(file);
-        Assert.Matches(@"\| bilstm \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|",
+        Assert.Matches(@"\| bilstm \| operator \| [0-9,]+ \| 100.0 % "
+            + @"\| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|",
             text);
-        Assert.Matches(@"\| job \| [0-9,]+ \| 100.0 % \| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|", text);
+        Assert.Matches(@"\| job \| operator \| [0-9,]+ \| 100.0 % "
+            + @"\| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|", text);
         Assert.Contains("## broken\n\nNot compared: there is no capture: nothing was recorded: Python ran, but never imported torch", text);
         Assert.Contains("Median error of the iteration time", text);
         Assert.Contains("2 workloads, 2 blocks each", result.Output);

@@ -43,8 +43,8 @@ public sealed class OutputTests : IDisposable
             Put("out/kernels/mine.py", "mine");
             Put("out/notes.txt", "mine");
         }
-        Assert.Equal(["out", "out/benchmark.json", "out/kernels", "out/kernels/mine.py", "out/notes.txt", "out/program.pt",
-            "out/run.py"], Left);
+        Assert.Equal(["out", "out/benchmark.json", "out/framework", "out/framework/benchmark.json", "out/framework/program.pt",
+            "out/kernels", "out/kernels/mine.py", "out/notes.txt", "out/program.pt", "out/run.py"], Left);
     }
 
     [Fact]
