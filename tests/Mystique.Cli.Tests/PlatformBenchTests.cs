@@ -65,7 +65,8 @@ public sealed class PlatformBenchTests : IDisposable
 
         string text = File.ReadAllText(markdown);
         Assert.Matches(@"\| job \| plain \| [0-9.]+x \| [0-9.]+x \| [+-]?[0-9.]+ % \| [+-]?[0-9.]+ % to [+-]?[0-9.]+ % "
-            + @"\| exact: [0-9]+ operators \| [+-]?[0-9.]+ % \|", text);
+            + @"\| exact: [0-9]+ operators \| [0-9.]+x \| [+-]?[0-9.]+ % \| [+-]?[0-9.]+ % to [+-]?[0-9.]+ % "
+            + @"\| exact: [0-9]+ operators, [0-9]+ of them in backward passes \| [+-]?[0-9.]+ % \|", text);
         Assert.Contains("of 1 prediction, 1 of them by exact replays", text);
         Assert.Contains("- not measured: job on broken\n", text);
         Assert.Contains("- plain: ATEN_CPU_CAPABILITY=default MARK=second OMP_NUM_THREADS=2 PYTHONPATH=site python3\n", text);
