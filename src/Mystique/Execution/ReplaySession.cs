@@ -259,7 +259,6 @@ internal sealed class ReplaySession : IAsyncDisposable
             throw Problems.FrameworkFailed(Package.Plan.Source.Name, reason);
         Take(_both.WithoutFramework());
         Notes = Notes.Add($"the operators' level: at the framework's, autograd's call fails here: {reason}");
-        _hasChosen = true;
     }
 
     /// <summary>

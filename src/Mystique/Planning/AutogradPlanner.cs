@@ -21,9 +21,6 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
 
     private static readonly OperatorSchema GradMode = SchemaParser.Parse("aten::set_grad_enabled(bool val) -> ()");
 
-    /// <summary>The calls of autograd that a program makes, and no others.</summary>
-    public static ImmutableArray<OperatorSchema> Schemas { get; } = [Backward, Gradient, GradMode];
-
     private readonly HashSet<StorageGeneration> _leaves =
         [.. segment.Passes.SelectMany(p => p.Pass.Accumulated).Select(a => a.Leaf!.Storage)];
     private readonly HashSet<Slot> _gradients = [];
@@ -114,7 +111,8 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
     {
         if (!TensorLayout.TensorsOf(node.Inputs).Any(t => !t.IsUndefined))
             return null;
-        return (HasNumber(node) || IsWithinNumbered(node)) && !WritesLeaf(node);
+        return (HasNumber(node) || IsWithinNumbered(node))
+            && !OperatorDecomposer.WrittenBy(node, segment.Timeline).Any(s => s is not null && _leaves.Contains(s));
     }
 
     /// <summary>What an operator that autograd saw is decomposed into has no number of its own, where it ran below autograd.</summary>
@@ -136,19 +134,6 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
             foreach (var child in next.Children)
                 pending.Push(child);
         }
-        return false;
-    }
-
-    private bool WritesLeaf(TraceNode node)
-    {
-        if (node.Schema is not { IsMutating: true } schema || schema.Arguments.Length != node.Inputs.Length)
-            return false;
-        var storages = segment.Timeline.InputsOf(node);
-        int place = 0;
-        for (int i = 0; i < node.Inputs.Length; i++)
-            foreach (var _ in node.Inputs[i].Tensors)
-                if (storages[place++] is { } storage && schema.Arguments[i].Type.Alias is { IsWrite: true } && _leaves.Contains(storage))
-                    return true;
         return false;
     }
 }

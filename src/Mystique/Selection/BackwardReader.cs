@@ -105,7 +105,8 @@ internal sealed class BackwardReader
         return [.. passes];
     }
 
-    private static bool IsFunction(TraceNode node) => node.Name.StartsWith(Prefix, StringComparison.Ordinal);
+    /// <summary>Whether a node is what the engine puts around a function.</summary>
+    internal static bool IsFunction(TraceNode node) => node.Name.StartsWith(Prefix, StringComparison.Ordinal);
 
     private void NoteForward(TraceNode node, bool fromFloats)
     {

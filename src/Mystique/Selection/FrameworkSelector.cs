@@ -40,7 +40,7 @@ internal sealed class FrameworkSelector(Segment segment)
             var framework = new List<FrameworkPass>();
             int count = _left.Count;
             var before = new HashSet<StorageGeneration>(); // Of the passes so far, leaves and their gradients.
-            var covered = Covered(selected);
+            var covered = OperatorDecomposer.OwnersOf(selected.Operators);
             foreach (var (place, pass) in chosen.Index())
             {
                 if (RootOf(pass, covered) is not { } root)
@@ -66,18 +66,6 @@ internal sealed class FrameworkSelector(Segment segment)
         var inside = passes.SelectMany(p => p.Functions).SelectMany(f => SegmentSelector.OutermostBelow(f, segment.Unseen)).ToHashSet();
         return new Segment(segment.Recording, segment.Iteration, [.. segment.Outermost.Where(o => !inside.Contains(o))], segment.Timeline,
             segment.Unseen, ImmutableHashSet<long>.Empty);
-    }
-
-    /// <summary>For each node at or below a selected operator, that operator.</summary>
-    private static Dictionary<TraceNode, TraceNode> Covered(Segment selected)
-    {
-        var covered = new Dictionary<TraceNode, TraceNode>();
-        var pending = new Stack<(TraceNode Node, TraceNode Owner)>(selected.Operators.Select(o => (o, o)));
-        while (pending.TryPop(out var entry))
-            if (covered.TryAdd(entry.Node, entry.Owner))
-                foreach (var child in entry.Node.Children)
-                    pending.Push((child, entry.Owner));
-        return covered;
     }
 
     /// <summary>The result that a pass starts from, as the operator returns it whose call is replayed.</summary>

@@ -142,7 +142,7 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     /// <summary>The selected operators that hide a tensor that a later selected operator uses.</summary>
     private HashSet<TraceNode> FindEscapes()
     {
-        var owners = FindOwners();
+        var owners = OwnersOf(_selected);
         var visible = new HashSet<LayoutKey>();
         var visibleStorages = new HashSet<StorageGeneration>();
         var madeBy = new Dictionary<LayoutKey, TraceNode>();
@@ -201,19 +201,16 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
         }
     }
 
-    /// <summary>For each node at or below a selected operator, that operator.</summary>
-    private Dictionary<TraceNode, TraceNode> FindOwners()
+    /// <summary>For each node at or below one of some operators, that operator; none of them is within another.</summary>
+    internal static Dictionary<TraceNode, TraceNode> OwnersOf(IEnumerable<TraceNode> operators)
     {
-        var owners = new Dictionary<TraceNode, TraceNode>(trace.Nodes.Length);
-        var pending = new Stack<(TraceNode Node, TraceNode? Owner)>();
-        pending.Push((trace.Root, null));
+        var owners = new Dictionary<TraceNode, TraceNode>();
+        var pending = new Stack<(TraceNode Node, TraceNode Owner)>(operators.Select(o => (o, o)));
         while (pending.TryPop(out var entry))
         {
-            var owner = entry.Owner ?? (_selected.Contains(entry.Node) ? entry.Node : null);
-            if (owner is not null)
-                owners[entry.Node] = owner;
+            owners[entry.Node] = entry.Owner;
             foreach (var child in entry.Node.Children)
-                pending.Push((child, owner));
+                pending.Push((child, entry.Owner));
         }
         return owners;
     }

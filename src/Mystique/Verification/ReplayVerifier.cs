@@ -95,7 +95,7 @@ internal static class ReplayVerifier
     private static bool IsInBackward(TraceNode node)
     {
         for (var above = node.Parent; above is not null; above = above.Parent)
-            if (above.Name.StartsWith(BackwardReader.Prefix, StringComparison.Ordinal))
+            if (BackwardReader.IsFunction(above))
                 return true;
         return false;
     }
