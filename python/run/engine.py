@@ -112,19 +112,18 @@ class Engine:
                        "use a device with more memory, or " + self.LESS_MEMORY, 1)
 
     def put_into(self, program):
-        tensors = self.package.manifest["tensors"]
-        if isinstance(program, EagerProgram) and is_of_framework(self.package.manifest):
+        m, is_framework = self.package.manifest, is_of_framework(self.package.manifest)
+        if is_framework and isinstance(program, EagerProgram):
             self.externals.stood_in.append(program)
-        for slot, tensor in enumerate(tensors):
+        for slot, tensor in enumerate(m["tensors"]):
             if tensor.get("external") or tensor["storage"] < 0:
                 view = self.externals.view(tensor)
                 program.put(slot, view)
-                if is_of_framework(self.package.manifest) and tensor["storage"] >= 0 and not tensor.get("leaf") \
-                        and self.package.manifest["storages"][tensor["storage"]].get("mutated"):
+                if is_framework and tensor["storage"] >= 0 and not tensor.get("leaf") and m["storages"][tensor["storage"]].get("mutated"):
                     self.externals.written.append((program, slot, tensor))
                 if tensor.get("leaf"):
                     start = tensor.get("gradient")
-                    self.externals.leaves.append((view, None if start is None else self.externals.view(tensors[start])))
+                    self.externals.leaves.append((view, None if start is None else self.externals.view(m["tensors"][start])))
 
     def keep_pace(self, share=0):
         """From now on, iterations keep the original's pace: take the time that the package says, or so much more than unpaced.
