@@ -62,6 +62,7 @@ internal static class RunTables
 
     public static string DescribeVerification(VerificationResult? verification) => verification?.Backward is not null
         ? ReplayRun.DescribeVerification(verification)
+            + (verification is { IsExact: true, StridesCompared: false } ? " (strides not recorded)" : "")
         : Describe(verification) + ReplayRun.DescribeKernels(verification?.UnobservedKernels ?? 0);
 
     private static string Describe(VerificationResult? verification) => verification switch
