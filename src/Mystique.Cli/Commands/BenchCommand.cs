@@ -171,9 +171,6 @@ internal static class BenchCommand
         if (Path.Exists(page) && (!File.Exists(page) || !File.ReadLines(page).Take(start.Count(c => c == '\n'))
             .SequenceEqual(start.Split('\n')[..^1])))
             throw Problems.OutputNotEmpty(folder, Path.GetFileName(page));
-        string document = DocumentIn(folder, name);
-        using var own = OutputKind.ReadOwn(document, FidelityDocument.FormatName, MaxDocumentBytes);
-        if (own is null && Path.Exists(document))
-            throw Problems.OutputNotEmpty(folder, Path.GetFileName(document));
+        OutputKind.CheckDocument(folder, Path.GetFileName(DocumentIn(folder, name)), FidelityDocument.FormatName, MaxDocumentBytes);
     }
 }

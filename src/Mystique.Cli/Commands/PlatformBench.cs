@@ -124,9 +124,6 @@ internal sealed class PlatformBench(string list, ImmutableArray<Platform> platfo
     {
         foreach (string name in names)
             OriginalComparison.CheckTargets(name, Folder);
-        string document = Path.Combine(Folder, DocumentFile);
-        using var own = OutputKind.ReadOwn(document, PlatformsDocument.FormatName, MaxDocumentBytes);
-        if (own is null && Path.Exists(document))
-            throw Problems.OutputNotEmpty(Folder, DocumentFile);
+        OutputKind.CheckDocument(Folder, DocumentFile, PlatformsDocument.FormatName, MaxDocumentBytes);
     }
 }

@@ -42,6 +42,20 @@ internal sealed record OutputKind(
         return null;
     }
 
+    /// <summary>Says beforehand that a document of a folder has no place: somebody else's file has its name.</summary>
+    /// <param name="folder">The folder; it need not be there.</param>
+    /// <param name="name">The document's name.</param>
+    /// <param name="format">What the <c>format</c> of an earlier one is.</param>
+    /// <param name="maxBytes">The size from which on it is none.</param>
+    /// <exception cref="MystiqueException">It has none (MYS304).</exception>
+    public static void CheckDocument(string folder, string name, string format, long maxBytes)
+    {
+        string document = Path.Combine(folder, name);
+        using var own = ReadOwn(document, format, maxBytes);
+        if (own is null && Path.Exists(document))
+            throw Problems.OutputNotEmpty(folder, name);
+    }
+
     /// <summary>The texts of a property of the objects in a list of an object.</summary>
     public static IEnumerable<string> TextsOf(JsonElement root, string list, string property)
     {

@@ -102,10 +102,7 @@ public sealed class FrameworkPackageTests : IDisposable
     public void Read_EditedManifest_IsRefused(string from, string to, string id, string message)
     {
         Create(WithOptimizer(Step())).Save(Package);
-        string text = File.ReadAllText(Manifest);
-        Assert.Contains(from, text);
-        int at = text.IndexOf(from, StringComparison.Ordinal);
-        File.WriteAllText(Manifest, text[..at] + to + text[(at + from.Length)..]);
+        PackageErrorTests.Edit(Manifest, from, to);
         var exception = Assert.Throws<MystiqueException>(() => Benchmark.Load(Package));
         Assert.Equal(id, exception.Id);
         Assert.Contains(message, exception.What);

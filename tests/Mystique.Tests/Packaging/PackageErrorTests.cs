@@ -36,14 +36,20 @@ public sealed class PackageErrorTests : IDisposable
         { "\"operators\": [", "\"others\": [", "MYS301", "the manifest is invalid" },
     };
 
+    /// <summary>Replaces the first of a text in a file, which has it.</summary>
+    internal static void Edit(string file, string from, string to)
+    {
+        string text = File.ReadAllText(file);
+        Assert.Contains(from, text);
+        int at = text.IndexOf(from, StringComparison.Ordinal);
+        File.WriteAllText(file, text[..at] + to + text[(at + from.Length)..]);
+    }
+
     [Theory]
     [MemberData(nameof(Edits))]
     public void Read_EditedManifest_IsRefused(string from, string to, string id, string message)
     {
-        string text = File.ReadAllText(Manifest);
-        Assert.Contains(from, text);
-        int at = text.IndexOf(from, StringComparison.Ordinal);
-        File.WriteAllText(Manifest, text[..at] + to + text[(at + from.Length)..]);
+        Edit(Manifest, from, to);
         var exception = Assert.Throws<MystiqueException>(() => Benchmark.Load(Package));
         Assert.Equal(id, exception.Id);
         Assert.Contains(message, exception.What);
