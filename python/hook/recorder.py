@@ -1,6 +1,24 @@
 # The recorder: PyTorch's execution-trace observer and its profiler, on at the same time, so that both have the same ids.
 
 
+def _launches_kernels():
+    """Whether the job has loaded what launches kernels that torch.compile made: Triton's."""
+    return any(name.startswith("torch._inductor.") and name.endswith("triton_heuristics") for name in list(sys.modules))
+
+
+def _keep_kernels(folder, most_bytes=1 << 20):
+    """Copies the sources of compiled kernels: a trace names their files, and a replay that may run code of the trace compiles them."""
+    import shutil
+    cache = getattr(sys.modules.get("torch._inductor.codecache"), "PyCodeCache", None)
+    modules = getattr(cache, "modules", None) or list(getattr(cache, "cache", {}).values())
+    for module in modules if _launches_kernels() else ():
+        path = getattr(module, "__file__", None)
+        if path and any(type(v).__name__ == "CachingAutotuner" for v in list(vars(module).values())) \
+                and os.path.getsize(path) <= most_bytes:
+            os.makedirs(folder, exist_ok=True)
+            shutil.copyfile(path, os.path.join(folder, os.path.basename(path)))
+
+
 class _Recorder:
     """Records into a folder: `et.json`, `kineto.json`, and with `--tensor-values` `values.json` and `*.dat`."""
 
@@ -29,7 +47,9 @@ class _Recorder:
         observer.register_callback(os.path.join(self.folder, "et.json"))
         self.observer = observer
         try:
-            self.profile = self.torch.profiler.profile(profile_memory=True, **_stream_waits(self.torch, _device(self.torch)[0]))
+            # Compiled kernels tell their arguments and sources only where the profiler asks for shapes.
+            self.profile = self.torch.profiler.profile(profile_memory=True, record_shapes=_launches_kernels(),
+                                                       **_stream_waits(self.torch, _device(self.torch)[0]))
             self.profile.start()
         except Exception as error:
             self.profile = None
@@ -74,6 +94,10 @@ class _Recorder:
             except Exception as error:
                 self.notes.append(f"no profile: {error}")
                 _remove(os.path.join(self.folder, "kineto.json"))
+        try:
+            _keep_kernels(os.path.join(self.folder, "resources"))
+        except Exception as error:
+            self.notes.append(f"not all sources of compiled kernels are kept: {error}")
         self.drop()
 
     def drop(self):

@@ -1,38 +1,52 @@
 # What operators start on a device, as PyTorch's own profiler sees it.
 
 
-def device_work(package, profiler):
+def device_work(package, events):
     """By the place of an operator in the manifest, how many kernels, copies and fillings it started, and their time in nanoseconds.
 
-    None where the profiler saw no work on a device.
+    None where the profile has no work of a device. Kineto's own file is read: what PyTorch makes of it in Python gives the first
+    operator of an iteration work that is not its own.
     """
-    ran, found, at = outermost_events(profiler), {}, 0
+    ran, found, at = outermost_events(events), {}, 0
     for i, op in enumerate(package.manifest["operators"]):
         name = package.name_of(op).split(".")[0]  # Events have no overload.
-        place = next((j for j in range(at, min(len(ran), at + WINDOW)) if ran[j].name == name), None)
+        place = next((j for j in range(at, min(len(ran), at + WINDOW)) if ran[j][0] == name), None)
         if place is not None:
-            found[i], at = work_of(ran[place]), place + 1
+            found[i], at = tuple(ran[place][1:]), place + 1
     return found if any(count for count, _ in found.values()) else None
 
 
-def outermost_events(profiler):
-    """The operators that no other called, in the order in which they began."""
-    def is_operator(event):
-        return "::" in event.name and str(event.device_type).endswith("CPU")  # Names of kernels have it, too.
+def outermost_events(events):
+    """The operators that no other called, in the order in which they began, each with the number and the nanoseconds of what it started.
 
-    def is_outermost(event):
-        above = event.cpu_parent
-        while above is not None and not is_operator(above):
-            above = above.cpu_parent
-        return above is None
+    What ran on a device has the `External id` of the innermost operator that started it.
+    """
+    started = collections.defaultdict(lambda: [0, 0])
+    for event in events:
+        if str(event.get("cat")).startswith(("kernel", "gpu_memcpy", "gpu_memset")):
+            work = started[event.get("args", {}).get("External id")]
+            work[0], work[1] = work[0] + 1, work[1] + round(event.get("dur", 0) * 1000)
+    operators = [e for e in events if e.get("cat") == "cpu_op" and "::" in e["name"]]
+    found, ends = [], {}
+    for event in sorted(operators, key=lambda e: (e["ts"], -e["dur"])):
+        thread, end = (event.get("pid"), event.get("tid")), event["ts"] + event["dur"]
+        if thread not in ends or event["ts"] >= ends[thread][0]:
+            ends[thread] = end, [event["name"], 0, 0]
+            found.append(ends[thread][1])
+        count, spent = started.get(event.get("args", {}).get("External id"), (0, 0))
+        ends[thread][1][1] += count
+        ends[thread][1][2] += spent
+    return found
 
-    return sorted((e for e in profiler.events() if is_operator(e) and is_outermost(e)), key=lambda e: e.time_range.start)
 
-
-def work_of(event):
-    """What an operator and those within it started: a number, and nanoseconds (the profiler counts in microseconds)."""
-    parts = [(len(event.kernels), sum(round(k.duration * 1000) for k in event.kernels)), *map(work_of, event.cpu_children)]
-    return sum(count for count, _ in parts), sum(spent for _, spent in parts)
+def events_of(profiler):
+    """The events of Kineto's file, which is written for that alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "kineto.json")
+        profiler.export_chrome_trace(path)
+        with open(path, encoding="utf-8") as file:
+            profile = json.load(file)
+    return profile["traceEvents"] if isinstance(profile, dict) else profile
 
 
 def add_device_work(kinds, package, work):

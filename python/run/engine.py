@@ -88,6 +88,7 @@ class Engine:
             baseline = _anonymous_bytes()
             self.externals = Externals(self.package, self.devices, self.seed, progress, self.pins)
             self.put_into(self.program)
+            hold_second_workspace(self.package, self.device)
             self.synchronize()  # Side streams do not wait for the stream that filled them.
             self.steps = steps_of(self, self.program)
             return baseline

@@ -8,6 +8,7 @@ import argparse
 import ast
 import base64
 import collections
+import concurrent.futures
 import contextlib
 import hashlib
 import inspect

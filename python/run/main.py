@@ -70,7 +70,8 @@ def replay(engine, options):
     if not options.no_operators:
         profiler = engine.profiled(engine.run_unpaced)
         # What autograd starts on a device cannot be told apart by the order of calls.
-        work = None if is_of_framework(package.manifest) else device_work(package, profiler)
+        is_on_host = engine.backend is None or is_of_framework(package.manifest)
+        work = None if is_on_host else device_work(package, events_of(profiler))
         allocated = engine.allocated_bytes(profiler)
         if is_of_framework(package.manifest):
             add_backward(kinds, package, verification)

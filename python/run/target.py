@@ -83,3 +83,27 @@ def target_of(recorded, all_recorded, device):
     if recorded.startswith("cpu") and any(not d.startswith(("cpu", "meta")) for d in all_recorded):
         return torch.device("cpu")
     return device
+
+
+# Operators that a GPU's library of matrix products runs.
+PRODUCTS = {"aten::" + name for name in ("mm", "addmm", "bmm", "baddbmm", "linear", "matmul", "addmv", "mv", "addbmm", "einsum")}
+
+
+def hold_second_workspace(package, device):
+    """The library of matrix products has a workspace for each thread, of 32 MiB on Hopper (`aten/src/ATen/cuda/CublasHandlePool.cpp`).
+
+    In a job autograd's thread has one beside the main thread's. Recorded operators are replayed by one thread: another makes a product
+    here, so that a device holds as much in the replay.
+    """
+    m = package.manifest
+    names = {package.name_of(op).split(".")[0] for op in m["operators"]}
+    if device.type != "cuda" or not m["source"]["has_backward"] or is_of_framework(m) or not names & PRODUCTS:
+        return
+
+    def multiply():
+        a = torch.ones(2, 2, device=device)
+        torch.mm(a, a)
+
+    multiply()  # First the own one: a thread that has ended leaves its own to the next that asks.
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        other.submit(multiply).result()

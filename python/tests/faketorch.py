@@ -75,7 +75,8 @@ def make():
             self._start_trace()
 
     class profile:
-        def __init__(self, schedule=None, profile_memory=False):
+        def __init__(self, schedule=None, profile_memory=False, record_shapes=False):
+            state.record_shapes = record_shapes
             self.schedule, self.step_num = schedule or (lambda step: ProfilerAction.RECORD), 0
             self.current_action = self.schedule(0)
 

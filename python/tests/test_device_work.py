@@ -6,34 +6,30 @@ from scripts import run
 from test_result import package
 
 
-class Event:
-    """An operator in a profile, as torch.autograd.profiler_util has them; times are microseconds."""
-
-    def __init__(self, name, start, kernels=(), children=(), device_type="DeviceType.CPU"):
-        self.name, self.device_type, self.cpu_parent, self.cpu_children = name, device_type, None, list(children)
-        self.time_range = type("Range", (), {"start": start})()
-        self.kernels = [type("Kernel", (), {"duration": d})() for d in kernels]
-        for child in children:
-            child.cpu_parent = self
-
-    def all(self):
-        return [self, *(e for child in self.cpu_children for e in child.all())]
-
-
-class Profiler:
-    def __init__(self, *events):
-        self.all = [e for event in events for e in event.all()]
-
-    def events(self):
-        return self.all
-
-
 def calls(add=(7.5,), gelu=(2, 3), zeros=(1,), add_=(4,)):
-    """The operators of the sample: within a function of the program; the second one's kernels are an inner operator's."""
-    return Profiler(
-        Event("f1", 30, children=[Event("aten::zeros", 31, children=[Event("aten::zero_", 32, zeros)]), Event("aten::add_", 40, add_)]),
-        Event("f0", 0, children=[Event("aten::add", 1, add), Event("aten::gelu", 10, gelu[:1], [Event("aten::mul", 11, gelu[1:])])]),
-        Event("void at::native::add<float>", 3, device_type="DeviceType.CUDA"))
+    """The operators of the sample in a profile, with the microseconds of what they started: within a function of the program; the
+    second one's second kernel is an inner operator's."""
+    starts = iter(range(10_000))
+    events = []
+
+    def operator(name, number, start, duration, started=()):
+        events.append({"cat": "cpu_op", "name": name, "ts": start, "dur": duration, "pid": 1, "tid": 1, "args": {"External id": number}})
+        events.extend({"cat": kind, "name": "add<float>", "ts": next(starts), "dur": d, "pid": 0, "tid": 7, "args": {"External id": number}}
+                      for kind, d in zip(("kernel", "gpu_memcpy"), started))
+
+    operator("f1", 1, 30, 20)
+    operator("aten::zeros", 2, 31, 5)
+    operator("aten::zero_", 3, 32, 2, zeros)
+    operator("aten::add_", 4, 40, 5, add_)
+    operator("f0", 5, 0, 20)
+    operator("aten::add", 6, 1, 5, add)
+    operator("aten::gelu", 7, 10, 5, gelu[:1])
+    operator("aten::mul", 8, 11, 2, gelu[1:])
+    # What no operator started, and what waits for the device, are nobody's work.
+    events.append({"cat": "kernel", "name": "restores", "ts": 0, "dur": 9, "pid": 0, "tid": 7, "args": {"External id": 99}})
+    events.append({"cat": "cuda_sync", "name": "Context Sync", "ts": 0, "dur": 9, "pid": 0, "tid": 7, "args": {"External id": 6}})
+    events.append({"ph": "M", "name": "process_name"})
+    return events
 
 
 def timed(**kernels):
@@ -53,8 +49,13 @@ class WorkTests(unittest.TestCase):
         self.assertEqual({0: (1, 7500), 1: (2, 5000), 2: (1, 1000), 3: (1, 4000)}, run.device_work(package(), calls()))
 
     def test_what_the_profiler_did_not_see_is_not_there(self):
-        seen = Profiler(Event("aten::add", 1, (1,)), Event("aten::zeros", 2, (2,)))
-        self.assertEqual({0: (1, 1000), 2: (1, 2000)}, run.device_work(package(), seen))
+        seen = [e for e in calls() if e["name"] not in ("aten::gelu", "aten::mul", "aten::add_")]
+        self.assertEqual({0: (1, 7500), 2: (1, 1000)}, run.device_work(package(), seen))
+
+    def test_operators_of_several_threads_do_not_lie_within_each_other(self):
+        other = [{**e, "tid": 2} if e["name"] == "aten::zeros" else e for e in calls()]
+        self.assertEqual(["aten::add", "aten::gelu", "aten::zeros", "aten::zero_", "aten::add_"],
+                         [name for name, *_ in run.outermost_events(other)])
 
     def test_a_host_has_no_work_on_a_device(self):
         self.assertIsNone(run.device_work(package(), calls((), (), (), ())))

@@ -1,6 +1,8 @@
 import json
 import os
+import types
 import unittest
+import unittest.mock
 
 import faketorch
 from scripts import FolderTest, hook, needs_torch, run
@@ -20,6 +22,26 @@ class RecorderTests(FolderTest):
         self.assertEqual(["profiler on", "observer on", "+ ProfilerStep#7", "- ProfilerStep#7", "observer off", "profiler off",
                           "observer gone"], self.torch.calls)
         self.assertEqual({"et.json", "kineto.json"}, set(os.listdir(self.folder)))
+
+    def test_of_a_compiled_job_the_kernels_arguments_and_sources_are_recorded(self):
+        def module(name, **contents):
+            path = self.folder / f"{name}.py"
+            path.write_text(name, encoding="utf-8")
+            return types.SimpleNamespace(__file__=str(path), **contents)
+
+        cached = [module("ckernel", triton_poi_0=type("CachingAutotuner", (), {})()), module("cwrapper", call=print),
+                  types.SimpleNamespace(__file__=None), module("clarge", triton_poi_1=type("CachingAutotuner", (), {})())]
+        (self.folder / "clarge.py").write_bytes(bytes((1 << 20) + 1))
+        codecache = types.SimpleNamespace(PyCodeCache=types.SimpleNamespace(modules=cached))
+        loaded = {"torch._inductor.codecache": codecache, "torch._inductor.runtime.triton_heuristics": codecache}
+        for modules, expected in (({}, set()), (loaded, {"ckernel.py"})):
+            with unittest.mock.patch.dict(hook.sys.modules, modules):
+                self.recorder.start()
+                self.recorder.stop()
+                self.recorder.write()
+            self.assertEqual((bool(modules), []), (self.torch.state.record_shapes, self.recorder.notes))
+            kept = self.folder / "resources"
+            self.assertEqual(expected, set(os.listdir(kept)) if kept.exists() else set())
 
     def test_two_iterations_have_a_mark_each(self):
         self.recorder.start()

@@ -8,6 +8,7 @@ It needs torch in this Python, the .NET SDK (or mystique, as --mystique names it
 0 where all that was judged is within, else 1. A step that fails is told, and the others go on.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import shlex
@@ -90,22 +91,31 @@ class Acceptance:
         device = ["--device", self.options.device] if device is None else device
         self.step(variant, name, self.python, script, *device, "--json", result, "--no-operators", *options)
 
+    def capture(self, variant, name, output, *options):
+        self.step(variant, name, *self.mystique, "capture", "--skip", str(self.counts["skip"]), *options, "-o",
+                  os.path.join(self.work, variant, output), "--", *self.job(variant))
+
+    def capture_values(self, variants):
+        """The captures with values, of which nothing is timed: as many side by side as the device has room for."""
+        for variant in variants:
+            os.makedirs(os.path.join(self.work, variant))
+        with concurrent.futures.ThreadPoolExecutor(self.options.at_once) as pool:
+            for variant in variants:
+                pool.submit(self.capture, variant, "capture with values", "values", "--reference", "4", "--tensor-values", "values")
+
     def variant(self, variant):
         """Captures, generates and replays one."""
-        folder = os.path.join(self.work, variant)
-        os.makedirs(folder)
-        count = self.counts
-        capture = [*self.mystique, "capture", "--skip", str(count["skip"])]
-        self.step(variant, "capture", *capture, "--reference", str(count["reference"]), "-o", os.path.join(folder, "job"), "--",
-                  *self.job(variant))
-        self.step(variant, "capture with values", *capture, "--reference", "4", "--tensor-values", "values", "-o",
-                  os.path.join(folder, "values"), "--", *self.job(variant))
+        folder, count = os.path.join(self.work, variant), self.counts
+        self.capture(variant, "capture", "job", "--reference", str(count["reference"]))
         code = ["--allow-trace-code"] if variant == "compile" else []
         self.step(variant, "generate", *self.mystique, "generate", os.path.join(folder, "job"), "-o", self.bench(variant), *code)
         self.replay(variant, "replay unpaced", os.path.join(folder, "unpaced.json"), "--check-values", "--profile",
                     os.path.join(folder, "replay.kineto.json"), *count["measured"], *code)
         self.replay(variant, "replay at pace", os.path.join(folder, "paced.json"), "--pace", "recorded", "--no-verify",
                     *count["measured"], *code)
+        if variant != "compile":  # Its backward pass is a function that the compiler made.
+            self.replay(variant, "replay at the framework's level", os.path.join(folder, "framework.json"), "--level", "framework",
+                        "--profile", os.path.join(folder, "framework.kineto.json"), *count["measured"])
         return figures_of.of_variant(folder)
 
     def check(self, name, wanted, seen):
@@ -165,16 +175,31 @@ class Acceptance:
         except (IndexError, ValueError):
             raise SystemExit(f"the device {self.options.device} cannot be used by the PyTorch of {self.python}:\n{said.strip()}\n"
                              "fix: name another device with --device, or run this with a Python whose PyTorch has it")
-        figures = {v: self.variant(v) for v in variants if not table.why_not(v, self.facts)}
+        possible = [v for v in variants if not table.why_not(v, self.facts)]
+        self.capture_values(possible)
+        figures = {}
+        for variant in possible:
+            figures[variant] = self.variant(variant)
+            self.write(table.rows_of_variants(figures, [v for v in variants if v in figures], self.facts))
         self.rows += table.rows_of_variants(figures, variants, self.facts)
         made = [v for v in ("gemm", *variants) if os.path.exists(os.path.join(self.bench(v), "run.py"))]
         if not self.options.variants_only:
-            if made:
+            if made and "device" in self.options.checks:
                 self.checks(made[0])
-            self.hook("launch")
-            for workload in self.options.workloads:
+            if "hook" in self.options.checks:
+                self.hook("launch")
+            for workload in self.options.workloads if "compare" in self.options.checks else ():
+                self.write(self.rows)
                 self.compare(workload)
-        return {"accepted": table.is_accepted(self.rows, self.steps), "machine": self.machine(), "rows": self.rows, "steps": self.steps}
+        return self.write(self.rows)
+
+    def write(self, rows):
+        """Writes what there is by now: a run that is cut off leaves what it saw. Returns the result."""
+        result = {"accepted": table.is_accepted(rows, self.steps), "machine": self.machine(), "rows": rows, "steps": self.steps}
+        for name, content in (("acceptance.json", json.dumps(result, indent=2) + "\n"), ("acceptance.md", table.markdown(result))):
+            with open(os.path.join(self.options.output, name), "w", encoding="utf-8") as file:
+                file.write(content)
+        return result
 
     def machine(self):
         """What it ran on: no names or paths of the machine."""
@@ -197,12 +222,14 @@ def parse():
     parser.add_argument("--variants", default=",".join(VARIANTS), help="of " + ",".join(VARIANTS))
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="of compare.py; of " + ",".join(WORKLOADS))
     parser.add_argument("--variants-only", action="store_true", help="none of the checks beside the variants")
+    parser.add_argument("--at-once", type=int, default=1, help="so many captures with values run side by side (1); none of them is timed")
+    parser.add_argument("--checks", default="device,hook,compare", help="of what comes after the variants, device, hook, compare")
     parser.add_argument("--keep", metavar="DIR", help="keep captures, packages, results and logs there")
     parser.add_argument("--timeout", type=int, default=600, help="seconds for a step (600)")
     parser.add_argument("--python", default=sys.executable, help="the Python that jobs and replays run in; default: this one")
     parser.add_argument("--mystique", help="the command; default: the one of this repository, which is built first")
     options = parser.parse_args()
-    for name, known in (("variants", VARIANTS), ("workloads", WORKLOADS)):
+    for name, known in (("variants", VARIANTS), ("workloads", WORKLOADS), ("checks", ("device", "hook", "compare"))):
         asked = [part for part in getattr(options, name).split(",") if part]
         unknown = [part for part in asked if part not in known]
         if unknown:
@@ -225,11 +252,7 @@ def main():
     finally:
         if not options.keep:
             shutil.rmtree(work, ignore_errors=True)
-    text = table.markdown(result)
-    for name, content in (("acceptance.json", json.dumps(result, indent=2) + "\n"), ("acceptance.md", text)):
-        with open(os.path.join(options.output, name), "w", encoding="utf-8") as file:
-            file.write(content)
-    print(text, end="")
+    print(table.markdown(result), end="")
     return 0 if result["accepted"] else 1
 
 

@@ -84,6 +84,13 @@ def of_captures(folder):
             "before_ms": before, "after_ms": after, "cupti_left": error_of(after, before)}
 
 
+def verified(result):
+    """What the verification came to; where something did not run, and all that ran is exact, it says so."""
+    seen = result["verification"]
+    is_all = seen["expected_operators"] and not seen["differences"] and seen["exact_operators"] == seen["expected_operators"]
+    return "exact of what ran" if seen["status"] == "different" and is_all else seen["status"]
+
+
 def of_replays(folder, before_ms):
     found = {}
     for kind in ("unpaced", "paced"):
@@ -93,9 +100,13 @@ def of_replays(folder, before_ms):
         found[f"{kind}_ms"] = median = result["iterations"]["median_ns"] / 1e6
         found[f"{kind}_error"] = error_of(median, before_ms)
         if kind == "unpaced":
-            found.update(verification=result["verification"]["status"], program=result["program"]["form"],
+            found.update(verification=verified(result), program=result["program"]["form"],
                          not_as_recorded=sum(r["count"] for r in result["coverage"]["replaced"]), clock=result["engine"]["clock"],
                          non_finite=len(result["non_finite"]) if "non_finite" in result else None)
+    framework = load(os.path.join(folder, "framework.json"))
+    if framework is not None:
+        found.update(framework_verification=verified(framework), framework_ms=framework["iterations"]["median_ns"] / 1e6)
+        found["framework_error"] = error_of(found["framework_ms"], before_ms)
     return found
 
 
@@ -116,9 +127,14 @@ def of_variant(folder):
     """The figures of a variant whose files lie in a folder."""
     found = of_captures(folder)
     found.update(of_replays(folder, found["before_ms"]))
-    paths = os.path.join(folder, "job", "rank-0.kineto.json.gz"), os.path.join(folder, "replay.kineto.json")
-    if all(os.path.exists(path) for path in paths):
-        found.update(of_profiles(*(Profile(path) for path in paths)))
+    original, replay, framework = (os.path.join(folder, *parts) for parts in (
+        ("job", "rank-0.kineto.json.gz"), ("replay.kineto.json",), ("framework.kineto.json",)))
+    if os.path.exists(original):
+        original = Profile(original)
+        found.update(of_profiles(original, Profile(replay)) if os.path.exists(replay) else {})
+        if os.path.exists(framework):
+            seen = of_profiles(original, Profile(framework))
+            found.update({f"framework_{name}": seen[name] for name in ("other_kernels", "device_error", "peak_error")})
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -164,11 +164,26 @@ internal sealed class JobCapture(ImmutableArray<string> command, string director
         {
             account = account.Add($"the values of tensors cannot be used: {WhatOf(exception)}");
         }
+        resources = KeepKernels(trace, folder, resources);
         string profile = Path.Combine(folder, "kineto.json");
         record = record with { Captured = true, Account = account, Operators = trace.Operators.Count() };
         output.Try(() => CaptureFolder.Make(Path.Combine(output.Staged, name), reference, record, TraceOf(folder), File.Exists(profile)
             ? profile : null, resources));
         return true;
+    }
+
+    /// <summary>Of the sources of compiled kernels that the hook left, those of the recorded iteration stay.</summary>
+    /// <returns>The resource folder.</returns>
+    private static string? KeepKernels(ExecutionTrace trace, string folder, string? resources)
+    {
+        string kept = NotedValues.ResourcesIn(folder);
+        if (!System.IO.Directory.Exists(kept))
+            return resources;
+        var named = trace.Nodes.Select(n => n.KernelFile).Where(f => f.Length > 0).ToHashSet();
+        foreach (string file in System.IO.Directory.EnumerateFiles(kept, "*.py"))
+            if (!named.Contains(Path.GetFileName(file)))
+                File.Delete(file);
+        return System.IO.Directory.EnumerateFiles(kept).Any() ? kept : resources;
     }
 
     private static string WhatOf(Exception exception) => exception is MystiqueException problem ? problem.What : exception.Message;

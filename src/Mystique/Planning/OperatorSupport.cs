@@ -28,6 +28,9 @@ internal static class OperatorSupport
             return IsCommunication;
         if (node.KernelBackend.Length > 0)
             return $"a kernel that {node.KernelBackend} compiled: its source is not in the trace";
+        if (SegmentSelector.IsCompiledKernel(node))
+            return "a kernel that Triton compiled, recorded without its arguments: profile with record_shapes=True, as mystique capture "
+                + "does";
         if (node.Schema is not { } schema)
             return "it has no operator schema";
         if (node.Inputs.Length != schema.Arguments.Length)

@@ -58,7 +58,7 @@ internal static partial class CaptureOutput
             string resources = $"{name[..^".json.gz".Length]}_resources"; // Only a trace has one.
             if (new DirectoryInfo(Path.Combine(folder, resources)) is { Exists: true, LinkTarget: null } values)
                 names.AddRange(values.EnumerateFiles().Select(f => f.Name).Where(n => n == NotedValues.RangesFile
-                    || ValuesFile().IsMatch(n))
+                    || ValuesFile().IsMatch(n) || CaptureFolder.KernelFile().IsMatch(n))
                     .Select(n => Path.Combine(resources, n)));
         }
         return names;

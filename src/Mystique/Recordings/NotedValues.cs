@@ -20,6 +20,10 @@ internal static class NotedValues
     /// <summary>No hook notes more.</summary>
     private const int MaxBytes = 256 << 20;
 
+    /// <summary>Where the resource folder is made.</summary>
+    /// <param name="folder">The hook's folder.</param>
+    internal static string ResourcesIn(string folder) => Path.Combine(folder, "resources");
+
     /// <summary>Makes the resource folder.</summary>
     /// <param name="trace">The trace.</param>
     /// <param name="notes">The hook's <c>values.json</c>.</param>
@@ -27,7 +31,7 @@ internal static class NotedValues
     /// <returns>The resource folder.</returns>
     public static string Assign(ExecutionTrace trace, string notes, string folder)
     {
-        string resources = Path.Combine(folder, "resources");
+        string resources = ResourcesIn(folder);
         Directory.CreateDirectory(resources);
         var ranges = new JsonObject();
         var parents = new Dictionary<long, TraceNode>();

@@ -15,6 +15,7 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     private readonly HashSet<TraceNode> _selected = [.. outermost];
     private readonly HashSet<TraceNode> _keptWhole = [];
     private readonly List<TraceNode> _decomposed = [];
+    private readonly HashSet<TraceNode> _holders = []; // Wrappers, and the operators that they are within.
 
     public ImmutableArray<TraceNode> Operators => [.. _selected.OrderBy(n => n.Id)];
 
@@ -22,7 +23,10 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
 
     public void Run()
     {
-        while (_selected.Where(n => !_keptWhole.Contains(n) && (OperatorAliases.Contains(n.Name) || IsWrapper(n))).ToArray()
+        foreach (var wrapper in trace.Nodes.Where(IsWrapper))
+            for (var node = wrapper; node is not null && _holders.Add(node); node = node.Parent)
+                ;
+        while (_selected.Where(n => !_keptWhole.Contains(n) && (OperatorAliases.Contains(n.Name) || _holders.Contains(n))).ToArray()
             is { Length: > 0 } wrappers)
             foreach (var node in wrappers)
                 Decompose(node);
@@ -68,7 +72,7 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     /// <summary>
     /// Whether an operator only hands its work on under a mode that the replay does not have: autocast calls it again with other
     /// types (<c>aten/src/ATen/autocast_mode.h</c>), functional collectives call the collective in place
-    /// (<c>torch/csrc/distributed/c10d/Functional.cpp</c>).
+    /// (<c>torch/csrc/distributed/c10d/Functional.cpp</c>). What is composed of such operators would do without the mode, too.
     /// </summary>
     private static bool IsWrapper(TraceNode node) => node.Schema is { } schema && node.Children.Any(c => c.Schema is { } inner
         && (inner.FullName == schema.FullName || schema.Namespace.EndsWith("c10d_functional", StringComparison.Ordinal)

@@ -50,7 +50,14 @@ internal static class SegmentSelector
     /// kernel that a compiler made.
     /// </summary>
     internal static bool IsOperator(TraceNode node) =>
-        node.Schema is not null || IsCollective(node) || node.KernelBackend.Length > 0;
+        node.Schema is not null || IsCollective(node) || IsCompiledKernel(node);
+
+    /// <summary>
+    /// Whether a node is the launch of a kernel that a compiler made. Where the profiler was not asked for shapes, such a node has its
+    /// name alone (<c>torch/csrc/autograd/profiler_python.cpp</c>, <c>torch/_inductor/runtime/triton_heuristics.py</c>).
+    /// </summary>
+    internal static bool IsCompiledKernel(TraceNode node) => node.KernelBackend.Length > 0
+        || node.Schema is null && node.Children.IsEmpty && node.Name.StartsWith("triton_", StringComparison.Ordinal);
 
     /// <summary>Whether a node without a schema is a collective.</summary>
     internal static bool IsCollective(TraceNode node) =>

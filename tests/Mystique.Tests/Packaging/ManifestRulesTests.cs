@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Mystique.Packaging;
 using Mystique.Planning.Contents;
 using Mystique.Traces;
@@ -15,11 +17,41 @@ public class ManifestRulesTests
     [Fact]
     public void KindsOfContents_AreThoseOfInitializers()
     {
-        using var rules = System.Text.Json.JsonDocument.Parse(ManifestRules.Text);
+        using var rules = JsonDocument.Parse(ManifestRules.Text);
         string kinds = rules.RootElement.GetProperty("manifest").GetProperty("storages")[0].GetProperty("init?").GetProperty("kind")
             .GetString()!;
-        Assert.Equal(Enum.GetNames<InitializerKind>().Select(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName),
+        Assert.Equal(Enum.GetNames<InitializerKind>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName),
             kinds.Split(':')[1..]);
+    }
+
+    /// <summary>Each field that the code writes is one that the rules have: else no package that has it can be written.</summary>
+    [Fact]
+    public void FieldsOfRules_AreThoseOfTheTypes()
+    {
+        using var rules = JsonDocument.Parse(ManifestRules.Text);
+        var words = rules.RootElement.GetProperty("words");
+        List<string> others = [];
+        Compare(rules.RootElement.GetProperty("manifest"), ManifestContext.Default.Manifest, "manifest");
+        Assert.Empty(others);
+
+        void Compare(JsonElement rule, JsonTypeInfo type, string place)
+        {
+            if (rule.ValueKind == JsonValueKind.String && words.TryGetProperty(rule.GetString()!, out var word))
+                rule = word;
+            if (rule.ValueKind == JsonValueKind.Array && type.Kind == JsonTypeInfoKind.Enumerable)
+            {
+                Compare(rule[0], ManifestContext.Default.GetTypeInfo(type.ElementType!)!, place + "[]");
+            }
+            else if (rule.ValueKind == JsonValueKind.Object && type.Kind == JsonTypeInfoKind.Object)
+            {
+                var fields = rule.EnumerateObject().ToDictionary(f => f.Name.TrimEnd('?'), f => f.Value);
+                var properties = type.Properties.Where(p => p.Get is not null).ToDictionary(p => p.Name);
+                others.AddRange(fields.Keys.Except(properties.Keys).Select(name => $"only the rules have {place}.{name}"));
+                others.AddRange(properties.Keys.Except(fields.Keys).Select(name => $"the rules lack {place}.{name}"));
+                foreach (string name in fields.Keys.Intersect(properties.Keys))
+                    Compare(fields[name], ManifestContext.Default.GetTypeInfo(properties[name].PropertyType)!, $"{place}.{name}");
+            }
+        }
     }
 
     [Theory]

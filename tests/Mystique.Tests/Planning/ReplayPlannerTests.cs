@@ -176,9 +176,10 @@ public class ReplayPlannerTests
             .Operator(7, "aten::relu(Tensor self, int n) -> Tensor", [Tensor(10, 11, [4])], [Tensor(20, 21, [4])])
             .Operator(8, "aten::f(Tensor self, int n) -> Tensor", [Tensor(10, 11, [4]), 0.5], [Tensor(20, 21, [4])])
             .Operator(9, "aten::g(Tensor self) -> str", [Tensor(10, 11, [4])], [new("\"a\"", "[]", "String", "[]")])
-            .Operator(10, "aten::_assert_async(Tensor self) -> ()", [Tensor(10, 11, [4])], []));
+            .Operator(10, "aten::_assert_async(Tensor self) -> ()", [Tensor(10, 11, [4])], [])
+            .Node(11, 2, "triton_red_fused_sum_1"));
         Assert.Equal(1, plan.ReplayedCount);
-        Assert.Equal(8, plan.SelectedCount);
+        Assert.Equal(9, plan.SelectedCount);
         Assert.Equal(
         [
             "a collective: communication is not replayed yet",
@@ -188,8 +189,9 @@ public class ReplayPlannerTests
             "its argument 'n' is recorded as something else than its schema says",
             "it returns the type str, which generated programs cannot keep",
             "it returns nothing and writes to nothing: TorchScript removes it",
+            "a kernel that Triton compiled, recorded without its arguments: profile with record_shapes=True, as mystique capture does",
         ], plan.Replaced.Select(s => s.Reason));
-        Assert.Equal(["stand_in", "stand_in", "substitute", "stand_in", "stand_in", "stand_in", "substitute"],
+        Assert.Equal(["stand_in", "stand_in", "substitute", "stand_in", "stand_in", "stand_in", "substitute", "stand_in"],
             plan.Replaced.Select(r => Assert.Single(ReplacedGroup.Of(plan with { Replaced = [r] })).RemedyName));
     }
 

@@ -81,6 +81,19 @@ public class DecomposeTests
         Assert.Equal([3L, 7], opened.Outermost.Select(o => o.Id));
     }
 
+    /// <summary>Under autocast an operator calls itself with other types; what is composed of such calls is opened, too.</summary>
+    [Fact]
+    public void Select_ModesWithin_AreOpenedWithAllThatIsAroundThem()
+    {
+        var text = Parent(T(10), T(20))
+            .Operator(4, Inner, [T(10)], [T(30)], parent: 3)
+            .Operator(5, "aten::to(Tensor self) -> Tensor", [T(10)], [T(12)], parent: 4)
+            .Operator(6, Inner, [T(12)], [T(30)], parent: 4)
+            .Operator(7, Relu, [T(30)], [T(20)], parent: 3)
+            .Operator(8, Inner, [T(20)], [T(40)]);
+        Assert.Equal([5L, 6, 7, 8], Ids(Select(text)));
+    }
+
     /// <summary>
     /// relu, and an operator that makes a view inside and returns its argument; then somebody uses a tensor on that memory. Where its
     /// layout is none that was returned, only the view's maker has it.

@@ -235,7 +235,7 @@ internal sealed class ValueInference
             case ValueWord.Index:
                 return type.IsFloating() || type == ScalarType.Bool ? null : Index(type, first, row.Except?.Evaluate(op, _builder.Tensors));
             case ValueWord.Scalar:
-                return tensor.Shape.IsEmpty && type.IsFloating() ? new Initializer(InitializerKind.Uniform, type, first, numbers[1]) : null;
+                return tensor.Shape.IsEmpty ? Scalar(tensor, first, numbers[1]) : null;
             case ValueWord.Uniform:
                 return type.IsFloating() ? new Initializer(InitializerKind.Uniform, type, first, numbers[1]) : null;
             case ValueWord.Constant:
@@ -251,6 +251,16 @@ internal sealed class ValueInference
                 return first < 0 || first == 0 && row.Word is ValueWord.CoversRange or ValueWord.Ramp ? null
                     : new Initializer(Enum.Parse<InitializerKind>(row.Word.ToString()), type, 0, first);
         }
+    }
+
+    /// <summary>A number: a float of [low, high), or the middle of both where that is one number; an integer next to the middle.</summary>
+    private Initializer? Scalar(PlannedTensor tensor, double low, double high)
+    {
+        if (tensor.Type.IsFloating() && low < high)
+            return new Initializer(InitializerKind.Uniform, tensor.Type, low, high);
+        bool isGiven = tensor is { IsExternal: true, Storage: { } id } && !_builder[id].IsMutated && !_asked.Contains(id);
+        double middle = tensor.Type.IsFloating() ? low : Math.Round((low + high) / 2);
+        return isGiven && tensor.Type != ScalarType.Bool ? new Initializer(InitializerKind.Constant, tensor.Type, middle, middle) : null;
     }
 
     /// <summary>Indices of [0, high) without one number: of what is left and right of it, the larger part.</summary>
