@@ -80,7 +80,7 @@ ACCUMULATION = BACKWARD + "torch::autograd::AccumulateGrad"
 def outermost(trace_path):
     """The outermost operators of a trace, in order: those that were called, and those that autograd ran in backward passes.
 
-    Scratch memory that OpenMP's threads allocate is no operator of its own.
+    Scratch memory that OpenMP's threads allocate is no operator of its own, nor what a replay tells the allocator of its streams.
     """
     with open(trace_path, encoding="utf-8") as file:
         nodes = {n["id"]: ObservedNode(n) for n in json.load(file)["nodes"]}
@@ -91,7 +91,7 @@ def outermost(trace_path):
         while above is not None and not above.schema and above.parent != above.id:
             in_backward = in_backward or above.name.startswith(BACKWARD)
             above = nodes.get(above.parent)
-        if node.schema and (above is None or not above.schema):
+        if node.schema and (above is None or not above.schema) and node.name != "aten::record_stream":
             (backward if in_backward else called).append(node)
         while node.schema and above is not None and above.schema:
             above.inside.append(node.name)

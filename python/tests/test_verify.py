@@ -122,6 +122,11 @@ class AlignerTests(VerifyTest):
         nodes.insert(1, observed(10.5, "aten::relu", "aten::relu(Tensor self) -> Tensor"))
         self.assertEqual([(0, "unplanned", "aten::relu")], self.differences(nodes))
 
+    def test_what_keeps_a_tensor_for_another_stream_is_the_replay_s_own(self):
+        nodes = sample_run()
+        nodes.insert(1, observed(10.5, "aten::record_stream", "aten::record_stream(Tensor(a!) self, Stream s) -> ()"))
+        self.assertEqual([], self.differences(nodes))
+
     def test_an_operator_that_did_not_run(self):
         for at, (node, name) in enumerate(((11, "aten::add.Tensor"), (12, "aten::gelu"), (13, "aten::zeros"), (14, "aten::add_.Tensor"))):
             nodes = sample_run()

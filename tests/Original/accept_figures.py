@@ -84,13 +84,6 @@ def of_captures(folder):
             "before_ms": before, "after_ms": after, "cupti_left": error_of(after, before)}
 
 
-def verified(result):
-    """What the verification came to; where something did not run, and all that ran is exact, it says so."""
-    seen = result["verification"]
-    is_all = seen["expected_operators"] and not seen["differences"] and seen["exact_operators"] == seen["expected_operators"]
-    return "exact of what ran" if seen["status"] == "different" and is_all else seen["status"]
-
-
 def of_replays(folder, before_ms):
     found = {}
     for kind in ("unpaced", "paced"):
@@ -100,12 +93,12 @@ def of_replays(folder, before_ms):
         found[f"{kind}_ms"] = median = result["iterations"]["median_ns"] / 1e6
         found[f"{kind}_error"] = error_of(median, before_ms)
         if kind == "unpaced":
-            found.update(verification=verified(result), program=result["program"]["form"],
+            found.update(verification=result["verification"]["status"], program=result["program"]["form"],
                          not_as_recorded=sum(r["count"] for r in result["coverage"]["replaced"]), clock=result["engine"]["clock"],
                          non_finite=len(result["non_finite"]) if "non_finite" in result else None)
     framework = load(os.path.join(folder, "framework.json"))
     if framework is not None:
-        found.update(framework_verification=verified(framework), framework_ms=framework["iterations"]["median_ns"] / 1e6)
+        found.update(framework_verification=framework["verification"]["status"], framework_ms=framework["iterations"]["median_ns"] / 1e6)
         found["framework_error"] = error_of(found["framework_ms"], before_ms)
     return found
 

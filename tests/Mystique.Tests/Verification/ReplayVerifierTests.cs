@@ -51,6 +51,20 @@ public class ReplayVerifierTests
             result.Differences);
     }
 
+    /// <summary>Compiled kernels, which not all observers see, and what a replay tells the allocator of its streams, are not planned.</summary>
+    [Fact]
+    public void Verify_WhatTheReplayDoesOfItsOwn_IsNoDifference()
+    {
+        var result = Verify(TraceText.WithRoots()
+            .Operator(14, Relu, [Tensor(1, 2, [2, 3])], [Tensor(3, 4, [2, 3])])
+            .Operator(15, "aten::record_stream(Tensor(a!) self, Stream s) -> ()", [Tensor(3, 4, [2, 3]), new("\"<Stream>\"", "[]", "Stream",
+                "[]")], [])
+            .Node(16, 2, "triton_poi_fused_gelu_0")
+            .Operator(17, Tanh, [Tensor(3, 4, [2, 3])], [Tensor(5, 6, [2, 3])])
+            .Operator(18, Relu, [Tensor(5, 6, [2, 3])], [Tensor(7, 8, [2, 3])]));
+        Assert.True(result.IsExact);
+    }
+
     [Fact]
     public void Verify_OperatorThatWasNotPlanned_IsNamed()
     {
