@@ -11,10 +11,10 @@ def _keep_kernels(folder, most_bytes=1 << 20):
     import shutil
     cache = getattr(sys.modules.get("torch._inductor.codecache"), "PyCodeCache", None)
     modules = getattr(cache, "modules", None) or list(getattr(cache, "cache", {}).values())
-    for module in modules if _launches_kernels() else ():
-        path = getattr(module, "__file__", None)
-        if path and any(type(v).__name__ == "CachingAutotuner" for v in list(vars(module).values())) \
-                and os.path.getsize(path) <= most_bytes:
+    kernels = [kernel for module in (modules if _launches_kernels() else ()) for kernel in list(vars(module).values())
+               if type(kernel).__name__ == "CachingAutotuner"]
+    for path in sorted({kernel.filename for kernel in kernels if getattr(kernel, "filename", None)}):
+        if os.path.getsize(path) <= most_bytes:
             os.makedirs(folder, exist_ok=True)
             shutil.copyfile(path, os.path.join(folder, os.path.basename(path)))
 

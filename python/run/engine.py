@@ -121,7 +121,7 @@ class Engine:
                 view = self.externals.view(tensor)
                 program.put(slot, view)
                 if is_framework and tensor["storage"] >= 0 and not tensor.get("leaf") and m["storages"][tensor["storage"]].get("mutated"):
-                    self.externals.written.append((program, slot, tensor))
+                    self.externals.written.append((program, slot, tensor, view))
                 if tensor.get("leaf"):
                     start = tensor.get("gradient")
                     self.externals.leaves.append((view, None if start is None else self.externals.view(m["tensors"][start])))

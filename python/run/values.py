@@ -246,8 +246,10 @@ class Externals:
             leaf.grad = gradient
         for program in self.stood_in:
             program.release_graph()
-        for program, slot, tensor in self.written:
-            program.put(slot, self.view(tensor))  # What was written in place has the graph of the iteration before.
+        for i, (program, slot, tensor, view) in enumerate(self.written):
+            if view.requires_grad:  # What was written in place has the graph of the iteration before.
+                self.written[i] = program, slot, tensor, self.view(tensor)
+                program.put(slot, self.written[i][-1])
         for i, is_floating in self.mutated:
             if i in self.copies:
                 self.memory[i].copy_(self.copies[i])

@@ -24,17 +24,18 @@ class RecorderTests(FolderTest):
         self.assertEqual({"et.json", "kineto.json"}, set(os.listdir(self.folder)))
 
     def test_of_a_compiled_job_the_kernels_arguments_and_sources_are_recorded(self):
-        def module(name, **contents):
+        def kernel(name, size=4):
             path = self.folder / f"{name}.py"
-            path.write_text(name, encoding="utf-8")
-            return types.SimpleNamespace(__file__=str(path), **contents)
+            path.write_bytes(bytes(size))
+            return type("CachingAutotuner", (), {"filename": str(path)})()
 
-        cached = [module("ckernel", triton_poi_0=type("CachingAutotuner", (), {})()), module("cwrapper", call=print),
-                  types.SimpleNamespace(__file__=None), module("clarge", triton_poi_1=type("CachingAutotuner", (), {})())]
-        (self.folder / "clarge.py").write_bytes(bytes((1 << 20) + 1))
+        # The module of a graph has the kernels that it calls, each with a file of its own.
+        cached = [types.SimpleNamespace(__file__="graph.py", call=print, triton_poi_0=kernel("ckernel"), triton_red_1=kernel("cred")),
+                  types.SimpleNamespace(__file__=None), types.SimpleNamespace(triton_poi_1=kernel("clarge", (1 << 20) + 1)),
+                  types.SimpleNamespace(triton_poi_2=type("CachingAutotuner", (), {"filename": None})())]
         codecache = types.SimpleNamespace(PyCodeCache=types.SimpleNamespace(modules=cached))
         loaded = {"torch._inductor.codecache": codecache, "torch._inductor.runtime.triton_heuristics": codecache}
-        for modules, expected in (({}, set()), (loaded, {"ckernel.py"})):
+        for modules, expected in (({}, set()), (loaded, {"ckernel.py", "cred.py"})):
             with unittest.mock.patch.dict(hook.sys.modules, modules):
                 self.recorder.start()
                 self.recorder.stop()

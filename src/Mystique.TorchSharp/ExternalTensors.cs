@@ -17,7 +17,7 @@ internal sealed class ExternalTensors : IDisposable
     private readonly Tensor?[] _storages;
     private readonly List<Tensor> _views = [];
     private readonly List<(Tensor Leaf, Tensor? Gradient)> _leaves = []; // Of all programs, with what they start from.
-    private readonly List<(ScriptProgram Program, Slot Slot)> _written = []; // What may have the graph of the iteration before.
+    private readonly List<(ScriptProgram Program, Slot Slot, Tensor View)> _written = []; // What an iteration may give its graph.
 
     /// <summary>Allocates and fills the storages.</summary>
     public ExternalTensors(ReplayPlan plan, uint seed, int threads, TargetDevices devices, Action<int, int>? progress = null)
@@ -50,9 +50,11 @@ internal sealed class ExternalTensors : IDisposable
                 PutLeaf(program, slot, tensor);
             else if (tensor.IsExternal && IsOfType(tensor))
             {
-                program.Put(slot, ViewOf(tensor, StorageOf(id)));
-                if (isFramework && _plan[id].IsMutated)
-                    _written.Add((program, slot));
+                bool mayGetGraph = isFramework && _plan[id].IsMutated;
+                var view = mayGetGraph ? MakeView(tensor, StorageOf(id)) : ViewOf(tensor, StorageOf(id));
+                program.Put(slot, view);
+                if (mayGetGraph)
+                    _written.Add((program, slot, view));
             }
             else if (tensor.IsExternal)
                 PutBlob(program, slot, tensor, id);
@@ -84,10 +86,11 @@ internal sealed class ExternalTensors : IDisposable
     {
         if (is_grad_enabled() != _plan.Source.HasBackward)
             set_grad_enabled(_plan.Source.HasBackward); // An iteration that failed has left it otherwise.
-        foreach (var (program, slot) in _written.Where(w => w.Program.IsOpen))
+        foreach (var (i, (program, slot, view)) in _written.Index().Where(w => w.Item.Program.IsOpen && w.Item.View.requires_grad).ToArray())
         {
-            using var view = MakeView(_plan[slot], StorageOf(_plan[slot].Storage!.Value));
-            program.Put(slot, view);
+            _written[i] = (program, slot, MakeView(_plan[slot], StorageOf(_plan[slot].Storage!.Value)));
+            program.Put(slot, _written[i].View);
+            view.Dispose();
         }
         foreach (var (leaf, gradient) in _leaves)
             leaf.grad = gradient;
@@ -117,7 +120,7 @@ internal sealed class ExternalTensors : IDisposable
 
     public void Dispose()
     {
-        foreach (var view in _views)
+        foreach (var view in _views.Concat(_written.Select(w => w.View)))
             view.Dispose();
         foreach (var storage in _storages)
             storage?.Dispose();
