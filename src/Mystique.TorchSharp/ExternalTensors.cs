@@ -86,8 +86,11 @@ internal sealed class ExternalTensors : IDisposable
     {
         if (is_grad_enabled() != _plan.Source.HasBackward)
             set_grad_enabled(_plan.Source.HasBackward); // An iteration that failed has left it otherwise.
-        foreach (var (i, (program, slot, view)) in _written.Index().Where(w => w.Item.Program.IsOpen && w.Item.View.requires_grad).ToArray())
+        for (int i = 0; i < _written.Count; i++)
         {
+            var (program, slot, view) = _written[i];
+            if (!program.IsOpen || !view.requires_grad)
+                continue;
             _written[i] = (program, slot, MakeView(_plan[slot], StorageOf(_plan[slot].Storage!.Value)));
             program.Put(slot, _written[i].View);
             view.Dispose();

@@ -25,6 +25,7 @@ public class ArchitectureTests
         ("Recordings", ["Recording", "RecordingOptions"]),
         ("Capture", []),
         ("Selection", ["Segment"]),
+        ("Ranks", []),
         ("Planning", ["OperatorId", "ReplayLevel", "ReplayLevels"]),
         ("Fitting", []),
         ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),

@@ -1,6 +1,9 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
+using Mystique.Ranks;
+using Mystique.Recordings;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
@@ -25,6 +28,8 @@ internal static class InspectCommand
             """
             Shows what is in an execution trace: operators, iterations, tensors, bytes, collectives, and what can be replayed.
             The coverage is the one that the trace alone allows; `mystique run` also finds what this machine's libtorch lacks.
+            Of a folder of several ranks: their collectives and process groups, who gives whom how much, and whether all of it
+            goes together (exit code 2 where it does not).
 
             Example:
               mystique inspect trace.et.json.gz --json summary.json
@@ -34,6 +39,9 @@ internal static class InspectCommand
         {
             Terminal.CheckFolder(result.GetValue(json));
             Terminal.CheckFolder(result.GetValue(html));
+            if (RankFiles.Of(result.GetValue(trace)!) is { Length: > 1 } ranks)
+                return InspectRanks(result.GetValue(trace)!, ranks, result.GetValue(iteration), result.GetValue(strict),
+                    result.GetValue(json), result.GetValue(html));
             var recording = Inputs.Open(result.GetValue(trace)!,
                 new RecordingOptions { Strict = result.GetValue(strict), Profile = result.GetValue(profile) });
             var summary = TraceSummary.Of(recording, SharedOptions.SelectionOf(result.GetValue(iteration)));
@@ -46,5 +54,23 @@ internal static class InspectCommand
             return (int)ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>Of several ranks: what they say to each other, and whether that goes together.</summary>
+    private static int InspectRanks(string path, ImmutableArray<RankFiles.RankFile> files, string? iteration, bool strict, string? json,
+        string? html)
+    {
+        var options = SharedOptions.SelectionOf(iteration);
+        var ranks = files.Select(f => RankTrace.Of(Inputs.Open(f.Path, new RecordingOptions { Strict = strict }), options, f.Rank));
+        var job = RankCheck.Of([.. ranks]);
+        string name = Path.GetFileName(Path.GetFullPath(path));
+        if (html is not null)
+            Terminal.WriteFile(html, stream => RanksReport.WriteHtml(job, name, stream));
+        if (json is not null)
+            Terminal.WriteFile(json, stream => RanksReport.WriteJson(job, stream));
+        if (json != Terminal.StandardOutput)
+            RankTables.Write(job, name);
+        return job.Mismatches is [var first, ..] ? throw Problems.RanksDoNotFit(path, job.Mismatches.Length, first.What)
+            : (int)ExitCode.Done;
     }
 }

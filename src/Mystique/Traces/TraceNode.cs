@@ -59,6 +59,18 @@ public sealed record CollectiveInfo
 
     /// <summary>The process group's number of ranks.</summary>
     public required long GroupSize { get; init; }
+
+    /// <summary>What the group is for (<c>pg_desc</c>); empty where it is not recorded.</summary>
+    public string GroupDescription { get; init; } = "";
+
+    /// <summary>The group's first rank; null where it is not recorded, or the group is not regular.</summary>
+    public int? FirstRank { get; init; }
+
+    /// <summary>From one of the group's ranks to the next; null where it is not recorded, or the group is not regular.</summary>
+    public int? RankStride { get; init; }
+
+    /// <summary>Whether the caller went on before it was done; null where it is not recorded.</summary>
+    public bool? IsAsynchronous { get; init; }
 }
 
 /// <summary>A node of the trace: an operator, a label, or the root of a process or thread. Immutable once read.</summary>

@@ -51,7 +51,7 @@ public class ReplayVerifierTests
             result.Differences);
     }
 
-    /// <summary>Compiled kernels, which not all observers see, and what a replay tells the allocator of its streams, are not planned.</summary>
+    /// <summary>Compiled kernels, which not all observers see, and what a replay tells the allocator, are not planned.</summary>
     [Fact]
     public void Verify_WhatTheReplayDoesOfItsOwn_IsNoDifference()
     {

@@ -17,6 +17,7 @@ namespace Mystique.Reporting.Documents;
 [JsonSerializable(typeof(FidelityDocument))]
 [JsonSerializable(typeof(SummaryDocument))]
 [JsonSerializable(typeof(PlatformsDocument))]
+[JsonSerializable(typeof(RanksDocument))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     private static readonly Lazy<DocumentContext> Written = new(() => new DocumentContext(new JsonSerializerOptions(Default!.Options)

@@ -20,6 +20,8 @@ internal static class DocumentSchemas
             Of<FidelityDocument>(DocumentContext.Default, FidelityDocument.FormatName, FidelityDocument.CurrentVersion),
         ["mystique-platforms.schema.json"] =
             Of<PlatformsDocument>(DocumentContext.Default, PlatformsDocument.FormatName, PlatformsDocument.CurrentVersion),
+        ["mystique-ranks.schema.json"] =
+            Of<RanksDocument>(DocumentContext.Default, RanksDocument.FormatName, RanksDocument.CurrentVersion),
         ["mystique-reference.schema.json"] = Of<Baseline>(CaptureContext.Default, Baseline.FormatName, Baseline.CurrentVersion),
         ["mystique-run.schema.json"] = Of<RunDocument>(DocumentContext.Default, RunDocument.FormatName, RunDocument.CurrentVersion),
         ["mystique-summary.schema.json"] =

@@ -43,13 +43,23 @@ internal sealed class NodeFields
 
     public long GroupSize { get; set; }
 
+    public string GroupDescription { get; set; } = "";
+
+    public long FirstRank { get; set; }
+
+    public long RankStride { get; set; }
+
+    public bool? IsAsynchronous { get; set; }
+
     public void Clear()
     {
         Id = Parent = SequenceId = -1;
         Name = CollectiveName = null;
         RecordFunctionId = ForwardParent = Scope = Thread = ForwardThread = 0;
         CollectiveInput = CollectiveOutput = GroupSize = 0;
-        Schema = KernelBackend = KernelFile = TensorRange = CollectiveType = GroupName = "";
+        FirstRank = RankStride = -1;
+        IsAsynchronous = null;
+        Schema = KernelBackend = KernelFile = TensorRange = CollectiveType = GroupName = GroupDescription = "";
     }
 
     public TraceNode ToNode(ImmutableArray<ArgumentValue> inputs, ImmutableArray<ArgumentValue> outputs, OperatorSchema? schema) =>
@@ -77,6 +87,10 @@ internal sealed class NodeFields
                     OutputElements = CollectiveOutput,
                     GroupName = GroupName,
                     GroupSize = GroupSize,
+                    GroupDescription = GroupDescription,
+                    FirstRank = Rank(FirstRank),
+                    RankStride = Rank(RankStride),
+                    IsAsynchronous = IsAsynchronous,
                 },
         };
 
@@ -84,4 +98,7 @@ internal sealed class NodeFields
     /// The observer writes 0 for an id that it does not know (<c>torch/csrc/profiler/standalone/execution_trace_observer.cpp</c>).
     /// </summary>
     private static long? Known(long id) => id == 0 ? null : id;
+
+    /// <summary>Ranks of a group that is not regular are -1.</summary>
+    private static int? Rank(long value) => value is >= 0 and <= int.MaxValue ? (int)value : null;
 }

@@ -215,8 +215,21 @@ internal sealed class NodeParser(ReadBudget budget)
             case "out_msg_nelems": _fields.CollectiveOutput = ReadLong(ref reader); break;
             case "pg_name": _fields.GroupName = ReadString(ref reader); break;
             case "pg_size": _fields.GroupSize = ReadLong(ref reader); break;
+            case "pg_desc": _fields.GroupDescription = ReadString(ref reader); break;
+            case "global_rank_start": _fields.FirstRank = ReadLong(ref reader); break;
+            case "global_rank_stride": _fields.RankStride = ReadLong(ref reader); break;
+            case "is_asynchronized_op": _fields.IsAsynchronous = ReadFlag(ref reader); break;
             default: Skip(ref reader, name); break;
         }
+    }
+
+    /// <summary>A boolean, or a number that stands for one; null for anything else.</summary>
+    private bool? ReadFlag(ref Utf8JsonReader reader)
+    {
+        ReadOrSuspend(ref reader);
+        return reader.TokenType == JsonTokenType.Number ? reader.TryGetInt64(out long value) && value != 0
+            : reader.TokenType is JsonTokenType.True or JsonTokenType.False ? reader.GetBoolean()
+            : bool.TryParse(GetString(ref reader, _strings), out bool flag) ? flag : null;
     }
 
     private void ReadArray(ref Utf8JsonReader reader, RawValues target)
