@@ -130,9 +130,10 @@ public sealed partial class CaptureTests : IDisposable
             Assert.Equal([0, 1], group.GetProperty("ranks").EnumerateArray().Select(r => r.GetInt32()));
             AssertReplaysWhole(Path.Combine(Target, $"rank-{rank}"), substituted: 1); // The all-reduce, by its local work.
         }
-        var first = CommandLine.Run("inspect", Target);
-        first.AssertOk();
-        Assert.Contains("has 2 ranks; this is rank 0", first.Error);
+        var both = CommandLine.Run("inspect", Target);
+        both.AssertOk();
+        Assert.Contains("2 of 2 ranks are recorded, and 1 calls that all recorded members of a group make", both.Output);
+        Assert.Contains("has 2 ranks; this is rank 0", CommandLine.Run("run", Target, "--iterations", "1", "--warmup", "0").Error);
     }
 
     [Fact]

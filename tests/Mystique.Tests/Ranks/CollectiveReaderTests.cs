@@ -1,3 +1,4 @@
+using CsCheck;
 using Mystique.Ranks;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Ranks.RankText;
@@ -8,6 +9,9 @@ namespace Mystique.Tests.Ranks;
 /// <summary>What a trace tells of its calls between ranks, whatever recorded them.</summary>
 public class CollectiveReaderTests
 {
+    private static readonly string[] Words = ["wait", "allreduce", "all_to_allv", "x", ""];
+    private static readonly string[] Nodes = ["record_param_comms", "gloo:all_reduce", "nccl:all_to_all", "## process_group:init ##"];
+
     /// <summary>The words of PyTorch up to 2.14, of torchcomms, of the dispatcher, of functional collectives, and of backends.</summary>
     [Theory]
     [InlineData("allreduce", "AllReduce")]
@@ -99,6 +103,26 @@ public class CollectiveReaderTests
         Assert.Equal([(CollectiveKind.Broadcast, "@0", 3), (CollectiveKind.Unknown, "@1", null)],
             trace.Calls.Select(c => (c.Kind, c.Group!, c.Root)));
         Assert.Contains("1 calls of fancy_swap, a collective that this version does not know", trace.Notes);
+    }
+
+    /// <summary>Whatever stands in the places of a call's inputs, reading ends, and what is not understood is not known.</summary>
+    [Fact]
+    public void Read_AnyInputs_MakesNoCallUp()
+    {
+        var value = Gen.OneOf(Gen.Long.Select(n => (TraceText.Value)n), Gen.Bool.Select(b => (TraceText.Value)b), Gen.Const(None),
+            Gen.Const(Undefined), Gen.Int[0, 3].Select(n => Ints([.. Enumerable.Range(-1, n).Select(i => (long)i)])),
+            Gen.Int[0, 4].Select(i => Text(Words[i])), Gen.Long[1, 9].Select(id => Floats(id, 2, 2)),
+            Gen.Long[1, 9].Select(id => List(Floats(id, 4))),
+            Gen.Const(new TraceText.Value("[\"\",\"\"]", "[[],[]]", "Tuple[String,String]", "[[],[]]")));
+        var name = Gen.Int[0, 3].Select(i => Nodes[i]);
+        Gen.Select(name, value.Array[0, 11]).Array[1, 6].Sample(nodes =>
+        {
+            var text = nodes.Aggregate(new RankText(), (t, n) => t.Node(n.Item1, n.Item2));
+            var trace = text.Read(0);
+            Assert.True(trace.Calls.Length <= nodes.Length);
+            Assert.All(trace.Calls, c => Assert.True(c.Sequence is null || nodes.Any(n => n.Item1 == "record_param_comms")));
+            _ = RankTraffic.Of(RankCheck.Of([trace, text.Read(1)]));
+        }, iter: 200);
     }
 
     /// <summary>Groups by start and stride, by lists, with what contradicts them; an invalid list is noted, not believed.</summary>
