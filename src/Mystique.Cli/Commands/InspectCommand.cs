@@ -61,7 +61,11 @@ internal static class InspectCommand
         string? html)
     {
         var options = SharedOptions.SelectionOf(iteration);
-        var ranks = files.Select(f => RankTrace.Of(Inputs.Open(f.Path, new RecordingOptions { Strict = strict }), options, f.Rank));
+        var ranks = files.Select(f => RankTrace.Of(Inputs.Open(f.Path, new RecordingOptions
+        {
+            Strict = strict,
+            Profile = f.Profile,
+        }), options, f.Rank));
         var job = RankCheck.Of([.. ranks]);
         string name = Path.GetFileName(Path.GetFullPath(path));
         if (html is not null)

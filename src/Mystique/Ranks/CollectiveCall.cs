@@ -18,6 +18,9 @@ internal sealed record CollectiveCall
     /// <summary>The outermost node that it was called by.</summary>
     public required TraceNode Start { get; init; }
 
+    /// <summary>The backend's own node of its work, within it or beside it; null where none was recorded.</summary>
+    public TraceNode? Work { get; init; }
+
     /// <summary>The node that waits for it; null where none was recorded.</summary>
     public TraceNode? Wait { get; init; }
 

@@ -15,7 +15,7 @@ internal sealed partial class CollectiveReader
     private readonly ExecutionTrace _trace;
     private readonly ImmutableArray<ProcessGroup> _groups;
     private readonly List<CollectiveCall> _calls = [];
-    private readonly List<CollectiveKind> _unmatched = []; // Calls of c10d whose work of a backend has not been met yet.
+    private readonly List<int> _unmatched = []; // Calls whose work of a backend has not been met yet, by their places.
     private readonly Dictionary<long, string> _pointers = []; // Names of groups that old traces know by address.
     private readonly Dictionary<string, int> _unknown = new(StringComparer.Ordinal);
 
@@ -68,11 +68,14 @@ internal sealed partial class CollectiveReader
     {
         var parts = PartsOf(node);
         bool isBackends = node.Schema is null && node.Name != "record_param_comms";
-        if (isBackends && _unmatched.Remove(kind) || isBackends && kind == CollectiveKind.AllReduce
-            && _unmatched.Remove(CollectiveKind.ReduceScatter)) // Gloo makes the one of the other.
-            return; // A process group runs its operator's work beside it, or on a thread of its own.
-        if (!isBackends && !parts.Any(p => Backend().IsMatch(p.Name)))
-            _unmatched.Add(kind);
+        if (isBackends && CallOf(kind) is { } at)
+        {
+            _calls[at] = _calls[at] with { Work = node }; // A process group runs its operator's work beside it, or on its own thread.
+            return;
+        }
+        var work = parts.FirstOrDefault(p => Backend().IsMatch(p.Name));
+        if (work is null)
+            _unmatched.Add(_calls.Count);
         var positional = parts.Select(PositionalCall.Of).FirstOrDefault(p => p is { Name: { } name } && !CollectiveNames.IsLabel(name));
         string name = node.Schema is null && positional?.Name is { } recorded ? recorded : node.Schema?.QualifiedName ?? node.Name;
         if (kind == CollectiveKind.Unknown)
@@ -83,6 +86,7 @@ internal sealed partial class CollectiveReader
             Kind = kind,
             Name = name,
             Start = node,
+            Work = work,
             Sequence = positional?.Sequence,
             GroupSize = info is { GroupSize: > 0 and <= int.MaxValue } ? (int)info.GroupSize : positional?.GroupSize,
             IsFromAny = name.Contains("any", StringComparison.OrdinalIgnoreCase),
@@ -94,6 +98,18 @@ internal sealed partial class CollectiveReader
         call = CallTensors.AddTo(call, parts, positional);
         call = call with { Root = IsRooted(kind) ? RootOf(parts, call) ?? positional?.Rank : null };
         _calls.Add(call with { Group = GroupOf(parts, info, positional, call) });
+    }
+
+    /// <summary>The call that a backend's work of a kind belongs to; Gloo makes a reduce-scatter of an all-reduce.</summary>
+    private int? CallOf(CollectiveKind kind)
+    {
+        int found = _unmatched.FindIndex(i => _calls[i].Kind == kind
+            || kind == CollectiveKind.AllReduce && _calls[i].Kind == CollectiveKind.ReduceScatter);
+        if (found < 0)
+            return null;
+        int call = _unmatched[found];
+        _unmatched.RemoveAt(found);
+        return call;
     }
 
     /// <summary>A call's nodes that tell of it: itself, and those within it that are calls, too.</summary>

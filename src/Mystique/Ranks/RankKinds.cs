@@ -26,11 +26,41 @@ internal sealed record RankKinds
     /// <summary>Bytes of the largest.</summary>
     public required long LargestBytes { get; init; }
 
+    /// <summary>Of how many the time is known, too.</summary>
+    public required int Timed { get; init; }
+
+    /// <summary>The time of these, in nanoseconds, together: of each the rank that came last.</summary>
+    public required long TimeNs { get; init; }
+
+    /// <summary>How much longer the rank that came first was in a call, in nanoseconds: the median; null where no time is known.</summary>
+    public required long? SkewNs { get; init; }
+
+    /// <summary>Bytes of these over their time, in bytes a second; null where neither is known.</summary>
+    public required double? AlgorithmBandwidth { get; init; }
+
+    /// <summary>
+    /// The same times the factor of nccl-tests, by which a link's bandwidth shows whatever the number of ranks (NVIDIA/nccl-tests,
+    /// <c>doc/PERFORMANCE.md</c>); null where the group's size is not known either.
+    /// </summary>
+    public double? BusBandwidth => AlgorithmBandwidth * FactorOf(Kind, GroupSize);
+
+    private static double? FactorOf(CollectiveKind kind, int? size) => (kind, size) switch
+    {
+        (CollectiveKind.Broadcast or CollectiveKind.Reduce or CollectiveKind.Send or CollectiveKind.Receive, _) => 1,
+        (_, null or < 1) => null,
+        (CollectiveKind.AllReduce, { } n) => 2.0 * (n - 1) / n,
+        (CollectiveKind.Barrier or CollectiveKind.Unknown, _) => null,
+        (_, { } n) => (n - 1.0) / n,
+    };
+
     /// <summary>The kinds of a job's calls, the most bytes first.</summary>
     public static ImmutableArray<RankKinds> Of(RankJob job) =>
         [.. job.Matched.GroupBy(m => (m.Kind, m.Group.Size)).Select(g =>
         {
-            long[] sizes = [.. g.Select(m => m.Calls.Values.Max(c => c.Bytes)).OfType<long>()];
+            long[] sizes = [.. g.Select(m => m.Bytes).OfType<long>()];
+            var timed = g.Where(m => m.Bytes is > 0).Select(m => (Bytes: m.Bytes!.Value, Time: job.TimeOf(m)))
+                .Where(m => m.Time is not null).ToArray();
+            long spent = timed.Sum(t => t.Time!.Value.DurationNs);
             return new RankKinds
             {
                 Kind = g.Key.Kind,
@@ -40,6 +70,10 @@ internal sealed record RankKinds
                 Bytes = sizes.Sum(),
                 SmallestBytes = sizes.DefaultIfEmpty().Min(),
                 LargestBytes = sizes.DefaultIfEmpty().Max(),
+                Timed = timed.Length,
+                TimeNs = spent,
+                SkewNs = timed.Length == 0 ? null : timed.Select(t => t.Time!.Value.SkewNs).Order().ElementAt(timed.Length / 2),
+                AlgorithmBandwidth = spent > 0 ? timed.Sum(t => (double)t.Bytes) / spent * 1e9 : null,
             };
         }).OrderByDescending(k => k.Bytes).ThenBy(k => k.Kind)];
 }

@@ -15,6 +15,9 @@ internal sealed record RankTrace(int Rank, string Source, ImmutableArray<Process
     /// <summary>How many ranks the job had, as far as this trace tells: the largest of the capture's word and its groups.</summary>
     public int? WorldSize { get; init; }
 
+    /// <summary>The times of its calls.</summary>
+    public CallTimes Times { get; init; } = CallTimes.None;
+
     /// <summary>Reads it.</summary>
     /// <param name="recording">The recording.</param>
     /// <param name="options">Which iteration.</param>
@@ -27,7 +30,11 @@ internal sealed record RankTrace(int Rank, string Source, ImmutableArray<Process
         var (calls, more) = CollectiveReader.Of(recording.Trace, groups, segment.Iteration);
         var sizes = groups.Select(g => g.HasRanks && !g.Ranks.IsEmpty ? g.Ranks.Max() + 1 : g.Size ?? 0)
             .Append(recording.Baseline is { WorldSize: > 1 and var world } ? world : 0).Append(rank + 1);
-        return new RankTrace(rank, recording.Trace.Source, groups, calls, [.. notes, .. more]) { WorldSize = sizes.Max() };
+        return new RankTrace(rank, recording.Trace.Source, groups, calls, [.. notes, .. more])
+        {
+            WorldSize = sizes.Max(),
+            Times = CallTimes.Of(recording, segment, calls),
+        };
     }
 
     /// <summary>A group by its name; null where nothing tells of it.</summary>

@@ -30,7 +30,7 @@ internal static class RanksReport
         }), [3]);
         page.Table("Calls by kind", Kinds, KindRows(job));
         page.Table("Process groups", Groups, GroupRows(job), [3]);
-        page.Table("Ranks", Columns, RankRows(job), [4]);
+        page.Table("Ranks", Columns, RankRows(job), [7]);
         page.Table("Who gives whom how much", ["from", "to", "bytes"], RankTraffic.Of(job).OrderByDescending(t => t.Value).Take(200)
             .Select(t => new[] { Number(t.Key.From), Number(t.Key.To), Figures.Megabytes(t.Value) }), null,
             "The least that any algorithm has to move, shared out evenly; the 200 largest.");
@@ -39,7 +39,7 @@ internal static class RanksReport
 
     /// <summary>The columns of <see cref="KindRows"/>.</summary>
     public static string[] Kinds { get; } =
-        ["collective", "ranks in the group", "count", "bytes of a rank, together", "smallest", "largest"];
+        ["collective", "group of", "count", "bytes of a rank, together", "smallest", "largest", "time", "skew", "algbw", "busbw"];
 
     /// <summary>Calls by kind and size of the group.</summary>
     public static IEnumerable<string[]> KindRows(RankJob job) => RankKinds.Of(job).Select(k => new[]
@@ -47,6 +47,8 @@ internal static class RanksReport
         CollectiveNames.NameOf(k.Kind), k.GroupSize is { } size ? Number(size) : "not known", Number(k.Count),
         k.Sized == 0 ? "not known" : Figures.Megabytes(k.Bytes) + (k.Sized < k.Count ? $" of {k.Sized}" : ""),
         k.Sized == 0 ? "" : Figures.Megabytes(k.SmallestBytes), k.Sized == 0 ? "" : Figures.Megabytes(k.LargestBytes),
+        k.Timed == 0 ? "not known" : FidelityText.Milliseconds(k.TimeNs) + (k.Timed < k.Sized ? $" of {k.Timed}" : ""),
+        k.SkewNs is { } skew ? FidelityText.Milliseconds(skew) : "", Bandwidth(k.AlgorithmBandwidth), Bandwidth(k.BusBandwidth),
     });
 
     /// <summary>The columns of <see cref="GroupRows"/>.</summary>
@@ -60,14 +62,20 @@ internal static class RanksReport
     });
 
     /// <summary>The columns of <see cref="RankRows"/>.</summary>
-    public static string[] Columns { get; } = ["rank", "trace", "calls", "that a node waits for", "not known"];
+    public static string[] Columns { get; } =
+        ["rank", "trace", "calls", "that a node waits for", "iteration", "in calls", "exposed", "not known"];
 
     /// <summary>The recorded ranks.</summary>
     public static IEnumerable<string[]> RankRows(RankJob job) => job.Ranks.Select(r => new[]
     {
         Number(r.Rank), Path.GetFileName(r.Source), Number(r.Calls.Length), Number(r.Calls.Count(c => c.Wait is not null)),
-        string.Join("; ", r.Notes),
+        r.Times.IterationNs is { } iteration ? FidelityText.Milliseconds(iteration) : "not known",
+        r.Times.InCallsNs is { } spent ? FidelityText.Milliseconds(spent) : "not known",
+        r.Times.ExposedNs is { } exposed ? FidelityText.Milliseconds(exposed) : "not known", string.Join("; ", r.Notes),
     });
+
+    private static string Bandwidth(double? bytes) => bytes is { } known
+        ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{known / 1e9:0.00} GB/s") : "";
 
     /// <summary>Ranks in short: 0–7, 16.</summary>
     public static string Ranges(IEnumerable<int> ranks)

@@ -45,6 +45,9 @@ internal sealed record RanksDocument
             Calls = r.Calls.Length,
             WithoutGroup = r.Calls.Count(c => c.Group is null),
             Awaited = r.Calls.Count(c => c.Wait is not null),
+            IterationNs = r.Times.IterationNs,
+            InCallsNs = r.Times.InCallsNs,
+            ExposedNs = r.Times.ExposedNs,
             Notes = r.Notes,
         })],
         MissingRanks = job.Missing,
@@ -67,6 +70,11 @@ internal sealed record RanksDocument
             Bytes = k.Bytes,
             SmallestBytes = k.SmallestBytes,
             LargestBytes = k.LargestBytes,
+            Timed = k.Timed,
+            TimeNs = k.Timed > 0 ? k.TimeNs : null,
+            SkewNs = k.SkewNs,
+            AlgorithmBandwidth = k.AlgorithmBandwidth is { } algorithm ? Math.Round(algorithm) : null,
+            BusBandwidth = k.BusBandwidth is { } bus ? Math.Round(bus) : null,
         })],
         Traffic = [.. RankTraffic.Of(job).Select(t => new RankTrafficDocument(t.Key.From, t.Key.To, t.Value))],
         Mismatches = [.. job.Mismatches.Select(m => new RankMismatchDocument(
@@ -88,6 +96,15 @@ internal sealed record RankDocument
 
     /// <summary>Calls that a recorded node waits for.</summary>
     public required int Awaited { get; init; }
+
+    /// <summary>The iteration's time in the profile.</summary>
+    public long? IterationNs { get; init; }
+
+    /// <summary>The time in which there was any call, what it waited for other ranks included.</summary>
+    public long? InCallsNs { get; init; }
+
+    /// <summary>Of that, the time in which nothing else ran.</summary>
+    public long? ExposedNs { get; init; }
 
     /// <summary>What is not known of its calls.</summary>
     public required ImmutableArray<string> Notes { get; init; }
@@ -132,6 +149,21 @@ internal sealed record RankKindDocument
     public required long SmallestBytes { get; init; }
 
     public required long LargestBytes { get; init; }
+
+    /// <summary>Of how many the time is known, too.</summary>
+    public required int Timed { get; init; }
+
+    /// <summary>The time of these together: of each, the rank that came last.</summary>
+    public long? TimeNs { get; init; }
+
+    /// <summary>How much longer the rank that came first was in a call: the median.</summary>
+    public long? SkewNs { get; init; }
+
+    /// <summary>Bytes a second.</summary>
+    public double? AlgorithmBandwidth { get; init; }
+
+    /// <summary>Bytes a second, by the factor of nccl-tests.</summary>
+    public double? BusBandwidth { get; init; }
 }
 
 /// <summary>Bytes from one rank to another.</summary>

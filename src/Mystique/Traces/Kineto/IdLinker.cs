@@ -38,11 +38,16 @@ internal static class IdLinker
         return votes.Count == 0 ? null : votes.MaxBy(v => (v.Value, -Math.Abs(v.Key))).Key;
     }
 
-    private static Dictionary<long, int> ByIds(TraceNode[] operators, KinetoEvent[] events, Func<KinetoEvent, long?> idOf, long shift)
+    /// <summary>Labels, as a process group marks its work on another thread with (<c>gloo:all_reduce</c>).</summary>
+    public static Dictionary<long, int> Labels(IEnumerable<TraceNode> nodes, KinetoEvent[] events) =>
+        ByIds(nodes, events, e => e.RecordFunctionId, 0, KinetoKind.Label);
+
+    private static Dictionary<long, int> ByIds(IEnumerable<TraceNode> operators, KinetoEvent[] events, Func<KinetoEvent, long?> idOf,
+        long shift, KinetoKind kind = KinetoKind.Operator)
     {
         var byId = new Dictionary<long, int>();
         for (int i = 0; i < events.Length; i++)
-            if (events[i].Kind == KinetoKind.Operator && idOf(events[i]) is { } id)
+            if (events[i].Kind == kind && idOf(events[i]) is { } id)
                 byId.TryAdd(id, i);
         var found = new Dictionary<long, int>();
         foreach (var node in operators)

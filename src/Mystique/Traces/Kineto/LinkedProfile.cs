@@ -83,6 +83,12 @@ public sealed record LinkedProfile
     /// <summary>By node id, the times of operators, and of what is within them.</summary>
     public required ImmutableDictionary<long, OperatorTime> Operators { get; init; }
 
+    /// <summary>
+    /// By node id, the times of labels with a colon in their names: among them the work of a process group on its own thread. None where
+    /// nodes were not found by their ids.
+    /// </summary>
+    internal ImmutableDictionary<long, OperatorTime> Labels { get; init; } = ImmutableDictionary<long, OperatorTime>.Empty;
+
     /// <summary>Operators that were not found: node id and reason.</summary>
     public required ImmutableArray<(long NodeId, string Name, string Reason)> Unlinked { get; init; }
 

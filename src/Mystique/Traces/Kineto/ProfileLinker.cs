@@ -145,6 +145,10 @@ internal static class ProfileLinker
             Link = link,
             IterationNs = IterationOf(events, trace, found, end - start),
             Operators = times,
+            Labels = link != ProfileLink.Id ? ImmutableDictionary<long, OperatorTime>.Empty
+                : IdLinker.Labels(trace.Nodes.Where(n => n.Schema is null && n.Name.Contains(':', StringComparison.Ordinal)), events)
+                    .ToImmutableDictionary(l => l.Key, l => new OperatorTime(events[l.Value].StartNs - start,
+                        events[l.Value].DurationNs, [])),
             Unlinked = unlinked,
             UnlinkedEvents = unlinkedEvents,
             Unexplained = [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs)
