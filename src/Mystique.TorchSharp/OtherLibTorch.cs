@@ -57,7 +57,8 @@ internal sealed class OtherLibTorch : IDisposable
     {
         var files = Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll", SearchOption.AllDirectories)
             .Concat(Directory.EnumerateFiles(AppContext.BaseDirectory, "*.json"))
-            .Append(Directory.EnumerateFiles(AppContext.BaseDirectory, "libLibTorchSharp.so", SearchOption.AllDirectories).First());
+            .Append(Directory.EnumerateFiles(AppContext.BaseDirectory, "libLibTorchSharp.so", SearchOption.AllDirectories)
+                .FirstOrDefault() ?? throw Problems.NativeLibraryMissing(AppContext.BaseDirectory, null));
         foreach (string file in files)
         {
             string target = Path.Combine(folder, Path.GetRelativePath(AppContext.BaseDirectory, file));
