@@ -1,0 +1,104 @@
+using System.Collections.Immutable;
+using Mystique.Traces;
+
+namespace Mystique.Selection;
+
+/// <summary>A gradient within a backward pass.</summary>
+/// <param name="Tensor">The tensor.</param>
+/// <param name="At">The node that made it; -1 for one that the pass was given.</param>
+internal sealed record GradientValue(StoredTensor Tensor, long At)
+{
+    /// <summary>What it was before the engine added another gradient to it, or before a hook changed it; null where it is the first.</summary>
+    public GradientValue? Before { get; init; }
+
+    /// <summary>Whether that was added in place.</summary>
+    public bool IsInPlace { get; init; }
+
+    /// <summary>What it was before a node; null where it was nothing.</summary>
+    public GradientValue? BeforeNode(long node)
+    {
+        var value = this;
+        while (value is not null && value.At >= node)
+            value = value.Before;
+        return value;
+    }
+
+    /// <summary>It, and what it was before, the last first.</summary>
+    public IEnumerable<GradientValue> History()
+    {
+        for (var value = this; value is not null; value = value.Before)
+            yield return value;
+    }
+}
+
+/// <summary>
+/// Which gradients the functions of a backward pass get: made by which node, and added up by the engine of what
+/// (<c>torch/csrc/autograd/input_buffer.cpp</c>). Ids of tensors are used again within a pass; what made one last counts.
+/// </summary>
+internal sealed class GradientFlow
+{
+    private readonly StorageTimeline _timeline;
+    private readonly Dictionary<(long Id, long Storage, string Shape), GradientValue> _known = [];
+    private readonly Dictionary<BackwardFunction, ImmutableArray<GradientValue?>> _given = [];
+
+    public GradientFlow(BackwardPass pass, StorageTimeline timeline)
+    {
+        _timeline = timeline;
+        foreach (var step in pass.Steps)
+            Follow(step);
+    }
+
+    /// <summary>The gradients that a function gets, one for each result of the operator that made it; null where there is none.</summary>
+    public ImmutableArray<GradientValue?> Of(BackwardFunction step) => _given[step];
+
+    private void Follow(BackwardFunction step)
+    {
+        bool isGiven = false;
+        var changed = new List<GradientValue>(); // Gradients that a hook took.
+        foreach (var op in SegmentSelector.OutermostBelow(step.Node, UnseenWork.None))
+        {
+            if (!isGiven && op.Id > step.Body.Id)
+                (isGiven, _given[step]) = (true, GivenTo(step, changed));
+            if (op.Id < step.Body.Id)
+                changed.AddRange(TensorLayout.TensorsOf(op.Inputs).Select(t => _known.GetValueOrDefault(KeyOf(t)))
+                    .Where(v => v?.At < step.Node.Id)!);
+            bool isSum = op.Name is "aten::add" or "aten::add_" && op.Id > step.Body.Id && !HookWork.IsWithin(op, step.Body);
+            var sum = isSum && TensorLayout.TensorsOf(op.Inputs).FirstOrDefault() is { } first
+                ? _known.GetValueOrDefault(KeyOf(first)) : null;
+            Make(op.Outputs, _timeline.OutputsOf(op), op.Id, sum, op.Name == "aten::add_");
+        }
+        if (!isGiven)
+            _given[step] = GivenTo(step, changed);
+    }
+
+    private ImmutableArray<GradientValue?> GivenTo(BackwardFunction step, List<GradientValue> changed)
+    {
+        var given = ImmutableArray.CreateBuilder<GradientValue?>();
+        var storages = _timeline.InputsOf(step.Body);
+        foreach (var (place, tensor) in TensorLayout.TensorsOf(step.Body.Inputs).Index())
+        {
+            if (tensor.IsUndefined || place >= storages.Length || storages[place] is not { } storage)
+            {
+                given.Add(null);
+                continue;
+            }
+            if (!_known.TryGetValue(KeyOf(tensor), out var value))
+                _known[KeyOf(tensor)] = value = new GradientValue(new StoredTensor(tensor, storage), -1);
+            if (value.At > step.Node.Id)
+                value = value with { Before = changed.FirstOrDefault(c => c.Tensor.Tensor.Shape.SequenceEqual(tensor.Shape)) };
+            given.Add(value);
+        }
+        return given.ToImmutable();
+    }
+
+    private void Make(ImmutableArray<ArgumentValue> outputs, ReadOnlySpan<StorageGeneration?> storages, long at, GradientValue? sum,
+        bool isInPlace)
+    {
+        foreach (var (place, tensor) in TensorLayout.TensorsOf(outputs).Index())
+            if (!tensor.IsUndefined && place < storages.Length && storages[place] is { } storage)
+                _known[KeyOf(tensor)] = new GradientValue(new StoredTensor(tensor, storage), at) { Before = sum, IsInPlace = isInPlace };
+    }
+
+    private static (long Id, long Storage, string Shape) KeyOf(TensorValue tensor) =>
+        (tensor.TensorId, tensor.StorageKey, string.Join(',', tensor.Shape));
+}

@@ -1,0 +1,77 @@
+using System.Collections.Immutable;
+using Mystique.Traces;
+
+namespace Mystique.Selection;
+
+/// <summary>
+/// A stretch of a backward pass: functions that autograd runs, or what stays as recorded operators, because it is a function of the job's
+/// own or a hook's. Gradients are accumulated by their recorded operators.
+/// </summary>
+/// <param name="Place">Its place among those of the pass.</param>
+/// <param name="FirstId">The first node of it.</param>
+/// <param name="EndId">The first node behind it.</param>
+/// <param name="Steps">The functions within it; those that accumulate too.</param>
+/// <param name="IsRecorded">Whether it stays as its recorded operators.</param>
+internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableArray<BackwardFunction> Steps, bool IsRecorded)
+{
+    /// <summary>What autograd starts from: results of forward operators, with their gradients so far.</summary>
+    public ImmutableArray<GradientOf> Starts { get; init; } = [];
+
+    /// <summary>What autograd is asked for: gradients as they are at the end of the part.</summary>
+    public ImmutableArray<GradientOf> Ends { get; init; } = [];
+
+    /// <summary>The operators that autograd runs, outermost ones.</summary>
+    public IEnumerable<TraceNode> Operators => IsRecorded ? [] : Steps.Where(s => !s.IsAccumulation).SelectMany(s => SegmentSelector
+        .OutermostBelow(s.Node, UnseenWork.None).Where(o => s.Hooks.IsEmpty || o.Id > s.Body.Id));
+
+    /// <summary>The parts of a pass, in order.</summary>
+    public static ImmutableArray<PassPart> Of(BackwardPass pass)
+    {
+        var parts = new List<PassPart>();
+        var steps = ImmutableArray.CreateBuilder<BackwardFunction>();
+        long first = pass.Steps[0].Node.Id;
+        foreach (var step in pass.Steps)
+        {
+            bool isHooked = !step.Hooks.IsEmpty && step is { IsAccumulation: false, IsOfTheJob: false };
+            if (!step.IsOfTheJob && !isHooked)
+            {
+                steps.Add(step);
+                continue;
+            }
+            Close(step.Node.Id, isRecorded: false);
+            if (step.IsOfTheJob)
+                steps.Add(step);
+            Close(step.IsOfTheJob ? EndOf(pass, step) : step.Body.Id, isRecorded: true);
+            if (isHooked)
+                steps.Add(step);
+        }
+        Close(EndOf(pass, pass.Steps[^1]), isRecorded: false);
+        return [.. parts];
+
+        void Close(long end, bool isRecorded)
+        {
+            if (steps.Count > 0 || isRecorded)
+                parts.Add(new PassPart(parts.Count, first, end, steps.ToImmutable(), isRecorded));
+            steps.Clear();
+            first = end;
+        }
+    }
+
+    private static long EndOf(BackwardPass pass, BackwardFunction step)
+    {
+        int next = pass.Steps.IndexOf(step) + 1;
+        return next < pass.Steps.Length ? pass.Steps[next].Node.Id : long.MaxValue;
+    }
+}
+
+/// <summary>A tensor of the graph, and a gradient of it.</summary>
+/// <param name="Of">The tensor, as an operator returns it that is called.</param>
+/// <param name="Gradient">The gradient.</param>
+/// <param name="IsLeaf">Whether the tensor is a leaf of the graph that is there before the iteration.</param>
+/// <param name="IsAccumulated">Whether autograd has no function behind it: it is a leaf, or a result at which the graph is cut.</param>
+internal sealed record GradientOf(StoredTensor Of, StoredTensor Gradient, bool IsLeaf, bool IsAccumulated);
+
+/// <summary>A result of a function of the job's own, from which a graph starts anew.</summary>
+/// <param name="Call">The node of the function's call.</param>
+/// <param name="Tensor">The result.</param>
+internal sealed record CutResult(TraceNode Call, StoredTensor Tensor);
