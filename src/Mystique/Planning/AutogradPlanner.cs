@@ -28,6 +28,7 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
         ? p.Pass.Accumulated.Select(a => a.Leaf!.Storage)
         : p.Parts.SelectMany(c => c.Ends).Where(e => e.IsLeaf).Select(e => e.Of.Storage))];
     private readonly HashSet<Slot> _gradients = [];
+    private readonly Dictionary<StoredTensor, Slot> _originals = new(ReferenceEqualityComparer.Instance); // Of tensors that have copies.
     private bool _isOn = true; // An iteration starts with a graph being made.
     private Queue<(long Behind, Action Add)>? _due; // By rising node.
 
@@ -59,8 +60,21 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
     private IEnumerable<(long Behind, Action Add)> CallsOf(FrameworkPass pass) => pass.Parts.IsEmpty
         ? [(pass.Pass.Functions[0].Id, () => Add(pass))]
         : pass.Parts.Select(part => (part.FirstId, (Action)(() => Add(part, pass.RetainsGraph))))
-            .Concat(pass.Results.Select(r => (LastOf(r.Call), (Action)(() => operators.Add(AddedOperators.Leaf(
-                new OperatorId(number, r.Call.Id), Use(r.Tensor, new OperatorId(number, r.Call.Id))))))));
+            .Concat(pass.Leaves.Select(l => (l.Call is { } call ? LastOf(call) : l.FirstUser!.Id - 1, (Action)(() => Add(l)))));
+
+    /// <summary>Plans a leaf at which a pass is cut.</summary>
+    private void Add(CutLeaf leaf)
+    {
+        var id = new OperatorId(number, (leaf.Call ?? leaf.FirstUser!).Id);
+        var slot = Use(leaf.Tensor, id);
+        if (leaf.Call is null && table.Make(leaf.Tensor.Storage, leaf.Tensor.Tensor) is { } copy)
+        {
+            _originals.Add(leaf.Tensor, slot);
+            operators.Add(AddedOperators.Detach(id, slot, copy));
+            slot = copy;
+        }
+        operators.Add(AddedOperators.Leaf(id, slot));
+    }
 
     private static long LastOf(TraceNode node)
     {
@@ -73,11 +87,12 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
     private void Add(PassPart part, bool retainsGraph)
     {
         var id = new OperatorId(number, part.Steps.First(s => !s.IsAccumulation).Node.Id);
-        PlannedArgument All(IEnumerable<StoredTensor> tensors) => new([.. tensors.Select(t => (Slot?)Use(t, id))], null);
+        PlannedArgument Of(IEnumerable<GradientOf> tensors) => new([.. tensors.Select(t => (Slot?)(t.IsOriginal
+            && _originals.TryGetValue(t.Of, out var original) ? original : Use(t.Of, id)))], null);
         foreach (var leaf in part.Ends.Where(e => e.IsLeaf))
             table.MakeLeaf(Use(leaf.Of, id), null);
-        PlannedArgument[] given = [All(part.Starts.Select(s => s.Of)), All(part.Ends.Select(e => e.Of)),
-            All(part.Starts.Select(s => s.Gradient)), PlannedArgument.Of(new BoolValue(retainsGraph)),
+        PlannedArgument[] given = [Of(part.Starts), Of(part.Ends),
+            new([.. part.Starts.Select(s => (Slot?)Use(s.Gradient, id))], null), PlannedArgument.Of(new BoolValue(retainsGraph)),
             PlannedArgument.Of(new BoolValue(false)), PlannedArgument.Of(new BoolValue(false))];
         operators.Add(new PlannedOperator(id, Gradients, [.. given],
             [new PlannedResult([.. part.Ends.Select(e => table.Make(e.Gradient.Storage, e.Gradient.Tensor))])], OperatorRole.Autograd)

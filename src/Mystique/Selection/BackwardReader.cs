@@ -187,15 +187,19 @@ internal sealed class BackwardReader
             operators += inside.Count;
             making ??= IsPyTorchs(NameOf(function)) ? inside.FirstOrDefault(o => o.SequenceId is not null) : null;
             if (function != functions[0] && !IsAccumulation(function)
-                && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray() is { Length: > 0 } given
-                && !given.Any(t => made.ContainsKey(KeyOf(t))))
+                && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray() is { Length: > 0 } own
+                && !own.Any(t => made.ContainsKey(KeyOf(t)))
+                && !inside.Any(o => o.Id < BodyOf(function)!.Id && TensorLayout.TensorsOf(o.Outputs).Any(t => KeyOf(t) == KeyOf(own[0]))))
                 otherStart ??= function;
             if (IsAccumulation(function))
             {
                 NoteHook(function, inside);
                 var node = BodyOf(function) ?? function;
                 var gradient = TensorLayout.TensorsOf(node.Inputs).FirstOrDefault(t => !t.IsUndefined);
-                gradients.Add((node, gradient, gradient is not null && made.TryGetValue(KeyOf(gradient), out var source) ? source : null));
+                // What a hook changed, it got from where the gradient came from.
+                var given = gradient is null || made.ContainsKey(KeyOf(gradient)) ? gradient : inside.TakeWhile(o => o.Id < node.Id)
+                    .SelectMany(o => TensorLayout.TensorsOf(o.Inputs)).FirstOrDefault(t => made.ContainsKey(KeyOf(t)));
+                gradients.Add((node, gradient, given is not null && made.TryGetValue(KeyOf(given), out var source) ? source : null));
                 continue;
             }
             // What a function hands on as it is, and what its operators make, by the place among their results.

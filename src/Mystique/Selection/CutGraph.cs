@@ -3,11 +3,20 @@ using Mystique.Traces;
 namespace Mystique.Selection;
 
 /// <summary>A tensor of the graph whose backward pass is cut.</summary>
-/// <param name="Tensor">The tensor.</param>
-/// <param name="Maker">The place of the part in which its own function runs; that of no part for a leaf.</param>
-/// <param name="Owner">The operator or the call that returns it; null for a leaf.</param>
-internal sealed record CutTensor(StoredTensor Tensor, int Maker, TraceNode? Owner)
+/// <param name="tensor">The tensor.</param>
+/// <param name="maker">The place of the part in which its own function runs; that of no part for a leaf.</param>
+/// <param name="owner">The operator or the call that returns it; null for a leaf.</param>
+internal sealed class CutTensor(StoredTensor tensor, int maker, TraceNode? owner)
 {
+    /// <inheritdoc cref="CutTensor(StoredTensor, int, TraceNode?)" path="/param[@name='tensor']"/>
+    public StoredTensor Tensor => tensor;
+
+    /// <inheritdoc cref="CutTensor(StoredTensor, int, TraceNode?)" path="/param[@name='maker']"/>
+    public int Maker => maker;
+
+    /// <inheritdoc cref="CutTensor(StoredTensor, int, TraceNode?)" path="/param[@name='owner']"/>
+    public TraceNode? Owner => owner;
+
     /// <summary>The part of what the caller gives.</summary>
     public const int Caller = -1;
 
@@ -17,11 +26,36 @@ internal sealed record CutTensor(StoredTensor Tensor, int Maker, TraceNode? Owne
     /// <summary>Whether a function of the job's own returns it.</summary>
     public bool IsResult { get; init; }
 
+    /// <summary>Of which tensors the operator makes it.</summary>
+    public IReadOnlyCollection<CutTensor> Parents { get; init; } = [];
+
+    /// <summary>The first operator of another part that takes it; null where there is none.</summary>
+    public TraceNode? FirstUser { get; set; }
+
     /// <summary>The parts in which it gets gradients, as far as the forward operators tell.</summary>
     public SortedSet<int> Users { get; } = [];
 
     /// <summary>Its gradient, when the pass is done with it; null where it gets none.</summary>
     public GradientValue? Value { get; set; }
+
+    /// <summary>The function that takes that gradient; null where it gets none.</summary>
+    public BackwardFunction? Taker { get; set; }
+
+    /// <summary>Whether autograd goes on from it to one of some tensors.</summary>
+    public bool LeadsTo(IReadOnlySet<CutTensor> others)
+    {
+        var seen = new HashSet<CutTensor>(ReferenceEqualityComparer.Instance);
+        var pending = new Stack<CutTensor>(Parents);
+        while (pending.TryPop(out var tensor))
+        {
+            if (others.Contains(tensor))
+                return true;
+            if (seen.Add(tensor))
+                foreach (var parent in tensor.Parents)
+                    pending.Push(parent);
+        }
+        return false;
+    }
 }
 
 /// <summary>
@@ -103,26 +137,38 @@ internal sealed class CutGraph
     {
         int? part = _partOf.TryGetValue(node, out int known) ? known : null;
         var inputs = _timeline.InputsOf(node);
+        var taken = new List<CutTensor>();
         foreach (var (place, tensor) in TensorLayout.TensorsOf(node.Inputs).Index())
-            if (part is { } user && place < inputs.Length && inputs[place] is { } storage && tensor.Type.IsFloating())
-                Find(tensor, storage)?.Users.Add(user);
+            if (part is { } user && place < inputs.Length && inputs[place] is { } storage && tensor.Type.IsFloating()
+                && Find(tensor, storage) is { } given)
+            {
+                given.Users.Add(user);
+                if (user < given.Maker && node.Schema is not null)
+                    given.FirstUser ??= node;
+                taken.Add(given);
+            }
         if (node.Schema is null)
             return;
         var call = _callOf.GetValueOrDefault(node);
         var outputs = _timeline.OutputsOf(node);
         foreach (var (place, tensor) in TensorLayout.TensorsOf(node.Outputs).Index())
             if (place < outputs.Length && outputs[place] is { } storage && tensor.Type.IsFloating())
-                Make(node, tensor, storage, call is null ? part : _partOf[call], call);
+                Make(node, tensor, storage, call is null ? part : _partOf[call], call, taken);
     }
 
-    private void Make(TraceNode node, TensorValue tensor, StorageGeneration storage, int? part, TraceNode? call)
+    private void Make(TraceNode node, TensorValue tensor, StorageGeneration storage, int? part, TraceNode? call,
+        List<CutTensor> taken)
     {
         bool isThere = _current.TryGetValue((storage, tensor.TensorId), out var before)
             && TensorLayout.TensorsOf(node.Inputs).Any(t => t.TensorId == tensor.TensorId && t.StorageKey == tensor.StorageKey);
         if (isThere && part is not null && before!.Maker != part)
             WhyNot ??= $"node {node.Id} ({node.Name}) writes in place to what another part of the graph made";
         if (part is { } maker)
-            Add(new CutTensor(new StoredTensor(tensor, storage), maker, call ?? node) { IsResult = call is not null });
+            Add(new CutTensor(new StoredTensor(tensor, storage), maker, call ?? node) 
+            {
+                IsResult = call is not null,
+                Parents = taken,
+            });
         else if (!isThere)
             _current.Remove((storage, tensor.TensorId)); // Its id stands for a tensor that autograd does not see.
     }

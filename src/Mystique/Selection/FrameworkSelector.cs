@@ -14,8 +14,8 @@ internal sealed record FrameworkPass(BackwardPass Pass, bool RetainsGraph)
     /// <summary>Where it is cut, the parts that autograd makes; empty where it is one call.</summary>
     public ImmutableArray<PassPart> Parts { get; init; } = [];
 
-    /// <summary>Where it is cut, results of the job's own functions from which a graph starts anew.</summary>
-    public ImmutableArray<CutResult> Results { get; init; } = [];
+    /// <summary>Where it is cut, tensors from which a graph starts anew.</summary>
+    public ImmutableArray<CutLeaf> Leaves { get; init; } = [];
 }
 
 /// <summary>
@@ -27,6 +27,7 @@ internal sealed class FrameworkSelector(Segment segment)
 {
     private readonly long _first = segment.Iteration?.FirstId ?? 0;
     private readonly Dictionary<BackwardPass, string> _left = [];
+    private readonly Dictionary<BackwardPass, ImmutableArray<RecordedSum>> _sums = []; // Of passes that are cut.
 
     /// <summary>The selection, and why some of its backward passes are not autograd's; all of them where none can be.</summary>
     public static (Segment Segment, ImmutableArray<(BackwardPass Pass, string Reason)> Left) Select(Segment segment) =>
@@ -56,15 +57,16 @@ internal sealed class FrameworkSelector(Segment segment)
             {
                 bool retains = chosen.Skip(place + 1).Any(later => later.Creators.Overlaps(pass.Creators));
                 var (made, reason) = isCut ? Cut(pass, retains, cutter, covered) : Whole(pass, retains, covered, before);
-                reason ??= WhyNot(pass, covered) ?? WhyNotFrozen(pass, leaves) ?? WhyNotInside(made!, selected);
+                if (made is not null)
+                    reason = WhyNot(pass, covered) ?? WhyNotFrozen(pass, leaves) ?? WhyNotInside(made, selected);
                 if (reason is not null)
                     _left.Add(pass, reason);
-                else
-                    framework.Add(made!);
+                else if (made is not null)
+                    framework.Add(made);
                 foreach (var gradient in pass.Accumulated.Where(a => a.Leaf is not null))
                     before.UnionWith(new[] { gradient.Leaf!.Storage, gradient.Result?.Storage }.OfType<StorageGeneration>());
             }
-            if (_left.Count == count)
+            if (_left.Count == count && framework.Count == chosen.Length)
                 return (selected with { Passes = [.. framework] },
                     [.. passes.Where(_left.ContainsKey).Select(p => (p, _left[p]))]);
         }
@@ -82,16 +84,23 @@ internal sealed class FrameworkSelector(Segment segment)
         var root = RootOf(pass, covered);
         if (root is null && !pass.Steps[0].IsOfTheJob)
             return (null, "no operator of the selection returns the result that it starts from");
-        var (parts, results, reason) = cutter.Cut(pass, root);
+        var (parts, leaves, sum, reason) = cutter.Cut(pass, root, SumsOf(pass));
+        if (sum is not null)
+        {
+            _sums[pass] = SumsOf(pass).Add(sum); // To be cut there, too.
+            return (null, null);
+        }
         if (reason is null && parts.SelectMany(p => p.Ends).FirstOrDefault(e => e.IsLeaf && IsMade(e.Of.Storage)) is { } leaf)
             reason = $"the leaf of the gradient in storage {leaf.Gradient.Tensor.StorageId} is made within the iteration";
-        return reason is null ? (new FrameworkPass(pass, retains) { Parts = parts, Results = results }, null) : (null, reason);
+        return reason is null ? (new FrameworkPass(pass, retains) { Parts = parts, Leaves = leaves }, null) : (null, reason);
     }
+
+    private ImmutableArray<RecordedSum> SumsOf(BackwardPass pass) => _sums.GetValueOrDefault(pass, []);
 
     /// <summary>The selection without what autograd runs of some passes.</summary>
     private Segment Without(IEnumerable<BackwardPass> passes, bool isCut)
     {
-        var inside = (isCut ? passes.SelectMany(p => PassPart.Of(p)).SelectMany(p => p.Operators)
+        var inside = (isCut ? passes.SelectMany(p => PassPart.Of(p, SumsOf(p))).SelectMany(p => p.Operators)
             : passes.SelectMany(p => p.Functions).SelectMany(f => SegmentSelector.OutermostBelow(f, segment.Unseen))).ToHashSet();
         return new Segment(segment.Recording, segment.Iteration, [.. segment.Outermost.Where(o => !inside.Contains(o))], segment.Timeline,
             segment.Unseen, ImmutableHashSet<long>.Empty);
@@ -119,7 +128,7 @@ internal sealed class FrameworkSelector(Segment segment)
     /// <summary>A leaf requires a gradient in all passes or in none: the plan has no call that freezes one for a while.</summary>
     private string? WhyNotFrozen(BackwardPass pass, HashSet<StorageGeneration> leaves)
     {
-        var own = pass.Accumulated.Select(a => a.Leaf!.Storage).ToHashSet();
+        var own = pass.Accumulated.Select(a => a.Leaf?.Storage).ToHashSet();
         foreach (var maker in pass.Creators.OrderBy(c => c.Id))
             foreach (var storage in segment.Timeline.InputsOf(maker))
                 if (storage is not null && leaves.Contains(storage) && !own.Contains(storage))

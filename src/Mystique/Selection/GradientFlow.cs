@@ -11,8 +11,8 @@ internal sealed record GradientValue(StoredTensor Tensor, long At)
     /// <summary>What it was before the engine added another gradient to it, or before a hook changed it; null where it is the first.</summary>
     public GradientValue? Before { get; init; }
 
-    /// <summary>Whether that was added in place.</summary>
-    public bool IsInPlace { get; init; }
+    /// <summary>What was added to that in place; null where nothing was.</summary>
+    public GradientValue? Added { get; init; }
 
     /// <summary>What it was before a node; null where it was nothing.</summary>
     public GradientValue? BeforeNode(long node)
@@ -63,9 +63,8 @@ internal sealed class GradientFlow
                 changed.AddRange(TensorLayout.TensorsOf(op.Inputs).Select(t => _known.GetValueOrDefault(KeyOf(t)))
                     .Where(v => v?.At < step.Node.Id)!);
             bool isSum = op.Name is "aten::add" or "aten::add_" && op.Id > step.Body.Id && !HookWork.IsWithin(op, step.Body);
-            var sum = isSum && TensorLayout.TensorsOf(op.Inputs).FirstOrDefault() is { } first
-                ? _known.GetValueOrDefault(KeyOf(first)) : null;
-            Make(op.Outputs, _timeline.OutputsOf(op), op.Id, sum, op.Name == "aten::add_");
+            var terms = isSum ? TensorLayout.TensorsOf(op.Inputs).Select(t => _known.GetValueOrDefault(KeyOf(t))).ToArray() : [];
+            Make(op.Outputs, _timeline.OutputsOf(op), op.Id, terms.FirstOrDefault(), op.Name == "aten::add_" ? terms.ElementAtOrDefault(1) : null);
         }
         if (!isGiven)
             _given[step] = GivenTo(step, changed);
@@ -92,11 +91,11 @@ internal sealed class GradientFlow
     }
 
     private void Make(ImmutableArray<ArgumentValue> outputs, ReadOnlySpan<StorageGeneration?> storages, long at, GradientValue? sum,
-        bool isInPlace)
+        GradientValue? added)
     {
         foreach (var (place, tensor) in TensorLayout.TensorsOf(outputs).Index())
             if (!tensor.IsUndefined && place < storages.Length && storages[place] is { } storage)
-                _known[KeyOf(tensor)] = new GradientValue(new StoredTensor(tensor, storage), at) { Before = sum, IsInPlace = isInPlace };
+                _known[KeyOf(tensor)] = new GradientValue(new StoredTensor(tensor, storage), at) { Before = sum, Added = added };
     }
 
     private static (long Id, long Storage, string Shape) KeyOf(TensorValue tensor) =>

@@ -13,33 +13,42 @@ namespace Mystique.Selection;
 /// <param name="covered">For each node at or below one of its operators, that one.</param>
 internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNode> covered)
 {
-    /// <summary>The parts of a pass, with what they start from and are asked for; or why it cannot be cut.</summary>
+    /// <summary>The parts of a pass, with what they start from and are asked for; or where else it is to be cut; or why it cannot be.</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="root">The result that it starts from; null where a function of the job's own comes first.</param>
-    public (ImmutableArray<PassPart> Parts, ImmutableArray<CutResult> Results, string? WhyNot) Cut(BackwardPass pass, StoredTensor? root)
+    /// <param name="sums">Where it is to be cut beside functions of the job's own and hooks.</param>
+    public (ImmutableArray<PassPart> Parts, ImmutableArray<CutLeaf> Leaves, RecordedSum? Sum, string? WhyNot) Cut(BackwardPass pass,
+        StoredTensor? root, ImmutableArray<RecordedSum> sums)
     {
-        var parts = PassPart.Of(pass);
+        var parts = PassPart.Of(pass, sums);
         var graph = CutGraph.Of(pass, parts, segment.Operators, covered, segment.Timeline);
         if (graph.WhyNot is { } unknown)
-            return ([], [], unknown);
+            return ([], [], null, unknown);
         var flow = new GradientFlow(pass, segment.Timeline);
         if (root is not null && graph.Find(root) is { } start)
             start.Users.Add(CutTensor.Caller);
         if ((WhyNotValued(pass, graph, flow) ?? WhyNotAccumulated(pass, parts, graph, flow)) is { } unvalued)
-            return ([], [], unvalued);
+            return ([], [], null, unvalued);
+        PassPart[] own = [.. parts.Where(p => !p.IsRecorded)];
+        foreach (var part in own)
+            if (SumOf(part, graph, pass) is { } sum)
+                return sum.EndId > part.FirstId ? ([], [], sum, null)
+                    : ([], [], null, $"node {sum.Node} adds twice in place to a gradient that is not autograd's alone");
+        var copies = own.SelectMany(p => CopiesOf(p, graph)).ToHashSet();
         var cut = ImmutableArray.CreateBuilder<PassPart>();
-        foreach (var part in parts.Where(p => !p.IsRecorded))
+        foreach (var part in own)
         {
-            var (starts, ends, whyNot) = EdgesOf(part, graph);
-            if (whyNot is not null)
-                return ([], [], whyNot);
+            var starts = StartsOf(part, graph).Select(s => Of(s.Tensor, s.Gradient, part, copies)).ToImmutableArray();
+            var ends = EndsOf(part, graph).Select(e => Of(e.Tensor, e.Gradient, part, copies)).ToImmutableArray();
             if (starts.Length > 0 && ends.Length > 0)
                 cut.Add(part with { Starts = starts, Ends = ends });
             else if (part.Steps.FirstOrDefault(s => !s.IsAccumulation) is { } step)
-                return ([], [], $"nothing is known that node {step.Body.Id} ({step.Body.Name}) could start from");
+                return ([], [], null, $"nothing is known that node {step.Body.Id} ({step.Body.Name}) could start from");
         }
         var results = graph.Tensors.Where(t => t is { IsResult: true, Value: not null } && t.Users.Any(u => cut.Any(p => p.Place == u)));
-        return cut.Count == 0 ? ([], [], pass.WhyNot) : (cut.ToImmutable(), [.. results.Select(t => new CutResult(t.Owner!, t.Tensor))], null);
+        return cut.Count == 0 ? ([], [], null, pass.WhyNot) : (cut.ToImmutable(),
+            [.. results.Select(t => new CutLeaf(t.Tensor, t.Owner, null)), .. copies.Select(t => new CutLeaf(t.Tensor, null, t.FirstUser))],
+            null, null);
     }
 
     /// <summary>Finds the gradients of what is handed from one part to another; or tells which is not known.</summary>
@@ -48,10 +57,12 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
         var makers = pass.Steps.Where(s => s.Creator is not null).ToLookup(s => covered.GetValueOrDefault(s.Creator!));
         foreach (var tensor in graph.Tensors.Where(t => !t.IsResult && t.Owner is not null && t.Users.Any(u => u < t.Maker)
             || t.Users.Contains(CutTensor.Caller) && !t.IsResult))
-            tensor.Value = makers[tensor.Owner].Select(s => ValueOf(tensor, s, flow)).FirstOrDefault(v => v is not null);
+            foreach (var step in makers[tensor.Owner])
+                if (tensor.Value is null && ValueOf(tensor, step, flow) is { } value)
+                    (tensor.Value, tensor.Taker) = (value, step);
         foreach (var (gradient, step) in pass.Accumulated.Zip(pass.Steps.Where(s => s.IsAccumulation)))
             if (gradient.Leaf is { } bound && graph.LeafOf(bound) is { } leaf)
-                leaf.Value = flow.Of(step).FirstOrDefault();
+                (leaf.Value, leaf.Taker) = (flow.Of(step).FirstOrDefault(), step);
         foreach (var step in pass.Steps.Where(s => s.IsOfTheJob))
         {
             var gradients = flow.Of(step).Where(v => v is not null).ToList();
@@ -62,7 +73,7 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
                 if (own.Count > 0 && alike.Count() > own.Count)
                     return $"node {step.Body.Id} ({step.Body.Name}) gets fewer gradients than its call has results of their shape";
                 foreach (var (result, value) in alike.Zip(own))
-                    result.Value = value;
+                    (result.Value, result.Taker) = (value, step);
             }
         }
         return null;
@@ -95,28 +106,72 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
         return null;
     }
 
-    private static (ImmutableArray<GradientOf> Starts, ImmutableArray<GradientOf> Ends, string? WhyNot) EdgesOf(PassPart part, CutGraph graph)
+    /// <summary>
+    /// A sum in a part, in place and to a gradient that comes from before it, which is not yet cut there; null where there is none.
+    /// </summary>
+    private static RecordedSum? SumOf(PassPart part, CutGraph graph, BackwardPass pass)
     {
-        var starts = ImmutableArray.CreateBuilder<GradientOf>();
-        var ends = ImmutableArray.CreateBuilder<GradientOf>();
-        foreach (var tensor in graph.Tensors.Where(t => t.Value is not null && t.Maker >= part.Place))
-        {
-            var before = tensor.Users.Min < part.Place ? tensor.Value!.BeforeNode(part.FirstId) : null;
-            bool isMade = tensor.Maker == part.Place;
-            var after = !isMade && tensor.Users.Contains(part.Place) ? tensor.Value!.BeforeNode(part.EndId) : null;
-            if (!isMade && (after is null || after == before))
-                continue; // Nothing is added to it here.
-            if (before is not null && tensor.Value!.History().FirstOrDefault(v => v.IsInPlace && v.Before == before) is { } added
-                && added.At >= part.FirstId && added.At < part.EndId)
-                return ([], [], $"node {added.At} adds to a gradient in place that is not autograd's alone");
-            if (before is not null)
-                starts.Add(Of(tensor, before));
-            if (after is not null)
-                ends.Add(Of(tensor, after));
-        }
-        return (starts.ToImmutable(), ends.ToImmutable(), null);
+        foreach (var tensor in graph.Tensors.Where(t => t.Value is not null && t.Maker >= part.Place && t.Users.Min < part.Place))
+            if (AddedIn(part, tensor) is { } sum && part.Sums.All(s => s.Node != sum.At))
+            {
+                var next = tensor.Value!.History().FirstOrDefault(v => v.Before == sum);
+                var user = next is null ? tensor.Taker! : pass.Steps.Last(s => s.Node.Id <= next.At);
+                // A function that adds twice to it cannot be cut in two.
+                return user.Node.Id > sum.At ? new RecordedSum(sum.At, user.Node.Id) : new RecordedSum(sum.At, part.FirstId);
+            }
+        return null;
     }
 
-    private static GradientOf Of(CutTensor tensor, GradientValue value) =>
-        new(tensor.Tensor, value.Tensor, tensor.Owner is null, tensor.Owner is null || tensor.IsResult);
+    /// <summary>The gradient that is a sum in place, made in a part, of one that comes from before it; null where there is none.</summary>
+    private static GradientValue? AddedIn(PassPart part, CutTensor tensor) => tensor.Value!.History().FirstOrDefault(v => v.Added is not null
+        && v.At >= part.FirstId && v.At < part.EndId && v.Before is { } before && before.At < part.FirstId);
+
+    /// <summary>
+    /// What a part starts from: gradients of the functions within it that come from before it, and those that it adds to.
+    /// </summary>
+    private static IEnumerable<(CutTensor Tensor, GradientValue Gradient)> StartsOf(PassPart part, CutGraph graph)
+    {
+        foreach (var tensor in Of(part, graph))
+            if (BeforeOf(part, tensor) is { } before && AddedIn(part, tensor) is null
+                && (tensor.Maker == part.Place || AfterOf(part, tensor) is { } after && after != before))
+                yield return (tensor, before);
+    }
+
+    /// <summary>What a part is asked for; what a recorded operator adds to a sum is asked for alone.</summary>
+    private static IEnumerable<(CutTensor Tensor, GradientValue Gradient)> EndsOf(PassPart part, CutGraph graph)
+    {
+        foreach (var tensor in Of(part, graph).Where(t => t.Maker > part.Place))
+        {
+            var before = BeforeOf(part, tensor);
+            if (before is not null && AddedIn(part, tensor) is { } sum)
+                yield return (tensor, sum.Added!);
+            else if (AfterOf(part, tensor) is { } after && after != before)
+                yield return (tensor, after);
+        }
+    }
+
+    /// <summary>
+    /// What a part would not be asked for alone: asked for the gradients of two tensors, the engine goes on from one to the other.
+    /// </summary>
+    private static IEnumerable<CutTensor> CopiesOf(PassPart part, CutGraph graph)
+    {
+        var ends = EndsOf(part, graph).Select(e => e.Tensor).ToHashSet();
+        return ends.Where(e => e is { FirstUser: not null } && e.LeadsTo(ends));
+    }
+
+    private static IEnumerable<CutTensor> Of(PassPart part, CutGraph graph) =>
+        graph.Tensors.Where(t => t.Value is not null && t.Maker >= part.Place);
+
+    private static GradientValue? BeforeOf(PassPart part, CutTensor tensor) =>
+        tensor.Users.Min < part.Place ? tensor.Value!.BeforeNode(part.FirstId) : null;
+
+    private static GradientValue? AfterOf(PassPart part, CutTensor tensor) =>
+        tensor.Users.Contains(part.Place) ? tensor.Value!.BeforeNode(part.EndId) : null;
+
+    private static GradientOf Of(CutTensor tensor, GradientValue value, PassPart part, HashSet<CutTensor> copies)
+    {
+        bool isOriginal = tensor.Maker == part.Place || !copies.Contains(tensor);
+        return new GradientOf(tensor.Tensor, value.Tensor, tensor.Owner is null, tensor.Owner is null || tensor.IsResult || !isOriginal,
+            isOriginal);
+    }
 }

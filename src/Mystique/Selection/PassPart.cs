@@ -20,18 +20,25 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
     /// <summary>What autograd is asked for: gradients as they are at the end of the part.</summary>
     public ImmutableArray<GradientOf> Ends { get; init; } = [];
 
+    /// <summary>Sums within it that stay as recorded operators.</summary>
+    public required ImmutableArray<RecordedSum> Sums { get; init; }
+
     /// <summary>The operators that autograd runs, outermost ones.</summary>
     public IEnumerable<TraceNode> Operators => IsRecorded ? [] : Steps.Where(s => !s.IsAccumulation).SelectMany(s => SegmentSelector
-        .OutermostBelow(s.Node, UnseenWork.None).Where(o => s.Hooks.IsEmpty || o.Id > s.Body.Id));
+        .OutermostBelow(s.Node, UnseenWork.None).Where(o => (s.Hooks.IsEmpty || o.Id > s.Body.Id) && Sums.All(a => a.Node != o.Id)));
 
     /// <summary>The parts of a pass, in order.</summary>
-    public static ImmutableArray<PassPart> Of(BackwardPass pass)
+    /// <param name="pass">The pass.</param>
+    /// <param name="sums">Where it is cut beside functions of the job's own and hooks.</param>
+    public static ImmutableArray<PassPart> Of(BackwardPass pass, ImmutableArray<RecordedSum> sums)
     {
         var parts = new List<PassPart>();
         var steps = ImmutableArray.CreateBuilder<BackwardFunction>();
         long first = pass.Steps[0].Node.Id;
         foreach (var step in pass.Steps)
         {
+            if (sums.Any(s => s.EndId == step.Node.Id))
+                Close(step.Node.Id, isRecorded: false);
             bool isHooked = !step.Hooks.IsEmpty && step is { IsAccumulation: false, IsOfTheJob: false };
             if (!step.IsOfTheJob && !isHooked)
             {
@@ -51,7 +58,7 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
         void Close(long end, bool isRecorded)
         {
             if (steps.Count > 0 || isRecorded)
-                parts.Add(new PassPart(parts.Count, first, end, steps.ToImmutable(), isRecorded));
+                parts.Add(new PassPart(parts.Count, first, end, steps.ToImmutable(), isRecorded) { Sums = sums });
             steps.Clear();
             first = end;
         }
@@ -64,14 +71,27 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
     }
 }
 
+/// <summary>
+/// Where the engine added to a gradient in place, for nobody else had it: it would not if it got that gradient from outside. So the sum is
+/// made by its recorded operator, behind the part that makes what is added.
+/// </summary>
+/// <param name="Node">The operator.</param>
+/// <param name="EndId">The function that needs the sum, before which the pass is cut.</param>
+internal sealed record RecordedSum(long Node, long EndId);
+
 /// <summary>A tensor of the graph, and a gradient of it.</summary>
 /// <param name="Of">The tensor, as an operator returns it that is called.</param>
 /// <param name="Gradient">The gradient.</param>
 /// <param name="IsLeaf">Whether the tensor is a leaf of the graph that is there before the iteration.</param>
-/// <param name="IsAccumulated">Whether autograd has no function behind it: it is a leaf, or a result at which the graph is cut.</param>
-internal sealed record GradientOf(StoredTensor Of, StoredTensor Gradient, bool IsLeaf, bool IsAccumulated);
+/// <param name="IsAccumulated">Whether autograd has no function behind it: it is a leaf, or the graph is cut there.</param>
+/// <param name="IsOriginal">Whether it is the tensor itself where there is a copy.</param>
+internal sealed record GradientOf(StoredTensor Of, StoredTensor Gradient, bool IsLeaf, bool IsAccumulated, bool IsOriginal);
 
-/// <summary>A result of a function of the job's own, from which a graph starts anew.</summary>
-/// <param name="Call">The node of the function's call.</param>
-/// <param name="Tensor">The result.</param>
-internal sealed record CutResult(TraceNode Call, StoredTensor Tensor);
+/// <summary>
+/// A tensor from which a graph starts anew: a result of a function of the job's own, which has no other; or a copy of a tensor without its
+/// graph, for the engine would go on from it to something else that it is asked for.
+/// </summary>
+/// <param name="Tensor">The tensor.</param>
+/// <param name="Call">The node of the function's call; null for a copy.</param>
+/// <param name="FirstUser">Of a copy, the first operator that takes it.</param>
+internal sealed record CutLeaf(StoredTensor Tensor, TraceNode? Call, TraceNode? FirstUser);
