@@ -27,7 +27,7 @@ internal sealed class FrameworkSelector(Segment segment)
 {
     private readonly long _first = segment.Iteration?.FirstId ?? 0;
     private readonly Dictionary<BackwardPass, string> _left = [];
-    private readonly Dictionary<BackwardPass, ImmutableArray<RecordedSum>> _sums = []; // Of passes that are cut.
+    private readonly Dictionary<BackwardPass, ImmutableArray<ExtraCut>> _cuts = []; // Of passes that are cut.
 
     /// <summary>The selection, and why some of its backward passes are not autograd's; all of them where none can be.</summary>
     public static (Segment Segment, ImmutableArray<(BackwardPass Pass, string Reason)> Left) Select(Segment segment) =>
@@ -84,10 +84,10 @@ internal sealed class FrameworkSelector(Segment segment)
         var root = RootOf(pass, covered);
         if (root is null && !pass.Steps[0].IsOfTheJob)
             return (null, "no operator of the selection returns the result that it starts from");
-        var (parts, leaves, sum, reason) = cutter.Cut(pass, root, SumsOf(pass));
-        if (sum is not null)
+        var (parts, leaves, more, reason) = cutter.Cut(pass, root, CutsOf(pass));
+        if (!more.IsEmpty)
         {
-            _sums[pass] = SumsOf(pass).Add(sum); // To be cut there, too.
+            _cuts[pass] = CutsOf(pass).AddRange(more); // To be cut there, too.
             return (null, null);
         }
         if (reason is null && parts.SelectMany(p => p.Ends).FirstOrDefault(e => e.IsLeaf && IsMade(e.Of.Storage)) is { } leaf)
@@ -95,12 +95,12 @@ internal sealed class FrameworkSelector(Segment segment)
         return reason is null ? (new FrameworkPass(pass, retains) { Parts = parts, Leaves = leaves }, null) : (null, reason);
     }
 
-    private ImmutableArray<RecordedSum> SumsOf(BackwardPass pass) => _sums.GetValueOrDefault(pass, []);
+    private ImmutableArray<ExtraCut> CutsOf(BackwardPass pass) => _cuts.GetValueOrDefault(pass, []);
 
     /// <summary>The selection without what autograd runs of some passes.</summary>
     private Segment Without(IEnumerable<BackwardPass> passes, bool isCut)
     {
-        var inside = (isCut ? passes.SelectMany(p => PassPart.Of(p, SumsOf(p))).SelectMany(p => p.Operators)
+        var inside = (isCut ? passes.SelectMany(p => PassPart.Of(p, CutsOf(p))).SelectMany(p => p.Operators)
             : passes.SelectMany(p => p.Functions).SelectMany(f => SegmentSelector.OutermostBelow(f, segment.Unseen))).ToHashSet();
         return new Segment(segment.Recording, segment.Iteration, [.. segment.Outermost.Where(o => !inside.Contains(o))], segment.Timeline,
             segment.Unseen, ImmutableHashSet<long>.Empty);

@@ -4,10 +4,16 @@ using Mystique.Traces;
 namespace Mystique.Selection;
 
 /// <summary>A gradient within a backward pass.</summary>
-/// <param name="Tensor">The tensor.</param>
-/// <param name="At">The node that made it; -1 for one that the pass was given.</param>
-internal sealed record GradientValue(StoredTensor Tensor, long At)
+/// <param name="tensor">The tensor.</param>
+/// <param name="at">The node that made it; null for one that the pass was given.</param>
+internal sealed class GradientValue(StoredTensor tensor, long? at)
 {
+    /// <summary>The tensor.</summary>
+    public StoredTensor Tensor => tensor;
+
+    /// <summary>The node that made it; null for one that the pass was given.</summary>
+    public long? At => at;
+
     /// <summary>What it was before the engine added another gradient to it, or before a hook changed it; null where it is the first.</summary>
     public GradientValue? Before { get; init; }
 
@@ -18,7 +24,7 @@ internal sealed record GradientValue(StoredTensor Tensor, long At)
     public GradientValue? BeforeNode(long node)
     {
         var value = this;
-        while (value is not null && value.At >= node)
+        while (value?.At >= node)
             value = value.Before;
         return value;
     }
@@ -40,6 +46,7 @@ internal sealed class GradientFlow
     private readonly StorageTimeline _timeline;
     private readonly Dictionary<(long Id, long Storage, string Shape), GradientValue> _known = [];
     private readonly Dictionary<BackwardFunction, ImmutableArray<GradientValue?>> _given = [];
+    private readonly List<GradientValue> _sums = [];
 
     public GradientFlow(BackwardPass pass, StorageTimeline timeline)
     {
@@ -47,6 +54,9 @@ internal sealed class GradientFlow
         foreach (var step in pass.Steps)
             Follow(step);
     }
+
+    /// <summary>What the engine made by adding in place, in order.</summary>
+    public IReadOnlyList<GradientValue> Sums => _sums;
 
     /// <summary>The gradients that a function gets, one for each result of the operator that made it; null where there is none.</summary>
     public ImmutableArray<GradientValue?> Of(BackwardFunction step) => _given[step];
@@ -61,7 +71,7 @@ internal sealed class GradientFlow
                 (isGiven, _given[step]) = (true, GivenTo(step, changed));
             if (op.Id < step.Body.Id)
                 changed.AddRange(TensorLayout.TensorsOf(op.Inputs).Select(t => _known.GetValueOrDefault(KeyOf(t)))
-                    .Where(v => v?.At < step.Node.Id)!);
+                    .OfType<GradientValue>().Where(v => !(v.At >= step.Node.Id)));
             bool isSum = op.Name is "aten::add" or "aten::add_" && op.Id > step.Body.Id && !HookWork.IsWithin(op, step.Body);
             var terms = isSum ? TensorLayout.TensorsOf(op.Inputs).Select(t => _known.GetValueOrDefault(KeyOf(t))).ToArray() : [];
             Make(op.Outputs, _timeline.OutputsOf(op), op.Id, terms.FirstOrDefault(), op.Name == "aten::add_" ? terms.ElementAtOrDefault(1) : null);
@@ -82,9 +92,12 @@ internal sealed class GradientFlow
                 continue;
             }
             if (!_known.TryGetValue(KeyOf(tensor), out var value))
-                _known[KeyOf(tensor)] = value = new GradientValue(new StoredTensor(tensor, storage), -1);
+                _known[KeyOf(tensor)] = value = new GradientValue(new StoredTensor(tensor, storage), null);
             if (value.At > step.Node.Id)
-                value = value with { Before = changed.FirstOrDefault(c => c.Tensor.Tensor.Shape.SequenceEqual(tensor.Shape)) };
+                value = new GradientValue(value.Tensor, value.At)
+                {
+                    Before = changed.FirstOrDefault(c => c.Tensor.Tensor.Shape.SequenceEqual(tensor.Shape)),
+                };
             given.Add(value);
         }
         return given.ToImmutable();
@@ -94,8 +107,13 @@ internal sealed class GradientFlow
         GradientValue? added)
     {
         foreach (var (place, tensor) in TensorLayout.TensorsOf(outputs).Index())
-            if (!tensor.IsUndefined && place < storages.Length && storages[place] is { } storage)
-                _known[KeyOf(tensor)] = new GradientValue(new StoredTensor(tensor, storage), at) { Before = sum, Added = added };
+        {
+            if (tensor.IsUndefined || place >= storages.Length || storages[place] is not { } storage)
+                continue;
+            _known[KeyOf(tensor)] = new GradientValue(new StoredTensor(tensor, storage), at) { Before = sum, Added = added };
+            if (added is not null)
+                _sums.Add(_known[KeyOf(tensor)]);
+        }
     }
 
     private static (long Id, long Storage, string Shape) KeyOf(TensorValue tensor) =>

@@ -16,24 +16,26 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
     /// <summary>The parts of a pass, with what they start from and are asked for; or where else it is to be cut; or why it cannot be.</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="root">The result that it starts from; null where a function of the job's own comes first.</param>
-    /// <param name="sums">Where it is to be cut beside functions of the job's own and hooks.</param>
-    public (ImmutableArray<PassPart> Parts, ImmutableArray<CutLeaf> Leaves, RecordedSum? Sum, string? WhyNot) Cut(BackwardPass pass,
-        StoredTensor? root, ImmutableArray<RecordedSum> sums)
+    /// <param name="cuts">Where it is to be cut beside functions of the job's own and hooks.</param>
+    public (ImmutableArray<PassPart> Parts, ImmutableArray<CutLeaf> Leaves, ImmutableArray<ExtraCut> More, string? WhyNot) Cut(BackwardPass pass,
+        StoredTensor? root, ImmutableArray<ExtraCut> cuts)
     {
-        var parts = PassPart.Of(pass, sums);
+        var parts = PassPart.Of(pass, cuts);
         var graph = CutGraph.Of(pass, parts, segment.Operators, covered, segment.Timeline);
         if (graph.WhyNot is { } unknown)
-            return ([], [], null, unknown);
+            return ([], [], [], unknown);
         var flow = new GradientFlow(pass, segment.Timeline);
         if (root is not null && graph.Find(root) is { } start)
             start.Users.Add(CutTensor.Caller);
         if ((WhyNotValued(pass, graph, flow) ?? WhyNotAccumulated(pass, parts, graph, flow)) is { } unvalued)
-            return ([], [], null, unvalued);
+            return ([], [], [], unvalued);
         PassPart[] own = [.. parts.Where(p => !p.IsRecorded)];
-        foreach (var part in own)
-            if (SumOf(part, graph, pass) is { } sum)
-                return sum.EndId > part.FirstId ? ([], [], sum, null)
-                    : ([], [], null, $"node {sum.Node} adds twice in place to a gradient that is not autograd's alone");
+        ImmutableArray<ExtraCut> more = [.. own.Select(p => SumOf(p, graph, pass) ?? CutAtSum(p, flow, pass)).OfType<ExtraCut>()];
+        // A function that adds twice to one cannot be cut in two.
+        if (more.FirstOrDefault(m => cuts.Contains(m) || m.Sum >= m.BeforeId) is { } twice)
+            return ([], [], [], $"the engine adds to a gradient in place from node {twice.BeforeId} on, which is not autograd's alone");
+        if (!more.IsEmpty)
+            return ([], [], more, null);
         var copies = own.SelectMany(p => CopiesOf(p, graph)).ToHashSet();
         var cut = ImmutableArray.CreateBuilder<PassPart>();
         foreach (var part in own)
@@ -43,12 +45,12 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
             if (starts.Length > 0 && ends.Length > 0)
                 cut.Add(part with { Starts = starts, Ends = ends });
             else if (part.Steps.FirstOrDefault(s => !s.IsAccumulation) is { } step)
-                return ([], [], null, $"nothing is known that node {step.Body.Id} ({step.Body.Name}) could start from");
+                return ([], [], [], $"nothing is known that node {step.Body.Id} ({step.Body.Name}) could start from");
         }
         var results = graph.Tensors.Where(t => t is { IsResult: true, Value: not null } && t.Users.Any(u => cut.Any(p => p.Place == u)));
-        return cut.Count == 0 ? ([], [], null, pass.WhyNot) : (cut.ToImmutable(),
+        return cut.Count == 0 ? ([], [], [], pass.WhyNot) : (cut.ToImmutable(),
             [.. results.Select(t => new CutLeaf(t.Tensor, t.Owner, null)), .. copies.Select(t => new CutLeaf(t.Tensor, null, t.FirstUser))],
-            null, null);
+            [], null);
     }
 
     /// <summary>Finds the gradients of what is handed from one part to another; or tells which is not known.</summary>
@@ -99,7 +101,7 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
         foreach (var (gradient, step) in pass.Accumulated.Zip(pass.Steps.Where(s => s.IsAccumulation)))
         {
             var value = flow.Of(step).FirstOrDefault();
-            if ((value is null || value.History().Any(v => autograds.Contains(v.At))) && !valued.Contains(value))
+            if ((value is null || value.History().Any(v => v.At is { } at && autograds.Contains(at))) && !valued.Contains(value))
                 return $"the leaf of the gradient that node {gradient.Node.Id} accumulates is not known: "
                     + (gradient.Reason.Length > 0 ? gradient.Reason : "no operator that is called takes it");
         }
@@ -107,24 +109,30 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
     }
 
     /// <summary>
-    /// A sum in a part, in place and to a gradient that comes from before it, which is not yet cut there; null where there is none.
+    /// A sum in a part, in place and to a gradient of a tensor that has it from before the part; null where there is none that is not yet
+    /// recorded.
     /// </summary>
-    private static RecordedSum? SumOf(PassPart part, CutGraph graph, BackwardPass pass)
+    private static ExtraCut? SumOf(PassPart part, CutGraph graph, BackwardPass pass)
     {
-        foreach (var tensor in graph.Tensors.Where(t => t.Value is not null && t.Maker >= part.Place && t.Users.Min < part.Place))
-            if (AddedIn(part, tensor) is { } sum && part.Sums.All(s => s.Node != sum.At))
+        foreach (var tensor in Of(part, graph).Where(t => t.Users.Min < part.Place))
+            if (AddedIn(part, tensor) is { } sum && part.Cuts.All(c => c.Sum != sum.At))
             {
-                var next = tensor.Value!.History().FirstOrDefault(v => v.Before == sum);
-                var user = next is null ? tensor.Taker! : pass.Steps.Last(s => s.Node.Id <= next.At);
-                // A function that adds twice to it cannot be cut in two.
-                return user.Node.Id > sum.At ? new RecordedSum(sum.At, user.Node.Id) : new RecordedSum(sum.At, part.FirstId);
+                var user = tensor.Value!.History().FirstOrDefault(v => v.Before == sum) is { } next ? StepOf(pass, next) : tensor.Taker!;
+                return new ExtraCut(sum.At!.Value, user.Node.Id);
             }
         return null;
     }
 
+    /// <summary>Where a part is to be cut, for its engine adds in place to what comes from before it; null where that is nowhere.</summary>
+    private static ExtraCut? CutAtSum(PassPart part, GradientFlow flow, BackwardPass pass) => flow.Sums.FirstOrDefault(v =>
+        v.At >= part.FirstId && v.At < part.EndId && v.Before is { } before && !(before.At >= part.FirstId) && part.Cuts.All(c => c.Sum != v.At))
+        is { } sum ? new ExtraCut(null, StepOf(pass, sum).Node.Id) : null;
+
+    private static BackwardFunction StepOf(BackwardPass pass, GradientValue value) => pass.Steps.Last(s => s.Node.Id <= value.At);
+
     /// <summary>The gradient that is a sum in place, made in a part, of one that comes from before it; null where there is none.</summary>
     private static GradientValue? AddedIn(PassPart part, CutTensor tensor) => tensor.Value!.History().FirstOrDefault(v => v.Added is not null
-        && v.At >= part.FirstId && v.At < part.EndId && v.Before is { } before && before.At < part.FirstId);
+        && v.At >= part.FirstId && v.At < part.EndId && v.Before is { } before && !(before.At >= part.FirstId));
 
     /// <summary>
     /// What a part starts from: gradients of the functions within it that come from before it, and those that it adds to.

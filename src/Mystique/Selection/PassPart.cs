@@ -20,24 +20,24 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
     /// <summary>What autograd is asked for: gradients as they are at the end of the part.</summary>
     public ImmutableArray<GradientOf> Ends { get; init; } = [];
 
-    /// <summary>Sums within it that stay as recorded operators.</summary>
-    public required ImmutableArray<RecordedSum> Sums { get; init; }
+    /// <summary>Where the pass is cut beside functions of the job's own and hooks.</summary>
+    public required ImmutableArray<ExtraCut> Cuts { get; init; }
 
     /// <summary>The operators that autograd runs, outermost ones.</summary>
     public IEnumerable<TraceNode> Operators => IsRecorded ? [] : Steps.Where(s => !s.IsAccumulation).SelectMany(s => SegmentSelector
-        .OutermostBelow(s.Node, UnseenWork.None).Where(o => (s.Hooks.IsEmpty || o.Id > s.Body.Id) && Sums.All(a => a.Node != o.Id)));
+        .OutermostBelow(s.Node, UnseenWork.None).Where(o => (s.Hooks.IsEmpty || o.Id > s.Body.Id) && Cuts.All(c => c.Sum != o.Id)));
 
     /// <summary>The parts of a pass, in order.</summary>
     /// <param name="pass">The pass.</param>
-    /// <param name="sums">Where it is cut beside functions of the job's own and hooks.</param>
-    public static ImmutableArray<PassPart> Of(BackwardPass pass, ImmutableArray<RecordedSum> sums)
+    /// <param name="cuts">Where it is cut beside functions of the job's own and hooks.</param>
+    public static ImmutableArray<PassPart> Of(BackwardPass pass, ImmutableArray<ExtraCut> cuts)
     {
         var parts = new List<PassPart>();
         var steps = ImmutableArray.CreateBuilder<BackwardFunction>();
         long first = pass.Steps[0].Node.Id;
         foreach (var step in pass.Steps)
         {
-            if (sums.Any(s => s.EndId == step.Node.Id))
+            if (cuts.Any(c => c.BeforeId == step.Node.Id))
                 Close(step.Node.Id, isRecorded: false);
             bool isHooked = !step.Hooks.IsEmpty && step is { IsAccumulation: false, IsOfTheJob: false };
             if (!step.IsOfTheJob && !isHooked)
@@ -58,7 +58,7 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
         void Close(long end, bool isRecorded)
         {
             if (steps.Count > 0 || isRecorded)
-                parts.Add(new PassPart(parts.Count, first, end, steps.ToImmutable(), isRecorded) { Sums = sums });
+                parts.Add(new PassPart(parts.Count, first, end, steps.ToImmutable(), isRecorded) { Cuts = cuts });
             steps.Clear();
             first = end;
         }
@@ -72,12 +72,12 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
 }
 
 /// <summary>
-/// Where the engine added to a gradient in place, for nobody else had it: it would not if it got that gradient from outside. So the sum is
-/// made by its recorded operator, behind the part that makes what is added.
+/// Where a pass is cut for the engine added to a gradient in place, which nobody else had: it would not if it got that gradient from
+/// outside. So its recorded operator makes the sum, behind the part that makes what is added.
 /// </summary>
-/// <param name="Node">The operator.</param>
-/// <param name="EndId">The function that needs the sum, before which the pass is cut.</param>
-internal sealed record RecordedSum(long Node, long EndId);
+/// <param name="Sum">The operator that stays as recorded; null where the cut alone is needed, so that there is a part of what is added.</param>
+/// <param name="BeforeId">The function before which the pass is cut.</param>
+internal sealed record ExtraCut(long? Sum, long BeforeId);
 
 /// <summary>A tensor of the graph, and a gradient of it.</summary>
 /// <param name="Of">The tensor, as an operator returns it that is called.</param>
