@@ -73,11 +73,12 @@ internal sealed record BackwardPass
         : Accumulated.FirstOrDefault(a => a.Leaf is null) is { } unbound
             ? $"the leaf of the gradient that node {unbound.Node.Id} accumulates is not known: {unbound.Reason}" : null;
 
-    /// <summary>Why it could not be cut around what the framework could not run either; null where nothing stands against it.</summary>
-    public string? WhyNotCut => OfTheJob is null && OfHook is null || IsCut || IsNested ? WhyNot
+    /// <summary>
+    /// Why it could not run in several calls either, around what the framework could not run; null where nothing stands against it.
+    /// </summary>
+    public string? WhyNotCut => OfTheJob is null && OfHook is null && OtherStart is null || IsCut || IsNested ? WhyNot
         : Making is not null ? $"node {Making.Id} ({Making.Name}) within it makes a graph: a recomputation, or gradients of gradients"
         : Unmade is not null ? $"no forward operator of the selection made node {Unmade.Id} ({Unmade.Name})"
-        : OtherStart is not null ? $"it starts from several results: node {OtherStart.Id} ({OtherStart.Name}) is another"
         : Steps.FirstOrDefault(s => s is { IsOfTheJob: false, IsAccumulation: false } && s.Hooks.Any(h => h.Id > s.Body.Id)) is { } hooked
             ? $"a hook ran behind node {hooked.Body.Id} ({hooked.Name})"
         : Root is null && !Steps[0].IsOfTheJob ? "no forward operator of the selection has the sequence number of its first function"

@@ -56,7 +56,7 @@ internal sealed class FrameworkSelector(Segment segment)
             foreach (var (place, pass) in chosen.Index())
             {
                 bool retains = chosen.Skip(place + 1).Any(later => later.Creators.Overlaps(pass.Creators));
-                var (made, reason) = isCut ? Cut(pass, retains, cutter, covered) : Whole(pass, retains, covered, before);
+                var (made, reason) = isCut ? Cut(pass, retains, cutter) : Whole(pass, retains, covered, before);
                 if (made is not null)
                     reason = WhyNot(pass, covered) ?? WhyNotFrozen(pass, leaves) ?? WhyNotInside(made, selected);
                 if (reason is not null)
@@ -78,24 +78,28 @@ internal sealed class FrameworkSelector(Segment segment)
         : WhyNotGradients(pass, before) is { } reason ? (null, reason)
         : (new FrameworkPass(pass, retains) { Start = (root, pass.FirstGradient!) }, null);
 
-    private (FrameworkPass? Pass, string? WhyNot) Cut(BackwardPass pass, bool retains, PassCutter cutter,
-        Dictionary<TraceNode, TraceNode> covered)
+    /// <summary>A pass that is cut; neither that nor a reason where it is to be tried again with more cuts.</summary>
+    private (FrameworkPass? Pass, string? WhyNot) Cut(BackwardPass pass, bool retains, PassCutter cutter)
     {
-        var root = RootOf(pass, covered);
-        if (root is null && !pass.Steps[0].IsOfTheJob)
-            return (null, "no operator of the selection returns the result that it starts from");
-        var (parts, leaves, more, reason) = cutter.Cut(pass, root, CutsOf(pass));
-        if (!more.IsEmpty)
+        var cut = cutter.Cut(pass, CutsOf(pass));
+        if (cut.WhyNot is not null)
+            return (null, cut.WhyNot);
+        if (!cut.More.IsEmpty)
         {
-            _cuts[pass] = CutsOf(pass).AddRange(more); // To be cut there, too.
+            _cuts[pass] = CutsOf(pass).AddRange(cut.More);
             return (null, null);
         }
-        if (reason is null && parts.SelectMany(p => p.Ends).FirstOrDefault(e => e.IsLeaf && IsMade(e.Of.Storage)) is { } leaf)
-            reason = $"the leaf of the gradient in storage {leaf.Gradient.Tensor.StorageId} is made within the iteration";
-        return reason is null ? (new FrameworkPass(pass, retains) { Parts = parts, Leaves = leaves }, null) : (null, reason);
+        return cut.Parts.SelectMany(p => p.Ends).FirstOrDefault(e => e.IsLeaf && IsMade(e.Of.Storage)) is { } leaf
+            ? (null, $"the leaf with the gradient of node {leaf.Gradient.Storage.Birth?.Id} is made within the iteration")
+            : (new FrameworkPass(pass, retains) { Parts = cut.Parts, Leaves = cut.Leaves }, null);
     }
 
-    private ImmutableArray<ExtraCut> CutsOf(BackwardPass pass) => _cuts.GetValueOrDefault(pass, []);
+    private ImmutableArray<ExtraCut> CutsOf(BackwardPass pass)
+    {
+        if (!_cuts.TryGetValue(pass, out var cuts))
+            _cuts.Add(pass, cuts = PassPart.CutsAtCollectives(pass));
+        return cuts;
+    }
 
     /// <summary>The selection without what autograd runs of some passes.</summary>
     private Segment Without(IEnumerable<BackwardPass> passes, bool isCut)

@@ -14,8 +14,13 @@ internal sealed class GradientValue(StoredTensor tensor, long? at)
     /// <summary>The node that made it; null for one that the pass was given.</summary>
     public long? At => at;
 
-    /// <summary>What it was before the engine added another gradient to it, or before a hook changed it; null where it is the first.</summary>
+    /// <summary>
+    /// What it was before the engine added another gradient to it, or before a hook changed it; null where it is the first.
+    /// </summary>
     public GradientValue? Before { get; init; }
+
+    /// <summary>Of one that the pass was given, the first function that gets it; null for all others.</summary>
+    public BackwardFunction? Start { get; init; }
 
     /// <summary>What was added to that in place; null where nothing was.</summary>
     public GradientValue? Added { get; init; }
@@ -74,7 +79,8 @@ internal sealed class GradientFlow
                     .OfType<GradientValue>().Where(v => !(v.At >= step.Node.Id)));
             bool isSum = op.Name is "aten::add" or "aten::add_" && op.Id > step.Body.Id && !HookWork.IsWithin(op, step.Body);
             var terms = isSum ? TensorLayout.TensorsOf(op.Inputs).Select(t => _known.GetValueOrDefault(KeyOf(t))).ToArray() : [];
-            Make(op.Outputs, _timeline.OutputsOf(op), op.Id, terms.FirstOrDefault(), op.Name == "aten::add_" ? terms.ElementAtOrDefault(1) : null);
+            Make(op.Outputs, _timeline.OutputsOf(op), op.Id, terms.FirstOrDefault(),
+                op.Name == "aten::add_" ? terms.ElementAtOrDefault(1) : null);
         }
         if (!isGiven)
             _given[step] = GivenTo(step, changed);
@@ -92,7 +98,7 @@ internal sealed class GradientFlow
                 continue;
             }
             if (!_known.TryGetValue(KeyOf(tensor), out var value))
-                _known[KeyOf(tensor)] = value = new GradientValue(new StoredTensor(tensor, storage), null);
+                _known[KeyOf(tensor)] = value = new GradientValue(new StoredTensor(tensor, storage), null) { Start = step };
             if (value.At > step.Node.Id)
                 value = new GradientValue(value.Tensor, value.At)
                 {

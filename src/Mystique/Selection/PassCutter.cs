@@ -13,29 +13,29 @@ namespace Mystique.Selection;
 /// <param name="covered">For each node at or below one of its operators, that one.</param>
 internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNode> covered)
 {
-    /// <summary>The parts of a pass, with what they start from and are asked for; or where else it is to be cut; or why it cannot be.</summary>
+    /// <summary>
+    /// The parts of a pass, with what they start from and are asked for; or where else it is to be cut; or why it cannot be.
+    /// </summary>
     /// <param name="pass">The pass.</param>
-    /// <param name="root">The result that it starts from; null where a function of the job's own comes first.</param>
     /// <param name="cuts">Where it is to be cut beside functions of the job's own and hooks.</param>
-    public (ImmutableArray<PassPart> Parts, ImmutableArray<CutLeaf> Leaves, ImmutableArray<ExtraCut> More, string? WhyNot) Cut(BackwardPass pass,
-        StoredTensor? root, ImmutableArray<ExtraCut> cuts)
+    public CutPass Cut(BackwardPass pass, ImmutableArray<ExtraCut> cuts)
     {
         var parts = PassPart.Of(pass, cuts);
         var graph = CutGraph.Of(pass, parts, segment.Operators, covered, segment.Timeline);
-        if (graph.WhyNot is { } unknown)
-            return ([], [], [], unknown);
         var flow = new GradientFlow(pass, segment.Timeline);
-        if (root is not null && graph.Find(root) is { } start)
-            start.Users.Add(CutTensor.Caller);
-        if ((WhyNotValued(pass, graph, flow) ?? WhyNotAccumulated(pass, parts, graph, flow)) is { } unvalued)
-            return ([], [], [], unvalued);
+        if ((graph.WhyNot ?? WhyNotStarted(pass, graph, flow) ?? WhyNotValued(pass, graph, flow)
+            ?? WhyNotAccumulated(pass, parts, graph, flow)) is { } reason)
+            return new CutPass { WhyNot = reason };
         PassPart[] own = [.. parts.Where(p => !p.IsRecorded)];
         ImmutableArray<ExtraCut> more = [.. own.Select(p => SumOf(p, graph, pass) ?? CutAtSum(p, flow, pass)).OfType<ExtraCut>()];
         // A function that adds twice to one cannot be cut in two.
         if (more.FirstOrDefault(m => cuts.Contains(m) || m.Sum >= m.BeforeId) is { } twice)
-            return ([], [], [], $"the engine adds to a gradient in place from node {twice.BeforeId} on, which is not autograd's alone");
+            return new CutPass
+            {
+                WhyNot = $"the engine adds to a gradient in place from node {twice.BeforeId} on, which is not autograd's alone",
+            };
         if (!more.IsEmpty)
-            return ([], [], more, null);
+            return new CutPass { More = more };
         var copies = own.SelectMany(p => CopiesOf(p, graph)).ToHashSet();
         var cut = ImmutableArray.CreateBuilder<PassPart>();
         foreach (var part in own)
@@ -45,20 +45,40 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
             if (starts.Length > 0 && ends.Length > 0)
                 cut.Add(part with { Starts = starts, Ends = ends });
             else if (part.Steps.FirstOrDefault(s => !s.IsAccumulation) is { } step)
-                return ([], [], [], $"nothing is known that node {step.Body.Id} ({step.Body.Name}) could start from");
+                return new CutPass { WhyNot = $"nothing is known that node {step.Body.Id} ({step.Body.Name}) could start from" };
         }
-        var results = graph.Tensors.Where(t => t is { IsResult: true, Value: not null } && t.Users.Any(u => cut.Any(p => p.Place == u)));
-        return cut.Count == 0 ? ([], [], [], pass.WhyNot) : (cut.ToImmutable(),
-            [.. results.Select(t => new CutLeaf(t.Tensor, t.Owner, null)), .. copies.Select(t => new CutLeaf(t.Tensor, null, t.FirstUser))],
-            [], null);
+        var places = cut.Select(p => p.Place).ToHashSet();
+        var results = graph.Tensors.Where(t => t is { IsResult: true, Value: not null } && t.Users.Any(places.Contains));
+        return cut.Count == 0 ? new CutPass { WhyNot = pass.WhyNot } : new CutPass
+        {
+            Parts = cut.ToImmutable(),
+            Leaves = [.. results.Select(t => new CutLeaf(t.Tensor, t.Owner, null)),
+                .. copies.Select(t => new CutLeaf(t.Tensor, null, t.FirstUser))],
+        };
+    }
+
+    /// <summary>Finds what the caller gave gradients of; or tells which is not known.</summary>
+    private string? WhyNotStarted(BackwardPass pass, CutGraph graph, GradientFlow flow)
+    {
+        foreach (var step in pass.Steps.Where(s => s is { IsOfTheJob: false, IsAccumulation: false, Creator: not null }))
+            foreach (var value in flow.Of(step).SelectMany(v => v?.History() ?? []).Where(v => v.Start == step))
+            {
+                var owner = covered.GetValueOrDefault(step.Creator!);
+                var root = graph.Tensors.LastOrDefault(t => t.Owner == owner && ValueOf(t, step, flow)?.History().Contains(value) == true);
+                if (root is null)
+                    return $"no operator of the selection returns the result that node {step.Body.Id} ({step.Body.Name}) starts from";
+                if (root.Users.Count > 0)
+                    return $"node {step.Body.Id} ({step.Body.Name}) gets a gradient that neither the caller gave nor the trace has";
+                root.Users.Add(CutTensor.Caller);
+            }
+        return null;
     }
 
     /// <summary>Finds the gradients of what is handed from one part to another; or tells which is not known.</summary>
     private string? WhyNotValued(BackwardPass pass, CutGraph graph, GradientFlow flow)
     {
         var makers = pass.Steps.Where(s => s.Creator is not null).ToLookup(s => covered.GetValueOrDefault(s.Creator!));
-        foreach (var tensor in graph.Tensors.Where(t => !t.IsResult && t.Owner is not null && t.Users.Any(u => u < t.Maker)
-            || t.Users.Contains(CutTensor.Caller) && !t.IsResult))
+        foreach (var tensor in graph.Tensors.Where(t => !t.IsResult && t.Owner is not null && t.Users.Any(u => u < t.Maker)))
             foreach (var step in makers[tensor.Owner])
                 if (tensor.Value is null && ValueOf(tensor, step, flow) is { } value)
                     (tensor.Value, tensor.Taker) = (value, step);
@@ -124,15 +144,19 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
     }
 
     /// <summary>Where a part is to be cut, for its engine adds in place to what comes from before it; null where that is nowhere.</summary>
-    private static ExtraCut? CutAtSum(PassPart part, GradientFlow flow, BackwardPass pass) => flow.Sums.FirstOrDefault(v =>
-        v.At >= part.FirstId && v.At < part.EndId && v.Before is { } before && !(before.At >= part.FirstId) && part.Cuts.All(c => c.Sum != v.At))
-        is { } sum ? new ExtraCut(null, StepOf(pass, sum).Node.Id) : null;
+    private static ExtraCut? CutAtSum(PassPart part, GradientFlow flow, BackwardPass pass) =>
+        flow.Sums.FirstOrDefault(v => IsAddedIn(part, v) && part.Cuts.All(c => c.Sum != v.At)) is { } sum
+            ? new ExtraCut(null, StepOf(pass, sum).Node.Id) : null;
+
+    /// <summary>Whether a gradient is a sum in place, made in a part, of one that comes from before it.</summary>
+    private static bool IsAddedIn(PassPart part, GradientValue value) => value.Added is not null && value.At >= part.FirstId
+        && value.At < part.EndId && value.Before is { } before && !(before.At >= part.FirstId);
 
     private static BackwardFunction StepOf(BackwardPass pass, GradientValue value) => pass.Steps.Last(s => s.Node.Id <= value.At);
 
     /// <summary>The gradient that is a sum in place, made in a part, of one that comes from before it; null where there is none.</summary>
-    private static GradientValue? AddedIn(PassPart part, CutTensor tensor) => tensor.Value!.History().FirstOrDefault(v => v.Added is not null
-        && v.At >= part.FirstId && v.At < part.EndId && v.Before is { } before && !(before.At >= part.FirstId));
+    private static GradientValue? AddedIn(PassPart part, CutTensor tensor) =>
+        tensor.Value!.History().FirstOrDefault(v => IsAddedIn(part, v));
 
     /// <summary>
     /// What a part starts from: gradients of the functions within it that come from before it, and those that it adds to.
@@ -182,4 +206,20 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
         return new GradientOf(tensor.Tensor, value.Tensor, tensor.Owner is null, tensor.Owner is null || tensor.IsResult || !isOriginal,
             isOriginal);
     }
+}
+
+/// <summary>A pass that is cut, or where else it is to be cut, or why it cannot be.</summary>
+internal sealed record CutPass
+{
+    /// <summary>The parts that autograd makes.</summary>
+    public ImmutableArray<PassPart> Parts { get; init; } = [];
+
+    /// <summary>Tensors from which a graph starts anew.</summary>
+    public ImmutableArray<CutLeaf> Leaves { get; init; } = [];
+
+    /// <summary>Where it is to be cut, too; nothing else is known then.</summary>
+    public ImmutableArray<ExtraCut> More { get; init; } = [];
+
+    /// <summary>Why it cannot be cut; null where it can.</summary>
+    public string? WhyNot { get; init; }
 }

@@ -64,6 +64,39 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
         }
     }
 
+    /// <summary>
+    /// Where a pass is cut so that collectives, which hooks start when gradients are there, start while autograd has more to do, as in the
+    /// original: behind the operator whose functions came last.
+    /// </summary>
+    public static ImmutableArray<ExtraCut> CutsAtCollectives(BackwardPass pass)
+    {
+        var last = new Dictionary<TraceNode, int>();
+        foreach (var (place, step) in pass.Steps.Index())
+            if (step.Creator is not null)
+                last[OutermostOf(step.Creator)] = place;
+        var cuts = ImmutableArray.CreateBuilder<ExtraCut>();
+        int end = 0;
+        bool hasCollective = false;
+        foreach (var (place, step) in pass.Steps.Index())
+        {
+            end = Math.Max(end, step.Creator is null ? place : last[OutermostOf(step.Creator)]);
+            hasCollective |= step.Hooks.Any(h => SegmentSelector.IsCollective(h) || h.Schema?.Namespace == "c10d");
+            if (!hasCollective || end > place || place + 1 == pass.Steps.Length)
+                continue;
+            cuts.Add(new ExtraCut(null, pass.Steps[place + 1].Node.Id));
+            hasCollective = false;
+        }
+        return cuts.ToImmutable();
+    }
+
+    private static TraceNode OutermostOf(TraceNode node)
+    {
+        var outermost = node;
+        for (var above = node.Parent; above is not null; above = above.Parent)
+            outermost = SegmentSelector.IsOperator(above) ? above : outermost;
+        return outermost;
+    }
+
     private static long EndOf(BackwardPass pass, BackwardFunction step)
     {
         int next = pass.Steps.IndexOf(step) + 1;
@@ -72,10 +105,10 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
 }
 
 /// <summary>
-/// Where a pass is cut for the engine added to a gradient in place, which nobody else had: it would not if it got that gradient from
-/// outside. So its recorded operator makes the sum, behind the part that makes what is added.
+/// Where a pass is cut beside functions of the job's own and hooks. The engine adds to a gradient in place where nobody else has it: it
+/// would not if it got that gradient from outside. So its recorded operator makes the sum, behind the part that makes what is added.
 /// </summary>
-/// <param name="Sum">The operator that stays as recorded; null where the cut alone is needed, so that there is a part of what is added.</param>
+/// <param name="Sum">The operator that stays as recorded; null where the cut alone is needed.</param>
 /// <param name="BeforeId">The function before which the pass is cut.</param>
 internal sealed record ExtraCut(long? Sum, long BeforeId);
 
