@@ -81,8 +81,9 @@ internal sealed record BackwardPass
         : Unmade is not null ? $"no forward operator of the selection made node {Unmade.Id} ({Unmade.Name})"
         : Steps.FirstOrDefault(s => s is { IsOfTheJob: false, IsAccumulation: false } && s.Hooks.Any(h => h.Id > s.Body.Id)) is { } hooked
             ? $"a hook ran behind node {hooked.Body.Id} ({hooked.Name})"
-        : Root is null && !Steps[0].IsOfTheJob ? "no forward operator of the selection has the sequence number of its first function"
-        : null;
+        // Its number is of no operator, so nobody knows what it belongs to.
+        : Steps.FirstOrDefault(s => s.Name == "torch::autograd::CopySlices") is { } slices
+            ? $"node {slices.Body.Id} ({slices.Name}) is of a write into a view, and the pass would have to be cut" : null;
 }
 
 /// <summary>A function that autograd ran.</summary>

@@ -16,6 +16,8 @@ internal sealed class BackwardReader
     /// <summary>The function that accumulates a gradient into a leaf's.</summary>
     public const string Accumulation = "torch::autograd::AccumulateGrad";
 
+    private const string GraphRoot = "torch::autograd::GraphRoot";
+
     private static readonly Comparer<TraceNode> ById = Comparer<TraceNode>.Create((a, b) => a.Id.CompareTo(b.Id));
 
     private readonly StorageTimeline _timeline;
@@ -181,12 +183,14 @@ internal sealed class BackwardReader
         int operators = 0;
         var hooks = new Dictionary<TraceNode, ImmutableArray<TraceNode>>(); // By function, the operators that hooks ran.
         TraceNode? making = null, otherStart = null;
+        // Several results have a function before all others, which the engine makes (`torch/csrc/autograd/functions/basic_ops.h`).
+        var first = functions.Find(f => NameOf(f) != GraphRoot) ?? functions[0];
         foreach (var function in functions)
         {
             var inside = SegmentSelector.OutermostBelow(function, UnseenWork.None).ToList();
             operators += inside.Count;
             making ??= IsPyTorchs(NameOf(function)) ? inside.FirstOrDefault(o => o.SequenceId is not null) : null;
-            if (function != functions[0] && !IsAccumulation(function)
+            if (function != first && !IsAccumulation(function)
                 && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray() is { Length: > 0 } own
                 && !own.Any(t => made.ContainsKey(KeyOf(t)))
                 && !inside.Any(o => o.Id < BodyOf(function)!.Id && TensorLayout.TensorsOf(o.Outputs).Any(t => KeyOf(t) == KeyOf(own[0]))))
@@ -213,7 +217,6 @@ internal sealed class BackwardReader
         void NoteHook(TraceNode function, List<TraceNode> inside) => hooks.Add(function,
             [.. HookWork.Of(inside, function, BodyOf(function), IsAccumulation(function), t => made.ContainsKey(KeyOf(t)))]);
 
-        var first = functions[0];
         BackwardFunction[] steps = [.. functions.Select(f => StepOf(f, hooks[f]))];
         return new BackwardPass
         {
@@ -221,7 +224,7 @@ internal sealed class BackwardReader
             Root = CreatorOf(first),
             StartGradient = StartOf(first),
             FirstGradient = FirstGradientOf(first),
-            OtherStart = otherStart,
+            OtherStart = otherStart ?? functions.Find(f => NameOf(f) == GraphRoot),
             OfHook = steps.SelectMany(s => s.Hooks).FirstOrDefault(),
             Accumulated = new LeafBinder(_timeline, _made, _written, CreatorOf).Bind(gradients),
             IsNested = _within.ContainsKey(first),
@@ -241,7 +244,7 @@ internal sealed class BackwardReader
         bool isOfTheJob = !IsPyTorchs(name);
         // The call of one of the job's own has its name, without what PyTorch adds to it (`torch/autograd/function.py`).
         var calls = isOfTheJob ? NumberedAs(_calls, function)?.FindAll(c => c.Id < function.Id && name == $"{c.Name}Backward") : null;
-        return new BackwardFunction(function, BodyOf(function) ?? function, IsAccumulation(function) ? null : CreatorOf(function))
+        return new BackwardFunction(function, BodyOf(function) ?? function, IsAccumulation(function) || name == GraphRoot ? null : CreatorOf(function))
         {
             IsOfTheJob = isOfTheJob,
             IsAccumulation = IsAccumulation(function),
