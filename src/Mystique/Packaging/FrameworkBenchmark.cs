@@ -44,8 +44,8 @@ internal sealed record FrameworkBenchmark(Benchmark? Benchmark, string Reason)
     {
         var cut = selected.Passes.Where(p => !p.Parts.IsEmpty).ToArray();
         foreach (var alike in cut.Where(p => p.Pass.WhyNot is not null).GroupBy(p => p.Pass.WhyNot))
-            yield return $"{alike.Count()} of {selected.Passes.Length + left} backward passes {(alike.Count() == 1 ? "is" : "are")} made in "
-                + $"{alike.Sum(p => p.Parts.Length)} calls of autograd, and recorded operators between them: {alike.Key}";
+            yield return $"{alike.Count()} of {selected.Passes.Length + left} backward passes {(alike.Count() == 1 ? "is" : "are")} cut: "
+                + $"calls of autograd ({alike.Sum(p => p.Parts.Length)}), and recorded operators for the rest: {alike.Key}";
         if (cut.Length > 0)
             yield return "gradients are accumulated, and what hooks do then is done, behind the call of autograd that makes them";
     }
