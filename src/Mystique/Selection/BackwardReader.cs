@@ -244,7 +244,8 @@ internal sealed class BackwardReader
         bool isOfTheJob = !IsPyTorchs(name);
         // The call of one of the job's own has its name, without what PyTorch adds to it (`torch/autograd/function.py`).
         var calls = isOfTheJob ? NumberedAs(_calls, function)?.FindAll(c => c.Id < function.Id && name == $"{c.Name}Backward") : null;
-        return new BackwardFunction(function, BodyOf(function) ?? function, IsAccumulation(function) || name == GraphRoot ? null : CreatorOf(function))
+        var creator = IsAccumulation(function) || name == GraphRoot ? null : CreatorOf(function);
+        return new BackwardFunction(function, BodyOf(function) ?? function, creator)
         {
             IsOfTheJob = isOfTheJob,
             IsAccumulation = IsAccumulation(function),

@@ -30,7 +30,8 @@ public class FrameworkSelectorTests
         Assert.Empty(left);
         Assert.Equal(["aten::mm", "aten::mean", "aten::ones_like"], NamesOf(segment));
         var pass = Assert.Single(segment.Passes);
-        Assert.Equal((13L, 20L, false), (pass.Start!.Value.Of.Tensor.TensorId, pass.Start.Value.Gradient.Tensor.TensorId, pass.RetainsGraph));
+        var (root, gradient) = pass.Start!.Value;
+        Assert.Equal((13L, 20L, false), (root.Tensor.TensorId, gradient.Tensor.TensorId, pass.RetainsGraph));
     }
 
     /// <summary>A region that autograd could not repeat stays as its recorded operators, beside those that it can.</summary>

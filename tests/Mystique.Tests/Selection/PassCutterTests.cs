@@ -100,7 +100,9 @@ public class PassCutterTests
         return text.Operator(90, Add, [T(11, 3, 5), Tensor(29, 1027, [3, 5]), 1], [T(11, 3, 5)]);
     }
 
-    /// <summary>What was before a function of the job's own is one call, what came behind it another, and its operators are between.</summary>
+    /// <summary>
+    /// What was before a function of the job's own is one call, what came behind it another, and its operators are between.
+    /// </summary>
     [Fact]
     public void Plan_AFunctionOfTheJobs_IsBetweenTwoCalls() => Assert.Equal(["mm", "off", "relu", "requires_grad_", "on", "mm", "mean",
         "off", "ones_like", "grad 1 -> 2 [expand mm mm] 2", "relu", "grad 1 -> 1 [mm] 1", "detach", "add_", "on"], Plan(Step()));
