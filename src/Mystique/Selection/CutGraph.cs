@@ -109,6 +109,19 @@ internal sealed class CutGraph
     public CutTensor? LeafOf(Leaf leaf) =>
         _leaves.TryGetValue((leaf.Storage, leaf.Tensor.Offset), out var known) && known.Users.Count > 0 ? known : null;
 
+    /// <summary>
+    /// An operator whose function would get no gradient in a part, as far as is known; null where there is none. What it is that gets there
+    /// is a tensor that was not told (of complex numbers, or a view that no operator made).
+    /// </summary>
+    /// <param name="part">The part.</param>
+    /// <param name="starts">The operators whose results it starts from.</param>
+    public TraceNode? Unreached(int part, IReadOnlySet<TraceNode?> starts)
+    {
+        var reached = _tensors.Where(t => t.Users.Contains(part)).Select(t => t.Owner).ToHashSet();
+        return _partOf.Where(o => o.Value == part && o.Key.Schema is not null && !reached.Contains(o.Key) && !starts.Contains(o.Key))
+            .Select(o => o.Key).MinBy(o => o.Id);
+    }
+
     private void Place(BackwardFunction step, int part, Dictionary<TraceNode, TraceNode> covered)
     {
         var owner = step.IsOfTheJob ? step.Call : step.Creator is { } creator ? covered.GetValueOrDefault(creator) : null;

@@ -40,7 +40,10 @@ internal sealed class PassCutter(Segment segment, Dictionary<TraceNode, TraceNod
         var cut = ImmutableArray.CreateBuilder<PassPart>();
         foreach (var part in own)
         {
-            var starts = StartsOf(part, graph).Select(s => Of(s.Tensor, s.Gradient, part, copies)).ToImmutableArray();
+            var from = StartsOf(part, graph).ToArray();
+            if (graph.Unreached(part.Place, from.Select(s => s.Tensor.Owner).ToHashSet()) is { } unreached)
+                return new CutPass { WhyNot = $"nothing is known that the function of node {unreached.Id} ({unreached.Name}) gets" };
+            var starts = from.Select(s => Of(s.Tensor, s.Gradient, part, copies)).ToImmutableArray();
             var ends = EndsOf(part, graph).Select(e => Of(e.Tensor, e.Gradient, part, copies)).ToImmutableArray();
             if (starts.Length > 0 && ends.Length > 0)
                 cut.Add(part with { Starts = starts, Ends = ends });
