@@ -177,7 +177,7 @@ internal sealed class CutGraph
         if (isThere && part is not null && before!.Maker != part)
             WhyNot ??= $"node {node.Id} ({node.Name}) writes in place to what another part of the graph made";
         if (part is { } maker)
-            Add(new CutTensor(new StoredTensor(tensor, storage), maker, call ?? node) 
+            Add(new CutTensor(new StoredTensor(tensor, storage), maker, call ?? node)
             {
                 IsResult = call is not null,
                 Parents = taken,
