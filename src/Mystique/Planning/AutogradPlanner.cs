@@ -58,7 +58,7 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
     }
 
     private IEnumerable<(long Behind, Action Add)> CallsOf(FrameworkPass pass) => pass.Parts.IsEmpty
-        ? [(pass.Pass.Functions[0].Id, () => Add(pass))]
+        ? [(pass.Pass.Steps[0].Node.Id, () => Add(pass))]
         : pass.Parts.Select(part => (part.FirstId, (Action)(() => Add(part, pass.RetainsGraph))))
             .Concat(pass.Leaves.Select(l => (l.Call is { } call ? LastOf(call) : l.FirstUser!.Id - 1, (Action)(() => Add(l)))));
 
@@ -106,7 +106,7 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
 
     private void Add(FrameworkPass pass)
     {
-        var id = new OperatorId(number, pass.Pass.Functions[0].Id);
+        var id = new OperatorId(number, pass.Pass.Steps[0].Node.Id);
         foreach (var gradient in pass.Pass.Accumulated)
         {
             var leaf = table.Use(gradient.Leaf!.Storage, gradient.Leaf.Tensor, id, isWritten: false, operators);

@@ -171,7 +171,7 @@ internal sealed class FrameworkSelector(Segment segment)
             if (inside.Add(node))
                 foreach (var child in node.Children)
                     pending.Push(child);
-        foreach (var node in selected.Operators.Where(o => o.Id > pass.Pass.Functions[0].Id))
+        foreach (var node in selected.Operators.Where(o => o.Id > pass.Pass.Steps[0].Node.Id))
             foreach (var storage in segment.Timeline.InputsOf(node))
                 if (storage?.Birth is { } birth && inside.Contains(birth) && !gradients.Contains(storage))
                     return $"node {node.Id} ({node.Name}) uses what node {birth.Id} ({birth.Name}) made inside it";
