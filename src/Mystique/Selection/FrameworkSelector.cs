@@ -28,6 +28,7 @@ internal sealed class FrameworkSelector(Segment segment)
     private readonly long _first = segment.Iteration?.FirstId ?? 0;
     private readonly Dictionary<BackwardPass, string> _left = [];
     private readonly Dictionary<BackwardPass, ImmutableArray<ExtraCut>> _cuts = []; // Of passes that are cut.
+    private readonly HashSet<BackwardPass> _isWhole = []; // Of these, those that are not cut at collectives.
 
     /// <summary>The selection, and why some of its backward passes are not autograd's; all of them where none can be.</summary>
     public static (Segment Segment, ImmutableArray<(BackwardPass Pass, string Reason)> Left) Select(Segment segment) =>
@@ -82,8 +83,13 @@ internal sealed class FrameworkSelector(Segment segment)
     private (FrameworkPass? Pass, string? WhyNot) Cut(BackwardPass pass, bool retains, PassCutter cutter)
     {
         var cut = cutter.Cut(pass, CutsOf(pass));
-        if (cut.WhyNot is not null)
+        if (cut.WhyNot is not null && (CutsOf(pass).IsEmpty || !_isWhole.Add(pass)))
             return (null, cut.WhyNot);
+        if (cut.WhyNot is not null)
+        {
+            _cuts[pass] = []; // What stands against it may be where it is cut at collectives alone.
+            return (null, null);
+        }
         if (!cut.More.IsEmpty)
         {
             _cuts[pass] = CutsOf(pass).AddRange(cut.More);

@@ -211,6 +211,25 @@ public class PassCutterTests
         Assert.Contains(calls[1], segment.Operators.Select(o => o.Schema!.Name));
     }
 
+    /// <summary>Where a write in place stands against a cut at a collective, the pass is made without that cut.</summary>
+    [Fact]
+    public void Select_AWriteAcrossACollective_IsNotCutThere()
+    {
+        const string Broadcast = "c10d::broadcast_(Tensor self, Tensor other) -> Tensor";
+        var text = TraceText.WithRoots();
+        text.Node(3, 2, "aten::mm", Mm, [T(10, 4, 3), T(11, 3, 5)], [T(12, 4, 5)], sequence: 7);
+        text.Node(4, 2, "aten::add_", Add, [T(12, 4, 5), T(15, 4, 5), 1], [T(12, 4, 5)], sequence: 8);
+        text.Operator(5, Ones, [T(12, 4, 5)], [T(20, 4, 5)]);
+        long id = 6;
+        Function(text, ref id, "AddBackward0", 8, T(20, 4, 5));
+        Function(text, ref id, BackwardReader.Accumulation, null, T(20, 4, 5), (Broadcast, [T(20, 4, 5), T(20, 4, 5)], [T(24, 4, 5)]));
+        Function(text, ref id, "MmBackward0", 7, T(20, 4, 5), (Mm, [T(10, 3, 4), T(20, 4, 5)], [T(26, 3, 5)]));
+        Accumulate(text, ref id, T(26, 3, 5));
+        var (segment, left) = Select(text);
+        Assert.Empty(left);
+        Assert.Equal(2, segment.Passes.Single().Parts.Single().Ends.Length);
+    }
+
     /// <summary>Two results with gradients of their own are two starts of one call.</summary>
     [Fact]
     public void Select_SeveralResults_AreStartsOfOneCall()
