@@ -75,13 +75,46 @@ public sealed class LevelTests : IDisposable
         Assert.Contains("at the framework's level", compared.Output);
     }
 
+    /// <summary>
+    /// A captured job with functions of its own, residuals around them, hooks, weights on both sides of a function, recomputation and
+    /// several results: its pass is cut, and on its own PyTorch autograd and the recorded operators run what was recorded.
+    /// </summary>
+    [Theory]
+    [InlineData("functions")]
+    [InlineData("hooks")]
+    [InlineData("checkpoint")]
+    [InlineData("results")]
+    public void Run_OfACaptureThatIsCut_IsExact(string job)
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        string script = Path.Combine(Repository.Root, "tests", "Mystique.Cli.Tests", "cut_job.py");
+        CommandLine.Run("capture", "-o", File_("c"), "--skip", "4", "--reference", "3", "--", Python.Executable, script, job).AssertOk();
+        var made = CommandLine.Run("generate", File_("c"), "-o", File_("p"));
+        made.AssertOk();
+        Assert.Contains("recorded operators for the rest", made.Output.ReplaceLineEndings(" "));
+        foreach (string way in new[] { "", "--eager" })
+        {
+            Python.RunFile(Path.Combine(File_("p"), "run.py"), ["--level", "framework", "--iterations", "2", "--json", File_("s.json"),
+                .. way.Length > 0 ? [way] : Array.Empty<string>()]).AssertOk();
+            var verification = JsonDocument.Parse(File.ReadAllText(File_("s.json"))).RootElement.GetProperty("verification");
+            Assert.True(verification.GetProperty("status").GetString() == "exact", verification.ToString());
+            Assert.True(verification.GetProperty("backward").GetProperty("recorded_operators").GetInt32() > 5);
+        }
+        // In this process, by another version's autograd: all that was called ran, and all gradients are there.
+        var classes = Run(File_("p"), "--level", "framework").GetProperty("verification").GetProperty("classes");
+        Assert.Equal((0, 0), (classes.GetProperty("missing").GetInt32(), classes.GetProperty("unplanned").GetInt32()));
+    }
+
     /// <summary>What autograd could not repeat: the operators' level, with the reason; asked for, it is refused.</summary>
     [Theory]
     [InlineData(false, "no forward operator of the selection has the sequence number of its first function")]
-    [InlineData(true, "within it is a hook's")]
+    [InlineData(true, "within it makes a graph: a recomputation, or gradients of gradients")]
     public void Run_WithoutAPassForAutograd_SaysWhy(bool hasForward, string why)
     {
-        File.WriteAllText(File_("t.json"), Step(hasForward, hook: hasForward ? 0 : -1).ToString());
+        var step = Step(hasForward);
+        if (hasForward)
+            step.Node(60, 7, "aten::relu", Relu, [T(20)], [T(70)], sequence: 99); // Within the first function.
+        File.WriteAllText(File_("t.json"), step.ToString());
         var refused = CommandLine.Run("run", File_("t.json"), "--level", "framework");
         refused.AssertFailed(2, "MYS211");
         Assert.Contains(why, refused.Error.ReplaceLineEndings(" "));

@@ -45,9 +45,9 @@ internal static class PlanTables
             Terminal.WriteLine($"levels: operator; {benchmark.WhyNoFramework}");
             return;
         }
-        int passes = plan.Operators.Count(o => !o.Backward.IsEmpty);
-        Terminal.WriteLine($"levels: operator, framework ({passes} backward pass{(passes == 1 ? "" : "es")} of "
-            + $"{Figures.Number(plan.Operators.Sum(o => o.Backward.Length))} operators left to autograd)");
+        int calls = plan.Operators.Count(o => !o.Backward.IsEmpty);
+        Terminal.WriteLine($"levels: operator, framework ({Figures.Number(plan.Operators.Sum(o => o.Backward.Length))} backward operators "
+            + $"left to autograd, in {calls} call{(calls == 1 ? "" : "s")})");
         foreach (string note in plan.Source.Notes.Except(benchmark.Plan.Source.Notes))
             Terminal.WriteLine($"note: {note}");
     }

@@ -33,10 +33,21 @@ internal sealed record FrameworkBenchmark(Benchmark? Benchmark, string Reason)
             {
                 Notes = [.. plan.Source.Notes, .. left.GroupBy(l => l.Reason).Select(g => $"{g.Count()} of "
                     + $"{selected.Passes.Length + left.Length} backward passes "
-                    + $"{(g.Count() == 1 ? "is" : "are")} replayed operator by operator: {g.Key}")],
+                    + $"{(g.Count() == 1 ? "is" : "are")} replayed operator by operator: {g.Key}"), .. NotesOn(selected, left.Length)],
             },
         };
         return new FrameworkBenchmark(Mystique.Benchmark.Of(plan) with { Origin = new BenchmarkOrigin(selected, options) }, "");
+    }
+
+    /// <summary>What is cut, and what comes in another order for that.</summary>
+    private static IEnumerable<string> NotesOn(Segment selected, int left)
+    {
+        var cut = selected.Passes.Where(p => !p.Parts.IsEmpty).ToArray();
+        foreach (var alike in cut.Where(p => p.Pass.WhyNot is not null).GroupBy(p => p.Pass.WhyNot))
+            yield return $"{alike.Count()} of {selected.Passes.Length + left} backward passes {(alike.Count() == 1 ? "is" : "are")} cut: "
+                + $"calls of autograd ({alike.Sum(p => p.Parts.Length)}), and recorded operators for the rest: {alike.Key}";
+        if (cut.Length > 0)
+            yield return "gradients are accumulated, and what hooks do then is done, behind the call of autograd that makes them";
     }
 
     /// <summary>Inference is the same at both levels; an optimizer took gradients from somewhere that was not recorded.</summary>

@@ -11,6 +11,11 @@ internal static class AddedOperators
     private static readonly OperatorSchema Copy = SchemaParser.Parse(
         "aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)");
 
+    private static readonly OperatorSchema WithoutGraph = SchemaParser.Parse("aten::detach(Tensor(a) self) -> Tensor(a)");
+
+    private static readonly OperatorSchema RequiresGradient = SchemaParser.Parse(
+        "aten::requires_grad_(Tensor(a!) self, bool requires_grad=True) -> Tensor(a!)");
+
     /// <summary>Makes a sparse tensor of the coordinate layout; newer versions of PyTorch have one more argument, with a default.</summary>
     public static readonly OperatorSchema SparseCoo = SchemaParser.Parse(
         "aten::_sparse_coo_tensor_unsafe(Tensor indices, Tensor values, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, "
@@ -33,6 +38,19 @@ internal static class AddedOperators
         PlannedArgument.Of(new IntListValue(tensor.Strides)),
         PlannedArgument.Of(new IntValue(tensor.Offset)),
     ], [new PlannedResult([slot])], OperatorRole.Added);
+
+    /// <summary>A tensor on the same memory that autograd does not know.</summary>
+    /// <param name="id">The node that needs it.</param>
+    /// <param name="source">The tensor's slot.</param>
+    /// <param name="slot">The slot of the other.</param>
+    public static PlannedOperator Detach(OperatorId id, Slot source, Slot slot) => new(id, WithoutGraph,
+        [PlannedArgument.OfTensor(source)], [new PlannedResult([slot])], OperatorRole.Added);
+
+    /// <summary>Makes a tensor a leaf of autograd's graph, which starts anew from it.</summary>
+    /// <param name="id">The node that makes it.</param>
+    /// <param name="slot">Its slot; no function of autograd made it.</param>
+    public static PlannedOperator Leaf(OperatorId id, Slot slot) => new(id, RequiresGradient,
+        [PlannedArgument.OfTensor(slot), PlannedArgument.Of(new BoolValue(true))], [new PlannedResult([slot])], OperatorRole.Added);
 
     /// <summary>Fills a tensor with what another holds.</summary>
     /// <param name="id">The node that needs it.</param>

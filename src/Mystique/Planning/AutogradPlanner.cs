@@ -19,19 +19,23 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
 
     private static readonly OperatorSchema Gradient = SchemaParser.Parse("prim::grad(Tensor a) -> Tensor(*)");
 
+    private static readonly OperatorSchema Gradients = SchemaParser.Parse("aten::grad(Tensor[] outputs, Tensor[] inputs, "
+        + "Tensor?[]? grad_outputs=None, bool? retain_graph=None, bool create_graph=False, bool allow_unused=False) -> Tensor?[]");
+
     private static readonly OperatorSchema GradMode = SchemaParser.Parse("aten::set_grad_enabled(bool val) -> ()");
 
-    private readonly HashSet<StorageGeneration> _leaves =
-        [.. segment.Passes.SelectMany(p => p.Pass.Accumulated).Select(a => a.Leaf!.Storage)];
+    private readonly HashSet<StorageGeneration> _leaves = [.. segment.Passes.SelectMany(p => p.Parts.IsEmpty
+        ? p.Pass.Accumulated.Select(a => a.Leaf!.Storage)
+        : p.Parts.SelectMany(c => c.Ends).Where(e => e.IsLeaf).Select(e => e.Of.Storage))];
     private readonly HashSet<Slot> _gradients = [];
-    private int _next;
+    private readonly Dictionary<StoredTensor, Slot> _originals = new(ReferenceEqualityComparer.Instance); // Of tensors that have copies.
     private bool _isOn = true; // An iteration starts with a graph being made.
+    private Queue<(long Behind, Action Add)>? _due; // By rising node.
 
     /// <summary>Plans what comes before an operator: passes that ran before it, and whether autograd sees it.</summary>
     public void Before(TraceNode node)
     {
-        while (_next < segment.Passes.Length && segment.Passes[_next].Pass.Functions[0].Id < node.Id)
-            Add(segment.Passes[_next++]);
+        AddDue(node.Id);
         if (segment.Passes.Length > 0 && MakesGraph(node) is { } isOn)
             Switch(node.Id, isOn);
     }
@@ -39,17 +43,70 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
     /// <summary>Plans what comes after the last operator. Gradients that nobody asks for are not asked for.</summary>
     public void Finish()
     {
-        while (_next < segment.Passes.Length)
-            Add(segment.Passes[_next++]);
+        AddDue(long.MaxValue);
         if (!_isOn)
             Switch(operators[^1].Id.Node, true);
         var used = operators.SelectMany(o => o.InputSlots).ToHashSet();
         operators.RemoveAll(o => o.Schema == Gradient && !used.Contains(o.OutputSlots.First()));
     }
 
+    private void AddDue(long node)
+    {
+        _due ??= new(segment.Passes.SelectMany(CallsOf).OrderBy(c => c.Behind));
+        while (_due.TryPeek(out var next) && next.Behind < node)
+            _due.Dequeue().Add();
+    }
+
+    private IEnumerable<(long Behind, Action Add)> CallsOf(FrameworkPass pass) => pass.Parts.IsEmpty
+        ? [(pass.Pass.Steps[0].Node.Id, () => Add(pass))]
+        : pass.Parts.Select(part => (part.FirstId, (Action)(() => Add(part, pass.RetainsGraph))))
+            .Concat(pass.Leaves.Select(l => (l.Call is { } call ? LastOf(call) : l.FirstUser!.Id - 1, (Action)(() => Add(l)))));
+
+    /// <summary>Plans a leaf at which a pass is cut.</summary>
+    private void Add(CutLeaf leaf)
+    {
+        var id = new OperatorId(number, (leaf.Call ?? leaf.FirstUser!).Id);
+        var slot = Use(leaf.Tensor, id);
+        if (leaf.Call is null && table.Make(leaf.Tensor.Storage, leaf.Tensor.Tensor) is { } copy)
+        {
+            _originals.Add(leaf.Tensor, slot);
+            operators.Add(AddedOperators.Detach(id, slot, copy));
+            slot = copy;
+        }
+        operators.Add(AddedOperators.Leaf(id, slot));
+    }
+
+    private static long LastOf(TraceNode node)
+    {
+        while (!node.Children.IsEmpty)
+            node = node.Children[^1];
+        return node.Id;
+    }
+
+    /// <summary>Plans a part of a pass that is cut: the gradients of what it is asked for.</summary>
+    private void Add(PassPart part, bool retainsGraph)
+    {
+        var id = new OperatorId(number, part.Steps.First(s => !s.IsAccumulation).Node.Id);
+        PlannedArgument Of(IEnumerable<GradientOf> tensors) => new([.. tensors.Select(t => (Slot?)(t.IsOriginal
+            && _originals.TryGetValue(t.Of, out var original) ? original : Use(t.Of, id)))], null);
+        foreach (var leaf in part.Ends.Where(e => e.IsLeaf))
+            table.MakeLeaf(Use(leaf.Of, id), null);
+        PlannedArgument[] given = [Of(part.Starts), Of(part.Ends),
+            new([.. part.Starts.Select(s => (Slot?)Use(s.Gradient, id))], null), PlannedArgument.Of(new BoolValue(retainsGraph)),
+            PlannedArgument.Of(new BoolValue(false)), PlannedArgument.Of(new BoolValue(false))];
+        operators.Add(new PlannedOperator(id, Gradients, [.. given],
+            [new PlannedResult([.. part.Ends.Select(e => table.Make(e.Gradient.Storage, e.Gradient.Tensor))])], OperatorRole.Autograd)
+        {
+            Accumulates = part.Ends.Count(e => e.IsAccumulated),
+            Backward = [.. part.Operators.Where(n => n.Schema is not null).Select(Describe)],
+        });
+    }
+
+    private Slot Use(StoredTensor tensor, OperatorId id) => table.Use(tensor.Storage, tensor.Tensor, id, isWritten: false, operators);
+
     private void Add(FrameworkPass pass)
     {
-        var id = new OperatorId(number, pass.Pass.Functions[0].Id);
+        var id = new OperatorId(number, pass.Pass.Steps[0].Node.Id);
         foreach (var gradient in pass.Pass.Accumulated)
         {
             var leaf = table.Use(gradient.Leaf!.Storage, gradient.Leaf.Tensor, id, isWritten: false, operators);
@@ -59,8 +116,8 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
         }
         operators.Add(new PlannedOperator(id, Backward,
         [
-            PlannedArgument.OfTensor(table.Use(pass.Root.Storage, pass.Root.Tensor, id, isWritten: false, operators)),
-            PlannedArgument.OfTensor(table.Use(pass.Gradient.Storage, pass.Gradient.Tensor, id, isWritten: false, operators)),
+            PlannedArgument.OfTensor(Use(pass.Start!.Value.Of, id)),
+            PlannedArgument.OfTensor(Use(pass.Start.Value.Gradient, id)),
             PlannedArgument.Of(new BoolValue(pass.RetainsGraph)),
             PlannedArgument.Of(new BoolValue(false)),
         ], [], OperatorRole.Autograd)

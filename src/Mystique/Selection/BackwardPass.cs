@@ -6,8 +6,11 @@ namespace Mystique.Selection;
 /// <summary>A run of autograd's engine in a trace (<c>torch/csrc/autograd/engine.cpp</c>): a call of <c>backward</c>. Immutable.</summary>
 internal sealed record BackwardPass
 {
+    /// <summary>Its functions, in the order in which they ran.</summary>
+    public required ImmutableArray<BackwardFunction> Steps { get; init; }
+
     /// <summary>The nodes of its functions, <c>autograd::engine::evaluate_function: …</c>, in the order in which they ran.</summary>
-    public required ImmutableArray<TraceNode> Functions { get; init; }
+    public ImmutableArray<TraceNode> Functions => [.. Steps.Select(s => s.Node)];
 
     /// <summary>
     /// The forward operator whose result it starts from: the last one with the sequence number of the first function; null where the trace
@@ -56,7 +59,7 @@ internal sealed record BackwardPass
     /// </summary>
     public required TraceNode? Making { get; init; }
 
-    /// <summary>Why the framework could not run it as recorded; null where nothing stands against it.</summary>
+    /// <summary>Why the framework could not run it as recorded, in one call; null where nothing stands against it.</summary>
     public string? WhyNot => IsCut ? "it goes on after the iteration's end"
         : IsNested ? "it runs within another backward pass"
         : OfTheJob is not null ? $"node {OfTheJob.Id} ({OfTheJob.Name}) is a function of the job's own"
@@ -69,6 +72,40 @@ internal sealed record BackwardPass
         : Accumulated.IsEmpty ? "it accumulates no gradient"
         : Accumulated.FirstOrDefault(a => a.Leaf is null) is { } unbound
             ? $"the leaf of the gradient that node {unbound.Node.Id} accumulates is not known: {unbound.Reason}" : null;
+
+    /// <summary>
+    /// Why it could not run in several calls either, around what the framework could not run; null where nothing stands against it.
+    /// </summary>
+    public string? WhyNotCut => OfTheJob is null && OfHook is null && OtherStart is null || IsCut || IsNested ? WhyNot
+        : Making is not null ? $"node {Making.Id} ({Making.Name}) within it makes a graph: a recomputation, or gradients of gradients"
+        : Unmade is not null ? $"no forward operator of the selection made node {Unmade.Id} ({Unmade.Name})"
+        : Steps.FirstOrDefault(s => s is { IsOfTheJob: false, IsAccumulation: false } && s.Hooks.Any(h => h.Id > s.Body.Id)) is { } hooked
+            ? $"a hook ran behind node {hooked.Body.Id} ({hooked.Name})"
+        // Its number is of no operator, so nobody knows what it belongs to.
+        : Steps.FirstOrDefault(s => s.Name == "torch::autograd::CopySlices") is { } slices
+            ? $"node {slices.Body.Id} ({slices.Name}) is of a write into a view, and the pass would have to be cut" : null;
+}
+
+/// <summary>A function that autograd ran.</summary>
+/// <param name="Node">The engine's node around it.</param>
+/// <param name="Body">The function itself; the engine's node where the trace does not have it.</param>
+/// <param name="Creator">The forward operator that made it; null where the trace does not tell.</param>
+internal sealed record BackwardFunction(TraceNode Node, TraceNode Body, TraceNode? Creator)
+{
+    /// <summary>Whether it is the job's own (<c>torch.autograd.Function</c>).</summary>
+    public bool IsOfTheJob { get; init; }
+
+    /// <summary>Whether it accumulates a gradient.</summary>
+    public bool IsAccumulation { get; init; }
+
+    /// <summary>Of one of the job's own, the node of the call that made it; null where the trace does not tell.</summary>
+    public TraceNode? Call { get; init; }
+
+    /// <summary>The operators that hooks ran around it.</summary>
+    public required ImmutableArray<TraceNode> Hooks { get; init; }
+
+    /// <summary>Its name.</summary>
+    public string Name => Node.Name[BackwardReader.Prefix.Length..];
 }
 
 /// <summary>A gradient that autograd added to a leaf's (<c>torch/csrc/autograd/functions/accumulate_grad.cpp</c>).</summary>

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Mystique.Traces;
 
@@ -17,13 +16,7 @@ internal sealed class BackwardReader
     /// <summary>The function that accumulates a gradient into a leaf's.</summary>
     public const string Accumulation = "torch::autograd::AccumulateGrad";
 
-    private static readonly FrozenSet<string> OfEngine = FrozenSet.Create("aten::add", "aten::add_", "aten::sum", "aten::view", "aten::to",
-        "aten::_to_copy");
-
-    /// <summary>What accumulates a gradient (<c>torch/csrc/autograd/functions/accumulate_grad.h</c>).</summary>
-    private static readonly FrozenSet<string> OfAccumulation = FrozenSet.Create("aten::detach", "aten::clone", "aten::add_",
-        "aten::new_empty_strided", "aten::empty_like", "aten::empty_strided", "aten::copy_", "aten::_indices", "aten::_values",
-        "aten::_sparse_coo_tensor_unsafe", "aten::coalesce", "aten::to");
+    private const string GraphRoot = "torch::autograd::GraphRoot";
 
     private static readonly Comparer<TraceNode> ById = Comparer<TraceNode>.Create((a, b) => a.Id.CompareTo(b.Id));
 
@@ -32,6 +25,7 @@ internal sealed class BackwardReader
     private readonly HashSet<StorageGeneration> _made = [];
     private readonly HashSet<StorageGeneration?> _written = []; // In place, outside of functions: by an optimizer, most often.
     private readonly Dictionary<(long Thread, long Sequence), List<TraceNode>> _forward = [];
+    private readonly Dictionary<(long Thread, long Sequence), List<TraceNode>> _calls = []; // Of functions of the job's own: no operators.
     private readonly List<TraceNode> _functions = [];
     private readonly bool _isCut; // Whether the last pass goes on after the selection.
     private readonly Dictionary<TraceNode, TraceNode> _within = []; // What ran within functions, other functions too: in which.
@@ -61,6 +55,8 @@ internal sealed class BackwardReader
                 _functions.Add(node);
             else if (node.Schema is not null && !_within.ContainsKey(node))
                 NoteForward(node, fromFloats[node]);
+            else if (!_within.ContainsKey(node))
+                NoteNumber(_calls, node);
         }
         _isCut = GoesOn(segment.Recording.Trace.Nodes.Where(n => n.Id >= end));
     }
@@ -111,18 +107,22 @@ internal sealed class BackwardReader
     private void NoteForward(TraceNode node, bool fromFloats)
     {
         _written.UnionWith(OperatorDecomposer.WrittenBy(node, _timeline));
-        if (node.SequenceId is { } sequence)
-        {
-            if (!_forward.TryGetValue((node.ThreadId ?? 0, sequence), out var list))
-                _forward.Add((node.ThreadId ?? 0, sequence), list = []);
-            list.Add(node);
-        }
+        NoteNumber(_forward, node);
         // What an operator makes of no tensor is a leaf, too: noise that requires a gradient.
         if (!fromFloats)
             return;
         foreach (var made in _timeline.OutputsOf(node))
             if (made?.Birth is { } birth && birth.Id >= _first)
                 _made.Add(made);
+    }
+
+    private static void NoteNumber(Dictionary<(long Thread, long Sequence), List<TraceNode>> numbers, TraceNode node)
+    {
+        if (node.SequenceId is not { } sequence)
+            return;
+        if (!numbers.TryGetValue((node.ThreadId ?? 0, sequence), out var list))
+            numbers.Add((node.ThreadId ?? 0, sequence), list = []);
+        list.Add(node);
     }
 
     /// <summary>
@@ -181,22 +181,29 @@ internal sealed class BackwardReader
         var made = new Dictionary<(long, long, string), (TraceNode Function, int Order, int Place)>();
         var gradients = new List<(TraceNode Node, TensorValue? Gradient, (TraceNode Function, int Order, int Place)? Source)>();
         int operators = 0;
-        TraceNode? making = null, ofHook = null, otherStart = null;
+        var hooks = new Dictionary<TraceNode, ImmutableArray<TraceNode>>(); // By function, the operators that hooks ran.
+        TraceNode? making = null, otherStart = null;
+        // Several results have a function before all others, which the engine makes (`torch/csrc/autograd/functions/basic_ops.h`).
+        var first = functions.Find(f => NameOf(f) != GraphRoot) ?? functions[0];
         foreach (var function in functions)
         {
             var inside = SegmentSelector.OutermostBelow(function, UnseenWork.None).ToList();
             operators += inside.Count;
-            making ??= inside.FirstOrDefault(o => o.SequenceId is not null);
-            if (function != functions[0] && !IsAccumulation(function)
-                && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray() is { Length: > 0 } given
-                && !given.Any(t => made.ContainsKey(KeyOf(t))))
+            making ??= IsPyTorchs(NameOf(function)) ? inside.FirstOrDefault(o => o.SequenceId is not null) : null;
+            if (function != first && !IsAccumulation(function)
+                && TensorLayout.TensorsOf(BodyOf(function)?.Inputs ?? []).Where(t => !t.IsUndefined).ToArray() is { Length: > 0 } own
+                && !own.Any(t => made.ContainsKey(KeyOf(t)))
+                && !inside.Any(o => o.Id < BodyOf(function)!.Id && TensorLayout.TensorsOf(o.Outputs).Any(t => KeyOf(t) == KeyOf(own[0]))))
                 otherStart ??= function;
             if (IsAccumulation(function))
             {
-                ofHook ??= inside.FirstOrDefault(o => IsOfHook(o, function, made));
+                NoteHook(function, inside);
                 var node = BodyOf(function) ?? function;
                 var gradient = TensorLayout.TensorsOf(node.Inputs).FirstOrDefault(t => !t.IsUndefined);
-                gradients.Add((node, gradient, gradient is not null && made.TryGetValue(KeyOf(gradient), out var source) ? source : null));
+                // What a hook changed, it got from where the gradient came from.
+                var given = gradient is null || made.ContainsKey(KeyOf(gradient)) ? gradient : inside.TakeWhile(o => o.Id < node.Id)
+                    .SelectMany(o => TensorLayout.TensorsOf(o.Inputs)).FirstOrDefault(t => made.ContainsKey(KeyOf(t)));
+                gradients.Add((node, gradient, given is not null && made.TryGetValue(KeyOf(given), out var source) ? source : null));
                 continue;
             }
             // What a function hands on as it is, and what its operators make, by the place among their results.
@@ -205,26 +212,45 @@ internal sealed class BackwardReader
             foreach (var (order, op) in inside.Index())
                 foreach (var (place, tensor) in TensorLayout.TensorsOf(op.Outputs).Index())
                     made[KeyOf(tensor)] = (function, order, place);
-            ofHook ??= inside.FirstOrDefault(o => IsOfHook(o, function, made));
+            NoteHook(function, inside);
         }
-        var first = functions[0];
-        var bodies = functions.Where(f => !IsAccumulation(f)).Select(f => (Function: f, Body: BodyOf(f) ?? f, Creator: CreatorOf(f)))
-            .ToArray();
+        void NoteHook(TraceNode function, List<TraceNode> inside) => hooks.Add(function,
+            [.. HookWork.Of(inside, function, BodyOf(function), IsAccumulation(function), t => made.ContainsKey(KeyOf(t)))]);
+
+        BackwardFunction[] steps = [.. functions.Select(f => StepOf(f, hooks[f]))];
         return new BackwardPass
         {
-            Functions = [.. functions],
+            Steps = [.. steps],
             Root = CreatorOf(first),
             StartGradient = StartOf(first),
             FirstGradient = FirstGradientOf(first),
-            OtherStart = otherStart,
-            OfHook = ofHook,
+            OtherStart = otherStart ?? functions.Find(f => NameOf(f) == GraphRoot),
+            OfHook = steps.SelectMany(s => s.Hooks).FirstOrDefault(),
             Accumulated = new LeafBinder(_timeline, _made, _written, CreatorOf).Bind(gradients),
             IsNested = _within.ContainsKey(first),
-            Creators = [.. bodies.Where(f => f.Creator is not null).Select(f => f.Creator!)],
-            Unmade = bodies.FirstOrDefault(f => !IsEngines(f.Body.Name) && f.Creator is null).Body,
-            OfTheJob = bodies.FirstOrDefault(f => !IsPyTorchs(f.Function.Name[Prefix.Length..])).Body,
+            Creators = [.. steps.Where(f => f.Creator is not null).Select(f => f.Creator!)],
+            Unmade = steps.FirstOrDefault(f => !IsEngines(f.Body.Name) && f is { IsOfTheJob: false, Creator: null })?.Body,
+            OfTheJob = steps.FirstOrDefault(f => f.IsOfTheJob)?.Body,
             Making = making,
             OperatorCount = operators,
+        };
+    }
+
+    private static string NameOf(TraceNode function) => function.Name[Prefix.Length..];
+
+    private BackwardFunction StepOf(TraceNode function, ImmutableArray<TraceNode> hooks)
+    {
+        string name = NameOf(function);
+        bool isOfTheJob = !IsPyTorchs(name);
+        // The call of one of the job's own has its name, without what PyTorch adds to it (`torch/autograd/function.py`).
+        var calls = isOfTheJob ? NumberedAs(_calls, function)?.FindAll(c => c.Id < function.Id && name == $"{c.Name}Backward") : null;
+        var creator = IsAccumulation(function) || name == GraphRoot ? null : CreatorOf(function);
+        return new BackwardFunction(function, BodyOf(function) ?? function, creator)
+        {
+            IsOfTheJob = isOfTheJob,
+            IsAccumulation = IsAccumulation(function),
+            Call = calls is { Count: > 0 } ? calls[^1] : null,
+            Hooks = hooks,
         };
     }
 
@@ -232,10 +258,13 @@ internal sealed class BackwardReader
         (tensor.TensorId, tensor.StorageKey, string.Join(',', tensor.Shape));
 
     /// <summary>The forward operator that made a function: the innermost, last one of its number; what came before it made none.</summary>
-    private TraceNode? CreatorOf(TraceNode function) => BodyOf(function) is { SequenceId: { } sequence } body
-        && (_forward.TryGetValue((body.ForwardThreadId ?? body.ThreadId ?? 0, sequence), out var list)
-            || _forward.TryGetValue((body.ThreadId ?? 0, sequence), out list))
-        ? LastBefore(list, function.Id) : null;
+    private TraceNode? CreatorOf(TraceNode function) =>
+        NumberedAs(_forward, function) is { } list ? LastBefore(list, function.Id) : null;
+
+    private static List<TraceNode>? NumberedAs(Dictionary<(long Thread, long Sequence), List<TraceNode>> numbers, TraceNode function) =>
+        BodyOf(function) is { SequenceId: { } sequence } body
+            ? numbers.GetValueOrDefault((body.ForwardThreadId ?? body.ThreadId ?? 0, sequence))
+                ?? numbers.GetValueOrDefault((body.ThreadId ?? 0, sequence)) : null;
 
     /// <summary>The last node before an id, of those in order.</summary>
     private static TraceNode? LastBefore(IReadOnlyList<TraceNode> nodes, long id)
@@ -248,22 +277,6 @@ internal sealed class BackwardReader
 
     private StoredTensor? FirstGradientOf(TraceNode first) =>
         BodyOf(first) is { } body ? StoredTensor.FirstOf(body.Inputs, _timeline.InputsOf(body)) : null;
-
-    /// <summary>
-    /// Whether an operator within a function is neither the function's nor the engine's, which adds gradients up and casts them
-    /// (<c>InputBuffer::add</c>, <c>validate_outputs</c> in <c>torch/csrc/autograd/engine.cpp</c>).
-    /// </summary>
-    private static bool IsOfHook<T>(TraceNode op, TraceNode function, Dictionary<(long, long, string), T> made)
-    {
-        if (IsAccumulation(function) && op.Parent != function)
-            return !OfAccumulation.Contains(op.Name);
-        var below = op;
-        while (below.Parent is { } parent && parent != function)
-            below = parent;
-        // The engine adds gradients of the pass, and nothing else.
-        return below != BodyOf(function) && (!OfEngine.Contains(op.Name)
-            || op.Name is "aten::add" or "aten::add_" && !TensorLayout.TensorsOf(op.Inputs).All(t => made.ContainsKey(KeyOf(t))));
-    }
 
     /// <summary>The gradient that the caller gave: the first function's own, unless autograd made it just before.</summary>
     private TensorValue? StartOf(TraceNode first)

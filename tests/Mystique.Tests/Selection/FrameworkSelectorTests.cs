@@ -30,17 +30,31 @@ public class FrameworkSelectorTests
         Assert.Empty(left);
         Assert.Equal(["aten::mm", "aten::mean", "aten::ones_like"], NamesOf(segment));
         var pass = Assert.Single(segment.Passes);
-        Assert.Equal((13L, 20L, false), (pass.Root.Tensor.TensorId, pass.Gradient.Tensor.TensorId, pass.RetainsGraph));
+        var (root, gradient) = pass.Start!.Value;
+        Assert.Equal((13L, 20L, false), (root.Tensor.TensorId, gradient.Tensor.TensorId, pass.RetainsGraph));
     }
 
     /// <summary>A region that autograd could not repeat stays as its recorded operators, beside those that it can.</summary>
     [Fact]
-    public void Select_OneOfTwoPassesHasAHook_OnlyThatOneStays()
+    public void Select_OneOfTwoPassesRecomputes_OnlyThatOneStays()
     {
-        var (segment, left) = Select(Step(passes: 2, hook: 0));
-        Assert.Equal(["node 11 (aten::mul) within it is a hook's"], left);
-        Assert.Equal(["aten::mm", "aten::mean", "aten::ones_like", "aten::expand", "aten::mul", "aten::mm", "aten::mm",
-            "aten::mean", "aten::ones_like"], NamesOf(segment));
+        var text = Step(passes: 2);
+        text.Node(60, 7, "aten::relu", Relu, [T(20)], [T(70)], sequence: 99);
+        var (segment, left) = Select(text);
+        Assert.Equal(["node 60 (aten::relu) within it makes a graph: a recomputation, or gradients of gradients"], left);
+        Assert.Equal(["aten::mm", "aten::mean", "aten::ones_like", "aten::expand", "aten::mm", "aten::mm", "aten::mean", "aten::ones_like",
+            "aten::relu"], NamesOf(segment));
+    }
+
+    /// <summary>Where one pass is cut, recorded operators accumulate the gradients of all.</summary>
+    [Fact]
+    public void Select_OneOfTwoPassesHasAHook_BothAreCut()
+    {
+        var (segment, left) = Select(Step(passes: 2, hook: 0, adds: true));
+        Assert.Empty(left);
+        Assert.Equal([1, 1], segment.Passes.Select(p => p.Parts.Length));
+        Assert.Equal(["aten::mm", "aten::mean", "aten::ones_like", "aten::mul", "aten::mm", "aten::mean", "aten::ones_like", "aten::add_"],
+            NamesOf(segment));
     }
 
     [Fact]

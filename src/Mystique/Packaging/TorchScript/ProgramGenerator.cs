@@ -195,6 +195,12 @@ internal sealed class ProgramGenerator
 
     private static bool IsListResult(PlannedOperator op, int result) => op.Schema.Returns[result].Type.AsList is not null;
 
+    /// <summary>An item of a result that is a list; where it may be None, the program wants a tensor.</summary>
+    private static string ItemText(PlannedOperator op, int result, string item) =>
+        IsOfOptionals(op, result) ? $"torch._unwrap_optional({item})" : item;
+
+    private static bool IsOfOptionals(PlannedOperator op, int result) => op.Schema.Returns[result].Type.AsList!.Element!.IsOptional;
+
     private static bool IsTensorResult(PlannedOperator op, int result) => op.Schema.Returns[result].Type.BaseName == "Tensor";
 
     /// <summary>
@@ -232,13 +238,19 @@ internal sealed class ProgramGenerator
             {
                 for (int item = 0; item < op.Results[i].Slots.Length; item++)
                     if (op.Results[i].Slots[item] is { } slot && function.IsReadOrStored(index, slot))
-                        Line($"    t{slot} = {name}[{item}]");
-                if (!isAnchored)
+                        Line($"    t{slot} = {ItemText(op, i, $"{name}[{item}]")}");
+                if (!isAnchored && IsOfOptionals(op, i) && op.Results[i].Slots[0] is { } some)
+                {
+                    Line($"    t{some} = {ItemText(op, i, $"{name}[0]")}");
+                    Line($"    s[{BenchmarkProgram.DiscardSlot}] = t{some}");
+                    Line($"    s[{BenchmarkProgram.DiscardSlot}] = s[{BenchmarkProgram.EmptySlot}]");
+                }
+                else if (!isAnchored)
                 {
                     Line($"    self.holds = [{name}]");
                     Line("    self.holds = annotate(List[List[Tensor]], [])");
-                    isAnchored = true;
                 }
+                isAnchored = true;
             }
         }
         foreach (var slot in op.OutputSlots)
