@@ -36,7 +36,10 @@ class RecorderTests(FolderTest):
         codecache = types.SimpleNamespace(PyCodeCache=types.SimpleNamespace(modules=cached))
         loaded = {"torch._inductor.codecache": codecache, "torch._inductor.runtime.triton_heuristics": codecache}
         for modules, expected in (({}, set()), (loaded, {"ckernel.py", "cred.py"})):
-            with unittest.mock.patch.dict(hook.sys.modules, modules):
+            with unittest.mock.patch.dict(hook.sys.modules):
+                for name in [n for n in hook.sys.modules if n.startswith("torch._inductor")]:
+                    del hook.sys.modules[name]  # Another test may have loaded PyTorch's own.
+                hook.sys.modules.update(modules)
                 self.recorder.start()
                 self.recorder.stop()
                 self.recorder.write()
