@@ -88,8 +88,7 @@ internal sealed class BackwardReader
     private static bool IsEngines(string name) => name.StartsWith("torch::autograd::", StringComparison.Ordinal);
 
     /// <summary>PyTorch's functions: of derivatives (<c>MulBackward0</c>), and the engine's.</summary>
-    private static bool IsPyTorchs(string name) => IsEngines(name)
-        || char.IsAsciiDigit(name[^1]) && name.TrimEnd([.. "0123456789"]).EndsWith("Backward", StringComparison.Ordinal);
+    private static bool IsPyTorchs(string name) => IsEngines(name) || UnseenWork.Derivative().IsMatch(name);
 
     /// <summary>The passes of a selection, in order.</summary>
     public static ImmutableArray<BackwardPass> Of(Segment segment)

@@ -94,7 +94,7 @@ internal sealed partial class UnseenWork
     /// autograd before it works (<c>detach</c> within <c>aten::detach</c>).
     /// </summary>
     private static bool IsLabel(TraceNode node) => node.Name.StartsWith("autograd::", StringComparison.Ordinal)
-        || node.Name.StartsWith("torch::autograd::", StringComparison.Ordinal) || GraphNode().IsMatch(node.Name)
+        || node.Name.StartsWith("torch::autograd::", StringComparison.Ordinal) || Derivative().IsMatch(node.Name)
         || node.Parent?.Name.EndsWith("::" + node.Name, StringComparison.Ordinal) == true;
 
     private static (bool HasOperators, bool Allocates) Below(TraceNode node)
@@ -112,8 +112,9 @@ internal sealed partial class UnseenWork
         return (false, allocates);
     }
 
-    [GeneratedRegex("Backward[0-9]+$")]
-    private static partial Regex GraphNode();
+    /// <summary>Functions of PyTorch's derivatives: <c>MulBackward0</c>.</summary>
+    [GeneratedRegex(@"Backward[0-9]+\z")]
+    internal static partial Regex Derivative();
 
     /// <summary>What process groups call their work: <c>gloo:all_reduce</c>, <c>nccl:broadcast</c>, <c>hccl:…</c>.</summary>
     [GeneratedRegex("^[A-Za-z0-9_]+:[A-Za-z0-9_]+$")]

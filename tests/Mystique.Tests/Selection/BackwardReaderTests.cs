@@ -12,6 +12,11 @@ public class BackwardReaderTests
     private static BackwardPass[] Read(TraceText text) =>
         [.. BackwardReader.Of(SegmentSelector.Select(Recording.Of(text.Read())))];
 
+    /// <summary>A function whose name is cut off is none of PyTorch's, and no reason to fail.</summary>
+    [Fact]
+    public void Read_FunctionWithoutAName_IsTheJobsOwn() =>
+        Assert.NotNull(Assert.Single(Read(Step().Node(90, 2, BackwardReader.Prefix))).WhyNot);
+
     [Fact]
     public void Of_AStep_StartsFromItsLoss_AndKnowsTheLeaf()
     {
