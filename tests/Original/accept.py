@@ -113,7 +113,7 @@ class Acceptance:
                     os.path.join(folder, "replay.kineto.json"), *count["measured"], *code)
         self.replay(variant, "replay at pace", os.path.join(folder, "paced.json"), "--pace", "recorded", "--no-verify",
                     *count["measured"], *code)
-        if variant != "compile":  # Its backward pass is a function that the compiler made.
+        if variant in table.NOT_COMPILED:
             self.replay(variant, "replay at the framework's level", os.path.join(folder, "framework.json"), "--level", "framework",
                         "--profile", os.path.join(folder, "framework.kineto.json"), *count["measured"])
         return figures_of.of_variant(folder)

@@ -12,7 +12,4 @@ internal sealed record ProcessGroup(string Name, string Description, string Back
 {
     /// <summary>Whether its members are known.</summary>
     public bool HasRanks => !Ranks.IsDefault;
-
-    /// <summary>The global rank of a place; null where it is not known or there is none.</summary>
-    public int? RankAt(int? place) => place is { } at && HasRanks && at >= 0 && at < Ranks.Length ? Ranks[at] : null;
 }

@@ -34,12 +34,17 @@ internal sealed class RankCheck
         bool hasSequences = collectives.Values.All(c => c.All(call => call.Sequence is not null)
             && c.Select(call => call.Sequence).Distinct().Count() == c.Length) && Overlap(collectives.Values);
         if (hasSequences)
-            foreach (long sequence in collectives.Values.SelectMany(c => c.Select(call => call.Sequence!.Value)).Distinct().Order())
-                Compare(group, sequence, collectives.ToDictionary(c => c.Key, c => c.Value.FirstOrDefault(x => x.Sequence == sequence)));
+        {
+            var numbered = collectives.ToDictionary(c => c.Key, c => c.Value.ToDictionary(call => call.Sequence!.Value));
+            foreach (long sequence in numbered.Values.SelectMany(c => c.Keys).Distinct().Order())
+                Compare(group, sequence, numbered.ToDictionary(c => c.Key, c => c.Value.GetValueOrDefault(sequence)));
+        }
         else
+        {
             for (int place = 0; place < collectives.Values.Max(c => c.Length); place++)
                 if (!Compare(group, place, collectives.ToDictionary(c => c.Key, c => c.Value.ElementAtOrDefault(place))))
                     break; // After a call that one rank lacks, all others are beside each other.
+        }
         foreach (var (a, b, call, found) in new PointToPoint(group).Pairs())
             if (found.Length > 0)
                 _mismatches.Add(new RankMismatch(RankMismatchKind.Unpaired, group.Name, null, [a, b], found));

@@ -11,17 +11,6 @@ namespace Mystique.Ranks;
 internal sealed record RankJob(ImmutableArray<RankTrace> Ranks, int WorldSize, ImmutableArray<RankGroup> Groups,
     ImmutableArray<MatchedCall> Matched, ImmutableArray<RankMismatch> Mismatches)
 {
-    /// <summary>
-    /// How long a call took: of the rank that came last, for the others waited for it; and how much longer the one that came first was in
-    /// it. Null where not each rank's time is known.
-    /// </summary>
-    public (long DurationNs, long SkewNs)? TimeOf(MatchedCall matched)
-    {
-        long[] durations = [.. matched.Calls.Select(c => Ranks.First(r => r.Rank == c.Key).Times.Calls.TryGetValue(c.Value.Start.Id,
-            out var time) ? time.DurationNs : -1)];
-        return durations.Length > 0 && durations.Min() >= 0 ? (durations.Min(), durations.Max() - durations.Min()) : null;
-    }
-
     /// <summary>The ranks that were not recorded.</summary>
     public ImmutableArray<int> Missing => [.. Enumerable.Range(0, WorldSize).Except(Ranks.Select(r => r.Rank))];
 }

@@ -54,11 +54,13 @@ internal sealed record RankKinds
     };
 
     /// <summary>The kinds of a job's calls, the most bytes first.</summary>
-    public static ImmutableArray<RankKinds> Of(RankJob job) =>
-        [.. job.Matched.GroupBy(m => (m.Kind, m.Group.Size)).Select(g =>
+    public static ImmutableArray<RankKinds> Of(RankJob job)
+    {
+        var times = job.Ranks.ToDictionary(r => r.Rank, r => r.Times);
+        return [.. job.Matched.GroupBy(m => (m.Kind, m.Group.Size)).Select(g =>
         {
             long[] sizes = [.. g.Select(m => m.Bytes).OfType<long>()];
-            var timed = g.Where(m => m.Bytes is > 0).Select(m => (Bytes: m.Bytes!.Value, Time: job.TimeOf(m)))
+            var timed = g.Where(m => m.Bytes is > 0).Select(m => (Bytes: m.Bytes!.Value, Time: TimeOf(m, times)))
                 .Where(m => m.Time is not null).ToArray();
             long spent = timed.Sum(t => t.Time!.Value.DurationNs);
             return new RankKinds
@@ -76,4 +78,16 @@ internal sealed record RankKinds
                 AlgorithmBandwidth = spent > 0 ? timed.Sum(t => (double)t.Bytes) / spent * 1e9 : null,
             };
         }).OrderByDescending(k => k.Bytes).ThenBy(k => k.Kind)];
+    }
+
+    /// <summary>
+    /// How long a call took: of the rank that came last, for the others waited for it; and how much longer the one that came first was in
+    /// it. Null where not each rank's time is known.
+    /// </summary>
+    private static (long DurationNs, long SkewNs)? TimeOf(MatchedCall matched, Dictionary<int, CallTimes> times)
+    {
+        long[] durations = [.. matched.Calls.Select(c => times[c.Key].Calls.TryGetValue(c.Value.Start.Id, out var time)
+            ? time.DurationNs : -1)];
+        return durations.Length > 0 && durations.Min() >= 0 ? (durations.Min(), durations.Max() - durations.Min()) : null;
+    }
 }

@@ -4,7 +4,6 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Mystique.Diagnostics;
 using Mystique.Files;
 
@@ -15,7 +14,7 @@ namespace Mystique.Recordings;
 /// <c>reference.json</c>, <c>capture.json</c>. The captures of a job with several ranks lie side by side in folders
 /// <c>rank-N</c>. See <c>docs/collecting.md</c>.
 /// </summary>
-internal sealed partial class CaptureFolder
+internal sealed class CaptureFolder
 {
     internal const string ReferenceFile = "reference.json";
     internal const string RecordFile = "capture.json";
@@ -105,10 +104,6 @@ internal sealed partial class CaptureFolder
     /// <param name="directory">The folder; it need not be there.</param>
     /// <exception cref="MystiqueException">Why not (MYS305, MYS307).</exception>
     internal static void CheckTarget(string directory) => OutputFolder.Check(directory, CaptureOutput.Kind);
-
-    /// <summary>Sources of kernels that <c>torch.compile</c> made.</summary>
-    [GeneratedRegex(@"^[A-Za-z0-9_]{1,200}\.py\z")]
-    internal static partial Regex KernelFile();
 
     /// <summary>Writes a capture folder: all of it or nothing. One that is there is replaced, file by file.</summary>
     /// <param name="directory">The folder.</param>

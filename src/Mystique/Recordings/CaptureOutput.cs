@@ -58,7 +58,7 @@ internal static partial class CaptureOutput
             string resources = $"{name[..^".json.gz".Length]}_resources"; // Only a trace has one.
             if (new DirectoryInfo(Path.Combine(folder, resources)) is { Exists: true, LinkTarget: null } values)
                 names.AddRange(values.EnumerateFiles().Select(f => f.Name).Where(n => n == NotedValues.RangesFile
-                    || ValuesFile().IsMatch(n) || CaptureFolder.KernelFile().IsMatch(n))
+                    || ValuesFile().IsMatch(n) || KernelFile().IsMatch(n))
                     .Select(n => Path.Combine(resources, n)));
         }
         return names;
@@ -75,4 +75,8 @@ internal static partial class CaptureOutput
 
     [GeneratedRegex(@"^nid_[0-9]{1,19}_tid_[0-9]{1,10}\.dat\z")]
     private static partial Regex ValuesFile();
+
+    /// <summary>Sources of kernels that <c>torch.compile</c> made.</summary>
+    [GeneratedRegex(@"^[A-Za-z0-9_]{1,200}\.py\z")]
+    private static partial Regex KernelFile();
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Mystique.Fitting;
 using Mystique.Planning;
+using Mystique.Ranks;
 using Mystique.Selection;
 using Mystique.Traces;
 
@@ -82,15 +83,10 @@ internal sealed record TraceSummary
         return bytes;
     }
 
-    /// <summary>
-    /// Each collective is a <c>record_param_comms</c>; its name is an attribute from schema 1.1.0 on, and the fifth or
-    /// fourth argument before (<c>torch/csrc/distributed/c10d/ParamCommsUtils.hpp</c>).
-    /// </summary>
+    /// <summary>Each collective is a <c>record_param_comms</c>, waits among them.</summary>
     private static ImmutableArray<CollectiveCount> CollectivesOf(ExecutionTrace trace) =>
-        [.. trace.Nodes.Where(n => n.Name == "record_param_comms")
-            .Select(n => (Name: n.Collective?.Name ?? n.Inputs.OfType<StringValue>()
-                .FirstOrDefault(s => s.Value.Any(char.IsAsciiLetter))?.Value ?? "unknown",
-                Elements: n.Collective?.InputElements ?? 0))
+        [.. trace.Nodes.Select(n => (Node: n, Call: PositionalCall.Of(n))).Where(n => n.Call is not null)
+            .Select(n => (Name: n.Call!.Name ?? "unknown", Elements: n.Node.Collective?.InputElements ?? 0))
             .GroupBy(c => c.Name, (name, group) => (name, group: group.ToArray()))
             .Select(g => new CollectiveCount(g.name, g.group.Length, g.group.Sum(c => c.Elements)))
             .OrderByDescending(c => c.Count).ThenBy(c => c.Name, StringComparer.Ordinal)];

@@ -102,9 +102,6 @@ internal sealed class CutGraph
         return graph;
     }
 
-    /// <summary>What is in a tensor's place at the end of the forward operators; null where nothing is that gets a gradient.</summary>
-    public CutTensor? Find(StoredTensor tensor) => Find(tensor.Tensor, tensor.Storage);
-
     /// <summary>A leaf; null where no operator that is called takes it.</summary>
     public CutTensor? LeafOf(Leaf leaf) =>
         _leaves.TryGetValue((leaf.Storage, leaf.Tensor.Offset), out var known) && known.Users.Count > 0 ? known : null;
