@@ -119,7 +119,8 @@ internal static class ManifestMapping
             Role = RoleNames[(int)op.Role],
             Kernel = op.IsKernel ? op.KernelFile : null,
             Inside = op.Inside.Length == 0 ? null : op.Inside,
-            Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements) : null,
+            Collective = op.Collective is { } c ? new ManifestCollective(c.Name, c.GroupName, c.GroupSize, c.Elements,
+                ManifestRankCall.Of(c.Call)) : null,
             Accumulates = op.Accumulates,
             Backward = op.Backward.IsEmpty ? null : [.. op.Backward.Select(b => ToManifest(b, schemas))],
         };
@@ -284,7 +285,8 @@ internal static class ManifestMapping
         {
             KernelFile = op.Kernel ?? "",
             Inside = op.Inside ?? "",
-            Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements) : null,
+            Collective = op.Collective is { } c ? new PlannedCollective(c.Name, c.Group, c.GroupSize, c.Elements)
+            { Call = c.Call?.ToCall() } : null,
             Accumulates = op.Accumulates,
             Backward = [.. (op.Backward ?? []).Select(b => ToOperator(b, schemas))],
         };

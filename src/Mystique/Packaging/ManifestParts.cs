@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
+using Mystique.Planning;
 
 namespace Mystique.Packaging;
 
@@ -97,7 +98,60 @@ internal sealed record ManifestCollective(
     string Name,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Group = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? GroupSize = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Elements = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Elements = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestRankCall? Call = null);
+
+/// <summary>How ranks that run together make a call between them.</summary>
+internal sealed record ManifestRankCall
+{
+    public required string Kind { get; init; }
+
+    public required int Group { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Reduction { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Root { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<long>? InputSplits { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<long>? OutputSplits { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Async { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? WaitsFor { get; init; }
+
+    /// <summary>A call of a plan.</summary>
+    public static ManifestRankCall? Of(PlannedCall? call) => call is null ? null : new ManifestRankCall
+    {
+        Kind = call.Kind,
+        Group = call.Group,
+        Reduction = call.Reduction,
+        Root = call.Root,
+        InputSplits = call.InputSplits.IsEmpty ? null : call.InputSplits,
+        OutputSplits = call.OutputSplits.IsEmpty ? null : call.OutputSplits,
+        Async = call.IsAsynchronous,
+        WaitsFor = call.WaitsFor,
+    };
+
+    /// <summary>The call in a plan.</summary>
+    public PlannedCall ToCall() => new()
+    {
+        Kind = Kind,
+        Group = Group,
+        Reduction = Reduction,
+        Root = Root,
+        InputSplits = InputSplits ?? [],
+        OutputSplits = OutputSplits ?? [],
+        IsAsynchronous = Async,
+        WaitsFor = WaitsFor,
+    };
+}
 
 /// <summary>An argument: <c>t</c> with the slots of tensors (<c>p</c>: prepared), or <c>v</c> with a literal.</summary>
 internal sealed record ManifestArgument(

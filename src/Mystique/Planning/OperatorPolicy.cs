@@ -19,6 +19,7 @@ internal sealed class OperatorPolicy
     private readonly HashSet<string> _allowed = [];
     private readonly HashSet<string> _never = [];
     private readonly HashSet<string> _autograd = [];
+    private readonly HashSet<string> _calls = [];
     private readonly Dictionary<string, FrozenSet<string>> _words = [];
     private readonly Dictionary<string, Regex> _patterns = [];
 
@@ -33,6 +34,7 @@ internal sealed class OperatorPolicy
                 case ["closed", .. var names]: _closed.UnionWith(names); break;
                 case ["allow", .. var names]: _allowed.UnionWith(names); break;
                 case ["autograd", ..]: _autograd.Add(raw[(raw.IndexOf(' ') + 1)..].TrimEnd()); break;
+                case ["call", ..]: _calls.Add(raw[(raw.IndexOf(' ') + 1)..].TrimEnd()); break;
                 case ["never", .. var names]: _never.UnionWith(names); break;
                 case ["words", var argument, "=", .. var list]: _words.Add(argument, list.ToFrozenSet()); break;
                 // The pattern is all that follows: it may have spaces.
@@ -96,11 +98,15 @@ internal sealed class OperatorPolicy
         return null;
     }
 
-    /// <summary>The same for an operator of a plan; of autograd's calls, only those that the table lists.</summary>
+    /// <summary>The schemas of calls between ranks.</summary>
+    public IEnumerable<string> Calls => _calls;
+
+    /// <summary>The same for an operator of a plan; of autograd's calls and those between ranks, only those that the table lists.</summary>
     /// <param name="op">The operator.</param>
     /// <param name="hasLibraries">Whether the user loaded libraries of operators.</param>
     public string? WhyNot(PlannedOperator op, bool hasLibraries) => op.Role == OperatorRole.Autograd
         ? _autograd.Contains(op.Schema.Text) ? null : "it is no call of autograd that a benchmark makes"
+        : op.IsCall ? _calls.Contains(op.Schema.Text) ? null : "it is no call between ranks that a benchmark makes"
         : WhyNot(op.Schema, [.. op.Arguments.Select(a => a.Literal)], hasLibraries);
 
     /// <summary>Whether an argument may have a text.</summary>

@@ -61,6 +61,12 @@ public sealed record PlannedOperator(
     /// <summary>Whether it is a compiled kernel: the host launches it, and the observer does not see it.</summary>
     internal bool IsKernel => KernelFile.Length > 0;
 
+    /// <summary>Whether it is a call between ranks, or waits for one: process groups make it.</summary>
+    internal bool IsCall => Collective?.Call is not null;
+
+    /// <summary>Whether the program leaves it to its host, which calls it where the program gives its tensors back.</summary>
+    internal bool IsOfHost => IsKernel || IsCall;
+
     /// <summary>The tensors that it reads or writes, in order, without those that are None in a list.</summary>
     public IEnumerable<Slot> InputSlots => Known(Arguments.Select(a => a.Slots));
 

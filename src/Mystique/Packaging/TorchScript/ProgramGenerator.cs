@@ -103,8 +103,8 @@ internal sealed class ProgramGenerator
             if (function.IsFreedHere(slot))
                 Line($"    s[{BenchmarkProgram.PlaceOf(slot)}] = s[{BenchmarkProgram.EmptySlot}]");
         }
-        if (op.IsKernel)
-            return; // The host launches it.
+        if (op.IsOfHost)
+            return; // The host launches it, or makes the call.
         var held = HeldLists(op);
         if (held.Count > 0)
         {

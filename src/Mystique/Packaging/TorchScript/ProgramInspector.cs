@@ -63,7 +63,7 @@ internal static partial class ProgramInspector
             }
             else if (function.Length > 0 && call.Match(words) is { Success: true } found)
             {
-                SkipKernels(plan, ref next, end);
+                SkipHosts(plan, ref next, end);
                 string name = $"{found.Groups[1].Value}::{found.Groups[2].Value}";
                 if (next >= end || plan.Operators[next].Schema.QualifiedName != name)
                 {
@@ -90,15 +90,15 @@ internal static partial class ProgramInspector
     private static bool IsTextOf(PlannedOperator op, string text) =>
         op.Arguments.Any(a => a.Literal is Traces.StringValue value && value.Value == text);
 
-    private static void SkipKernels(ReplayPlan plan, ref int next, int end)
+    private static void SkipHosts(ReplayPlan plan, ref int next, int end)
     {
-        while (next < end && plan.Operators[next].IsKernel)
-            next++; // The host launches it.
+        while (next < end && plan.Operators[next].IsOfHost)
+            next++; // The host calls it.
     }
 
     private static string? WhyNotEnded(ReplayPlan plan, string function, ref int next, int end)
     {
-        SkipKernels(plan, ref next, end);
+        SkipHosts(plan, ref next, end);
         return next < end ? $"its function {function} does not call {plan.Operators[next].Schema.QualifiedName}, which the manifest has "
             + $"there" : null;
     }

@@ -34,8 +34,8 @@ internal static class ScheduleBuilder
         for (int first = 0; first < plan.Operators.Length;)
         {
             int end = first + 1;
-            // A kernel is a call of its own: its function only gives the tensors back.
-            while (!plan.Operators[first].IsKernel && end < plan.Operators.Length && !plan.Operators[end].IsKernel
+            // What the host calls is a call of its own: its function only gives the tensors back.
+            while (!plan.Operators[first].IsOfHost && end < plan.Operators.Length && !plan.Operators[end].IsOfHost
                 && end - first < operatorsPerFunction && streams[end] == streams[first] && !ends.Contains(end - 1))
                 end++;
             calls.Add(new ScheduledCall(string.Create(CultureInfo.InvariantCulture, $"f{calls.Count}"), first, end - first)
@@ -106,7 +106,9 @@ internal static class ScheduleBuilder
             .Select(g => g.Key).FirstOrDefault();
         if (times.Operators.Values.All(t => t.Stream is null || t.Stream == main))
             return streams;
-        StreamId? Own(int index) => times.Operators.TryGetValue(plan.Operators[index].Id, out var time) ? time.Stream : null;
+        // A backend has streams of its own for calls between ranks, which begin behind the stream that makes the call.
+        StreamId? Own(int index) => !plan.Operators[index].IsCall && times.Operators.TryGetValue(plan.Operators[index].Id, out var time)
+            ? time.Stream : null;
         for (int i = 0; i < streams.Length; i++)
             streams[i] = Own(i) is not { } stream ? (i > 0 ? streams[i - 1] : null) : stream == main ? null : stream;
         var writers = new Dictionary<StorageId, int>(); // By storage, the operator after this one that writes to it first.
