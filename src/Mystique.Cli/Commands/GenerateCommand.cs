@@ -1,7 +1,10 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
+using Mystique.Packaging.Jobs;
+using Mystique.Recordings;
 
 namespace Mystique.Cli.Commands;
 
@@ -34,7 +37,10 @@ internal static class GenerateCommand
         planning.AddTo(command);
         command.SetAction(result =>
         {
-            string folder = result.GetValue(output)!;
+            string folder = result.GetValue(output)!, path = result.GetValue(trace)!;
+            if (RankFiles.Of(path) is { Length: > 0 } ranks && (ranks.Length > 1 || !CaptureFolder.IsCapture(path)))
+                return GenerateJob(path, ranks, folder, result.GetValue(strict),
+                    Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
             Benchmark.CheckTarget(folder);
             var recording = Inputs.Open(result.GetValue(trace)!, new RecordingOptions
             {
@@ -51,5 +57,17 @@ internal static class GenerateCommand
             return (int)ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>Of the ranks of a job, a benchmark that they run together.</summary>
+    private static int GenerateJob(string path, ImmutableArray<RankFiles.RankFile> ranks, string folder, bool strict, BenchmarkOptions options)
+    {
+        JobFiles.CheckTarget(folder);
+        var job = JobBuilder.Make(Inputs.OpenRanks(ranks, strict), path, options);
+        job.Save(folder);
+        JobTables.Write(job);
+        Terminal.WriteLine($"wrote {folder}: {JobBenchmark.ManifestFile}, {RunScript.FileName}, {job.Programs.Length} "
+            + $"{(job.Programs.Length == 1 ? "program" : "programs")}");
+        return (int)ExitCode.Done;
     }
 }

@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Cli.Reporting;
 using Mystique.Planning;
+using Mystique.Recordings;
 
 namespace Mystique.Cli.Commands;
 
@@ -16,6 +18,10 @@ internal static class Inputs
         Terminal.Warn(recording.Warnings);
         return recording;
     }
+
+    /// <summary>Opens the recordings of a job's ranks.</summary>
+    public static ImmutableArray<(int Rank, Recording Recording)> OpenRanks(ImmutableArray<RankFiles.RankFile> ranks, bool strict) =>
+        [.. ranks.Select(r => (r.Rank, Open(r.Path, new RecordingOptions { Strict = strict, Profile = r.Profile })))];
 
     /// <summary>Opens a package, or makes the benchmark of a trace or a capture folder.</summary>
     /// <param name="path">Its path.</param>

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Mystique.Diagnostics;
 
 /// <summary>Every failure that a user can meet, in one place: ids are stable and never used again.</summary>
-internal static class Problems
+internal static partial class Problems
 {
     private const string NewestSchema = "1.1.1-chakra.0.0.4";
     /// <summary>A worker's last words are in so many lines.</summary>
@@ -91,14 +91,6 @@ internal static class Problems
     public static MystiqueException ReplayOfAnotherJob(string replay, string original, string why) =>
         new("MYS128", $"the replay is of another job than the original: {why}", replay,
             $"compare with a replay of {original}, or two results (mystique run --json) where a difference is what you look for");
-
-    public static MystiqueException RankTwice(string folder, int rank, string first, string second) =>
-        new("MYS129", $"rank {rank} is there twice: {first} and {second}", folder,
-            "leave one trace of each rank in the folder, of one job");
-
-    public static MystiqueException RanksDoNotFit(string folder, int count, string first) =>
-        new("MYS130", $"the ranks do not fit together: {count} mismatches; the first: {first}", folder,
-            "use traces of the same iteration of one job; mystique inspect lists all mismatches");
 
     public static MystiqueException CaptureInvalid(string path, Exception cause) =>
         new("MYS121", $"the capture folder is invalid: {FirstSentence(cause)}", path,

@@ -23,7 +23,7 @@ internal static class CollectiveFit
     {
         var edits = new Dictionary<int, PlanEdit>();
         for (int i = 0; i < plan.Operators.Length; i++)
-            if (plan.Operators[i] is { Collective: not null, Role: OperatorRole.Recorded } op)
+            if (plan.Operators[i] is { Collective.Call: null, Role: OperatorRole.Recorded } op)
                 edits.Add(i, EditOf(op));
         return edits.Count == 0 ? plan
             : ValueInference.Apply(PlanEditor.Apply(new PlanBuilder(plan), edits), options, RecordedValues.None);

@@ -57,7 +57,7 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
     {
         while (true)
         {
-            if (Unknown(_unfitted.Operators.Where(o => o.Role != OperatorRole.Autograd).Select(o => o.Schema.FullName)
+            if (Unknown(_unfitted.Operators.Where(o => o.Role != OperatorRole.Autograd && !o.IsCall).Select(o => o.Schema.FullName)
                 .Concat(options.Substitutions.Targets))
                 is { IsEmpty: false } unknown)
                 return unknown;
@@ -121,7 +121,7 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
         for (int i = 0; i < _unfitted.Operators.Length; i++)
         {
             var op = _unfitted.Operators[i];
-            if (op.Role != OperatorRole.Recorded)
+            if (op.Role != OperatorRole.Recorded || op.IsCall)
                 continue;
             string? reason = WhyNot(op, out var adapted);
             if (reason is null && adapted is null && !substituter.IsWanted(op))

@@ -164,11 +164,18 @@ public sealed record Benchmark
     };
 
     /// <summary>Whether both run the same on the same tensors.</summary>
-    private bool IsSameAs(Benchmark other) => ProgramDigest == other.ProgramDigest && Schedule.SequenceEqual(other.Schedule)
+    internal bool IsSameAs(Benchmark other) => ProgramDigest == other.ProgramDigest && Schedule.SequenceEqual(other.Schedule)
         && Plan.Storages.SequenceEqual(other.Plan.Storages) && Plan.Tensors.Length == other.Plan.Tensors.Length
         && Plan.Tensors.Zip(other.Plan.Tensors).All(t => t.First.Storage == t.Second.Storage && t.First.Type == t.Second.Type
             && t.First.Offset == t.Second.Offset && t.First.Shape.AsSpan().SequenceEqual(t.Second.Shape.AsSpan())
-            && t.First.Strides.AsSpan().SequenceEqual(t.Second.Strides.AsSpan()));
+            && t.First.Strides.AsSpan().SequenceEqual(t.Second.Strides.AsSpan()))
+        && Plan.Operators.Zip(other.Plan.Operators).All(o => IsSameCall(o.First, o.Second));
+
+    /// <summary>Whether two calls between ranks are the same, but for what ranks that run one program differ in; the program has neither.</summary>
+    private static bool IsSameCall(PlannedOperator a, PlannedOperator b) => !a.IsCall && !b.IsCall
+        || a.IsCall && b.IsCall && a.Schema.Text == b.Schema.Text && a.Role == b.Role && a.InputSlots.SequenceEqual(b.InputSlots)
+            && a.OutputSlots.SequenceEqual(b.OutputSlots) && a.Collective!.Call!.Reduction == b.Collective!.Call!.Reduction
+            && a.Collective.Call.IsAsynchronous == b.Collective.Call.IsAsynchronous;
 
     internal static string DigestOf(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 

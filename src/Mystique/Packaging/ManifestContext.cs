@@ -14,6 +14,7 @@ namespace Mystique.Packaging;
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(Manifest))]
+[JsonSerializable(typeof(Jobs.JobManifest))]
 internal sealed partial class ManifestContext : JsonSerializerContext
 {
     private static readonly Lazy<ManifestContext> Writer = new(() =>

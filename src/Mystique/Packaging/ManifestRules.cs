@@ -69,6 +69,10 @@ internal static partial class ManifestRules
     /// <exception cref="FormatException">It breaks one; the message says where.</exception>
     public static void Check(JsonElement manifest) => Check(Root.GetProperty("manifest"), manifest, "", manifest);
 
+    /// <summary>Holds the file of a job of several ranks to its rules.</summary>
+    /// <exception cref="FormatException">It breaks one; the message says where.</exception>
+    public static void CheckJob(JsonElement job) => Check(Root.GetProperty("job"), job, "", job);
+
     private static void Check(JsonElement rule, JsonElement value, string place, JsonElement manifest)
     {
         switch (rule.ValueKind)

@@ -143,6 +143,12 @@ internal static class PackageFiles
         using var document = JsonSerializer.SerializeToDocument(ManifestMapping.ToManifest(package) with { Framework = framework },
             ManifestContext.Written.Manifest);
         ManifestRules.Check(document.RootElement); // What is written is what can be read.
+        WriteByLine(document, stream);
+    }
+
+    /// <summary>Writes an object, an element of its lists to a line.</summary>
+    internal static void WriteByLine(JsonDocument document, Stream stream)
+    {
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         writer.WriteLine('{');
         string separator = "";

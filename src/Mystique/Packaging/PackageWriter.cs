@@ -31,18 +31,27 @@ internal static class PackageWriter
         output.Try(() =>
         {
             File.WriteAllText(Path.Combine(output.Staged, RunScript.FileName), RunScript.Text);
-            string? digest = null;
-            if (readsBack && package.Framework is { } framework)
-            {
-                string folder = Directory.CreateDirectory(Path.Combine(output.Staged, PackageFiles.FrameworkFolder)).FullName;
-                WriteLevel(framework, folder, null);
-                digest = Benchmark.DigestOf(File.ReadAllBytes(Path.Combine(folder, Benchmark.ManifestFile)));
-            }
-            WriteLevel(package, output.Staged, digest);
+            if (readsBack)
+                WriteInto(package, output.Staged);
+            else
+                WriteLevel(package, output.Staged, null);
         });
         if (readsBack)
             ReadBack(Path.Combine(output.Staged, Benchmark.ManifestFile), package.Plan.Source.Name);
         output.Commit();
+    }
+
+    /// <summary>Writes the files of a package, of both levels, into a folder; its script is not among them.</summary>
+    internal static void WriteInto(Benchmark package, string folder)
+    {
+        string? digest = null;
+        if (package.Framework is { } framework)
+        {
+            string other = Directory.CreateDirectory(Path.Combine(folder, PackageFiles.FrameworkFolder)).FullName;
+            WriteLevel(framework, other, null);
+            digest = Benchmark.DigestOf(File.ReadAllBytes(Path.Combine(other, Benchmark.ManifestFile)));
+        }
+        WriteLevel(package, folder, digest);
     }
 
     private static void WriteLevel(Benchmark package, string folder, string? framework)
@@ -70,7 +79,8 @@ internal static class PackageWriter
         }
     }
 
-    private static List<string>? Earlier(string target)
+    /// <summary>The names of the files of a package that is in a folder; null where there is none.</summary>
+    internal static List<string>? Earlier(string target)
     {
         if (EarlierLevel(target) is not { } names)
             return null;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mystique.Planning.Contents;
 
 namespace Mystique.Planning;
@@ -22,4 +23,7 @@ public sealed record PlanningOptions
     /// default, cuts nothing.
     /// </summary>
     public long? MemoryLimitBytes { get; init; }
+
+    /// <summary>By the node that starts it, each call that ranks which run together make; null where a rank is replayed alone.</summary>
+    internal ImmutableDictionary<long, RankCall>? Calls { get; init; }
 }

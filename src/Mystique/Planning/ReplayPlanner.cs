@@ -28,9 +28,12 @@ internal static class ReplayPlanner
         var opaque = new OpaqueTensors(trace, segment.Timeline);
         var folder = options.AllowTraceCode ? segment.Recording.Ranges.Resources : null;
         var autograd = new AutogradPlanner(number, segment, table, operators);
+        var calls = new CallPlanner(number, segment, options.Calls, table, operators);
         foreach (var node in segment.Operators)
         {
             autograd.Before(node);
+            if (calls.TryPlan(node))
+                continue;
             if (CompiledKernel.AsOperator(node, folder, out string kernel) is { } compiled)
             {
                 PlanOperator(new OperatorId(number, node.Id), compiled, segment.Timeline, table, operators,
@@ -55,6 +58,7 @@ internal static class ReplayPlanner
             opaque.NoteResults(node);
         }
         autograd.Finish();
+        calls.Finish();
         var settings = RecordedSettings.Of(segment);
         var source = new PlanSource
         {

@@ -68,6 +68,9 @@ internal sealed record CollectiveCall
     /// <summary>Whether the caller went on before it was done.</summary>
     public bool? IsAsynchronous { get; init; }
 
+    /// <summary>Whether an operator began while it was at work, as the profile shows; null where nothing tells.</summary>
+    public bool? WasOvertaken { get; init; }
+
     /// <summary>Whether this rank's part is known from tensors.</summary>
     public bool HasTensors => !Inputs.IsEmpty || !Outputs.IsEmpty;
 

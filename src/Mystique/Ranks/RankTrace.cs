@@ -30,7 +30,8 @@ internal sealed record RankTrace(int Rank, string Source, ImmutableArray<Process
         var (calls, more) = CollectiveReader.Of(recording.Trace, groups, segment.Iteration);
         var sizes = groups.Select(g => g.HasRanks && !g.Ranks.IsEmpty ? g.Ranks.Max() + 1 : g.Size ?? 0)
             .Append(recording.Baseline is { WorldSize: > 1 and var world } ? world : 0).Append(rank + 1);
-        return new RankTrace(rank, recording.Trace.Source, groups, calls, [.. notes, .. more])
+        return new RankTrace(rank, recording.Trace.Source, groups,
+            [.. calls.Select(c => c with { WasOvertaken = CallOrder.WasOvertaken(c, segment) })], [.. notes, .. more])
         {
             WorldSize = sizes.Max(),
             Times = CallTimes.Of(recording, segment, calls),

@@ -1,0 +1,31 @@
+using System.Globalization;
+
+namespace Mystique.Diagnostics;
+
+internal static partial class Problems
+{
+    public static MystiqueException RankTwice(string folder, int rank, string first, string second) =>
+        new("MYS129", $"rank {rank} is there twice: {first} and {second}", folder,
+            "leave one trace of each rank in the folder, of one job");
+
+    public static MystiqueException RanksDoNotFit(string folder, int count, string first) =>
+        new("MYS130", $"the ranks do not fit together: {count} mismatches; the first: {first}", folder,
+            "use traces of the same iteration of one job; mystique inspect lists all mismatches");
+
+    public static MystiqueException JobInvalid(string path, string why) =>
+        new("MYS131", $"the job's file is invalid: {why}", path, "generate the job's benchmark again");
+
+    public static MystiqueException RankCannotBeMadeUp(string folder, string ranks, string why) =>
+        new("MYS132", $"{ranks} was not recorded, and no other rank can stand for it: {why}", folder, "capture all ranks of the job");
+
+    public static MystiqueException OutputIsNoJob(string directory, string what) =>
+        new("MYS133", $"the output folder holds something that is not a job's benchmark: {what}", directory, "name an empty or new folder");
+
+    public static MystiqueException RankUnknown(string source, int rank, int worldSize) =>
+        new("MYS134", string.Create(CultureInfo.InvariantCulture, $"there is no rank {rank}: the job has {worldSize}"), source,
+            "name ranks from 0 on with --ranks");
+
+    public static MystiqueException NoCallsToRun(string folder) =>
+        new("MYS135", "no call between these ranks can be made: no process group's ranks are known", folder,
+            "use traces that tell the process groups (PyTorch 2.6 or newer), or run each rank's trace alone");
+}

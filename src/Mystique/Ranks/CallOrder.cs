@@ -1,0 +1,47 @@
+using Mystique.Traces;
+
+namespace Mystique.Ranks;
+
+/// <summary>Whether whoever makes a call goes on before it is done: then a replay overlaps it with what follows, as the job did.</summary>
+internal static class CallOrder
+{
+    private const string Accumulation = "torch::autograd::AccumulateGrad";
+
+    /// <summary>
+    /// What the traces say, of any rank; else what a call is of: DDP's are made where gradients are accumulated, and waited for at the end
+    /// (<c>torch/csrc/distributed/c10d/reducer.cpp</c>); else what the profiles of most ranks show. Where nothing tells, callers wait, as
+    /// <c>torch.distributed</c> does unless it is told.
+    /// </summary>
+    public static bool GoesOn(MatchedCall matched)
+    {
+        var calls = matched.Calls.Values;
+        if (calls.Select(c => c.IsAsynchronous).FirstOrDefault(a => a is not null) is { } known)
+            return known;
+        if (calls.Any(c => c.Wait is not null || IsOfAccumulation(c.Start)))
+            return true;
+        bool[] seen = [.. calls.Select(c => c.WasOvertaken).OfType<bool>()];
+        return seen.Length > 0 && seen.Count(s => s) * 2 > seen.Length;
+    }
+
+    /// <summary>
+    /// Whether an operator of a rank began in the first half of a call's work, as its profile has it; null where it does not tell. That work
+    /// ends a little after whoever waits for it goes on.
+    /// </summary>
+    public static bool? WasOvertaken(CollectiveCall call, Segment segment)
+    {
+        if (call.Work is not { } work || segment.Recording.Profile is not { } profile || !profile.Labels.TryGetValue(work.Id, out var label))
+            return null;
+        foreach (var next in segment.Outermost.SkipWhile(o => o.Id <= call.Start.Id))
+            if (profile.Operators.TryGetValue(next.Id, out var time))
+                return time.StartNs < label.StartNs + label.DurationNs / 2;
+        return null;
+    }
+
+    private static bool IsOfAccumulation(TraceNode node)
+    {
+        for (var above = node.Parent; above is not null; above = above.Parent)
+            if (above.Name.EndsWith(Accumulation, StringComparison.Ordinal))
+                return true;
+        return false;
+    }
+}
