@@ -131,6 +131,13 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         Timeout = TimeSpan.FromSeconds(result.GetValue(Timeout)),
     };
 
+    /// <summary>The Python for ranks that run together; the engine's default is that, too.</summary>
+    /// <exception cref="Diagnostics.MystiqueException">The user chose libtorch (MYS439).</exception>
+    public PythonEngine ReadForRanks(ParseResult result, string source) =>
+        result.GetResult(Engine!) is { Implicit: false } && result.GetValue(Engine!) != Python
+            ? throw Diagnostics.Problems.RanksNeedPython(source)
+            : ReadPython(result) with { Libraries = Libraries is null ? [] : [.. result.GetValue(Libraries)!] };
+
     /// <summary>The Python, whatever the user chose.</summary>
     public PythonEngine ReadPython(ParseResult result) => OnTarget(new PythonEngine(result.GetValue(PythonProgram!)!)
     {

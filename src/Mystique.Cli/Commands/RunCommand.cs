@@ -2,6 +2,7 @@ using System.CommandLine;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
+using Mystique.Execution.Jobs;
 using Mystique.Files;
 using Mystique.Reporting;
 
@@ -61,7 +62,9 @@ internal static class RunCommand
             """)
         { input, replay.Iterations, replay.Warmup, replay.Level, iteration, noVerify, strict, noProfile, checkValues, seed, pace, kineto,
             traceOut, gpu, json };
+        var jobs = RunJob.Create();
         engines.AddTo(command);
+        jobs.AddTo(command);
         planning.AddTo(command);
         command.Validators.Add(result =>
         {
@@ -79,9 +82,16 @@ internal static class RunCommand
             string path = result.GetValue(input)!;
             bool isStrict = result.GetValue(strict);
             var plans = planning.Read(result);
+            if (RunJob.IsJob(path))
+                return await jobs.RunAsync(result, path, Inputs.OptionsOf(result.GetValue(iteration), plans), new JobRunOptions
+                {
+                    Engine = engines.ReadForRanks(result, path),
+                    Replay = Options(),
+                }, isStrict, result.GetValue(json), cancellation);
             var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),
                 new RecordingOptions { Strict = isStrict, IterationNs = planning.ReadIterationNs(result) });
-            var options = replay.Read(result) with
+            var options = Options();
+            ReplayOptions Options() => replay.Read(result) with
             {
                 Strict = isStrict,
                 Seed = (uint)result.GetValue(seed),

@@ -28,4 +28,23 @@ internal static partial class Problems
     public static MystiqueException NoCallsToRun(string folder) =>
         new("MYS135", "no call between these ranks can be made: no process group's ranks are known", folder,
             "use traces that tell the process groups (PyTorch 2.6 or newer), or run each rank's trace alone");
+
+    public static MystiqueException RanksFailed(string source, string what, bool isBadInput) =>
+        new("MYS437", $"the ranks did not run to their end: {what}", source, "see the rank's own message; run it alone with --ranks",
+            isBadInput ? ExitCode.BadInput : ExitCode.ReplayFailed);
+
+    public static MystiqueException RanksRanDifferently(string source, int rank) =>
+        new("MYS438", $"the replay of rank {rank} differs from the recording, or was not verified", source,
+            "omit --strict to accept the result; it lists all differences", ExitCode.ReplayFailed);
+
+    public static MystiqueException RanksNeedPython(string source) =>
+        new("MYS439", "ranks run together in a Python's PyTorch alone", source, "use --engine python, or name one rank with --ranks");
+
+    public static MystiqueException NetworkInvalid(string path, Exception cause) =>
+        new("MYS136", $"the description of the network is invalid: {FirstSentence(cause)}", path,
+            "docs/ranks.md says what it has: ranks_per_node, node_gbytes_per_s and network_gbytes_per_s at least", inner: cause);
+
+    public static MystiqueException CallTimeUnknown(string kind, long node) =>
+        new("MYS137", $"nothing tells how long the call {kind} takes with ranks that are not there",
+            string.Create(CultureInfo.InvariantCulture, $"node {node}"), "capture with profiles of at least two ranks, or describe the network with --network");
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using Mystique.Diagnostics;
 
 namespace Mystique.Packaging.Jobs;
@@ -59,9 +60,29 @@ internal sealed record JobGroup(string Name, ImmutableArray<int> Ranks, string D
 /// <param name="Rank">Its number.</param>
 /// <param name="Program">The place of its package.</param>
 /// <param name="MadeOf">Of a rank that was not recorded, the one whose plan it runs; else null.</param>
-/// <param name="IterationNs">How long an iteration took in the original that nobody watched; null for not known.</param>
+/// <param name="Original">What is known of the original's times; null for nothing.</param>
 /// <param name="Calls">Its part of each call, in order.</param>
-internal sealed record JobRank(int Rank, int Program, int? MadeOf, long? IterationNs, ImmutableArray<JobCall> Calls);
+internal sealed record JobRank(int Rank, int Program, int? MadeOf, JobOriginal? Original, ImmutableArray<JobCall> Calls);
+
+/// <summary>The times of a rank in the original, in nanoseconds; null for what is not known.</summary>
+internal sealed record JobOriginal
+{
+    /// <summary>An iteration that nobody watched.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? IterationNs { get; init; }
+
+    /// <summary>The iteration that was profiled, which the others are parts of.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? ProfiledNs { get; init; }
+
+    /// <summary>The time in which there was any call, what it waited for other ranks included.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? InCallsNs { get; init; }
+
+    /// <summary>Of that, the time in which nothing else ran.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? ExposedNs { get; init; }
+}
 
 /// <summary>A rank's part of a call.</summary>
 internal sealed record JobCall

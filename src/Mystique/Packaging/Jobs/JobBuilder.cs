@@ -75,16 +75,22 @@ internal sealed class JobBuilder
             program = _programs.Count;
             _programs.Add(benchmark);
         }
-        var times = _job.Ranks.First(r => r.Rank == rank).Times.Calls;
+        var known = _job.Ranks.First(r => r.Rank == rank).Times;
         // Programs that are the same have the same operators at the same places; their nodes are of the first rank.
         var pairs = benchmark.Plan.Operators.Zip(_programs[program].Plan.Operators)
             .Where(o => o.First.Collective?.Call is { WaitsFor: null }).ToArray();
         var starts = calls.Values.Where(c => c.Inner is not null).ToDictionary(c => c.Inner!.Id, c => c.Call.Start.Id);
         _nodes.Add(rank, [.. pairs.Select(p => starts.GetValueOrDefault(p.First.Id.Node, p.First.Id.Node))]);
         var parts = pairs.Zip(_nodes[rank]).Select(o => PartOf(o.First.Second.Id.Node, o.First.First.Collective!.Call!,
-            times.TryGetValue(o.Second, out var time) ? time.DurationNs : null));
-        long? iteration = recording.Baseline is { } baseline ? baseline.IterationNs : null;
-        return new JobRank(rank, program, null, iteration, [.. parts]);
+            known.Calls.TryGetValue(o.Second, out var time) ? time.DurationNs : null));
+        var original = new JobOriginal
+        {
+            IterationNs = recording.Baseline?.IterationNs,
+            ProfiledNs = known.IterationNs,
+            InCallsNs = known.InCallsNs,
+            ExposedNs = known.ExposedNs,
+        };
+        return new JobRank(rank, program, null, original == new JobOriginal() ? null : original, [.. parts]);
     }
 
     private static JobCall PartOf(long node, PlannedCall call, long? durationNs) => new()
@@ -107,7 +113,7 @@ internal sealed class JobBuilder
         {
             Rank = rank.Rank,
             MadeOf = source.Rank,
-            IterationNs = null,
+            Original = null,
             Calls = [.. source.Calls.Zip(_nodes[source.Rank]).Select(c => c.First with { Group = groups[c.Second], DurationNs = null })],
         };
     }

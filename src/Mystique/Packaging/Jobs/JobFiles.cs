@@ -66,7 +66,7 @@ internal static class JobFiles
             WorldSize = manifest.WorldSize,
             Programs = programs,
             Groups = [.. manifest.Groups.Select(g => new JobGroup(g.Name, g.Ranks, g.Description ?? "", g.Backend ?? ""))],
-            Ranks = [.. manifest.Ranks.Select(r => new JobRank(r.Rank, Array.IndexOf(folders, r.Package), r.MadeOf, r.IterationNs,
+            Ranks = [.. manifest.Ranks.Select(r => new JobRank(r.Rank, Array.IndexOf(folders, r.Package), r.MadeOf, r.Original,
                 [.. r.Calls.Select(ToCall)]))],
             Notes = manifest.Notes ?? [],
         };
@@ -100,7 +100,7 @@ internal static class JobFiles
                 Rank = r.Rank,
                 Package = FolderOf(r.Program),
                 MadeOf = r.MadeOf,
-                IterationNs = r.IterationNs,
+                Original = r.Original,
                 Calls = [.. r.Calls.Select(c => new JobManifestCall
                 {
                     Node = c.Node,

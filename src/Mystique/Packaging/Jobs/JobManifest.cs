@@ -41,7 +41,7 @@ internal sealed record JobManifestRank
     public int? MadeOf { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public long? IterationNs { get; init; }
+    public JobOriginal? Original { get; init; }
 
     public required ImmutableArray<JobManifestCall> Calls { get; init; }
 }

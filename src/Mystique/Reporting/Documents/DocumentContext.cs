@@ -18,6 +18,7 @@ namespace Mystique.Reporting.Documents;
 [JsonSerializable(typeof(SummaryDocument))]
 [JsonSerializable(typeof(PlatformsDocument))]
 [JsonSerializable(typeof(RanksDocument))]
+[JsonSerializable(typeof(JobRunDocument))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     private static readonly Lazy<DocumentContext> Written = new(() => new DocumentContext(new JsonSerializerOptions(Default!.Options)

@@ -3,6 +3,7 @@ using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Mystique.Packaging;
+using Mystique.Packaging.Jobs;
 using Mystique.Recordings;
 
 namespace Mystique.Reporting.Documents;
@@ -20,6 +21,9 @@ internal static class DocumentSchemas
             Of<FidelityDocument>(DocumentContext.Default, FidelityDocument.FormatName, FidelityDocument.CurrentVersion),
         ["mystique-platforms.schema.json"] =
             Of<PlatformsDocument>(DocumentContext.Default, PlatformsDocument.FormatName, PlatformsDocument.CurrentVersion),
+        ["mystique-job.schema.json"] = Of<JobManifest>(ManifestContext.Default, JobManifest.FormatName, JobManifest.CurrentVersion),
+        ["mystique-job-run.schema.json"] =
+            Of<JobRunDocument>(DocumentContext.Default, JobRunDocument.FormatName, JobRunDocument.CurrentVersion),
         ["mystique-ranks.schema.json"] =
             Of<RanksDocument>(DocumentContext.Default, RanksDocument.FormatName, RanksDocument.CurrentVersion),
         ["mystique-reference.schema.json"] = Of<Baseline>(CaptureContext.Default, Baseline.FormatName, Baseline.CurrentVersion),

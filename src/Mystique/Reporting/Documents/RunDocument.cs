@@ -49,7 +49,43 @@ internal sealed record RunDocument
     public PaceDocument? Pace { get; init; }
 
     public ImmutableArray<NonFiniteDocument>? NonFinite { get; init; }
+
+    /// <summary>Of a rank of a job, the calls between ranks; absent for a rank that is replayed from its own trace.</summary>
+    public CommunicationDocument? Communication { get; init; }
 }
+
+/// <summary>A rank's calls to other ranks, in one iteration.</summary>
+internal sealed record CommunicationDocument
+{
+    public required int Rank { get; init; }
+
+    public required int WorldSize { get; init; }
+
+    /// <summary>What PyTorch's process groups ran on; empty for a rank that ran alone.</summary>
+    public required string Backend { get; init; }
+
+    public required int Calls { get; init; }
+
+    /// <summary>Of these, those that ranks made with each other.</summary>
+    public required int Real { get; init; }
+
+    /// <summary>Of these, those that local work stood for.</summary>
+    public required int Local { get; init; }
+
+    /// <summary>Of all, those that waited for ranks that were not there.</summary>
+    public required int Emulated { get; init; }
+
+    /// <summary>How long the host was in calls and waits for them: the median.</summary>
+    public required long BlockedNs { get; init; }
+
+    public required int Groups { get; init; }
+
+    /// <summary>Calls that PyTorch or its backend lacks, and what did their work.</summary>
+    public ImmutableArray<OtherFormDocument>? ListForms { get; init; }
+}
+
+/// <summary>Calls in another form.</summary>
+internal sealed record OtherFormDocument(string Operator, string By, int Count, string Reason);
 
 /// <summary>Where a plan comes from.</summary>
 internal sealed record SourceDocument

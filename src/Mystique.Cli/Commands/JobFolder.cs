@@ -1,0 +1,44 @@
+using Mystique.Packaging.Jobs;
+using Mystique.Recordings;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary>The benchmark of a job in its folder; of a capture, one that is made for the command and goes with it.</summary>
+internal sealed class JobFolder : IDisposable
+{
+    private readonly string? _made;
+
+    private JobFolder(JobBenchmark job, string path, string? made) => (Job, Path, _made) = (job, path, made);
+
+    /// <summary>The job.</summary>
+    public JobBenchmark Job { get; }
+
+    /// <summary>Its folder.</summary>
+    public string Path { get; }
+
+    /// <summary>Opens a job, or makes one of a capture.</summary>
+    public static JobFolder Of(string path, BenchmarkOptions options, bool strict)
+    {
+        if (JobBenchmark.IsJob(path))
+            return new JobFolder(JobBenchmark.Load(path), System.IO.Path.GetFullPath(path), null);
+        var job = JobBuilder.Make(Inputs.OpenRanks(RankFiles.Of(path), strict), path, options);
+        string made = Directory.CreateTempSubdirectory("mystique-job-").FullName;
+        try
+        {
+            string folder = System.IO.Path.Combine(made, "job.bench");
+            job.Save(folder);
+            return new JobFolder(job, folder, made);
+        }
+        catch
+        {
+            Directory.Delete(made, recursive: true);
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_made is not null)
+            Directory.Delete(_made, recursive: true);
+    }
+}
