@@ -7,7 +7,10 @@ namespace Mystique.Planning;
 internal static class OperatorSupport
 {
     /// <summary>Why a collective does not run.</summary>
-    public const string IsCommunication = "a collective: communication is not replayed yet";
+    public const string IsCommunication = "a collective: a rank that is replayed alone has nobody to talk to";
+
+    /// <summary>Why a wait does not run.</summary>
+    private const string IsEarlierWait = "it waits for a call of an earlier iteration, which a replay waits for at that iteration's end";
 
     /// <summary>
     /// Values in a call's arguments, those in lists too: compiling many more takes minutes. The observer cuts lists after
@@ -22,6 +25,8 @@ internal static class OperatorSupport
     public static string? WhyNot(TraceNode node)
     {
         // Functional collectives too (torch/distributed/_functional_collectives.py); to wait for one of them is an operator like others.
+        if (node.Name == "record_param_comms" && string.Equals(Ranks.PositionalCall.Of(node)?.Name, "wait", StringComparison.OrdinalIgnoreCase))
+            return IsEarlierWait;
         if (SegmentSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
             || node.Name.Contains("c10d_functional", StringComparison.Ordinal)
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal))

@@ -12,12 +12,14 @@ internal static class CallOrder
     /// (<c>torch/csrc/distributed/c10d/reducer.cpp</c>); else what the profiles of most ranks show. Where nothing tells, callers wait, as
     /// <c>torch.distributed</c> does unless it is told.
     /// </summary>
-    public static bool GoesOn(MatchedCall matched)
+    /// <param name="matched">The call on all ranks.</param>
+    /// <param name="recordsWaits">Whether waits were recorded: then a call without one is waited for after the iteration.</param>
+    public static bool GoesOn(MatchedCall matched, bool recordsWaits)
     {
         var calls = matched.Calls.Values;
         if (calls.Select(c => c.IsAsynchronous).FirstOrDefault(a => a is not null) is { } known)
             return known;
-        if (calls.Any(c => c.Wait is not null || IsOfAccumulation(c.Start)))
+        if (recordsWaits || calls.Any(c => c.Wait is not null || IsOfAccumulation(c.Start)))
             return true;
         bool[] seen = [.. calls.Select(c => c.WasOvertaken).OfType<bool>()];
         return seen.Length > 0 && seen.Count(s => s) * 2 > seen.Length;
@@ -44,4 +46,8 @@ internal static class CallOrder
                 return true;
         return false;
     }
+
+    /// <summary>Whether ranks recorded waits of a backend (<c>record_param_comms</c>, NCCL's), for each call that somebody waited for.</summary>
+    public static bool RecordsWaits(RankJob job) =>
+        job.Ranks.Any(r => r.Calls.Any(c => c.Wait is { Name: "record_param_comms" }));
 }

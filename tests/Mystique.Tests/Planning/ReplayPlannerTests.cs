@@ -182,7 +182,7 @@ public class ReplayPlannerTests
         Assert.Equal(9, plan.SelectedCount);
         Assert.Equal(
         [
-            "a collective: communication is not replayed yet",
+            "a collective: a rank that is replayed alone has nobody to talk to",
             "a kernel that triton compiled: its source is not in the trace",
             "its argument 's' is a Stream, whose contents are not in the trace",
             "1 arguments are recorded where its schema has 2",

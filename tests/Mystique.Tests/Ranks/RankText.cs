@@ -64,6 +64,8 @@ internal sealed class RankText
     /// <summary>An operator of any kind.</summary>
     public RankText Operator(string schema, TraceText.Value[] inputs, TraceText.Value[] outputs) => Add(schema, inputs, outputs, null);
 
+    public Mystique.Traces.ExecutionTrace Read() => _text.Read();
+
     public RankTrace Read(int rank) => RankTrace.Of(Recording.Of(_text.Read()), null, rank);
 
     public override string ToString() => _text.ToString();

@@ -60,10 +60,11 @@ internal sealed class JobBuilder
     private JobRank Add(int rank, Recording recording)
     {
         var calls = new Dictionary<long, RankCall>();
+        bool recordsWaits = CallOrder.RecordsWaits(_job);
         foreach (var matched in _job.Matched)
             if (_places.TryGetValue(matched.Group, out int group) && matched.Calls.GetValueOrDefault(rank) is { } own
                 && matched.Calls.Values.All(c => CallOperator.Of(c) is not null))
-                calls[own.Start.Id] = new RankCall(own, group, CallOrder.GoesOn(matched));
+                calls[own.Start.Id] = new RankCall(own, group, CallOrder.GoesOn(matched, recordsWaits));
         var planning = _options.Planning with { Calls = calls.ToImmutableDictionary() };
         var benchmark = Benchmark.Create(recording, _options with { Planning = planning }) with
         {
