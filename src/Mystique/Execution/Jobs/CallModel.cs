@@ -65,8 +65,8 @@ internal sealed class CallModel
         if (curve.Length == 1)
             return curve[0].Ns * (bytes > curve[0].Bytes ? bytes / curve[0].Bytes : 1);
         int next = Array.FindIndex(curve, c => c.Bytes >= bytes);
-        if (next == 0)
-            return curve[0].Ns; // The least that a call takes.
+        if (next == 0 || next > 0 && curve[next].Bytes == bytes)
+            return curve[next].Ns; // Before the first, the least that a call takes.
         int to = next < 0 ? curve.Length - 1 : next;
         return next < 0 ? curve[^1].Ns * bytes / curve[^1].Bytes // Beyond the largest, by its bandwidth.
             : Interpolate(curve[to - 1].Bytes, curve[to - 1].Ns, curve[to].Bytes, curve[to].Ns, bytes);

@@ -70,7 +70,7 @@ internal sealed record JobEmulation
                 fromModel += isOther || call.TransferNs is null && part.DurationNs is null ? 1 : 0;
                 fromRecording += isOther || call.TransferNs is null && part.DurationNs is null ? 0 : 1;
                 // Of one recorded rank alone, nobody tells the transfer from the waiting: the whole counts.
-                own[part.Node] = (long)(transfer is { } known ? known + scale * waited : part.DurationNs ?? 0);
+                own[part.Node] = (long)Math.Round(transfer is { } known ? known + scale * waited : part.DurationNs ?? 0);
             }
             times.Add(number, own.ToImmutable());
         }
@@ -89,7 +89,8 @@ internal sealed record JobEmulation
     /// <summary>The file that a rank takes with <c>--emulation</c>.</summary>
     public void Write(int rank, string path)
     {
-        using var writer = new Utf8JsonWriter(File.Create(path));
+        using var stream = File.Create(path);
+        using var writer = new Utf8JsonWriter(stream);
         writer.WriteStartObject();
         writer.WriteStartArray("present");
         foreach (int present in Present)
