@@ -4,6 +4,7 @@ using Mystique.Diagnostics;
 using Mystique.Execution.Jobs;
 using Mystique.Packaging.Jobs;
 using Mystique.Recordings;
+using Mystique.Reporting;
 using Mystique.Reporting.Documents;
 
 namespace Mystique.Cli.Commands;
@@ -18,6 +19,11 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
     private readonly Option<string?> _network = new("--network")
     {
         Description = "With --ranks-here or --emulate-ranks, a description of the network, for calls whose times were not recorded",
+        HelpName = "FILE",
+    };
+    private readonly Option<string?> _html = new("--html")
+    {
+        Description = "Of a job, write the result as an HTML page into FILE",
         HelpName = "FILE",
     };
     private readonly Option<bool> _check = new("--check") { Description = "Of a job, read and check all of it, and run nothing" };
@@ -41,6 +47,7 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
         command.Add(_emulated);
         command.Add(_network);
         command.Add(_check);
+        command.Add(_html);
         command.Validators.Add(result =>
         {
             if (result.GetValue(Ranks)!.Length > 0 && (result.GetValue(_here) ?? result.GetValue(_emulated)) is not null)
@@ -57,6 +64,7 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
     public async Task<int> RunAsync(ParseResult result, string path, BenchmarkOptions benchmark, JobRunOptions asked, bool isStrict,
         string? json, CancellationToken cancellation)
     {
+        Terminal.CheckFolder(result.GetValue(_html));
         using var folder = JobFolder.Of(path, benchmark, isStrict);
         var options = asked with
         {
@@ -75,6 +83,8 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
             options = options with { Emulation = Emulate(result, folder.Job, options.Replay.Seed) };
         var run = await JobRunner.RunAsync(folder.Job, folder.Path, options, cancellation).ConfigureAwait(false);
         var document = JobRunDocument.Of(folder.Job, run, options);
+        if (result.GetValue(_html) is { } page)
+            Terminal.WriteFile(page, stream => JobRunHtml.Write(document, run, Path.GetFileName(Path.GetFullPath(path)), stream));
         if (json is not null)
             Terminal.WriteFile(json, stream => DocumentContext.Write(document, stream));
         if (json != Terminal.StandardOutput)

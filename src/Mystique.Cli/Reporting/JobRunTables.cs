@@ -30,6 +30,8 @@ internal static class JobRunTables
         WriteRanks(run);
         if (run.Observed is { } observed)
             WriteKinds(observed);
+        foreach (string straggler in JobRunHtml.Stragglers(run))
+            Terminal.WriteLine($"straggler: {straggler}");
         foreach (string note in run.Notes.Concat(run.Ranks.SelectMany(r => r.Result.Engine.Notes ?? [])).Distinct())
             Terminal.WriteLine($"note: {note}");
         if (run.MadeUpRanks.Length > 0)
