@@ -1,3 +1,4 @@
+using Mystique.Files;
 using Mystique.Packaging.Jobs;
 using Mystique.Recordings;
 
@@ -6,9 +7,9 @@ namespace Mystique.Cli.Commands;
 /// <summary>The benchmark of a job in its folder; of a capture, one that is made for the command and goes with it.</summary>
 internal sealed class JobFolder : IDisposable
 {
-    private readonly string? _made;
+    private readonly Unfinished? _made;
 
-    private JobFolder(JobBenchmark job, string path, string? made) => (Job, Path, _made) = (job, path, made);
+    private JobFolder(JobBenchmark job, string path, Unfinished? made) => (Job, Path, _made) = (job, path, made);
 
     /// <summary>The job.</summary>
     public JobBenchmark Job { get; }
@@ -22,23 +23,19 @@ internal sealed class JobFolder : IDisposable
         if (JobBenchmark.IsJob(path))
             return new JobFolder(JobBenchmark.Load(path), System.IO.Path.GetFullPath(path), null);
         var job = JobBuilder.Make(Inputs.OpenRanks(RankFiles.Of(path), strict), path, options);
-        string made = Directory.CreateTempSubdirectory("mystique-job-").FullName;
+        var made = Unfinished.TemporaryFolder();
         try
         {
-            string folder = System.IO.Path.Combine(made, "job.bench");
+            string folder = System.IO.Path.Combine(made.Path, "job.bench");
             job.Save(folder);
             return new JobFolder(job, folder, made);
         }
         catch
         {
-            Directory.Delete(made, recursive: true);
+            made.Dispose();
             throw;
         }
     }
 
-    public void Dispose()
-    {
-        if (_made is not null)
-            Directory.Delete(_made, recursive: true);
-    }
+    public void Dispose() => _made?.Dispose();
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Packaging;
 using Mystique.Packaging.Jobs;
 using Mystique.Ranks;
@@ -25,24 +26,18 @@ internal static class JobRunner
     /// <exception cref="MystiqueException">A rank did not run to its end (MYS437), or as it says itself.</exception>
     public static async Task<JobRun> RunAsync(JobBenchmark job, string folder, JobRunOptions options, CancellationToken cancellation)
     {
-        string work = Directory.CreateTempSubdirectory("mystique-ranks-").FullName;
-        try
-        {
-            File.WriteAllText(Path.Combine(work, RunScript.FileName), RunScript.Text);
-            int[] ranks = options.Alone.IsEmpty ? options.Emulation is { } emulated ? [.. emulated.Present] : [.. job.Ranks.Select(r => r.Rank)]
-                : [.. options.Alone];
-            foreach (int rank in options.Emulation?.Present ?? [])
-                options.Emulation!.Write(rank, FileOf(work, rank, "emulation"));
-            // Ranks that run alone do so one after the other: each has the machine to itself, as a rank of its own machine has.
-            foreach (int[] together in options.Alone.IsEmpty ? [ranks] : ranks.Select(r => new[] { r }))
-                await RunAsync(together, folder, work, options, cancellation).ConfigureAwait(false);
-            return new JobRun([.. ranks.Select(r => new RankRun(r, [.. File.ReadAllBytes(FileOf(work, r, "result"))],
-                File.Exists(FileOf(work, r, "messages")) ? File.ReadAllText(FileOf(work, r, "messages")) : ""))], Observe(ranks, work));
-        }
-        finally
-        {
-            Directory.Delete(work, recursive: true);
-        }
+        using var folderOfRun = Unfinished.TemporaryFolder();
+        string work = folderOfRun.Path;
+        File.WriteAllText(Path.Combine(work, RunScript.FileName), RunScript.Text);
+        int[] ranks = options.Alone.IsEmpty ? options.Emulation is { } emulated ? [.. emulated.Present] : [.. job.Ranks.Select(r => r.Rank)]
+            : [.. options.Alone];
+        foreach (int rank in options.Emulation?.Present ?? [])
+            options.Emulation!.Write(rank, FileOf(work, rank, "emulation"));
+        // Ranks that run alone do so one after the other: each has the machine to itself, as a rank of its own machine has.
+        foreach (int[] together in options.Alone.IsEmpty ? [ranks] : ranks.Select(r => new[] { r }))
+            await RunAsync(together, folder, work, options, cancellation).ConfigureAwait(false);
+        return new JobRun([.. ranks.Select(r => new RankRun(r, [.. File.ReadAllBytes(FileOf(work, r, "result"))],
+            File.Exists(FileOf(work, r, "messages")) ? File.ReadAllText(FileOf(work, r, "messages")) : ""))], Observe(ranks, work));
     }
 
     private static async Task RunAsync(int[] ranks, string folder, string work, JobRunOptions options, CancellationToken cancellation)

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Mystique.Capture;
+using Mystique.Files;
 
 namespace Mystique.Execution.Jobs;
 
@@ -17,10 +18,12 @@ internal sealed partial class RankProcess : IDisposable
 
     private readonly Process _process;
     private readonly StringBuilder _messages = new();
+    private readonly Unfinished _running;
 
     private RankProcess(int rank, Process process)
     {
         (Rank, _process) = (rank, process);
+        _running = Unfinished.Of(Kill); // A signal that ends this process ends it too.
         process.ErrorDataReceived += (_, line) => Note(line.Data);
         process.BeginErrorReadLine();
         process.OutputDataReceived += (_, _) => { }; // Libraries may print; nobody reads it.
@@ -96,7 +99,7 @@ internal sealed partial class RankProcess : IDisposable
 
     public void Dispose()
     {
-        Kill();
+        _running.Dispose();
         _process.Dispose();
     }
 
