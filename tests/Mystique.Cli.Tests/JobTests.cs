@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.TraceText.Value;
@@ -26,7 +27,8 @@ public sealed class JobTests : IDisposable
     private static TraceText.Value Text(string value) => new($"\"{value}\"", "[]", "String", "[]");
 
     /// <summary>A rank: matrix products, a reduction, and an uneven exchange.</summary>
-    private static TraceText Rank(long elements, long given, long taken, long[] outputs, long[] inputs, int world = 2) => TraceText.WithRoots()
+    private static TraceText Rank(long elements, long given, long taken, long[] outputs, long[] inputs, int world = 2) =>
+        TraceText.WithRoots()
         .Node(3, 2, "## process_group:init ##", inputs: [Text("[{\\\"pg_name\\\": \\\"0\\\", \\\"pg_desc\\\": \\\"default_pg\\\", "
             + $"\\\"backend_config\\\": \\\"gloo\\\", \\\"ranks\\\": [], \\\"group_size\\\": {world}, \\\"group_count\\\": 1}}]")])
         .Operator(4, "aten::mm(Tensor self, Tensor mat2) -> Tensor", [Tensor(30, 31, [64, 64]), Tensor(32, 33, [64, 64])],
@@ -142,7 +144,9 @@ public sealed class JobTests : IDisposable
     public void Run_FewerRanks_WaitAsLongAsTheModelHasIt()
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
-        File.WriteAllText(File_("net.json"), """{"ranks_per_node": 1, "node_gbytes_per_s": 1, "network_gbytes_per_s": 1, "base_us": 50000}""");
+        File.WriteAllText(File_("net.json"), """
+            {"ranks_per_node": 1, "node_gbytes_per_s": 1, "network_gbytes_per_s": 1, "base_us": 50000}
+            """);
         CommandLine.Run(OnGloo("run", Job(), "--ranks-here", "1", "--network", File_("net.json"), "--json", File_("run.json"))).AssertOk();
         var run = JsonNode.Parse(File.ReadAllText(File_("run.json")))!;
         Assert.Equal("emulated", (string)run["mode"]!);
@@ -156,7 +160,8 @@ public sealed class JobTests : IDisposable
     {
         Assert.SkipUnless(Python.HasTorch && OperatingSystem.IsLinux(), "needs python3 with torch, and /proc");
         string temporary = Directory.CreateDirectory(File_("tmp")).FullName;
-        string[] arguments = ["run", Job(), "--python", Python.Executable, "--iterations", "1000000", "--threads", "1", "--call-timeout", "20"];
+        string[] arguments = ["run", Job(), "--python", Python.Executable, "--iterations", "1000000", "--threads", "1", "--call-timeout",
+            "20"];
         using var process = CommandLine.StartWith("TMPDIR", temporary, arguments);
         var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         int[] ranks = [];
@@ -179,7 +184,7 @@ public sealed class JobTests : IDisposable
         try
         {
             return [.. Directory.GetDirectories($"/proc/{process}/task").SelectMany(t => File.ReadAllText(Path.Combine(t, "children"))
-                .Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(c => int.Parse(c, System.Globalization.CultureInfo.InvariantCulture))];
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(c => int.Parse(c, CultureInfo.InvariantCulture))];
         }
         catch (IOException)
         {

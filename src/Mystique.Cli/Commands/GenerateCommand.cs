@@ -60,7 +60,8 @@ internal static class GenerateCommand
     }
 
     /// <summary>Of the ranks of a job, a benchmark that they run together.</summary>
-    private static int GenerateJob(string path, ImmutableArray<RankFiles.RankFile> ranks, string folder, bool strict, BenchmarkOptions options)
+    private static int GenerateJob(string path, ImmutableArray<RankFiles.RankFile> ranks, string folder, bool strict,
+        BenchmarkOptions options)
     {
         JobFiles.CheckTarget(folder);
         var job = JobBuilder.Make(Inputs.OpenRanks(ranks, strict), path, options);

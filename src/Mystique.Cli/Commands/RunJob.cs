@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution.Jobs;
@@ -12,10 +13,10 @@ namespace Mystique.Cli.Commands;
 /// <summary>What <c>mystique run</c> does with a job of several ranks, and the options that only such a job has.</summary>
 internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Option<int> CallTimeout)
 {
-    private readonly Option<int?> _here = SharedOptions.OptionalCount("--ranks-here", 1, "Of a job, how many ranks run; for the others calls "
-        + "wait as long as they took in the original (docs/ranks.md, emulation)");
-    private readonly Option<int?> _emulated = SharedOptions.OptionalCount("--emulate-ranks", 2, "Of a job, the number of ranks to project it "
-        + "to: calls of all ranks take as long as a model has it for so many");
+    private readonly Option<int?> _here = SharedOptions.OptionalCount("--ranks-here", 1,
+        "Of a job, how many ranks run; for the others calls wait as long as they took in the original (docs/ranks.md, emulation)");
+    private readonly Option<int?> _emulated = SharedOptions.OptionalCount("--emulate-ranks", 2,
+        "Of a job, the number of ranks to project it to: calls of all ranks take as long as a model has it for so many");
     private readonly Option<string?> _network = new("--network")
     {
         Description = "With --ranks-here or --emulate-ranks, a description of the network, for calls whose times were not recorded",
@@ -107,7 +108,7 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
             DefaultValueFactory = _ => [],
             CustomParser = result => [.. result.Tokens.SelectMany(t => t.Value.Split(',')).Select(t =>
             {
-                if (int.TryParse(t, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int rank))
+                if (int.TryParse(t, NumberStyles.None, CultureInfo.InvariantCulture, out int rank))
                     return rank;
                 result.AddError($"--ranks takes numbers of ranks, as in 0,2, not '{t}'.");
                 return 0;

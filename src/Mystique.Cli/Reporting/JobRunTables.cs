@@ -53,7 +53,8 @@ internal static class JobRunTables
                 Terminal.Milliseconds(rank.Result.Iterations.MedianNs),
                 rank.Original?.IterationNs is { } original ? Terminal.Milliseconds(original) : "not known",
                 coverage.Share is { } share ? Figures.Share(share) : "not verified",
-                calls is null ? "not observed" : $"{calls.Exact} of {calls.Recorded}" + (calls.Made > calls.Recorded ? $", {calls.Made} made" : ""),
+                calls is null ? "not observed" : $"{calls.Exact} of {calls.Recorded}"
+                    + (calls.Made > calls.Recorded ? $", {calls.Made} made" : ""),
                 rank.Result.Communication is { } communication ? Terminal.Milliseconds(communication.BlockedNs) : "",
                 Times(rank.Profiled), Times(rank.Original));
         }
@@ -73,7 +74,8 @@ internal static class JobRunTables
         foreach (var kind in observed.Kinds)
             table.Row(kind.Kind, kind.GroupSize is { } size ? Figures.Number(size) : "not known", Figures.Number(kind.Count),
                 kind.TimeNs is { } time ? Terminal.Milliseconds(time) : "not known",
-                kind.SkewNs is { } skew ? Terminal.Milliseconds(skew) : "", Bandwidth(kind.AlgorithmBandwidth), Bandwidth(kind.BusBandwidth));
+                kind.SkewNs is { } skew ? Terminal.Milliseconds(skew) : "",
+                Bandwidth(kind.AlgorithmBandwidth), Bandwidth(kind.BusBandwidth));
         Terminal.Write(table);
     }
 

@@ -46,5 +46,6 @@ internal static partial class Problems
 
     public static MystiqueException CallTimeUnknown(string kind, long node) =>
         new("MYS137", $"nothing tells how long the call {kind} takes with ranks that are not there",
-            string.Create(CultureInfo.InvariantCulture, $"node {node}"), "capture with profiles of at least two ranks, or describe the network with --network");
+            string.Create(CultureInfo.InvariantCulture, $"node {node}"),
+            "capture with profiles of at least two ranks, or describe the network with --network");
 }

@@ -171,7 +171,7 @@ public sealed record Benchmark
             && t.First.Strides.AsSpan().SequenceEqual(t.Second.Strides.AsSpan()))
         && Plan.Operators.Zip(other.Plan.Operators).All(o => IsSameCall(o.First, o.Second));
 
-    /// <summary>Whether two calls between ranks are the same, but for what ranks that run one program differ in; the program has neither.</summary>
+    /// <summary>Whether two calls between ranks are the same, but for what ranks of one program differ in.</summary>
     private static bool IsSameCall(PlannedOperator a, PlannedOperator b) => !a.IsCall && !b.IsCall
         || a.IsCall && b.IsCall && a.Schema.Text == b.Schema.Text && a.Role == b.Role && a.InputSlots.SequenceEqual(b.InputSlots)
             && a.OutputSlots.SequenceEqual(b.OutputSlots) && a.Collective!.Call!.Reduction == b.Collective!.Call!.Reduction

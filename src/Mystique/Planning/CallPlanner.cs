@@ -170,7 +170,8 @@ internal sealed class CallPlanner(int number, Segment segment, ImmutableDictiona
         public bool IsNeededBy(PlannedOperator other, TensorTable table)
         {
             var inputs = StoragesOf(other.InputSlots, table);
-            var written = StoragesOf(other.Arguments.Index().Where(a => other.Writes(a.Index)).SelectMany(a => a.Item.Slots).OfType<Slot>(), table);
+            var written = StoragesOf(other.Arguments.Index().Where(a => other.Writes(a.Index)).SelectMany(a => a.Item.Slots)
+                .OfType<Slot>(), table);
             var made = StoragesOf(other.OutputSlots, table);
             bool isView = written.Count == 0 && made.Count > 0 && made.IsSubsetOf(inputs) && !other.IsCall;
             return !isView && (_writes.Overlaps(inputs) || _writes.Overlaps(written) || _reads.Overlaps(written));

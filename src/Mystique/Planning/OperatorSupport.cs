@@ -25,7 +25,8 @@ internal static class OperatorSupport
     public static string? WhyNot(TraceNode node)
     {
         // Functional collectives too (torch/distributed/_functional_collectives.py); to wait for one of them is an operator like others.
-        if (node.Name == "record_param_comms" && string.Equals(Ranks.PositionalCall.Of(node)?.Name, "wait", StringComparison.OrdinalIgnoreCase))
+        if (node.Name == "record_param_comms"
+            && string.Equals(Ranks.PositionalCall.Of(node)?.Name, "wait", StringComparison.OrdinalIgnoreCase))
             return IsEarlierWait;
         if (SegmentSelector.IsCollective(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
             || node.Name.Contains("c10d_functional", StringComparison.Ordinal)

@@ -26,12 +26,13 @@ internal static class CallOrder
     }
 
     /// <summary>
-    /// Whether an operator of a rank began in the first half of a call's work, as its profile has it; null where it does not tell. That work
-    /// ends a little after whoever waits for it goes on.
+    /// Whether an operator of a rank began in the first half of a call's work, as its profile has it; null where it does not tell. That
+    /// work ends a little after whoever waits for it goes on.
     /// </summary>
     public static bool? WasOvertaken(CollectiveCall call, Segment segment)
     {
-        if (call.Work is not { } work || segment.Recording.Profile is not { } profile || !profile.Labels.TryGetValue(work.Id, out var label))
+        if (call.Work is not { } work || segment.Recording.Profile is not { } profile
+            || !profile.Labels.TryGetValue(work.Id, out var label))
             return null;
         foreach (var next in segment.Outermost.SkipWhile(o => o.Id <= call.Start.Id))
             if (profile.Operators.TryGetValue(next.Id, out var time))
@@ -47,7 +48,7 @@ internal static class CallOrder
         return false;
     }
 
-    /// <summary>Whether ranks recorded waits of a backend (<c>record_param_comms</c>, NCCL's), for each call that somebody waited for.</summary>
+    /// <summary>Whether ranks recorded waits of a backend (<c>record_param_comms</c>, NCCL's), for each call that was waited for.</summary>
     public static bool RecordsWaits(RankJob job) =>
         job.Ranks.Any(r => r.Calls.Any(c => c.Wait is { Name: "record_param_comms" }));
 }

@@ -26,7 +26,8 @@ internal static class JobRunHtml
         ]);
         var shown = (seen.Observed?.Ranks ?? []).Where(r => r.Times.IterationNs is not null).Take(MaxTimelines).ToArray();
         string[] kinds = [.. shown.SelectMany(r => r.Calls).Select(c => CollectiveNames.NameOf(c.Kind)).Distinct()];
-        page.Timeline("Calls of each rank", "One profiled iteration of the replay: when each rank was in which call. Times are each rank's own.",
+        page.Timeline("Calls of each rank",
+            "One profiled iteration of the replay: when each rank was in which call. Times are each rank's own.",
             kinds, [.. shown.Select(r => RowOf(r, kinds))]);
         page.Table("Ranks", ["rank", "iteration", "original", "blocked in calls", "calls as recorded", "exposed", "original's"],
             run.Ranks.Select(RowOf));
@@ -51,8 +52,8 @@ internal static class JobRunHtml
             yield break;
         long least = blocked[0].Result.Communication!.BlockedNs, middle = blocked[blocked.Length / 2].Result.Communication!.BlockedNs;
         if (middle - least > run.Iteration.MedianNs / 20)
-            yield return $"rank {blocked[0].Rank} is blocked in calls for {FidelityText.Milliseconds(least)} of an iteration, the middle rank "
-                + $"for {FidelityText.Milliseconds(middle)}: the others wait for it";
+            yield return $"rank {blocked[0].Rank} is blocked in calls for {FidelityText.Milliseconds(least)} of an iteration, the middle "
+                + $"rank for {FidelityText.Milliseconds(middle)}: the others wait for it";
     }
 
     private static string VerdictOf(JobRunDocument run, int different, bool isObserved) =>

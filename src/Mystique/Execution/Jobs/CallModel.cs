@@ -5,8 +5,8 @@ namespace Mystique.Execution.Jobs;
 /// <summary>
 /// How long calls take in groups of any size, from those of a job: by kind and size of the group a curve over bytes, between whose points
 /// logarithms are interpolated (a line of latency and bandwidth is up to 61 % off on Gloo). Between two recorded sizes the logarithm of the
-/// size is interpolated; beyond them the part of the bytes grows by the factors of nccl-tests (<c>doc/PERFORMANCE.md</c>) and the rest by the
-/// steps of a ring (NVIDIA/nccl, <c>src/graph/tuning.cc</c>).
+/// size is interpolated; beyond them the part of the bytes grows by the factors of nccl-tests (<c>doc/PERFORMANCE.md</c>) and the rest by
+/// the steps of a ring (NVIDIA/nccl, <c>src/graph/tuning.cc</c>).
 /// </summary>
 internal sealed class CallModel
 {

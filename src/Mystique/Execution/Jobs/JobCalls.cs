@@ -9,7 +9,8 @@ namespace Mystique.Execution.Jobs;
 /// <param name="Kind">What it does, as <c>torch.distributed</c> names it.</param>
 /// <param name="Group">The group's place among the job's.</param>
 /// <param name="Size">The group's number of ranks.</param>
-/// <param name="Bytes">The message's bytes as nccl-tests counts them: the larger of what goes in and comes out; of ranks that differ, the most.</param>
+/// <param name="Bytes">The message's bytes as nccl-tests counts them: the larger of what goes in and comes out; of ranks that
+/// differ, the most.</param>
 /// <param name="Parts">By rank, its part.</param>
 internal sealed record JobCallAcross(string Kind, int Group, int Size, long Bytes, ImmutableSortedDictionary<int, JobCall> Parts)
 {
@@ -17,7 +18,8 @@ internal sealed record JobCallAcross(string Kind, int Group, int Size, long Byte
     /// How long it takes without anybody being late: what the rank that came last needed, for the others waited for it. Null where only one
     /// rank's time is known, or none: then nobody tells the transfer from the waiting.
     /// </summary>
-    public long? TransferNs => Parts.Values.Select(p => p.DurationNs).OfType<long>().ToArray() is { Length: > 1 } known ? known.Min() : null;
+    public long? TransferNs =>
+        Parts.Values.Select(p => p.DurationNs).OfType<long>().ToArray() is { Length: > 1 } known ? known.Min() : null;
 }
 
 /// <summary>The calls of a job over all ranks: the k-th collective of a group on each of its members is one call.</summary>
@@ -26,7 +28,8 @@ internal static class JobCalls
     /// <summary>Puts them together.</summary>
     public static ImmutableArray<JobCallAcross> Of(JobBenchmark job)
     {
-        var calls = new Dictionary<(int Group, bool IsPair, int Rank, int Place), List<(int Rank, JobCall Part, string Kind, long Bytes)>>();
+        var calls = new Dictionary<(int Group, bool IsPair, int Rank, int Place),
+            List<(int Rank, JobCall Part, string Kind, long Bytes)>>();
         foreach (var rank in job.Ranks)
         {
             var plan = job.Programs[rank.Program].Plan;

@@ -28,7 +28,7 @@ internal sealed record JobEmulation
     /// <summary>Calls whose time a model says.</summary>
     public required int FromModel { get; init; }
 
-    /// <summary>By how much the model may be off, as shares of a transfer: the 5th and the 95th percentile; null where no model was asked.</summary>
+    /// <summary>By how much the model may be off, as shares of a transfer: the 5th and the 95th percentile; null for none.</summary>
     public (double Low, double High)? Interval { get; init; }
 
     /// <summary>Plans it.</summary>
@@ -42,7 +42,8 @@ internal sealed record JobEmulation
     {
         int world = worldSize ?? job.WorldSize;
         // Recorded ranks first: what they waited for is known.
-        ImmutableArray<int> ranks = [.. job.Ranks.OrderBy(r => r.MadeOf is not null).ThenBy(r => r.Rank).Take(present).Select(r => r.Rank).Order()];
+        ImmutableArray<int> ranks = [.. job.Ranks.OrderBy(r => r.MadeOf is not null).ThenBy(r => r.Rank).Take(present)
+            .Select(r => r.Rank).Order()];
         var calls = JobCalls.Of(job);
         var model = CallModel.Of(calls, network);
         var skews = calls.Where(c => c.TransferNs is not null).SelectMany(c => c.Parts.Values.Select(p => p.DurationNs).OfType<long>()
@@ -53,12 +54,13 @@ internal sealed record JobEmulation
         foreach (int number in ranks)
         {
             var rank = job.Ranks.First(r => r.Rank == number);
-            double scale = rank.Original is { IterationNs: > 0 and { } plain, ProfiledNs: > 0 and { } profiled } ? Math.Min(1, (double)plain / profiled)
-                : 1;
+            double scale = rank.Original is { IterationNs: > 0 and { } plain, ProfiledNs: > 0 and { } profiled }
+                ? Math.Min(1, (double)plain / profiled) : 1;
             var own = ImmutableSortedDictionary.CreateBuilder<long, long>();
             foreach (var call in calls)
             {
-                if (!call.Parts.TryGetValue(number, out var part) || world == job.WorldSize && job.Groups[call.Group].Ranks.All(ranks.Contains))
+                if (!call.Parts.TryGetValue(number, out var part)
+                    || world == job.WorldSize && job.Groups[call.Group].Ranks.All(ranks.Contains))
                     continue; // All of its ranks are there: it runs.
                 bool isOther = world != job.WorldSize && call.Size == job.WorldSize;
                 double? transfer = isOther ? model.TransferNs(call.Kind, world, call.Bytes) : call.TransferNs

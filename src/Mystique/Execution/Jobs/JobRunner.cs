@@ -111,7 +111,8 @@ internal static class JobRunner
         string what = string.Join("; ", parts) + (failed.Length > 8 ? $"; and {failed.Length - 8} more" : "");
         bool isUsersMistake = failed.All(p => p.ExitCode == (int)ExitCode.BadInput);
         return Problems.RanksFailed(folder, late is { } limit
-            ? string.Create(CultureInfo.InvariantCulture, $"they were not done within {limit.TotalSeconds} s: {what}") : what, isUsersMistake);
+            ? string.Create(CultureInfo.InvariantCulture, $"they were not done within {limit.TotalSeconds} s: {what}") : what,
+            isUsersMistake);
     }
 
     /// <summary>In which call a rank was, as it wrote it down; null where it did not.</summary>
@@ -188,7 +189,12 @@ internal static class JobRunner
 
     private static Dictionary<string, string> Variables(int place, int count, int rank, JobRunOptions options)
     {
-        var variables = new Dictionary<string, string> { ["PYTHONDONTWRITEBYTECODE"] = "1", ["PYTHONUNBUFFERED"] = "1", ["USE_LIBUV"] = "0" };
+        var variables = new Dictionary<string, string>
+        {
+            ["PYTHONDONTWRITEBYTECODE"] = "1",
+            ["PYTHONUNBUFFERED"] = "1",
+            ["USE_LIBUV"] = "0",
+        };
         if (!options.Alone.IsEmpty)
             return variables;
         string own = (options.Emulation is null ? rank : place).ToString(CultureInfo.InvariantCulture);

@@ -39,7 +39,8 @@ internal sealed record NetworkModel
             using var document = JsonDocument.Parse(PlainFile.ReadAllBytes(path, MaxBytes));
             var root = document.RootElement;
             double Number(string name, double? otherwise = null) => root.TryGetProperty(name, out var value)
-                ? value.ValueKind == JsonValueKind.Number && value.GetDouble() is var number && double.IsFinite(number) && number > 0 ? number
+                ? value.ValueKind == JsonValueKind.Number && value.GetDouble() is var number && double.IsFinite(number) && number > 0
+                    ? number
                     : throw new FormatException($"{name} is not a number above 0")
                 : otherwise ?? throw new FormatException($"it has no {name}");
             string[] known = ["ranks_per_node", "node_gbytes_per_s", "network_gbytes_per_s", "base_us", "node_step_us", "network_step_us"];
@@ -75,11 +76,12 @@ internal sealed record NetworkModel
         if (kind != "all_reduce" || size < 3)
             return ring;
         // A tree of nodes, chains within: its steps are few, and each byte goes up and down.
-        double tree = BaseNs + 2 * ((size / nodes - 1) * NodeStepNs + Math.Log2(Math.Max(1, nodes)) * NetworkStepNs) + bytes * 2 / bandwidth * 1e9;
+        double tree = BaseNs + 2 * ((size / nodes - 1) * NodeStepNs + Math.Log2(Math.Max(1, nodes)) * NetworkStepNs)
+            + bytes * 2 / bandwidth * 1e9;
         return Math.Min(ring, tree);
     }
 
-    /// <summary>By what a message's bytes are multiplied to be those of the busiest link (NVIDIA/nccl-tests, <c>doc/PERFORMANCE.md</c>).</summary>
+    /// <summary>By what a message's bytes are multiplied to be those of the busiest link (nccl-tests, <c>doc/PERFORMANCE.md</c>).</summary>
     internal static double FactorOf(string kind, int size) => kind switch
     {
         "all_reduce" => 2.0 * (size - 1) / size,

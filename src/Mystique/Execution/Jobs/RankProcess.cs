@@ -8,8 +8,8 @@ using Mystique.Files;
 namespace Mystique.Execution.Jobs;
 
 /// <summary>
-/// A rank of a job that runs on this machine. Its standard input stays open as long as this process is there: a rank ends when it is closed,
-/// by whatever end this process takes.
+/// A rank of a job that runs on this machine. Its standard input stays open as long as this process is there: a rank ends when it is
+/// closed, by whatever end this process takes.
 /// </summary>
 internal sealed partial class RankProcess : IDisposable
 {

@@ -22,7 +22,7 @@ internal sealed record JobRunDocument
     /// <summary>How many ranks the job had.</summary>
     public required int WorldSize { get; init; }
 
-    /// <summary><c>together</c>; <c>alone</c>, with local work for calls; or <c>emulated</c>, with waits for ranks that are not there.</summary>
+    /// <summary><c>together</c>; <c>alone</c>, with local work for calls; or <c>emulated</c>, with waits for absent ranks.</summary>
     public required string Mode { get; init; }
 
     /// <summary>Of an emulation, what it is made of.</summary>
@@ -81,7 +81,7 @@ internal sealed record JobEmulationDocument
     /// <summary>Those for which a model says how long.</summary>
     public required int FromModel { get; init; }
 
-    /// <summary>The iteration's time at the ends of the model's interval: the 5th and the 95th percentile of how far recorded calls are off it.</summary>
+    /// <summary>The iteration's time at the ends of the model's interval: how far calls are off it (5th and 95th percentile).</summary>
     public ImmutableArray<long>? IntervalNs { get; init; }
 
     public static JobEmulationDocument Of(JobEmulation emulation, JobBenchmark job, ImmutableArray<JobRankDocument> ranks)

@@ -29,7 +29,8 @@ public sealed class CallModelTests : IDisposable
     }
 
     [Fact]
-    public void TransferNs_OneRanksTime_TellsNoTransfer() => Assert.Null(CallModel.Of([Call(2, 1000, 500)]).TransferNs("all_reduce", 2, 1000));
+    public void TransferNs_OneRanksTime_TellsNoTransfer() =>
+        Assert.Null(CallModel.Of([Call(2, 1000, 500)]).TransferNs("all_reduce", 2, 1000));
 
     /// <summary>A third size between two that were recorded lies between them, and one beyond goes on as they do.</summary>
     [Fact]
@@ -48,8 +49,10 @@ public sealed class CallModelTests : IDisposable
     public void TransferNs_MoreBytes_TakeNoLess() =>
         Gen.Select(Gen.Int[1, 1000], Gen.Int[1, 1000], Gen.Int[2, 9], Gen.Double[1, 1e7], Gen.Double[1, 1e7]).Sample((a, b, size, x, y) =>
         {
-            var model = CallModel.Of([Call(2, 100, a, a), Call(2, 10_000, a + b, a + b), Call(4, 100, 2 * a, 2 * a), Call(4, 10_000, 2 * a + 2 * b, 2 * a + 2 * b)]);
-            Assert.True(model.TransferNs("all_reduce", size, Math.Min(x, y)) <= model.TransferNs("all_reduce", size, Math.Max(x, y)) + 1e-6);
+            var model = CallModel.Of([Call(2, 100, a, a), Call(2, 10_000, a + b, a + b), Call(4, 100, 2 * a, 2 * a),
+                Call(4, 10_000, 2 * a + 2 * b, 2 * a + 2 * b)]);
+            Assert.True(model.TransferNs("all_reduce", size, Math.Min(x, y))
+                <= model.TransferNs("all_reduce", size, Math.Max(x, y)) + 1e-6);
         });
 
     [Fact]

@@ -15,8 +15,10 @@ public class JobEmulationTests
     private static JobBenchmark Job(Func<int, long?> duration, JobOriginal? original = null, int ofAll = 1)
     {
         RankText Rank(string name, int[] ranks) => new RankText().Groups(4, ("0", []), (name, ranks))
-            .AllReduce(Floats(20, 4), new RankText.Comms(1, name, "allreduce", 2)).AllReduce(Floats(24, 4), new RankText.Comms(1, "0", "allreduce", 4));
-        var ranks = Enumerable.Range(0, 4).Select(r => (r, Recording.Of((r < 2 ? Rank("1", [0, 1]) : Rank("2", [2, 3])).Read()))).ToImmutableArray();
+            .AllReduce(Floats(20, 4), new RankText.Comms(1, name, "allreduce", 2))
+            .AllReduce(Floats(24, 4), new RankText.Comms(1, "0", "allreduce", 4));
+        var ranks = Enumerable.Range(0, 4).Select(r => (r, Recording.Of(
+            (r < 2 ? Rank("1", [0, 1]) : Rank("2", [2, 3])).Read()))).ToImmutableArray();
         var job = JobBuilder.Make(ranks, "job", new BenchmarkOptions());
         return job with
         {

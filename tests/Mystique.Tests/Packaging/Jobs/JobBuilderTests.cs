@@ -52,7 +52,8 @@ public sealed class JobBuilderTests : IDisposable
     public void Make_AsynchronousCall_IsWaitedForWhereItsResultIsFirstNeeded()
     {
         RankText Rank() => Start().AllReduce(Floats(20, 4)).Operator(Relu, [Floats(40, 2)], [Floats(42, 2)])
-            .Operator(View, [Floats(20, 4), Ints(2, 2)], [Tensor(44, 20, [2, 2])]).Operator(Relu, [Tensor(44, 20, [2, 2])], [Floats(46, 2, 2)]);
+            .Operator(View, [Floats(20, 4), Ints(2, 2)], [Tensor(44, 20, [2, 2])])
+            .Operator(Relu, [Tensor(44, 20, [2, 2])], [Floats(46, 2, 2)]);
         Assert.Equal(["relu", "all_reduce", "relu", "view", "wait", "relu"], KindsOf(Make(Rank(), Rank())));
     }
 
@@ -97,7 +98,8 @@ public sealed class JobBuilderTests : IDisposable
     {
         // Two rows and two columns: rank 0 tells the others' groups.
         var rank = new RankText().Groups(4, ("0", []), ("1", [0, 1]), ("2", [0, 2]))
-            .AllReduce(Floats(20, 4), new RankText.Comms(1, "1", "allreduce", 2)).AllReduce(Floats(22, 4), new RankText.Comms(1, "2", "allreduce", 2))
+            .AllReduce(Floats(20, 4), new RankText.Comms(1, "1", "allreduce", 2))
+            .AllReduce(Floats(22, 4), new RankText.Comms(1, "2", "allreduce", 2))
             .AllReduce(Floats(24, 4), new RankText.Comms(1, "0", "allreduce", 4));
         var job = Make(rank);
         Assert.Equal([1, 2, 3], job.MadeUp.Select(r => r.Rank));
@@ -113,7 +115,8 @@ public sealed class JobBuilderTests : IDisposable
     [Fact]
     public void Make_UnevenGroups_CannotBeMadeUp()
     {
-        var rank = new RankText().Groups(4, ("0", []), ("1", [0, 1, 3])).AllReduce(Floats(20, 4), new RankText.Comms(1, "1", "allreduce", 3));
+        var rank = new RankText().Groups(4, ("0", []), ("1", [0, 1, 3]))
+            .AllReduce(Floats(20, 4), new RankText.Comms(1, "1", "allreduce", 3));
         var problem = Assert.Throws<MystiqueException>(() => Make(rank));
         Assert.Equal("MYS132", problem.Id);
         Assert.Contains("rank 2", problem.What, StringComparison.Ordinal);
@@ -125,7 +128,8 @@ public sealed class JobBuilderTests : IDisposable
 
     /// <summary>Groups of a family part the job's ranks: each is in one, and it is the same for all of its members.</summary>
     [Fact]
-    public void MembersFor_Family_PartsAllRanks() => Gen.Select(Gen.Int[1, 4], Gen.Int[1, 5], Gen.Int[1, 3]).Sample((stride, count, blocks) =>
+    public void MembersFor_Family_PartsAllRanks() =>
+        Gen.Select(Gen.Int[1, 4], Gen.Int[1, 5], Gen.Int[1, 3]).Sample((stride, count, blocks) =>
     {
         int world = stride * count * blocks;
         System.Collections.Immutable.ImmutableArray<int> first = [.. Enumerable.Range(0, count).Select(i => i * stride)];
@@ -165,7 +169,8 @@ public sealed class JobBuilderTests : IDisposable
         Make(Start().AllReduce(Floats(20, 4)), Start().AllReduce(Floats(20, 4))).Save(folder);
         string text = File.ReadAllText(file);
         string[] words = ["0", "-1", "2", "null", "\"\"", "[]", "{}", "1e9", "programs/1", "../0", "9999999999999999999", "true"];
-        Gen.Select(Gen.Int[0, text.Length - 1], Gen.Int[0, 6], Gen.OneOf(words.Select(w => Gen.Const(w)).ToArray())).Sample((at, length, word) =>
+        Gen.Select(Gen.Int[0, text.Length - 1], Gen.Int[0, 6], Gen.OneOf(words.Select(w => Gen.Const(w)).ToArray()))
+            .Sample((at, length, word) =>
         {
             File.WriteAllText(file, string.Concat(text.AsSpan(0, at), word, text.AsSpan(Math.Min(text.Length, at + length))));
             try
