@@ -7,7 +7,7 @@ class Engine:
     LESS_MEMORY = "generate the package from a smaller part of the trace (--iteration) or with --scale-memory"
 
     def __init__(self, package, device="", threads=0, seed=1, libraries=(), eager=False, allow_trace_code=False,
-                 flags="recorded", tf32=None, pins=None):
+                 flags="recorded", tf32=None, pins=None, ranks=None):
         need_torch()
         for library in libraries:
             try:
@@ -31,6 +31,9 @@ class Engine:
         self.externals = self.program = self.live_bytes = None
         self.kernels, self.libraries = compile_kernels(package, self.device, allow_trace_code), libraries
         self.learned = self.pacer = None
+        self.ranks = ranks or Ranks()
+        self.rank_calls = calls_of(package, self.ranks, self.devices)
+        self.ranks.take_calls(package, self.rank_calls)
         self.host_waits_ns = 0  # How long the host has waited for the device, as the original did.
         self.pins = can_pin(self.device)
 
@@ -75,13 +78,13 @@ class Engine:
                 self.eager, self.fallback = True, "the table of substitutions wants other operators"
             if not self.eager:
                 try:
-                    self.program = ScriptProgram(self.package, self.devices, self.kernels, self.has_libraries, self.pins)
+                    self.program = ScriptProgram(self.package, self.devices, self.kernels, self.has_libraries, self.pins, self.rank_calls)
                 except RuntimeError as error:
                     if not fall_back:
                         raise
                     self.fallback = first_line(error)
             if self.program is None:
-                self.program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries, self.pins)
+                self.program = self.new_eager()
             self.check_memory()
             if self.backend is not None:
                 check_bounds(self.package)
@@ -94,6 +97,14 @@ class Engine:
             return baseline
         except RuntimeError as error:
             raise self.memory_problem(error) or error
+
+    def new_eager(self):
+        return EagerProgram(self.package, self.devices, self.kernels, self.has_libraries, self.pins, self.rank_calls)
+
+    def substituted_calls(self):
+        """By place, calls between ranks that other work stands for."""
+        found = {i: call.substitution() for i, call in self.rank_calls.items()}
+        return {i: substitution for i, substitution in found.items() if substitution}
 
     def check_memory(self):
         """The host's memory is known before anything is allocated; a device says so itself when its own does not suffice."""
@@ -140,13 +151,17 @@ class Engine:
 
     def run_all(self):
         if self.pacer is not None:
+            self.ranks.begin()
             self.pacer.run(self.steps, self)
+            self.ranks.end()
         else:
             self.run_unpaced()
 
     def run_unpaced(self):
+        self.ranks.begin()
         for step in self.steps:
             step()
+        self.ranks.end()
 
     def warm_up(self, count=None, progress=lambda done, total: None):
         """Iterations that are not measured: so many; unless told, a few on the host, on a device until its times are steady.
@@ -162,9 +177,10 @@ class Engine:
         while True:
             samples += self.iterate(max(1, len(samples) // 2), progress)["samplesNs"]
             spent = time.perf_counter_ns() - start
-            if spent >= LEAST_WARM_UP_NS and is_steady(samples):
+            is_done, is_late = self.ranks.share([spent >= LEAST_WARM_UP_NS and is_steady(samples), spent >= MOST_WARM_UP_NS])
+            if is_done:
                 return len(samples)
-            if spent >= MOST_WARM_UP_NS:
+            if is_late:
                 self.notes.append(f"times were not steady after {spent / 1e9:.0f} s of warm-up")
                 return len(samples)
 
@@ -172,7 +188,7 @@ class Engine:
         """How many iterations to measure: so many; unless told, on a device at least a second's worth."""
         if count is not None or self.backend is None:
             return ITERATIONS if count is None else count
-        took = sorted(self.iterate(5)["samplesNs"])[2]
+        took = self.ranks.share(sorted(self.iterate(5)["samplesNs"])[2])
         return max(ITERATIONS, min(10_000, math.ceil(LEAST_MEASURED_NS / max(1, took))))
 
     def release_cache(self):
@@ -182,7 +198,8 @@ class Engine:
 
     def iterate(self, count, progress=lambda done, total: None):
         """Runs iterations, measured, from the same state each: see docs/design.md, 12. Times in nanoseconds."""
-        samples, pairs, counters = [], [], _Counters()
+        samples, pairs, counters, blocked = [], [], _Counters(), []
+        self.ranks.barrier()
         _reset_peak()
         _reset_allocator(self.backend)
         if self.pacer is not None:
@@ -194,6 +211,7 @@ class Engine:
                     self.run_all()
                 self.externals.restore(False)
                 counters.start()
+                waited = self.ranks.blocked_ns
                 start, pair = time.perf_counter_ns(), self.events()
                 if pair:
                     pair[0].record()
@@ -205,6 +223,7 @@ class Engine:
                     self.synchronize()  # Without events the host's clock has to do, and the iteration ends when the device is done.
                 samples.append(time.perf_counter_ns() - start)
                 counters.stop()
+                blocked.append(self.ranks.blocked_ns - waited)
                 progress(i + 1, count)
             self.synchronize()
             counters.close()
@@ -213,7 +232,8 @@ class Engine:
         if len(pairs) == len(samples) > 0:
             samples = _nanoseconds_between(*zip(*pairs))
         return {"samplesNs": samples, "clock": "events" if pairs else "host", "peakBytes": _anonymous_peak(),
-                "cpuTimeNs": counters.sums[0], "device": _allocator_use(self.backend), "system": counters.describe()}
+                "cpuTimeNs": counters.sums[0], "device": _allocator_use(self.backend), "system": counters.describe(),
+                **({"blockedNs": blocked} if self.rank_calls else {})}
 
     def events(self):
         """Two events of the device that tell the time between them; None where it has none."""
@@ -224,18 +244,21 @@ class Engine:
         except Exception:  # Some older ones have no times.
             return None
 
-    def observe(self, path):
-        """Runs an iteration under PyTorch's own observer of execution traces."""
+    def observe(self, path, hides=False):
+        """Runs an iteration under PyTorch's own observer of execution traces; it may hide what stands for calls between ranks."""
         observer_type = _observer_type(torch)
         if observer_type is None:
             raise RuntimeError(f"PyTorch {torch.__version__} has no observer of execution traces")
         self.externals.restore(True)
         observer = observer_type()
         observer.register_callback(path)
+        self.ranks.barrier()
         observer.start()
+        self.ranks.hides = hides
         try:
             self.run_unpaced()
         finally:
+            self.ranks.hides = False
             observer.stop()
             observer.unregister_callback()
         self.synchronize()
@@ -246,6 +269,7 @@ class Engine:
         self.synchronize()  # What restores is no part of the iteration.
         live = getattr(self.backend, "memory_allocated", lambda: self.externals.bytes_on(self.device))
         self.live_bytes = live()  # On a device with what libraries hold, as in the original.
+        self.ranks.barrier()
         with torch.profiler.profile(profile_memory=True, **_stream_waits(torch, self.device.type)) as profiler:
             run()
             self.synchronize()
@@ -286,13 +310,14 @@ class Engine:
                     program.fail(i, "it failed: " + first_line(error).split(". ")[0])
             else:
                 program.run_one(i)
+        self.ranks.end()
         return program
 
     def single(self):
         """The program whose operators can be called one by one."""
         if isinstance(self.program, EagerProgram):
             return self.program
-        program = EagerProgram(self.package, self.devices, self.kernels, self.has_libraries, self.pins)
+        program = self.new_eager()
         self.put_into(program)
         return program
 
@@ -302,6 +327,8 @@ class Engine:
         for iteration in range(iterations + 1):
             self.externals.restore(iteration == 0)
             self.synchronize()
+            self.ranks.barrier()
+            self.ranks.begin()
             pairs = []
             for i in range(len(times)):
                 start, pair = time.perf_counter_ns(), self.events()
@@ -315,6 +342,7 @@ class Engine:
                     self.synchronize()
                 if iteration > 0 and not pair:
                     times[i] += time.perf_counter_ns() - start
+            self.ranks.end()
             self.synchronize()
             if iteration > 0 and pairs:
                 times = [t + spent for t, spent in zip(times, _nanoseconds_between(*zip(*pairs)))]

@@ -4,12 +4,14 @@
 It needs torch and nothing else. It makes the package's tensors, runs its operators in order, measures, compares what
 ran with what was recorded, and writes the result. See `python3 run.py --help`.
 """
+import _thread
 import argparse
 import ast
 import base64
 import collections
 import concurrent.futures
 import contextlib
+import datetime
 import hashlib
 import inspect
 import io
@@ -21,6 +23,7 @@ import queue
 import re
 import shutil
 import signal
+import socket
 import stat
 import struct
 import subprocess

@@ -106,9 +106,14 @@ def why_not_program(code, m, schemas):
 
 
 def skip_kernels(operators, following, end):
-    while following < end and "kernel" in operators[following]:
-        following += 1  # The host launches it.
+    while following < end and is_of_host(operators[following]):
+        following += 1  # The host launches it, or makes the call.
     return following
+
+
+def is_of_host(op):
+    """Whether the program leaves an operator to its host: a kernel, or a call between ranks."""
+    return "kernel" in op or call_of(op) is not None
 
 
 def why_not_package(m, schemas):

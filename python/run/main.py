@@ -1,10 +1,15 @@
 # By hand, and as the worker of `mystique run --engine python`.
 
 
-def run(options):
+def run(options, ranks=None):
+    if ranks is None and is_job(options.package):
+        return run_job(options)
     package = package_of(options)
+    if ranks is not None:
+        ranks.job.check_package(package, ranks.rank)
+        options.device = device_of_rank(options.device, package.manifest["devices"], ranks.launch)
     own = [os.path.realpath(path) for path in (package.path, package.program_path, __file__)]
-    for output in (options.json, options.profile):
+    for output in (options.json, options.profile, options.observe):
         if output in (None, "-"):
             continue
         if os.path.isdir(output) or not os.path.isdir(os.path.dirname(os.path.abspath(output))):
@@ -12,7 +17,7 @@ def run(options):
         if os.path.realpath(output) in own:
             raise Problem("MYS305", "the output cannot be written: it is a file of the package itself", output, "name another file")
     engine = Engine(package, options.device, options.threads, options.seed, options.load_library, options.eager, options.allow_trace_code,
-                    options.flags, options.tf32, options.pin)
+                    options.flags, options.tf32, options.pin, ranks)
     try:
         replay(engine, options)
     except Problem as problem:
@@ -20,7 +25,7 @@ def run(options):
             raise
         options.level = "operator"
         print(printable(f"warning: {problem.parts[1]}; the operators' level runs instead"), file=sys.stderr)
-        run(options)
+        run(options, ranks)
     except Exception as error:
         if _is_device_error(error) and not options.find_failure:
             raise device_problem(engine, error)
@@ -29,7 +34,9 @@ def run(options):
 
 def replay(engine, options):
     """All that is measured and looked at, and the result."""
-    package = engine.package
+    package, ranks = engine.package, engine.ranks
+    if ranks.job is not None:
+        backend = "" if ranks.is_alone else backend_of(options.backend, engine.device)
     baseline = engine.start()
     if options.find_failure:
         print(json.dumps(find_failure(engine)))
@@ -49,18 +56,21 @@ def replay(engine, options):
         engine.program, missing, substituted, engine.fallback = probed, probed.missing, probed.substituted, first_line(error)
         engine.steps = steps_of(engine, probed)
         engine.iterate(1)
+    if ranks.job is not None:
+        join_others(engine, backend)
+    substituted = {**substituted, **engine.substituted_calls()}
     verification = {"status": "not_run", "expected_operators": 0, "exact_operators": 0,
                     "unobserved_kernels": 0, "strides_compared": False, "differences": []}
     if not options.no_verify:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                refuse_unobservable(package)
-                engine.observe(os.path.join(folder, "observed.json"))
+                observe_for_verification(engine, os.path.join(folder, "observed.json"))
                 verification = verify(package, os.path.join(folder, "observed.json"), missing, substituted, engine.devices)
             except RuntimeError as error:
                 verification["reason"] = first_line(error)
     if options.pace == "recorded":
         engine.pacer = pacer_of(engine, round(options.reference_time * 1e6))
+    ranks.barrier()
     before = clocks_of(engine)
     options.warmup = engine.warm_up(options.warmup)
     measured = engine.iterate(engine.iterations_for(options.iterations))
@@ -78,13 +88,12 @@ def replay(engine, options):
         add_device_work(kinds, package, work)
         add_kernel_counts(verification, package, work, missing, substituted)
     non_finite = check_values(engine) if options.check_values else None
-    if options.profile:
-        with staged(options.profile) as path:
-            engine.kineto(path)
+    write_observations(engine, options)
+    ranks.leave()
     result = result_of(engine, options, measured, baseline, allocated, kinds, verification, missing, substituted, non_finite)
     if options.json:
         write_json(options.json, result)
-    if options.json != "-":
+    if options.json != "-" and ranks.is_main:
         print_result(result, engine.fallback)
     differences = verification["differences"]
     if differences and options.strict:
@@ -92,11 +101,36 @@ def replay(engine, options):
         raise Problem("MYS422", f"the replay has {len(differences)} difference{'s' if len(differences) > 1 else ''} from the recording;"
                       f" the first is {differences[0]['operator']}: {differences[0]['what']}", place,
                       "omit --strict to accept the result; it lists all differences", 1)
-    if differences:
+    if differences and ranks.is_main:
         named = [f"{'node ' + str(d['node']) + ' (' + d['operator'] + ')' if 'node' in d else d['operator']}: {d['what']}"
                  for d in differences[:3]]
         more = f"; and {len(differences) - 3:,} more" if len(differences) > 3 else ""
         print(printable(f"warning: {len(differences):,} differences from the recording: {'; '.join(named)}{more}"), file=sys.stderr)
+
+
+def observe_for_verification(engine, path):
+    """An iteration under the observer, as far as this PyTorch can; all ranks of a job run it."""
+    try:
+        refuse_unobservable(engine.package)
+        if _observer_type(torch) is None:
+            raise RuntimeError(f"PyTorch {torch.__version__} has no observer of execution traces")
+    except RuntimeError:
+        if engine.ranks.is_joined:
+            engine.externals.restore(True)
+            engine.ranks.barrier()
+            engine.run_unpaced()
+        raise
+    engine.observe(path, hides=True)
+
+
+def write_observations(engine, options):
+    """The profile of an iteration, and its execution trace: of the same iteration, where both are wanted."""
+    with contextlib.ExitStack() as stack:
+        profile, trace = (stack.enter_context(staged(path)) if path else None for path in (options.profile, options.observe))
+        if profile:
+            engine.kineto(profile, trace)
+        elif trace:
+            engine.observe(trace)
 
 
 class Worker:
@@ -214,6 +248,8 @@ def parse(arguments):
     parser.add_argument("--reference-time", metavar="MS", type=float, default=0,
                         help="the original's iteration time, in milliseconds: the target of --pace recorded; default: the package's")
     parser.add_argument("--profile", metavar="FILE", help="write a Kineto profile of one iteration")
+    parser.add_argument("--observe", metavar="FILE",
+                        help="write the execution trace of one iteration; with --profile both are of the same one")
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - is standard output")
     parser.add_argument("--no-verify", action="store_true", help="do not compare an iteration, operator by operator, with the trace")
     parser.add_argument("--strict", action="store_true", help="end with exit code 1 where the replay differs from the recording")
@@ -222,6 +258,14 @@ def parse(arguments):
     parser.add_argument("--load-library", metavar="FILE", action="append", default=[], help="load a library of operators first")
     parser.add_argument("--allow-trace-code", action="store_true", help="compile and run the Triton kernels that came with the trace")
     parser.add_argument("--eager", action="store_true", help="call the operators one by one, without TorchScript")
+    parser.add_argument("--backend", default="",
+                        help="what ranks of a job talk through: gloo, nccl, mpi, …; default: nccl on CUDA, xccl on XPU, else gloo")
+    parser.add_argument("--rank", type=int, help="the rank of a job that this process is; without a launcher it runs without the others")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=60, help="the longest that a call between ranks may take (60)")
+    parser.add_argument("--emulation", metavar="FILE", help="how long calls between ranks shall take, and which ranks are there (JSON)")
+    parser.add_argument("--store", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--status", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--parent", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--find-failure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -231,7 +275,9 @@ def parse(arguments):
         options.pin = _pins_of(options.pin)
     except ValueError as error:
         parser.error(f"--pin: {error}")
-    for name, least in (("iterations", 1), ("warmup", 0), ("threads", 0), ("seed", 0)):
+    if not 0 < options.timeout <= 1e6:
+        parser.error("--timeout takes seconds above 0")
+    for name, least in (("iterations", 1), ("warmup", 0), ("threads", 0), ("seed", 0), ("rank", 0)):
         if getattr(options, name) is not None and getattr(options, name) < least:
             parser.error(f"--{name} takes a whole number from {least} on")
     return options
@@ -254,12 +300,16 @@ def main():
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # What was begun goes: see the finally clauses.
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    if options.parent:
+        end_with_parent()
     try:
         need_torch()
         run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except RankFailed as failed:
+        return end_rank(failed)
     except Problem as problem:
         print(problem, file=sys.stderr)
         return problem.exit_code

@@ -121,13 +121,16 @@ def learn(engine):
     """
     rounds, clock = [], time.perf_counter_ns
     first = clock()
-    while len(rounds) < Pacer.MIN_LEARNING_ROUNDS or len(rounds) < Pacer.MAX_LEARNING_ROUNDS and clock() - first < Pacer.LEARNING_NS:
+    while len(rounds) < Pacer.MIN_LEARNING_ROUNDS or len(rounds) < Pacer.MAX_LEARNING_ROUNDS \
+            and engine.ranks.share(clock() - first < Pacer.LEARNING_NS):
         engine.externals.restore(False)
         engine.synchronize()
+        engine.ranks.begin()
         begin, marks = clock() - engine.host_waits_ns, []
         for step in engine.steps:
             marks.append(clock() - begin - engine.host_waits_ns)
             step()
+        engine.ranks.end()
         rounds.append(marks + [clock() - begin - engine.host_waits_ns])
         engine.synchronize()
     return [sorted(column)[len(rounds) // 2] for column in zip(*rounds)]

@@ -8,7 +8,7 @@ class Policy:
 
     def __init__(self, text):
         self.open, self.closed, self.allowed, self.never, self.words, self.patterns = set(), set(), set(), set(), {}, {}
-        self.autograd = set()
+        self.autograd, self.calls = set(), set()
         for line in text.split("\n"):
             words = line.split("#")[0].split()
             if words[:1] == ["namespace"]:
@@ -21,6 +21,8 @@ class Policy:
                 self.never.update(words[1:])
             elif words[:1] == ["autograd"]:
                 self.autograd.add(line[line.index(" ") + 1:].rstrip())
+            elif words[:1] == ["call"]:
+                self.calls.add(line[line.index(" ") + 1:].rstrip())
             elif words[:1] == ["words"]:
                 self.words[words[1]] = set(words[3:])
             elif words[:1] == ["pattern"]:
@@ -63,9 +65,11 @@ class Policy:
         return None
 
     def why_not_op(self, op, schema, has_libraries):
-        """The same for an operator of a manifest; of autograd's calls, only those that the table lists."""
+        """The same for an operator of a manifest; of autograd's calls and those between ranks, only those that the table lists."""
         if op.get("role") == "autograd":
             return None if schema.text in self.autograd else "it is no call of autograd that a benchmark makes"
+        if call_of(op) is not None:
+            return None if schema.text in self.calls else "it is no call between ranks that a benchmark makes"
         return self.why_not_with(schema, [a.get("v") for a in op["args"]], has_libraries)
 
     def is_word(self, argument, text):

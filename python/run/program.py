@@ -4,13 +4,17 @@
 class ScriptProgram:
     """program.pt: a function for each call of the schedule; tensors live in a list inside it."""
 
-    def __init__(self, package, devices, kernels, has_libraries, pins=False):
+    def __init__(self, package, devices, kernels, has_libraries, pins=False, rank_calls=None):
         self.check_target(package, has_libraries)
         torch._C._set_graph_executor_optimize(False)  # It would merge equal operators and fuse others.
+        self.tensors = package.manifest["tensors"]
         self.module = torch.jit.load(archive_of(pinned_program(package) if pins else package.program))  # The text that was looked through.
         self.module.resize(len(package.manifest["tensors"]) + RESERVED_SLOTS)
         for device in devices:
             self.module.use_device(torch.empty(0, device=device))
+        self.held, self.rank_calls = {}, rank_calls or {}  # What is in slots from the start, for calls between ranks.
+        self.frees = functions_with_lines(package.program) if rank_calls else set()
+        self.last = last_uses(package.manifest["operators"]) if rank_calls else {}
         self.calls = [self.call_for(call, package, kernels) for call in package.manifest["schedule"]]
         self.missing = {i: "a Triton kernel: not allowed (--allow-trace-code)" for i, op in enumerate(package.manifest["operators"])
                         if "kernel" in op and i not in kernels}
@@ -21,7 +25,7 @@ class ScriptProgram:
         """Whether each operator is there as named, and may run: TorchScript finds one by its name and arguments alone."""
         target = schemas_of(package.names)
         for op in package.manifest["operators"]:
-            if "kernel" not in op:
+            if not is_of_host(op):
                 reason = why_not_on_target(target.get(package.name_of(op)), op, has_libraries)
                 if reason:
                     raise RuntimeError(f"{package.name_of(op)}: {reason}")
@@ -29,6 +33,8 @@ class ScriptProgram:
     def call_for(self, call, package, kernels):
         function, op = getattr(self.module, call["call"]), package.manifest["operators"][call["first"]]
         kernel = kernels.get(call["first"])
+        if call["first"] in self.rank_calls:
+            return self.rank_step(call, op, package.schemas[op["schema"]], function)
         if kernel is None:
             return function
 
@@ -45,7 +51,33 @@ class ScriptProgram:
             function()  # Gives back what is not used any more.
         return launch
 
+    def rank_step(self, call, op, schema, function):
+        """A call between ranks, and then the function that gives back what is not used any more, where it does anything."""
+        made, held, fetch, tensors = self.rank_calls[call["first"]], self.held, self.module._c._get_method("get"), self.tensors
+
+        def taker(slot):
+            if tensors[slot].get("external") or tensors[slot]["storage"] < 0:
+                return lambda: held[slot]
+            return lambda: fetch(slot + RESERVED_SLOTS)
+
+        takers = [(a.is_list, [taker(slot) for slot in given.get("t", ()) if slot >= 0]) for given, a in zip(op["args"], schema.arguments)]
+        results = [slot for out in op["outs"] for slot in out]
+        kept = [(i, slot) for i, slot in enumerate(results) if slot >= 0 and self.last[slot] > call["first"]]
+        frees, put = call["call"] in self.frees, self.put
+
+        def step():
+            found = made.make(*[[take() for take in slots] if is_list else slots[0]() for is_list, slots in takers])
+            if kept:
+                found = found if isinstance(found, (list, tuple)) else [found]
+                for i, slot in kept:
+                    put(slot, found[i])
+            if frees:
+                function()
+        return step
+
     def put(self, slot, tensor):
+        if self.rank_calls and (self.tensors[slot].get("external") or self.tensors[slot]["storage"] < 0):
+            self.held[slot] = tensor
         self.module.put(slot + RESERVED_SLOTS, tensor)
 
     def get(self, slot):
@@ -55,7 +87,8 @@ class ScriptProgram:
 class EagerProgram:
     """The same operators, each called through torch.ops: for a PyTorch that does not take the program, and to look at each alone."""
 
-    def __init__(self, package, devices, kernels, has_libraries, pins=False):
+    def __init__(self, package, devices, kernels, has_libraries, pins=False, rank_calls=None):
+        self.rank_calls = rank_calls or {}
         self.package, self.devices, self.kernels, self.has_libraries = package, devices, kernels, has_libraries
         self.pins = pins
         m = package.manifest
@@ -67,12 +100,8 @@ class EagerProgram:
         self.stand_ins = {}
         self.rows = m["substitutions"]
         self.schemas = schemas_of(package.names + [call["operator"] for row in self.rows for call in row["calls"]])
-        last = {}
-        for i, op in enumerate(self.operators):
-            for slot in slots_of(op):
-                last[slot] = i
         self.freed = [[] for _ in self.operators]
-        for slot, i in last.items():
+        for slot, i in last_uses(self.operators).items():
             if slot >= 0 and not self.tensors[slot].get("external"):
                 self.freed[i].append(slot)
         self.steps = [self.steps_for(i, op) for i, op in enumerate(self.operators)]
@@ -85,6 +114,9 @@ class EagerProgram:
             kernel, makers = self.kernels.get(index), [self.maker(value, None) for value in op["args"]]
             why = "a Triton kernel: not allowed (--allow-trace-code), or not to be compiled here"
             return [(kernel, makers, {}, [])] if kernel else self.replace(index, why)
+        if index in self.rank_calls:
+            made, arguments = self.rank_calls[index], self.package.schemas[op["schema"]].arguments
+            return [(lambda *given: made.make(*given), [self.taker(*pair) for pair in zip(op["args"], arguments)], {}, op["outs"])]
         step = self.own_step(op, self.package.name_of(op), recorded)
         if isinstance(step, str):
             return self.replace(index, step)
@@ -113,6 +145,9 @@ class EagerProgram:
 
     def fail(self, index, reason):
         """Takes note of an operator that failed: its work is done by the next row of the table, or not."""
+        if index in self.rank_calls:  # The other ranks would wait for it.
+            raise Problem("MYS434", f"the call {self.package.name_of(self.operators[index])} does not run here: {reason}",
+                          f"{self.package.path}, node {self.operators[index]['node']}", "report it with this message and the trace", 1)
         self.steps[index] = self.replace(index, reason)
 
     def recorded_arguments(self, op):
@@ -212,6 +247,11 @@ class EagerProgram:
             return lambda: [None if s < 0 else self.slots[s] for s in slots]
         return lambda: self.slots[slots[0]]
 
+    def taker(self, value, argument):
+        """How to make an argument of a call between ranks: a tensor, or a list of them."""
+        slots = [slot for slot in value.get("t", ()) if slot >= 0]
+        return (lambda: [self.slots[slot] for slot in slots]) if argument.is_list else (lambda: self.slots[slots[0]])
+
     def run(self, first, count):
         for i in range(first, first + count):
             self.run_one(i)
@@ -276,6 +316,23 @@ class EagerProgram:
 
     def get(self, slot):
         return self.slots[slot]
+
+
+def last_uses(operators):
+    """By slot, the place of the last operator that uses it."""
+    return {slot: i for i, op in enumerate(operators) for slot in slots_of(op)}
+
+
+def functions_with_lines(code):
+    """The names of the functions of a program's text that do anything."""
+    found, name, start = set(), "", FORMS.patterns["start"].fullmatch
+    for line in code[len(PROLOGUE):].split("\n"):
+        head = start(line)
+        if head:
+            name = head.group(1)
+        elif line.strip() not in ("", "return None", "s = self.slots", "d = self.devices", "hs = self.holds"):
+            found.add(name)
+    return found
 
 
 def slots_of(op):

@@ -88,6 +88,8 @@ def result_of(engine, options, measured, baseline, allocated, kinds, verificatio
         pace = engine.pacer.report()
         result["pace"] = {"waits": pace["waits"], "waited_ns": pace["waitedNs"], "late": pace["late"],
                           "worst_late_ns": pace["worstLateNs"]}
+    if engine.rank_calls:
+        result["communication"] = engine.ranks.report(measured.get("blockedNs", []))
     if non_finite is not None:
         result["non_finite"] = [{**{k: op[k] for k in ("segment", "node") if k in op}, "operator": engine.package.name_of(op), "what": why}
                                 for op, why in ((m["operators"][i], why) for i, why in non_finite)]
@@ -220,6 +222,15 @@ def print_result(result, fallback):
     if verification["unobserved_kernels"]:
         state += f"; {verification['unobserved_kernels']:,} compiled kernels were launched, which no observer sees"
     line("verification", state)
+    if verification.get("unobserved_calls"):
+        line("calls that no observer sees", f"{verification['unobserved_calls']:,}")
+    if "communication" in result:
+        calls = result["communication"]
+        where = f" on {calls['backend']} with {calls['present']} ranks" if calls["real"] else ""
+        line("communication", f"{calls['calls']:,} calls{where}, {calls['blocked_ns'] / 1e6:,.3f} ms blocked"
+             + "".join(f"; {calls[k]:,} {k}" for k in ("local", "emulated") if calls[k]))
+        for form in calls["list_forms"]:
+            line("other form", f"{form['operator']} ({form['count']:,}) by {form['by']}: {form['reason']}")
     line("CPU time of an iteration", f"{result['cpu_time_ns'] / 1e6:,.3f} ms")
     if "allocated_bytes" in memory:
         line("peak memory of tensors", f"{memory['allocated_bytes'] / 1e6:,.1f} MB")

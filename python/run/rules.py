@@ -240,6 +240,7 @@ def check_operator(m, op, schemas, kernels, made, place, described=False):
         check_operator(m, recorded, schemas, kernels, made, f"{place}.backward[{i}]", described=True)
     hold(len(op["args"]) == len(schema.arguments) and len(op["outs"]) == len(schema.returns), place)
     hold(("kernel" in op) == (schema.namespace == "triton") and ("kernel" not in op or op["kernel"] in kernels), place)
+    hold("kernel" not in op or call_of(op) is None, f"{place}.collective")
     for i, (given, argument) in enumerate(zip(op["args"], schema.arguments)):
         here = f"{place}.args[{i}]"
         hold(("t" in given) != ("v" in given), here)
