@@ -210,10 +210,10 @@ class RankCall:
             ranks.current = call
             try:
                 work = form.start(*args) if not ranks.hides else call.start_hidden(args)
-                if is_async:
-                    works[call.key] = work
-                elif ranks.hides:
+                if ranks.hides:  # The label of its work must not end within other operators: the observer would lose its place.
                     quietly(work.wait)
+                elif is_async:
+                    works[call.key] = work
                 else:
                     work.wait()
             except Exception as error:
@@ -265,7 +265,7 @@ class RankCall:
         return self.group.take(start, self.ns, work) if self.ns else work
 
     def keep(self, work):
-        if self.is_async:
+        if self.is_async and (not self.ranks.hides or isinstance(work, Registered)):
             self.ranks.works[self.key] = work
         else:
             quietly(work.wait) if self.ranks.hides else work.wait()

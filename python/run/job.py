@@ -2,19 +2,6 @@
 
 
 JOB_FILE = "job.json"
-JOB_RULES = {
-    "format": "=mystique-job", "format_version": "int:1:1", "world_size": "int:1:1048576",
-    "groups": [{"name": "text:256", "ranks": ["count", 1, 1048576], "description?": "text:256", "backend?": "text:256"}, 65536],
-    "ranks": [
-        {
-            "rank": "count", "package": "text:64", "made_of?": "count",
-            "calls?": [{"node": "int", "group?": "count", "root?": "count", "input_splits?": ["size", 65536],
-                        "output_splits?": ["size", 65536], "duration_ns?": "ns", "segment?": "count"}, 10000000]
-        }, 1, 1048576
-    ],
-    "notes?": ["text", 1024],
-}
-PACKAGE_NAME = re.compile("programs/[0-9]{1,6}")
 ROOTED = ("broadcast", "reduce", "gather", "scatter", "send")
 
 
@@ -71,7 +58,7 @@ class Job:
 
 def check_job(job):
     hold(isinstance(job, dict) and job.get("format") == "mystique-job", 'its format, which is not "mystique-job",')
-    check(JOB_RULES, job, "", job)
+    check(RULES["job"], job, "", job)
     size, seen = job["world_size"], set()
     for i, group in enumerate(job["groups"]):
         members = group["ranks"]
@@ -79,7 +66,6 @@ def check_job(job):
     for i, entry in enumerate(job["ranks"]):
         rank, place = entry["rank"], f"ranks[{i}]"
         hold(rank < size and rank not in seen, f"{place}.rank")
-        hold(PACKAGE_NAME.fullmatch(entry["package"]) is not None, f"{place}.package")
         hold(entry.get("made_of", 0) < size, f"{place}.made_of")
         seen.add(rank)
         calls = entry.get("calls", ())

@@ -58,8 +58,9 @@ internal sealed partial class CollectiveReader
 
     private static bool IsWithinCall(TraceNode node)
     {
+        // One of the same name is another call, below which the observer has put it: a call does not make itself.
         for (var above = node.Parent; above is not null; above = above.Parent)
-            if (KindOf(above) is not null)
+            if (KindOf(above) is not null && above.Name != node.Name)
                 return true;
         return false;
     }

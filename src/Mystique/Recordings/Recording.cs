@@ -89,11 +89,13 @@ public sealed class Recording
     private static Recording Read(string path, CaptureFolder? capture, RecordingOptions options, ImmutableArray<string> notes)
     {
         var trace = TraceReader.Read(path, new TraceReadOptions(options.Strict));
-        var warnings = notes.AddRange(trace.Warnings.Select(w => $"{trace.Source}: {w}"));
+        var warnings = notes;
         if (capture?.Baseline.ProfilerNote is { } note)
             warnings = warnings.Add(note);
         var profile = options.Profile is { } named ? ProfileLinker.Link(trace, named)
             : capture?.ProfilePath is { } own ? TryLink(trace, own, ref warnings) : null;
+        trace = NestingRepair.Apply(trace, profile);
+        warnings = warnings.InsertRange(notes.Length, trace.Warnings.Select(w => $"{trace.Source}: {w}"));
         if (profile is { DeviceNs: 0 } && DeviceName.AcceleratorOf(trace) is not null)
             warnings = warnings.Add($"{profile.Source} has no work of the device: the profiler could not see it (no CUPTI, or it is "
                 + "another tool's, Nsight's for one; a container without it), so that kernels, streams and waits are not known");

@@ -138,6 +138,25 @@ public sealed class TraceNode
     /// <summary>The node's parent as recorded; equal to <see cref="Id"/> for the root.</summary>
     internal long ParentId { get; init; }
 
+    /// <summary>The same node with another parent; nothing is linked yet.</summary>
+    internal TraceNode Under(long parentId) => new(Id, Name)
+    {
+        Schema = Schema,
+        Inputs = Inputs,
+        Outputs = Outputs,
+        RecordFunctionId = RecordFunctionId,
+        ForwardParentId = ForwardParentId,
+        SequenceId = SequenceId,
+        ThreadId = ThreadId,
+        ForwardThreadId = ForwardThreadId,
+        Scope = Scope,
+        KernelBackend = KernelBackend,
+        KernelFile = KernelFile,
+        TensorRange = TensorRange,
+        Collective = Collective,
+        ParentId = parentId,
+    };
+
     /// <inheritdoc/>
     public override string ToString() => $"node {Id} ({Name})";
 }

@@ -139,6 +139,7 @@ internal static class ProfileLinker
             var (count, duration) = unexplained.GetValueOrDefault(name);
             unexplained[name] = (count + 1, duration + e.DurationNs);
         }
+        bool hasBackend = trace.Nodes.Any(NestingRepair.IsBackendLabel); // Then all labels tell what was running.
         return new LinkedProfile
         {
             Source = profile.Source,
@@ -146,7 +147,8 @@ internal static class ProfileLinker
             IterationNs = IterationOf(events, trace, found, end - start),
             Operators = times,
             Labels = link != ProfileLink.Id ? ImmutableDictionary<long, OperatorTime>.Empty
-                : IdLinker.Labels(trace.Nodes.Where(n => n.Schema is null && n.Name.Contains(':', StringComparison.Ordinal)), events)
+                : IdLinker.Labels(trace.Nodes.Where(n => n.Schema is null && (hasBackend || n.Name.Contains(':', StringComparison.Ordinal))),
+                    events)
                     .ToImmutableDictionary(l => l.Key, l => new OperatorTime(events[l.Value].StartNs - start,
                         events[l.Value].DurationNs, [])),
             Unlinked = unlinked,

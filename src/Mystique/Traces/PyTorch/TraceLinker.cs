@@ -65,7 +65,7 @@ internal static class TraceLinker
     /// <summary>
     /// Gives each node its parent and its children, these by rising id; in arrays of the right size, for there are millions.
     /// </summary>
-    private static void LinkChildren(List<TraceNode> nodes, int[] parents, int root)
+    internal static void LinkChildren(List<TraceNode> nodes, int[] parents, int root)
     {
         var counts = new int[nodes.Count];
         for (int i = 0; i < nodes.Count; i++)

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Mystique.Traces.PyTorch;
+
+namespace Mystique.Traces.Kineto;
+
+/// <summary>
+/// Puts nodes below the node that was running when they started. PyTorch's observer keeps a stack for each thread, and takes off whatever
+/// lies on top when anything ends (<c>torch/csrc/profiler/standalone/execution_trace_observer.cpp</c>): the label of a process group's work
+/// begins on the caller's thread and ends when the work has, on another. From then on, and until then, nodes are recorded below others that
+/// ended before them.
+/// </summary>
+internal static partial class NestingRepair
+{
+    /// <summary>The trace with its nodes where they were called; the same trace where it records no such label.</summary>
+    /// <param name="trace">The trace.</param>
+    /// <param name="profile">
+    /// Its times, where nodes are found by their ids: these tell what was running. Without them, what cannot be below a node is put above it:
+    /// whatever comes after the backend's label, the last thing in a call, and a function of autograd's engine right below another one.
+    /// </param>
+    public static ExecutionTrace Apply(ExecutionTrace trace, LinkedProfile? profile)
+    {
+        if (!trace.Nodes.Any(IsBackendLabel))
+            return trace;
+        var repair = new Repair(trace, profile is { Link: ProfileLink.Id } ? profile : null);
+        return repair.Apply();
+    }
+
+    /// <summary>Whether a node marks the work of a process group (<c>gloo:all_reduce</c>), which may end after whoever started it.</summary>
+    public static bool IsBackendLabel(TraceNode node) => node.Schema is null && Backend().IsMatch(node.Name);
+
+    private sealed class Repair(ExecutionTrace trace, LinkedProfile? profile)
+    {
+        private const string Engine = "autograd::engine::evaluate_function: ";
+
+        private readonly Dictionary<long, TraceNode> _parents = []; // As repaired.
+        private readonly Dictionary<TraceNode, long> _labelOf = []; // By call, its backend's first label.
+        private readonly Dictionary<long, List<TraceNode>> _open = []; // By thread, what is running, the innermost last.
+
+        public ExecutionTrace Apply()
+        {
+            foreach (var node in trace.Nodes)
+                if (IsBackendLabel(node) && node.Parent is { } call)
+                    _labelOf.TryAdd(call, node.Id);
+            int moved = 0;
+            foreach (var node in trace.Nodes)
+            {
+                if (node.Parent is null)
+                    continue;
+                var parent = ParentOf(node);
+                _parents.Add(node.Id, parent);
+                moved += parent == node.Parent ? 0 : 1;
+            }
+            return moved == 0 ? trace : Relink(moved);
+        }
+
+        private TraceNode ParentOf(TraceNode node)
+        {
+            var lifted = node.Parent!;
+            while (lifted.Parent is not null && HasEnded(lifted, node))
+                lifted = _parents[lifted.Id];
+            if (TimeOf(node) is not { } time)
+                return lifted;
+            if (!_open.TryGetValue(node.ThreadId ?? 0, out var open))
+                _open.Add(node.ThreadId ?? 0, open = []);
+            open.RemoveAll(o => EndOf(o) <= time.StartNs);
+            var innermost = open.Count > 0 ? open[^1] : null;
+            if (!IsBackendLabel(node))
+                open.Add(node);
+            // Nodes without times lie between: what they are below of decides.
+            return innermost is null || IsWithin(lifted, innermost) ? lifted : innermost;
+        }
+
+        /// <summary>Whether a node had ended when another one began.</summary>
+        private bool HasEnded(TraceNode node, TraceNode before)
+        {
+            if (IsBackendLabel(node))
+                return true; // Its work is on a thread of its own: what the caller does is never within it.
+            if (TimeOf(node) is not null && TimeOf(before) is { } time)
+                return EndOf(node) <= time.StartNs;
+            if (TimeOf(node) is not null && profile is not null)
+                return false;
+            return _labelOf.TryGetValue(node, out long label) && before.Id > label && before.ThreadId == node.ThreadId
+                || IsOfEngine(node) && IsOfEngine(before);
+        }
+
+        private bool IsWithin(TraceNode node, TraceNode ancestor)
+        {
+            for (var above = node; above is not null; above = above.Parent is null ? null : _parents[above.Id])
+                if (above == ancestor)
+                    return true;
+            return false;
+        }
+
+        private static bool IsOfEngine(TraceNode node) => node.Name.StartsWith(Engine, StringComparison.Ordinal);
+
+        private OperatorTime? TimeOf(TraceNode node) => profile is null ? null
+            : profile.Operators.TryGetValue(node.Id, out var time) || profile.Labels.TryGetValue(node.Id, out time) ? time : null;
+
+        private long EndOf(TraceNode node) => TimeOf(node) is { } time ? time.StartNs + time.DurationNs : long.MaxValue;
+
+        private ExecutionTrace Relink(int moved)
+        {
+            List<TraceNode> nodes = [.. trace.Nodes.Select(n => n.Under(_parents.TryGetValue(n.Id, out var parent) ? parent.Id : n.Id))];
+            var places = nodes.Index().ToDictionary(n => n.Item.Id, n => n.Index);
+            int root = places[trace.Root.Id];
+            TraceLinker.LinkChildren(nodes, [.. nodes.Select(n => places[n.ParentId])], root);
+            return trace with
+            {
+                Nodes = [.. nodes],
+                Root = nodes[root],
+                Warnings = trace.Warnings.Add(string.Create(CultureInfo.InvariantCulture,
+                    $"{moved} nodes were recorded below others that had ended, for a process group's work ended on another thread; they are "
+                    + $"put where they were called, {(profile is null ? "as far as the trace alone tells" : "by the profile's times")}")),
+            };
+        }
+    }
+
+    [GeneratedRegex("^(?:nccl|gloo|mpi|ucc|xccl|hccl|cncl|oneccl|torch_ccl):[A-Za-z_]+$")]
+    private static partial Regex Backend();
+}
