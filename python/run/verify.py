@@ -85,17 +85,25 @@ def outermost(trace_path, has_calls=False):
     with open(trace_path, encoding="utf-8") as file:
         nodes = {n["id"]: ObservedNode(n) for n in json.load(file)["nodes"]}
     called, backward, accumulated = [], [], 0
+    ends = ends_of_calls(nodes) if has_calls else {}
+
+    def above_of(node):
+        above = nodes.get(node.parent)
+        while above is not None and node.id > ends.get(above.id, node.id):
+            above = nodes.get(above.parent)
+        return above
+
     for node in sorted(nodes.values(), key=lambda n: n.id):
-        above, in_backward = nodes.get(node.parent), False
+        above, in_backward = above_of(node), False
         accumulated += node.name == ACCUMULATION
         while above is not None and not above.schema and above.parent != above.id:
             in_backward = in_backward or above.name.startswith(BACKWARD)
-            above = nodes.get(above.parent)
+            above = above_of(above)
         if node.schema and (above is None or not above.schema) and node.name != "aten::record_stream":
             (backward if in_backward else called).append(node)
         while node.schema and above is not None and above.schema:
             above.inside.append(node.name)
-            above = nodes.get(above.parent)
+            above = above_of(above)
     main = called[0].thread if called else 0
     if has_calls:  # Backends work in threads of their own, which begin after the first call; and a barrier makes a tensor before it.
         main = min((n.thread for n in called), default=0)
@@ -104,6 +112,29 @@ def outermost(trace_path, has_calls=False):
                   if n.name != "aten::empty.memory_format" or after is None or after.name != "c10d::barrier"]
     called = [n for n in called if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")]
     return called, backward, accumulated
+
+
+CALL_SPACES = "c10d::", "_c10d_functional::"
+ASYNCHRONOUS_LABELS = "gloo:", "mpi:"
+
+
+def ends_of_calls(nodes):
+    """By call between ranks, the last node within it: the label of its work, which ends in another thread.
+
+    Until then the observer takes the call for the parent of what comes after it: it ends whatever is the last that has begun.
+    """
+    ends = {}
+    for node in sorted(nodes.values(), key=lambda n: n.id):
+        if node.schema or not node.name.startswith(ASYNCHRONOUS_LABELS):
+            continue
+        above, is_nearest = nodes.get(node.parent), True
+        while above is not None and above.parent != above.id:
+            if above.name.startswith(CALL_SPACES):
+                has_several = is_nearest and "reduce_scatter" in above.name
+                ends[above.id] = node.id if has_several else ends.get(above.id, node.id)
+                is_nearest = False
+            above = nodes.get(above.parent)
+    return ends
 
 
 def verify(package, trace_path, missing, substituted, devices=()):
@@ -118,10 +149,14 @@ def verify(package, trace_path, missing, substituted, devices=()):
     unseen = unobserved_calls(package, running) if rank_calls else []
     left_out = {id(op) for op in unseen}
     planned = [op for op in running if "kernel" not in op and op.get("role") != "autograd" and id(op) not in left_out]
+    own = {id(m["operators"][i]) for i in rank_calls}
     seen = {i: by for i, (by, _) in substituted.items() if i not in rank_calls}  # What stands for a call was hidden.
     substitutes = collections.Counter(name for by in seen.values() for name in by.split(", "))
     # Results are copied into the recorded strides.
     substitutes["aten::copy_"] += sum(len(out) for i in seen for out in m["operators"][i]["outs"])
+    for op in planned:
+        if "reduce_scatter" in package.name_of(op) and id(op) in own:  # Gloo's own, within a wait that the observer may lose sight of.
+            substitutes.update({name: sum(len(a.get("t", ())) for a in op["args"]) for name in ("aten::chunk", "aten::copy_")})
     is_framework, result = is_of_framework(m), {"unobserved_calls": len(unseen)} if unseen else {}
     if not is_framework:
         called = sorted(called + ran_backward, key=lambda n: n.id)
