@@ -42,6 +42,7 @@ class ObservedNode:
         else:
             sides = [(node[k + "_shapes"], node[k + "_types"], None, node.get(k + "s")) for k in ("input", "output")]
         self.inputs, self.outputs = (self.tensors(*side) for side in sides)
+        self.is_doubtful = False  # Whether another operator may have called it: see doubts_of.
         self.inside = []  # The names of the operators that it called.
 
     def tensors(self, shapes, types, strides, values):
@@ -85,25 +86,22 @@ def outermost(trace_path, has_calls=False):
     with open(trace_path, encoding="utf-8") as file:
         nodes = {n["id"]: ObservedNode(n) for n in json.load(file)["nodes"]}
     called, backward, accumulated = [], [], 0
-    ends = ends_of_calls(nodes) if has_calls else {}
-
-    def above_of(node):
-        above = nodes.get(node.parent)
-        while above is not None and node.id > ends.get(above.id, node.id):
-            above = nodes.get(above.parent)
-        return above
-
+    doubts = doubts_of(nodes) if has_calls else {}
     for node in sorted(nodes.values(), key=lambda n: n.id):
-        above, in_backward = above_of(node), False
+        below, above, in_backward = node, nodes.get(node.parent), False
         accumulated += node.name == ACCUMULATION
-        while above is not None and not above.schema and above.parent != above.id:
+        while above is not None and above.parent != above.id:
+            is_doubtful = below.id > doubts.get(above.id, below.id)
+            node.is_doubtful = node.is_doubtful or is_doubtful
+            if above.schema and not is_doubtful:
+                break
             in_backward = in_backward or above.name.startswith(BACKWARD)
-            above = above_of(above)
+            below, above = below if is_doubtful else above, nodes.get(above.parent)
         if node.schema and (above is None or not above.schema) and node.name != "aten::record_stream":
             (backward if in_backward else called).append(node)
         while node.schema and above is not None and above.schema:
             above.inside.append(node.name)
-            above = above_of(above)
+            above = nodes.get(above.parent)
     main = called[0].thread if called else 0
     if has_calls:  # Backends work in threads of their own, which begin after the first call; and a barrier makes a tensor before it.
         main = min((n.thread for n in called), default=0)
@@ -114,27 +112,24 @@ def outermost(trace_path, has_calls=False):
     return called, backward, accumulated
 
 
-CALL_SPACES = "c10d::", "_c10d_functional::"
 ASYNCHRONOUS_LABELS = "gloo:", "mpi:"
 
 
-def ends_of_calls(nodes):
-    """By call between ranks, the last node within it: the label of its work, which ends in another thread.
+def doubts_of(nodes):
+    """By node, from which id on what has it for a parent may come after it.
 
-    Until then the observer takes the call for the parent of what comes after it: it ends whatever is the last that has begun.
+    The label of a backend's work begins and ends in the backend's thread, whenever that gets to it, but on the stack of the thread that
+    made the call: what then ends takes the label off, and stays there itself, the parent of what follows until the label ends.
     """
-    ends = {}
+    doubts = {}
     for node in sorted(nodes.values(), key=lambda n: n.id):
-        if node.schema or not node.name.startswith(ASYNCHRONOUS_LABELS):
-            continue
-        above, is_nearest = nodes.get(node.parent), True
-        while above is not None and above.parent != above.id:
-            if above.name.startswith(CALL_SPACES):
-                has_several = is_nearest and "reduce_scatter" in above.name
-                ends[above.id] = node.id if has_several else ends.get(above.id, node.id)
-                is_nearest = False
-            above = nodes.get(above.parent)
-    return ends
+        if not node.schema and node.name.startswith(ASYNCHRONOUS_LABELS):
+            doubts[node.id] = node.id
+            above = nodes.get(node.parent)
+            while above is not None and above.parent != above.id:
+                doubts.setdefault(above.id, node.id)
+                above = nodes.get(above.parent)
+    return doubts
 
 
 def verify(package, trace_path, missing, substituted, devices=()):
@@ -149,14 +144,10 @@ def verify(package, trace_path, missing, substituted, devices=()):
     unseen = unobserved_calls(package, running) if rank_calls else []
     left_out = {id(op) for op in unseen}
     planned = [op for op in running if "kernel" not in op and op.get("role") != "autograd" and id(op) not in left_out]
-    own = {id(m["operators"][i]) for i in rank_calls}
     seen = {i: by for i, (by, _) in substituted.items() if i not in rank_calls}  # What stands for a call was hidden.
     substitutes = collections.Counter(name for by in seen.values() for name in by.split(", "))
     # Results are copied into the recorded strides.
     substitutes["aten::copy_"] += sum(len(out) for i in seen for out in m["operators"][i]["outs"])
-    for op in planned:
-        if "reduce_scatter" in package.name_of(op) and id(op) in own:  # Gloo's own, within a wait that the observer may lose sight of.
-            substitutes.update({name: sum(len(a.get("t", ())) for a in op["args"]) for name in ("aten::chunk", "aten::copy_")})
     is_framework, result = is_of_framework(m), {"unobserved_calls": len(unseen)} if unseen else {}
     if not is_framework:
         called = sorted(called + ran_backward, key=lambda n: n.id)
@@ -204,16 +195,24 @@ def compare_runs(package, planned, ran, substitutes, devices):
         nonlocal at
         if substitutes[ran[at].name] > 0:
             substitutes[ran[at].name] -= 1
-        else:
+        elif not ran[at].is_doubtful:
             differ(None, "unplanned", "it ran without being planned")
         at += 1
 
     def find(op):
-        return next((i for i in range(at, min(len(ran), at + WINDOW)) if ran[i].name == package.name_of(op)), -1)
+        name, doubtful = package.name_of(op), -1
+        for i in range(at, min(len(ran), at + WINDOW)):
+            if ran[i].name == name:
+                if not ran[i].is_doubtful or compare(m, op, ran[i], devices) is None:
+                    return i
+                doubtful = i if doubtful < 0 else doubtful
+        return doubtful
 
     for i, op in enumerate(planned):
         found = find(op)
         if found < 0:
+            while at < len(ran) and ran[at].is_doubtful:
+                at += 1
             instead = at < len(ran) and (i + 1 == len(planned) or find(planned[i + 1]) != at)
             same = instead and ran[at].name.split(".")[0] == package.name_of(op).split(".")[0]
             differ(op, "variant" if same else "missing", f"{ran[at].name} ran instead" if instead else "it did not run")
