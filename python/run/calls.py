@@ -7,6 +7,7 @@ REFUSED = re.compile("support|not implemented|[Ii]nvalid scalar type|ReduceOp|[N
 OF_TYPE = re.compile("scalar type|data ?type|Unconvertible|[Uu]nknown type|dtype")
 CARRIERS = {"bfloat16": "float32", "float16": "float32", "bool": "uint8", "int16": "int32", "uint16": "int32", "uint32": "int64",
             "complex64": "float32", "complex128": "float64", "complex32": "float32"}  # Of reductions.
+KNOWN_TYPES = ("float32", "float64", "int32", "int64", "uint8", "int8")  # To every backend.
 REDUCES = ("allreduce", "all_reduce", "reduce", "_reduce_scatter")
 
 
@@ -37,7 +38,7 @@ class CallForm:
         self.pg, self.group, self.is_async, self.root = call.pg, call.group, call.is_async, call.root
         self.reduction, self.input_splits, self.output_splits = call.reduction, call.input_splits, call.output_splits
         self.at, self.carries, self.divides, self.reason = -1, False, False, ""
-        self.inners = {}
+        self.inners, self.is_settled, self.changes = {}, False, 0
         self.to_next("")
 
     def inner(self, name):
@@ -48,6 +49,7 @@ class CallForm:
     def to_next(self, reason, restart=False):
         """Goes on to the next form that this PyTorch has."""
         self.at = -1 if restart else self.at
+        self.changes += 1
         self.reason = self.reason or reason
         while self.at + 1 < len(CALL_FORMS.get(self.name, ())):
             self.at += 1
@@ -62,9 +64,18 @@ class CallForm:
     def start(self, *args):
         while True:
             try:
-                return self.issue(*args) if not self.carries and not self.divides and is_plain(args) else self.start_special(args)
+                work = self.issue(*args) if not self.carries and not self.divides and is_plain(args) else self.start_special(args)
             except Exception as error:
                 self.adapt(error)
+                continue
+            return work if self.is_settled else self.unsettled(work, args)
+
+    def unsettled(self, work, args):
+        """Work of a form that nothing has come of yet: backends refuse some calls when they are waited for."""
+        if self.name.startswith("_c10d_functional"):
+            results, work = work
+            return results, Unsettled(self, Registered(results) if work is None else work, args, results)
+        return Unsettled(self, work, args)
 
     def adapt(self, error):
         """Takes another form after a refusal; other errors are failures."""
@@ -103,7 +114,7 @@ class CallForm:
     def carrier_of(self, tensor):
         """A tensor that the backend takes in place of another: contiguous, and of a type that it knows."""
         made = tensor if tensor.is_contiguous() or lies_dense(tensor) and not self.carries else copied(tensor)
-        if not self.carries or str(made.dtype) in ("torch.float32", "torch.float64", "torch.int32", "torch.int64", "torch.uint8", "torch.int8"):
+        if not self.carries or str(made.dtype).split(".")[1] in KNOWN_TYPES:
             return made
         if self.name.split("::")[1].startswith(REDUCES):
             made = torch.view_as_real(made) if made.is_complex() else made
@@ -124,6 +135,29 @@ class CallForm:
 
     def why(self):
         return self.reason or next((form.why() for form in self.inners.values()), "")
+
+
+class Unsettled:
+    """Work of a call's first time: where it is refused, the next form does it."""
+
+    def __init__(self, form, work, args, results=None):
+        self.form, self.work, self.args, self.results, self.changes = form, work, args, results, form.changes
+
+    def wait(self):
+        try:
+            self.work.wait()
+            self.form.is_settled = True
+        except Exception as error:
+            if self.changes == self.form.changes:  # Else another call of the form was refused before.
+                self.form.adapt(error)
+            again = self.form.start(*self.args)
+            if self.results is None:
+                return again.wait()
+            made, work = again
+            (work or Registered(made)).wait()
+            is_list = isinstance(made, (list, tuple))
+            for old, new in zip(self.results if is_list else [self.results], made if is_list else [made]):
+                old.copy_(new)
 
 
 def is_plain_number(value):
@@ -162,7 +196,8 @@ class RankCall:
 
     def __init__(self, place, op, schema, data, ranks, makers):
         self.place, self.node, self.key, self.name = place, op["node"], id_of(op), schema.qualified
-        self.kind, self.is_async, self.reduction, self.root = data["kind"], data.get("async", False), data.get("reduction"), data.get("root")
+        self.kind, self.is_async = data["kind"], data.get("async", False)
+        self.reduction, self.root = data.get("reduction"), data.get("root")
         self.input_splits, self.output_splits = data.get("input_splits"), data.get("output_splits")
         self.waits_for = (op.get("segment", 0), data.get("waits_for"))
         self.is_functional = schema.namespace == "_c10d_functional"

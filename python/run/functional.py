@@ -13,8 +13,15 @@ class Registered:
         self.results = results
 
     def wait(self):
+        """Waits for all of them, also where one has failed: PyTorch would keep the others' work."""
+        failure = None
         for result in self.results if isinstance(self.results, (list, tuple)) else [self.results]:
-            functional_of("wait_tensor")(result)
+            try:
+                functional_of("wait_tensor")(result)
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
 
 def functional_form(name, arguments):

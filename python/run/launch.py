@@ -84,7 +84,8 @@ def store_of(options, launch, seconds):
     try:
         store = dist.TCPStore(host, port, **settings)
     except Exception as error:  # DistNetworkError, or a time-out, by version.
-        raise Problem("MYS434", f"the ranks did not meet at {host}:{port}: {first_line(error)}", f"rank {launch.rank} of {launch.world_size}",
+        raise Problem("MYS434", f"the ranks did not meet at {host}:{port}: {first_line(error)}",
+                      f"rank {launch.rank} of {launch.world_size}",
                       "start all ranks; check that the host is reachable and the port free, or set MASTER_ADDR and MASTER_PORT", 1)
     return dist.PrefixStore(f"mystique/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 

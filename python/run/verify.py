@@ -42,6 +42,7 @@ class ObservedNode:
         else:
             sides = [(node[k + "_shapes"], node[k + "_types"], None, node.get(k + "s")) for k in ("input", "output")]
         self.inputs, self.outputs = (self.tensors(*side) for side in sides)
+        self.is_doubtful = False  # Whether another operator may have called it: see doubts_of.
         self.inside = []  # The names of the operators that it called.
 
     def tensors(self, shapes, types, strides, values):
@@ -85,12 +86,17 @@ def outermost(trace_path, has_calls=False):
     with open(trace_path, encoding="utf-8") as file:
         nodes = {n["id"]: ObservedNode(n) for n in json.load(file)["nodes"]}
     called, backward, accumulated = [], [], 0
+    doubts = doubts_of(nodes) if has_calls else {}
     for node in sorted(nodes.values(), key=lambda n: n.id):
-        above, in_backward = nodes.get(node.parent), False
+        below, above, in_backward = node, nodes.get(node.parent), False
         accumulated += node.name == ACCUMULATION
-        while above is not None and not above.schema and above.parent != above.id:
+        while above is not None and above.parent != above.id:
+            is_doubtful = below.id > doubts.get(above.id, below.id)
+            node.is_doubtful = node.is_doubtful or is_doubtful
+            if above.schema and not is_doubtful:
+                break
             in_backward = in_backward or above.name.startswith(BACKWARD)
-            above = nodes.get(above.parent)
+            below, above = below if is_doubtful else above, nodes.get(above.parent)
         if node.schema and (above is None or not above.schema) and node.name != "aten::record_stream":
             (backward if in_backward else called).append(node)
         while node.schema and above is not None and above.schema:
@@ -104,6 +110,26 @@ def outermost(trace_path, has_calls=False):
                   if n.name != "aten::empty.memory_format" or after is None or after.name != "c10d::barrier"]
     called = [n for n in called if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")]
     return called, backward, accumulated
+
+
+ASYNCHRONOUS_LABELS = "gloo:", "mpi:"
+
+
+def doubts_of(nodes):
+    """By node, from which id on what has it for a parent may come after it.
+
+    The label of a backend's work begins and ends in the backend's thread, whenever that gets to it, but on the stack of the thread that
+    made the call: what then ends takes the label off, and stays there itself, the parent of what follows until the label ends.
+    """
+    doubts = {}
+    for node in sorted(nodes.values(), key=lambda n: n.id):
+        if not node.schema and node.name.startswith(ASYNCHRONOUS_LABELS):
+            doubts[node.id] = node.id
+            above = nodes.get(node.parent)
+            while above is not None and above.parent != above.id:
+                doubts.setdefault(above.id, node.id)
+                above = nodes.get(above.parent)
+    return doubts
 
 
 def verify(package, trace_path, missing, substituted, devices=()):
@@ -169,16 +195,24 @@ def compare_runs(package, planned, ran, substitutes, devices):
         nonlocal at
         if substitutes[ran[at].name] > 0:
             substitutes[ran[at].name] -= 1
-        else:
+        elif not ran[at].is_doubtful:
             differ(None, "unplanned", "it ran without being planned")
         at += 1
 
     def find(op):
-        return next((i for i in range(at, min(len(ran), at + WINDOW)) if ran[i].name == package.name_of(op)), -1)
+        name, doubtful = package.name_of(op), -1
+        for i in range(at, min(len(ran), at + WINDOW)):
+            if ran[i].name == name:
+                if not ran[i].is_doubtful or compare(m, op, ran[i], devices) is None:
+                    return i
+                doubtful = i if doubtful < 0 else doubtful
+        return doubtful
 
     for i, op in enumerate(planned):
         found = find(op)
         if found < 0:
+            while at < len(ran) and ran[at].is_doubtful:
+                at += 1
             instead = at < len(ran) and (i + 1 == len(planned) or find(planned[i + 1]) != at)
             same = instead and ran[at].name.split(".")[0] == package.name_of(op).split(".")[0]
             differ(op, "variant" if same else "missing", f"{ran[at].name} ran instead" if instead else "it did not run")

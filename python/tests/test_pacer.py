@@ -88,7 +88,7 @@ class PacerTests(unittest.TestCase):
     def engine(self, works, m):
         package = type("Package", (), {"manifest": m, "path": "p", "times": {run.id_of(t): t for t in m["times"]["operators"]}})
         return type("Engine", (), {"steps": [self.clock.work(w) for w in works], "package": package, "synchronize": lambda self: None,
-                                   "backend": None, "host_waits_ns": 0,
+                                   "ranks": run.Ranks(), "backend": None, "host_waits_ns": 0,
                                    "externals": type("Externals", (), {"restore": lambda self, all: None})()})()
 
     def test_the_pace_of_a_package_is_that_of_its_times(self):
@@ -113,7 +113,8 @@ class PacerTests(unittest.TestCase):
     def test_a_pace_is_learned_from_medians(self):
         works = iter([5, 9, 9, 1, 5, 9, 7, 7, 7] * 2)
         steps = [lambda: self.clock.work(next(works) * MS)()] * 2
-        engine = type("Engine", (), {"steps": steps, "host_waits_ns": 0, "externals": type("E", (), {"restore": lambda self, all: None})(),
+        engine = type("Engine", (), {"ranks": run.Ranks(), "steps": steps, "host_waits_ns": 0,
+                                     "externals": type("E", (), {"restore": lambda self, all: None})(),
                                      "synchronize": lambda self: None})()
         with replaced(run.Pacer, MAX_LEARNING_ROUNDS=9):
             learned = run.learn(engine)
@@ -127,6 +128,7 @@ class Queue:
 
     def __init__(self, clock, gap_ns, host_ns, device_ns, waits_after=()):
         self.clock, self.backend, self.host_waits_ns, self.ends, self.operators = clock, self, 0, [], []
+        self.ranks = run.Ranks()
         self.externals = types.SimpleNamespace(restore=lambda everything: None)
         self.steps = [self.step(gap_ns, host_ns, device_ns, i in waits_after) for i in range(CALLS)]
 

@@ -18,7 +18,7 @@ def package(m=None):
 def result_of(m=None, missing=None, substituted=None, samples_ns=(3000, 1000, 2000), pacer=None, non_finite=None, allocated=5, system=None,
               info=()):
     engine = type("Engine", (), {})()
-    engine.package, engine.pacer, engine.program = package(m), pacer, None
+    engine.package, engine.pacer, engine.program, engine.rank_calls = package(m), pacer, None, {}
     engine.info = lambda: {"name": "python", "device": "cpu", "threads": 2, "versions": {"torch": "9.9"}, **dict(info)}
     options = run.parse(["p", "--iterations", "3", "--warmup", "1"])
     measured = {"samplesNs": list(samples_ns), "peakBytes": 900, "cpuTimeNs": 9000, "device": None, "system": system}
