@@ -27,6 +27,7 @@ class _Recorder:
         self.thread_id = threading.get_ident
         self.torch, self.folder, self.aside = torch, folder, aside or _Aside(torch)
         self.modules = _ModuleLabels(torch, self.aside) if modules else None
+        self.calls = _CallLabels(torch, self.aside)
         self.observer = self.profile = self.label = self.values = None
         self.notes, self.problems, self.is_left = [], [], False
         self.passed_over, self.too_large = set(), set()  # Within what values were not looked at; of what they are beyond 63 bits.
@@ -56,6 +57,7 @@ class _Recorder:
             self.notes.append(f"no profile: {error}")
         self.sync()
         observer.start()
+        self.calls.start()
         if self.modules is not None:
             self.modules.start()
 
@@ -74,7 +76,7 @@ class _Recorder:
     def stop(self):
         """Ends the recording. One part that fails leaves none of the others on."""
         failed = []
-        for end in (self.unmark, self.modules and self.modules.stop, self.sync, self.observer and self.observer.stop,
+        for end in (self.unmark, self.modules and self.modules.stop, self.calls.stop, self.sync, self.observer and self.observer.stop,
                     self.profile and self.profile.stop):
             try:
                 if end is not None:
