@@ -33,8 +33,8 @@ internal sealed record RankCall(CollectiveCall Call, int Group, bool GoesOn)
 }
 
 /// <summary>
-/// Plans calls between ranks, and where they are waited for. A trace of Gloo records no wait, one of NCCL does: where none is recorded, a
-/// call whose caller went on is waited for where the first operator needs what it makes, as the job must have done by then.
+/// Plans calls between ranks, and where they are waited for. A trace of NCCL records waits, and Mystique's capture labels them; where neither
+/// did, a call whose caller went on is waited for where the first operator needs what it makes, as the job must have done by then.
 /// </summary>
 /// <param name="number">The segment's place among those of the plan.</param>
 /// <param name="segment">The selection.</param>
@@ -47,6 +47,7 @@ internal sealed class CallPlanner(int number, Segment segment, ImmutableDictiona
     private readonly Dictionary<long, RankCall> _byWait = calls?.Values.Where(c => c.Call.Wait is not null)
         .ToDictionary(c => c.Call.Wait!.Id) ?? [];
     private readonly Dictionary<long, RankCall> _inner = calls?.Values.Where(c => c.Inner is not null).ToDictionary(c => c.Inner!.Id) ?? [];
+    private readonly Dictionary<long, long> _labels = []; // By call, the label of the capture where it is waited for.
     private readonly Dictionary<long, PlannedOperator> _started = []; // By the call's node, those that somebody has to wait for.
 
     /// <summary>Plans a node, if it is a call or waits for one.</summary>
@@ -86,6 +87,8 @@ internal sealed class CallPlanner(int number, Segment segment, ImmutableDictiona
             },
         };
         operators.Add(op);
+        if (call.Call.Wait is { } wait && CallLabel.WaitedBy(wait) is not null)
+            _labels.Add(node.Id, wait.Id);
         if (call.GoesOn)
             _started.Add(call.Call.Start.Id, op);
         return true;
@@ -103,7 +106,8 @@ internal sealed class CallPlanner(int number, Segment segment, ImmutableDictiona
         {
             if (op.Collective?.Call is { WaitsFor: { } known })
                 pending.RemoveAll(p => p.Operator.Id.Node == known);
-            foreach (var due in pending.Where(p => p.IsNeededBy(op, table)).ToArray())
+            foreach (var due in pending.Where(p => _labels.TryGetValue(p.Operator.Id.Node, out long at) && at < op.Id.Node
+                || p.IsNeededBy(op, table)).ToArray())
             {
                 operators.Add(WaitFor(due.Operator));
                 pending.Remove(due);

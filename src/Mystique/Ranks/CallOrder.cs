@@ -40,7 +40,8 @@ internal static class CallOrder
         return null;
     }
 
-    private static bool IsOfAccumulation(TraceNode node)
+    /// <summary>Whether a call is made where a gradient is accumulated: by DDP's reducer, or by a hook.</summary>
+    internal static bool IsOfAccumulation(TraceNode node)
     {
         for (var above = node.Parent; above is not null; above = above.Parent)
             if (above.Name.EndsWith(Accumulation, StringComparison.Ordinal))

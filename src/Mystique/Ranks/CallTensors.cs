@@ -33,6 +33,25 @@ internal static class CallTensors
         };
     }
 
+    /// <summary>
+    /// The call with what its label has: results, what is put in, and of an all-to-all how much of the first dimension comes from and goes to
+    /// each rank.
+    /// </summary>
+    public static CollectiveCall AddOfLabel(CollectiveCall call)
+    {
+        var inputs = call.Start.Inputs;
+        var tensors = inputs.Select(i => i.Tensors.Where(t => !t.IsUndefined).ToImmutableArray()).Where(t => !t.IsEmpty).ToArray();
+        var splits = inputs.Where(i => !i.Tensors.Any()).Select(PositionalCall.SplitsOf).ToArray();
+        bool isOfOne = call.Kind is CollectiveKind.AllReduce or CollectiveKind.Broadcast or CollectiveKind.Reduce;
+        return call with
+        {
+            Outputs = tensors.Length > 0 && call.Kind != CollectiveKind.Send ? tensors[0] : [],
+            Inputs = tensors.Length > 1 ? tensors[1] : isOfOne || call.Kind == CollectiveKind.Send ? tensors.FirstOrDefault([]) : [],
+            OutputSplits = splits.Length > 0 ? splits[0] : [],
+            InputSplits = splits.Length > 1 ? splits[1] : [],
+        };
+    }
+
     /// <summary>The size of the group that a call's tensors and splits tell; null where they tell none.</summary>
     public static int? GroupSizeOf(CollectiveCall call)
     {

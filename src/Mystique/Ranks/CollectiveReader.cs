@@ -18,6 +18,8 @@ internal sealed partial class CollectiveReader
     private readonly List<int> _unmatched = []; // Calls whose work of a backend has not been met yet, by their places.
     private readonly Dictionary<long, string> _pointers = []; // Names of groups that old traces know by address.
     private readonly Dictionary<string, int> _unknown = new(StringComparer.Ordinal);
+    private readonly Dictionary<long, int> _numbered = []; // By the number of its label, the place of a call.
+    private CallLabel? _ddp; // Of the forward pass that came last.
 
     private CollectiveReader(ExecutionTrace trace, ImmutableArray<ProcessGroup> groups) => (_trace, _groups) = (trace, groups);
 
@@ -37,6 +39,7 @@ internal sealed partial class CollectiveReader
 
     private void Visit(TraceNode node)
     {
+        _ddp = CallLabel.OfDdp(node) ?? _ddp;
         if (WaitOf(node) is { } waited)
             _calls[waited] = _calls[waited] with { Wait = node };
         else if (KindOf(node) is { } kind && !IsWithinCall(node))
@@ -50,6 +53,8 @@ internal sealed partial class CollectiveReader
             return schema.Namespace is "c10d" or "_dtensor" or "symm_mem" || schema.Namespace.StartsWith("_c10d_functional",
                 StringComparison.Ordinal) ? CollectiveNames.KindOf(schema.Name) is not CollectiveKind.Unknown and var known ? known
                 : null : null;
+        if (CallLabel.Of(node) is { } label) // It stands for a call where PyTorch has no operator: then it has the call's tensors.
+            return node.Inputs.SelectMany(i => i.Tensors).Any() && label.Kind != CollectiveKind.Unknown ? label.Kind : null;
         if (node.Name == "record_param_comms")
             return PositionalCall.Of(node) is { Name: { } name } && !CollectiveNames.IsLabel(name) ? CollectiveNames.KindOf(name) : null;
         return Backend().Match(node.Name) is { Success: true } match && CollectiveNames.KindOf(match.Groups[1].Value)
@@ -68,7 +73,7 @@ internal sealed partial class CollectiveReader
     private void Add(TraceNode node, CollectiveKind kind)
     {
         var parts = PartsOf(node);
-        bool isBackends = node.Schema is null && node.Name != "record_param_comms";
+        bool isBackends = node.Schema is null && node.Name != "record_param_comms" && CallLabel.Of(node) is null;
         if (isBackends && CallOf(kind) is { } at)
         {
             _calls[at] = _calls[at] with { Work = node }; // A process group runs its operator's work beside it, or on its own thread.
@@ -82,6 +87,7 @@ internal sealed partial class CollectiveReader
         if (kind == CollectiveKind.Unknown)
             _unknown[name] = _unknown.GetValueOrDefault(name) + 1;
         var info = parts.Select(p => p.Collective).FirstOrDefault(i => i is not null);
+        var label = LabelOf(node);
         var call = new CollectiveCall
         {
             Kind = kind,
@@ -89,16 +95,28 @@ internal sealed partial class CollectiveReader
             Start = node,
             Work = work,
             Sequence = positional?.Sequence,
-            GroupSize = info is { GroupSize: > 0 and <= int.MaxValue } ? (int)info.GroupSize : positional?.GroupSize,
+            GroupSize = info is { GroupSize: > 0 and <= int.MaxValue } ? (int)info.GroupSize
+                : positional?.GroupSize ?? label?.GroupSize,
             IsFromAny = name.Contains("any", StringComparison.OrdinalIgnoreCase),
-            Reduction = TextOf(parts, "reduce_op")?.ToLowerInvariant(),
-            IsAsynchronous = FlagOf(parts, "async_op") ?? FlagOf(parts, "asyncOp") ?? info?.IsAsynchronous ?? positional?.IsAsynchronous
+            Reduction = TextOf(parts, "reduce_op")?.ToLowerInvariant() ?? label?.Reduction,
+            IsAsynchronous = label?.IsAsynchronous ?? FlagOf(parts, "async_op") ?? FlagOf(parts, "asyncOp") ?? info?.IsAsynchronous ?? positional?.IsAsynchronous
                 ?? (parts[0].Schema?.Namespace.Contains("functional", StringComparison.Ordinal) == true ? true : null),
             RecordedInputElements = info is { InputElements: > 0 } ? info.InputElements : null,
         };
-        call = CallTensors.AddTo(call, parts, positional);
-        call = call with { Root = IsRooted(kind) ? RootOf(parts, call) ?? positional?.Rank : null };
-        _calls.Add(call with { Group = GroupOf(parts, info, positional, call) });
+        call = CallLabel.Of(node) is not null ? CallTensors.AddOfLabel(call) : CallTensors.AddTo(call, parts, positional);
+        call = call with { Root = IsRooted(kind) ? RootOf(parts, call) ?? label?.Root ?? positional?.Rank : null };
+        if (label?.Number is { } number)
+            _numbered[number] = _calls.Count;
+        _calls.Add(call with { Group = label?.Group ?? GroupOf(parts, info, positional, call) });
+    }
+
+    /// <summary>The label around a call, or that of the forward pass whose gradients DDP's reducer exchanges.</summary>
+    private CallLabel? LabelOf(TraceNode node)
+    {
+        for (var above = node; above is not null; above = above.Parent)
+            if (CallLabel.Of(above) is { } label)
+                return label;
+        return CallOrder.IsOfAccumulation(node) ? _ddp : null;
     }
 
     /// <summary>The call that a backend's work of a kind belongs to; Gloo makes a reduce-scatter of an all-reduce.</summary>
@@ -160,6 +178,8 @@ internal sealed partial class CollectiveReader
     /// <summary>The call that a node waits for, by its place; null where it is no wait, or nothing is known to be waited for.</summary>
     private int? WaitOf(TraceNode node)
     {
+        if (CallLabel.WaitedBy(node) is { } number)
+            return _numbered.TryGetValue(number, out int place) && _calls[place].Wait is null ? place : null;
         if (node.Schema is { Name: "wait_tensor" } && node.Inputs is [TensorValue tensor, ..])
             return LastCall(c => c.Outputs.Any(o => o.StorageKey == tensor.StorageKey));
         if (node.Name != "record_param_comms" || PositionalCall.Of(node) is not { Sequence: { } sequence } wait

@@ -37,6 +37,8 @@ internal sealed class ProcessGroupReader
                 reader.AddList(node, text);
             else if (node.Collective is { GroupName.Length: > 0 } info)
                 reader.AddRegular(info);
+            else if (CallLabel.Of(node) is { Group: { Length: > 0 } name, Ranks: { IsDefault: false } ranks } label)
+                reader.Add(new ProcessGroup(name, "", "", reader.MembersOf(name, ranks, label.GroupSize ?? 0), label.GroupSize), "a label");
         }
         return ([.. reader._groups.Values.OrderBy(g => g.Name.Length).ThenBy(g => g.Name, StringComparer.Ordinal)],
             [.. reader._notes.Distinct()]);

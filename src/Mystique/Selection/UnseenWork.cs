@@ -39,7 +39,12 @@ internal sealed partial class UnseenWork
             var (hasOperators, allocates) = Below(node);
             if (hasOperators)
                 continue;
-            if (BackendCall().IsMatch(node.Name))
+            if (IsCallLabel(node))
+            {
+                collectives++;
+                work.Add(node);
+            }
+            else if (BackendCall().IsMatch(node.Name))
             {
                 // A process group runs its operator's work on a thread of its own (torch/csrc/distributed/c10d/ProcessGroupGloo.cpp).
                 if (--collectives >= 0)
@@ -86,6 +91,10 @@ internal sealed partial class UnseenWork
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal));
     }
 
+    /// <summary>A label of Mystique's capture (<c>python/hook/calls.py</c>); with tensors it stands for a call that has no operator.</summary>
+    internal static bool IsCallLabel(TraceNode node) =>
+        node.Schema is null && node.Name.StartsWith("mystique:call;", StringComparison.Ordinal);
+
     private static bool HasTensors(TraceNode node) =>
         node.Inputs.Concat(node.Outputs).SelectMany(v => v.Tensors).Any(t => !t.IsUndefined);
 
@@ -103,7 +112,7 @@ internal sealed partial class UnseenWork
         var pending = new Stack<TraceNode>(node.Children);
         while (pending.TryPop(out var child))
         {
-            if (SegmentSelector.IsOperator(child) && !OperatorDecomposer.IsAllocation(child.Name))
+            if (SegmentSelector.IsOperator(child) && !OperatorDecomposer.IsAllocation(child.Name) || IsCallLabel(child) && HasTensors(child))
                 return (true, allocates);
             allocates |= OperatorDecomposer.IsAllocation(child.Name);
             foreach (var next in child.Children)

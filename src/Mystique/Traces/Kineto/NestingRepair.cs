@@ -22,7 +22,7 @@ internal static partial class NestingRepair
     {
         if (!trace.Nodes.Any(IsBackendLabel))
             return trace;
-        var repair = new Repair(trace, profile is { Link: ProfileLink.Id } ? profile : null);
+        var repair = new Repair(trace, profile is { Labels.IsEmpty: false } ? profile : null);
         return repair.Apply();
     }
 

@@ -139,18 +139,14 @@ internal static class ProfileLinker
             var (count, duration) = unexplained.GetValueOrDefault(name);
             unexplained[name] = (count + 1, duration + e.DurationNs);
         }
-        bool hasBackend = trace.Nodes.Any(NestingRepair.IsBackendLabel); // Then all labels tell what was running.
         return new LinkedProfile
         {
             Source = profile.Source,
             Link = link,
             IterationNs = IterationOf(events, trace, found, end - start),
             Operators = times,
-            Labels = link != ProfileLink.Id ? ImmutableDictionary<long, OperatorTime>.Empty
-                : IdLinker.Labels(trace.Nodes.Where(n => n.Schema is null && (hasBackend || n.Name.Contains(':', StringComparison.Ordinal))),
-                    events)
-                    .ToImmutableDictionary(l => l.Key, l => new OperatorTime(events[l.Value].StartNs - start,
-                        events[l.Value].DurationNs, [])),
+            Labels = LabelsOf(trace, events, found, link, start, end).ToImmutableDictionary(l => l.Key,
+                l => new OperatorTime(events[l.Value].StartNs - start, events[l.Value].DurationNs, [])),
             Unlinked = unlinked,
             UnlinkedEvents = unlinkedEvents,
             Unexplained = [.. unexplained.Select(u => (u.Key, u.Value.Count, u.Value.DurationNs)).OrderByDescending(u => u.DurationNs)
@@ -163,6 +159,20 @@ internal static class ProfileLinker
             Notes = [.. NotesOn(profile, operators.Length, found, link), .. notes],
             Allocations = [.. AllocationsOf(profile, trace, start, end, link)],
         };
+    }
+
+    /// <summary>
+    /// The events of labels, by node. Where a process group was at work, all labels tell what was running; where ids are not there, those of
+    /// a name are found in their order, if the profile has as many in the one iteration that it is of.
+    /// </summary>
+    private static Dictionary<long, int> LabelsOf(ExecutionTrace trace, KinetoEvent[] events, Found found, ProfileLink link, long start,
+        long end)
+    {
+        bool hasBackend = trace.Nodes.Any(NestingRepair.IsBackendLabel);
+        var labels = trace.Nodes.Where(n => n.Schema is null && (hasBackend || n.Name.Contains(':', StringComparison.Ordinal)));
+        if (link == ProfileLink.Id)
+            return IdLinker.Labels(labels, events);
+        return hasBackend && link >= ProfileLink.Order && found.PeriodsNs.Count == 0 ? IdLinker.ByNames(labels, events, start, end) : [];
     }
 
     /// <summary>
