@@ -141,7 +141,8 @@ class Unsettled:
     """Work of a call's first time: where it is refused, the next form does it."""
 
     def __init__(self, form, work, args, results=None):
-        self.form, self.work, self.args, self.results, self.changes = form, work, args, results, form.changes
+        self.form, self.work, self.args, self.results = form, work, args, results
+        self.changes = form.changes
 
     def wait(self):
         try:
@@ -226,9 +227,11 @@ class RankCall:
     def substitution(self):
         """What runs in place of the operator, and why; None where it runs itself."""
         if self.kind == "wait":
-            if self.name == "c10d::wait":
-                return None if self.ranks.is_joined else (NOTHING, "there are no other ranks")
-            return None if self.ranks.has_functional else ("c10d::wait", f"PyTorch {torch.__version__} does not have this operator")
+            if not self.ranks.is_joined:
+                return NOTHING, "there are no other ranks"
+            if self.name == "c10d::wait" or self.ranks.has_functional:
+                return None
+            return "c10d::wait", f"PyTorch {torch.__version__} does not have this operator"
         if not self.is_real:
             return self.alone_by, "the other ranks of its group are not here: a pass over its tensors"
         by = self.form.by()

@@ -22,6 +22,10 @@ class Until:
             pass
 
 
+# What ranks do between iterations, where something has to be named.
+BARRIER = collections.namedtuple("Meeting", "node kind group")("none", "barrier of the replay's own", None)
+
+
 class RankGroup:
     """A process group of the job; without one of PyTorch's where not all of its members are here."""
 
@@ -150,10 +154,8 @@ class Ranks:
         import torch.distributed as dist
         self.meetings += 1
         self.wait_for_all(f"meeting/{self.meetings}")
-        try:
+        with self.making(BARRIER):
             quietly(dist.barrier)
-        except RuntimeError as error:
-            raise self.problem(f"a barrier of all ranks failed: {first_line(error)}")
 
     def share(self, value):
         """Rank 0's value, on all ranks: how often something is done must be the same everywhere."""
@@ -182,12 +184,10 @@ class Ranks:
     def end(self):
         """What nobody waited for ends with the iteration."""
         if self.works:
-            start = time.perf_counter_ns()
             for key, work in list(self.works.items()):
                 with self.making(self.by_key[key]):
                     quietly(work.wait) if self.hides else work.wait()
             self.works.clear()
-            self.blocked_ns += time.perf_counter_ns() - start
 
     def take_calls(self, package, calls):
         self.package, self.calls, self.by_key = package, calls, {call.key: call for call in calls.values()}
@@ -215,7 +215,7 @@ class Ranks:
                            else f"a call between ranks failed: {text}", call)
 
     def problem(self, what, call=None):
-        place = f", node {call.node} ({call.kind} in the group {call.group.label if call.group else '?'})" if call else ""
+        place = f", node {call.node} ({call.kind} in the group {call.group.label if call.group else 'of all ranks'})" if call else ""
         self.write_status(call)
         return Problem("MYS434", what, f"rank {self.rank}{place}, iteration {self.iteration}, {self.backend}",
                        "look at what the other ranks say; --timeout gives a call more time", 1)
@@ -226,7 +226,7 @@ class Ranks:
         if self.status_path:
             status = {"rank": self.rank, "iteration": self.iteration}
             if call is not None:
-                status.update(node=call.node, kind=call.kind, group=call.group.label if call.group else "")
+                status.update(node=call.node if call is not BARRIER else None, kind=call.kind, group=call.group.label if call.group else "")
             try:
                 with open(self.status_path, "w", encoding="utf-8") as file:
                     json.dump(status, file)

@@ -8,7 +8,8 @@ def run(options, ranks=None):
     if ranks is not None:
         ranks.job.check_package(package, ranks.rank)
         options.device = device_of_rank(options.device, package.manifest["devices"], ranks.launch)
-    own = [os.path.realpath(path) for path in (package.path, package.program_path, __file__)]
+    files = (package.path, package.program_path, __file__) + ((ranks.job.path,) if ranks is not None else ())
+    own = [os.path.realpath(path) for path in files]
     for output in (options.json, options.profile, options.observe):
         if output in (None, "-"):
             continue
@@ -205,7 +206,7 @@ class Worker:
                 self.engine.release_cache()
             return dict(answer, pace=self.engine.pacer.report()) if self.engine.pacer else answer
         if command == "observe":
-            return self.engine.observe(request["path"])
+            return self.engine.observe(request["path"], hides=True)
         if command == "kineto":
             return self.engine.kineto(request["path"], request.get("trace"))
         if command == "probe":

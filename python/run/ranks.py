@@ -79,7 +79,7 @@ def open_store(ranks, options):
 
 def watch_signals(ranks):
     """A rank that is in a call hears no signal in its main thread: another one says where it was, and ends the process."""
-    numbers = {getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)}
+    numbers = {getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)}
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)

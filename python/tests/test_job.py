@@ -153,6 +153,29 @@ class LaunchTests(unittest.TestCase):
             self.assertEqual(expected, run.path_of_rank(path, rank))
 
     @needs_torch
+    def test_each_rank_of_a_host_has_a_device_of_its_own(self):
+        launch = run.Launch("torchrun", 3, 4, 3, 4)
+        module = type("Module", (), {"device_count": staticmethod(lambda: 2)})
+        with replaced(run, _is_there=lambda torch, kind: kind == "cuda", _module_of=lambda torch, kind: module):
+            self.assertEqual("cuda:1", run.device_of_rank("cuda", ["cpu"], launch))
+            self.assertEqual("cuda:1", run.device_of_rank("", ["cpu", "cuda:0"], launch))
+            for name, recorded, started in (("cuda:0", [], launch), ("cpu", ["cuda:0"], launch), ("", ["cpu"], launch), ("cuda", [], None)):
+                self.assertEqual(name, run.device_of_rank(name, recorded, started))
+
+    @needs_torch
+    def test_nccl_shares_no_device(self):
+        job = type("Job", (), {"world_size": 3, "differences_of": lambda self, rank: {}})()
+        store = run.torch.distributed.HashStore() if hasattr(run.torch.distributed, "HashStore") else None
+        others = [run.Ranks(job, rank, run.Launch("torchrun", rank, 3, rank, 3)) for rank in range(3)]
+        for i, key in enumerate(("a", "b", "a")):
+            store.set(f"device/{i}", key)
+        with replaced(run.Ranks, wait_for_all=lambda self, name: None):
+            others[1].meet(store, "nccl", "cuda:0", "b")
+            others[0].meet(store, "gloo", "cuda:0", "a")
+            with self.assertRaisesRegex(run.Problem, "MYS436: the ranks 0, 2 have one device"):
+                others[2].meet(store, "nccl", "cuda:0", "a")
+
+    @needs_torch
     def test_a_backend_that_is_not_there_is_told(self):
         cpu = run.torch.device("cpu")
         self.assertEqual("gloo", run.backend_of("", cpu))
@@ -240,6 +263,24 @@ class TogetherTests(CallTest):
     def start(self, plans, *options, **more):
         folder = jobs.write_job(self.folder / "job", plans)
         return jobs.Started(folder, len(plans), "--iterations", "2", "--warmup", "0", "--status", str(folder / "status"), *options, **more)
+
+    def test_of_a_job_some_ranks_stand_for_all(self):
+        plans = []
+        for rank in range(4):
+            p = jobs.Plan(rank)
+            x, y = p.tensor(2, low=rank + 1), p.tensor(2, low=rank + 1)
+            p.call("allreduce_", [[x]])
+            p.call("allreduce_", [[y]], group=1 if rank in (0, 2) else 2)
+            plans.append(p)
+        folder = jobs.write_job(self.folder / "job", plans, [[0, 1, 2, 3], [0, 2], [1, 3]])
+        path = self.folder / "e.json"
+        path.write_text(json.dumps({"calls": {"10": {"ns": 1_000_000}}, "present": [0, 2]}), encoding="utf-8")
+        started = jobs.Started(folder, 2, "--emulation", str(path), "--iterations", "2", "--warmup", "0").finish()
+        self.assertEqual([0, 0], started.codes, started.errors)
+        for rank in (0, 2):
+            calls = started.result(rank)["communication"]
+            self.assertEqual((rank, 4, 2, 1, 1, 1), tuple(calls[k] for k in ("rank", "world_size", "present", "real", "local", "emulated")))
+            self.assertEqual("exact", started.result(rank)["verification"]["status"])
 
     def test_a_profile_and_a_trace_are_of_one_iteration(self):
         self.run_job(self.plans(), "--profile", str(self.folder / "p-{rank}.json"), "--observe", str(self.folder / "t.json"))
