@@ -117,6 +117,8 @@ class _Hook:
         self.write_status()
         with self.guard:
             self.iterations.aside.unseen(self.recorder.start)
+            if (self.rank[1] or 1) > 1:
+                _meet(self.settings["folder"], os.path.basename(self.folder))
             self.recorder.mark(self.count + 1)
         self.guard.is_ours_on = True
         self.record_ns = self.clock() - entered

@@ -3,7 +3,8 @@
 
     RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=29500 python3 rank_jobs.py ddp
 
-or by start_ranks.py. They run on PyTorch 1.13 and newer, print nothing, and end an iteration with their optimizer's step.
+or by start_ranks.py, or by Slurm's srun with MASTER_ADDR and MASTER_PORT set. They run on PyTorch 1.13 and newer, print
+nothing, and end an iteration with their optimizer's step.
 """
 import argparse
 import json
@@ -269,6 +270,9 @@ def main():
     parser.add_argument("--iterations", type=int, default=80)
     parser.add_argument("--times", metavar="DIR", help="write the time of each iteration to DIR/rank-N.json")
     options = parser.parse_args()
+    for name, of_slurm in (("RANK", "SLURM_PROCID"), ("WORLD_SIZE", "SLURM_NTASKS")):
+        if name not in os.environ and of_slurm in os.environ:
+            os.environ[name] = os.environ[of_slurm]
     dist.init_process_group("gloo")
     rank, size = dist.get_rank(), dist.get_world_size()
     if options.name == "mesh" and size % 2:

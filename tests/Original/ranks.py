@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Measures jobs of several ranks and their replays interleaved: the original, a second original (the A/A control), the replay.
+
+    python3 tests/Original/ranks.py ddp sharded pipeline --python /usr/bin/python3 -o out
+
+Each job of rank_jobs.py is captured once, and a package made of it. Then, in each round, the original runs twice and the replay
+once, each in processes of its own; the order turns with the rounds. A run's time is the median of an uninstrumented window of
+iterations, on the rank where it is longest. Differences are those of a round's runs; the table has their medians and extremes.
+"""
+import argparse
+import json
+import os
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+JOBS = {"ddp": 2, "sharded": 2, "pipeline": 2, "uneven": 2, "mesh": 4, "small": 2, "barriers": 2}  # Ranks of each.
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def slowest(medians):
+    """The run's time: that of the rank which takes longest."""
+    return max(medians)
+
+
+# The original.
+
+class Job:
+    """A job of rank_jobs.py, and where what comes of it lies."""
+
+    def __init__(self, name, options):
+        self.name, self.options, self.count = name, options, JOBS[name]
+        self.folder = os.path.join(options.output, name)
+        self.capture, self.package = os.path.join(self.folder, "capture"), os.path.join(self.folder, f"{name}.bench")
+        os.makedirs(self.folder, exist_ok=True)
+
+    def command(self, iterations, *more):
+        return [sys.executable, os.path.join(HERE, "start_ranks.py"), str(self.count), "--", *shlex.split(self.options.python),
+                os.path.join(HERE, "rank_jobs.py"), self.name, "--iterations", str(iterations), *more]
+
+    def mystique(self, *arguments, **how):
+        return subprocess.run([*shlex.split(self.options.mystique), *arguments], stdout=sys.stderr, **how)
+
+    def record(self):
+        """Captures the job and makes its package; what does not go together, or is no package, in words."""
+        skip, reference = self.options.warmup, self.options.iterations
+        self.mystique("capture", "-o", self.capture, "--skip", str(skip), "--reference", str(reference), "--",
+                      *self.command(skip + 2 * reference + 8), check=True)
+        summary = os.path.join(self.folder, "inspect.json")
+        self.mystique("inspect", self.capture, "--json", summary)  # The exit code is 2 where ranks do not go together: the summary says it.
+        about = read(summary)
+        if about["format"] != "mystique-ranks":
+            raise SystemExit(f"{self.name}: the capture has not several ranks")
+        shutil.rmtree(self.package, ignore_errors=True)
+        made = self.mystique("generate", self.capture, "-o", self.package)
+        return about, None if made.returncode == 0 else f"generate fails with {made.returncode}"
+
+    def original(self):
+        """The median iteration of each rank, of one run."""
+        with tempfile.TemporaryDirectory() as times:
+            skip, count = self.options.warmup, self.options.iterations
+            subprocess.run(self.command(skip + count, "--times", times), check=True, stdout=sys.stderr)
+            ranks = [read(os.path.join(times, name)) for name in sorted(os.listdir(times))]
+        if len(ranks) != self.count:
+            raise SystemExit(f"{self.name}: {len(ranks)} of {self.count} ranks have written their times")
+        return {"torch": ranks[0]["torch"], "medians_ns": [statistics.median(rank["samples_ns"][skip:]) for rank in ranks]}
+
+    def replay(self):
+        """The same of a replay, with what its result says of its calls; None where there is none."""
+        result = os.path.join(self.folder, "result.json")
+        done = self.mystique("run", self.package, "--iterations", str(self.options.iterations), "--json", result,
+                             *shlex.split(self.options.run_options))
+        return of_result(read(result)) if done.returncode == 0 and os.path.exists(result) else None
+
+
+def of_result(result):
+    """What a result's document says: the median iteration of each rank, and the time of a rank in calls, and exposed, where it does.
+
+    The one place that knows how results of several ranks look: a list `ranks` with what a result of one rank has.
+    """
+    ranks = result.get("ranks") or [result]
+    calls = [rank.get("calls") or {} for rank in ranks]
+    return {"medians_ns": [rank["iterations"]["median_ns"] for rank in ranks], "ranks": len(ranks),
+            "in_calls_ns": largest(call.get("in_calls_ns") for call in calls),
+            "exposed_ns": largest(call.get("exposed_ns") for call in calls),
+            "verification": sorted({(rank.get("verification") or {}).get("status", "unknown") for rank in ranks})}
+
+
+def largest(values):
+    known = [value for value in values if value is not None]
+    return max(known) if known else None
+
+
+# The measurement.
+
+def measure(job, options):
+    about, problem = job.record()
+    sides = {"original": [], "control": [], "replay": []}
+    for number in range(options.rounds):
+        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        for side in order:
+            if side != "replay" or problem is None:
+                sides[side].append(job.replay() if side == "replay" else job.original())
+        if problem is None and sides["replay"][-1] is None:
+            problem = "run fails"
+        print(f"{job.name}: round {number + 1} of {options.rounds}", file=sys.stderr)
+    return report(job.name, about, sides, problem)
+
+
+def report(name, about, sides, problem):
+    """What the runs come to."""
+    times = {side: [slowest(run["medians_ns"]) for run in runs if run is not None] for side, runs in sides.items()}
+    replay, last = None, (sides["replay"] or [None])[-1]
+    if problem is None and last["ranks"] != about["world_size"]:
+        problem = f"the replay is of {last['ranks']} ranks"
+    if problem is None:
+        replay = {"error": spread(ratios(times["replay"], times["original"])), "ns": statistics.median(times["replay"]),
+                  **{key: last[key] for key in ("in_calls_ns", "exposed_ns", "verification", "ranks")}}
+    ranks = about["ranks"]
+    return {
+        "job": name, "torch": sides["original"][0]["torch"], "world_size": about["world_size"],
+        "original_ns": statistics.median(times["original"]), "control": spread(ratios(times["control"], times["original"])),
+        "instrumented": {key: largest(rank.get(key) for rank in ranks) for key in ("iteration_ns", "in_calls_ns", "exposed_ns")},
+        "calls": {f"{kind['kind']} of {kind.get('group_size', '?')}": kind["count"] for kind in about["kinds"]},
+        "mismatches": len(about["mismatches"]), "replay": replay, "problem": problem,
+        "runs": {side: [run and run["medians_ns"] for run in runs] for side, runs in sides.items()}}
+
+
+def ratios(these, those):
+    return [this / that - 1 for this, that in zip(these, those)]
+
+
+def spread(values):
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+
+
+def table(reports):
+    """The reports as a table in Markdown."""
+    def ms(value):
+        return "not known" if value is None else f"{value / 1e6:.1f}"
+
+    def percent(value):
+        return f"{value['median']:+.1%} ({value['least']:+.1%} to {value['most']:+.1%})"
+
+    rows = [["job", "ranks", "PyTorch", "original, ms", "A/A control", "replay", "in calls, ms", "exposed, ms", "mismatches", "problem"]]
+    for one in reports:
+        replay, recorded = one["replay"], one["instrumented"]
+        rows.append([
+            one["job"], str(one["world_size"]), one["torch"], ms(one["original_ns"]), percent(one["control"]),
+            percent(replay["error"]) if replay else "none",
+            *(ms(recorded[key]) + (f" / {ms(replay[key])}" if replay else "") for key in ("in_calls_ns", "exposed_ns")),
+            str(one["mismatches"]), one["problem"] or ""])
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("jobs", nargs="+", choices=sorted(JOBS))
+    parser.add_argument("-o", "--output", required=True, help="the folder for captures, packages and report.json")
+    parser.add_argument("--python", default=sys.executable, help="the Python of the original; default: this one")
+    parser.add_argument("--mystique", default=f"dotnet run -c Release --project {os.path.join(HERE, '..', '..', 'src', 'Mystique.Cli')} --")
+    parser.add_argument("--run-options", default="", help="more options of mystique run, in one argument")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--iterations", type=int, default=30, help="of a run's window")
+    parser.add_argument("--warmup", type=int, default=10, help="iterations of a run before its window")
+    options = parser.parse_args()
+    options.output = os.path.abspath(options.output)
+    reports = [measure(Job(name, options), options) for name in options.jobs]
+    with open(os.path.join(options.output, "report.json"), "w", encoding="utf-8") as file:
+        file.write(json.dumps(reports, indent=2) + "\n")
+    print(table(reports))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
