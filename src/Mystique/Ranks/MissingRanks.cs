@@ -12,7 +12,8 @@ internal static class MissingRanks
     /// <summary>The ranks of a job with groups whose members are known wherever that can be told, and what is assumed for it.</summary>
     public static (ImmutableArray<RankTrace> Ranks, ImmutableArray<string> Notes) Complete(ImmutableArray<RankTrace> ranks)
     {
-        int world = Math.Max(ranks.Max(r => r.WorldSize ?? 0), ranks.SelectMany(r => r.Calls).Max(c => SizeOf(c) ?? 0));
+        int world = Math.Max(ranks.Max(r => r.WorldSize ?? 0), ranks.SelectMany(r => r.Calls).Select(c => SizeOf(c) ?? 0)
+            .DefaultIfEmpty().Max());
         var notes = new SortedSet<string>(StringComparer.Ordinal);
         return ([.. ranks.Select(r => Complete(r, world, notes))], [.. notes]);
     }

@@ -37,7 +37,8 @@ internal static class JobRunner
         foreach (int[] together in options.Alone.IsEmpty ? [ranks] : ranks.Select(r => new[] { r }))
             await RunAsync(together, folder, work, options, cancellation).ConfigureAwait(false);
         return new JobRun([.. ranks.Select(r => new RankRun(r, [.. File.ReadAllBytes(FileOf(work, r, "result"))],
-            File.Exists(FileOf(work, r, "messages")) ? File.ReadAllText(FileOf(work, r, "messages")) : ""))], Observe(ranks, work));
+            File.Exists(FileOf(work, r, "messages")) ? File.ReadAllText(FileOf(work, r, "messages")) : ""))],
+            options.Alone.IsEmpty && options.Emulation is null ? Observe(ranks, work) : null); // Of ranks alone, an observer sees no calls.
     }
 
     private static async Task RunAsync(int[] ranks, string folder, string work, JobRunOptions options, CancellationToken cancellation)
