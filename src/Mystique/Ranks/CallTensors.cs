@@ -69,7 +69,7 @@ internal static class CallTensors
         List<TensorValue> inputs = [], outputs = [];
         for (int i = 0; i < part.Inputs.Length; i++)
         {
-            string name = schema.Arguments[i].Name;
+            string name = CallArguments.NameOf(schema, i);
             if (name == "sparse_indices" || call.Kind == CollectiveKind.Barrier)
                 continue;
             var tensors = part.Inputs[i].Tensors.Where(t => !t.IsUndefined);
@@ -96,5 +96,5 @@ internal static class CallTensors
     }
 
     private static ImmutableArray<long> SplitsOf(TraceNode part, OperatorSchema schema, string name) =>
-        schema.PlaceOf(name) is { } place ? PositionalCall.SplitsOf(part.Inputs[place]) : [];
+        CallArguments.PlaceOf(schema, name) is { } place ? PositionalCall.SplitsOf(part.Inputs[place]) : [];
 }

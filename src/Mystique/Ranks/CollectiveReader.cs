@@ -211,7 +211,7 @@ internal sealed partial class CollectiveReader
     private static ArgumentValue? ArgumentOf(List<TraceNode> parts, string name)
     {
         foreach (var part in parts)
-            if (part.Schema?.PlaceOf(name) is { } place && place < part.Inputs.Length)
+            if (part.Schema is { } schema && CallArguments.PlaceOf(schema, name) is { } place && place < part.Inputs.Length)
                 return part.Inputs[place];
         return null;
     }

@@ -138,6 +138,9 @@ public sealed class TraceNode
     /// <summary>The node's parent as recorded; equal to <see cref="Id"/> for the root.</summary>
     internal long ParentId { get; init; }
 
+    /// <summary>Its place among the nodes of the file, from 0: PyTorch writes a node when it ends.</summary>
+    internal int FilePlace { get; set; }
+
     /// <summary>The same node with another parent; nothing is linked yet.</summary>
     internal TraceNode Under(long parentId) => new(Id, Name)
     {
@@ -155,6 +158,7 @@ public sealed class TraceNode
         TensorRange = TensorRange,
         Collective = Collective,
         ParentId = parentId,
+        FilePlace = FilePlace,
     };
 
     /// <inheritdoc/>

@@ -135,7 +135,12 @@ internal static class JobRunner
         }
     }
 
-    private static string FirstLine(string text) => text.Split('\n', 2)[0].Trim();
+    /// <summary>What a rank says of its end: its message, else the last line; libraries may have written before.</summary>
+    private static string FirstLine(string text)
+    {
+        string[] lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return lines.FirstOrDefault(l => l.Contains("MYS", StringComparison.Ordinal)) ?? lines.LastOrDefault("");
+    }
 
     /// <summary>The calls that ranks made, as observer and profiler saw them.</summary>
     private static RankJob? Observe(int[] ranks, string work)

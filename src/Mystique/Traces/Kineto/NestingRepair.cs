@@ -13,11 +13,13 @@ namespace Mystique.Traces.Kineto;
 internal static partial class NestingRepair
 {
     /// <summary>The trace with its nodes where they were called; the same trace where it records no such label.</summary>
+    /// <remarks>
+    /// PyTorch writes a node when it ends: so the order of the file tells what was running when a node began. Where another program sorted
+    /// the nodes, the profile's times tell. Without them, what cannot be below a node is put above it: whatever comes after the backend's
+    /// label, the last thing in a call, and a function of autograd's engine right below another one.
+    /// </remarks>
     /// <param name="trace">The trace.</param>
-    /// <param name="profile">
-    /// Its times, where nodes are found by their ids: these tell what was running. Without them, what cannot be below a node is put above it:
-    /// whatever comes after the backend's label, the last thing in a call, and a function of autograd's engine right below another one.
-    /// </param>
+    /// <param name="profile">Its times; null for none.</param>
     public static ExecutionTrace Apply(ExecutionTrace trace, LinkedProfile? profile)
     {
         if (!trace.Nodes.Any(IsBackendLabel))
@@ -36,6 +38,7 @@ internal static partial class NestingRepair
         private readonly Dictionary<long, TraceNode> _parents = []; // As repaired.
         private readonly Dictionary<TraceNode, long> _labelOf = []; // By call, its backend's first label.
         private readonly Dictionary<long, List<TraceNode>> _open = []; // By thread, what is running, the innermost last.
+        private readonly bool _isInOrderOfEnds = trace.Nodes.Any(n => n.Parent is { } parent && n.FilePlace < parent.FilePlace);
 
         public ExecutionTrace Apply()
         {
@@ -59,26 +62,29 @@ internal static partial class NestingRepair
             var lifted = node.Parent!;
             while (lifted.Parent is not null && HasEnded(lifted, node))
                 lifted = _parents[lifted.Id];
-            if (TimeOf(node) is not { } time)
+            if (!Tells(node))
                 return lifted;
             if (!_open.TryGetValue(node.ThreadId ?? 0, out var open))
                 _open.Add(node.ThreadId ?? 0, open = []);
-            open.RemoveAll(o => EndOf(o) <= time.StartNs);
+            open.RemoveAll(o => HasEnded(o, node));
             var innermost = open.Count > 0 ? open[^1] : null;
             if (!IsBackendLabel(node))
                 open.Add(node);
-            // Nodes without times lie between: what they are below of decides.
+            // Nodes of which nothing tells the end lie between: what they are below of decides.
             return innermost is null || IsWithin(lifted, innermost) ? lifted : innermost;
         }
 
-        /// <summary>Whether a node had ended when another one began.</summary>
+        /// <summary>Whether it is known when a node ended. The roots of threads are written last of all, in any order.</summary>
+        private bool Tells(TraceNode node) => !TraceLinker.IsFrame(node) && (_isInOrderOfEnds || TimeOf(node) is not null);
+
+        /// <summary>Whether a node had ended when another one of its thread began.</summary>
         private bool HasEnded(TraceNode node, TraceNode before)
         {
             if (IsBackendLabel(node))
                 return true; // Its work is on a thread of its own: what the caller does is never within it.
-            if (TimeOf(node) is not null && TimeOf(before) is { } time)
-                return EndOf(node) <= time.StartNs;
-            if (TimeOf(node) is not null && profile is not null)
+            if (Tells(node) && Tells(before) && node.ThreadId == before.ThreadId)
+                return _isInOrderOfEnds ? node.FilePlace < before.FilePlace : EndOf(node) <= TimeOf(before)!.StartNs;
+            if (Tells(node))
                 return false;
             return _labelOf.TryGetValue(node, out long label) && before.Id > label && before.ThreadId == node.ThreadId
                 || IsOfEngine(node) && IsOfEngine(before);
@@ -111,7 +117,8 @@ internal static partial class NestingRepair
                 Root = nodes[root],
                 Warnings = trace.Warnings.Add(string.Create(CultureInfo.InvariantCulture,
                     $"{moved} nodes were recorded below others that had ended, for a process group's work ended on another thread; they are "
-                    + $"put where they were called, {(profile is null ? "as far as the trace alone tells" : "by the profile's times")}")),
+                    + $"put where they were called, {(_isInOrderOfEnds ? "by the order in which they ended" : profile is null ? "as far as the trace alone tells"
+                        : "by the profile's times")}")),
             };
         }
     }

@@ -254,6 +254,7 @@ internal sealed class TraceParser
     {
         if (_nodes.Count == _options.MaxNodes)
             throw new ReadLimitException("it has too many nodes", string.Create(CultureInfo.InvariantCulture, $"{_options.MaxNodes:N0}"));
+        node.FilePlace = _nodes.Count;
         _nodes.Add(node);
         _offsets.Add(_window.Position);
         _startWithId |= NodeNameRepair.StartsWithId(_window.Data);
