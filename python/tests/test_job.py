@@ -8,7 +8,7 @@ import time
 import unittest
 
 import jobs
-from scripts import FolderTest, needs_torch, printed, replaced, run
+from scripts import FolderTest, TorchTest, needs_torch, printed, replaced, run
 from test_calls import CallTest, needs_gloo
 
 
@@ -184,7 +184,7 @@ class LaunchTests(unittest.TestCase):
 
 
 @needs_torch
-class AloneTests(FolderTest):
+class AloneTests(TorchTest):
     """A rank without the others, in this process."""
 
     def run_alone(self, *options, plans=None, environ=None):
@@ -192,7 +192,6 @@ class AloneTests(FolderTest):
         folder = jobs.write_job(self.folder / "job", plans or [every_call(rank)[0] for rank in range(2)])
         arguments = ["run.py", str(folder), "--iterations", "2", "--warmup", "1", "--threads", "1", "--device", "cpu", "--json",
                      str(self.folder / "r.json"), *options]
-        self.addCleanup(run.torch.set_num_threads, run.torch.get_num_threads())
         with replaced(sys, argv=arguments), replaced(run, give_way=lambda: None), replaced(run.os, environ=environ or {}), \
                 printed() as text:
             code = run.main()
