@@ -149,6 +149,8 @@ class Unsettled:
             self.work.wait()
             self.form.is_settled = True
         except Exception as error:
+            self.work, error.__traceback__ = None, None
+            time.sleep(0.03)  # Gloo's barrier waits for what its threads still hold, and would fail with it, too.
             if self.changes == self.form.changes:  # Else another call of the form was refused before.
                 self.form.adapt(error)
             again = self.form.start(*self.args)
