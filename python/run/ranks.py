@@ -22,6 +22,10 @@ def run_job(options):
             setattr(options, name, path_of_rank(getattr(options, name), rank))
         options.package = job.package_of(rank)
         run(options, ranks)
+        if is_with_others:  # Threads of a process group that something still holds would abort the process at its end.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
     except Exception as error:
         problem = error if isinstance(error, Problem) else Problem(
             "MYS407", f"the replay failed: {first_line(error)}", options.package, "report it with this message and the trace", 1)
