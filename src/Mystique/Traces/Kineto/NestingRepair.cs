@@ -38,6 +38,7 @@ internal static partial class NestingRepair
         private readonly Dictionary<long, TraceNode> _parents = []; // As repaired.
         private readonly Dictionary<TraceNode, long> _labelOf = []; // By call, its backend's first label.
         private readonly Dictionary<long, List<TraceNode>> _open = []; // By thread, what is running, the innermost last.
+        private readonly Dictionary<long, TraceNode> _last = []; // By thread, the call that came last, if its backend's label has not.
         private readonly bool _isInOrderOfEnds = trace.Nodes.Any(n => n.Parent is { } parent && n.FilePlace < parent.FilePlace);
 
         public ExecutionTrace Apply()
@@ -59,10 +60,15 @@ internal static partial class NestingRepair
 
         private TraceNode ParentOf(TraceNode node)
         {
+            // A label's end says nothing of the caller: it is of the last call of its thread that has none yet.
+            if (_isInOrderOfEnds && IsBackendLabel(node) && _last.Remove(node.ThreadId ?? 0, out var started))
+                return started;
+            if (node.Schema is { Namespace: "c10d" } || node.Name.StartsWith("mystique:call;", StringComparison.Ordinal))
+                _last[node.ThreadId ?? 0] = node;
             var lifted = node.Parent!;
             while (lifted.Parent is not null && HasEnded(lifted, node))
                 lifted = _parents[lifted.Id];
-            if (!Tells(node))
+            if (!Tells(node) || _isInOrderOfEnds && IsBackendLabel(node))
                 return lifted;
             if (!_open.TryGetValue(node.ThreadId ?? 0, out var open))
                 _open.Add(node.ThreadId ?? 0, open = []);
@@ -82,6 +88,8 @@ internal static partial class NestingRepair
         {
             if (IsBackendLabel(node))
                 return true; // Its work is on a thread of its own: what the caller does is never within it.
+            if (_isInOrderOfEnds && IsBackendLabel(before))
+                return false;
             if (Tells(node) && Tells(before) && node.ThreadId == before.ThreadId)
                 return _isInOrderOfEnds ? node.FilePlace < before.FilePlace : EndOf(node) <= TimeOf(before)!.StartNs;
             if (Tells(node))
