@@ -35,13 +35,13 @@ internal static class JobRunner
             options.Emulation!.Write(rank, FileOf(work, rank, "emulation"));
         // Ranks that run alone do so one after the other: each has the machine to itself, as a rank of its own machine has.
         foreach (int[] together in options.Alone.IsEmpty ? [ranks] : ranks.Select(r => new[] { r }))
-            await RunAsync(together, folder, work, options, cancellation).ConfigureAwait(false);
+            await RunAsync(job, together, folder, work, options, cancellation).ConfigureAwait(false);
         return new JobRun([.. ranks.Select(r => new RankRun(r, [.. File.ReadAllBytes(FileOf(work, r, "result"))],
             File.Exists(FileOf(work, r, "messages")) ? File.ReadAllText(FileOf(work, r, "messages")) : ""))],
             options.Alone.IsEmpty && options.Emulation is null ? Observe(ranks, work) : null); // Of ranks alone, an observer sees no calls.
     }
 
-    private static async Task RunAsync(int[] ranks, string folder, string work, JobRunOptions options, CancellationToken cancellation)
+    private static async Task RunAsync(JobBenchmark job, int[] ranks, string folder, string work, JobRunOptions options, CancellationToken cancellation)
     {
         var processes = new List<RankProcess>();
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -51,7 +51,7 @@ internal static class JobRunner
         {
             foreach (var (place, rank) in ranks.Index())
                 processes.Add(RankProcess.Start(rank, options.Engine.Python, Arguments(rank, folder, work, options),
-                    Variables(place, ranks.Length, rank, options)));
+                    Variables(place, ranks.Length, rank, options, ThreadsOf(job, rank, ranks.Length, options))));
             var running = processes.ToDictionary(p => p.WaitAsync(deadline.Token));
             while (running.Count > 0)
             {
@@ -193,7 +193,13 @@ internal static class JobRunner
         static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
     }
 
-    private static Dictionary<string, string> Variables(int place, int count, int rank, JobRunOptions options)
+    /// <summary>Threads of a rank: as many as the user says, else as many as it had, else its part of the processors.</summary>
+    private static int ThreadsOf(JobBenchmark job, int rank, int count, JobRunOptions options) => options.Engine.Threads > 0
+        ? options.Engine.Threads
+        : job.Programs[job.Ranks.First(r => r.Rank == rank).Program].Plan.Baseline?.Threads.GetValueOrDefault("intra_op") is > 0 and { } had
+            ? had : Math.Max(1, Environment.ProcessorCount / count);
+
+    private static Dictionary<string, string> Variables(int place, int count, int rank, JobRunOptions options, int threads)
     {
         var variables = new Dictionary<string, string>
         {
@@ -201,6 +207,10 @@ internal static class JobRunner
             ["PYTHONUNBUFFERED"] = "1",
             ["USE_LIBUV"] = "0",
         };
+        // Libraries of matrix products have threads of their own, which PyTorch's setting does not reach: theirs are as many, too.
+        foreach (string name in (string[])["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"])
+            if (Environment.GetEnvironmentVariable(name) is null)
+                variables[name] = threads.ToString(CultureInfo.InvariantCulture);
         if (!options.Alone.IsEmpty)
             return variables;
         string own = (options.Emulation is null ? rank : place).ToString(CultureInfo.InvariantCulture);
