@@ -20,7 +20,8 @@ def backend_of(name, device):
     except ImportError:
         is_there = False
     if not is_there:
-        raise Problem("MYS435", f"PyTorch {torch.__version__} is built without torch.distributed", sys.executable, "use another PyTorch")
+        raise Problem("MYS435", f"the backend cannot be used: PyTorch {torch.__version__} is built without torch.distributed",
+                      sys.executable, "use another PyTorch")
 
     def has(backend):
         known = getattr(dist, f"is_{backend}_available", None)
@@ -35,8 +36,9 @@ def backend_of(name, device):
     lacking = next((part for part in parts if not has(part)), None)
     if lacking is not None:
         there = [b for b in ("gloo", "nccl", "mpi", "ucc", "xccl") if has(b)]
-        raise Problem("MYS435", f"there is no backend {lacking} in PyTorch {torch.__version__}", "--backend",
+        raise Problem("MYS435", f"the backend cannot be used: there is no {lacking} in PyTorch {torch.__version__}", "--backend",
                       f"use one of {', '.join(there)}")
     if "nccl" in parts and device.type != "cuda":
-        raise Problem("MYS435", f"the backend nccl does not work on {device.type}", "--backend", "use --device cuda, or --backend gloo")
+        raise Problem("MYS435", f"the backend cannot be used: nccl does not work on {device.type}", "--backend",
+                      "use --device cuda, or --backend gloo")
     return wanted

@@ -80,7 +80,7 @@ class Ranks:
             shared = {key for key in keys if keys.count(key) > 1}
             if devices_key in shared:
                 others = [str(self.present[i]) for i, key in enumerate(keys) if key == devices_key]
-                raise Problem("MYS436", f"the ranks {', '.join(others)} have one device, {device}, which NCCL does not let them share",
+                raise Problem("MYS436", f"ranks share a device, which NCCL does not let them: the ranks {', '.join(others)} have {device}",
                               f"rank {self.rank}", "start as many ranks on a host as it has devices, or use --backend gloo")
 
     def wait_for_all(self, name):
@@ -92,17 +92,18 @@ class Ranks:
                 if store.add("failed", 0):
                     raise self.failed_elsewhere()
                 if time.monotonic() > limit:
-                    raise Problem("MYS434", f"the other ranks did not come: {store.add(name, 0)} of {len(self.present)} are there",
+                    raise Problem("MYS434",
+                                  f"the ranks cannot go on: others did not come: {store.add(name, 0)} of {len(self.present)} are there",
                                   f"rank {self.rank}", "look at what the other ranks say", 1)
                 time.sleep(pause)
                 pause = min(0.02, pause * 1.5)
         except RuntimeError as error:
-            raise Problem("MYS434", f"the ranks lost each other: {first_line(error)}", f"rank {self.rank}",
+            raise Problem("MYS434", f"the ranks cannot go on: they lost each other: {first_line(error)}", f"rank {self.rank}",
                           "look at what the other ranks say", 1)
 
     def failed_elsewhere(self):
         text = self.store.get("failure").decode("utf-8", "replace")
-        return Problem("MYS434", f"another rank failed: {text}", f"rank {self.rank}", "see there", 1)
+        return Problem("MYS434", f"the ranks cannot go on: another rank failed: {text}", f"rank {self.rank}", "see there", 1)
 
     def tell_failure(self, text):
         """Tells the others, where they can still be told."""
@@ -136,7 +137,7 @@ class Ranks:
                         pg = made if self.rank in ranks else None
                 self.groups.append(RankGroup(entry["name"], ranks, self.rank, device, pg))
         except Exception as error:
-            raise Problem("MYS434", f"the process groups cannot be made: {first_line(error)}", f"rank {self.rank}, {self.backend}",
+            raise Problem("MYS434", f"the ranks cannot go on: no process groups: {first_line(error)}", f"rank {self.rank}, {self.backend}",
                           "look at what the other ranks say; --backend names another backend", 1)
         self.is_joined = not self.is_alone
         emulated = self.emulation.get("calls", {})
@@ -217,7 +218,7 @@ class Ranks:
     def problem(self, what, call=None):
         place = f", node {call.node} ({call.kind} in the group {call.group.label if call.group else 'of all ranks'})" if call else ""
         self.write_status(call)
-        return Problem("MYS434", what, f"rank {self.rank}{place}, iteration {self.iteration}, {self.backend}",
+        return Problem("MYS434", f"the ranks cannot go on: {what}", f"rank {self.rank}{place}, iteration {self.iteration}, {self.backend}",
                        "look at what the other ranks say; --timeout gives a call more time", 1)
 
     def write_status(self, call=None):

@@ -25,7 +25,8 @@ class Job:
     def package_of(self, rank):
         """The folder of the package that a rank runs."""
         if rank not in self.ranks:
-            raise Problem("MYS433", f"the job has no rank {rank}: it has {len(self.ranks)} of {self.world_size}", self.path,
+            raise Problem("MYS433",
+                          f"the ranks do not fit the job: it has no rank {rank}, and {len(self.ranks)} of {self.world_size}", self.path,
                           "start as many processes as the job has ranks; docs/ranks.md says how")
         return os.path.join(self.folder, *self.ranks[rank]["package"].split("/"))
 

@@ -46,7 +46,8 @@ def meeting_of(environ, launch):
     if launch.local_size == launch.world_size or launch.world_size == 1:
         shared = next((environ[name] for name in ("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "PMI_ID") if environ.get(name)), None)
         return "127.0.0.1", port_of(shared or str(os.getppid())), False
-    raise Problem("MYS432", "where the ranks meet is not known: MASTER_ADDR and MASTER_PORT are not set", f"started by {launch.by}",
+    raise Problem("MYS432", "the rank is not known, or not where ranks meet: MASTER_ADDR and MASTER_PORT are not set",
+                  f"started by {launch.by}",
                   "set MASTER_ADDR to the host of rank 0 and MASTER_PORT to a free port there, for all ranks")
 
 
@@ -84,7 +85,7 @@ def store_of(options, launch, seconds):
     try:
         store = dist.TCPStore(host, port, **settings)
     except Exception as error:  # DistNetworkError, or a time-out, by version.
-        raise Problem("MYS434", f"the ranks did not meet at {host}:{port}: {first_line(error)}",
+        raise Problem("MYS434", f"the ranks cannot go on: they did not meet at {host}:{port}: {first_line(error)}",
                       f"rank {launch.rank} of {launch.world_size}",
                       "start all ranks; check that the host is reachable and the port free, or set MASTER_ADDR and MASTER_PORT", 1)
     return dist.PrefixStore(f"mystique/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)

@@ -63,7 +63,8 @@ class EagerProgram:
     def fail(self, index, reason):
         """Takes note of an operator that failed: its work is done by the next row of the table, or not."""
         if index in self.rank_calls:  # The other ranks would wait for it.
-            raise Problem("MYS434", f"the call {self.package.name_of(self.operators[index])} does not run here: {reason}",
+            raise Problem("MYS434",
+                          f"the ranks cannot go on: the call {self.package.name_of(self.operators[index])} does not run here: {reason}",
                           f"{self.package.path}, node {self.operators[index]['node']}", "report it with this message and the trace", 1)
         self.steps[index] = self.replace(index, reason)
 

@@ -53,20 +53,24 @@ def ranks_of(job, options, launch):
     if launch is None:
         rank = options.rank if options.rank is not None else 0 if job.world_size == 1 else None
         if rank is None:
-            raise Problem("MYS432", "which rank of the job this is, is not known: no launcher says so", job.path, HOW)
+            raise Problem("MYS432",
+                          "the rank is not known, or not where ranks meet: no launcher says which of the job's this is", job.path, HOW)
         job.package_of(rank)
         return Ranks(job, rank, None, options)
     present = list(range(job.world_size))
     if options.emulation:
         present = sorted(read_emulation(options.emulation, job).get("present", present))
     if launch.world_size != len(present):
-        raise Problem("MYS433", f"{launch.by} started {launch.world_size} ranks, and the job has {len(present)}", job.path,
+        raise Problem("MYS433",
+                      f"the ranks do not fit the job: {launch.by} started {launch.world_size} ranks, and it has {len(present)}", job.path,
                       f"start {len(present)} of them")
     if not 0 <= launch.rank < launch.world_size:
-        raise Problem("MYS433", f"{launch.by} says that this is rank {launch.rank} of {launch.world_size}", job.path, HOW)
+        raise Problem("MYS433", f"the ranks do not fit the job: {launch.by} says that this is rank {launch.rank} of {launch.world_size}",
+                      job.path, HOW)
     rank = present[launch.rank]
     if options.rank not in (None, rank):
-        raise Problem("MYS433", f"{launch.by} says that this is rank {rank}, and --rank says {options.rank}", job.path, "omit --rank")
+        raise Problem("MYS433",
+                      f"the ranks do not fit the job: {launch.by} says {rank}, and --rank {options.rank}", job.path, "omit --rank")
     for each in present:
         job.package_of(each)
     return Ranks(job, rank, launch, options)

@@ -168,7 +168,7 @@ class LaunchTests(unittest.TestCase):
         with replaced(run.Ranks, wait_for_all=lambda self, name: None):
             others[1].meet(store, "nccl", "cuda:0", "b")
             others[0].meet(store, "gloo", "cuda:0", "a")
-            with self.assertRaisesRegex(run.Problem, "MYS436: the ranks 0, 2 have one device"):
+            with self.assertRaisesRegex(run.Problem, "MYS436: ranks share a device, which NCCL does not let them: the ranks 0, 2 have"):
                 others[2].meet(store, "nccl", "cuda:0", "a")
 
     @needs_torch

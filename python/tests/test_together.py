@@ -61,7 +61,7 @@ class TogetherTests(CallTest):
         self.assertLess(time.monotonic() - begin, 20)
         self.assertEqual([1, 2], started.codes)
         self.assertIn("rank 1: MYS303", started.errors[1])
-        self.assertRegex(started.errors[0], "rank 0: MYS434: another rank failed: rank 1: MYS303")
+        self.assertRegex(started.errors[0], "rank 0: MYS434: the ranks cannot go on: another rank failed: rank 1: MYS303")
 
     def test_a_call_that_does_not_come_is_told_by_rank_and_node(self):
         plans = self.plans()

@@ -82,21 +82,25 @@ class Job:
 
 
 def of_result(result):
-    """What a result's document says: the median iteration of each rank, and the time of a rank in calls, and exposed, where it does.
-
-    The one place that knows how results of several ranks look: a list `ranks` with what a result of one rank has.
-    """
-    ranks = result.get("ranks") or [result]
-    calls = [rank.get("calls") or {} for rank in ranks]
-    return {"medians_ns": [rank["iterations"]["median_ns"] for rank in ranks], "ranks": len(ranks),
-            "in_calls_ns": largest(call.get("in_calls_ns") for call in calls),
-            "exposed_ns": largest(call.get("exposed_ns") for call in calls),
-            "verification": sorted({(rank.get("verification") or {}).get("status", "unknown") for rank in ranks})}
+    """What a document `mystique-job-run` says: the median iteration of each rank, and the time of a rank in calls, and exposed."""
+    ranks = result["ranks"]
+    profiled, calls = [rank.get("profiled") or {} for rank in ranks], [rank.get("calls") or {} for rank in ranks]
+    return {"medians_ns": [rank["result"]["iterations"]["median_ns"] for rank in ranks], "ranks": len(ranks),
+            "in_calls_ns": largest(times.get("in_calls_ns") for times in profiled),
+            "exposed_share": largest(
+                times["exposed_ns"] / times["profiled_ns"] for times in profiled if times.get("exposed_ns") is not None),
+            "calls": sum(call.get("exact", 0) for call in calls), "recorded_calls": sum(call.get("recorded", 0) for call in calls),
+            "verification": sorted({rank["result"]["verification"]["status"] for rank in ranks})}
 
 
 def largest(values):
     known = [value for value in values if value is not None]
     return max(known) if known else None
+
+
+def middle(values):
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 # The measurement.
@@ -123,12 +127,15 @@ def report(name, about, sides, problem):
         problem = f"the replay is of {last['ranks']} ranks"
     if problem is None:
         replay = {"error": spread(ratios(times["replay"], times["original"])), "ns": statistics.median(times["replay"]),
-                  **{key: last[key] for key in ("in_calls_ns", "exposed_ns", "verification", "ranks")}}
+                  **{key: last[key] for key in ("verification", "ranks", "calls", "recorded_calls")},
+                  **{key: middle(run[key] for run in sides["replay"]) for key in ("in_calls_ns", "exposed_share")}}
     ranks = about["ranks"]
     return {
         "job": name, "torch": sides["original"][0]["torch"], "world_size": about["world_size"],
         "original_ns": statistics.median(times["original"]), "control": spread(ratios(times["control"], times["original"])),
-        "instrumented": {key: largest(rank.get(key) for rank in ranks) for key in ("iteration_ns", "in_calls_ns", "exposed_ns")},
+        "instrumented": {
+            **{key: largest(rank.get(key) for rank in ranks) for key in ("iteration_ns", "in_calls_ns")},
+            "exposed_share": largest(r["exposed_ns"] / r["iteration_ns"] for r in ranks if r.get("exposed_ns") is not None)},
         "calls": {f"{kind['kind']} of {kind.get('group_size', '?')}": kind["count"] for kind in about["kinds"]},
         "mismatches": len(about["mismatches"]), "replay": replay, "problem": problem,
         "runs": {side: [run and run["medians_ns"] for run in runs] for side, runs in sides.items()}}
@@ -147,17 +154,21 @@ def table(reports):
     def ms(value):
         return "not known" if value is None else f"{value / 1e6:.1f}"
 
+    def share(value):
+        return "not known" if value is None else f"{value:.1%}"
+
     def percent(value):
         return f"{value['median']:+.1%} ({value['least']:+.1%} to {value['most']:+.1%})"
 
-    rows = [["job", "ranks", "PyTorch", "original, ms", "A/A control", "replay", "in calls, ms", "exposed, ms", "mismatches", "problem"]]
+    rows = [["job", "ranks", "PyTorch", "original, ms", "A/A control", "replay", "in calls, ms", "exposed", "calls as recorded", "problem"]]
     for one in reports:
         replay, recorded = one["replay"], one["instrumented"]
         rows.append([
             one["job"], str(one["world_size"]), one["torch"], ms(one["original_ns"]), percent(one["control"]),
             percent(replay["error"]) if replay else "none",
-            *(ms(recorded[key]) + (f" / {ms(replay[key])}" if replay else "") for key in ("in_calls_ns", "exposed_ns")),
-            str(one["mismatches"]), one["problem"] or ""])
+            *(show(recorded[key]) + (f" / {show(replay[key])}" if replay else "")
+              for key, show in (("in_calls_ns", ms), ("exposed_share", share))),
+            f"{replay['calls']} of {replay['recorded_calls']}" if replay else "none", one["problem"] or ""])
     rows.insert(1, ["---"] * len(rows[0]))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

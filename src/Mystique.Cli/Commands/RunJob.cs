@@ -22,6 +22,13 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
         Description = "With --ranks-here or --emulate-ranks, a description of the network, for calls whose times were not recorded",
         HelpName = "FILE",
     };
+    private readonly Option<EmulatedWaits> _waits = new("--waits")
+    {
+        Description = "With --ranks-here or --emulate-ranks, what calls wait for with ranks that are not there: recorded, as long as they "
+            + "took; none, as if communication took no time; constant, each as long as all in the mean",
+        HelpName = "recorded|none|constant",
+        DefaultValueFactory = _ => EmulatedWaits.Recorded,
+    };
     private readonly Option<string?> _html = new("--html")
     {
         Description = "Of a job, write the result as an HTML page into FILE",
@@ -47,6 +54,7 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
         command.Add(_here);
         command.Add(_emulated);
         command.Add(_network);
+        command.Add(_waits);
         command.Add(_check);
         command.Add(_html);
         command.Validators.Add(result =>
@@ -97,7 +105,8 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
 
     private JobEmulation Emulate(ParseResult result, JobBenchmark job, uint seed) => JobEmulation.Plan(job,
         Math.Min(result.GetValue(_here) ?? job.WorldSize, job.WorldSize), result.GetValue(_emulated),
-        result.GetValue(_network) is { } network ? NetworkModel.Read(network) : null, seed);
+        result.GetValue(_network) is { } network ? NetworkModel.Read(network) : null, seed)
+        .With(result.GetValue(_waits));
 
     private static Option<int[]> CreateRanks()
     {

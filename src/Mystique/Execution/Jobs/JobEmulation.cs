@@ -6,6 +6,19 @@ using Mystique.Packaging.Jobs;
 
 namespace Mystique.Execution.Jobs;
 
+/// <summary>What calls with ranks that are not there wait for.</summary>
+internal enum EmulatedWaits
+{
+    /// <summary>Each as long as it took in the original, or as a model has it.</summary>
+    Recorded,
+
+    /// <summary>Nothing: as if communication took no time.</summary>
+    None,
+
+    /// <summary>Each as long as all of them take in the mean: the control that others' replays have (PARAM's <c>--delay</c>).</summary>
+    Constant,
+}
+
 /// <summary>
 /// How long the calls of ranks take whose groups have members that are not there: as long as in the original, or as the model has it for
 /// groups of another size. A call takes its transfer, and what this rank waits for later ones: their difference in the original, which is
@@ -86,6 +99,16 @@ internal sealed record JobEmulation
             Interval = fromModel > 0 && model.Residuals is { Length: > 0 } off
                 ? (off[(int)(0.05 * (off.Length - 1))], off[(int)Math.Ceiling(0.95 * (off.Length - 1))]) : null,
         };
+    }
+
+    /// <summary>The same with other waits.</summary>
+    public JobEmulation With(EmulatedWaits waits)
+    {
+        if (waits == EmulatedWaits.Recorded)
+            return this;
+        long[] all = [.. Calls.Values.SelectMany(c => c.Values)];
+        long each = waits == EmulatedWaits.None || all.Length == 0 ? 0 : (long)all.Average();
+        return this with { Calls = Calls.ToImmutableSortedDictionary(r => r.Key, r => r.Value.ToImmutableSortedDictionary(c => c.Key, _ => each)) };
     }
 
     /// <summary>The file that a rank takes with <c>--emulation</c>.</summary>
