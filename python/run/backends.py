@@ -9,7 +9,7 @@ def read_emulation(path, job):
         hold(all(rank < job.world_size for rank in emulation.get("present", ())), "present")
         return emulation
     except (ValueError, Broken) as error:
-        raise Problem("MYS131", f"the emulation's file is invalid: {first_line(error)}", path, "make it again")
+        raise Problem("MYS131", f"the job's file is invalid: that of its emulation: {first_line(error)}", path, "make it again")
 
 
 def backend_of(name, device):

@@ -179,6 +179,80 @@ public sealed class JobTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(temporary));
     }
 
+    /// <summary>A launcher starts the ranks: each takes its number from it, and writes its own result.</summary>
+    private void AssertRan(int exitCode, string output)
+    {
+        Assert.True(exitCode == 0, output);
+        foreach (int rank in (int[])[0, 1])
+        {
+            var result = JsonNode.Parse(File.ReadAllText(File_($"result.rank-{rank}.json")))!;
+            Assert.Equal((rank, 2, 2), ((int)result["communication"]!["rank"]!, (int)result["communication"]!["world_size"]!,
+                (int)result["communication"]!["real"]!));
+            Assert.Equal("exact", (string)result["verification"]!["status"]!);
+        }
+    }
+
+    private string[] OfRunScript() =>
+    [
+        Path.Combine(Job(), "run.py"), "--iterations", "3", "--warmup", "1", "--threads", "1", "--timeout", "20",
+        "--json", File_("result.json"),
+    ];
+
+    [Fact]
+    public void RunScript_UnderTorchrun_RunsTheRanks()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        // What 1.13 does with its own redirections does not work with Python 3.11.
+        var (exitCode, output) = Launch(Python.Executable, ["-m", "torch.distributed.run", "-r", "9:1", "-t", "9:1",
+            "--nproc_per_node", "2", "--rdzv_backend", "c10d", "--rdzv_endpoint", "127.0.0.1:0", .. OfRunScript()]);
+        AssertRan(exitCode, output);
+    }
+
+    [Fact]
+    public void RunScript_UnderSrun_RunsTheRanks()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.UserName == "root" && File.Exists("/usr/sbin/slurmd"),
+            "needs Slurm and root");
+        string scripts = Path.Combine(Repository.Root, "tests", "Original"), cluster = Path.Combine(_folder, "slurm");
+        var (started, said) = Launch("/bin/bash", [Path.Combine(scripts, "slurm_up.sh"), cluster]);
+        Assert.SkipUnless(started == 0, $"Slurm does not start here: {said}");
+        try
+        {
+            string config = said.Trim().Split('\n')[^1];
+            var (exitCode, output) = Launch("srun", ["-n", "2", Python.Executable, .. OfRunScript()], ("SLURM_CONF", config));
+            AssertRan(exitCode, output);
+        }
+        finally
+        {
+            Launch("/bin/bash", [Path.Combine(scripts, "slurm_down.sh"), cluster]);
+        }
+    }
+
+    /// <summary>No launcher says which rank this is: an error that says how, and no hang.</summary>
+    [Fact]
+    public void RunScript_WithoutLauncher_SaysHow()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        var (exitCode, output) = Launch(Python.Executable, OfRunScript());
+        Assert.Equal(2, exitCode);
+        Assert.Contains("MYS432", output, StringComparison.Ordinal);
+        Assert.Contains("torchrun", output, StringComparison.Ordinal);
+    }
+
+    private static (int ExitCode, string Output) Launch(string program, string[] arguments, params (string Name, string Value)[] variables)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        (start.Environment["USE_LIBUV"], start.Environment["GLOO_SOCKET_IFNAME"], start.Environment["OMP_NUM_THREADS"]) = ("0", "lo", "1");
+        foreach (var (name, value) in variables)
+            start.Environment[name] = value;
+        using var process = Process.Start(start)!;
+        var error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output + error.Result);
+    }
+
     private static int[] ChildrenOf(int process)
     {
         try

@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MYSTIQUE = f"dotnet run -c Release --project {os.path.join(HERE, '..', '..', 'src', 'Mystique.Cli')} --"
 JOBS = {"ddp": 2, "sharded": 2, "pipeline": 2, "uneven": 2, "mesh": 4, "small": 2, "barriers": 2}  # Ranks of each.
 
 
@@ -43,7 +44,8 @@ class Job:
         os.makedirs(self.folder, exist_ok=True)
 
     def command(self, iterations, *more):
-        return [sys.executable, os.path.join(HERE, "start_ranks.py"), str(self.count), "--", *shlex.split(self.options.python),
+        pins = ["--pin"] if getattr(self.options, "pin", False) else []
+        return [sys.executable, os.path.join(HERE, "start_ranks.py"), *pins, str(self.count), "--", *shlex.split(self.options.python),
                 os.path.join(HERE, "rank_jobs.py"), self.name, "--iterations", str(iterations), *more]
 
     def mystique(self, *arguments, **how):
@@ -73,11 +75,11 @@ class Job:
             raise SystemExit(f"{self.name}: {len(ranks)} of {self.count} ranks have written their times")
         return {"torch": ranks[0]["torch"], "medians_ns": [statistics.median(rank["samples_ns"][skip:]) for rank in ranks]}
 
-    def replay(self):
+    def replay(self, *more):
         """The same of a replay, with what its result says of its calls; None where there is none."""
         result = os.path.join(self.folder, "result.json")
         done = self.mystique("run", self.package, "--iterations", str(self.options.iterations), "--json", result,
-                             *shlex.split(self.options.run_options))
+                             *more, *shlex.split(self.options.run_options))
         return of_result(read(result)) if done.returncode == 0 and os.path.exists(result) else None
 
 
@@ -90,6 +92,7 @@ def of_result(result):
             "exposed_share": largest(
                 times["exposed_ns"] / times["profiled_ns"] for times in profiled if times.get("exposed_ns") is not None),
             "calls": sum(call.get("exact", 0) for call in calls), "recorded_calls": sum(call.get("recorded", 0) for call in calls),
+            "blocked_shares": [rank["result"]["communication"]["blocked_ns"] / rank["result"]["iterations"]["median_ns"] for rank in ranks],
             "verification": sorted({rank["result"]["verification"]["status"] for rank in ranks})}
 
 
@@ -178,7 +181,7 @@ def main():
     parser.add_argument("jobs", nargs="+", choices=sorted(JOBS))
     parser.add_argument("-o", "--output", required=True, help="the folder for captures, packages and report.json")
     parser.add_argument("--python", default=sys.executable, help="the Python of the original; default: this one")
-    parser.add_argument("--mystique", default=f"dotnet run -c Release --project {os.path.join(HERE, '..', '..', 'src', 'Mystique.Cli')} --")
+    parser.add_argument("--mystique", default=MYSTIQUE)
     parser.add_argument("--run-options", default="", help="more options of mystique run, in one argument")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=30, help="of a run's window")

@@ -3,8 +3,9 @@
 
     python3 tests/Original/start_ranks.py 2 -- python3 tests/Original/rank_jobs.py ddp
 
-When one fails, the others are ended, and the exit code is that of the first that failed (128 and its number for a signal).
-Signals go to all ranks, and no rank outlives this process. Each rank has one thread, unless OMP_NUM_THREADS says otherwise.
+With --pin each rank has one processor: they are shared out among the ranks in their order. When one fails, the others are ended, and
+the exit code is that of the first that failed (128 and its number for a signal). Signals go to all ranks, and no rank outlives
+this process. Each rank has one thread, unless OMP_NUM_THREADS says otherwise.
 """
 import ctypes
 import os
@@ -25,9 +26,11 @@ def free_port():
         return found.getsockname()[1]
 
 
-def tied_to(parent, libc):
+def tied_to(parent, libc, processor=None):
     """What a rank does before it starts: from now on it ends when this process does, however that ends."""
     def tie():
+        if processor is not None:
+            os.sched_setaffinity(0, {processor})
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
@@ -37,10 +40,11 @@ def tied_to(parent, libc):
 class Ranks:
     """The processes, each the head of a group of its own, so that what a rank starts is reached, too."""
 
-    def __init__(self, count, command, environment):
+    def __init__(self, count, command, environment, pins=False):
         self.running, self.groups = {}, []
-        tie = tied_to(os.getpid(), ctypes.CDLL(None))
+        libc, processors = ctypes.CDLL(None), sorted(os.sched_getaffinity(0))
         for rank in range(count):
+            tie = tied_to(os.getpid(), libc, processors[rank * len(processors) // count] if pins else None)
             own = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             process = subprocess.Popen(command, env=own, start_new_session=True, preexec_fn=tie)
             self.running[process.pid] = process
@@ -77,8 +81,10 @@ class Ranks:
 
 
 def main(arguments):
+    pins = arguments[:1] == ["--pin"]
+    arguments = arguments[pins:]
     if len(arguments) < 3 or not arguments[0].isdigit() or int(arguments[0]) < 1 or arguments[1] != "--":
-        print("usage: start_ranks.py N -- command…", file=sys.stderr)
+        print("usage: start_ranks.py [--pin] N -- command…", file=sys.stderr)
         return 2
     count, command = int(arguments[0]), arguments[2:]
     environment = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "MASTER_PORT": str(free_port()), **os.environ,
@@ -93,7 +99,7 @@ def main(arguments):
     for number in PASSED_ON:
         signal.signal(number, on_signal)
     try:
-        ranks = Ranks(count, command, environment)
+        ranks = Ranks(count, command, environment, pins)
         return ranks.first_failure()
     finally:
         if ranks is not None:

@@ -55,6 +55,8 @@ internal static class CompareCommand
             reports.Check(result);
             string from = result.GetValue(original)!;
             string path = result.GetValue(replayed)!;
+            if (CompareJob.IsOfRanks(from))
+                return CompareJob.Run(from, path, result.GetValue(reports.Json), result.GetValue(failAbove));
             await using var engine = engines.Read(result);
             var (left, benchmark, profile) = ReadOriginal(from);
             var options = replay.Read(result) with

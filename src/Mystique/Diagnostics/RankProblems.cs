@@ -48,4 +48,8 @@ internal static partial class Problems
         new("MYS137", $"nothing tells how long the call {kind} takes with ranks that are not there",
             string.Create(CultureInfo.InvariantCulture, $"node {node}"),
             "capture with profiles of at least two ranks, or describe the network with --network");
+
+    public static MystiqueException JobsDiffer(string replay, int ranks, int original) =>
+        new("MYS140", string.Create(CultureInfo.InvariantCulture, $"the run is of a job of {ranks} ranks, and the capture of {original}"),
+            replay, "compare a run with the capture that its benchmark was made of");
 }

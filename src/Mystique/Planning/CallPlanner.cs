@@ -33,8 +33,8 @@ internal sealed record RankCall(CollectiveCall Call, int Group, bool GoesOn)
 }
 
 /// <summary>
-/// Plans calls between ranks, and where they are waited for. A trace of NCCL records waits, and Mystique's capture labels them; where neither
-/// did, a call whose caller went on is waited for where the first operator needs what it makes, as the job must have done by then.
+/// Plans calls between ranks, and where they are waited for. A trace of NCCL records waits, and Mystique's capture labels them; where
+/// neither did, a call whose caller went on is waited for where the first operator needs what it makes, as the job must have done by then.
 /// </summary>
 /// <param name="number">The segment's place among those of the plan.</param>
 /// <param name="segment">The selection.</param>

@@ -5,8 +5,8 @@ using Mystique.Traces;
 namespace Mystique.Ranks;
 
 /// <summary>
-/// A label that Mystique's capture puts around a call between ranks (<c>python/hook/calls.py</c>): what PyTorch's trace does not tell of it.
-/// Null stands for what the label does not say. Immutable.
+/// A label that Mystique's capture puts around a call between ranks (<c>python/hook/calls.py</c>): what PyTorch's trace does not tell of
+/// it. Null stands for what the label does not say. Immutable.
 /// </summary>
 internal sealed record CallLabel
 {

@@ -34,8 +34,8 @@ internal static class CallTensors
     }
 
     /// <summary>
-    /// The call with what its label has: results, what is put in, and of an all-to-all how much of the first dimension comes from and goes to
-    /// each rank.
+    /// The call with what its label has: results, what is put in, and of an all-to-all how much of the first dimension comes from and goes
+    /// to each rank.
     /// </summary>
     public static CollectiveCall AddOfLabel(CollectiveCall call)
     {

@@ -99,7 +99,8 @@ internal sealed partial class CollectiveReader
                 : positional?.GroupSize ?? label?.GroupSize,
             IsFromAny = name.Contains("any", StringComparison.OrdinalIgnoreCase),
             Reduction = TextOf(parts, "reduce_op")?.ToLowerInvariant() ?? label?.Reduction,
-            IsAsynchronous = label?.IsAsynchronous ?? FlagOf(parts, "async_op") ?? FlagOf(parts, "asyncOp") ?? info?.IsAsynchronous ?? positional?.IsAsynchronous
+            IsAsynchronous = label?.IsAsynchronous ?? FlagOf(parts, "async_op") ?? FlagOf(parts, "asyncOp") ?? info?.IsAsynchronous
+                ?? positional?.IsAsynchronous
                 ?? (parts[0].Schema?.Namespace.Contains("functional", StringComparison.Ordinal) == true ? true : null),
             RecordedInputElements = info is { InputElements: > 0 } ? info.InputElements : null,
         };

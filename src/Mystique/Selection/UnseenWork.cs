@@ -91,7 +91,7 @@ internal sealed partial class UnseenWork
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal));
     }
 
-    /// <summary>A label of Mystique's capture (<c>python/hook/calls.py</c>); with tensors it stands for a call that has no operator.</summary>
+    /// <summary>A label of Mystique's capture (<c>python/hook/calls.py</c>); with tensors it stands for a call without operator.</summary>
     internal static bool IsCallLabel(TraceNode node) =>
         node.Schema is null && node.Name.StartsWith("mystique:call;", StringComparison.Ordinal);
 
@@ -112,7 +112,8 @@ internal sealed partial class UnseenWork
         var pending = new Stack<TraceNode>(node.Children);
         while (pending.TryPop(out var child))
         {
-            if (SegmentSelector.IsOperator(child) && !OperatorDecomposer.IsAllocation(child.Name) || IsCallLabel(child) && HasTensors(child))
+            if (SegmentSelector.IsOperator(child) && !OperatorDecomposer.IsAllocation(child.Name)
+                || IsCallLabel(child) && HasTensors(child))
                 return (true, allocates);
             allocates |= OperatorDecomposer.IsAllocation(child.Name);
             foreach (var next in child.Children)

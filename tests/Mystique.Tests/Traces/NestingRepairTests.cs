@@ -14,8 +14,8 @@ public class NestingRepairTests
     private const string Reduce = "c10d::allreduce_(Tensor[] tensors) -> Tensor[]";
 
     /// <summary>
-    /// An observer with its stack, as PyTorch has it: whatever ends takes off what lies on top. Steps: 0 begins an operator, 1 ends one, 2 makes
-    /// a call whose work goes on, and 3 ends the oldest of such works.
+    /// An observer with its stack, as PyTorch has it: whatever ends takes off what lies on top. Steps: 0 begins an operator, 1 ends one, 2
+    /// makes a call whose work goes on, and 3 ends the oldest of such works.
     /// </summary>
     private sealed class Observer(bool writesAtEnd = false)
     {

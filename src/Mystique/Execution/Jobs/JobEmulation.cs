@@ -108,7 +108,10 @@ internal sealed record JobEmulation
             return this;
         long[] all = [.. Calls.Values.SelectMany(c => c.Values)];
         long each = waits == EmulatedWaits.None || all.Length == 0 ? 0 : (long)all.Average();
-        return this with { Calls = Calls.ToImmutableSortedDictionary(r => r.Key, r => r.Value.ToImmutableSortedDictionary(c => c.Key, _ => each)) };
+        return this with
+        {
+            Calls = Calls.ToImmutableSortedDictionary(r => r.Key, r => r.Value.ToImmutableSortedDictionary(c => c.Key, _ => each)),
+        };
     }
 
     /// <summary>The file that a rank takes with <c>--emulation</c>.</summary>

@@ -41,7 +41,8 @@ internal static class JobRunner
             options.Alone.IsEmpty && options.Emulation is null ? Observe(ranks, work) : null); // Of ranks alone, an observer sees no calls.
     }
 
-    private static async Task RunAsync(JobBenchmark job, int[] ranks, string folder, string work, JobRunOptions options, CancellationToken cancellation)
+    private static async Task RunAsync(JobBenchmark job, int[] ranks, string folder, string work, JobRunOptions options,
+        CancellationToken cancellation)
     {
         var processes = new List<RankProcess>();
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);

@@ -59,8 +59,9 @@ internal static class IdLinker
     /// <summary>By their order among those of a name, where there are as many events of it within a time.</summary>
     public static Dictionary<long, int> ByNames(IEnumerable<TraceNode> nodes, KinetoEvent[] events, long start, long end)
     {
-        var byName = Enumerable.Range(0, events.Length).Where(i => !events[i].IsOnDevice && events[i].EndNs > start && events[i].StartNs < end)
-            .GroupBy(i => events[i].Name).ToDictionary(g => g.Key, g => g.OrderBy(i => events[i].StartNs).ToArray());
+        var byName = Enumerable.Range(0, events.Length)
+            .Where(i => !events[i].IsOnDevice && events[i].EndNs > start && events[i].StartNs < end).GroupBy(i => events[i].Name)
+            .ToDictionary(g => g.Key, g => g.OrderBy(i => events[i].StartNs).ToArray());
         var found = new Dictionary<long, int>();
         foreach (var alike in nodes.GroupBy(n => n.Name))
             if (byName.TryGetValue(alike.Key, out int[]? places) && places.Length == alike.Count())

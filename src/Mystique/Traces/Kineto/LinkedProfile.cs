@@ -84,8 +84,8 @@ public sealed record LinkedProfile
     public required ImmutableDictionary<long, OperatorTime> Operators { get; init; }
 
     /// <summary>
-    /// By node id, the times of labels with a colon in their names: among them the work of a process group on its own thread; where there is
-    /// such work, of all labels. None where nodes were not found by their ids.
+    /// By node id, the times of labels with a colon in their names: among them the work of a process group on its own thread; where there
+    /// is such work, of all labels. None where nodes were not found by their ids.
     /// </summary>
     internal ImmutableDictionary<long, OperatorTime> Labels { get; init; } = ImmutableDictionary<long, OperatorTime>.Empty;
 

@@ -28,7 +28,7 @@ internal static partial class NestingRepair
         return repair.Apply();
     }
 
-    /// <summary>Whether a node marks the work of a process group (<c>gloo:all_reduce</c>), which may end after whoever started it.</summary>
+    /// <summary>Whether a node marks the work of a process group (<c>gloo:all_reduce</c>), which may outlive its caller.</summary>
     public static bool IsBackendLabel(TraceNode node) => node.Schema is null && Backend().IsMatch(node.Name);
 
     private sealed class Repair(ExecutionTrace trace, LinkedProfile? profile)
@@ -124,9 +124,9 @@ internal static partial class NestingRepair
                 Nodes = [.. nodes],
                 Root = nodes[root],
                 Warnings = trace.Warnings.Add(string.Create(CultureInfo.InvariantCulture,
-                    $"{moved} nodes were recorded below others that had ended, for a process group's work ended on another thread; they are "
-                    + $"put where they were called, {(_isInOrderOfEnds ? "by the order in which they ended" : profile is null ? "as far as the trace alone tells"
-                        : "by the profile's times")}")),
+                    $"{moved} nodes were recorded below others that had ended, for a process group's work ended on another thread; they "
+                    + $"are put where they were called, {(_isInOrderOfEnds ? "by the order in which they ended"
+                        : profile is null ? "as far as the trace alone tells" : "by the profile's times")}")),
             };
         }
     }

@@ -162,8 +162,8 @@ internal static class ProfileLinker
     }
 
     /// <summary>
-    /// The events of labels, by node. Where a process group was at work, all labels tell what was running; where ids are not there, those of
-    /// a name are found in their order, if the profile has as many in the one iteration that it is of.
+    /// The events of labels, by node. Where a process group was at work, all labels tell what was running; where ids are not there, those
+    /// of a name are found in their order, if the profile has as many in the one iteration that it is of.
     /// </summary>
     private static Dictionary<long, int> LabelsOf(ExecutionTrace trace, KinetoEvent[] events, Found found, ProfileLink link, long start,
         long end)
@@ -172,7 +172,7 @@ internal static class ProfileLinker
         var labels = trace.Nodes.Where(n => n.Schema is null && (hasBackend || n.Name.Contains(':', StringComparison.Ordinal)));
         if (link == ProfileLink.Id)
             return IdLinker.Labels(labels, events);
-        return hasBackend && link >= ProfileLink.Order && found.PeriodsNs.Count == 0 ? IdLinker.ByNames(labels, events, start, end) : [];
+        return hasBackend && found.PeriodsNs.Count == 0 ? IdLinker.ByNames(labels, events, start, end) : [];
     }
 
     /// <summary>
