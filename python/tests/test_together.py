@@ -69,7 +69,7 @@ class TogetherTests(CallTest):
         plans[0].operators, plans[0].schemas = plans[0].operators[:1], plans[0].schemas[:1]
         started = self.start(plans, "--timeout", "3", "--no-verify", "--no-operators").finish(40)
         self.assertTrue(all(code not in (0, -signal.SIGKILL) for code in started.codes), started.codes)
-        self.assertRegex("".join(started.errors), r"rank \d: MYS434: a call between ranks")
+        self.assertRegex("".join(started.errors), r"rank \d: MYS434: the ranks cannot go on: a call between ranks")
         self.assertRegex("".join(started.errors), r"rank \d, node \d+ \(\w+ in the group 0\), iteration \d+, gloo")
 
     def test_a_rank_that_is_killed_leaves_nobody(self):

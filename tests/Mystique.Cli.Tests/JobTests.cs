@@ -223,12 +223,14 @@ public sealed class JobTests : IDisposable
         try
         {
             string config = File.ReadAllText(said).Trim().Split('\n')[^1];
-            var (exitCode, output) = Launch("srun", ["--immediate=30", "-n", "2", Python.Executable, .. OfRunScript()], ("SLURM_CONF", config));
+            var (exitCode, output) = Launch("srun", ["--immediate=30", "-n", "2", Python.Executable, .. OfRunScript()],
+                ("SLURM_CONF", config));
             AssertRan(exitCode, output);
         }
         finally
         {
-            Launch("/bin/bash", ["-c", "\"$0\" \"$1\" > /dev/null 2>&1 < /dev/null", Path.Combine(scripts, "slurm_down.sh"), cluster]);
+            Launch("/bin/bash", ["-c", "\"$0\" \"$1\" > /dev/null 2>&1 < /dev/null", Path.Combine(scripts, "slurm_down.sh"),
+                cluster]);
         }
     }
 
