@@ -133,7 +133,9 @@ public sealed partial class CaptureTests : IDisposable
         var both = CommandLine.Run("inspect", Target);
         both.AssertOk();
         Assert.Contains("2 of 2 ranks are recorded, and 1 calls that all recorded members of a group make", both.Output);
-        Assert.Contains("has 2 ranks; this is rank 0", CommandLine.Run("run", Target, "--iterations", "1", "--warmup", "0").Error);
+        var run = CommandLine.Run("run", Target, "--python", Python.Executable, "--iterations", "2", "--warmup", "1");
+        run.AssertOk();
+        Assert.Contains("iteration of 2 of 2 ranks", run.Output);
     }
 
     [Fact]
