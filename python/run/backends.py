@@ -5,7 +5,7 @@ def read_emulation(path, job):
     """The file of an emulation: what calls shall take, and which ranks are there."""
     try:
         emulation = json.loads(read_plain(path))
-        check({"calls": {"*": {"ns": "ns"}}, "present?": ["count", 1, 1048576]}, emulation, "", emulation)
+        check({"calls": {"*": {"ns": "ns"}}, "present?": ["count", 1, 1048576], "queues?": "bool"}, emulation, "", emulation)
         hold(all(rank < job.world_size for rank in emulation.get("present", ())), "present")
         return emulation
     except (ValueError, Broken) as error:

@@ -33,13 +33,14 @@ class RankGroup:
         self.label, self.size, self.device, self.pg = name, len(members), device, pg
         self.place = sorted(members).index(rank) if rank in members else 0
         self.order = [members.index(r) for r in sorted(members)]  # PyTorch's places are in the order of the ranks.
-        self.end = 0  # When the last call of it in an emulation is done.
+        self.end, self.queues = 0, True  # When the last call of it in an emulation is done, and whether others wait for that.
         self.name = getattr(pg, "group_name", "")
 
     def take(self, start, ns, work):
-        """Puts work of so long behind the group's other work."""
-        self.end = max(start, self.end) + ns
-        return Until(self.end, work)
+        """Work of so long; behind the group's other work, unless what it waited for is in its time."""
+        end = (max(start, self.end) if self.queues else start) + ns
+        self.end = max(self.end, end)
+        return Until(end, work)
 
 
 class Ranks:
@@ -136,6 +137,7 @@ class Ranks:
                         made = dist.new_group([self.present.index(r) for r in ranks], timeout=timeout, backend=self.backend)
                         pg = made if self.rank in ranks else None
                 self.groups.append(RankGroup(entry["name"], ranks, self.rank, device, pg))
+                self.groups[-1].queues = self.emulation.get("queues", True)
         except Exception as error:
             raise Problem("MYS434", f"the ranks cannot go on: no process groups: {first_line(error)}", f"rank {self.rank}, {self.backend}",
                           "look at what the other ranks say; --backend names another backend", 1)

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Packaging.Jobs;
+using Mystique.Traces;
 
 namespace Mystique.Execution.Jobs;
 
@@ -31,6 +32,12 @@ internal sealed record JobEmulation
 
     /// <summary>By rank and node, how long the call takes from its start on, in nanoseconds.</summary>
     public required ImmutableSortedDictionary<int, ImmutableSortedDictionary<long, long>> Calls { get; init; }
+
+    /// <summary>
+    /// Whether calls of a group wait for each other. Times of kernels are without that; a label of Gloo's begins where the call is made,
+    /// and has the time in which it waited for others.
+    /// </summary>
+    public required bool Queues { get; init; }
 
     /// <summary>How many ranks the emulated job has.</summary>
     public required int WorldSize { get; init; }
@@ -92,6 +99,7 @@ internal sealed record JobEmulation
         return new JobEmulation
         {
             Present = ranks,
+            Queues = job.Programs.Any(p => p.Plan.Devices.Any(DeviceName.IsAccelerator)),
             Calls = times.ToImmutable(),
             WorldSize = world,
             FromRecording = fromRecording,
@@ -124,6 +132,7 @@ internal sealed record JobEmulation
         foreach (int present in Present)
             writer.WriteNumberValue(present);
         writer.WriteEndArray();
+        writer.WriteBoolean("queues", Queues);
         writer.WriteStartObject("calls");
         foreach (var (node, ns) in Calls[rank])
         {

@@ -56,17 +56,24 @@ internal static class IdLinker
         return found;
     }
 
-    /// <summary>By their order among those of a name, where there are as many events of it within a time.</summary>
+    /// <summary>
+    /// By their order among those of a name, where there are as many events of it: in all of a profile, or within a time. The last call's
+    /// work ends after all operators.
+    /// </summary>
     public static Dictionary<long, int> ByNames(IEnumerable<TraceNode> nodes, KinetoEvent[] events, long start, long end)
     {
-        var byName = Enumerable.Range(0, events.Length)
-            .Where(i => !events[i].IsOnDevice && events[i].EndNs > start && events[i].StartNs < end).GroupBy(i => events[i].Name)
+        var byName = Enumerable.Range(0, events.Length).Where(i => !events[i].IsOnDevice).GroupBy(i => events[i].Name)
             .ToDictionary(g => g.Key, g => g.OrderBy(i => events[i].StartNs).ToArray());
         var found = new Dictionary<long, int>();
         foreach (var alike in nodes.GroupBy(n => n.Name))
-            if (byName.TryGetValue(alike.Key, out int[]? places) && places.Length == alike.Count())
+        {
+            int[] all = byName.GetValueOrDefault(alike.Key, []);
+            int[] places = all.Length == alike.Count() ? all
+                : [.. all.Where(i => events[i].EndNs > start && events[i].StartNs < end)];
+            if (places.Length == alike.Count())
                 foreach (var (node, place) in alike.OrderBy(n => n.Id).Zip(places))
                     found.Add(node.Id, place);
+        }
         return found;
     }
 }
