@@ -41,7 +41,7 @@ def fill_part(target, source, place):
     fill_with(target, source[at:at + count].view(target.shape) if source.numel() - at >= count else source)
 
 
-def passes_of(name, place, is_root, makers):
+def passes_of(name, place, makers):
     """What stands for a call of a rank that is alone: a function of its arguments, and the operators that it is made of.
 
     Results are new, as recorded; `makers` make them.
@@ -54,20 +54,16 @@ def passes_of(name, place, is_root, makers):
         return lambda tensors: all_of(tensors) and None, "aten::mul_"
     if name == "send":
         return lambda tensors: [t.clone() for t in tensors] and None, "aten::clone"
-    if name in ("allgather_", "gather_"):
-        return lambda outputs, inputs: copy_pairs([(o, inputs[i % len(inputs)]) for i, o in enumerate(outputs) if inputs]), "aten::copy_"
-    if name == "allgather_coalesced_":
+    if name in ("allgather_", "allgather_coalesced_", "gather_"):
         return lambda outputs, inputs: copy_pairs([(o, inputs[i % len(inputs)]) for i, o in enumerate(outputs) if inputs]), "aten::copy_"
     if name in ("_allgather_base_", "alltoall_base_"):
         return fill_with, "aten::copy_"
-    if name == "allgather_into_tensor_coalesced_":
+    if name in ("allgather_into_tensor_coalesced_", "alltoall_"):
         return lambda outputs, inputs: copy_pairs(zip(outputs, inputs)), "aten::copy_"
     if name == "_reduce_scatter_base_":
         return lambda output, source: fill_part(output, source, place), "aten::copy_"
     if name == "reduce_scatter_tensor_coalesced_":
         return lambda outputs, inputs: [fill_part(o, i, place) for o, i in zip(outputs, inputs)] and None, "aten::copy_"
-    if name == "alltoall_":
-        return lambda outputs, inputs: copy_pairs(zip(outputs, inputs)), "aten::copy_"
     if name in ("reduce_scatter_", "scatter_"):
         def own(outputs, inputs):
             for k, output in enumerate(outputs):

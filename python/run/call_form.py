@@ -37,22 +37,20 @@ class CallForm:
         self.name, self.written = name, written
         self.pg, self.group, self.is_async, self.root = call.pg, call.group, call.is_async, call.root
         self.reduction, self.input_splits, self.output_splits = call.reduction, call.input_splits, call.output_splits
-        self.at, self.carries, self.divides, self.reason = -1, False, False, ""
+        self.carries, self.divides, self.reason = False, False, ""
         self.inners, self.is_settled, self.changes = {}, False, 0
-        self.to_next("")
+        self.take_from(0, "")
 
     def inner(self, name):
         """Another call with the same data, which does a part of this one's work."""
         self.inners[name] = CallForm(name, self, WRITTEN[name])
         return self.inners[name]
 
-    def to_next(self, reason, restart=False):
-        """Goes on to the next form that this PyTorch has."""
-        self.at = -1 if restart else self.at
+    def take_from(self, first, reason):
+        """Takes the first form that this PyTorch has, from a place on."""
         self.changes += 1
         self.reason = self.reason or reason
-        while self.at + 1 < len(CALL_FORMS.get(self.name, ())):
-            self.at += 1
+        for self.at in range(first, len(CALL_FORMS.get(self.name, ()))):
             self.inners.clear()
             try:
                 self.issue = CALL_FORMS[self.name][self.at][1](self)
@@ -85,12 +83,12 @@ class CallForm:
             raise error
         if OF_TYPE.search(text) and not self.carries and not self.name.startswith("_c10d"):
             self.carries = True
-            self.to_next(text, restart=True)
+            self.take_from(0, text)
         elif "ReduceOp" in text and self.reduction not in (None, "sum") and not self.name.startswith("_c10d"):
             self.divides, self.reduction = self.reduction == "avg", "sum"
-            self.to_next(text, restart=True)
+            self.take_from(0, text)
         else:
-            self.to_next(text)
+            self.take_from(self.at + 1, text)
 
     def start_special(self, args):
         """The call on other tensors than its own: of another type, or contiguous; then what it wrote is copied back."""

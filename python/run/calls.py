@@ -13,14 +13,14 @@ class RankCall:
         self.is_functional = schema.namespace == "_c10d_functional"
         self.written = [a.is_written for a in schema.arguments]
         self.ranks, self.group, self.form, self.pg, self.ns = ranks, None, None, None, 0
-        self.alone, self.alone_by = passes_of(self.name, 0, True, makers)
+        self.alone, self.alone_by = passes_of(self.name, 0, makers)
         self.makers = makers
         self.make = self.make_wait if self.kind == "wait" else self.make_alone
 
     def join(self, group, ns):
         """From now on the call is made, where all members of its group are there; it takes at least so long in an emulation."""
         self.group, self.ns, self.pg = group, ns, group.pg
-        self.alone, self.alone_by = passes_of(self.name, group.place, True, self.makers)
+        self.alone, self.alone_by = passes_of(self.name, group.place, self.makers)
         if group.pg is None or self.kind == "wait":
             return
         self.root = group.order.index(self.root) if self.root is not None else None
@@ -134,5 +134,4 @@ def result_maker(m, slot, devices):
     tensor = m["tensors"][slot] if slot >= 0 else {"storage": -1}
     if tensor["storage"] < 0:
         return lambda: None
-    dtype, device = ElementType(tensor["dtype"]).dtype, devices[m["storages"][tensor["storage"]]["device"]]
-    return lambda: torch.empty_strided(tensor["shape"], tensor["strides"], dtype=dtype, device=device)
+    return lambda: empty_as_recorded(m, tensor, devices)

@@ -55,35 +55,42 @@ def parts_of(tensors, count):
     return [tensors[i * size:(i + 1) * size] for i in range(count)]
 
 
-@call_form("c10d::allreduce_")
-def all_reduce(call):
-    run, options = call.pg.allreduce, options_of("AllreduceOptions", call, reduceOp=reduce_op_of(call.reduction))
-    return lambda tensors: run(tensors, options)
+def own_form(operator, method, kind, **values):
+    """Registers the process group's own method, which takes the operator's tensors as they are: what its options say of a call."""
+    @call_form(operator)
+    def build(call):
+        run = getattr(call.pg, method)
+        options = options_of(kind, call, **{name: value_of(call) for name, value_of in values.items()})
+        return lambda *tensors: run(*tensors, options)
 
 
-@call_form("c10d::allreduce_coalesced_")
-def all_reduce_coalesced(call):
-    run, options = call.pg.allreduce_coalesced, options_of("AllreduceCoalescedOptions", call, reduceOp=reduce_op_of(call.reduction))
-    return lambda tensors: run(tensors, options)
+def pairs_form(operator, by):
+    """Registers a call for each pair of tensors, where there is none for all of them."""
+    @call_form(operator, by)
+    def build(call):
+        one = call.inner(by)
+        return lambda outputs, inputs: Several([one.start(*pair) for pair in zip(outputs, inputs)])
+
+
+REDUCED = {"reduceOp": lambda call: reduce_op_of(call.reduction)}
+ROOTED_OPTIONS = {"rootRank": lambda call: call.root, "rootTensor": lambda _: 0}
+own_form("c10d::allreduce_", "allreduce", "AllreduceOptions", **REDUCED)
+own_form("c10d::allreduce_coalesced_", "allreduce_coalesced", "AllreduceCoalescedOptions", **REDUCED)
+own_form("c10d::broadcast_", "broadcast", "BroadcastOptions", **ROOTED_OPTIONS)
+own_form("c10d::reduce_", "reduce", "ReduceOptions", **REDUCED, **ROOTED_OPTIONS)
+own_form("c10d::_allgather_base_", "_allgather_base", "AllgatherOptions")
+own_form("c10d::allgather_into_tensor_coalesced_", "allgather_into_tensor_coalesced", "AllgatherOptions")
+own_form("c10d::_reduce_scatter_base_", "_reduce_scatter_base", "ReduceScatterOptions", **REDUCED)
+own_form("c10d::reduce_scatter_tensor_coalesced_", "reduce_scatter_tensor_coalesced", "ReduceScatterOptions", **REDUCED)
+own_form("c10d::alltoall_", "alltoall", "AllToAllOptions")
+pairs_form("c10d::allgather_into_tensor_coalesced_", "c10d::_allgather_base_")
+pairs_form("c10d::reduce_scatter_tensor_coalesced_", "c10d::_reduce_scatter_base_")
 
 
 @call_form("c10d::allreduce_coalesced_", "c10d::allreduce_")
 def all_reduces(call):
     one = call.inner("c10d::allreduce_")
     return lambda tensors: Several([one.start([tensor]) for tensor in tensors])
-
-
-@call_form("c10d::broadcast_")
-def broadcast(call):
-    run, options = call.pg.broadcast, options_of("BroadcastOptions", call, rootRank=call.root, rootTensor=0)
-    return lambda tensors: run(tensors, options)
-
-
-@call_form("c10d::reduce_")
-def reduce(call):
-    run = call.pg.reduce
-    options = options_of("ReduceOptions", call, reduceOp=reduce_op_of(call.reduction), rootRank=call.root, rootTensor=0)
-    return lambda tensors: run(tensors, options)
 
 
 @call_form("c10d::allgather_")
@@ -108,29 +115,11 @@ def all_gathers(call):
     return run
 
 
-@call_form("c10d::_allgather_base_")
-def all_gather_base(call):
-    run, options = call.pg._allgather_base, options_of("AllgatherOptions", call)
-    return lambda output, source: run(output, source, options)
-
-
 @call_form("c10d::_allgather_base_", "c10d::allgather_")
 def all_gather_base_as_list(call):
     one, size = call.inner("c10d::allgather_"), call.group.size
     return lambda output, source: one.start(list(output.view(size, -1)) if output.numel() else [output.view(-1)] * size,
                                             [source.reshape(-1)])
-
-
-@call_form("c10d::allgather_into_tensor_coalesced_")
-def all_gather_base_coalesced(call):
-    run, options = call.pg.allgather_into_tensor_coalesced, options_of("AllgatherOptions", call)
-    return lambda outputs, inputs: run(outputs, inputs, options)
-
-
-@call_form("c10d::allgather_into_tensor_coalesced_", "c10d::_allgather_base_")
-def all_gather_bases(call):
-    one = call.inner("c10d::_allgather_base_")
-    return lambda outputs, inputs: Several([one.start(*pair) for pair in zip(outputs, inputs)])
 
 
 @call_form("c10d::reduce_scatter_")
@@ -152,12 +141,6 @@ def reduce_scatter_by_all_reduce(call):
     return run
 
 
-@call_form("c10d::_reduce_scatter_base_")
-def reduce_scatter_base(call):
-    run, options = call.pg._reduce_scatter_base, options_of("ReduceScatterOptions", call, reduceOp=reduce_op_of(call.reduction))
-    return lambda output, source: run(output, source, options)
-
-
 @call_form("c10d::_reduce_scatter_base_", "c10d::allreduce_, aten::clone, aten::copy_")
 def reduce_scatter_base_by_all_reduce(call):
     one, place = call.inner("c10d::allreduce_"), call.group.place
@@ -167,24 +150,6 @@ def reduce_scatter_base_by_all_reduce(call):
         at = place * output.numel()
         return Then(one.start([flat]), lambda: output.copy_(flat[at:at + output.numel()].view(output.shape)))
     return run
-
-
-@call_form("c10d::reduce_scatter_tensor_coalesced_")
-def reduce_scatter_base_coalesced(call):
-    run, options = call.pg.reduce_scatter_tensor_coalesced, options_of("ReduceScatterOptions", call, reduceOp=reduce_op_of(call.reduction))
-    return lambda outputs, inputs: run(outputs, inputs, options)
-
-
-@call_form("c10d::reduce_scatter_tensor_coalesced_", "c10d::_reduce_scatter_base_")
-def reduce_scatter_bases(call):
-    one = call.inner("c10d::_reduce_scatter_base_")
-    return lambda outputs, inputs: Several([one.start(*pair) for pair in zip(outputs, inputs)])
-
-
-@call_form("c10d::alltoall_")
-def all_to_all(call):
-    run, options = call.pg.alltoall, options_of("AllToAllOptions", call)
-    return lambda outputs, inputs: run(outputs, inputs, options)
 
 
 @call_form("c10d::alltoall_", "c10d::alltoall_base_, aten::cat, aten::copy_")

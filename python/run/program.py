@@ -203,8 +203,7 @@ class EagerProgram:
         """A tensor of a result's shape, type and strides; made once."""
         if slot not in self.stand_ins:
             t = self.tensors[slot]
-            device = self.devices[self.package.manifest["storages"][t["storage"]]["device"]]
-            made = torch.empty_strided(t["shape"], t["strides"], dtype=ElementType(t["dtype"]).dtype, device=device)
+            made = empty_as_recorded(self.package.manifest, t, self.devices)
             if t["dtype"] in ElementType.ONES or made.element_size() == 1:
                 made.view(torch.uint8).fill_(ElementType.ONES.get(t["dtype"], 0))  # PyTorch may have no fill_ of them.
             else:
@@ -251,6 +250,12 @@ def functions_with_lines(code):
         elif line.strip() not in ("", "return None", "s = self.slots", "d = self.devices", "hs = self.holds"):
             found.add(name)
     return found
+
+
+def empty_as_recorded(m, tensor, devices):
+    """Memory of a recorded tensor's shape, type and strides, on the device that stands for its own."""
+    device = devices[m["storages"][tensor["storage"]]["device"]]
+    return torch.empty_strided(tensor["shape"], tensor["strides"], dtype=ElementType(tensor["dtype"]).dtype, device=device)
 
 
 def slots_of(op):

@@ -1,12 +1,11 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Text.Json;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
-using Mystique.Files;
 using Mystique.Packaging.Jobs;
 using Mystique.Ranks;
 using Mystique.Recordings;
+using Mystique.Reporting;
 using Mystique.Reporting.Documents;
 
 namespace Mystique.Cli.Commands;
@@ -14,8 +13,6 @@ namespace Mystique.Cli.Commands;
 /// <summary>What <c>mystique compare</c> does with a capture of several ranks: their run against it.</summary>
 internal static class CompareJob
 {
-    private const int MaxBytes = 1 << 30;
-
     /// <summary>Whether an original is of several ranks.</summary>
     public static bool IsOfRanks(string original) => RankFiles.Of(original).Length > 1;
 
@@ -27,8 +24,8 @@ internal static class CompareJob
     /// <exception cref="MystiqueException">It is no such result (MYS123), or one of another number of ranks (MYS140).</exception>
     public static int Run(string original, string replayed, string? json, double? failAbove)
     {
-        var run = Read(replayed);
-        var ranks = Inputs.OpenRanks(RankFiles.Of(original), strict: false);
+        var run = ResultReader.ReadJob(replayed);
+        var ranks = Inputs.OpenRanks(RankFiles.Of(original), strict: false).ToArray();
         int world = ranks.Max(r => Math.Max(r.Recording.Baseline?.WorldSize ?? 0, r.Rank + 1));
         if (world != run.WorldSize)
             throw Problems.JobsDiffer(replayed, run.WorldSize, world);
@@ -67,21 +64,5 @@ internal static class CompareJob
             InCallsNs = times.InCallsNs,
             ExposedNs = times.ExposedNs,
         };
-    }
-
-    private static JobRunDocument Read(string path)
-    {
-        try
-        {
-            var run = DocumentContext.Read<JobRunDocument>(PlainFile.ReadAllBytes(path, MaxBytes));
-            return run.Format == JobRunDocument.FormatName && run.FormatVersion == JobRunDocument.CurrentVersion && run.Ranks.Length > 0
-                ? run
-                : throw new FormatException($"it is no {JobRunDocument.FormatName} of format version {JobRunDocument.CurrentVersion}");
-        }
-        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException or IOException
-            or UnauthorizedAccessException)
-        {
-            throw Problems.ResultInvalid(path, exception);
-        }
     }
 }

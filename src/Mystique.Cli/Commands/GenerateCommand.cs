@@ -64,7 +64,7 @@ internal static class GenerateCommand
         BenchmarkOptions options)
     {
         JobFiles.CheckTarget(folder);
-        var job = JobBuilder.Make(Inputs.OpenRanks(ranks, strict), path, options);
+        var job = JobBuilder.Make([.. Inputs.OpenRanks(ranks, strict)], path, options);
         job.Save(folder);
         JobTables.Write(job);
         Terminal.WriteLine($"wrote {folder}: {JobBenchmark.ManifestFile}, {RunScript.FileName}, {job.Programs.Length} "

@@ -19,9 +19,9 @@ internal static class Inputs
         return recording;
     }
 
-    /// <summary>Opens the recordings of a job's ranks.</summary>
-    public static ImmutableArray<(int Rank, Recording Recording)> OpenRanks(ImmutableArray<RankFiles.RankFile> ranks, bool strict) =>
-        [.. ranks.Select(r => (r.Rank, Open(r.Path, new RecordingOptions { Strict = strict, Profile = r.Profile })))];
+    /// <summary>Opens the recordings of a job's ranks, one after the other.</summary>
+    public static IEnumerable<(int Rank, Recording Recording)> OpenRanks(ImmutableArray<RankFiles.RankFile> ranks, bool strict) =>
+        ranks.Select(r => (r.Rank, Open(r.Path, new RecordingOptions { Strict = strict, Profile = r.Profile })));
 
     /// <summary>Opens a package, or makes the benchmark of a trace or a capture folder.</summary>
     /// <param name="path">Its path.</param>

@@ -61,11 +61,7 @@ internal static class InspectCommand
         string? html)
     {
         var options = SharedOptions.SelectionOf(iteration);
-        var ranks = files.Select(f => RankTrace.Of(Inputs.Open(f.Path, new RecordingOptions
-        {
-            Strict = strict,
-            Profile = f.Profile,
-        }), options, f.Rank));
+        var ranks = Inputs.OpenRanks(files, strict).Select(r => RankTrace.Of(r.Recording, options, r.Rank));
         var job = RankCheck.Of([.. ranks]);
         string name = Path.GetFileName(Path.GetFullPath(path));
         if (html is not null)

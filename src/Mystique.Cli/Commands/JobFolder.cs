@@ -22,7 +22,7 @@ internal sealed class JobFolder : IDisposable
     {
         if (JobBenchmark.IsJob(path))
             return new JobFolder(JobBenchmark.Load(path), System.IO.Path.GetFullPath(path), null);
-        var job = JobBuilder.Make(Inputs.OpenRanks(RankFiles.Of(path), strict), path, options);
+        var job = JobBuilder.Make([.. Inputs.OpenRanks(RankFiles.Of(path), strict)], path, options);
         var made = Unfinished.TemporaryFolder();
         try
         {

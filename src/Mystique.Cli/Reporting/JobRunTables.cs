@@ -75,10 +75,7 @@ internal static class JobRunTables
             table.Row(kind.Kind, kind.GroupSize is { } size ? Figures.Number(size) : "not known", Figures.Number(kind.Count),
                 kind.TimeNs is { } time ? Terminal.Milliseconds(time) : "not known",
                 kind.SkewNs is { } skew ? Terminal.Milliseconds(skew) : "",
-                Bandwidth(kind.AlgorithmBandwidth), Bandwidth(kind.BusBandwidth));
+                RanksReport.Bandwidth(kind.AlgorithmBandwidth), RanksReport.Bandwidth(kind.BusBandwidth));
         Terminal.Write(table);
     }
-
-    private static string Bandwidth(double? bytes) => bytes is { } known
-        ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{known / 1e9:0.00} GB/s") : "";
 }

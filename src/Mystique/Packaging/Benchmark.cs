@@ -63,13 +63,21 @@ public sealed record Benchmark
     public static Benchmark Create(Recording recording, BenchmarkOptions? options = null)
     {
         options ??= new BenchmarkOptions();
-        var segment = SegmentSelector.Select(recording, new SelectionOptions(options.Iteration, options.AllIterations));
-        var plan = PortableFit.Of(ReplayPlanner.Plan(segment, options.Planning), options.Planning);
+        return Create(SegmentSelector.Select(recording, options.Selection), options.Planning);
+    }
+
+    /// <summary>Makes the benchmark of what was selected of a recording.</summary>
+    /// <param name="segment">The selection.</param>
+    /// <param name="planning">How it is planned.</param>
+    /// <exception cref="MystiqueException">Nothing of it can run (MYS203).</exception>
+    internal static Benchmark Create(Segment segment, PlanningOptions planning)
+    {
+        var plan = PortableFit.Of(ReplayPlanner.Plan(segment, planning), planning);
         return Of(plan) with
         {
-            Ranks = [BenchmarkRank.Of(recording)],
-            Origin = new BenchmarkOrigin(segment, options.Planning),
-            OtherLevel = new(() => FrameworkBenchmark.Of(segment, plan, options.Planning)),
+            Ranks = [BenchmarkRank.Of(segment.Recording)],
+            Origin = new BenchmarkOrigin(segment, planning),
+            OtherLevel = new(() => FrameworkBenchmark.Of(segment, plan, planning)),
         };
     }
 
@@ -204,6 +212,9 @@ public sealed record BenchmarkOptions
 
     /// <summary>How it is planned.</summary>
     public PlanningOptions Planning { get; init; } = new();
+
+    /// <summary>What of a recording is selected.</summary>
+    internal SelectionOptions Selection => new(Iteration, AllIterations);
 }
 
 /// <summary>What a benchmark was made of: operators can be decomposed further for a target that lacks them.</summary>

@@ -55,13 +55,8 @@ internal sealed record FrameworkBenchmark(Benchmark? Benchmark, string Reason)
         ? new FrameworkBenchmark(null, $"node {step.Id} ({step.Name}) is an optimizer's, and no backward pass was recorded")
         : new FrameworkBenchmark(null, "no backward pass was recorded, and both levels are the same") { IsSame = true };
 
-    private static bool IsOfOptimizer(TraceNode node)
-    {
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            if (above.Name.StartsWith("Optimizer.step#", StringComparison.Ordinal))
-                return true;
-        return false;
-    }
+    private static bool IsOfOptimizer(TraceNode node) =>
+        node.Ancestors.Any(a => a.Name.StartsWith("Optimizer.step#", StringComparison.Ordinal));
 
     private static string Subject(int passes) => passes == 1 ? "autograd could not repeat the backward pass"
         : $"autograd could not repeat any of {passes} backward passes, the first of them";

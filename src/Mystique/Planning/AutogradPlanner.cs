@@ -173,24 +173,8 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
     }
 
     /// <summary>What an operator that autograd saw is decomposed into has no number of its own, where it ran below autograd.</summary>
-    private static bool IsWithinNumbered(TraceNode node)
-    {
-        for (var above = node.Parent; above?.Schema is not null; above = above.Parent)
-            if (above.SequenceId is not null)
-                return true;
-        return false;
-    }
+    private static bool IsWithinNumbered(TraceNode node) =>
+        node.Ancestors.TakeWhile(a => a.Schema is not null).Any(a => a.SequenceId is not null);
 
-    private static bool HasNumber(TraceNode node)
-    {
-        var pending = new Stack<TraceNode>([node]);
-        while (pending.TryPop(out var next))
-        {
-            if (next.SequenceId is not null)
-                return true;
-            foreach (var child in next.Children)
-                pending.Push(child);
-        }
-        return false;
-    }
+    private static bool HasNumber(TraceNode node) => node.SelfAndBelow.Any(n => n.SequenceId is not null);
 }

@@ -47,13 +47,10 @@ internal static class CallOperator
     public static Dictionary<(long TensorId, long StorageKey), StorageGeneration?> StoragesOf(CollectiveCall call, StorageTimeline timeline)
     {
         var found = new Dictionary<(long, long), StorageGeneration?>();
-        var pending = new Queue<TraceNode>([call.Start, .. call.Work is { } work ? [work] : (TraceNode[])[]]);
-        while (pending.TryDequeue(out var node))
+        foreach (var node in call.Start.SelfAndBelow.Concat(call.Work?.SelfAndBelow ?? []))
         {
             Add(node.Inputs, timeline.InputsOf(node));
             Add(node.Outputs, timeline.OutputsOf(node));
-            foreach (var child in node.Children)
-                pending.Enqueue(child);
         }
         return found;
 
@@ -67,6 +64,26 @@ internal static class CallOperator
                 next++;
             }
         }
+    }
+
+    /// <summary>Bytes that a rank puts into a planned call and gets out of it, as <see cref="CollectiveCall"/> counts them.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="op">The call.</param>
+    public static (long Given, long Got) BytesOf(ReplayPlan plan, PlannedOperator op)
+    {
+        long Sum(IEnumerable<Slot> slots) => slots.Sum(s => plan[s].IsUndefined ? 0 : TensorLayout.SaturatingMultiply(
+            plan[s].Shape.Aggregate(1L, TensorLayout.SaturatingMultiply), plan[s].Type.SizeBytes()));
+        long given = 0, got = Sum(op.OutputSlots);
+        foreach (var (i, argument) in op.Arguments.Index())
+        {
+            long bytes = Sum(argument.Slots.OfType<Slot>());
+            bool isOutput = op.Schema.Arguments[i].Name.StartsWith("out", StringComparison.Ordinal);
+            if (!isOutput && op.Collective!.Call!.Kind != CollectiveNames.NameOf(CollectiveKind.Receive))
+                given += bytes;
+            if (isOutput || op.Writes(i))
+                got += bytes;
+        }
+        return (given, got);
     }
 
     /// <summary>The name as recorded; of what only <c>record_param_comms</c> or a backend recorded, that of what does the same.</summary>

@@ -13,23 +13,11 @@ internal sealed record RankCall(CollectiveCall Call, int Group, bool GoesOn)
     /// <summary>
     /// The operator of <c>c10d</c> within a functional one, which takes its place where that is decomposed; null where there is none.
     /// </summary>
-    public TraceNode? Inner { get; } = Call.Start.Schema?.Namespace == "c10d" ? null : InnerOf(Call.Start);
+    public TraceNode? Inner { get; } = Call.Start.Schema?.Namespace == "c10d" ? null
+        : Call.Start.SelfAndBelow.FirstOrDefault(n => n.Schema?.Namespace == "c10d");
 
     /// <summary>The call as its inner operator makes it.</summary>
     public CollectiveCall AsInner() => CallTensors.AddTo(Call with { Start = Inner! }, [Inner!], null);
-
-    private static TraceNode? InnerOf(TraceNode start)
-    {
-        var pending = new Queue<TraceNode>(start.Children);
-        while (pending.TryDequeue(out var node))
-        {
-            if (node.Schema?.Namespace == "c10d")
-                return node;
-            foreach (var child in node.Children)
-                pending.Enqueue(child);
-        }
-        return null;
-    }
 }
 
 /// <summary>

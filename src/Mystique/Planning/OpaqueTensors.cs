@@ -135,20 +135,9 @@ internal sealed class OpaqueTensors
     private static IEnumerable<PlannedArgument> NoOptions => Enumerable.Repeat(PlannedArgument.Of(NoneValue.Instance), 4);
 
     /// <summary>A sparse tensor's device is not recorded: it is that of what it is used with.</summary>
-    private static string DeviceOf(TraceNode node)
-    {
-        var pending = new Queue<TraceNode>([node]);
-        while (pending.TryDequeue(out var next))
-        {
-            string? device = TensorLayout.TensorsOf(next.Inputs).Concat(TensorLayout.TensorsOf(next.Outputs)).Select(t => t.Device)
-                .FirstOrDefault(d => d.Length > 0);
-            if (device is not null)
-                return device;
-            foreach (var child in next.Children)
-                pending.Enqueue(child);
-        }
-        return "";
-    }
+    private static string DeviceOf(TraceNode node) => node.SelfAndBelow
+        .SelectMany(n => TensorLayout.TensorsOf(n.Inputs).Concat(TensorLayout.TensorsOf(n.Outputs)))
+        .Select(t => t.Device).FirstOrDefault(d => d.Length > 0, "");
 
     /// <summary>What a sparse tensor is made of, where the trace shows it first: COO, or CSR.</summary>
     private sealed record SparseParts(TensorValue? Indices, TensorValue? Values, TensorValue? RowStarts, TensorValue? Columns);

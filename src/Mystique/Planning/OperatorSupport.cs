@@ -28,7 +28,7 @@ internal static class OperatorSupport
         if (node.Name == "record_param_comms"
             && string.Equals(Ranks.PositionalCall.Of(node)?.Name, "wait", StringComparison.OrdinalIgnoreCase))
             return IsEarlierWait;
-        if (SegmentSelector.IsCollective(node) || UnseenWork.IsCallLabel(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
+        if (SegmentSelector.IsCollective(node) || CallMarks.IsLabel(node) || node.Name.StartsWith("c10d::", StringComparison.Ordinal)
             || node.Name.Contains("c10d_functional", StringComparison.Ordinal)
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal))
             return IsCommunication;

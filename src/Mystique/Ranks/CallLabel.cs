@@ -10,7 +10,6 @@ namespace Mystique.Ranks;
 /// </summary>
 internal sealed record CallLabel
 {
-    private const string Call = "mystique:call;";
     private const string Wait = "mystique:wait;";
     private const string Ddp = "mystique:ddp;";
 
@@ -38,7 +37,7 @@ internal sealed record CallLabel
     public bool? IsAsynchronous { get; private init; }
 
     /// <summary>The label of a call.</summary>
-    public static CallLabel? Of(TraceNode node) => Read(node, Call);
+    public static CallLabel? Of(TraceNode node) => Read(node, CallMarks.Label);
 
     /// <summary>The number of the call that a label's node waits for.</summary>
     public static long? WaitedBy(TraceNode node) => Read(node, Wait)?.Number;

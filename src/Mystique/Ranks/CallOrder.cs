@@ -5,6 +5,8 @@ namespace Mystique.Ranks;
 /// <summary>Whether whoever makes a call goes on before it is done: then a replay overlaps it with what follows, as the job did.</summary>
 internal static class CallOrder
 {
+    private static readonly Comparer<TraceNode> ById = Comparer<TraceNode>.Create((a, b) => a.Id.CompareTo(b.Id));
+
     private const string Accumulation = "torch::autograd::AccumulateGrad";
 
     /// <summary>
@@ -34,20 +36,16 @@ internal static class CallOrder
         if (call.Work is not { } work || segment.Recording.Profile is not { } profile
             || !profile.Labels.TryGetValue(work.Id, out var label))
             return null;
-        foreach (var next in segment.Outermost.SkipWhile(o => o.Id <= call.Start.Id))
-            if (profile.Operators.TryGetValue(next.Id, out var time))
+        int next = segment.Outermost.AsSpan().BinarySearch(call.Start, ById); // They rise by their ids.
+        for (next = next < 0 ? ~next : next + 1; next < segment.Outermost.Length; next++)
+            if (profile.Operators.TryGetValue(segment.Outermost[next].Id, out var time))
                 return time.StartNs < label.StartNs + label.DurationNs / 2;
         return null;
     }
 
     /// <summary>Whether a call is made where a gradient is accumulated: by DDP's reducer, or by a hook.</summary>
-    internal static bool IsOfAccumulation(TraceNode node)
-    {
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            if (above.Name.EndsWith(Accumulation, StringComparison.Ordinal))
-                return true;
-        return false;
-    }
+    internal static bool IsOfAccumulation(TraceNode node) =>
+        node.Ancestors.Any(a => a.Name.EndsWith(Accumulation, StringComparison.Ordinal));
 
     /// <summary>Whether ranks recorded waits of a backend (<c>record_param_comms</c>, NCCL's), for each call that was waited for.</summary>
     public static bool RecordsWaits(RankJob job) =>

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Text.RegularExpressions;
 using Mystique.Selection;
 using Mystique.Traces;
 
@@ -10,7 +9,7 @@ namespace Mystique.Ranks;
 /// Reads the calls between ranks of a trace, and which node waits for each. A call is recorded by nodes within each other: a functional
 /// operator, one of <c>c10d</c>, <c>record_param_comms</c>, and the backend's work; each tells what the others do not.
 /// </summary>
-internal sealed partial class CollectiveReader
+internal sealed class CollectiveReader
 {
     private readonly ExecutionTrace _trace;
     private readonly ImmutableArray<ProcessGroup> _groups;
@@ -57,17 +56,13 @@ internal sealed partial class CollectiveReader
             return node.Inputs.SelectMany(i => i.Tensors).Any() && label.Kind != CollectiveKind.Unknown ? label.Kind : null;
         if (node.Name == "record_param_comms")
             return PositionalCall.Of(node) is { Name: { } name } && !CollectiveNames.IsLabel(name) ? CollectiveNames.KindOf(name) : null;
-        return Backend().Match(node.Name) is { Success: true } match && CollectiveNames.KindOf(match.Groups[1].Value)
-            is not CollectiveKind.Unknown and var work ? work : null;
+        return CallMarks.WorkOf(node) is { } made && CollectiveNames.KindOf(made) is not CollectiveKind.Unknown and var work ? work : null;
     }
 
     private static bool IsWithinCall(TraceNode node)
     {
         // One of the same name is another call, below which the observer has put it: a call does not make itself.
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            if (KindOf(above) is not null && above.Name != node.Name)
-                return true;
-        return false;
+        return node.Ancestors.Any(a => KindOf(a) is not null && a.Name != node.Name);
     }
 
     private void Add(TraceNode node, CollectiveKind kind)
@@ -79,7 +74,7 @@ internal sealed partial class CollectiveReader
             _calls[at] = _calls[at] with { Work = node }; // A process group runs its operator's work beside it, or on its own thread.
             return;
         }
-        var work = parts.FirstOrDefault(p => Backend().IsMatch(p.Name));
+        var work = parts.FirstOrDefault(CallMarks.IsWork);
         if (work is null)
             _unmatched.Add(_calls.Count);
         var positional = parts.Select(PositionalCall.Of).FirstOrDefault(p => p is { Name: { } name } && !CollectiveNames.IsLabel(name));
@@ -112,13 +107,8 @@ internal sealed partial class CollectiveReader
     }
 
     /// <summary>The label around a call, or that of the forward pass whose gradients DDP's reducer exchanges.</summary>
-    private CallLabel? LabelOf(TraceNode node)
-    {
-        for (var above = node; above is not null; above = above.Parent)
-            if (CallLabel.Of(above) is { } label)
-                return label;
-        return CallOrder.IsOfAccumulation(node) ? _ddp : null;
-    }
+    private CallLabel? LabelOf(TraceNode node) => node.Ancestors.Prepend(node).Select(CallLabel.Of).FirstOrDefault(l => l is not null)
+        ?? (CallOrder.IsOfAccumulation(node) ? _ddp : null);
 
     /// <summary>The call that a backend's work of a kind belongs to; Gloo makes a reduce-scatter of an all-reduce.</summary>
     private int? CallOf(CollectiveKind kind)
@@ -222,7 +212,4 @@ internal sealed partial class CollectiveReader
     private static bool? FlagOf(List<TraceNode> parts, string name) => (ArgumentOf(parts, name) as BoolValue)?.Value;
 
     private static long? NumberOf(List<TraceNode> parts, string name) => (ArgumentOf(parts, name) as IntValue)?.Value;
-
-    [GeneratedRegex("^(?:nccl|gloo|mpi|ucc|xccl|hccl|cncl|oneccl|torch_ccl):([A-Za-z_]+)$")]
-    private static partial Regex Backend();
 }

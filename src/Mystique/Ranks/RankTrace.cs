@@ -22,11 +22,17 @@ internal sealed record RankTrace(int Rank, string Source, ImmutableArray<Process
     /// <param name="recording">The recording.</param>
     /// <param name="options">Which iteration.</param>
     /// <param name="number">The rank, where its file's name says it; null takes the capture's word.</param>
-    public static RankTrace Of(Recording recording, SelectionOptions? options = null, int? number = null)
+    public static RankTrace Of(Recording recording, SelectionOptions? options = null, int? number = null) =>
+        Of(SegmentSelector.Select(recording, options), number);
+
+    /// <summary>Reads it from what was selected of a recording.</summary>
+    /// <param name="segment">The selection.</param>
+    /// <param name="number">The rank, where its file's name says it; null takes the capture's word.</param>
+    public static RankTrace Of(Segment segment, int? number)
     {
+        var recording = segment.Recording;
         int rank = number ?? recording.Rank;
         var (groups, notes) = ProcessGroupReader.Of(recording);
-        var segment = SegmentSelector.Select(recording, options);
         var (calls, more) = CollectiveReader.Of(recording.Trace, groups, segment.Iteration);
         var sizes = groups.Select(g => g.HasRanks && !g.Ranks.IsEmpty ? g.Ranks.Max() + 1 : g.Size ?? 0)
             .Append(recording.Baseline is { WorldSize: > 1 and var world } ? world : 0).Append(rank + 1);

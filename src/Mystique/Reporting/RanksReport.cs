@@ -74,7 +74,8 @@ internal static class RanksReport
         r.Times.ExposedNs is { } exposed ? FidelityText.Milliseconds(exposed) : "not known", string.Join("; ", r.Notes),
     });
 
-    private static string Bandwidth(double? bytes) => bytes is { } known
+    /// <summary>Bytes a second; empty for not known.</summary>
+    internal static string Bandwidth(double? bytes) => bytes is { } known
         ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{known / 1e9:0.00} GB/s") : "";
 
     /// <summary>Ranks in short: 0–7, 16.</summary>

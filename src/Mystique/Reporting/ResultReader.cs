@@ -13,6 +13,7 @@ namespace Mystique.Reporting;
 internal static class ResultReader
 {
     private const int MaxBytes = 256 << 20;
+    private const int MaxJobBytes = 1 << 30; // Of many ranks there are as many results in one.
 
     /// <summary>Whether a path is a file that looks like a result.</summary>
     public static bool IsResult(string path)
@@ -34,11 +35,20 @@ internal static class ResultReader
     /// <summary>Reads a result file.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="MystiqueException">It is no result (MYS123).</exception>
-    public static Run Read(string path)
+    public static Run Read(string path) => Read<RunDocument, Run>(path, MaxBytes, run => Of(run, Path.GetFileName(path)));
+
+    /// <summary>Reads the result file of a job's ranks, <c>mystique-job-run</c>.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="MystiqueException">It is no such result (MYS123).</exception>
+    public static JobRunDocument ReadJob(string path) => Read<JobRunDocument, JobRunDocument>(path, MaxJobBytes, run =>
+        run.Format == JobRunDocument.FormatName && run.FormatVersion == JobRunDocument.CurrentVersion && run.Ranks.Length > 0 ? run
+            : throw new FormatException($"it is no {JobRunDocument.FormatName} of format version {JobRunDocument.CurrentVersion}"));
+
+    private static TResult Read<TDocument, TResult>(string path, int maxBytes, Func<TDocument, TResult> take)
     {
         try
         {
-            return Of(DocumentContext.Read<RunDocument>(PlainFile.ReadAllBytes(path, MaxBytes)), Path.GetFileName(path));
+            return take(DocumentContext.Read<TDocument>(PlainFile.ReadAllBytes(path, maxBytes)));
         }
         catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException
             or KeyNotFoundException or OverflowException or IOException or UnauthorizedAccessException)

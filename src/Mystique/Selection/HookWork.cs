@@ -32,11 +32,5 @@ internal static class HookWork
         && (op.Name is not ("aten::add" or "aten::add_") || TensorLayout.TensorsOf(op.Inputs).All(isOfPass));
 
     /// <summary>Whether a node is below another.</summary>
-    public static bool IsWithin(TraceNode node, TraceNode? other)
-    {
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            if (above == other)
-                return true;
-        return false;
-    }
+    public static bool IsWithin(TraceNode node, TraceNode? other) => other is not null && node.Ancestors.Contains(other);
 }

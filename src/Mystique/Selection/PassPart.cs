@@ -89,13 +89,7 @@ internal sealed record PassPart(int Place, long FirstId, long EndId, ImmutableAr
         return cuts.ToImmutable();
     }
 
-    private static TraceNode OutermostOf(TraceNode node)
-    {
-        var outermost = node;
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            outermost = SegmentSelector.IsOperator(above) ? above : outermost;
-        return outermost;
-    }
+    private static TraceNode OutermostOf(TraceNode node) => node.Ancestors.LastOrDefault(SegmentSelector.IsOperator, node);
 
     private static long EndOf(BackwardPass pass, BackwardFunction step)
     {

@@ -39,7 +39,7 @@ internal sealed partial class UnseenWork
             var (hasOperators, allocates) = Below(node);
             if (hasOperators)
                 continue;
-            if (IsCallLabel(node))
+            if (CallMarks.IsLabel(node))
             {
                 collectives++;
                 work.Add(node);
@@ -78,22 +78,13 @@ internal sealed partial class UnseenWork
     /// <summary>The outermost call of a collective: an operator of <c>c10d</c>, or what records its parameters without one.</summary>
     private static bool IsCollectiveCall(TraceNode node)
     {
-        if (!Names(node))
-            return false;
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            if (Names(above))
-                return false;
-        return true;
+        return Names(node) && !node.Ancestors.Any(Names);
 
         static bool Names(TraceNode node) => node.Name == "record_param_comms" || node.Schema is not null
             && (node.Name.StartsWith("c10d::", StringComparison.Ordinal)
                 || node.Name.Contains("c10d_functional::", StringComparison.Ordinal)
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal));
     }
-
-    /// <summary>A label of Mystique's capture (<c>python/hook/calls.py</c>); with tensors it stands for a call without operator.</summary>
-    internal static bool IsCallLabel(TraceNode node) =>
-        node.Schema is null && node.Name.StartsWith("mystique:call;", StringComparison.Ordinal);
 
     private static bool HasTensors(TraceNode node) =>
         node.Inputs.Concat(node.Outputs).SelectMany(v => v.Tensors).Any(t => !t.IsUndefined);
@@ -113,7 +104,7 @@ internal sealed partial class UnseenWork
         while (pending.TryPop(out var child))
         {
             if (SegmentSelector.IsOperator(child) && !OperatorDecomposer.IsAllocation(child.Name)
-                || IsCallLabel(child) && HasTensors(child))
+                || CallMarks.IsLabel(child) && HasTensors(child))
                 return (true, allocates);
             allocates |= OperatorDecomposer.IsAllocation(child.Name);
             foreach (var next in child.Children)

@@ -141,6 +141,31 @@ public sealed class TraceNode
     /// <summary>Its place among the nodes of the file, from 0: PyTorch writes a node when it ends.</summary>
     internal int FilePlace { get; set; }
 
+    /// <summary>The nodes that it is within, the innermost first.</summary>
+    internal IEnumerable<TraceNode> Ancestors
+    {
+        get
+        {
+            for (var above = Parent; above is not null; above = above.Parent)
+                yield return above;
+        }
+    }
+
+    /// <summary>Itself, and all that is within it, level by level; by hand, for a hostile trace nests deeper than a call stack.</summary>
+    internal IEnumerable<TraceNode> SelfAndBelow
+    {
+        get
+        {
+            var pending = new Queue<TraceNode>([this]);
+            while (pending.TryDequeue(out var node))
+            {
+                yield return node;
+                foreach (var child in node.Children)
+                    pending.Enqueue(child);
+            }
+        }
+    }
+
     /// <summary>The same node with another parent; nothing is linked yet.</summary>
     internal TraceNode Under(long parentId) => new(Id, Name)
     {

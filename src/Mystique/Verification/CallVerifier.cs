@@ -3,7 +3,6 @@ using System.Globalization;
 using Mystique.Packaging.Jobs;
 using Mystique.Planning;
 using Mystique.Ranks;
-using Mystique.Traces;
 
 namespace Mystique.Verification;
 
@@ -50,7 +49,7 @@ internal static class CallVerifier
     {
         if (CollectiveNames.NameOf(seen.Kind) != op.Collective!.Call!.Kind)
             return $"{NameOf(op)} was recorded, and {seen} made";
-        var (given, got) = BytesOf(plan, op);
+        var (given, got) = CallOperator.BytesOf(plan, op);
         if (seen.Kind == CollectiveKind.Barrier)
             return "";
         // A backend's own node tells what is put in, and no more.
@@ -59,25 +58,4 @@ internal static class CallVerifier
                 $"{NameOf(op)} puts in {given} bytes and gets {got}; {seen.InputBytes} and {seen.OutputBytes} were seen");
         return "";
     }
-
-    /// <summary>Bytes that a rank puts in and gets, as <see cref="CollectiveCall"/> counts them.</summary>
-    private static (long Given, long Got) BytesOf(ReplayPlan plan, PlannedOperator op)
-    {
-        long given = 0, got = op.OutputSlots.Sum(s => Bytes(plan[s]));
-        foreach (var (i, argument) in op.Arguments.Index())
-        {
-            long bytes = argument.Slots.OfType<Slot>().Sum(s => Bytes(plan[s]));
-            string name = op.Schema.Arguments[i].Name;
-            bool isOutput = name.StartsWith("out", StringComparison.Ordinal);
-            string kind = op.Collective!.Call!.Kind;
-            if (!isOutput && kind != "recv")
-                given += bytes;
-            if (isOutput || op.Writes(i))
-                got += bytes;
-        }
-        return (given, got);
-    }
-
-    private static long Bytes(PlannedTensor tensor) => tensor.IsUndefined ? 0
-        : TensorLayout.SaturatingMultiply(tensor.Shape.Aggregate(1L, TensorLayout.SaturatingMultiply), tensor.Type.SizeBytes());
 }

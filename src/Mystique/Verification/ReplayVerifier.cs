@@ -92,13 +92,7 @@ internal static class ReplayVerifier
     }
 
     /// <summary>The operators of a backward pass are those within functions of autograd.</summary>
-    private static bool IsInBackward(TraceNode node)
-    {
-        for (var above = node.Parent; above is not null; above = above.Parent)
-            if (BackwardReader.IsFunction(above))
-                return true;
-        return false;
-    }
+    private static bool IsInBackward(TraceNode node) => node.Ancestors.Any(BackwardReader.IsFunction);
 
     /// <summary>
     /// The outermost operators of a replay's trace, in the order in which they ran: not compiled kernels, which not all versions of

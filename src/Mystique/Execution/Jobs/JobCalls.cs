@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Packaging.Jobs;
 using Mystique.Planning;
-using Mystique.Traces;
 
 namespace Mystique.Execution.Jobs;
 
@@ -45,17 +44,11 @@ internal static class JobCalls
                 var key = (part.Group, isPair, isPair ? rank.Rank : -1, place);
                 if (!calls.TryGetValue(key, out var known))
                     calls.Add(key, known = []);
-                known.Add((rank.Rank, part, kind, BytesOf(plan, operators[part.Node])));
+                var (given, got) = CallOperator.BytesOf(plan, operators[part.Node]);
+                known.Add((rank.Rank, part, kind, Math.Max(given, got)));
             }
         }
         return [.. calls.Select(c => new JobCallAcross(c.Value[0].Kind, c.Key.Group, job.Groups[c.Key.Group].Ranks.Length,
             c.Value.Max(p => p.Bytes), c.Value.ToImmutableSortedDictionary(p => p.Rank, p => p.Part)))];
-    }
-
-    private static long BytesOf(ReplayPlan plan, PlannedOperator op)
-    {
-        long Sum(IEnumerable<Slot> slots) => slots.Sum(s => plan[s].IsUndefined ? 0 : TensorLayout.SaturatingMultiply(
-            plan[s].Shape.Aggregate(1L, TensorLayout.SaturatingMultiply), plan[s].Type.SizeBytes()));
-        return op.Arguments.Select(a => Sum(a.Slots.OfType<Slot>())).Append(Sum(op.OutputSlots)).DefaultIfEmpty().Max();
     }
 }

@@ -20,11 +20,11 @@ internal sealed record JobRunOptions
     /// <summary>How long calls take with ranks that are not there; null where all are there.</summary>
     public JobEmulation? Emulation { get; init; }
 
-    /// <summary>Whether a pass of each rank is profiled, which shows when calls were made.</summary>
-    public bool Profile { get; init; } = true;
-
     /// <summary>The replay of each rank.</summary>
     public ReplayOptions Replay { get; init; } = new();
+
+    /// <summary>Whether all ranks make their calls with each other: else an observer sees none of them, or not all.</summary>
+    public bool IsTogether => Alone.IsEmpty && Emulation is null;
 }
 
 /// <summary>What the ranks of a job left. Immutable.</summary>
@@ -35,5 +35,4 @@ internal sealed record JobRun(ImmutableArray<RankRun> Ranks, Ranks.RankJob? Obse
 /// <summary>What a rank left.</summary>
 /// <param name="Rank">The rank.</param>
 /// <param name="Result">Its result as it wrote it (<c>mystique-run</c>).</param>
-/// <param name="Messages">What it wrote to standard error.</param>
-internal sealed record RankRun(int Rank, ImmutableArray<byte> Result, string Messages);
+internal sealed record RankRun(int Rank, ImmutableArray<byte> Result);

@@ -36,9 +36,8 @@ internal static class JobRunner
         // Ranks that run alone do so one after the other: each has the machine to itself, as a rank of its own machine has.
         foreach (int[] together in options.Alone.IsEmpty ? [ranks] : ranks.Select(r => new[] { r }))
             await RunAsync(job, together, folder, work, options, cancellation).ConfigureAwait(false);
-        return new JobRun([.. ranks.Select(r => new RankRun(r, [.. File.ReadAllBytes(FileOf(work, r, "result"))],
-            File.Exists(FileOf(work, r, "messages")) ? File.ReadAllText(FileOf(work, r, "messages")) : ""))],
-            options.Alone.IsEmpty && options.Emulation is null ? Observe(ranks, work) : null); // Of ranks alone, an observer sees no calls.
+        return new JobRun([.. ranks.Select(r => new RankRun(r, [.. File.ReadAllBytes(FileOf(work, r, "result"))]))],
+            options.IsTogether ? Observe(ranks, work) : null);
     }
 
     private static async Task RunAsync(JobBenchmark job, int[] ranks, string folder, string work, JobRunOptions options,
@@ -66,11 +65,7 @@ internal static class JobRunner
             }
             cancellation.ThrowIfCancellationRequested();
             if (processes.All(p => p.HasEnded && p.ExitCode == 0))
-            {
-                foreach (var process in processes.Where(p => p.Messages.Length > 0))
-                    File.WriteAllText(FileOf(work, process.Rank, "messages"), process.Messages);
                 return;
-            }
             await EndAsync(processes).ConfigureAwait(false);
             throw Failure(processes, work, folder, deadline.IsCancellationRequested ? options.Engine.Timeout : null);
         }
@@ -181,8 +176,8 @@ internal static class JobRunner
         AddIf(replay.ProfileIterations == 0, "--no-operators");
         AddIf(!replay.Verify, "--no-verify");
         AddIf(replay.CheckValues, "--check-values");
-        AddIf(options.Profile, "--observe", Template(work, "observed"));
-        AddIf(options.Profile, "--profile", Template(work, "profile"));
+        AddIf(options.IsTogether, "--observe", Template(work, "observed"));
+        AddIf(options.IsTogether, "--profile", Template(work, "profile"));
         AddIf(options.Emulation is not null, "--emulation", FileOf(work, rank, "emulation"));
         foreach (string library in options.Engine.Libraries)
             arguments.AddRange(["--load-library", library]);

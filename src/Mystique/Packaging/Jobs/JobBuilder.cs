@@ -12,19 +12,23 @@ namespace Mystique.Packaging.Jobs;
 /// </summary>
 internal sealed class JobBuilder
 {
-    private readonly BenchmarkOptions _options;
+    private readonly PlanningOptions _planning;
     private readonly RankJob _job;
     private readonly ImmutableArray<JobGroup> _groups;
     private readonly Dictionary<RankGroup, int> _places = new(ReferenceEqualityComparer.Instance); // Of groups that make calls.
+    private readonly ImmutableArray<(MatchedCall Call, bool GoesOn)> _made; // The calls that the replay makes.
     private readonly List<Benchmark> _programs = [];
     private readonly Dictionary<int, ImmutableArray<long>> _nodes = []; // By recorded rank, the nodes of its calls.
 
-    private JobBuilder(RankJob job, BenchmarkOptions options)
+    private JobBuilder(RankJob job, PlanningOptions planning)
     {
-        (_job, _options) = (job, options);
+        (_job, _planning) = (job, planning);
         foreach (var group in job.Groups.Where(g => !g.Members.IsDefault))
             _places.Add(group, _places.Count);
         _groups = [.. _places.Keys.Select(g => new JobGroup(g.Name, g.Members, g.Description, g.Backend))];
+        bool recordsWaits = CallOrder.RecordsWaits(job);
+        _made = [.. job.Matched.Where(m => _places.ContainsKey(m.Group) && m.Calls.Values.All(c => CallOperator.Of(c) is not null))
+            .Select(m => (m, CallOrder.GoesOn(m, recordsWaits)))];
     }
 
     /// <summary>Makes it.</summary>
@@ -36,16 +40,17 @@ internal sealed class JobBuilder
     /// </exception>
     public static JobBenchmark Make(ImmutableArray<(int Rank, Recording Recording)> recordings, string source, BenchmarkOptions options)
     {
-        var selection = new SelectionOptions(options.Iteration, options.AllIterations);
-        var (ranks, notes) = MissingRanks.Complete([.. recordings.Select(r => RankTrace.Of(r.Recording, selection, r.Rank))]);
+        (int Rank, Segment Segment)[] segments =
+            [.. recordings.Select(r => (r.Rank, SegmentSelector.Select(r.Recording, options.Selection)))];
+        var (ranks, notes) = MissingRanks.Complete([.. segments.Select(s => RankTrace.Of(s.Segment, s.Rank))]);
         var made = MissingRanks.Make(ranks, source);
         var job = RankCheck.Of([.. ranks, .. made.Select(m => m.Rank)]);
         if (job.Mismatches is [var first, ..])
             throw Problems.RanksDoNotFit(source, job.Mismatches.Length, first.What);
-        var builder = new JobBuilder(job, options);
+        var builder = new JobBuilder(job, options.Planning);
         if (builder._groups.IsEmpty)
             throw Problems.NoCallsToRun(source);
-        var recorded = recordings.Select(r => builder.Add(r.Rank, r.Recording)).ToDictionary(r => r.Rank);
+        var recorded = segments.Select(s => builder.Add(s.Rank, s.Segment)).ToDictionary(r => r.Rank);
         return new JobBenchmark
         {
             WorldSize = job.WorldSize,
@@ -57,16 +62,13 @@ internal sealed class JobBuilder
     }
 
     /// <summary>Plans a recorded rank, and says what its plan has that another rank's of the same program has not.</summary>
-    private JobRank Add(int rank, Recording recording)
+    private JobRank Add(int rank, Segment segment)
     {
         var calls = new Dictionary<long, RankCall>();
-        bool recordsWaits = CallOrder.RecordsWaits(_job);
-        foreach (var matched in _job.Matched)
-            if (_places.TryGetValue(matched.Group, out int group) && matched.Calls.GetValueOrDefault(rank) is { } own
-                && matched.Calls.Values.All(c => CallOperator.Of(c) is not null))
-                calls[own.Start.Id] = new RankCall(own, group, CallOrder.GoesOn(matched, recordsWaits));
-        var planning = _options.Planning with { Calls = calls.ToImmutableDictionary() };
-        var benchmark = Benchmark.Create(recording, _options with { Planning = planning }) with
+        foreach (var (matched, goesOn) in _made)
+            if (matched.Calls.GetValueOrDefault(rank) is { } own)
+                calls[own.Start.Id] = new RankCall(own, _places[matched.Group], goesOn);
+        var benchmark = Benchmark.Create(segment, _planning with { Calls = calls.ToImmutableDictionary() }) with
         {
             Ranks = [new BenchmarkRank(rank, _job.WorldSize)],
         };
@@ -86,7 +88,7 @@ internal sealed class JobBuilder
             known.Calls.TryGetValue(o.Second, out var time) ? time.DurationNs : null));
         var original = new JobOriginal
         {
-            IterationNs = recording.Baseline?.IterationNs,
+            IterationNs = segment.Recording.Baseline?.IterationNs,
             ProfiledNs = known.IterationNs,
             InCallsNs = known.InCallsNs,
             ExposedNs = known.ExposedNs,
@@ -126,7 +128,7 @@ internal sealed class JobBuilder
         int local = _job.Groups.Where(g => g.Members.IsDefault).Sum(g => g.Calls.Values.Max(c => c.Length));
         if (local > 0)
             yield return $"{local} calls of a rank are of groups whose ranks no trace tells: local work stands for them";
-        int unknown = _job.Matched.Count(m => _places.ContainsKey(m.Group) && m.Calls.Values.Any(c => CallOperator.Of(c) is null));
+        int unknown = _job.Matched.Count(m => _places.ContainsKey(m.Group)) - _made.Length;
         if (unknown > 0)
             yield return $"{unknown} calls cannot be made, for their kind or their tensors were not recorded: local work stands for them";
         int reductions = _job.Matched.Count(m => m.Kind is CollectiveKind.AllReduce or CollectiveKind.Reduce or CollectiveKind.ReduceScatter

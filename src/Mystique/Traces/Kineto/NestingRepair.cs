@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 using Mystique.Traces.PyTorch;
 
 namespace Mystique.Traces.Kineto;
@@ -10,7 +9,7 @@ namespace Mystique.Traces.Kineto;
 /// begins on the caller's thread and ends when the work has, on another. From then on, and until then, nodes are recorded below others that
 /// ended before them.
 /// </summary>
-internal static partial class NestingRepair
+internal static class NestingRepair
 {
     /// <summary>The trace with its nodes where they were called; the same trace where it records no such label.</summary>
     /// <remarks>
@@ -22,14 +21,11 @@ internal static partial class NestingRepair
     /// <param name="profile">Its times; null for none.</param>
     public static ExecutionTrace Apply(ExecutionTrace trace, LinkedProfile? profile)
     {
-        if (!trace.Nodes.Any(IsBackendLabel))
+        if (!trace.Nodes.Any(CallMarks.IsWork))
             return trace;
         var repair = new Repair(trace, profile is { Labels.IsEmpty: false } ? profile : null);
         return repair.Apply();
     }
-
-    /// <summary>Whether a node marks the work of a process group (<c>gloo:all_reduce</c>), which may outlive its caller.</summary>
-    public static bool IsBackendLabel(TraceNode node) => node.Schema is null && Backend().IsMatch(node.Name);
 
     private sealed class Repair(ExecutionTrace trace, LinkedProfile? profile)
     {
@@ -44,7 +40,7 @@ internal static partial class NestingRepair
         public ExecutionTrace Apply()
         {
             foreach (var node in trace.Nodes)
-                if (IsBackendLabel(node) && node.Parent is { } call)
+                if (CallMarks.IsWork(node) && node.Parent is { } call)
                     _labelOf.TryAdd(call, node.Id);
             int moved = 0;
             foreach (var node in trace.Nodes)
@@ -61,20 +57,20 @@ internal static partial class NestingRepair
         private TraceNode ParentOf(TraceNode node)
         {
             // A label's end says nothing of the caller: it is of the last call of its thread that has none yet.
-            if (_isInOrderOfEnds && IsBackendLabel(node) && _last.Remove(node.ThreadId ?? 0, out var started))
+            if (_isInOrderOfEnds && CallMarks.IsWork(node) && _last.Remove(node.ThreadId ?? 0, out var started))
                 return started;
-            if (node.Schema is { Namespace: "c10d" } || node.Name.StartsWith("mystique:call;", StringComparison.Ordinal))
+            if (node.Schema is { Namespace: "c10d" } || CallMarks.IsLabel(node))
                 _last[node.ThreadId ?? 0] = node;
             var lifted = node.Parent!;
             while (lifted.Parent is not null && HasEnded(lifted, node))
                 lifted = _parents[lifted.Id];
-            if (!Tells(node) || _isInOrderOfEnds && IsBackendLabel(node))
+            if (!Tells(node) || _isInOrderOfEnds && CallMarks.IsWork(node))
                 return lifted;
             if (!_open.TryGetValue(node.ThreadId ?? 0, out var open))
                 _open.Add(node.ThreadId ?? 0, open = []);
             open.RemoveAll(o => HasEnded(o, node));
             var innermost = open.Count > 0 ? open[^1] : null;
-            if (!IsBackendLabel(node))
+            if (!CallMarks.IsWork(node))
                 open.Add(node);
             // Nodes of which nothing tells the end lie between: what they are below of decides.
             return innermost is null || IsWithin(lifted, innermost) ? lifted : innermost;
@@ -86,9 +82,9 @@ internal static partial class NestingRepair
         /// <summary>Whether a node had ended when another one of its thread began.</summary>
         private bool HasEnded(TraceNode node, TraceNode before)
         {
-            if (IsBackendLabel(node))
+            if (CallMarks.IsWork(node))
                 return true; // Its work is on a thread of its own: what the caller does is never within it.
-            if (_isInOrderOfEnds && IsBackendLabel(before))
+            if (_isInOrderOfEnds && CallMarks.IsWork(before))
                 return false;
             if (Tells(node) && Tells(before) && node.ThreadId == before.ThreadId)
                 return _isInOrderOfEnds ? node.FilePlace < before.FilePlace : EndOf(node) <= TimeOf(before)!.StartNs;
@@ -130,7 +126,4 @@ internal static partial class NestingRepair
             };
         }
     }
-
-    [GeneratedRegex("^(?:nccl|gloo|mpi|ucc|xccl|hccl|cncl|oneccl|torch_ccl):[A-Za-z_]+$")]
-    private static partial Regex Backend();
 }

@@ -168,7 +168,7 @@ internal static class ProfileLinker
     private static Dictionary<long, int> LabelsOf(ExecutionTrace trace, KinetoEvent[] events, Found found, ProfileLink link, long start,
         long end)
     {
-        bool hasBackend = trace.Nodes.Any(NestingRepair.IsBackendLabel);
+        bool hasBackend = trace.Nodes.Any(CallMarks.IsWork);
         var labels = trace.Nodes.Where(n => n.Schema is null && (hasBackend || n.Name.Contains(':', StringComparison.Ordinal)));
         if (link == ProfileLink.Id)
             return IdLinker.Labels(labels, events);
