@@ -48,8 +48,8 @@ class _Recorder:
         observer.register_callback(os.path.join(self.folder, "et.json"))
         self.observer = observer
         try:
-            # Compiled kernels tell their arguments and sources only where the profiler asks for shapes.
-            self.profile = self.torch.profiler.profile(profile_memory=True, record_shapes=_launches_kernels(),
+            # With shapes it has numbers in full, of which the trace has six decimals, and compiled kernels tell their arguments.
+            self.profile = self.torch.profiler.profile(profile_memory=True, record_shapes=True,
                                                        **_stream_waits(self.torch, _device(self.torch)[0]))
             self.profile.start()
         except Exception as error:

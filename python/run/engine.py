@@ -24,8 +24,11 @@ class Engine:
         self.device = find_device(device, recorded, package.path, self.notes)
         self.devices = [target_of(d, recorded, self.device) for d in recorded]
         self.backend = _module_of(torch, self.device.type)
-        self.threads = threads or self.recorded_threads() or processors()
+        here = ranks.launch.local_size if ranks is not None and ranks.launch is not None else None
+        self.threads = threads or self.recorded_threads() or max(1, processors() // (here or 1))
         torch.set_num_threads(self.threads)
+        if ranks is not None and not ranks.is_alone:
+            hold_products_to(self.threads)
         torch.set_grad_enabled(package.manifest["source"]["has_backward"])
         self.settings = self.apply_settings(flags, tf32, pins or {})
         self.externals = self.program = self.live_bytes = None

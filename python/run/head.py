@@ -11,6 +11,7 @@ import base64
 import collections
 import concurrent.futures
 import contextlib
+import ctypes
 import datetime
 import hashlib
 import inspect

@@ -18,8 +18,8 @@ class EagerProgram:
         self.rows = m["substitutions"]
         self.schemas = schemas_of(package.names + [call["operator"] for row in self.rows for call in row["calls"]])
         self.freed = [[] for _ in self.operators]
-        for slot, i in last_uses(self.operators).items():
-            if slot >= 0 and not self.tensors[slot].get("external"):
+        for slot, i in {**last_uses(self.operators), **held_slots(m)}.items():
+            if slot >= 0 and i is not None and not self.tensors[slot].get("external"):
                 self.freed[i].append(slot)
         self.steps = [self.steps_for(i, op) for i, op in enumerate(self.operators)]
         self.calls = [lambda call=call: self.run(call["first"], call["count"]) for call in m["schedule"]]
@@ -238,6 +238,27 @@ class EagerProgram:
 def last_uses(operators):
     """By slot, the place of the last operator that uses it."""
     return {slot: i for i, op in enumerate(operators) for slot in slots_of(op)}
+
+
+def held_slots(m):
+    """By slot, the operator after which its memory goes, where the original held that beyond its last use: of a storage's tensors the
+    one that is made last. None where memory that is made again takes the older one's place.
+    """
+    tensors, storages, ends, first, last, made = m["tensors"], m["storages"], {}, {}, {}, {}
+    if not any("until" in storage for storage in storages):
+        return ends
+    for i, op in enumerate(m["operators"]):
+        for slot in slots_of(op):
+            if slot >= 0 and tensors[slot]["storage"] >= 0:
+                first.setdefault(tensors[slot]["storage"], i)
+                last[tensors[slot]["storage"]] = i
+        made.update({tensors[slot]["storage"]: slot for out in op["outs"] for slot in out
+                     if slot >= 0 and not tensors[slot].get("external")})
+    for storage, slot in made.items():
+        until = storages[storage].get("until") if storage >= 0 and "init" not in storages[storage] else None
+        if until is not None and (until > last[storage] or until <= first[storage]):
+            ends[slot] = until if until != first[storage] else None
+    return ends
 
 
 def functions_with_lines(code):

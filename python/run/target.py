@@ -25,6 +25,33 @@ def find_device(name, recorded, path, notes):
     return device
 
 
+# Libraries of matrix products whose own threads PyTorch's setting does not reach, and how they are told.
+PRODUCT_LIBRARIES = {"openblas": ("openblas_set_num_threads", "openblas_set_num_threads64_"), "blis": ("bli_thread_set_num_threads",)}
+
+
+def hold_products_to(threads, environ=os.environ, maps="/proc/self/maps"):
+    """Matrix products take so many threads, unless the user's environment says how many; the libraries that were told.
+
+    Ranks that share a host would take all of its processors each.
+    """
+    if any(name in environ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BLIS_NUM_THREADS")):
+        return []
+    try:
+        with open(maps, encoding="utf-8", errors="replace") as file:
+            paths = {line.split(None, 5)[5].strip() for line in file if line.count("/")}
+    except (OSError, IndexError):
+        return []
+    told = []
+    for path in sorted(path for path in paths if ".so" in path):
+        for setter in [name for kind, names in PRODUCT_LIBRARIES.items() if kind in os.path.basename(path) for name in names]:
+            try:
+                getattr(ctypes.CDLL(path), setter)(ctypes.c_long(threads))
+                told.append(path)
+            except (OSError, AttributeError):
+                pass  # Another build of it.
+    return told
+
+
 def no_device(name, why, path):
     return Problem("MYS411", f"there is no device {name} for PyTorch {torch.__version__}: {why}", path,
                    f"use one of {', '.join(['cpu', *devices_there()])}")

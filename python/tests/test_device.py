@@ -6,7 +6,7 @@ from unittest import mock
 
 import samples
 import standin
-from scripts import Clock, TorchTest, needs_torch, printed, replaced, run
+from scripts import Clock, FolderTest, TorchTest, needs_torch, printed, replaced, run
 
 PACKAGES = sorted(pathlib.Path(p) for p in os.environ.get("MYSTIQUE_PACKAGES", "").split(os.pathsep) if p)
 
@@ -191,6 +191,36 @@ class TargetTests(DeviceTest):
 
 
 @needs_torch
+@needs_torch
+class ProductTests(FolderTest):
+    """Libraries of matrix products, whose threads are their own."""
+
+    def told(self, environ=None):
+        maps, told = self.folder / "maps", []
+        maps.write_text("7f0-7f1 r-xp 0000 08:01 12      /usr/lib/libopenblas.so.0\n7f2-7f3 r-xp 0000 08:01 13      /usr/lib/libc.so.6\n"
+                        "7f4-7f5 r-xp 0000 08:01 14      /usr/lib/libblis.so.4 (deleted)\n7f6-7f7 rw-p 0000 00:00 0 \n", encoding="utf-8")
+
+        class Library:
+            def __init__(self, path):
+                self.path = path
+
+            def openblas_set_num_threads(self, count):
+                told.append((self.path, count.value))
+        with replaced(run.ctypes, CDLL=Library):
+            libraries = run.hold_products_to(2, environ or {}, str(maps))
+        self.assertEqual(libraries, [path for path, _ in told])
+        return told
+
+    def test_those_that_are_loaded_are_told(self):
+        self.assertEqual([("/usr/lib/libopenblas.so.0", 2)], self.told())
+
+    def test_the_users_environment_has_the_last_word(self):
+        self.assertEqual([], self.told({"OMP_NUM_THREADS": "4"}))
+
+    def test_a_system_that_does_not_tell_is_left_alone(self):
+        self.assertEqual([], run.hold_products_to(2, {}, str(self.folder / "none")))
+
+
 class StreamTests(DeviceTest):
     """The order of what is asked of a device."""
 

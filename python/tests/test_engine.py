@@ -47,6 +47,33 @@ class RunTests(TorchTest):
         self.assertEqual((0, "eager", "exact", []), (self.exit_code, result["program"]["form"], result["verification"]["status"],
                                                      result["non_finite"]))
 
+    def test_memory_that_the_original_held_is_held(self):
+        m = samples.manifest()
+        m["storages"][2]["until"] = 3  # What add makes, used last by gelu, lives as long as the last operator.
+        m["storages"][4]["until"] = 2  # What zeros makes lives until it is made again.
+        held = samples.CODE.replace("    t3 = ops", "    s[4] = t2\n    t3 = ops").replace("    s[1] = t4", "    s[6] = t4").replace(
+            "    s[5] = s[0]\n    return", "    s[5] = s[0]\n    s[4] = s[0]\n    return")
+        for options in ((), ("--eager",)):
+            result = self.run_package(m, held, *options)
+            self.assertEqual((0, "exact"), (self.exit_code, result["verification"]["status"]), self.text)
+        package = run.Package(samples.write(self.folder / "p", m, held))
+        engine = run.Engine(package, "cpu", 1, 1, eager=True)
+        engine.start()
+        live = []
+        for i in range(4):
+            engine.program.run_one(i)
+            live.append([slot for slot in (2, 3, 4) if engine.program.get(slot) is not None])
+        self.assertEqual([[2], [2, 3], [2, 3, 4], [4]], live)
+        engine.program.run_one(0)
+        self.assertEqual([True, True], [engine.program.get(slot) is not None for slot in (2, 4)])
+
+    def test_held_slots_are_the_last_made_ones_of_storages_that_outlive_their_use(self):
+        m = samples.manifest()
+        self.assertEqual({}, run.held_slots(m))
+        for storage, until in ((0, 3), (2, 1), (3, 3), (4, 0)):  # External; its last use; its last use; of the next iteration.
+            m["storages"][storage]["until"] = until
+        self.assertEqual({4: 0}, run.held_slots(m))
+
     def test_both_ways_compute_the_same(self):
         package = run.Package(samples.write(self.folder / "p"))
         results = []

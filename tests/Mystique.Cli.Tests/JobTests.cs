@@ -68,6 +68,15 @@ public sealed class JobTests : IDisposable
     }
 
     [Fact]
+    public void Generate_SeveralFiles_IsTheSameJob()
+    {
+        string job = Job();
+        CommandLine.Run("generate", Path.Combine(File_("ranks"), "rank-1.et.json"), Path.Combine(File_("ranks"), "rank-0.et.json"),
+            "-o", File_("again.bench")).AssertOk();
+        Assert.Equal(File.ReadAllText(Path.Combine(job, "job.json")), File.ReadAllText(Path.Combine(File_("again.bench"), "job.json")));
+    }
+
+    [Fact]
     public void Generate_RanksThatDoNotFit_WritesNothing()
     {
         File.WriteAllText(Path.Combine(Ranks(), "rank-1.et.json"), Rank(999, 4, 6, [4, 2], [2, 2]).ToString());

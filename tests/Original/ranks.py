@@ -4,8 +4,10 @@
     python3 tests/Original/ranks.py ddp sharded pipeline --python /usr/bin/python3 -o out
 
 Each job of rank_jobs.py is captured once, and a package made of it. Then, in each round, the original runs twice and the replay
-once, each in processes of its own; the order turns with the rounds. A run's time is the median of an uninstrumented window of
-iterations, on the rank where it is longest. Differences are those of a round's runs; the table has their medians and extremes.
+unpaced and paced, each in processes of its own; the order turns with the rounds. A run's time is the median of an uninstrumented
+window of iterations, on the rank where it is longest. Differences are those of a round's runs; the table has their medians and
+extremes. Times in calls are those of one profiled iteration: each round captures the original once more, for one iteration says
+little; the table has the medians of originals, unpaced and paced replays.
 """
 import argparse
 import json
@@ -19,6 +21,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MYSTIQUE = f"dotnet run -c Release --project {os.path.join(HERE, '..', '..', 'src', 'Mystique.Cli')} --"
+REPLAYS = ("replay", "paced")
 JOBS = {"ddp": 2, "sharded": 2, "pipeline": 2, "uneven": 2, "mesh": 4, "small": 2, "barriers": 2}  # Ranks of each.
 
 
@@ -51,16 +54,22 @@ class Job:
     def mystique(self, *arguments, **how):
         return subprocess.run([*shlex.split(self.options.mystique), *arguments], stdout=sys.stderr, **how)
 
-    def record(self):
-        """Captures the job and makes its package; what does not go together, or is no package, in words."""
+    def captured(self, capture):
+        """Captures the job; what `inspect` says of it."""
         skip, reference = self.options.warmup, self.options.iterations
-        self.mystique("capture", "-o", self.capture, "--skip", str(skip), "--reference", str(reference), "--",
+        shutil.rmtree(capture, ignore_errors=True)
+        self.mystique("capture", "-o", capture, "--skip", str(skip), "--reference", str(reference), "--",
                       *self.command(skip + 2 * reference + 8), check=True)
         summary = os.path.join(self.folder, "inspect.json")
-        self.mystique("inspect", self.capture, "--json", summary)  # The exit code is 2 where ranks do not go together: the summary says it.
+        self.mystique("inspect", capture, "--json", summary)  # The exit code is 2 where ranks do not go together: the summary says it.
         about = read(summary)
         if about["format"] != "mystique-ranks":
             raise SystemExit(f"{self.name}: the capture has not several ranks")
+        return about
+
+    def record(self):
+        """Captures the job and makes its package; what does not go together, or is no package, in words."""
+        about = self.captured(self.capture)
         shutil.rmtree(self.package, ignore_errors=True)
         made = self.mystique("generate", self.capture, "-o", self.package)
         return about, None if made.returncode == 0 else f"generate fails with {made.returncode}"
@@ -75,12 +84,23 @@ class Job:
             raise SystemExit(f"{self.name}: {len(ranks)} of {self.count} ranks have written their times")
         return {"torch": ranks[0]["torch"], "medians_ns": [statistics.median(rank["samples_ns"][skip:]) for rank in ranks]}
 
+    def again(self):
+        """The times in calls of one more profiled iteration of the original."""
+        return of_summary(self.captured(self.capture + "-again"))
+
     def replay(self, *more):
         """The same of a replay, with what its result says of its calls; None where there is none."""
         result = os.path.join(self.folder, "result.json")
         done = self.mystique("run", self.package, "--iterations", str(self.options.iterations), "--json", result,
                              *more, *shlex.split(self.options.run_options))
         return of_result(read(result)) if done.returncode == 0 and os.path.exists(result) else None
+
+
+def of_summary(about):
+    """What `inspect` says of a capture: the longest iteration of a rank, time in calls, and share that is exposed."""
+    ranks = about["ranks"]
+    return {**{key: largest(rank.get(key) for rank in ranks) for key in ("iteration_ns", "in_calls_ns")},
+            "exposed_share": largest(r["exposed_ns"] / r["iteration_ns"] for r in ranks if r.get("exposed_ns") is not None)}
 
 
 def of_result(result):
@@ -110,13 +130,14 @@ def middle(values):
 
 def measure(job, options):
     about, problem = job.record()
-    sides = {"original": [], "control": [], "replay": []}
+    runs = {"original": job.original, "control": job.original, "captured": job.again,
+            "replay": job.replay, "paced": lambda: job.replay("--pace", "recorded")}
+    sides = {side: [] for side in runs}
     for number in range(options.rounds):
-        order = list(sides) if number % 2 == 0 else list(reversed(sides))
-        for side in order:
-            if side != "replay" or problem is None:
-                sides[side].append(job.replay() if side == "replay" else job.original())
-        if problem is None and sides["replay"][-1] is None:
+        for side in sides if number % 2 == 0 else reversed(sides):
+            if side not in REPLAYS or problem is None:
+                sides[side].append(runs[side]())
+        if problem is None and None in (sides["replay"][-1], sides["paced"][-1]):
             problem = "run fails"
         print(f"{job.name}: round {number + 1} of {options.rounds}", file=sys.stderr)
     return report(job.name, about, sides, problem)
@@ -124,24 +145,24 @@ def measure(job, options):
 
 def report(name, about, sides, problem):
     """What the runs come to."""
-    times = {side: [slowest(run["medians_ns"]) for run in runs if run is not None] for side, runs in sides.items()}
-    replay, last = None, (sides["replay"] or [None])[-1]
+    times = {side: [slowest(run["medians_ns"]) for run in runs if run is not None] for side, runs in sides.items() if side != "captured"}
+    last = (sides["replay"] or [None])[-1]
     if problem is None and last["ranks"] != about["world_size"]:
         problem = f"the replay is of {last['ranks']} ranks"
-    if problem is None:
-        replay = {"error": spread(ratios(times["replay"], times["original"])), "ns": statistics.median(times["replay"]),
-                  **{key: last[key] for key in ("verification", "ranks", "calls", "recorded_calls")},
-                  **{key: middle(run[key] for run in sides["replay"]) for key in ("in_calls_ns", "exposed_share")}}
-    ranks = about["ranks"]
     return {
         "job": name, "torch": sides["original"][0]["torch"], "world_size": about["world_size"],
         "original_ns": statistics.median(times["original"]), "control": spread(ratios(times["control"], times["original"])),
-        "instrumented": {
-            **{key: largest(rank.get(key) for rank in ranks) for key in ("iteration_ns", "in_calls_ns")},
-            "exposed_share": largest(r["exposed_ns"] / r["iteration_ns"] for r in ranks if r.get("exposed_ns") is not None)},
+        "captured": {key: [run[key] for run in sides["captured"]] for key in sides["captured"][0]},
         "calls": {f"{kind['kind']} of {kind.get('group_size', '?')}": kind["count"] for kind in about["kinds"]},
-        "mismatches": len(about["mismatches"]), "replay": replay, "problem": problem,
-        "runs": {side: [run and run["medians_ns"] for run in runs] for side, runs in sides.items()}}
+        "mismatches": len(about["mismatches"]), "problem": problem,
+        **{side: of_replays(sides[side], times[side], times["original"]) if problem is None else None for side in REPLAYS},
+        "runs": {side: [run and run["medians_ns"] for run in runs] for side, runs in sides.items() if side != "captured"}}
+
+
+def of_replays(runs, times, originals):
+    return {"error": spread(ratios(times, originals)), "ns": statistics.median(times),
+            **{key: runs[-1][key] for key in ("verification", "ranks", "calls", "recorded_calls")},
+            **{key: [run[key] for run in runs] for key in ("in_calls_ns", "exposed_share")}}
 
 
 def ratios(these, those):
@@ -163,15 +184,16 @@ def table(reports):
     def percent(value):
         return f"{value['median']:+.1%} ({value['least']:+.1%} to {value['most']:+.1%})"
 
-    rows = [["job", "ranks", "PyTorch", "original, ms", "A/A control", "replay", "in calls, ms", "exposed", "calls as recorded", "problem"]]
+    rows = [["job", "ranks", "PyTorch", "original, ms", "A/A control", "unpaced", "paced", "in calls, ms", "exposed",
+             "calls as recorded", "problem"]]
     for one in reports:
-        replay, recorded = one["replay"], one["instrumented"]
+        replays = [one[side] for side in REPLAYS if one[side]]
         rows.append([
             one["job"], str(one["world_size"]), one["torch"], ms(one["original_ns"]), percent(one["control"]),
-            percent(replay["error"]) if replay else "none",
-            *(show(recorded[key]) + (f" / {show(replay[key])}" if replay else "")
+            *([percent(replay["error"]) for replay in replays] or ["none", "none"]),
+            *(" / ".join(show(middle(runs[key])) for runs in (one["captured"], *replays))
               for key, show in (("in_calls_ns", ms), ("exposed_share", share))),
-            f"{replay['calls']} of {replay['recorded_calls']}" if replay else "none", one["problem"] or ""])
+            f"{replays[0]['calls']} of {replays[0]['recorded_calls']}" if replays else "none", one["problem"] or ""])
     rows.insert(1, ["---"] * len(rows[0]))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

@@ -13,7 +13,12 @@ internal static class GenerateCommand
 {
     public static Command Create()
     {
-        var trace = SharedOptions.Trace();
+        var trace = new Argument<string[]>("TRACE|CAPTURE")
+        {
+            Description = "An execution trace (.json or .json.gz; - is standard input), or a capture folder; of a job's ranks, a folder "
+            + "of both, or several, one for each rank",
+            Arity = ArgumentArity.OneOrMore,
+        };
         var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
@@ -37,12 +42,13 @@ internal static class GenerateCommand
         planning.AddTo(command);
         command.SetAction(result =>
         {
-            string folder = result.GetValue(output)!, path = result.GetValue(trace)!;
-            if (RankFiles.Of(path) is { Length: > 0 } ranks && (ranks.Length > 1 || !CaptureFolder.IsCapture(path)))
+            string folder = result.GetValue(output)!, path = result.GetValue(trace)![0];
+            var ranks = result.GetValue(trace)!.Length > 1 ? RankFiles.Of(result.GetValue(trace)!) : RankFiles.Of(path);
+            if (ranks.Length > 1 || ranks.Length == 1 && !CaptureFolder.IsCapture(path))
                 return GenerateJob(path, ranks, folder, result.GetValue(strict),
                     Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
             Benchmark.CheckTarget(folder);
-            var recording = Inputs.Open(result.GetValue(trace)!, new RecordingOptions
+            var recording = Inputs.Open(path, new RecordingOptions
             {
                 Strict = result.GetValue(strict),
                 Profile = result.GetValue(profile),

@@ -54,7 +54,7 @@ internal static unsafe partial class KinetoLibrary
         byte* events = memory.Take(); // A std::vector of zeros is an empty one.
         MakeExperimentalConfig(experimental, metrics, 0, 0, events, 0, 0, 0, 0, 0, 0, 0, MakeString(memory), 0);
         byte* config = memory.Take();
-        MakeProfilerConfig(config, StateKineto, 0, 1, 0, 0, 0, experimental, MakeString(memory));
+        MakeProfilerConfig(config, StateKineto, 1, 1, 0, 0, 0, experimental, MakeString(memory));
         return config;
     }
 

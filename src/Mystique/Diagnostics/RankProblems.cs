@@ -49,6 +49,10 @@ internal static partial class Problems
             string.Create(CultureInfo.InvariantCulture, $"node {node}"),
             "capture with profiles of at least two ranks, or describe the network with --network");
 
+    public static MystiqueException RankNotNamed(string path) =>
+        new("MYS138", "the file's name does not say of which rank it is", path,
+            "name files rank-N.et.json.gz and rank-N.kineto.json.gz, or name the captures' folders");
+
     public static MystiqueException JobsDiffer(string replay, int ranks, int original) =>
         new("MYS140", string.Create(CultureInfo.InvariantCulture, $"the run is of a job of {ranks} ranks, and the capture of {original}"),
             replay, "compare a run with the capture that its benchmark was made of");

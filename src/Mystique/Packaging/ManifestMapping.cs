@@ -23,6 +23,7 @@ internal static class ManifestMapping
         var schemas = new Dictionary<string, int>();
         ImmutableArray<ManifestOperator> operators = [.. plan.Operators.Select(op => ToManifest(op, schemas))];
         var memory = PlanMemory.Of(plan);
+        var ends = StorageLives.PlacesOf(plan);
         var source = plan.Source;
         return new Manifest
         {
@@ -85,7 +86,8 @@ internal static class ManifestMapping
                 ? null : r.By,
                     Reason = r.Reason,
                 })],
-            Storages = [.. plan.Storages.Select(ToManifest)],
+            Storages = [.. plan.Storages.Index().Select(s =>
+                ToManifest(s.Item, ends.TryGetValue(new StorageId(s.Index), out int end) ? end : null))],
             Tensors = [.. plan.Tensors.Select(t =>
                 new ManifestTensor
                 {
@@ -197,8 +199,11 @@ internal static class ManifestMapping
         };
     }
 
-    private static ManifestStorage ToManifest(PlannedStorage storage) => new(storage.SizeBytes, storage.Device,
-        storage.Initializer is { } init
+    private static ManifestStorage ToManifest(PlannedStorage storage, int? until) => new()
+    {
+        Bytes = storage.SizeBytes,
+        Device = storage.Device,
+        Init = storage.Initializer is { } init
             ? new ManifestInitializer
             {
                 Kind = KindNames[(int)init.Kind],
@@ -209,7 +214,10 @@ internal static class ManifestMapping
                 Data = init.Data.IsEmpty ? null : [.. init.Data],
             }
             : null,
-        storage.IsMutated, storage.IsPinned);
+        Mutated = storage.IsMutated,
+        Pinned = storage.IsPinned,
+        Until = until,
+    };
 
     /// <summary>Makes the plan of a manifest.</summary>
     /// <param name="manifest">The manifest; it keeps to <see cref="ManifestRules"/>.</param>
@@ -234,7 +242,7 @@ internal static class ManifestMapping
                 Notes = source.Notes ?? [],
             },
             Devices = manifest.Devices,
-            Storages = [.. manifest.Storages.Select(ToStorage)],
+            Storages = [.. manifest.Storages.Select(s => ToStorage(s, manifest.Operators))],
             Tensors = [.. manifest.Tensors.Select(ToTensor)],
             Operators = [.. manifest.Operators.Select(o => ToOperator(o, schemas))],
             Replaced = [.. manifest.Replaced.Select(r =>
@@ -252,14 +260,15 @@ internal static class ManifestMapping
         new(row.Operator, row.Argument is { } argument ? (argument, row.Is!.Value) : null, row.Always,
             [.. row.Calls.Select(c => new SubstituteCall(c.Results, c.Like ?? "", c.Operator, [.. c.Args.Select(a => (a[0], a[1]))]))]);
 
-    private static PlannedStorage ToStorage(ManifestStorage storage) => new(storage.Bytes, storage.Device,
-        storage.Init is { } init
+    private static PlannedStorage ToStorage(ManifestStorage storage, ImmutableArray<ManifestOperator> operators) => new(storage.Bytes,
+        storage.Device, storage.Init is { } init
             ? new Initializer((InitializerKind)Array.IndexOf(KindNames, init.Kind), ToType(init.Dtype), init.Low, init.High, init.Parameter)
             { Data = [.. init.Data ?? []] }
             : null,
         storage.Mutated)
     {
         IsPinned = storage.Pinned,
+        Until = storage.Until is { } place ? new OperatorId(operators[place].Segment, operators[place].Node) : null,
     };
 
     private static PlannedTensor ToTensor(ManifestTensor tensor) => tensor.Storage < 0 ? PlannedTensor.Undefined

@@ -22,12 +22,24 @@ internal sealed record ManifestInitializer
     public byte[]? Data { get; init; }
 }
 
-internal sealed record ManifestStorage(
-    long Bytes,
-    int Device,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ManifestInitializer? Init = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Mutated = false,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Pinned = false);
+internal sealed record ManifestStorage
+{
+    public required long Bytes { get; init; }
+
+    public required int Device { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ManifestInitializer? Init { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Mutated { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Pinned { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Until { get; init; }
+}
 
 internal sealed record ManifestTensor
 {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
 
 namespace Mystique.Planning;
 
@@ -16,9 +17,15 @@ internal static class LostLiterals
     /// <summary>The value to replay for a recorded one.</summary>
     /// <param name="argument">The argument in the operator's schema.</param>
     /// <param name="value">As recorded.</param>
-    public static ArgumentValue Restore(SchemaArgument argument, ArgumentValue value) => value switch
+    /// <param name="inProfile">As a profile has it; null or empty for nothing.</param>
+    public static ArgumentValue Restore(SchemaArgument argument, ArgumentValue value, string? inProfile = null) => value switch
     {
-        DoubleValue { Value: 0 } when argument.Name is "eps" or "epsilon" => new DoubleValue(
+        DoubleValue recorded when inProfile?.Length > 0 && ConcreteInput.InFull(recorded.Value, inProfile) is var full
+            && full != recorded.Value => new DoubleValue(full),
+        ListValue list when inProfile?.Length > 0 && list.Items.All(i => i is DoubleValue)
+            && ConcreteInput.InFull([.. list.Items.Select(i => ((DoubleValue)i).Value)], inProfile) is { } all =>
+            list with { Items = [.. all.Select(d => new DoubleValue(d))] },
+        DoubleValue { Value: 0 } when argument.Name is "eps" or "epsilon" && string.IsNullOrEmpty(inProfile) => new DoubleValue(
             double.TryParse(argument.Default, NumberStyles.Float, CultureInfo.InvariantCulture, out double usual) && usual > 0 ? usual
                 : UsualEpsilon),
         // A complex number has no value in a trace; a generator's place is taken by the default one.

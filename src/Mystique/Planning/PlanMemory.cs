@@ -10,7 +10,8 @@ namespace Mystique.Planning;
 internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long LargestBytes)
 {
     /// <summary>
-    /// Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it.
+    /// Adds up storages over the order of operators: one is made by its first operator and freed after the last that names it, or where
+    /// the original freed it; what the original held into the next iteration is there at the start.
     /// </summary>
     /// <param name="plan">The plan.</param>
     public static PlanMemory Of(ReplayPlan plan) => Of(plan, null);
@@ -42,12 +43,22 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
                 external = TensorLayout.SaturatingAdd(external, BytesOf(plan, storage));
         }
         var lastUse = new int[plan.Storages.Length];
-        for (int i = 0; i < plan.Operators.Length; i++)
+        var firstUse = new int[plan.Storages.Length];
+        for (int i = plan.Operators.Length - 1; i >= 0; i--)
+        {
             foreach (var storage in StoragesOf(plan, plan.Operators[i]))
-                lastUse[storage.Index] = i;
+                (firstUse[storage.Index], lastUse[storage.Index]) = (i, Math.Max(lastUse[storage.Index], i));
+        }
         var isLive = new bool[plan.Storages.Length];
         long live = external;
         long peak = external;
+        var ends = StorageLives.PlacesOf(plan);
+        var freedAfter = ends.ToLookup(e => e.Value, e => e.Key);
+        long ofBefore = 0; // What the iteration before left.
+        foreach (var (storage, place) in ends)
+            if (place <= firstUse[storage.Index])
+                ofBefore = TensorLayout.SaturatingAdd(ofBefore, BytesOf(plan, plan[storage]));
+        live = TensorLayout.SaturatingAdd(live, ofBefore);
         for (int i = 0; i < plan.Operators.Length; i++)
         {
             foreach (var storage in StoragesOf(plan, plan.Operators[i]))
@@ -61,11 +72,13 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
             curve?.Add(live);
             foreach (var storage in StoragesOf(plan, plan.Operators[i]))
             {
-                if (!isLive[storage.Index] || lastUse[storage.Index] != i)
+                if (!isLive[storage.Index] || lastUse[storage.Index] != i || ends.ContainsKey(storage))
                     continue;
                 isLive[storage.Index] = false;
                 live -= BytesOf(plan, plan[storage]);
             }
+            foreach (var storage in freedAfter[i])
+                live -= BytesOf(plan, plan[storage]);
         }
         return new PlanMemory(external, Math.Max(peak, plan.LeastPeakBytes), largest);
     }

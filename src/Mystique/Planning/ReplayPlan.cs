@@ -135,6 +135,12 @@ public sealed record PlannedStorage(long SizeBytes, int Device, Initializer? Ini
 
     /// <summary>Whether it is page-locked memory of the host, which a device copies without the processor.</summary>
     public bool IsPinned { get; init; }
+
+    /// <summary>
+    /// The operator after which the original freed it, though it used it last before (<see cref="StorageLives"/>); null where that is its
+    /// last use, or not known.
+    /// </summary>
+    internal OperatorId? Until { get; init; }
 }
 
 /// <summary>A tensor: a view of a storage.</summary>

@@ -3,6 +3,7 @@ using Mystique.Diagnostics;
 using Mystique.Planning.Contents;
 using Mystique.Selection;
 using Mystique.Traces;
+using Mystique.Traces.Kineto;
 
 namespace Mystique.Planning;
 
@@ -53,7 +54,7 @@ internal static class ReplayPlanner
                 replaced.Add(Replace(id, node, reason, options.Substitutions));
                 continue;
             }
-            PlanOperator(id, node, segment.Timeline, table, operators);
+            PlanOperator(id, node, segment.Timeline, table, operators, segment.Recording.Profile);
             operators[^1] = opaque.WithIndices(operators[^1], node, table);
             opaque.NoteResults(node);
         }
@@ -84,7 +85,7 @@ internal static class ReplayPlanner
             Operators = operators.ToImmutable(),
             Replaced = replaced.ToImmutable(),
         };
-        plan = PinnedMemory.Mark(plan, segment.Recording.Profile);
+        plan = StorageLives.Apply(PinnedMemory.Mark(plan, segment.Recording.Profile), segment.Recording.Profile);
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options,
             new RecordedValues(segment.Recording.Ranges, PackedLengths.Of(segment.Operators)));
         return WrappedNumbers.Mark(plan) with
@@ -121,13 +122,14 @@ internal static class ReplayPlanner
     }
 
     private static void PlanOperator(OperatorId id, TraceNode node, StorageTimeline timeline, TensorTable table,
-        ImmutableArray<PlannedOperator>.Builder operators) =>
-        PlanOperator(id, node, timeline, table, operators, timeline.InputsOf(node));
+        ImmutableArray<PlannedOperator>.Builder operators, LinkedProfile? profile = null) =>
+        PlanOperator(id, node, timeline, table, operators, timeline.InputsOf(node), profile);
 
     private static void PlanOperator(OperatorId id, TraceNode node, StorageTimeline timeline, TensorTable table,
-        ImmutableArray<PlannedOperator>.Builder operators, ReadOnlySpan<StorageGeneration?> storages)
+        ImmutableArray<PlannedOperator>.Builder operators, ReadOnlySpan<StorageGeneration?> storages, LinkedProfile? profile = null)
     {
         var schema = node.Schema!;
+        var texts = profile?.ConcreteInputs.GetValueOrDefault(node.Id, []) ?? [];
         int next = 0;
         var arguments = ImmutableArray.CreateBuilder<PlannedArgument>(node.Inputs.Length);
         for (int i = 0; i < node.Inputs.Length; i++)
@@ -146,8 +148,9 @@ internal static class ReplayPlanner
                     arguments.Add(new PlannedArgument(slots.MoveToImmutable(), null));
                     break;
                 case ArgumentValue recorded:
-                    var literal = LostLiterals.Restore(schema.Arguments[i], recorded);
-                    if (literal is DoubleValue && recorded is DoubleValue && literal != recorded)
+                    string? inProfile = texts.Length == node.Inputs.Length ? texts[i] : null;
+                    var literal = LostLiterals.Restore(schema.Arguments[i], recorded, inProfile);
+                    if (literal is DoubleValue && recorded is DoubleValue && literal != recorded && string.IsNullOrEmpty(inProfile))
                         table.RestoredEpsilons++;
                     table.SeeDevices(literal);
                     arguments.Add(PlannedArgument.Of(literal));

@@ -26,14 +26,23 @@ internal static partial class RankFiles
             return [.. ranks.Select(r => new RankFile(r, CaptureFolder.RankPath(path, r), null))];
         if (!Directory.Exists(path) || CaptureFolder.IsCapture(path))
             return [];
+        return Together(path, Directory.EnumerateFiles(path).Order(StringComparer.Ordinal)
+            .Where(f => RankIn(f) is not null).Select(f => (RankIn(f)!.Value, f)));
+    }
+
+    /// <summary>The ranks of traces, their profiles and capture folders that were named one by one, rising.</summary>
+    /// <param name="paths">Files whose names say the rank, and captures of one rank each.</param>
+    /// <exception cref="MystiqueException">A name does not say its rank (MYS138), or a rank has several traces (MYS129).</exception>
+    public static ImmutableArray<RankFile> Of(IReadOnlyList<string> paths) => Together(paths[0], paths.Select(p =>
+        (Directory.Exists(p) ? CaptureFolder.Read(p).Baseline.Rank : RankIn(p) ?? throw Problems.RankNotNamed(p), p)));
+
+    private static ImmutableArray<RankFile> Together(string path, IEnumerable<(int Rank, string File)> files)
+    {
         var traces = new SortedDictionary<int, string>();
         var profiles = new Dictionary<int, string>();
-        foreach (string file in Directory.EnumerateFiles(path).Order(StringComparer.Ordinal))
+        foreach (var (rank, file) in files)
         {
             string name = Path.GetFileName(file);
-            if (Name().Match(name) is not { Success: true } match
-                || !int.TryParse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int rank))
-                continue;
             if (name.Contains("kineto", StringComparison.OrdinalIgnoreCase) || name.Contains("profile", StringComparison.OrdinalIgnoreCase))
                 profiles.TryAdd(rank, file);
             else if (!traces.TryAdd(rank, file))
@@ -41,6 +50,9 @@ internal static partial class RankFiles
         }
         return [.. traces.Select(t => new RankFile(t.Key, t.Value, profiles.GetValueOrDefault(t.Key)))];
     }
+
+    private static int? RankIn(string file) => Name().Match(Path.GetFileName(file)) is { Success: true } match
+        && int.TryParse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int rank) ? rank : null;
 
     [GeneratedRegex(@"(?:^|[^A-Za-z])rank[-_]?([0-9]{1,7})(?![0-9]).*\.json(?:\.gz)?\z", RegexOptions.IgnoreCase)]
     private static partial Regex Name();

@@ -35,6 +35,17 @@ public sealed class RankFilesTests : IDisposable
     }
 
     [Fact]
+    public void Of_FilesNamedOneByOne_AreRanks_IfTheirNamesSayWhich()
+    {
+        Add("rank-1.et.json", "rank-0.et.json", "rank-0.kineto.json", "mine.json");
+        string[] paths = [.. new[] { "rank-1.et.json", "rank-0.kineto.json", "rank-0.et.json" }.Select(n => Path.Combine(_folder, n))];
+        Assert.Equal([(0, paths[2], paths[1]), (1, paths[0], null)], RankFiles.Of(paths).Select(f => (f.Rank, f.Path, f.Profile)));
+        var problem = Assert.Throws<MystiqueException>(() => RankFiles.Of([paths[0], Path.Combine(_folder, "mine.json")]));
+        Assert.Equal("MYS138", problem.Id);
+        Assert.Equal("MYS129", Assert.Throws<MystiqueException>(() => RankFiles.Of([paths[0], paths[0]])).Id);
+    }
+
+    [Fact]
     public void Of_NoFolderOfRanks_IsNone()
     {
         Assert.Empty(RankFiles.Of(_folder));

@@ -11,14 +11,15 @@ internal sealed class FunctionScope
     private readonly int _end;
     private readonly int[] _firstUse;
     private readonly int[] _lastUse;
+    private readonly HeldSlots _held;
     private readonly HashSet<Slot> _locals = [];
     private readonly HashSet<Slot> _listed = [];
     private readonly Dictionary<Slot, List<(int Operator, bool IsRead)>> _events = [];
 
-    public FunctionScope(ReplayPlan plan, ScheduledCall call, int[] firstUse, int[] lastUse)
+    public FunctionScope(ReplayPlan plan, ScheduledCall call, int[] firstUse, int[] lastUse, HeldSlots held)
     {
         _plan = plan;
-        (_firstUse, _lastUse) = (firstUse, lastUse);
+        (_firstUse, _lastUse, _held) = (firstUse, lastUse, held);
         (_first, _end) = (call.First, call.First + call.Count);
         for (int i = call.First; i < _end; i++)
         {
@@ -43,7 +44,7 @@ internal sealed class FunctionScope
     }
 
     /// <summary>Whether a tensor that was taken from the list is not needed after this function.</summary>
-    public bool IsFreedHere(Slot slot) => !_plan[slot].IsExternal && _lastUse[slot.Index] < _end;
+    public bool IsFreedHere(Slot slot) => !_plan[slot].IsExternal && !Outlives(slot);
 
     /// <summary>
     /// Whether a tensor that is made anew has an older value in the list that this function, the last to use it, did not
@@ -55,13 +56,13 @@ internal sealed class FunctionScope
     public bool Define(Slot slot)
     {
         _locals.Add(slot);
-        return !_plan[slot].IsExternal && _lastUse[slot.Index] >= _end && _listed.Add(slot);
+        return !_plan[slot].IsExternal && Outlives(slot) && _listed.Add(slot);
     }
 
     /// <summary>Whether the result that an operator puts into a slot is used in this function or goes into the list.</summary>
     public bool IsReadOrStored(int index, Slot slot)
     {
-        if (!_plan[slot].IsExternal && _lastUse[slot.Index] >= _end && !_listed.Contains(slot))
+        if (!_plan[slot].IsExternal && Outlives(slot) && !_listed.Contains(slot))
             return true;
         foreach (var (at, isRead) in _events[slot])
             if (at > index)
@@ -82,6 +83,8 @@ internal sealed class FunctionScope
                 return true;
         return false;
     }
+
+    private bool Outlives(Slot slot) => _lastUse[slot.Index] >= _end || _held.Contains(slot);
 
     private void AddEvent(Slot slot, int index, bool isRead)
     {

@@ -49,6 +49,7 @@ internal sealed class ProgramGenerator
     private readonly ReplayPlan _plan;
     private readonly int[] _firstUse;
     private readonly int[] _lastUse;
+    private readonly HeldSlots _held;
     private readonly StringBuilder _text = new(Prologue);
 
     private ProgramGenerator(ReplayPlan plan)
@@ -62,6 +63,7 @@ internal sealed class ProgramGenerator
             foreach (var slot in plan.Operators[i].InputSlots.Concat(plan.Operators[i].OutputSlots))
                 (_firstUse[slot.Index], _lastUse[slot.Index]) = (Math.Min(_firstUse[slot.Index], i), i);
         }
+        _held = HeldSlots.Of(plan);
     }
 
     /// <summary>Generates the program.</summary>
@@ -82,13 +84,17 @@ internal sealed class ProgramGenerator
 
     private void WriteFunction(ScheduledCall call)
     {
-        var function = new FunctionScope(_plan, call, _firstUse, _lastUse);
+        var function = new FunctionScope(_plan, call, _firstUse, _lastUse, _held);
         Line($"  def {call.Function}(self: __torch__.Benchmark) -> NoneType:");
         Line("    s = self.slots");
         if (function.UsesDevices)
             Line("    d = self.devices");
         for (int i = call.First; i < call.First + call.Count; i++)
+        {
             WriteOperator(i, function);
+            foreach (var slot in _held.FreedAfter(i))
+                Line($"    s[{BenchmarkProgram.PlaceOf(slot)}] = s[{BenchmarkProgram.EmptySlot}]");
+        }
         Line("    return None");
     }
 

@@ -45,6 +45,12 @@ internal struct KinetoEvent
     /// <summary>The process; for what runs on the device, the device. Null where the profile does not say.</summary>
     public long? Process;
 
+    /// <summary>
+    /// The argument <c>Concrete Inputs</c> of an operator with a number that six decimals do not hold; null for all others, and where it
+    /// is not recorded (<c>record_shapes</c>).
+    /// </summary>
+    public string[]? ConcreteInputs;
+
     /// <summary>Blocks of a kernel's grid, in x, y and z.</summary>
     public (int X, int Y, int Z) Grid;
 

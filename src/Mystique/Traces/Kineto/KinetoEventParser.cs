@@ -14,6 +14,10 @@ internal sealed class KinetoEventParser(ReadBudget budget)
 
     private const int MaxCategories = 100;
 
+    /// <summary>Of an operator's values, how many are read, and how long they may be.</summary>
+    private const int MaxInputs = 256;
+    private const int MaxInputLength = 4096;
+
     private readonly Dictionary<string, KinetoKind?> _kinds = [];
     private readonly Utf8StringPool _names = new(budget);
     private long _epochNs = long.MinValue;
@@ -181,7 +185,7 @@ internal sealed class KinetoEventParser(ReadBudget budget)
             : null;
     }
 
-    private static bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation,
+    private bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation,
         ref Arguments more)
     {
         while (ReadLimits.Read(ref reader))
@@ -194,7 +198,7 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 : reader.ValueTextEquals("Bytes"u8) ? 6 : reader.ValueTextEquals("Addr"u8) ? 7 : reader.ValueTextEquals("Device Type"u8)
                     ? 8
                 : reader.ValueTextEquals("device"u8) ? 9 : reader.ValueTextEquals("wait_on_stream"u8) ? 10
-                : reader.ValueTextEquals("wait_on_cuda_event_record_corr_id"u8) ? 11 : 0;
+                : reader.ValueTextEquals("wait_on_cuda_event_record_corr_id"u8) ? 11 : reader.ValueTextEquals("Concrete Inputs"u8) ? 12 : 0;
             if (!ReadLimits.Read(ref reader))
                 return false;
             if (which is >= 1 and not 5 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
@@ -229,10 +233,46 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 }
                 parsed.Grid = (grid[0], grid[1], grid[2]);
             }
+            else if (which == 12 && reader.TokenType == JsonTokenType.StartArray)
+            {
+                if (!TryParseInputs(ref reader, ref parsed))
+                    return false;
+            }
             else if (!ReadLimits.TrySkip(ref reader))
             {
                 return false;
             }
+        }
+        return false;
+    }
+
+    /// <summary>Keeps an operator's values where one of them has more than a trace keeps of it.</summary>
+    private bool TryParseInputs(ref Utf8JsonReader reader, ref KinetoEvent parsed)
+    {
+        var texts = new List<string>();
+        bool isKept = false;
+        while (ReadLimits.Read(ref reader))
+        {
+            if (reader.TokenType == JsonTokenType.EndArray)
+            {
+                if (isKept)
+                {
+                    budget.Take(ReadBudget.EntryBytes * texts.Count);
+                    parsed.ConcreteInputs = [.. texts];
+                }
+                return true;
+            }
+            if (reader.TokenType != JsonTokenType.String)
+            {
+                texts.Add("");
+                if (!ReadLimits.TrySkip(ref reader))
+                    return false;
+                continue;
+            }
+            bool isRead = texts.Count < MaxInputs && reader.ValueSpan.Length < MaxInputLength;
+            string text = isRead ? NodeParser.GetString(ref reader, _names) : "";
+            isKept |= ConcreteInput.HasMoreThanTraces(text);
+            texts.Add(text);
         }
         return false;
     }

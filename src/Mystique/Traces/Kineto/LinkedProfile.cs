@@ -44,7 +44,11 @@ public sealed record StreamWait(long AtNs, StreamId Stream, long RecordedNs, Str
 /// <param name="Bytes">How many bytes; negative for a free.</param>
 /// <param name="IsOnDevice">Whether it is memory of a device, not of the host.</param>
 /// <param name="WasThere">Whether it frees what was there before the iteration.</param>
-public sealed record ProfiledAllocation(long AtNs, long Bytes, bool IsOnDevice, bool WasThere);
+public sealed record ProfiledAllocation(long AtNs, long Bytes, bool IsOnDevice, bool WasThere)
+{
+    /// <summary>Where; null where it is not recorded.</summary>
+    internal long? Address { get; init; }
+}
 
 /// <summary>How nodes of a trace were found in a profile.</summary>
 public enum ProfileLink
@@ -115,6 +119,13 @@ public sealed record LinkedProfile
 
     /// <summary>Allocations and frees of the iteration, in order; empty where the profile was taken without them.</summary>
     public ImmutableArray<ProfiledAllocation> Allocations { get; init; } = [];
+
+    /// <summary>
+    /// By node id, values of arguments that six decimals do not hold, as texts, one for each argument; none where nodes were not found by
+    /// their ids, and where the profile was taken without <c>record_shapes</c>.
+    /// </summary>
+    internal ImmutableDictionary<long, ImmutableArray<string>> ConcreteInputs { get; init; } =
+        ImmutableDictionary<long, ImmutableArray<string>>.Empty;
 
     /// <summary>Share of the device's time that no operator explains (CUDA graphs, kernels of the user's own), 0 to 1.</summary>
     public double UnexplainedShare => DeviceNs == 0 ? 0 : (double)Unexplained.Sum(u => u.DurationNs) / DeviceNs;

@@ -157,7 +157,11 @@ internal static class ProfileLinker
             StreamWaits = StreamWaitFinder.Find(profile, start)?.ToImmutableArray(),
             Steps = StepsOf(events),
             Notes = [.. NotesOn(profile, operators.Length, found, link), .. notes],
-            Allocations = [.. AllocationsOf(profile, trace, start, end, link)],
+            ConcreteInputs = link >= ProfileLink.Order ? ImmutableDictionary<long, ImmutableArray<string>>.Empty
+                : found.Events.Where(f => events[f.Value].ConcreteInputs is not null)
+                    .ToImmutableDictionary(f => f.Key, f => ImmutableArray.Create(events[f.Value].ConcreteInputs!)),
+            Allocations = [.. AllocationsOf(profile, trace, start, end,
+                isOfOne: link < ProfileLink.Order || link == ProfileLink.Order && found.PeriodsNs.Count == 0)],
         };
     }
 
@@ -180,21 +184,24 @@ internal static class ProfileLinker
     /// trace is of.
     /// </summary>
     private static IEnumerable<ProfiledAllocation> AllocationsOf(KinetoProfile profile, ExecutionTrace trace, long start, long end,
-        ProfileLink link)
+        bool isOfOne)
     {
         if (profile.Allocations.Count == 0)
             yield break;
         var names = trace.Nodes.Where(n => ProfilerStep.NumberOf(n.Name) is not null).Select(n => n.Name).ToHashSet(StringComparer.Ordinal);
         var steps = profile.Events.Where(e => names.Contains(e.Name)).ToArray();
         long from = steps.Select(e => e.StartNs).Append(start).Min();
-        long until = steps.Select(e => e.EndNs).Append(steps.Length == 0 && link < ProfileLink.Order ? long.MaxValue : end).Max();
+        long until = steps.Select(e => e.EndNs).Append(steps.Length == 0 && isOfOne ? long.MaxValue : end).Max();
         var made = new HashSet<long>();
         foreach (var allocation in profile.Allocations.Where(a => a.AtNs >= from && a.AtNs <= until).OrderBy(a => a.AtNs))
         {
             bool wasThere = allocation.Bytes < 0 && allocation.Address is { } freed && !made.Remove(freed);
             if (allocation is { Bytes: > 0, Address: { } address })
                 made.Add(address);
-            yield return new ProfiledAllocation(allocation.AtNs - start, allocation.Bytes, allocation.IsOnDevice, wasThere);
+            yield return new ProfiledAllocation(allocation.AtNs - start, allocation.Bytes, allocation.IsOnDevice, wasThere)
+            {
+                Address = allocation.Address,
+            };
         }
     }
 

@@ -27,7 +27,7 @@ internal sealed class ReadBudget(TraceWindow window, long floorBytes = ReadLimit
     public const int EntryBytes = 104;
 
     /// <summary>An event of a profile, while the list of them becomes an array.</summary>
-    public const int EventBytes = 2 * 104;
+    public const int EventBytes = 2 * 112;
 
     /// <summary>A JSON value before arguments are made of it, while its buffer grows.</summary>
     private const int ElementBytes = 36;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using CsCheck;
 using Mystique.Diagnostics;
@@ -145,8 +146,8 @@ public sealed class ProfileLinkerTests : IDisposable
             .Raw(Memory(1_689_180_448_563_248, "'Bytes': 'many', 'Addr': 1"))
             .Raw(Memory(1_689_180_448_563_260, "'Bytes': 5, 'Addr': 2"));
         var linked = ProfileLinker.Link(text.Read(), profile.Write(File_("k.json")));
-        Assert.Equal([new ProfiledAllocation(4000, 64, false, false), new(5000, -64, false, false), new(6000, -32, true, true),
-            new(19000, 5, false, false)], linked.Allocations);
+        Assert.Equal([new ProfiledAllocation(4000, 64, false, false) { Address = 4096 }, new(5000, -64, false, false) { Address = 4096 },
+            new(6000, -32, true, true) { Address = 8192 }, new(19000, 5, false, false) { Address = 2 }], linked.Allocations);
         File.WriteAllText(File_("l.json"), """
             [{"name": "aten::relu", "ph": "X", "ts": 10, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
               {"name": "aten::relu", "ph": "X", "ts": 20, "dur": 9, "tid": 1, "pid": "CPU functions", "args": {}},
@@ -157,6 +158,36 @@ public sealed class ProfileLinkerTests : IDisposable
         for (int i = 4; i < 7; i++)
             text.Operator(i, Relu, [Tensor(10, 11, [4, 4])], [Tensor(20 + i, 21 + i, [4, 4])]);
         Assert.Equal([new ProfiledAllocation(2000, 64, false, false)], ProfileLinker.Link(text.Read(), File_("l.json")).Allocations);
+    }
+
+    /// <summary>A trace has six decimals of a double; a profile with shapes has all, if it is the same up to them.</summary>
+    [Fact]
+    public void Plan_WithConcreteInputs_HasDoublesInFull()
+    {
+        const string Norm = "aten::mine(Tensor self, float eps, float p, float[] scales, float q) -> Tensor";
+        var text = TraceText.WithRoots().Operator(3, Norm, [Tensor(10, 11, [4]), new("0.000000", "[]", "Double", "[]"),
+            new("0.333333", "[]", "Double", "[]"), new("[0.100000,0.000000]", "[[],[]]", "GenericList[Double,Double]", "[[],[]]"),
+            new("0.500000", "[]", "Double", "[]")], [Tensor(20, 21, [4])]);
+        string Profile(string inputs) => new ProfileText().Raw($$$"""
+            {"ph": "X", "cat": "cpu_op", "name": "aten::mine", "pid": 5, "tid": 1, "ts": 1689180448563241, "dur": 5,
+             "args": {"External id": 1003, "Record function id": 3, "Concrete Inputs": {{{inputs}}}}}
+            """).Write(File_("k.json"));
+        string Literals(string inputs)
+        {
+            var plan = ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(text.Read(),
+                ProfileLinker.Link(text.Read(), Profile(inputs)))));
+            return string.Join(" ", plan.Operators[0].Arguments.Skip(1).Select(a => a.Literal switch
+            {
+                DoubleValue d => d.Value.ToString(CultureInfo.InvariantCulture),
+                ListValue l => string.Join(",", l.Items.Select(i => ((DoubleValue)i).Value.ToString(CultureInfo.InvariantCulture))),
+                _ => "?",
+            }));
+        }
+        Assert.Equal("2E-08 0.3333333333333333 0.1,3E-09 0.5",
+            Literals("""["", "2e-08", "0.33333333333333331", "[0.10000000000000001, 3e-09]", "0.75"]"""));
+        Assert.Equal("1E-08 0.333333 0.1,0 0.5", Literals("""["", "0.1", "7", "[0.1]", "x"]"""));
+        Assert.Equal("1E-08 0.333333 0.1,0 0.5", Literals("""["2e-08"]"""));
+        Assert.Equal("1E-08 0.333333 0.1,0 0.5", Literals("""[7, {"a": []}, null, "nan", [1e-9]]"""));
     }
 
     [Fact]
