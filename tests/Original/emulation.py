@@ -62,8 +62,9 @@ def main():
     parser.add_argument("--mystique", default=ranks.MYSTIQUE)
     parser.add_argument("--run-options", default="", help="more options of mystique run, in one argument")
     parser.add_argument("--pin", action="store_true",
-                        help="the original's ranks share processors in their order: the first half of them the first half. Then start this "
-                             "with as many for --here: taskset belongs into --mystique")
+                        help="the original's ranks share processors in their order: the first half of them the first half")
+    parser.add_argument("--run-prefix", default="",
+                        help="a command before mystique run: with --pin, taskset -c LIST gives emulations the processors of their ranks")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=30, help="of a run's window")
     parser.add_argument("--warmup", type=int, default=10, help="iterations of a run before its window")

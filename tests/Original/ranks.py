@@ -51,8 +51,8 @@ class Job:
         return [sys.executable, os.path.join(HERE, "start_ranks.py"), *pins, str(self.count), "--", *shlex.split(self.options.python),
                 os.path.join(HERE, "rank_jobs.py"), self.name, "--iterations", str(iterations), *more]
 
-    def mystique(self, *arguments, **how):
-        return subprocess.run([*shlex.split(self.options.mystique), *arguments], stdout=sys.stderr, **how)
+    def mystique(self, *arguments, prefix="", **how):
+        return subprocess.run([*shlex.split(prefix), *shlex.split(self.options.mystique), *arguments], stdout=sys.stderr, **how)
 
     def captured(self, capture):
         """Captures the job; what `inspect` says of it."""
@@ -92,7 +92,7 @@ class Job:
         """The same of a replay, with what its result says of its calls; None where there is none."""
         result = os.path.join(self.folder, "result.json")
         done = self.mystique("run", self.package, "--iterations", str(self.options.iterations), "--json", result,
-                             *more, *shlex.split(self.options.run_options))
+                             *more, *shlex.split(self.options.run_options), prefix=getattr(self.options, "run_prefix", ""))
         return of_result(read(result)) if done.returncode == 0 and os.path.exists(result) else None
 
 

@@ -78,6 +78,9 @@ internal static partial class Problems
     public static MystiqueException NoTraces(string where) =>
         new("MYS117", "there is no execution trace", where, CaptureHint);
 
+    public static MystiqueException ChakraInvalid(string source, long offset, string why) =>
+        new("MYS141", $"the Chakra file is invalid: {why}", At(source, offset), "convert the trace again, or copy the file again");
+
     public static MystiqueException ProfileUnreadable(string path, Exception cause) =>
         new("MYS118", $"the profile cannot be read: {cause.Message}", path, "check the path and the file's permissions", inner: cause);
 

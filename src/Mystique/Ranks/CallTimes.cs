@@ -56,7 +56,8 @@ internal sealed record CallTimes(ImmutableDictionary<long, CallTime> Calls, long
             ? others.SelectMany(o => o.Kernels).Where(k => !IsCommunication(k)).Select(k => (k.StartNs, k.StartNs + k.DurationNs))
             : others.Select(o => (o.StartNs, o.StartNs + o.DurationNs)));
         long total = spans.Sum(s => s.End - s.Start);
-        return new CallTimes(times.ToImmutable(), total, total - Common(spans, busy), profile.IterationNs);
+        // Work that nobody waits for can end after the last operator: the iteration has not ended before.
+        return new CallTimes(times.ToImmutable(), total, total - Common(spans, busy), Math.Max(profile.IterationNs, spans[^1].End));
     }
 
     /// <summary>Kernels of NCCL and RCCL (<c>ncclDevKernel_AllReduce_…</c>), and of oneCCL.</summary>

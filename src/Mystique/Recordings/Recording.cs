@@ -93,7 +93,7 @@ public sealed class Recording
         if (capture?.Baseline.ProfilerNote is { } note)
             warnings = warnings.Add(note);
         var profile = options.Profile is { } named ? ProfileLinker.Link(trace, named)
-            : capture?.ProfilePath is { } own ? TryLink(trace, own, ref warnings) : null;
+            : capture?.ProfilePath is { } own ? TryLink(trace, own, ref warnings) : trace.OwnTimes;
         trace = NestingRepair.Apply(trace, profile);
         warnings = warnings.InsertRange(notes.Length, trace.Warnings.Select(w => $"{trace.Source}: {w}"));
         if (profile is { DeviceNs: 0 } && DeviceName.AcceleratorOf(trace) is not null)

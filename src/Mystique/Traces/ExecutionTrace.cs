@@ -39,6 +39,9 @@ public sealed record ExecutionTrace
     /// <summary>Whether tensors carry strides (schema 1.1.1 and later).</summary>
     public bool HasStrides { get; init; }
 
+    /// <summary>The times that the file has itself; null for none, as in PyTorch's traces.</summary>
+    internal Kineto.LinkedProfile? OwnTimes { get; init; }
+
     /// <summary>Nodes that are operators: those with a schema.</summary>
     public IEnumerable<TraceNode> Operators => Nodes.Where(n => n.Schema is not null);
 }

@@ -1,11 +1,12 @@
 using Mystique.Diagnostics;
 using Mystique.Files;
+using Mystique.Traces.Chakra;
 using Mystique.Traces.Text;
 
 namespace Mystique.Traces.PyTorch;
 
 /// <summary>
-/// Reads PyTorch execution traces, schemas 1.0.1 to 1.1.1-chakra.0.0.4, from JSON or gzip. Node by node, so that
+/// Reads PyTorch execution traces, schemas 1.0.1 to 1.1.1-chakra.0.0.4, from JSON or gzip, and Chakra's files. Node by node, so that
 /// the file's text is never in memory as a whole. See <c>docs/trace-format.md</c>.
 /// </summary>
 internal static class TraceReader
@@ -49,8 +50,23 @@ internal static class TraceReader
         Work.FileRead();
         var head = PrefixedStream.Sniff(stream, out bool isGzip);
         if (!isGzip)
-            return new TraceParser(head, source, options ?? new TraceReadOptions()).Parse();
+            return ReadPlain(head, source, options ?? new TraceReadOptions());
         return ReadGzip(head, source, options ?? new TraceReadOptions());
+    }
+
+    private static ExecutionTrace ReadPlain(Stream plain, string source, TraceReadOptions options)
+    {
+        var head = Head(plain, out bool isChakra);
+        return isChakra ? ChakraReader.Read(head, source, options) : new TraceParser(head, source, options).Parse();
+    }
+
+    /// <summary>The same stream, after a look at its first bytes.</summary>
+    private static PrefixedStream Head(Stream stream, out bool isChakra)
+    {
+        byte[] head = new byte[ChakraReader.HeadBytes];
+        int got = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
+        isChakra = ChakraMessages.Starts(head.AsSpan(0, got));
+        return new PrefixedStream(head[..got], stream);
     }
 
     /// <summary>
@@ -63,7 +79,10 @@ internal static class TraceReader
         try
         {
             using var gzip = BoundedStream.Unpack(packed, options.UnpackedFloorBytes, source);
-            var parser = new TraceParser(gzip, source, options);
+            var head = Head(gzip, out bool isChakra);
+            if (isChakra)
+                return ChakraReader.Read(head, source, options);
+            var parser = new TraceParser(head, source, options);
             try
             {
                 var trace = parser.Parse();
