@@ -33,6 +33,7 @@ internal static class Program
             RunCommand.Create(),
             CompareCommand.Create(),
             CoverageCommand.Create(),
+            ConvertCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
         };

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.Globalization;
 using Mystique.Cli.Reporting;
+using Mystique.Costs;
 using Mystique.Diagnostics;
 using Mystique.Ranks;
 using Mystique.Recordings;
@@ -24,6 +26,9 @@ internal static class InspectCommand
         };
         var html = new Option<string?>("--html") { Description = "Write the summary as an HTML page into FILE", HelpName = "FILE" };
         var json = SharedOptions.Json();
+        var flops = Positive("--peak-flops",
+            "What a device computes at most, in TFLOP/s: with --bandwidth, the least time of the selection", "TFLOPS");
+        var bandwidth = Positive("--bandwidth", "What a device's memory moves at most, in GB/s", "GBPS");
         var command = new Command("inspect",
             """
             Shows what is in an execution trace: operators, iterations, tensors, bytes, collectives, and what can be replayed.
@@ -34,7 +39,7 @@ internal static class InspectCommand
             Example:
               mystique inspect trace.et.json.gz --json summary.json
             """)
-        { trace, iteration, strict, profile, html, json };
+        { trace, iteration, strict, profile, html, json, flops, bandwidth };
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
@@ -50,10 +55,23 @@ internal static class InspectCommand
             if (result.GetValue(json) is { } file)
                 Terminal.WriteFile(file, stream => SummaryJson.Write(summary, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)
-                SummaryTables.Write(summary);
+                SummaryTables.Write(summary, result.GetValue(flops) is { } peak && result.GetValue(bandwidth) is { } moved
+                    ? new Roofline(1e12 * peak, 1e9 * moved) : null);
             return (int)ExitCode.Done;
         });
         return command;
+    }
+
+    private static Option<double?> Positive(string name, string description, string unit)
+    {
+        var option = new Option<double?>(name) { Description = description, HelpName = unit };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value)
+                && value > 0 && double.IsFinite(value)))
+                result.AddError($"{name} takes a number above 0");
+        });
+        return option;
     }
 
     /// <summary>Of several ranks: what they say to each other, and whether that goes together.</summary>

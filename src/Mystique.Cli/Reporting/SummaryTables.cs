@@ -1,3 +1,4 @@
+using Mystique.Costs;
 using Mystique.Reporting;
 using Spectre.Console;
 
@@ -8,7 +9,10 @@ internal static class SummaryTables
 {
     private const int MaxKinds = 20;
 
-    public static void Write(TraceSummary summary)
+    /// <summary>Writes it.</summary>
+    /// <param name="summary">What is in the trace.</param>
+    /// <param name="roofline">What a device can do at most; null for none.</param>
+    public static void Write(TraceSummary summary, Roofline? roofline = null)
     {
         var trace = summary.Trace;
         var plan = summary.Plan;
@@ -28,6 +32,11 @@ internal static class SummaryTables
         table.Row("intermediate storages", Figures.Number(plan.Storages.Count(s => !s.IsExternal)));
         table.Row("memory, peak and largest tensor",
             $"{Figures.Megabytes(summary.Memory.PeakBytes)}, {Figures.Megabytes(summary.Memory.LargestBytes)}");
+        table.Row("FLOPs, bytes moved at least", $"{Figures.Flops(summary.Cost.Flops)}, {Figures.Megabytes(summary.Cost.Bytes)}"
+            + (summary.Cost.UnknownFlops == 0 ? "" : $"; of {Figures.Number(summary.Cost.UnknownFlops)} operators not known"));
+        if (roofline is { } peaks)
+            table.Row($"roofline of {Figures.Flops(peaks.FlopsPerSecond)}/s and {Figures.Megabytes(peaks.BytesPerSecond)}/s",
+                Bound(summary, peaks));
         if (trace.UnknownAttributes.Count > 0)
             table.Row("attributes ignored", string.Join(", ", trace.UnknownAttributes.Select(a => $"{a.Key} ({a.Value})")));
         Terminal.Write(table);
@@ -53,16 +62,24 @@ internal static class SummaryTables
         PlanTables.WriteCoverage(plan);
     }
 
+    private static string Bound(TraceSummary summary, Roofline peaks)
+    {
+        var (ns, byMemory) = peaks.BoundOf(summary.Costs);
+        return $"at least {Figures.InMilliseconds(ns)} ms, {Figures.Percent(byMemory)} of it bound by memory";
+    }
+
     private static void WriteKinds(TraceSummary summary)
     {
-        var table = Terminal.Table("operators selected", "operator", "count", "bytes in", "bytes out");
+        var table = Terminal.Table("operators selected", "operator", "count", "bytes in", "bytes out", "FLOPs");
         foreach (var kind in summary.Kinds.Take(MaxKinds))
-            table.Row(kind.Name, Figures.Number(kind.Count), Figures.Megabytes(kind.InputBytes), Figures.Megabytes(kind.OutputBytes));
+            table.Row(kind.Name, Figures.Number(kind.Count), Figures.Megabytes(kind.InputBytes), Figures.Megabytes(kind.OutputBytes),
+                kind.Cost.UnknownFlops > 0 ? "not known" : Figures.Flops(kind.Cost.Flops));
         if (summary.Kinds.Length > MaxKinds)
         {
             var rest = summary.Kinds.Skip(MaxKinds).ToArray();
             table.Row($"{rest.Length} more kinds", Figures.Number(rest.Sum(k => k.Count)),
-                Figures.Megabytes(rest.Sum(k => (double)k.InputBytes)), Figures.Megabytes(rest.Sum(k => (double)k.OutputBytes)));
+                Figures.Megabytes(rest.Sum(k => (double)k.InputBytes)), Figures.Megabytes(rest.Sum(k => (double)k.OutputBytes)),
+                Figures.Flops(rest.Sum(k => k.Cost.Flops)));
         }
         Terminal.Write(table);
     }

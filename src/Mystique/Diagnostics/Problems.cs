@@ -78,6 +78,9 @@ internal static partial class Problems
     public static MystiqueException NoTraces(string where) =>
         new("MYS117", "there is no execution trace", where, CaptureHint);
 
+    public static MystiqueException ConversionImpossible(string source, string why, string fix) =>
+        new("MYS142", $"this cannot be converted: {why}", source, fix);
+
     public static MystiqueException ChakraInvalid(string source, long offset, string why) =>
         new("MYS141", $"the Chakra file is invalid: {why}", At(source, offset), "convert the trace again, or copy the file again");
 

@@ -9,7 +9,8 @@ namespace Mystique.Planning;
 /// </summary>
 internal sealed class StrideInference
 {
-    private readonly Dictionary<(long TensorId, long StorageId), (ImmutableArray<long> Shape, ImmutableArray<long> Strides)> _known = [];
+    // Ids are reused: of one pair of them, tensors of several shapes are known.
+    private readonly Dictionary<(long Tensor, long Storage), List<(ImmutableArray<long> Shape, ImmutableArray<long> Strides)>> _known = [];
 
     public static StrideInference Of(ExecutionTrace trace)
     {
@@ -20,9 +21,17 @@ internal sealed class StrideInference
         {
             if (node.Name == "aten::as_strided" && node.Inputs is [_, IntListValue shape, IntListValue strides, ..]
                 && node.Outputs is [TensorValue result] && shape.Items.Length == strides.Items.Length)
-                inference._known[(result.TensorId, result.StorageId)] = (shape.Items, strides.Items);
+                inference.Note((result.TensorId, result.StorageId), shape.Items, strides.Items);
         }
         return inference;
+    }
+
+    private void Note((long, long) ids, ImmutableArray<long> shape, ImmutableArray<long> strides)
+    {
+        if (!_known.TryGetValue(ids, out var known))
+            _known.Add(ids, known = []);
+        known.RemoveAll(k => k.Shape.AsSpan().SequenceEqual(shape.AsSpan())); // The last one stands.
+        known.Add((shape, strides));
     }
 
     /// <summary>The strides of a tensor.</summary>
@@ -33,9 +42,9 @@ internal sealed class StrideInference
         isGuess = false;
         if (!tensor.Strides.IsDefault)
             return tensor.Strides;
-        if (_known.TryGetValue((tensor.TensorId, tensor.StorageId), out var known)
-            && known.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan()))
-            return known.Strides;
+        foreach (var known in _known.GetValueOrDefault((tensor.TensorId, tensor.StorageId)) ?? [])
+            if (known.Shape.AsSpan().SequenceEqual(tensor.Shape.AsSpan()))
+                return known.Strides;
         isGuess = true;
         return TensorLayout.ContiguousStrides(tensor.Shape);
     }

@@ -52,7 +52,8 @@ internal static partial class RankFiles
         return [.. traces.Select(t => new RankFile(t.Key, t.Value, profiles.GetValueOrDefault(t.Key)))];
     }
 
-    private static int? RankIn(string file) => ChakraFiles.NameOf(file) is { } chakra ? chakra.Rank : Name().Match(Path.GetFileName(file)) is { Success: true } match
+    private static int? RankIn(string file) => ChakraFiles.NameOf(file) is { } chakra ? chakra.Rank
+        : Name().Match(Path.GetFileName(file)) is { Success: true } match
         && int.TryParse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int rank) ? rank : null;
 
     [GeneratedRegex(@"(?:^|[^A-Za-z])rank[-_]?([0-9]{1,7})(?![0-9]).*\.json(?:\.gz)?\z", RegexOptions.IgnoreCase)]

@@ -7,6 +7,14 @@ internal static class Figures
 {
     public static string Megabytes(double bytes) => (bytes / 1e6).ToString("N1", CultureInfo.InvariantCulture) + " MB";
 
+    /// <summary>FLOPs with three digits: <c>1.52 GFLOP</c>.</summary>
+    public static string Flops(double flops)
+    {
+        string[] units = ["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"];
+        int unit = flops < 1000 ? 0 : Math.Min(units.Length - 1, (int)(Math.Log10(flops) / 3));
+        return (flops / Math.Pow(1000, unit)).ToString("0.##", CultureInfo.InvariantCulture) + " " + units[unit];
+    }
+
     public static string Percent(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
 
     /// <summary>A share of a whole, rounded down: what is not all of it never reads 100.0 %.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Costs;
 using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Ranks;
@@ -12,7 +13,8 @@ namespace Mystique.Reporting;
 /// <param name="Count">How many.</param>
 /// <param name="InputBytes">Bytes of their input tensors, each counted as often as it is named.</param>
 /// <param name="OutputBytes">Bytes of their output tensors.</param>
-internal sealed record OperatorKindCount(string Name, int Count, long InputBytes, long OutputBytes);
+/// <param name="Cost">What they cost.</param>
+internal sealed record OperatorKindCount(string Name, int Count, long InputBytes, long OutputBytes, CostSum Cost);
 
 /// <summary>Collectives of a name in a trace.</summary>
 /// <param name="Name">For example <c>allreduce</c>.</param>
@@ -41,6 +43,12 @@ internal sealed record TraceSummary
     /// <summary>The operators of the selection by name, the most frequent first.</summary>
     public required ImmutableArray<OperatorKindCount> Kinds { get; init; }
 
+    /// <summary>What each operator of the selection costs, in order.</summary>
+    public required ImmutableArray<OperatorCost> Costs { get; init; }
+
+    /// <summary>What the selection costs.</summary>
+    public required CostSum Cost { get; init; }
+
     /// <summary>The backward passes of the selection, in order.</summary>
     public required ImmutableArray<BackwardPass> BackwardPasses { get; init; }
 
@@ -60,7 +68,8 @@ internal sealed record TraceSummary
         var kinds = segment.Operators.GroupBy(o => o.Schema?.FullName ?? o.Name, (name, group) =>
         {
             var nodes = group.ToArray();
-            return new OperatorKindCount(name, nodes.Length, nodes.Sum(n => BytesOf(n.Inputs)), nodes.Sum(n => BytesOf(n.Outputs)));
+            return new OperatorKindCount(name, nodes.Length, nodes.Sum(n => BytesOf(n.Inputs)), nodes.Sum(n => BytesOf(n.Outputs)),
+                OperatorCost.Sum(nodes));
         });
         return new TraceSummary
         {
@@ -70,6 +79,8 @@ internal sealed record TraceSummary
             Plan = plan,
             Memory = PlanMemory.Of(plan),
             Kinds = [.. kinds.OrderByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal)],
+            Costs = [.. segment.Operators.Select(OperatorCost.Of)],
+            Cost = OperatorCost.Sum(segment.Operators),
             BackwardPasses = BackwardReader.Of(segment),
             Collectives = CollectivesOf(trace),
         };

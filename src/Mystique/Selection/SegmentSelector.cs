@@ -38,11 +38,12 @@ internal static class SegmentSelector
         var outermost = new List<TraceNode>();
         var unseen = UnseenWork.Of(trace);
         CollectOutermost(trace.Root, iteration?.FirstId ?? 0, iteration?.EndId ?? long.MaxValue, outermost, unseen);
-        HelperThreads.Drop(outermost, trace);
+        if (!trace.IsSelection)
+            HelperThreads.Drop(outermost, trace);
         if (outermost.Count == 0)
             throw Problems.NothingSelected(trace.Source);
         outermost.Sort((a, b) => a.Id.CompareTo(b.Id));
-        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), unseen, ImmutableHashSet<long>.Empty);
+        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), unseen, trace.Opened);
     }
 
     /// <summary>

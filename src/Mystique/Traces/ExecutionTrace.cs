@@ -39,6 +39,14 @@ public sealed record ExecutionTrace
     /// <summary>Whether tensors carry strides (schema 1.1.1 and later).</summary>
     public bool HasStrides { get; init; }
 
+    /// <summary>Whether it has what was selected of another trace, and nothing else.</summary>
+    internal bool IsSelection { get; init; }
+
+    /// <summary>
+    /// Operators whose children are to be replayed in their place, as who wrote the file found; none in PyTorch's traces.
+    /// </summary>
+    internal ImmutableHashSet<long> Opened { get; init; } = [];
+
     /// <summary>The times that the file has itself; null for none, as in PyTorch's traces.</summary>
     internal Kineto.LinkedProfile? OwnTimes { get; init; }
 

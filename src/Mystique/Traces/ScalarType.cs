@@ -213,6 +213,17 @@ internal static class ScalarTypes
     /// <param name="name">For example <c>float</c> or <c>c10::BFloat16</c>.</param>
     public static ScalarType FromTraceName(string name) => ByTraceName.GetValueOrDefault(name, ScalarType.Undefined);
 
+    private static readonly FrozenDictionary<ScalarType, string> TraceNames =
+        ByTraceName.GroupBy(p => p.Value).ToFrozenDictionary(g => g.Key, g => g.MinBy(p => Rank(p.Key)).Key);
+
+    /// <summary>GCC's spelling first, which PyTorch's own binaries have.</summary>
+    private static int Rank(string name) => name is "signed char" || name.EndsWith(" int", StringComparison.Ordinal)
+        && !name.StartsWith("long long", StringComparison.Ordinal) ? 0 : 1;
+
+    /// <summary>The name as the observer writes it: <c>long int</c>, <c>c10::BFloat16</c>.</summary>
+    /// <param name="type">The element type.</param>
+    public static string TraceName(this ScalarType type) => TraceNames.GetValueOrDefault(type, "nullptr (uninitialized)");
+
     /// <summary>The names that Python code knows the types by (<c>torch.float32</c> without <c>torch.</c>); packages use them.</summary>
     private static readonly FrozenDictionary<ScalarType, string> TorchNames = new Dictionary<ScalarType, string>
     {

@@ -7,7 +7,7 @@ namespace Mystique.Reporting.Documents;
 internal sealed record SummaryDocument
 {
     public const string FormatName = "mystique-summary";
-    public const int CurrentVersion = 5;
+    public const int CurrentVersion = 6;
 
     public required string Format { get; init; }
 
@@ -30,6 +30,8 @@ internal sealed record SummaryDocument
     public required TensorsDocument Tensors { get; init; }
 
     public required ImmutableArray<OperatorCountDocument> OperatorGroups { get; init; }
+
+    public required CostDocument Cost { get; init; }
 
     public required ImmutableArray<BackwardPassDocument> BackwardPasses { get; init; }
 
@@ -62,7 +64,9 @@ internal sealed record SummaryDocument
                 PeakBytes = summary.Memory.PeakBytes,
                 LargestBytes = summary.Memory.LargestBytes,
             },
-            OperatorGroups = [.. summary.Kinds.Select(k => new OperatorCountDocument(k.Name, k.Count, k.InputBytes, k.OutputBytes))],
+            OperatorGroups = [.. summary.Kinds.Select(k => new OperatorCountDocument(k.Name, k.Count, k.InputBytes, k.OutputBytes,
+                k.Cost.UnknownFlops > 0 ? null : k.Cost.Flops))],
+            Cost = new CostDocument(summary.Cost.Flops, summary.Cost.Bytes, summary.Cost.UnknownFlops),
             BackwardPasses = [.. summary.BackwardPasses.Select(BackwardPassDocument.Of)],
             Collectives = [.. summary.Collectives.Select(c => new CollectiveDocument(c.Name, c.Count, c.InputElements))],
             UnknownAttributes = trace.UnknownAttributes,
@@ -124,7 +128,13 @@ internal sealed record TensorsDocument
 }
 
 /// <summary>Operators of a name in a selection.</summary>
-internal sealed record OperatorCountDocument(string Name, int Count, long InputBytes, long OutputBytes);
+internal sealed record OperatorCountDocument(string Name, int Count, long InputBytes, long OutputBytes, double? Flops);
+
+/// <summary>What the selection costs by its shapes.</summary>
+/// <param name="Flops">Floating-point operations of the operators that the table knows.</param>
+/// <param name="Bytes">Bytes that they read and write at least, each tensor once.</param>
+/// <param name="UnknownFlops">Operators that the table does not know.</param>
+internal sealed record CostDocument(double Flops, double Bytes, int UnknownFlops);
 
 /// <summary>Collectives of a name in a trace; the elements are absent where the trace does not say.</summary>
 internal sealed record CollectiveDocument(string Name, int Count, long? InputElements);

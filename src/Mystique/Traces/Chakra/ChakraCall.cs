@@ -8,14 +8,26 @@ namespace Mystique.Traces.Chakra;
 /// A call between ranks of a file that has no operators of PyTorch's (ASTRA-sim's): the operator of <c>c10d</c> that makes it. The
 /// size is what a rank puts in (<c>astra-sim/system/collective/Ring.cc</c>), of float32, which nobody recorded.
 /// </summary>
-/// <param name="Name">The operator's name, for example <c>allreduce_</c>.</param>
-/// <param name="Collective">As <c>record_param_comms</c> names it.</param>
-/// <param name="Input">Elements that go in.</param>
-/// <param name="Output">Elements that come out.</param>
-/// <param name="Type">The element type, as traces name it.</param>
-/// <param name="Peer">The other rank, or the root; null for none.</param>
-internal sealed record ChakraCall(string Name, string Collective, long Input, long Output, (string Name, int Bytes) Type, long? Peer)
+internal sealed record ChakraCall
 {
+    /// <summary>The operator's name, for example <c>allreduce_</c>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>As <c>record_param_comms</c> names it.</summary>
+    public required string Collective { get; init; }
+
+    /// <summary>Elements that go in.</summary>
+    public required long Input { get; init; }
+
+    /// <summary>Elements that come out.</summary>
+    public required long Output { get; init; }
+
+    /// <summary>The element type, as traces name it, and its bytes.</summary>
+    public required (string Name, int Bytes) Type { get; init; }
+
+    /// <summary>The other rank, or the root; null for none.</summary>
+    public required long? Peer { get; init; }
+
     private const string Group = "__torch__.torch.classes.c10d.ProcessGroup process_group";
     private const string Work = "__torch__.torch.classes.c10d.Work";
     private const string ReduceOp = "__torch__.torch.classes.c10d.ReduceOp reduce_op";
@@ -30,7 +42,15 @@ internal sealed record ChakraCall(string Name, string Collective, long Input, lo
             return null;
         var type = bytes % 4 == 0 ? ("float", 4) : ("unsigned char", 1);
         long count = bytes / type.Item2;
-        ChakraCall Make(string name, string collective, long output, long? peer = null) => new(name, collective, count, output, type, peer);
+        ChakraCall Make(string name, string collective, long output, long? peer = null) => new()
+        {
+            Name = name,
+            Collective = collective,
+            Input = count,
+            Output = output,
+            Type = type,
+            Peer = peer,
+        };
         return (node.Type, (CollectiveCommType)(node.Number("comm_type") ?? 0)) switch
         {
             (NodeType.CommSendNode, _) => node.Number("comm_dst") is { } to ? Make("send", "send", count, to) : null,

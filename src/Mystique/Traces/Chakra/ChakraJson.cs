@@ -19,6 +19,11 @@ internal sealed partial class ChakraJson : ForwardStream
     /// <summary>What stands for the thread of nodes that are below none: no node of PyTorch's has this id.</summary>
     private const long NoParent = 0;
 
+    /// <summary>Attributes that are an execution trace's, too.</summary>
+    private static readonly string[] Numbers =
+        ["rf_id", "fw_parent", "seq_id", "scope", "tid", "fw_tid", "in_msg_nelems", "out_msg_nelems", "pg_size"];
+    private static readonly string[] Texts = ["op_schema", "collective_name", "dtype", "pg_name", "pg_desc"];
+
     private readonly ChakraMessages _messages;
     private readonly string _source;
     private readonly int _ranks;
@@ -49,6 +54,8 @@ internal sealed partial class ChakraJson : ForwardStream
                 pid = ChakraAttributes.NumberOf(attribute);
             else if (attribute is { Name: "time", ValueCase: AttributeProto.ValueOneofCase.StringVal })
                 time = attribute.StringVal;
+            else if (attribute.Name == "is_selection")
+                IsSelection = ChakraAttributes.NumberOf(attribute) == 1;
             else if (attribute is { Name: "schema", ValueCase: AttributeProto.ValueOneofCase.StringVal })
                 schema = attribute.StringVal;
         }
@@ -71,6 +78,12 @@ internal sealed partial class ChakraJson : ForwardStream
 
     /// <summary>What ran on the device: the node that started it, its name, start and duration in microseconds, and stream.</summary>
     public List<(long Parent, string Name, long Start, long Duration, long? Stream)> Kernels { get; } = [];
+
+    /// <summary>Whether it has what is replayed of a trace, and nothing else (<c>is_selection</c>, which Mystique writes).</summary>
+    public bool IsSelection { get; }
+
+    /// <summary>Operators whose children are replayed in their place (<c>is_decomposed</c>, which Mystique writes).</summary>
+    public HashSet<long> Opened { get; } = [];
 
     /// <summary>Nodes that became calls between ranks.</summary>
     public int Calls { get; private set; }
@@ -140,6 +153,8 @@ internal sealed partial class ChakraJson : ForwardStream
             }
         }
         Times.TryAdd(id, (Micros(node.StartTimeMicros), Micros(node.DurationMicros)));
+        if (node.Number("is_decomposed") == 1)
+            Opened.Add(id);
         _ids.Add(id);
         _hasThread = true;
         if (parent is { } above)
@@ -149,14 +164,15 @@ internal sealed partial class ChakraJson : ForwardStream
             json.WriteNumber("id"u8, id);
             json.WriteString("name"u8, name);
             json.WriteNumber("ctrl_deps"u8, NoParent);
-            WriteArguments(json, "inputs"u8, node.Inputs, node.Id);
-            WriteArguments(json, "outputs"u8, node.Outputs, node.Id);
+            WriteArguments(json, "inputs"u8, node.Inputs, node.Id, node.Text("input_strides"));
+            WriteArguments(json, "outputs"u8, node.Outputs, node.Id, node.Text("output_strides"));
             json.WriteStartArray("attrs"u8);
-            foreach (string known in (string[])["rf_id", "fw_parent", "seq_id", "scope", "tid", "fw_tid"])
+            foreach (string known in Numbers)
                 if (node.Number(known) is { } number)
                     WriteAttribute(json, known, number);
-            if (node.Text("op_schema") is { Length: > 0 } schema)
-                WriteAttribute(json, "op_schema", schema);
+            foreach (string known in Texts)
+                if (node.Text(known) is { Length: > 0 } text)
+                    WriteAttribute(json, known, text);
             json.WriteEndArray();
         });
     }
@@ -276,11 +292,14 @@ internal sealed partial class ChakraJson : ForwardStream
         json.Flush();
     }
 
-    private void WriteArguments(Utf8JsonWriter json, ReadOnlySpan<byte> name, IOInfo? info, ulong id)
+    private void WriteArguments(Utf8JsonWriter json, ReadOnlySpan<byte> name, IOInfo? info, ulong id, string? strides = null)
     {
         json.WriteStartObject(name);
-        foreach (var (part, text) in ((string, string?)[])[("values", info?.Values), ("shapes", info?.Shapes), ("types", info?.Types_)])
+        foreach (var (part, text) in ((string, string?)[])
+            [("values", info?.Values), ("shapes", info?.Shapes), ("types", info?.Types_), ("strides", strides)])
         {
+            if (part == "strides" && text is null)
+                continue; // Mystique's own files have them, the public converter's do not.
             json.WritePropertyName(part);
             try
             {

@@ -45,6 +45,8 @@ internal static class ChakraReader
             SizeBytes = messages.TotalBytes,
             Warnings = warnings,
             OwnTimes = TimesOf(trace, json),
+            Opened = [.. json.Opened],
+            IsSelection = json.IsSelection,
         };
     }
 

@@ -1,0 +1,108 @@
+using System.Text.Json;
+using Mystique.Planning;
+using Mystique.Traces;
+
+namespace Mystique.Conversion;
+
+/// <summary>Writes a trace as an execution trace of the newest schema that PyTorch writes, whatever it was read from.</summary>
+internal static class TraceWriter
+{
+    /// <summary>The schema (<c>execution_trace_observer.cpp</c>).</summary>
+    public const string Schema = "1.1.1-chakra.0.0.4";
+
+    /// <summary>Writes it.</summary>
+    /// <param name="trace">The trace.</param>
+    /// <param name="stream">Where to.</param>
+    public static void Write(ExecutionTrace trace, Stream stream)
+    {
+        var values = new ValueWriter(StrideInference.Of(trace), isPython: false);
+        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { SkipValidation = true });
+        json.WriteStartObject();
+        json.WriteString("schema"u8, Schema);
+        json.WriteNumber("pid"u8, trace.ProcessId);
+        json.WriteString("time"u8, trace.Time);
+        json.WriteStartArray("nodes"u8);
+        foreach (var node in trace.Nodes.OrderBy(n => n.FilePlace))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("id"u8, node.Id);
+            json.WriteString("name"u8, node.Name);
+            json.WriteNumber("ctrl_deps"u8, node.Parent?.Id ?? node.Id);
+            Write(json, "inputs"u8, values.Write(node.Inputs));
+            Write(json, "outputs"u8, values.Write(node.Outputs));
+            WriteAttributes(json, node);
+            json.WriteEndObject();
+            json.Flush();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, ReadOnlySpan<byte> name,
+        (string Values, string Shapes, string Strides, string Types) texts)
+    {
+        json.WriteStartObject(name);
+        json.WritePropertyName("values"u8);
+        json.WriteRawValue(texts.Values);
+        json.WritePropertyName("shapes"u8);
+        json.WriteRawValue(texts.Shapes);
+        json.WritePropertyName("types"u8);
+        json.WriteRawValue(texts.Types);
+        json.WritePropertyName("strides"u8);
+        json.WriteRawValue(texts.Strides);
+        json.WriteEndObject();
+    }
+
+    private static void WriteAttributes(Utf8JsonWriter json, TraceNode node)
+    {
+        json.WriteStartArray("attrs"u8);
+        void Number(string name, long value, string type = "uint64")
+        {
+            json.WriteStartObject();
+            json.WriteString("name"u8, name);
+            json.WriteString("type"u8, type);
+            json.WriteNumber("value"u8, value);
+            json.WriteEndObject();
+        }
+        void Text(string name, string value)
+        {
+            json.WriteStartObject();
+            json.WriteString("name"u8, name);
+            json.WriteString("type"u8, "string");
+            json.WriteString("value"u8, value);
+            json.WriteEndObject();
+        }
+        Number("rf_id", node.RecordFunctionId ?? 0);
+        Number("fw_parent", node.ForwardParentId ?? 0);
+        Number("seq_id", node.SequenceId ?? -1, "int64");
+        Number("scope", node.Scope == RecordScope.Unknown ? 0 : (long)node.Scope);
+        Number("tid", node.ThreadId ?? 0);
+        Number("fw_tid", node.ForwardThreadId ?? 0);
+        Text("op_schema", node.Schema?.Text ?? "");
+        Text("kernel_backend", node.KernelBackend);
+        Text("kernel_file", node.KernelFile);
+        if (node.TensorRange.Length > 0)
+            Text("tensor_range", node.TensorRange);
+        if (node.Collective is { } collective)
+        {
+            Text("collective_name", collective.Name);
+            Text("dtype", collective.ElementType);
+            Number("in_msg_nelems", collective.InputElements);
+            Number("out_msg_nelems", collective.OutputElements);
+            Text("pg_name", collective.GroupName);
+            Text("pg_desc", collective.GroupDescription);
+            Number("pg_size", collective.GroupSize);
+            Number("global_rank_start", collective.FirstRank ?? -1, "int64");
+            Number("global_rank_stride", collective.RankStride ?? -1, "int64");
+            if (collective.IsAsynchronous is { } isAsynchronous)
+            {
+                json.WriteStartObject();
+                json.WriteString("name"u8, "is_asynchronized_op");
+                json.WriteString("type"u8, "bool");
+                json.WriteBoolean("value"u8, isAsynchronous);
+                json.WriteEndObject();
+            }
+        }
+        json.WriteEndArray();
+    }
+}
