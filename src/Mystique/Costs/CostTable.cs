@@ -15,6 +15,7 @@ internal static class CostTable
     private static readonly FrozenDictionary<string, double> OfOutputs = Each(1,
         "add add_ sub sub_ rsub mul mul_ div div_ neg neg_ abs abs_ relu relu_ clamp clamp_ clamp_min clamp_max maximum minimum sqrt sqrt_ "
         + "rsqrt reciprocal sign where lerp lerp_ threshold threshold_backward eq ne lt le gt ge logical_and logical_or logical_not "
+        + "bitwise_not bitwise_and bitwise_or bitwise_xor "
         + "masked_fill masked_fill_ hardtanh hardtanh_backward leaky_relu leaky_relu_backward dropout native_dropout "
         + "native_dropout_backward fmod remainder square")
         .Concat(Each(3, "addcmul addcmul_ addcdiv addcdiv_ pow pow_ exp exp_ log log_ log1p expm1 sin cos tanh tanh_ sigmoid sigmoid_ erf "
@@ -25,13 +26,14 @@ internal static class CostTable
         .Concat(Each(0, "copy_ clone contiguous to _to_copy cat stack fill_ zero_ zeros ones full empty empty_like zeros_like ones_like "
         + "full_like new_zeros new_empty new_ones empty_strided arange index index_select gather embedding repeat repeat_interleave flip "
         + "roll constant_pad_nd pad slice_backward select_backward index_put_ scatter_ masked_select tril triu randn rand normal_ uniform_ "
-        + "random_ bernoulli_ randint randperm item _local_scalar_dense nonzero sort argsort topk detach_ set_ resize_ unfold_backward"))
+        + "_index_put_impl_ tril_indices triu_indices cudnn_is_acceptable random_ bernoulli_ randint randperm item _local_scalar_dense nonzero sort argsort topk detach_ set_ resize_ unfold_backward"))
         .ToFrozenDictionary();
 
     /// <summary>Operations for each element of the first argument.</summary>
     private static readonly FrozenDictionary<string, double> OfInputs = Each(1,
         "sum mean max min amax amin any all prod cumsum argmax argmin max_pool2d max_pool2d_with_indices avg_pool2d adaptive_avg_pool2d "
         + "_adaptive_avg_pool2d index_add index_add_ scatter_add scatter_add_ embedding_dense_backward "
+        + "embedding_backward _embedding_bag_backward _embedding_bag_dense_backward "
         + "max_pool2d_with_indices_backward avg_pool2d_backward nll_loss_forward nll_loss_backward nll_loss")
         .Concat(Each(2, "norm linalg_vector_norm var std mse_loss mse_loss_backward l1_loss _foreach_norm"))
         .Concat(Each(5, "cross_entropy_loss binary_cross_entropy binary_cross_entropy_with_logits batch_norm native_batch_norm "
@@ -41,7 +43,8 @@ internal static class CostTable
 
     private static readonly FrozenSet<string> Views = Names("view as_strided t transpose permute reshape expand expand_as squeeze "
         + "unsqueeze select slice narrow split split_with_sizes chunk unbind detach alias view_as view_as_real view_as_complex diagonal "
-        + "flatten unflatten movedim swapaxes unfold _unsafe_view _reshape_alias lift_fresh is_nonzero result_type stride size set_grad_enabled");
+        + "flatten unflatten movedim swapaxes unfold "
+        + "_unsafe_view _reshape_alias lift_fresh is_nonzero result_type stride size set_grad_enabled");
 
     private static readonly FrozenSet<string> Lookups = Names("embedding embedding_bag _embedding_bag _embedding_bag_forward_only index "
         + "index_select gather");
