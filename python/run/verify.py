@@ -103,11 +103,11 @@ def outermost(trace_path, has_calls=False):
             above.inside.append(node.name)
             above = nodes.get(above.parent)
     main = called[0].thread if called else 0
-    if has_calls:  # Backends work in threads of their own, which begin after the first call; and a barrier makes a tensor before it.
+    if has_calls:  # Backends work in threads of their own, which begin after the first call; and newer versions' barriers make a tensor.
         main = min((n.thread for n in called), default=0)
         called = [n for n in called if n.thread == main]
         called = [n for n, after in zip(called, [*called[1:], None])
-                  if n.name != "aten::empty.memory_format" or after is None or after.name != "c10d::barrier"]
+                  if n.name != "aten::empty.memory_format" or after is None or not after.schema.startswith("c10d::barrier(Tensor ")]
     called = [n for n in called if n.thread == main or n.name not in ("aten::empty.memory_format", "aten::empty_strided")]
     return called, backward, accumulated
 
@@ -211,9 +211,10 @@ def compare_runs(package, planned, ran, substitutes, devices):
     for i, op in enumerate(planned):
         found = find(op)
         if found < 0:
-            while at < len(ran) and ran[at].is_doubtful:
+            following = find(planned[i + 1]) if i + 1 < len(planned) else -1
+            while at < len(ran) and ran[at].is_doubtful and at != following:
                 at += 1
-            instead = at < len(ran) and (i + 1 == len(planned) or find(planned[i + 1]) != at)
+            instead = at < len(ran) and at != following
             same = instead and ran[at].name.split(".")[0] == package.name_of(op).split(".")[0]
             differ(op, "variant" if same else "missing", f"{ran[at].name} ran instead" if instead else "it did not run")
             at += instead

@@ -1,5 +1,9 @@
+import collections
 import json
+import os
 import random
+import tempfile
+import types
 import unittest
 
 import samples
@@ -26,6 +30,40 @@ def sample_run():
     """What the sample's program does under the observer."""
     return [add(10), observed(11, "aten::gelu", samples.GELU, [FLOAT], [FLOAT]), observed(12, "aten::zeros", samples.ZEROS, [], [FLOAT]),
             observed(13, "aten::add_", samples.ADD_, [FLOAT, FLOAT], [FLOAT])]
+
+
+class AlignmentTests(unittest.TestCase):
+    """Operators behind a backend's label may be that label's own, and are passed over; not those that were planned next."""
+
+    def compared(self, planned, ran):
+        package = types.SimpleNamespace(manifest={"tensors": [], "storages": [], "source": {"has_strides": False}},
+                                        name_of=lambda op: op["name"])
+        nodes = [types.SimpleNamespace(name=name.rstrip("?"), is_doubtful=name.endswith("?"), inputs=[], outputs=[], inside=[])
+                 for name in ran.split()]
+        exact, differences = run.compare_runs(package, [{"name": name, "node": i, "args": [], "outs": []}
+                                                        for i, name in enumerate(planned.split())], nodes, collections.Counter(), ())
+        return exact, [(d["operator"], d["kind"]) for d in differences]
+
+    def test_one_that_did_not_run_takes_no_others_with_it(self):
+        self.assertEqual((2, [("a", "missing")]), self.compared("a b c", "b? c?"))
+        self.assertEqual((2, [("b", "missing")]), self.compared("a b c", "a x? c?"))
+        self.assertEqual((1, [("b", "missing"), ("c", "missing")]), self.compared("a b c", "a x? y?"))
+        self.assertEqual((2, [("b", "missing"), ("x", "unplanned")]), self.compared("a b c", "a c x"))
+
+    def test_memory_that_a_barrier_makes_is_its_own_where_it_makes_some(self):
+        for schema, expected in (("c10d::barrier(Tensor tensor, int timeout) -> ()", ["aten::relu", "c10d::barrier"]),
+                                 ("c10d::barrier(int timeout) -> ()", ["aten::relu", "aten::empty.memory_format", "c10d::barrier"])):
+            nodes = [{"id": 1, "parent": 1, "name": "process"}, {"id": 2, "parent": 1, "name": "thread"}]
+            for i, op in enumerate(("aten::relu() -> ()", "aten::empty.memory_format() -> ()", schema)):
+                nodes.append({"id": 3 + i, "parent": 2, "name": op.split("(")[0], "op_schema": op, "tid": 1})
+            for node in nodes:
+                node.update({f"{side}_{what}": [] for side in ("input", "output") for what in ("shapes", "types")}, inputs=[], outputs=[])
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "t.json")
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump({"nodes": nodes}, file)
+                self.assertEqual(expected, [node.name for node in run.outermost(path, True)[0]])
+
 
 
 class VerifyTest(FolderTest):

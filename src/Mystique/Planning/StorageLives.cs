@@ -74,8 +74,6 @@ internal sealed class StorageLives
         {
             var op = plan.Operators[i];
             places[op.Id] = i;
-            foreach (var recorded in op.Backward)
-                places[recorded.Id] = i;
             foreach (var slot in op.InputSlots.Concat(op.OutputSlots))
             {
                 if (plan[slot].Storage is not { } storage)
@@ -210,7 +208,10 @@ internal sealed class StorageLives
                 place = Math.Min(LastBefore(_ofBefore[match].AtNs), _first[storage.Index]);
                 _ofBefore.RemoveAt(match);
             }
-            if (match >= 0 || place > _last[storage.Index])
+            // What dies within a pass of autograd's is autograd's own, which keeps it as long as the original's did.
+            bool isAutograds = _plan.Operators[place].Role == OperatorRole.Autograd && block.UntilNs is { } freed
+                && _spans[place] is { } pass && freed <= pass.EndNs;
+            if (!isAutograds && (match >= 0 || place > _last[storage.Index]))
                 ends[storage.Index] = _plan.Operators[place].Id;
         }
         return ends;
