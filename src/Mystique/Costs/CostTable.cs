@@ -26,7 +26,9 @@ internal static class CostTable
         .Concat(Each(0, "copy_ clone contiguous to _to_copy cat stack fill_ zero_ zeros ones full empty empty_like zeros_like ones_like "
         + "full_like new_zeros new_empty new_ones empty_strided arange index index_select gather embedding repeat repeat_interleave flip "
         + "roll constant_pad_nd pad slice_backward select_backward index_put_ scatter_ masked_select tril triu randn rand normal_ uniform_ "
-        + "_index_put_impl_ tril_indices triu_indices cudnn_is_acceptable random_ bernoulli_ randint randperm item _local_scalar_dense nonzero sort argsort topk detach_ set_ resize_ unfold_backward"))
+        + "_index_put_impl_ tril_indices "
+        + "triu_indices cudnn_is_acceptable random_ bernoulli_ randint randperm item "
+        + "_local_scalar_dense nonzero sort argsort topk detach_ set_ resize_ unfold_backward"))
         .ToFrozenDictionary();
 
     /// <summary>Operations for each element of the first argument.</summary>
