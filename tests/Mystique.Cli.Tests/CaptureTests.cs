@@ -367,7 +367,7 @@ public sealed partial class CaptureTests : IDisposable
                         "outputs": {"values": [], "shapes": [], "types": [], "strides": []}, "attrs": []}]}
                     json.dump(text, open(self.path, "w"))
             class profile:
-                def __init__(self, profile_memory, record_shapes): assert profile_memory and not record_shapes
+                def __init__(self, profile_memory, record_shapes): assert profile_memory and record_shapes
                 def start(self): device.profiling = True
                 def stop(self): device.profiling = False
                 def step(self): pass
