@@ -65,7 +65,6 @@ class AlignmentTests(unittest.TestCase):
                 self.assertEqual(expected, [node.name for node in run.outermost(path, True)[0]])
 
 
-
 class VerifyTest(FolderTest):
     def setUp(self):
         super().setUp()
