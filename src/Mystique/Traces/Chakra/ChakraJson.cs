@@ -95,8 +95,11 @@ internal sealed partial class ChakraJson : ForwardStream
     /// By node, what it is below; null where the file's control dependencies are no such thing. The public converter numbers nodes anew,
     /// and dependencies not: nodes are then below kernels, later nodes or themselves. It writes outermost operators alone.
     /// </summary>
-    public Dictionary<long, long>? Parents() => _parents.Any(p => _kernels.Contains(p.Value) || _ids.Contains(p.Value) && p.Value >= p.Key)
-        ? null : _parents.ToDictionary(p => p.Key, p => _parts.GetValueOrDefault(p.Value, p.Value));
+    public Dictionary<long, long>? Parents()
+    {
+        var parents = _parents.ToDictionary(p => p.Key, p => _parts.GetValueOrDefault(p.Value, p.Value));
+        return parents.Any(p => _kernels.Contains(p.Value) || _ids.Contains(p.Value) && p.Value >= p.Key) ? null : parents;
+    }
 
     public override int Read(Span<byte> buffer)
     {
@@ -158,7 +161,7 @@ internal sealed partial class ChakraJson : ForwardStream
         _ids.Add(id);
         _hasThread = true;
         if (parent is { } above)
-            _parents.Add(id, above);
+            _parents.TryAdd(id, above); // An id can be there twice: the first one stands.
         Write(json =>
         {
             json.WriteNumber("id"u8, id);

@@ -56,7 +56,7 @@ internal static class ChakraReader
             return flat;
         var places = flat.Nodes.Index().ToDictionary(n => n.Item.Id, n => n.Index);
         List<TraceNode> nodes = [.. flat.Nodes.Select(n => n.Under(
-            parents.TryGetValue(n.Id, out long parent) && places.ContainsKey(parent) ? parent : n.ParentId))];
+            parents.TryGetValue(n.Id, out long parent) && places.ContainsKey(parent) ? parent : n.Parent?.Id ?? n.Id))];
         int root = places[flat.Root.Id];
         TraceLinker.LinkChildren(nodes, [.. nodes.Select(n => places.GetValueOrDefault(n.ParentId, root))], root);
         return flat with { Nodes = [.. nodes], Root = nodes[root] };

@@ -54,6 +54,10 @@ public class ChakraReaderTests
         Assert.Equal("- 5 5", Parents(ChakraText.OfPyTorch().Relu(5, 3, 10, 20, 2).Relu(6, 5, 20, 30, 3).Relu(7, 5, 30, 40, 4)));
         Assert.Equal("- 5", Parents(ChakraText.OfPyTorch().Relu(5, 3, 1, 2, 2, "aten::relu(0)").Relu(6, 3, 1, 2, 2, "aten::relu(1)")
             .Relu(7, 6, 2, 3, 3)));
+        // A later part of an operator whose first part has a higher id: what is below it would be above it, too.
+        Assert.Equal("- -", Parents(ChakraText.OfPyTorch().Relu(9, 6, 1, 2, 2, "aten::relu(0)").Relu(5, 6, 1, 2, 2, "aten::relu(1)")
+            .Relu(6, 5, 2, 3, 3)));
+        Assert.Equal("- 0", Parents(ChakraText.OfPyTorch().Relu(0, 3, 1, 2, 2).Relu(5, 0, 2, 3, 3)));
         Assert.Equal("- - -", Parents(ChakraText.OfPyTorch().Relu(5, 3, 10, 20, 2).Relu(6, 5, 20, 30, 3).Relu(7, 7, 30, 40, 4)));
         Assert.Equal("- -", Parents(ChakraText.OfPyTorch().Relu(5, 3, 10, 20, 2).Kernel(6, 4, 5, "k", 0, 1).Relu(7, 6, 30, 40, 4)));
     }
@@ -83,6 +87,11 @@ public class ChakraReaderTests
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    [Fact]
+    public void Read_AnIdTwice_IsTheFirstOfTheTwo() => Assert.Equal([20L, 40],
+        ChakraText.OfPyTorch().Relu(5, 3, 10, 20, 2).Relu(5, 3, 20, 30, 3).Relu(7, 5, 30, 40, 4).Read().Operators
+            .Select(o => ((TensorValue)o.Outputs[0]).TensorId));
 
     [Fact]
     public void Read_ACutFile_IsReadAsFarAsItGoes()
@@ -144,6 +153,8 @@ public class ChakraReaderTests
             {
                 var trace = ChakraText.Read([.. bytes]);
                 Assert.NotNull(trace.Root);
+                // All nodes are below the root, once each: none is below itself.
+                Assert.Equal(trace.Nodes.Length, trace.Root.SelfAndBelow.Take(2 * trace.Nodes.Length).Count());
             }
             catch (MystiqueException problem)
             {
