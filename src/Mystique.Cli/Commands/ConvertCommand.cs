@@ -66,56 +66,55 @@ internal static class ConvertCommand
             string format = result.GetValue(to) ?? (file.EndsWith(".et", StringComparison.Ordinal) ? Chakra : Trace);
             if (result.GetValue(astraSim) && format != Chakra)
                 throw Problems.ConversionImpossible(path, "--astra-sim is of Chakra's format alone", "name the output FILE.et, or omit it");
-            var ranks = RankFiles.Of(path);
-            var recordings = ranks.Length > 1 ? [.. Inputs.OpenRanks(ranks, result.GetValue(strict))]
-                : ImmutableArray.Create((ranks is [var one] ? one.Rank : -1, Inputs.Open(ranks is [var only] ? only.Path : path,
-                    new RecordingOptions { Strict = result.GetValue(strict), Profile = result.GetValue(profile) })));
+            var recordings = Open(path, result.GetValue(strict), result.GetValue(profile));
             if (recordings.Length > 1 && !file.Contains(RankMark, StringComparison.Ordinal))
                 throw Problems.ConversionImpossible(path, $"it has {recordings.Length} ranks, and the output one name",
                     $"name the output with {RankMark}, which stands for the rank");
-            foreach (var (rank, recording) in recordings)
-                Terminal.CheckFolder(NameOf(file, rank < 0 ? recording.Rank : rank));
-            switch (format)
-            {
-                case Chakra:
-                    WriteChakra(recordings, file, SharedOptions.SelectionOf(result.GetValue(iteration)), result.GetValue(astraSim));
-                    break;
-                case Perfetto:
-                    foreach (var (rank, recording) in recordings)
-                    {
-                        var times = recording.Profile ?? throw Problems.ConversionImpossible(path,
-                            "there is no profile, so that no times are known", "name one with --profile");
-                        Write(NameOf(file, rank < 0 ? recording.Rank : rank), stream =>
-                            PerfettoWriter.Write(recording.Trace, times, stream));
-                    }
-                    break;
-                default:
-                    foreach (var (rank, recording) in recordings)
-                        Write(NameOf(file, rank < 0 ? recording.Rank : rank), stream => TraceWriter.Write(recording.Trace, stream));
-                    break;
-            }
+            if (format == Perfetto && recordings.Any(r => r.Recording.Profile is null))
+                throw Problems.ConversionImpossible(path, "there is no profile, so that no times are known", "name one with --profile");
+            foreach (var (rank, _) in recordings)
+                Terminal.CheckFolder(NameOf(file, rank));
+            if (format == Chakra)
+                WriteChakra(recordings, file, SharedOptions.SelectionOf(result.GetValue(iteration)), result.GetValue(astraSim));
+            else
+                foreach (var (rank, recording) in recordings)
+                    Write(NameOf(file, rank), format == Perfetto
+                        ? stream => PerfettoWriter.Write(recording.Trace, recording.Profile!, stream)
+                        : stream => TraceWriter.Write(recording.Trace, stream));
             return (int)ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>The ranks of a path: those of a folder, or the one that it is.</summary>
+    private static ImmutableArray<(int Rank, Recording Recording)> Open(string path, bool strict, string? profile)
+    {
+        var ranks = RankFiles.Of(path);
+        if (ranks.Length > 1)
+            return [.. Inputs.OpenRanks(ranks, strict)];
+        var only = ranks.FirstOrDefault();
+        var recording = Inputs.Open(only?.Path ?? path, new RecordingOptions { Strict = strict, Profile = profile });
+        return [(only?.Rank ?? recording.Rank, recording)];
     }
 
     private static void WriteChakra(ImmutableArray<(int Rank, Recording Recording)> recordings, string file, SelectionOptions options,
         bool isForAstraSim)
     {
         var segments = recordings.Select(r => SegmentSelector.Select(r.Recording, options)).ToArray();
-        var traces = segments.Zip(recordings, (s, r) => RankTrace.Of(s, r.Rank < 0 ? null : r.Rank)).ToArray();
+        var traces = segments.Zip(recordings, (s, r) => RankTrace.Of(s, r.Rank)).ToArray();
         var calls = ChakraCalls.Of(RankCheck.Of(traces));
         var changes = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        void Count(string what, int count) => changes[what] = changes.GetValueOrDefault(what) + count;
         foreach (var (segment, rank) in segments.Zip(traces))
         {
             var (nodes, leftOut) = ChakraWriter.NodesOf(segment, rank, calls);
             if (leftOut > 0)
-                changes["sends or receives whose other end nothing tells left out"] = leftOut;
+                Count("sends or receives whose other end nothing tells left out", leftOut);
             if (isForAstraSim)
             {
                 (nodes, var lowered) = AstraLowering.Apply(nodes);
                 foreach (var (what, count) in lowered)
-                    changes[what] = changes.GetValueOrDefault(what) + count;
+                    Count(what, count);
             }
             Write(NameOf(file, rank.Rank), stream => ChakraWriter.Write(nodes, segment.Recording.Trace, stream));
         }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.CommandLine;
-using System.Globalization;
 using Mystique.Cli.Reporting;
 using Mystique.Costs;
 using Mystique.Diagnostics;
@@ -65,12 +64,7 @@ internal static class InspectCommand
     private static Option<double?> Positive(string name, string description, string unit)
     {
         var option = new Option<double?>(name) { Description = description, HelpName = unit };
-        option.Validators.Add(result =>
-        {
-            if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value)
-                && value > 0 && double.IsFinite(value)))
-                result.AddError($"{name} takes a number above 0");
-        });
+        SharedOptions.Hold(option, "a number above 0", value => value > 0 && double.IsFinite(value));
         return option;
     }
 

@@ -113,6 +113,16 @@ internal static class SharedOptions
             result.AddError($"{name} takes a whole number from {minimum} on, not '{result.Tokens[^1].Value}'.");
     }
 
+    /// <summary>Refuses what is no number of a range.</summary>
+    /// <param name="option">An option that takes a number.</param>
+    /// <param name="what">The range in words.</param>
+    /// <param name="isOf">Whether a number is of it.</param>
+    public static void Hold(Option option, string what, Func<double, bool> isOf) => option.Validators.Add(result =>
+    {
+        if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && isOf(value)))
+            result.AddError($"{option.Name} takes {what}, not '{token.Value}'.");
+    });
+
     /// <summary>The options of a plan.</summary>
     internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions,
         Option<double?> ScaleMemory, Option<double?> ReferenceTime, Option<bool> AllowTraceCode)
@@ -125,12 +135,7 @@ internal static class SharedOptions
                     + "get most lookups",
                 HelpName = "S",
             };
-            skew.Validators.Add(result =>
-            {
-                if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value)
-                    && value is >= 0 and <= 10))
-                    result.AddError($"--index-skew takes a number from 0 to 10, not '{token.Value}'.");
-            });
+            Hold(skew, "a number from 0 to 10", value => value is >= 0 and <= 10);
             var scale = new Option<double?>("--scale-memory")
             {
                 Description = "Shrink embedding tables until the plan fits into GB gigabytes; without GB, into this machine's memory",
@@ -146,12 +151,7 @@ internal static class SharedOptions
                 "The time of an uninstrumented iteration of the original, in milliseconds: the target of --pace recorded",
                 HelpName = "MS"
             };
-            reference.Validators.Add(result =>
-            {
-                if (result.Tokens is [var token] && !(double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value)
-                    && value is > 0 and < 1e9))
-                    result.AddError($"--reference-time takes a number of milliseconds above 0, not '{token.Value}'.");
-            });
+            Hold(reference, "a number of milliseconds above 0", value => value is > 0 and < 1e9);
             return new Planning(skew,
                 new Option<string?>("--values")
                 {

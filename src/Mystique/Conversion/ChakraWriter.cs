@@ -29,6 +29,7 @@ internal sealed class ChakraWriter
     private readonly Dictionary<long, ulong> _lastOfThread = [];
     private readonly Dictionary<string, ulong> _lastOfStream = [];
     private readonly List<(long StartNs, string Stream, ulong Node, long Operator)> _kernels = [];
+    private readonly Dictionary<string, SortedSet<ulong>> _waitedFor = []; // By stream, what its next work waits for.
     private readonly Dictionary<long, ulong> _opened = [];
     private ulong? _last;
     private int _hostWait;
@@ -230,9 +231,9 @@ internal sealed class ChakraWriter
         var needs = new SortedSet<ulong>(node.DataDeps);
         if (_lastOfStream.TryGetValue(stream, out ulong before))
             needs.Add(before);
-        foreach (var wait in WaitsBefore(startNs).Where(w => w.Stream.ToString() == stream))
-            if (_kernels.LastOrDefault(k => k.Stream == wait.OnStream.ToString() && k.StartNs <= wait.RecordedNs) is { Node: > 0 } other)
-                needs.Add(other.Node);
+        NoteStreamWaits(startNs);
+        if (_waitedFor.Remove(stream, out var waited))
+            needs.UnionWith(waited); // Later work is behind this one.
         node.DataDeps.Clear();
         node.DataDeps.AddRange(needs);
         ulong id = Append(node);
@@ -241,18 +242,22 @@ internal sealed class ChakraWriter
         return id;
     }
 
-    private IEnumerable<StreamWait> WaitsBefore(long startNs)
+    /// <summary>What streams were told to wait for up to a time: the work that the other stream had then.</summary>
+    private void NoteStreamWaits(long startNs)
     {
         if (_profile?.StreamWaits is not { } waits)
-            yield break;
-        for (int i = _streamWait; i < waits.Length && waits[i].AtNs <= startNs; i++)
-            yield return waits[i];
-        while (_streamWait < waits.Length && waits[_streamWait].AtNs <= startNs - WaitMemoryNs)
-            _streamWait++;
+            return;
+        for (; _streamWait < waits.Length && waits[_streamWait].AtNs <= startNs; _streamWait++)
+        {
+            var wait = waits[_streamWait];
+            var other = _kernels.LastOrDefault(k => k.Stream == wait.OnStream.ToString() && k.StartNs <= wait.RecordedNs);
+            if (other.Node == 0)
+                continue;
+            if (!_waitedFor.TryGetValue(wait.Stream.ToString(), out var nodes))
+                _waitedFor.Add(wait.Stream.ToString(), nodes = []);
+            nodes.Add(other.Node);
+        }
     }
-
-    /// <summary>How long a wait may be before the work that it holds back; later work is behind that on its stream.</summary>
-    private const long WaitMemoryNs = 10_000_000;
 
     private ulong? AddCall(TraceNode op, CollectiveCall call, ulong launch)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Mystique.Reporting;
 using Mystique.Traces;
 using Mystique.Traces.Kineto;
 
@@ -28,20 +29,21 @@ internal static class PerfettoWriter
         {
             if ((profile.Operators.GetValueOrDefault(node.Id) ?? profile.Labels.GetValueOrDefault(node.Id)) is not { } time)
                 continue;
-            Start(json, node.Schema?.FullName ?? node.Name, node.Schema is null ? "user_annotation" : "cpu_op", Host, node.ThreadId ?? 0,
-                time.StartNs, time.DurationNs);
+            ChromeTrace.Start(json, node.Schema is null ? "user_annotation" : "cpu_op", node.Schema?.FullName ?? node.Name,
+                (Host, node.ThreadId ?? 0), time.StartNs, time.DurationNs);
             json.WriteNumber("node"u8, node.Id);
             if (node.Schema is { } schema)
                 json.WriteString("schema"u8, schema.Text);
             json.WriteString("inputs"u8, Shapes(node.Inputs.SelectMany(i => i.Tensors)));
             json.WriteString("outputs"u8, Shapes(node.Outputs.SelectMany(o => o.Tensors)));
-            End(json);
+            ChromeTrace.End(json);
             if (profile.Operators.TryGetValue(node.Id, out var op) && !IsCounted(node, profile))
                 foreach (var kernel in op.Kernels)
                 {
-                    Start(json, kernel.Name, "kernel", Device, kernel.Stream?.Number ?? 0, kernel.StartNs, kernel.DurationNs);
+                    ChromeTrace.Start(json, "kernel", kernel.Name, (Device, kernel.Stream?.Number ?? 0), kernel.StartNs,
+                        kernel.DurationNs);
                     json.WriteNumber("node"u8, node.Id);
-                    End(json);
+                    ChromeTrace.End(json);
                 }
             json.Flush();
         }
@@ -54,23 +56,4 @@ internal static class PerfettoWriter
 
     private static string Shapes(IEnumerable<TensorValue> tensors) => string.Join(" ", tensors.Select(t =>
         $"{t.Type.TorchName()}[{string.Join(",", t.Shape.Select(s => s.ToString(CultureInfo.InvariantCulture)))}]"));
-
-    private static void Start(Utf8JsonWriter json, string name, string category, int process, long thread, long startNs, long durationNs)
-    {
-        json.WriteStartObject();
-        json.WriteString("ph"u8, "X");
-        json.WriteString("cat"u8, category);
-        json.WriteString("name"u8, name);
-        json.WriteNumber("pid"u8, process);
-        json.WriteNumber("tid"u8, thread);
-        json.WriteNumber("ts"u8, startNs / 1e3);
-        json.WriteNumber("dur"u8, durationNs / 1e3);
-        json.WriteStartObject("args"u8);
-    }
-
-    private static void End(Utf8JsonWriter json)
-    {
-        json.WriteEndObject();
-        json.WriteEndObject();
-    }
 }

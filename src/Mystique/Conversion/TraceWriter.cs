@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Mystique.Planning;
 using Mystique.Traces;
+using Mystique.Traces.PyTorch;
 
 namespace Mystique.Conversion;
 
@@ -56,52 +57,30 @@ internal static class TraceWriter
     private static void WriteAttributes(Utf8JsonWriter json, TraceNode node)
     {
         json.WriteStartArray("attrs"u8);
-        void Number(string name, long value, string type = "uint64")
-        {
-            json.WriteStartObject();
-            json.WriteString("name"u8, name);
-            json.WriteString("type"u8, type);
-            json.WriteNumber("value"u8, value);
-            json.WriteEndObject();
-        }
-        void Text(string name, string value)
-        {
-            json.WriteStartObject();
-            json.WriteString("name"u8, name);
-            json.WriteString("type"u8, "string");
-            json.WriteString("value"u8, value);
-            json.WriteEndObject();
-        }
-        Number("rf_id", node.RecordFunctionId ?? 0);
-        Number("fw_parent", node.ForwardParentId ?? 0);
-        Number("seq_id", node.SequenceId ?? -1, "int64");
-        Number("scope", node.Scope == RecordScope.Unknown ? 0 : (long)node.Scope);
-        Number("tid", node.ThreadId ?? 0);
-        Number("fw_tid", node.ForwardThreadId ?? 0);
-        Text("op_schema", node.Schema?.Text ?? "");
-        Text("kernel_backend", node.KernelBackend);
-        Text("kernel_file", node.KernelFile);
+        NodeAttribute.Write(json, "rf_id", node.RecordFunctionId ?? 0);
+        NodeAttribute.Write(json, "fw_parent", node.ForwardParentId ?? 0);
+        NodeAttribute.Write(json, "seq_id", node.SequenceId ?? -1, "int64");
+        NodeAttribute.Write(json, "scope", node.Scope == RecordScope.Unknown ? 0 : (long)node.Scope);
+        NodeAttribute.Write(json, "tid", node.ThreadId ?? 0);
+        NodeAttribute.Write(json, "fw_tid", node.ForwardThreadId ?? 0);
+        NodeAttribute.Write(json, "op_schema", node.Schema?.Text ?? "");
+        NodeAttribute.Write(json, "kernel_backend", node.KernelBackend);
+        NodeAttribute.Write(json, "kernel_file", node.KernelFile);
         if (node.TensorRange.Length > 0)
-            Text("tensor_range", node.TensorRange);
+            NodeAttribute.Write(json, "tensor_range", node.TensorRange);
         if (node.Collective is { } collective)
         {
-            Text("collective_name", collective.Name);
-            Text("dtype", collective.ElementType);
-            Number("in_msg_nelems", collective.InputElements);
-            Number("out_msg_nelems", collective.OutputElements);
-            Text("pg_name", collective.GroupName);
-            Text("pg_desc", collective.GroupDescription);
-            Number("pg_size", collective.GroupSize);
-            Number("global_rank_start", collective.FirstRank ?? -1, "int64");
-            Number("global_rank_stride", collective.RankStride ?? -1, "int64");
+            NodeAttribute.Write(json, "collective_name", collective.Name);
+            NodeAttribute.Write(json, "dtype", collective.ElementType);
+            NodeAttribute.Write(json, "in_msg_nelems", collective.InputElements);
+            NodeAttribute.Write(json, "out_msg_nelems", collective.OutputElements);
+            NodeAttribute.Write(json, "pg_name", collective.GroupName);
+            NodeAttribute.Write(json, "pg_desc", collective.GroupDescription);
+            NodeAttribute.Write(json, "pg_size", collective.GroupSize);
+            NodeAttribute.Write(json, "global_rank_start", collective.FirstRank ?? -1, "int64");
+            NodeAttribute.Write(json, "global_rank_stride", collective.RankStride ?? -1, "int64");
             if (collective.IsAsynchronous is { } isAsynchronous)
-            {
-                json.WriteStartObject();
-                json.WriteString("name"u8, "is_asynchronized_op");
-                json.WriteString("type"u8, "bool");
-                json.WriteBoolean("value"u8, isAsynchronous);
-                json.WriteEndObject();
-            }
+                NodeAttribute.Write(json, "is_asynchronized_op", isAsynchronous);
         }
         json.WriteEndArray();
     }

@@ -26,8 +26,7 @@ internal static class CostTable
         .Concat(Each(0, "copy_ clone contiguous to _to_copy cat stack fill_ zero_ zeros ones full empty empty_like zeros_like ones_like "
         + "full_like new_zeros new_empty new_ones empty_strided arange index index_select gather embedding repeat repeat_interleave flip "
         + "roll constant_pad_nd pad slice_backward select_backward index_put_ scatter_ masked_select tril triu randn rand normal_ uniform_ "
-        + "_index_put_impl_ tril_indices "
-        + "triu_indices cudnn_is_acceptable random_ bernoulli_ randint randperm item "
+        + "_index_put_impl_ tril_indices triu_indices cudnn_is_acceptable random_ bernoulli_ randint randperm item "
         + "_local_scalar_dense nonzero sort argsort topk detach_ set_ resize_ unfold_backward"))
         .ToFrozenDictionary();
 
@@ -44,9 +43,9 @@ internal static class CostTable
         .ToFrozenDictionary();
 
     private static readonly FrozenSet<string> Views = Names("view as_strided t transpose permute reshape expand expand_as squeeze "
-        + "unsqueeze select slice narrow split split_with_sizes chunk unbind detach alias view_as view_as_real view_as_complex diagonal "
-        + "flatten unflatten movedim swapaxes unfold "
-        + "_unsafe_view _reshape_alias lift_fresh is_nonzero result_type stride size set_grad_enabled");
+        + "unsqueeze select slice narrow split split_with_sizes chunk unbind detach alias view_as view_as_real view_as_complex "
+        + "diagonal flatten unflatten movedim swapaxes unfold _unsafe_view _reshape_alias lift_fresh is_nonzero result_type stride "
+        + "size set_grad_enabled");
 
     private static readonly FrozenSet<string> Lookups = Names("embedding embedding_bag _embedding_bag _embedding_bag_forward_only index "
         + "index_select gather");
@@ -80,12 +79,10 @@ internal static class CostTable
         var tensors = node.Inputs.SelectMany(i => i.Tensors).ToArray();
         switch (name)
         {
-            case "mm" or "bmm" or "mv" or "dot" or "matmul" or "_scaled_mm" when tensors.Length >= 2:
+            case "mm" or "bmm" or "mv" or "dot" or "matmul" or "linear" or "_scaled_mm" when tensors.Length >= 2:
                 return Product(node, tensors[0]);
             case "addmm" or "baddbmm" or "addmv" or "addbmm" or "addmm_" or "baddbmm_" when tensors.Length >= 3:
                 return Product(node, tensors[1]);
-            case "linear" when tensors.Length >= 2:
-                return Product(node, tensors[0]);
             case "conv1d" or "conv2d" or "conv3d" or "convolution" or "_convolution" or "cudnn_convolution" or "mkldnn_convolution"
                 or "miopen_convolution" or "thnn_conv2d" or "_slow_conv2d_forward" or "_conv_depthwise2d" when tensors.Length >= 2:
                 return Convolution(tensors[1], Output(node), IsTransposed(node) ? tensors[0] : null);

@@ -10,9 +10,6 @@ namespace Mystique.Costs;
 /// <param name="Bytes">Bytes that it has to read and write at least, each once; null where its tensors are not known.</param>
 internal readonly record struct OperatorCost(double? Flops, double? Bytes)
 {
-    /// <summary>FLOPs for each byte; null where one of them is not known, or nothing is moved.</summary>
-    public double? Intensity => Flops is { } flops && Bytes is > 0 and { } bytes ? flops / bytes : null;
-
     /// <summary>The cost of a node; nothing known for one that is no operator.</summary>
     public static OperatorCost Of(TraceNode node)
     {
@@ -59,12 +56,11 @@ internal readonly record struct OperatorCost(double? Flops, double? Bytes)
     }
 
     /// <summary>The sum over operators; what is not known is counted.</summary>
-    public static CostSum Sum(IEnumerable<TraceNode> operators)
+    public static CostSum Sum(IEnumerable<OperatorCost> costs)
     {
         var sum = new CostSum();
-        foreach (var node in operators)
+        foreach (var cost in costs)
         {
-            var cost = Of(node);
             sum = new CostSum(sum.Flops + (cost.Flops ?? 0), sum.Bytes + (cost.Bytes ?? 0), sum.Count + 1,
                 sum.UnknownFlops + (cost.Flops is null ? 1 : 0));
         }

@@ -42,13 +42,7 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
             if (storage.IsExternal)
                 external = TensorLayout.SaturatingAdd(external, BytesOf(plan, storage));
         }
-        var lastUse = new int[plan.Storages.Length];
-        var firstUse = new int[plan.Storages.Length];
-        for (int i = plan.Operators.Length - 1; i >= 0; i--)
-        {
-            foreach (var storage in StoragesOf(plan, plan.Operators[i]))
-                (firstUse[storage.Index], lastUse[storage.Index]) = (i, Math.Max(lastUse[storage.Index], i));
-        }
+        var uses = StorageUses.Of(plan);
         var isLive = new bool[plan.Storages.Length];
         long live = external;
         long peak = external;
@@ -56,12 +50,12 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
         var freedAfter = ends.ToLookup(e => e.Value, e => e.Key);
         long ofBefore = 0; // What the iteration before left.
         foreach (var (storage, place) in ends)
-            if (place <= firstUse[storage.Index])
+            if (place <= uses.First(storage))
                 ofBefore = TensorLayout.SaturatingAdd(ofBefore, BytesOf(plan, plan[storage]));
         live = TensorLayout.SaturatingAdd(live, ofBefore);
         for (int i = 0; i < plan.Operators.Length; i++)
         {
-            foreach (var storage in StoragesOf(plan, plan.Operators[i]))
+            foreach (var storage in StorageUses.Of(plan, plan.Operators[i]))
             {
                 if (isLive[storage.Index] || plan[storage].IsExternal)
                     continue;
@@ -70,9 +64,9 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
             }
             peak = Math.Max(peak, live);
             curve?.Add(live);
-            foreach (var storage in StoragesOf(plan, plan.Operators[i]))
+            foreach (var storage in StorageUses.Of(plan, plan.Operators[i]))
             {
-                if (!isLive[storage.Index] || lastUse[storage.Index] != i || ends.ContainsKey(storage))
+                if (!isLive[storage.Index] || uses.Last(storage) != i || ends.ContainsKey(storage))
                     continue;
                 isLive[storage.Index] = false;
                 live -= BytesOf(plan, plan[storage]);
@@ -85,11 +79,4 @@ internal sealed record PlanMemory(long ExternalBytes, long PeakBytes, long Large
 
     private static long BytesOf(ReplayPlan plan, PlannedStorage storage) =>
         plan.Devices[storage.Device] == DeviceName.NoMemory ? 0 : storage.SizeBytes;
-
-    private static IEnumerable<StorageId> StoragesOf(ReplayPlan plan, PlannedOperator op)
-    {
-        foreach (var slot in op.InputSlots.Concat(op.OutputSlots))
-            if (plan[slot].Storage is { } storage)
-                yield return storage;
-    }
 }

@@ -95,13 +95,15 @@ public sealed record PlanTimes
     /// When an operator ran on the host: of a backward pass, from its first recorded operator to the end of its last. Null where nothing is
     /// known.
     /// </summary>
-    internal (long StartNs, long EndNs)? SpanOf(PlannedOperator op)
+    internal (long StartNs, long EndNs)? SpanOf(PlannedOperator op) =>
+        SpanOf(op, id => Operators.TryGetValue(id, out var time) ? (time.StartNs, time.DurationNs) : null);
+
+    /// <summary>The same, by times from elsewhere.</summary>
+    internal static (long StartNs, long EndNs)? SpanOf(PlannedOperator op, Func<OperatorId, (long StartNs, long DurationNs)?> timeOf)
     {
-        if (op.Role != OperatorRole.Autograd)
-            return Operators.TryGetValue(op.Id, out var own) ? (own.StartNs, own.StartNs + own.DurationNs) : null;
         (long StartNs, long EndNs)? span = null;
-        foreach (var recorded in op.Backward)
-            if (Operators.TryGetValue(recorded.Id, out var time))
+        foreach (var id in op.Role == OperatorRole.Autograd ? op.Backward.Select(b => b.Id) : [op.Id])
+            if (timeOf(id) is { } time)
                 span = (Math.Min(span?.StartNs ?? time.StartNs, time.StartNs), Math.Max(span?.EndNs ?? 0, time.StartNs + time.DurationNs));
         return span;
     }

@@ -13,8 +13,7 @@ internal sealed class StorageLives
 {
     private readonly ReplayPlan _plan;
     private readonly (long StartNs, long EndNs)?[] _spans;
-    private readonly int[] _first;
-    private readonly int[] _last;
+    private readonly StorageUses _uses;
     private readonly Block[] _blocks;
     private readonly List<(long AtNs, long Bytes, bool IsOnDevice)> _ofBefore = [];
     private readonly (long StartNs, int Last)[] _starts;
@@ -22,19 +21,9 @@ internal sealed class StorageLives
     private StorageLives(ReplayPlan plan, LinkedProfile profile)
     {
         _plan = plan;
-        _spans = [.. plan.Operators.Select(o => SpanOf(o, profile))];
-        _first = new int[plan.Storages.Length];
-        _last = new int[plan.Storages.Length];
-        Array.Fill(_first, -1);
-        for (int i = 0; i < plan.Operators.Length; i++)
-        {
-            foreach (var storage in StoragesOf(plan.Operators[i].InputSlots.Concat(plan.Operators[i].OutputSlots)))
-            {
-                if (_first[storage.Index] < 0)
-                    _first[storage.Index] = i;
-                _last[storage.Index] = i;
-            }
-        }
+        _spans = [.. plan.Operators.Select(o => PlanTimes.SpanOf(o, id => profile.Operators.TryGetValue(id.Node, out var time)
+            ? (time.StartNs, time.DurationNs) : null))];
+        _uses = StorageUses.Of(plan);
         int last = 0;
         _starts = [.. _spans.Index().Where(s => s.Item is not null).Select(s => (s.Item!.Value.StartNs, Last: s.Index))
             .OrderBy(s => s.StartNs).Select(s => (s.StartNs, last = Math.Max(last, s.Last)))];
@@ -68,25 +57,15 @@ internal sealed class StorageLives
         var found = new Dictionary<StorageId, int>();
         if (plan.Storages.All(s => s.Until is null))
             return found;
+        var uses = StorageUses.Of(plan);
         var places = new Dictionary<OperatorId, int>();
-        var (first, last) = (new Dictionary<StorageId, int>(), new Dictionary<StorageId, int>());
         for (int i = 0; i < plan.Operators.Length; i++)
-        {
-            var op = plan.Operators[i];
-            places[op.Id] = i;
-            foreach (var slot in op.InputSlots.Concat(op.OutputSlots))
-            {
-                if (plan[slot].Storage is not { } storage)
-                    continue;
-                first.TryAdd(storage, i);
-                last[storage] = i;
-            }
-        }
+            places[plan.Operators[i].Id] = i;
         foreach (var (index, storage) in plan.Storages.Index())
         {
             var id = new StorageId(index);
-            if (storage.Until is { } until && places.TryGetValue(until, out int place) && first.TryGetValue(id, out int made)
-                && !storage.IsExternal && (place > last[id] || place <= made))
+            if (storage.Until is { } until && places.TryGetValue(until, out int place) && uses.First(id) is >= 0 and var made
+                && !storage.IsExternal && (place > uses.Last(id) || place <= made))
                 found.Add(id, place);
         }
         return found;
@@ -101,22 +80,21 @@ internal sealed class StorageLives
     /// </remarks>
     private void Claim()
     {
-        var order = _blocks.Index().OrderBy(b => b.Item.FromNs).Select(b => b.Index).ToArray();
-        long[] starts = [.. order.Select(i => _blocks[i].FromNs)];
+        (long FromNs, int Block)[] starts = [.. _blocks.Select((b, i) => (b.FromNs, i)).Order()];
         for (int i = 0; i < _plan.Operators.Length; i++)
         {
             if (_plan.Operators[i].Role == OperatorRole.Autograd || _spans[i] is not { } span)
                 continue; // What autograd makes within a pass, it also frees.
-            foreach (var storage in StoragesOf(_plan.Operators[i].OutputSlots).Distinct())
+            foreach (var storage in StorageUses.Of(_plan, _plan.Operators[i].OutputSlots).Distinct())
             {
-                if (_first[storage.Index] != i || _plan[storage].IsExternal || _plan[storage].SizeBytes == 0)
+                if (_uses.First(storage) != i || _plan[storage].IsExternal || _plan[storage].SizeBytes == 0)
                     continue;
                 bool isOnDevice = DeviceName.IsAccelerator(_plan.Devices[_plan[storage].Device]);
                 long size = _plan[storage].SizeBytes;
                 Block? best = null;
-                for (int at = FirstFrom(starts, span.StartNs); at < starts.Length && starts[at] <= span.EndNs; at++)
+                for (int at = ~Array.BinarySearch(starts, (span.StartNs, -1)); at < starts.Length && starts[at].FromNs <= span.EndNs; at++)
                 {
-                    var block = _blocks[order[at]];
+                    var block = _blocks[starts[at].Block];
                     bool fits = block.Storage is null && block.IsOnDevice == isOnDevice && block.Bytes >= size
                         && (block.UntilNs ?? long.MaxValue) > span.EndNs;
                     if (fits && (best is null || block.Bytes < best.Bytes))
@@ -168,7 +146,7 @@ internal sealed class StorageLives
                 continue;
             var candidates = blocks.TakeWhile(b => b.FromNs < free.AtNs)
                 .Where(b => b.Storage is null || LastUseNs(b.Storage.Value) <= free.AtNs).ToArray();
-            var justMade = candidates.LastOrDefault(b => b.Storage is { } s && _first[s.Index] == LastBefore(free.AtNs));
+            var justMade = candidates.LastOrDefault(b => b.Storage is { } s && _uses.First(s) == LastBefore(free.AtNs));
             var freed = justMade is null ? null
                 : candidates.LastOrDefault(b => b != justMade && b.Storage is { } s && NameOf(s) == NameOf(justMade.Storage!.Value));
             freed ??= candidates.Where(b => b.Storage is not null).MaxBy(b => LastUseNs(b.Storage!.Value)) ?? candidates.LastOrDefault();
@@ -190,7 +168,7 @@ internal sealed class StorageLives
         }
     }
 
-    private string NameOf(StorageId storage) => _plan.Operators[_first[storage.Index]].Schema.FullName;
+    private string NameOf(StorageId storage) => _plan.Operators[_uses.First(storage)].Schema.FullName;
 
     private Dictionary<int, OperatorId> Ends()
     {
@@ -205,13 +183,13 @@ internal sealed class StorageLives
             if (match >= 0)
             {
                 // What it was in the iteration before dies in this one, so it dies in the next.
-                place = Math.Min(LastBefore(_ofBefore[match].AtNs), _first[storage.Index]);
+                place = Math.Min(LastBefore(_ofBefore[match].AtNs), _uses.First(storage));
                 _ofBefore.RemoveAt(match);
             }
             // What dies within a pass of autograd's is autograd's own, which keeps it as long as the original's did.
             bool isAutograds = _plan.Operators[place].Role == OperatorRole.Autograd && block.UntilNs is { } freed
                 && _spans[place] is { } pass && freed <= pass.EndNs;
-            if (!isAutograds && (match >= 0 || place > _last[storage.Index]))
+            if (!isAutograds && (match >= 0 || place > _uses.Last(storage)))
                 ends[storage.Index] = _plan.Operators[place].Id;
         }
         return ends;
@@ -220,7 +198,7 @@ internal sealed class StorageLives
     /// <summary>The place of the last operator that had started at a time; the first where none had.</summary>
     private int LastBefore(long atNs)
     {
-        int next = FirstFrom(_starts, atNs, s => s.StartNs);
+        int next = ~Array.BinarySearch(_starts, (atNs, -1));
         return next == 0 ? 0 : _starts[next - 1].Last;
     }
 
@@ -228,7 +206,7 @@ internal sealed class StorageLives
     private int WithinAt(long atNs) => LastBefore(atNs + 1) is var place && _spans.Length > 0 && _spans[place] is { } span
         && span.StartNs <= atNs && atNs <= span.EndNs ? place : -1;
 
-    private long LastUseNs(StorageId storage) => _spans[_last[storage.Index]]?.StartNs ?? long.MaxValue;
+    private long LastUseNs(StorageId storage) => _spans[_uses.Last(storage)]?.StartNs ?? long.MaxValue;
 
     private Block[] BlocksOf(ImmutableArray<ProfiledAllocation> allocations)
     {
@@ -249,38 +227,6 @@ internal sealed class StorageLives
                 _ofBefore.Add((allocation.AtNs, -Math.Max(allocation.Bytes, -long.MaxValue), allocation.IsOnDevice));
         }
         return [.. blocks];
-    }
-
-    private IEnumerable<StorageId> StoragesOf(IEnumerable<Slot> slots)
-    {
-        foreach (var slot in slots)
-            if (_plan[slot].Storage is { } storage)
-                yield return storage;
-    }
-
-    private static (long, long)? SpanOf(PlannedOperator op, LinkedProfile profile)
-    {
-        (long StartNs, long EndNs)? span = null;
-        foreach (var id in op.Role == OperatorRole.Autograd ? op.Backward.Select(b => b.Id) : [op.Id])
-            if (profile.Operators.TryGetValue(id.Node, out var time))
-                span = (Math.Min(span?.StartNs ?? time.StartNs, time.StartNs), Math.Max(span?.EndNs ?? 0, time.StartNs + time.DurationNs));
-        return span;
-    }
-
-    private static int FirstFrom(long[] sorted, long value) => FirstFrom(sorted, value, s => s);
-
-    private static int FirstFrom<T>(T[] sorted, long value, Func<T, long> of)
-    {
-        int low = 0;
-        for (int high = sorted.Length; low < high;)
-        {
-            int middle = (low + high) / 2;
-            if (of(sorted[middle]) < value)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return low;
     }
 
     /// <summary>What was allocated, and when it was freed; null for after the iteration.</summary>

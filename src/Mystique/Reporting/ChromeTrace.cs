@@ -22,22 +22,41 @@ internal static class ChromeTrace
         double at = 0;
         foreach (var (op, time) in result.Plan.Operators.Zip(result.OperatorTimesNs))
         {
-            json.WriteStartObject();
-            json.WriteString("ph", "X");
-            json.WriteString("cat", "cpu_op");
-            json.WriteString("name", op.Schema.FullName);
-            json.WriteNumber("pid", 1);
-            json.WriteNumber("tid", 1);
-            json.WriteNumber("ts", Math.Round(at / 1e3, 3)); // Microseconds.
-            json.WriteNumber("dur", Math.Round(time / 1e3, 3));
-            json.WriteStartObject("args");
+            Start(json, "cpu_op", op.Schema.FullName, (1, 1), at, time);
             json.WriteNumber("node", op.Id.Node);
             json.WriteString("role", op.Role.ToString().ToLowerInvariant());
-            json.WriteEndObject();
-            json.WriteEndObject();
+            End(json);
             at += time;
         }
         json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    /// <summary>Starts a complete event, and leaves its arguments open for whoever writes them.</summary>
+    /// <param name="json">Where to.</param>
+    /// <param name="category">The category, for example <c>cpu_op</c>.</param>
+    /// <param name="name">The name.</param>
+    /// <param name="track">Numbers of the process and the thread.</param>
+    /// <param name="startNs">The start, in nanoseconds.</param>
+    /// <param name="durationNs">How long it took, in nanoseconds.</param>
+    public static void Start(Utf8JsonWriter json, string category, string name, (long Process, long Thread) track, double startNs,
+        double durationNs)
+    {
+        json.WriteStartObject();
+        json.WriteString("ph", "X");
+        json.WriteString("cat", category);
+        json.WriteString("name", name);
+        json.WriteNumber("pid", track.Process);
+        json.WriteNumber("tid", track.Thread);
+        json.WriteNumber("ts", Math.Round(startNs / 1e3, 3)); // Microseconds.
+        json.WriteNumber("dur", Math.Round(durationNs / 1e3, 3));
+        json.WriteStartObject("args");
+    }
+
+    /// <summary>Ends the arguments and the event.</summary>
+    public static void End(Utf8JsonWriter json)
+    {
+        json.WriteEndObject();
         json.WriteEndObject();
     }
 

@@ -47,7 +47,7 @@ internal sealed record TraceSummary
     public required ImmutableArray<OperatorCost> Costs { get; init; }
 
     /// <summary>What the selection costs.</summary>
-    public required CostSum Cost { get; init; }
+    public CostSum Cost => OperatorCost.Sum(Costs);
 
     /// <summary>The backward passes of the selection, in order.</summary>
     public required ImmutableArray<BackwardPass> BackwardPasses { get; init; }
@@ -65,11 +65,12 @@ internal sealed record TraceSummary
         var segment = SegmentSelector.Select(recording, options);
         var planning = new PlanningOptions();
         var plan = PortableFit.Of(ReplayPlanner.Plan(segment, planning), planning);
-        var kinds = segment.Operators.GroupBy(o => o.Schema?.FullName ?? o.Name, (name, group) =>
+        ImmutableArray<OperatorCost> costs = [.. segment.Operators.Select(OperatorCost.Of)];
+        var kinds = segment.Operators.Zip(costs).GroupBy(o => o.First.Schema?.FullName ?? o.First.Name, (name, group) =>
         {
-            var nodes = group.ToArray();
+            var (nodes, own) = (group.Select(o => o.First).ToArray(), group.Select(o => o.Second));
             return new OperatorKindCount(name, nodes.Length, nodes.Sum(n => BytesOf(n.Inputs)), nodes.Sum(n => BytesOf(n.Outputs)),
-                OperatorCost.Sum(nodes));
+                OperatorCost.Sum(own));
         });
         return new TraceSummary
         {
@@ -79,8 +80,7 @@ internal sealed record TraceSummary
             Plan = plan,
             Memory = PlanMemory.Of(plan),
             Kinds = [.. kinds.OrderByDescending(k => k.Count).ThenBy(k => k.Name, StringComparer.Ordinal)],
-            Costs = [.. segment.Operators.Select(OperatorCost.Of)],
-            Cost = OperatorCost.Sum(segment.Operators),
+            Costs = costs,
             BackwardPasses = BackwardReader.Of(segment),
             Collectives = CollectivesOf(trace),
         };

@@ -155,9 +155,9 @@ internal static class ScalarTypes
 {
     /// <summary>
     /// The C++ names that the observer writes inside <c>Tensor(…)</c> (<c>caffe2::TypeMeta::name()</c>). Compilers
-    /// spell some of them differently: <c>long int</c> with GCC, <c>long</c> with Clang.
+    /// spell some of them differently: <c>long int</c> with GCC, which PyTorch's own binaries have, comes first, <c>long</c> with Clang.
     /// </summary>
-    private static readonly FrozenDictionary<string, ScalarType> ByTraceName = new Dictionary<string, ScalarType>
+    private static readonly KeyValuePair<string, ScalarType>[] NamesInTraces = [.. new Dictionary<string, ScalarType>
     {
         ["unsigned char"] = ScalarType.Byte,
         ["signed char"] = ScalarType.Char,
@@ -199,7 +199,9 @@ internal static class ScalarTypes
         ["c10::bits4x2"] = ScalarType.Bits4x2,
         ["c10::bits8"] = ScalarType.Bits8,
         ["c10::bits16"] = ScalarType.Bits16,
-    }.Concat(SmallIntegers()).ToFrozenDictionary();
+    }.Concat(SmallIntegers())];
+
+    private static readonly FrozenDictionary<string, ScalarType> ByTraceName = NamesInTraces.ToFrozenDictionary();
 
     /// <summary>The integers of 1 to 7 bits; compilers write the number with or without a suffix.</summary>
     private static IEnumerable<KeyValuePair<string, ScalarType>> SmallIntegers() =>
@@ -214,11 +216,7 @@ internal static class ScalarTypes
     public static ScalarType FromTraceName(string name) => ByTraceName.GetValueOrDefault(name, ScalarType.Undefined);
 
     private static readonly FrozenDictionary<ScalarType, string> TraceNames =
-        ByTraceName.GroupBy(p => p.Value).ToFrozenDictionary(g => g.Key, g => g.MinBy(p => Rank(p.Key)).Key);
-
-    /// <summary>GCC's spelling first, which PyTorch's own binaries have.</summary>
-    private static int Rank(string name) => name is "signed char" || name.EndsWith(" int", StringComparison.Ordinal)
-        && !name.StartsWith("long long", StringComparison.Ordinal) ? 0 : 1;
+        NamesInTraces.DistinctBy(p => p.Value).ToFrozenDictionary(p => p.Value, p => p.Key);
 
     /// <summary>The name as the observer writes it: <c>long int</c>, <c>c10::BFloat16</c>.</summary>
     /// <param name="type">The element type.</param>

@@ -10,6 +10,7 @@ using Mystique.Tests.Shared;
 using Mystique.Traces;
 using Mystique.Traces.Chakra;
 using Mystique.Traces.Chakra.Messages;
+using Mystique.Traces.Kineto;
 using Mystique.Traces.PyTorch;
 
 namespace Mystique.Tests.Conversion;
@@ -52,6 +53,28 @@ public class ChakraWriterTests
             Assert.All(node.DataDeps.Concat(node.CtrlDeps), d => Assert.Contains(d, before));
             Assert.True(before.Add(node.Id));
         }
+    }
+
+    /// <summary>A stream's next work waits for what it was told to wait for, an operator for what the host waited for.</summary>
+    [Fact]
+    public void Dependencies_AreStreamsWaitsAndTheHosts()
+    {
+        const string Relu = "aten::relu(Tensor self) -> Tensor";
+        TraceText.Value[] At(long id) => [TraceText.Value.Tensor(id, id + 1, [4])];
+        var text = TraceText.WithRoots().Operator(3, Relu, At(10), At(20)).Operator(4, Relu, At(30), At(40))
+            .Operator(5, Relu, At(50), At(60)).Operator(6, Relu, At(70), At(80));
+        OperatorTime On(long startNs, long? stream) => new(startNs, 100,
+            stream is { } number ? [new DeviceWork("k", startNs + 50, 200, new StreamId(number), "")] : []);
+        (long Node, long? Stream)[] streams = [(3, 7), (4, 9), (5, 9), (6, null)];
+        var times = streams.ToImmutableDictionary(s => s.Node, s => On(1_000 * (s.Node - 2), s.Stream));
+        var profile = ProfileOf.Times(times, 5_000) with
+        {
+            StreamWaits = [new StreamWait(1_800, new StreamId(9), 1_500, new StreamId(7))],
+            HostWaits = [new HostWait(3_500, 100, 4)],
+        };
+        var nodes = Nodes(Recording.Of(text.Read(), profile), out _);
+        Assert.Equal(["1: ", "2: 1", "3: 1", "4: 2,3", "5: 3", "6: 4,5", "7: 4,5"],
+            nodes.Select(n => $"{n.Id}: {string.Join(",", n.DataDeps)}"));
     }
 
     public static TheoryData<string> Traces => [.. Directory.EnumerateFiles(Path.Combine(Repository.Root, "examples", "traces"))

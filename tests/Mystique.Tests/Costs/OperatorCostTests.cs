@@ -59,7 +59,7 @@ public class OperatorCostTests
         Assert.Equal("? 32", Of("mine::magic(Tensor self) -> Tensor", [T(10, 4)], T(20, 4)));
         var trace = TraceText.WithRoots().Operator(3, "mine::magic(Tensor self) -> Tensor", [T(10, 4)], [T(20, 4)])
             .Operator(4, "aten::relu(Tensor self) -> Tensor", [T(20, 4)], [T(30, 4)]).Read();
-        Assert.Equal(new CostSum(4, 64, 2, 1), OperatorCost.Sum(trace.Operators));
+        Assert.Equal(new CostSum(4, 64, 2, 1), OperatorCost.Sum(trace.Operators.Select(OperatorCost.Of)));
     }
 
     [Fact]

@@ -23,25 +23,18 @@ public class PlanTimesTests
     private static DeviceWork Work(string name, long durationNs, long stream) => new(name, 0, durationNs, new StreamId(stream), "");
 
     /// <summary>Operator 4 starts first, at 1,000 ns; 5 is not known; 6 does not run, and is known.</summary>
-    private static LinkedProfile Profile => new()
-    {
-        Source = "p.json",
-        Link = ProfileLink.Id,
-        IterationNs = 9_000,
-        Operators = new Dictionary<long, OperatorTime>
+    private static LinkedProfile Profile => ProfileOf.Times(
+        new Dictionary<long, OperatorTime>
         {
             [3] = new(1_500, 100, [Work("gemm", 70, 7), Work("copy", 5, 9)]),
             [4] = new(1_000, 200, [Work("gemm", 30, 9), Work("add", 5, 7)]),
             [6] = new(1_800, 50, []),
             [99] = new(10, 20, [Work("not of the plan", 1_000, 7)]),
-        }.ToImmutableDictionary(),
-        Unlinked = [],
-        UnlinkedEvents = 0,
+        }.ToImmutableDictionary(), 9_000) with
+    {
         Unexplained = [("cudaGraphLaunch", 1, 40), ("mine", 2, 10)],
         DeviceNs = 200,
         HostWaits = [new HostWait(999, 10, null), new HostWait(1_600, 20, 4), new HostWait(1_799, 5, 98)],
-        Steps = ImmutableDictionary<long, long>.Empty,
-        Notes = [],
     };
 
     private static PlanTimes? Of(LinkedProfile? profile, long? iterationNs = null, TraceText? text = null, Baseline? baseline = null) =>

@@ -28,21 +28,8 @@ public class StorageLivesTests
 
     private static ReplayPlan Plan(TraceText text, params ProfiledAllocation[] allocations)
     {
-        var profile = new LinkedProfile
-        {
-            Source = "p.json",
-            Link = ProfileLink.Id,
-            IterationNs = 9_000,
-            Operators = Enumerable.Range(3, 4).ToImmutableDictionary(n => (long)n, n => new OperatorTime(1_000 * (n - 2), 500, [])),
-            Unlinked = [],
-            UnlinkedEvents = 0,
-            Unexplained = [],
-            DeviceNs = 0,
-            HostWaits = [],
-            Steps = ImmutableDictionary<long, long>.Empty,
-            Notes = [],
-            Allocations = [.. allocations],
-        };
+        var times = Enumerable.Range(3, 4).ToImmutableDictionary(n => (long)n, n => new OperatorTime(1_000 * (n - 2), 500, []));
+        var profile = ProfileOf.Times(times, 9_000) with { Allocations = [.. allocations] };
         return ReplayPlanner.Plan(SegmentSelector.Select(Recording.Of(text.Read(), profile)));
     }
 

@@ -59,20 +59,9 @@ public class NestingRepairTests
                 Step(3);
             var trace = _text.Read();
             OperatorTime Of(TraceNode node) => new(_starts[node.Id], _ends[node.Id] - _starts[node.Id], []);
-            return (trace, new LinkedProfile
+            return (trace, ProfileOf.Times(trace.Nodes.Where(n => n.Schema is not null).ToImmutableDictionary(n => n.Id, Of), _now) with
             {
-                Source = "p",
-                Link = ProfileLink.Id,
-                IterationNs = _now,
-                Operators = trace.Nodes.Where(n => n.Schema is not null).ToImmutableDictionary(n => n.Id, Of),
                 Labels = trace.Nodes.Where(n => n.Name.StartsWith("gloo", StringComparison.Ordinal)).ToImmutableDictionary(n => n.Id, Of),
-                Unlinked = [],
-                UnlinkedEvents = 0,
-                Unexplained = [],
-                DeviceNs = 0,
-                HostWaits = [],
-                Steps = ImmutableDictionary<long, long>.Empty,
-                Notes = [],
             });
         }
 

@@ -22,22 +22,15 @@ internal sealed class HeldSlots
         var ends = StorageLives.PlacesOf(plan);
         if (ends.Count == 0)
             return held;
+        var uses = StorageUses.Of(plan);
         var last = new Dictionary<StorageId, Slot>();
-        var first = new Dictionary<StorageId, int>();
-        for (int i = 0; i < plan.Operators.Length; i++)
-        {
-            var op = plan.Operators[i];
-            foreach (var slot in op.InputSlots.Concat(op.OutputSlots))
-                if (plan[slot].Storage is { } storage)
-                    first.TryAdd(storage, i);
-            foreach (var slot in op.OutputSlots)
-                if (plan[slot] is { IsExternal: false, Storage: { } storage } && ends.ContainsKey(storage))
-                    last[storage] = slot;
-        }
+        foreach (var slot in plan.Operators.SelectMany(o => o.OutputSlots))
+            if (plan[slot] is { IsExternal: false, Storage: { } storage } && ends.ContainsKey(storage))
+                last[storage] = slot;
         foreach (var (storage, slot) in last)
         {
             held._slots.Add(slot);
-            if (ends[storage] == first[storage])
+            if (ends[storage] == uses.First(storage))
                 continue; // Made again, it takes the place of the older one.
             if (!held._freedAfter.TryGetValue(ends[storage], out var slots))
                 held._freedAfter.Add(ends[storage], slots = []);

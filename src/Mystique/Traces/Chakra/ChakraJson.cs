@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Mystique.Diagnostics;
 using Mystique.Traces.Chakra.Messages;
+using Mystique.Traces.PyTorch;
 using Mystique.Traces.Text;
 
 namespace Mystique.Traces.Chakra;
@@ -172,10 +173,10 @@ internal sealed partial class ChakraJson : ForwardStream
             json.WriteStartArray("attrs"u8);
             foreach (string known in Numbers)
                 if (node.Number(known) is { } number)
-                    WriteAttribute(json, known, number);
+                    NodeAttribute.Write(json, known, number);
             foreach (string known in Texts)
                 if (node.Text(known) is { Length: > 0 } text)
-                    WriteAttribute(json, known, text);
+                    NodeAttribute.Write(json, known, text);
             json.WriteEndArray();
         });
     }
@@ -212,8 +213,8 @@ internal sealed partial class ChakraJson : ForwardStream
             call.WriteInputs(json, own);
             WriteArguments(json, "outputs"u8, null, node.Id);
             json.WriteStartArray("attrs"u8);
-            WriteAttribute(json, "op_schema", call.Schema);
-            WriteAttribute(json, "rf_id", own);
+            NodeAttribute.Write(json, "op_schema", call.Schema);
+            NodeAttribute.Write(json, "rf_id", own);
             json.WriteEndArray();
         });
         Write(json =>
@@ -224,13 +225,13 @@ internal sealed partial class ChakraJson : ForwardStream
             WriteArguments(json, "inputs"u8, null, node.Id);
             WriteArguments(json, "outputs"u8, null, node.Id);
             json.WriteStartArray("attrs"u8);
-            WriteAttribute(json, "collective_name", call.Collective);
-            WriteAttribute(json, "dtype", call.Type.Bytes == 4 ? "Float" : "Byte");
-            WriteAttribute(json, "in_msg_nelems", call.Input);
-            WriteAttribute(json, "out_msg_nelems", call.Output);
-            WriteAttribute(json, "pg_name", group);
+            NodeAttribute.Write(json, "collective_name", call.Collective);
+            NodeAttribute.Write(json, "dtype", call.Type.Bytes == 4 ? "Float" : "Byte");
+            NodeAttribute.Write(json, "in_msg_nelems", call.Input);
+            NodeAttribute.Write(json, "out_msg_nelems", call.Output);
+            NodeAttribute.Write(json, "pg_name", group);
             if (group == "0")
-                WriteAttribute(json, "pg_size", _ranks);
+                NodeAttribute.Write(json, "pg_size", _ranks);
             json.WriteEndArray();
         });
     }
@@ -316,18 +317,6 @@ internal sealed partial class ChakraJson : ForwardStream
                 throw Problems.ChakraInvalid(_source, _messages.Position, $"the {part} of node {id} are {exception.Message}");
             }
         }
-        json.WriteEndObject();
-    }
-
-    private static void WriteAttribute(Utf8JsonWriter json, string name, object value)
-    {
-        json.WriteStartObject();
-        json.WriteString("name"u8, name);
-        json.WriteString("type"u8, value is string ? "string" : "int64");
-        if (value is string text)
-            json.WriteString("value"u8, text);
-        else
-            json.WriteNumber("value"u8, Convert.ToInt64(value, CultureInfo.InvariantCulture));
         json.WriteEndObject();
     }
 

@@ -14,8 +14,10 @@ internal static class ConcreteInput
 
     /// <summary>Whether some number of it has more decimals than a trace keeps.</summary>
     public static bool HasMoreThanTraces(string text) =>
-        text.Contains('.', StringComparison.Ordinal) || text.Contains("e-", StringComparison.Ordinal)
-            ? NumbersOf(text) is { } numbers && numbers.Any(n => AsInTrace(n) != n) : false;
+        NumbersOf(text) is { } numbers && numbers.Any(n => AsInTrace(n) != n);
+
+    /// <summary>Whether a text can have such a number: most have not, and need not be read.</summary>
+    public static bool MayHaveMore(ReadOnlySpan<byte> text) => text.Contains((byte)'.') || text.IndexOf("e-"u8) >= 0;
 
     /// <summary>
     /// The double that a trace has six decimals of: the profile's, where it is the same up to these; else the trace's.

@@ -249,6 +249,19 @@ internal sealed class KinetoEventParser(ReadBudget budget)
     /// <summary>Keeps an operator's values where one of them has more than a trace keeps of it.</summary>
     private bool TryParseInputs(ref Utf8JsonReader reader, ref KinetoEvent parsed)
     {
+        var ahead = reader;
+        bool mayBeKept = false;
+        while (ReadLimits.Read(ref ahead) && ahead.TokenType != JsonTokenType.EndArray)
+        {
+            mayBeKept |= ahead.TokenType == JsonTokenType.String && ConcreteInput.MayHaveMore(ahead.ValueSpan);
+            if (!ReadLimits.TrySkip(ref ahead))
+                return false;
+        }
+        if (!mayBeKept)
+        {
+            reader = ahead;
+            return reader.TokenType == JsonTokenType.EndArray;
+        }
         var texts = new List<string>();
         bool isKept = false;
         while (ReadLimits.Read(ref reader))
