@@ -167,6 +167,16 @@ class Worker:
                 op = package.manifest["operators"][i]
                 known[package.name_of(op)] = package.manifest["schemas"][op["schema"]]
             return {"schemas": known}
+        if command == "overloads":
+            need_torch()
+            return {"schemas": overloads_of(request["names"])}
+        if command == "describe":
+            need_torch()
+            results = []
+            for i, call in enumerate(request["calls"]):
+                self.send({"kind": "progress", "done": i + 1})  # Each is named before it runs: it may end the process.
+                results.append(describe(call))
+            return {"results": results}
         if command == "start":
             self.baseline = self.engine.start(self.progress, fall_back=False)
             return {"baselineBytes": self.baseline}

@@ -269,7 +269,7 @@ internal sealed partial class LibTorchEngine : IReplayEngine, IKnowsSchemas, IPr
     }
 
     /// <summary>libtorch's message without the interpreter's traceback.</summary>
-    private static string ReasonOf(string message)
+    internal static string ReasonOf(string message)
     {
         var match = ErrorLine().Match(message);
         string text = match.Success ? match.Groups[1].Value : message.Split('\n')[0];

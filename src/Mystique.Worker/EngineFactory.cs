@@ -25,6 +25,9 @@ internal sealed class EngineFactory : IEngineFactory
         }
     }
 
+    /// <inheritdoc/>
+    public IDescribesOperators OpenOperators() => new LibTorchOperators();
+
     /// <summary>Apart, so that only this needs the workloads' assembly, which packages do not have.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static WorkloadRunner CreateRunner(string name, int threads) => new(name, threads);

@@ -58,7 +58,7 @@ internal static class CoverageCommand
             string[] inputs = result.GetValue(traces)!;
             var rows = new List<CoverageRow>();
             EngineInfo? ranOn = null;
-            foreach (var (name, trace) in Find(inputs))
+            foreach (var (name, trace) in Find(inputs, engine))
             {
                 var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
                 if (options.Level == ReplayLevel.Framework && benchmark.Framework is null && !benchmark.OtherLevel.Value.IsSame)
@@ -104,13 +104,13 @@ internal static class CoverageCommand
     }
 
     /// <summary>The traces: those that are named, and in folders those files that are execution traces.</summary>
-    private static IEnumerable<(string Name, ExecutionTrace Trace)> Find(string[] inputs)
+    private static IEnumerable<(string Name, ExecutionTrace Trace)> Find(string[] inputs, Engine engine)
     {
         foreach (string input in inputs)
         {
             if (!Directory.Exists(input))
             {
-                yield return (Path.GetFileName(input), TraceReader.Read(input));
+                yield return (Path.GetFileName(input), engine.Open(input).Trace);
                 continue;
             }
             foreach (string file in Directory.EnumerateFiles(input, "*.json*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))

@@ -53,6 +53,7 @@ internal static class GenerateCommand
                 Strict = result.GetValue(strict),
                 Profile = result.GetValue(profile),
                 IterationNs = planning.ReadIterationNs(result),
+                Iteration = Inputs.NumberOf(result.GetValue(iteration)),
             });
             var benchmark = Benchmark.Create(recording, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
             benchmark.Save(folder);

@@ -12,9 +12,10 @@ internal static class Inputs
     /// <summary>Opens a trace or a capture folder.</summary>
     /// <param name="path">Its path.</param>
     /// <param name="options">How; null takes the defaults.</param>
-    public static Recording Open(string path, RecordingOptions? options = null)
+    /// <param name="engine">What completes a profile without a trace; null takes the bundled libtorch.</param>
+    public static Recording Open(string path, RecordingOptions? options = null, Engine? engine = null)
     {
-        var recording = Recording.Open(path, options);
+        var recording = (engine ?? new TorchSharpEngine()).Open(path, options);
         Terminal.Warn(recording.Warnings);
         return recording;
     }
@@ -28,17 +29,23 @@ internal static class Inputs
     /// <param name="planning">How a recording is planned.</param>
     /// <param name="iteration">Of a recording, <c>--iteration</c>.</param>
     /// <param name="options">How a recording is opened, and how long an iteration took; null takes the defaults.</param>
+    /// <param name="engine">As in <see cref="Open"/>.</param>
     public static Benchmark OpenBenchmark(string path, PlanningOptions planning, string? iteration = null, RecordingOptions? options =
-        null) =>
+        null, Engine? engine = null) =>
         Benchmark.IsPackage(path) ? Benchmark.Load(path).WithIterationTime(options?.IterationNs)
-            : Benchmark.Create(Open(path, options), OptionsOf(iteration, planning));
+            : Benchmark.Create(Open(path, (options ?? new RecordingOptions()) with { Iteration = NumberOf(iteration) }, engine),
+                OptionsOf(iteration, planning));
+
+    /// <summary>The number of <c>--iteration</c>; null for all of them, or the default.</summary>
+    public static long? NumberOf(string? iteration) =>
+        iteration is null or "all" ? null : long.Parse(iteration, CultureInfo.InvariantCulture);
 
     /// <summary>The options of a benchmark.</summary>
     /// <param name="iteration"><c>--iteration</c>: a number, <c>all</c>, or null.</param>
     /// <param name="planning">How it is planned.</param>
     public static BenchmarkOptions OptionsOf(string? iteration, PlanningOptions planning) => new()
     {
-        Iteration = iteration is null or "all" ? null : long.Parse(iteration, CultureInfo.InvariantCulture),
+        Iteration = NumberOf(iteration),
         AllIterations = iteration == "all",
         Planning = planning,
     };

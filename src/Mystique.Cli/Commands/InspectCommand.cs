@@ -47,7 +47,12 @@ internal static class InspectCommand
                 return InspectRanks(result.GetValue(trace)!, ranks, result.GetValue(iteration), result.GetValue(strict),
                     result.GetValue(json), result.GetValue(html));
             var recording = Inputs.Open(result.GetValue(trace)!,
-                new RecordingOptions { Strict = result.GetValue(strict), Profile = result.GetValue(profile) });
+                new RecordingOptions
+                {
+                    Strict = result.GetValue(strict),
+                    Profile = result.GetValue(profile),
+                    Iteration = Inputs.NumberOf(result.GetValue(iteration)),
+                });
             var summary = TraceSummary.Of(recording, SharedOptions.SelectionOf(result.GetValue(iteration)));
             if (result.GetValue(html) is { } page)
                 Terminal.WriteFile(page, stream => SummaryHtml.Write(summary, stream));

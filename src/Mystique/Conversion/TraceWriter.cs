@@ -22,6 +22,8 @@ internal static class TraceWriter
         json.WriteString("schema"u8, Schema);
         json.WriteNumber("pid"u8, trace.ProcessId);
         json.WriteString("time"u8, trace.Time);
+        if (trace.InferredFrom.Length > 0)
+            json.WriteString("inferred_from"u8, trace.InferredFrom);
         json.WriteStartArray("nodes"u8);
         foreach (var node in trace.Nodes.OrderBy(n => n.FilePlace))
         {

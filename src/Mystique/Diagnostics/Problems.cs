@@ -34,8 +34,15 @@ internal static partial class Problems
     public static MystiqueException TraceNotAnExecutionTrace(string source, string why) =>
         new("MYS106", $"the file is not an execution trace: {why}", source, CaptureHint);
 
+    /// <summary>The id of <see cref="TraceIsKinetoProfile"/>.</summary>
+    public const string KinetoProfileId = "MYS107";
+
+    public static MystiqueException ProfileHasNoShapes(string path) =>
+        new("MYS143", "the profile does not tell what operators were called with, so that no benchmark can be made of it", path,
+            "record it with record_shapes=True, better with profile_memory=True and with_stack=True, too; or capture the job");
+
     public static MystiqueException TraceIsKinetoProfile(string source) =>
-        new("MYS107", "the file is a Kineto profile (it has traceEvents), not an execution trace", source,
+        new(KinetoProfileId, "the file is a Kineto profile (it has traceEvents), not an execution trace", source,
             "use the execution trace that was captured with it (usually *.et.json)");
 
     public static MystiqueException TraceSchemaUnknown(string source, string version) =>

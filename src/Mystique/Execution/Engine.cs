@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Execution;
 using Mystique.Execution.Workers;
 
 namespace Mystique;
@@ -41,6 +42,18 @@ public abstract record Engine : IAsyncDisposable
 
     /// <summary>Variables that workers get beside those that the engine gives them.</summary>
     internal ImmutableDictionary<string, string> WorkerEnvironment { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>
+    /// Opens what a path names, as <see cref="Recording.Open"/>; a Kineto profile without an execution trace, too, which what this engine
+    /// knows of operators completes.
+    /// </summary>
+    /// <param name="path">An execution trace, a profile, or a capture folder.</param>
+    /// <param name="options">How to open it; null takes the defaults.</param>
+    /// <exception cref="Diagnostics.MystiqueException">
+    /// It is none of them, or the profile does not tell what operators were called with (MYS1xx); the engine cannot be started (MYS4xx).
+    /// </exception>
+    public Recording Open(string path, RecordingOptions? options = null) =>
+        Recording.Open(path, (options ?? new RecordingOptions()) with { Knowledge = () => new OperatorKnowledge(this) });
 
     /// <summary>How a worker is started, with all its variables.</summary>
     internal WorkerCommand PrepareWorker() => CreateWorkerCommand().With(WorkerEnvironment);

@@ -18,6 +18,10 @@ internal interface IEngineFactory
     /// <param name="threads">Threads within operators; 0 takes as many as there are logical CPUs.</param>
     /// <exception cref="InvalidOperationException">This worker has no workloads.</exception>
     IReplayEngine OpenWorkload(string name, int threads);
+
+    /// <summary>Opens what is known of operators.</summary>
+    /// <exception cref="Diagnostics.MystiqueException">libtorch cannot be loaded (MYS4xx).</exception>
+    IDescribesOperators OpenOperators();
 }
 
 /// <summary>How a package is run in a worker.</summary>

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Mystique.Diagnostics;
 using Mystique.Recordings;
+using Mystique.Recordings.Inferred;
 using Mystique.Traces;
 using Mystique.Traces.Kineto;
 using Mystique.Traces.PyTorch;
@@ -88,13 +90,15 @@ public sealed class Recording
 
     private static Recording Read(string path, CaptureFolder? capture, RecordingOptions options, ImmutableArray<string> notes)
     {
-        var trace = TraceReader.Read(path, new TraceReadOptions(options.Strict));
+        var trace = Read(path, options);
         var warnings = notes;
         if (capture?.Baseline.ProfilerNote is { } note)
             warnings = warnings.Add(note);
         var profile = options.Profile is { } named ? ProfileLinker.Link(trace, named)
             : capture?.ProfilePath is { } own ? TryLink(trace, own, ref warnings) : trace.OwnTimes;
         trace = NestingRepair.Apply(trace, profile);
+        if (trace is { InferredFrom.Length: > 0, SchemaVersion: not ProfileTrace.SchemaVersion })
+            warnings = warnings.Add($"{trace.Source} was inferred from {trace.InferredFrom}, which had no execution trace");
         warnings = warnings.InsertRange(notes.Length, trace.Warnings.Select(w => $"{trace.Source}: {w}"));
         if (profile is { DeviceNs: 0 } && DeviceName.AcceleratorOf(trace) is not null)
             warnings = warnings.Add($"{profile.Source} has no work of the device: the profiler could not see it (no CUPTI, or it is "
@@ -108,6 +112,20 @@ public sealed class Recording
             Warnings = warnings,
             Ranges = RecordedRanges.Of(trace),
         };
+    }
+
+    private static ExecutionTrace Read(string path, RecordingOptions options)
+    {
+        try
+        {
+            return TraceReader.Read(path, new TraceReadOptions(options.Strict));
+        }
+        catch (MystiqueException exception) when (exception.Id == Problems.KinetoProfileId
+            && options is { Knowledge: not null, Profile: null } && File.Exists(path))
+        {
+            using var knowledge = options.Knowledge();
+            return ProfileTrace.Read(path, knowledge, options.Iteration);
+        }
     }
 
     /// <summary>A capture's own profile is used where it fits: without it there are no times of operators, and all else stays.</summary>
@@ -131,4 +149,12 @@ public sealed record RecordingOptions
 
     /// <summary>The time of an uninstrumented iteration of the job, in nanoseconds; null, the default, takes what was measured.</summary>
     public long? IterationNs { get; init; }
+
+    /// <summary>
+    /// Of a profile without an execution trace, the step: N of <c>ProfilerStep#N</c>. Null, the default, takes the one of the median time.
+    /// </summary>
+    public long? Iteration { get; init; }
+
+    /// <summary>What completes a profile without an execution trace, when it is needed; null refuses such a profile.</summary>
+    internal Func<IOperatorKnowledge>? Knowledge { get; init; }
 }

@@ -39,6 +39,9 @@ public sealed record ExecutionTrace
     /// <summary>Whether tensors carry strides (schema 1.1.1 and later).</summary>
     public bool HasStrides { get; init; }
 
+    /// <summary>What it was inferred from, for example a profile's file name; empty for a trace that PyTorch recorded.</summary>
+    public string InferredFrom { get; init; } = "";
+
     /// <summary>Whether it has what was selected of another trace, and nothing else.</summary>
     internal bool IsSelection { get; init; }
 

@@ -20,6 +20,9 @@ internal static class TensorLayout
         }
     }
 
+    /// <summary>Whether two tensors have the same sizes.</summary>
+    public static bool IsSameShape(TensorValue a, TensorValue b) => a.Shape.AsSpan().SequenceEqual(b.Shape.AsSpan());
+
     /// <summary>The strides of a contiguous tensor, in elements (<c>c10::contiguous_strides</c>: a size of 0 counts as 1).</summary>
     public static ImmutableArray<long> ContiguousStrides(ImmutableArray<long> shape)
     {

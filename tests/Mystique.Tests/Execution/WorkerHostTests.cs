@@ -95,6 +95,8 @@ public class WorkerHostTests
 
     private sealed class Factory(IReplayEngine engine) : IEngineFactory
     {
+        public IDescribesOperators OpenOperators() => throw new InvalidOperationException("nobody knows operators");
+
         public IReplayEngine OpenPackage(string package, EngineSettings settings) => engine;
 
         public IReplayEngine OpenWorkload(string name, int threads) => engine;

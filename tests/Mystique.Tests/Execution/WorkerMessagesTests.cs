@@ -18,6 +18,9 @@ public class WorkerMessagesTests
             Pins = ImmutableSortedDictionary<string, string>.Empty.Add("flash_sdp", "true") },
         new OpenWorkloadRequest("gpt", 2),
         new SchemasRequest(["aten::relu"]),
+        new OverloadsRequest(["aten::relu"]),
+        new DescribeRequest([new DescribedCall("aten::relu(Tensor self) -> Tensor",
+            [new DescribedValue { Tensor = new DescribedTensor("float32", [2], [1]) }])]),
         new PrepareRequest(),
         new PaceRequest(0.5),
         new UnpacedRequest(),
@@ -48,6 +51,10 @@ public class WorkerMessagesTests
         new SchemasAnswer
         {
             Schemas = ImmutableDictionary<string, string>.Empty.Add("aten::relu", "aten::relu(Tensor self) -> Tensor"),
+        },
+        new DescribedAnswer
+        {
+            Results = [new DescribedResult { Outputs = [new DescribedValue { Tensor = new DescribedTensor("float32", [2], [1]) }] }],
         },
         new PreparedAnswer { BaselineBytes = 4096 },
         new BlockAnswer

@@ -73,6 +73,15 @@ internal sealed class EngineWorker : IAsyncDisposable
     public async Task<IReadOnlyDictionary<string, string>> SchemasAsync(IEnumerable<string> names, CancellationToken cancellationToken) =>
         (await CallAsync(new SchemasRequest([.. names]), "asking for operators", cancellationToken).ConfigureAwait(false)).Schemas;
 
+    /// <summary>By full name, the schemas of all overloads of operators.</summary>
+    public async Task<ImmutableDictionary<string, string>> OverloadsAsync(IEnumerable<string> names) =>
+        (await CallAsync(new OverloadsRequest([.. names]), "asking for operators", CancellationToken.None).ConfigureAwait(false)).Schemas;
+
+    /// <summary>What calls give back.</summary>
+    public async Task<ImmutableArray<DescribedResult>> DescribeAsync(ImmutableArray<DescribedCall> calls) =>
+        (await CallAsync(new DescribeRequest(calls), "asking for results", CancellationToken.None, calls.Length).ConfigureAwait(false))
+            .Results;
+
     /// <summary>Makes ready to run.</summary>
     public Task PrepareAsync(string stage, CancellationToken cancellationToken) =>
         CallAsync(new PrepareRequest(), stage, cancellationToken);

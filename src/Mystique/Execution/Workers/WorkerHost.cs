@@ -24,6 +24,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFac
     private const int IterationsBetweenRestores = 10;
 
     private IReplayEngine? _engine;
+    private IDescribesOperators? _operators;
     private long _baselineBytes;
     private long _lastProgress;
 
@@ -90,6 +91,10 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFac
                 return Open(() => factory.OpenWorkload(open.Workload, open.Threads));
             case SchemasRequest schemas:
                 return new SchemasAnswer { Schemas = Service<IKnowsSchemas>().SchemasOf(schemas.Names) };
+            case OverloadsRequest overloads:
+                return new SchemasAnswer { Schemas = Operators.OverloadsOf(overloads.Names) };
+            case DescribeRequest describe:
+                return new DescribedAnswer { Results = [.. describe.Calls.Select(Describe)] };
             case PrepareRequest:
                 return new PreparedAnswer { BaselineBytes = _baselineBytes = Engine.Prepare(Report) };
             case PaceRequest pace:
@@ -130,6 +135,14 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFac
         _engine = null;
         _engine = open();
         return new OpenedAnswer { Info = _engine.Info };
+    }
+
+    private IDescribesOperators Operators => _operators ??= factory.OpenOperators();
+
+    private DescribedResult Describe(DescribedCall call, int place)
+    {
+        Send(new ProgressMessage(place + 1)); // As with Probe.
+        return Operators.Describe(call);
     }
 
     private IReplayEngine Engine => _engine ?? throw new InvalidOperationException("nothing is open");

@@ -59,6 +59,7 @@ internal static class WorkerJson
 [JsonSerializable(typeof(ProfiledAnswer))]
 [JsonSerializable(typeof(OpenedAnswer))]
 [JsonSerializable(typeof(SchemasAnswer))]
+[JsonSerializable(typeof(DescribedAnswer))]
 [JsonSerializable(typeof(PreparedAnswer))]
 [JsonSerializable(typeof(BlockAnswer))]
 [JsonSerializable(typeof(FailuresAnswer))]

@@ -11,6 +11,8 @@ namespace Mystique.Execution.Workers;
 [JsonDerivedType(typeof(OpenPackageRequest), "open")]
 [JsonDerivedType(typeof(OpenWorkloadRequest), "open_workload")]
 [JsonDerivedType(typeof(SchemasRequest), "schemas")]
+[JsonDerivedType(typeof(OverloadsRequest), "overloads")]
+[JsonDerivedType(typeof(DescribeRequest), "describe")]
 [JsonDerivedType(typeof(PrepareRequest), "start")]
 [JsonDerivedType(typeof(PaceRequest), "pace")]
 [JsonDerivedType(typeof(UnpacedRequest), "unpaced")]

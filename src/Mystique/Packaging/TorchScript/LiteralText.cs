@@ -81,7 +81,8 @@ internal static class LiteralText
         text.Append(annotate ? "])" : "]");
     }
 
-    private static string TypeText(SchemaType type) => type.Kind switch
+    /// <summary>A type as TorchScript writes it.</summary>
+    public static string TypeText(SchemaType type) => type.Kind switch
     {
         SchemaTypeKind.List => $"List[{TypeText(type.Element!)}]",
         SchemaTypeKind.Optional => $"Optional[{TypeText(type.Element!)}]",

@@ -9,6 +9,9 @@ internal enum KinetoKind : byte
     /// <summary>A label of the user's or the profiler's (<c>user_annotation</c>), for example <c>ProfilerStep#2</c>.</summary>
     Label,
 
+    /// <summary>A call of a module (<c>nn.Module: Linear_3</c>), where the profile has stacks and somebody asked for it.</summary>
+    Module,
+
     /// <summary>A call of the device's runtime or driver (<c>cuda_runtime</c>, <c>cuda_driver</c>, <c>hip_runtime</c>, …).</summary>
     Runtime,
 
@@ -50,6 +53,9 @@ internal struct KinetoEvent
     /// is not recorded (<c>record_shapes</c>).
     /// </summary>
     public string[]? ConcreteInputs;
+
+    /// <summary>What an operator was called with; null for all else, and where nobody asked for it.</summary>
+    public OperatorDetails? Details;
 
     /// <summary>Blocks of a kernel's grid, in x, y and z.</summary>
     public (int X, int Y, int Z) Grid;

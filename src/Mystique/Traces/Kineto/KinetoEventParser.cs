@@ -7,12 +7,15 @@ namespace Mystique.Traces.Kineto;
 
 /// <summary>Reads single events of a Kineto profile (<c>libkineto/src/output_json.cpp</c>).</summary>
 /// <param name="budget">What names are counted by.</param>
-internal sealed class KinetoEventParser(ReadBudget budget)
+/// <param name="keepsDetails">Whether to keep what operators were called with, and calls of modules.</param>
+internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails)
 {
     /// <summary>Nanoseconds that all events together may take, and that they may be apart: sums of times cannot overflow.</summary>
     private const long MaxNs = 1L << 61;
 
     private const int MaxCategories = 100;
+
+    private const string ModulePrefix = "nn.Module: ";
 
     /// <summary>Of an operator's values, how many are read, and how long they may be.</summary>
     private const int MaxInputs = 256;
@@ -20,6 +23,7 @@ internal sealed class KinetoEventParser(ReadBudget budget)
 
     private readonly Dictionary<string, KinetoKind?> _kinds = [];
     private readonly Utf8StringPool _names = new(budget);
+    private readonly RecordedInputsPool _inputs = new(budget);
     private long _epochNs = long.MinValue;
     private long _sumNs;
     private long _sumBytes;
@@ -38,13 +42,15 @@ internal sealed class KinetoEventParser(ReadBudget budget)
 
     /// <summary>Reads an event whose object starts here.</summary>
     /// <param name="reader">The text.</param>
+    /// <param name="text">What the reader reads, from its start on.</param>
     /// <param name="parsed">The event.</param>
     /// <param name="isUsed">Whether it is one that says what ran when.</param>
     /// <param name="allocation">What it says of memory, for one named <c>[memory]</c>.</param>
     /// <returns>False where the text ends within it.</returns>
     /// <exception cref="JsonException">It is no JSON.</exception>
     /// <exception cref="ReadLimitException">It is larger than an event may be.</exception>
-    public bool TryParse(ref Utf8JsonReader reader, out KinetoEvent parsed, out bool isUsed, out KinetoAllocation allocation)
+    public bool TryParse(ref Utf8JsonReader reader, ReadOnlySpan<byte> text, out KinetoEvent parsed, out bool isUsed,
+        out KinetoAllocation allocation)
     {
         allocation = default;
         Doubt = null;
@@ -64,6 +70,10 @@ internal sealed class KinetoEventParser(ReadBudget budget)
             {
                 // A PyTorch that was built without Kineto writes operators alone, without categories (torch/autograd/profiler_util.py).
                 kind ??= isLegacy ? KinetoKind.Operator : null;
+                if (keepsDetails && category == "python_function" && parsed.Name.StartsWith(ModulePrefix, StringComparison.Ordinal))
+                    kind = KinetoKind.Module;
+                if (keepsDetails && kind == KinetoKind.Operator)
+                    parsed.Details = more.DetailsOf(text, _inputs);
                 isUsed = isComplete && kind is not null;
                 if (isUsed && !hasDuration)
                     Doubt ??= "it has no duration";
@@ -125,7 +135,7 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                         parsed.DurationNs = duration;
                     break;
                 case Field.Arguments when reader.TokenType == JsonTokenType.StartObject:
-                    if (!TryParseArguments(ref reader, ref parsed, ref allocation, ref more))
+                    if (!TryParseArguments(ref reader, text, ref parsed, ref allocation, ref more))
                         return false;
                     break;
                 default:
@@ -173,7 +183,18 @@ internal sealed class KinetoEventParser(ReadBudget budget)
     }
 
     /// <summary>Arguments that few events need to keep.</summary>
-    private record struct Arguments(long? Device, long? OnStream, long? RecordCorrelation);
+    private record struct Arguments(long? Device, long? OnStream, long? RecordCorrelation)
+    {
+        public long? Sequence;
+        public long? ForwardThread;
+        public Range Dims;
+        public Range Strides;
+        public Range Types;
+        public Range Values;
+
+        public readonly OperatorDetails DetailsOf(ReadOnlySpan<byte> text, RecordedInputsPool pool) => new(
+            Types.Equals(default) ? null : pool.Get(text[Dims], text[Strides], text[Types], text[Values]), Sequence, ForwardThread);
+    }
 
     /// <summary>A wait of a stream for an event; null for waits of the host, and where it is not said for which stream's event.</summary>
     private KinetoStreamWait? WaitOf(in KinetoEvent parsed, Arguments more)
@@ -185,8 +206,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
             : null;
     }
 
-    private bool TryParseArguments(ref Utf8JsonReader reader, ref KinetoEvent parsed, ref KinetoAllocation allocation,
-        ref Arguments more)
+    private bool TryParseArguments(ref Utf8JsonReader reader, ReadOnlySpan<byte> text, ref KinetoEvent parsed,
+        ref KinetoAllocation allocation, ref Arguments more)
     {
         while (ReadLimits.Read(ref reader))
         {
@@ -198,7 +219,10 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                 : reader.ValueTextEquals("Bytes"u8) ? 6 : reader.ValueTextEquals("Addr"u8) ? 7 : reader.ValueTextEquals("Device Type"u8)
                     ? 8
                 : reader.ValueTextEquals("device"u8) ? 9 : reader.ValueTextEquals("wait_on_stream"u8) ? 10
-                : reader.ValueTextEquals("wait_on_cuda_event_record_corr_id"u8) ? 11 : reader.ValueTextEquals("Concrete Inputs"u8) ? 12 : 0;
+                : reader.ValueTextEquals("wait_on_cuda_event_record_corr_id"u8) ? 11 : reader.ValueTextEquals("Concrete Inputs"u8) ? 12
+                : !keepsDetails ? 0 : reader.ValueTextEquals("Sequence number"u8) ? 13 : reader.ValueTextEquals("Fwd thread id"u8) ? 14
+                : reader.ValueTextEquals("Input Dims"u8) ? 15 : reader.ValueTextEquals("Input Strides"u8) ? 16
+                : reader.ValueTextEquals("Input type"u8) ? 17 : 0;
             if (!ReadLimits.Read(ref reader))
                 return false;
             if (which is >= 1 and not 5 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
@@ -214,6 +238,8 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                     case 9: more.Device = value < 0 ? null : value; break;
                     case 10: more.OnStream = value; break;
                     case 11: more.RecordCorrelation = value < 0 ? null : value; break;
+                    case 13: more.Sequence = value < 0 ? null : value; break;
+                    case 14: more.ForwardThread = value < 0 ? null : value; break;
                     default: parsed.Stream = value < 0 ? null : new StreamId(value); break;
                 }
             }
@@ -232,6 +258,25 @@ internal sealed class KinetoEventParser(ReadBudget budget)
                         return false;
                 }
                 parsed.Grid = (grid[0], grid[1], grid[2]);
+            }
+            else if (which >= 15 || which == 12 && keepsDetails)
+            {
+                int from = (int)reader.TokenStartIndex;
+                var inputs = reader;
+                if (!ReadLimits.TrySkip(ref reader))
+                    return false;
+                Range piece = from..(int)reader.BytesConsumed;
+                switch (which)
+                {
+                    case 12 when inputs.TokenType == JsonTokenType.StartArray:
+                        more.Values = piece;
+                        if (!TryParseInputs(ref inputs, ref parsed))
+                            return false;
+                        break;
+                    case 15: more.Dims = piece; break;
+                    case 16: more.Strides = piece; break;
+                    case 17: more.Types = piece; break;
+                }
             }
             else if (which == 12 && reader.TokenType == JsonTokenType.StartArray)
             {

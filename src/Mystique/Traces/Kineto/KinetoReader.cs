@@ -32,27 +32,28 @@ internal sealed class KinetoReader
     private readonly ItemDamage _doubts = new();
     private (int Rank, int WorldSize)? _distributed;
 
-    private KinetoReader(Stream stream, string source)
+    private KinetoReader(Stream stream, string source, bool keepsDetails)
     {
         _window = new TraceWindow(stream, hashes: false);
         _budget = new ReadBudget(_window);
-        _parser = new KinetoEventParser(_budget);
+        _parser = new KinetoEventParser(_budget, keepsDetails);
         _source = source;
     }
 
     /// <summary>Reads a profile.</summary>
     /// <param name="path">A <c>.json</c> or <c>.json.gz</c> file, told apart by its first bytes.</param>
+    /// <param name="keepsDetails">Whether to keep what operators were called with, and calls of modules.</param>
     /// <exception cref="MystiqueException">It is not there, or no Kineto profile (MYS116, MYS118, MYS119, MYS124, MYS125).</exception>
-    public static KinetoProfile Read(string path)
+    public static KinetoProfile Read(string path, bool keepsDetails = false)
     {
         try
         {
             using var file = PlainFile.Open(path);
             var head = PrefixedStream.Sniff(file, out bool isGzip);
             if (!isGzip)
-                return new KinetoReader(head, path).Read();
+                return new KinetoReader(head, path, keepsDetails).Read();
             using var gzip = BoundedStream.Unpack(head, UnpackedFloorBytes, path);
-            return new KinetoReader(gzip, path).Read();
+            return new KinetoReader(gzip, path, keepsDetails).Read();
         }
         catch (InvalidDataException exception)
         {
@@ -220,7 +221,7 @@ internal sealed class KinetoReader
             var reader = ReadLimits.Reader(_window.Data);
             try
             {
-                if (_parser.TryParse(ref reader, out var parsed, out bool isUsed, out var allocation))
+                if (_parser.TryParse(ref reader, _window.Data, out var parsed, out bool isUsed, out var allocation))
                 {
                     if (_parser.Doubt is { } doubt && (isUsed || parsed.Name == "[memory]"))
                         _doubts.Add(_window.Position, $"{parsed.Name}: {doubt}", lost: 1);

@@ -8,7 +8,8 @@ namespace Mystique.Traces.PyTorch;
 /// <param name="Schema">The version of the layout.</param>
 /// <param name="ProcessId">The process's number.</param>
 /// <param name="Time">When it was written, as text.</param>
-internal sealed record TraceHeader(string Schema, long ProcessId, string Time)
+/// <param name="InferredFrom">What it was inferred from (<c>inferred_from</c>, which Mystique writes); empty for nothing.</param>
+internal sealed record TraceHeader(string Schema, long ProcessId, string Time, string InferredFrom)
 {
     /// <summary>Reads the fields before <c>nodes</c>, and leaves the window at the first node.</summary>
     /// <exception cref="MystiqueException">It is no execution trace, or one of an unknown version.</exception>
@@ -48,6 +49,7 @@ internal sealed record TraceHeader(string Schema, long ProcessId, string Time)
         string? schema = null;
         long processId = 0;
         string time = "";
+        string inferredFrom = "";
         NodeParser.ReadOrSuspend(ref reader);
         if (reader.TokenType != JsonTokenType.StartObject)
             throw Problems.TraceNotAnExecutionTrace(source, "its JSON is no object");
@@ -65,9 +67,11 @@ internal sealed record TraceHeader(string Schema, long ProcessId, string Time)
                 case "schema" when reader.TokenType == JsonTokenType.String: schema = reader.GetString(); break;
                 case "pid" when reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long pid): processId = pid; break;
                 case "time" when reader.TokenType == JsonTokenType.String: time = reader.GetString() ?? ""; break;
+                case "inferred_from" when reader.TokenType == JsonTokenType.String: inferredFrom = reader.GetString() ?? ""; break;
                 case "nodes" when reader.TokenType == JsonTokenType.StartArray:
                     return new TraceHeader(schema
-                        ?? throw Problems.TraceNotAnExecutionTrace(source, "it has no \"schema\" before its nodes"), processId, time);
+                        ?? throw Problems.TraceNotAnExecutionTrace(source, "it has no \"schema\" before its nodes"), processId, time,
+                            inferredFrom);
                 default:
                     if (!ReadLimits.TrySkip(ref reader))
                         return null;

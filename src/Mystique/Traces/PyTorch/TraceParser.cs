@@ -75,6 +75,7 @@ internal sealed class TraceParser
             SchemaVersion = header.Schema,
             ProcessId = header.ProcessId,
             Time = header.Time,
+            InferredFrom = header.InferredFrom,
             Nodes = [.. _nodes],
             Root = root,
             Digest = digest,
