@@ -22,7 +22,7 @@ def describe(call):
             if device == "cpu" and bytes_of(call["arguments"]) > DESCRIBED_BYTES:
                 raise RuntimeError("its inputs are too large to try it on the host")
             positional, named = described_arguments(schema, call["arguments"], torch.device(device))
-            with torch.no_grad():
+            with torch.enable_grad():  # Some make what their backward passes need, and only then.
                 results = function(*positional, **named)
             return {"outputs": [described(r) for r in (results if isinstance(results, tuple) else () if results is None else (results,))]}
         except Exception as error:

@@ -5,8 +5,8 @@ using System.Text;
 using Mystique.Execution;
 using Mystique.Execution.Workers;
 using Mystique.Packaging.TorchScript;
-using Mystique.Traces;
 using Mystique.TorchSharp.Native;
+using Mystique.Traces;
 using static TorchSharp.torch;
 
 namespace Mystique.TorchSharp;
@@ -64,7 +64,7 @@ internal sealed class LibTorchOperators : IDescribesOperators
     private static ImmutableArray<DescribedValue> Run(OperatorSchema schema, DescribedCall call, global::TorchSharp.DeviceType device)
     {
         using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
+        using var grad = enable_grad(); // Some make what their backward passes need, and only then.
         var inputs = new List<object>();
         using var unit = jit.compile(TextOf(schema, call, device, inputs));
         object? result = unit.invoke("f", [.. inputs]);

@@ -34,7 +34,7 @@ public sealed class ErrorTests : IDisposable
         { "", "MYS104" },
         { "no json", "MYS105" },
         { "{\"a\": []}", "MYS106" },
-        { "{\"traceEvents\": []}", "MYS107" },
+        { "{\"traceEvents\": []}", "MYS127" },
         { new TraceText("7.0").ToString(), "MYS108" },
         { TraceText.WithRoots().Node(3, 2, "a").Node(3, 2, "b").ToString(), "MYS202" },
         { TraceText.WithRoots().Node(3, 4, "a").Node(4, 3, "b").ToString(), "MYS202" },

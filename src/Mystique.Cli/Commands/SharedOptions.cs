@@ -19,7 +19,7 @@ internal static class SharedOptions
 
     public static Argument<string> Trace() => new("TRACE|CAPTURE")
     {
-        Description = "An execution trace (.json or .json.gz; - is standard input), or a capture folder",
+        Description = "An execution trace (.json or .json.gz; - is standard input), a Kineto profile with shapes, or a capture folder",
     };
 
     public static Option<bool> GpuMetrics() => new("--gpu-metrics")

@@ -43,7 +43,7 @@ internal static partial class Problems
 
     public static MystiqueException TraceIsKinetoProfile(string source) =>
         new(KinetoProfileId, "the file is a Kineto profile (it has traceEvents), not an execution trace", source,
-            "use the execution trace that was captured with it (usually *.et.json)");
+            "use the execution trace that was captured with it (usually *.et.json), or open it with an engine (Engine.Open)");
 
     public static MystiqueException TraceSchemaUnknown(string source, string version) =>
         new("MYS108", $"the trace's schema version \"{version}\" is not supported: 1.0.1 to {NewestSchema} are", source,

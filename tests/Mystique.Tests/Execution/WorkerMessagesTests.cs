@@ -144,6 +144,7 @@ public class WorkerMessagesTests
     {
         OpenedAnswer => WorkerJson.ReadMessage<OpenedAnswer>(line),
         SchemasAnswer => WorkerJson.ReadMessage<SchemasAnswer>(line),
+        DescribedAnswer => WorkerJson.ReadMessage<DescribedAnswer>(line),
         PreparedAnswer => WorkerJson.ReadMessage<PreparedAnswer>(line),
         BlockAnswer => WorkerJson.ReadMessage<BlockAnswer>(line),
         ProfiledAnswer => WorkerJson.ReadMessage<ProfiledAnswer>(line),

@@ -133,7 +133,7 @@ internal sealed partial class FlowSolver
     {
         if (node.Name is "aten::t" or "aten::transpose")
             return pass.Forward is { } forward && DifferentiableOf(forward).Any(t => LiveTensors.Fits(t, made.Layout));
-        string maker = made.Maker!.Name;
+        string maker = made.Maker?.Name ?? "";
         return (maker is "aten::mm" or "aten::bmm" or "aten::matmul" || maker.Contains("_backward", StringComparison.Ordinal))
             && node.Name is not ("aten::view" or "aten::_unsafe_view" or "aten::reshape");
     }

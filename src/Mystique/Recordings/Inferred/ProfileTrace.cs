@@ -160,7 +160,7 @@ internal static class ProfileTrace
                 return OverloadChooser.Undefined;
             var found = tensor.Layout with { Device = device };
             return recorded is TensorValue { Type: not ScalarType.Undefined, Strides.IsDefault: false } look
-                ? found with { Shape = look.Shape, Strides = look.Strides } : found;
+                ? found with { Shape = look.Shape, Strides = look.Strides, ElementCount = look.ElementCount } : found;
         }
         return [.. values.Select(v => v switch
         {
@@ -199,7 +199,8 @@ internal static class ProfileTrace
         if (counts.LostLists > 0)
             warnings.Add(string.Create(CultureInfo.InvariantCulture,
                 $"{counts.LostLists:N0} lists of tensors are not recorded (indices, and lists of more than 30), and filled with what ")
-                + string.Create(CultureInfo.InvariantCulture, $"fits; for {counts.MadeUp:N0} of them nothing does, and indices are made up"));
+                + string.Create(CultureInfo.InvariantCulture, $"fits; for {counts.MadeUp:N0} of them nothing does, and indices are ")
+                + "made up");
         if (profile.Allocations.Count == 0)
             warnings.Add("it has no [memory] events (profile_memory=True): how long tensors live is inferred from their uses");
         if (knowledge.Assumed.Count > 0)
