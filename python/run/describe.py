@@ -1,7 +1,7 @@
 # What operators give back: each call runs once, on tensors of the meta device, which have no memory; where an operator has no kernel
 # for these, on the host. A worker does this for recordings that have inputs alone.
 
-DESCRIBED_BYTES = 2 << 30  # What the inputs of a call may take on the host.
+DESCRIBED_BYTES = 1 << 30  # What the inputs of a call may take on the host.
 
 
 def overloads_of(names):

@@ -18,7 +18,7 @@ namespace Mystique.TorchSharp;
 internal sealed class LibTorchOperators : IDescribesOperators
 {
     /// <summary>What the inputs of a call may take on the host, in bytes.</summary>
-    private const long MaxHostBytes = 2L << 30;
+    private const long MaxHostBytes = 1L << 30;
 
     public LibTorchOperators()
     {

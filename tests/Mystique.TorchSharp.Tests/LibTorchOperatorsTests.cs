@@ -67,4 +67,15 @@ public sealed class LibTorchOperatorsTests
         Assert.Equal([true, false, true], results.Select(r => r.Outputs is not null));
         Assert.StartsWith("it ended the engine", results[1].Error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Knowledge_WhatABenchmarkMayNotCall_IsNotCalled()
+    {
+        using var knowledge = new OperatorKnowledge(new TorchSharpEngine());
+        var schema = knowledge.OverloadsOf(["aten::from_file"])["aten::from_file"].First();
+        var result = Assert.Single(knowledge.Describe([new OperatorCall(schema, [.. schema.Arguments.Select(a => a.Name == "filename"
+            ? new StringValue("/etc/hostname") : (ArgumentValue)NoneValue.Instance)])]));
+        Assert.Null(result.Outputs);
+        Assert.DoesNotContain("ended the engine", result.Error, StringComparison.Ordinal);
+    }
 }

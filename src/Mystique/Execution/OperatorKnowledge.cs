@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Execution.Workers;
+using Mystique.Planning;
 using Mystique.Traces;
 
 namespace Mystique.Execution;
@@ -10,6 +11,10 @@ internal sealed class OperatorKnowledge(Engine engine) : IOperatorKnowledge
 {
     /// <summary>Calls that end the worker's process, after which no others are tried.</summary>
     private const int MaxDeaths = 8;
+
+    /// <summary>Calls in a request, and how long it may take: some can be made to run for hours.</summary>
+    private const int ChunkLength = 64;
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
 
     private EngineWorker? _worker;
     private int _deaths;
@@ -25,35 +30,43 @@ internal sealed class OperatorKnowledge(Engine engine) : IOperatorKnowledge
     /// <inheritdoc/>
     public ImmutableArray<CallResults> Describe(ImmutableArray<OperatorCall> calls)
     {
-        var results = ImmutableArray.CreateBuilder<CallResults>(calls.Length);
+        // A profile is the word of a stranger: what a benchmark may not call is not called here, either.
+        var reasons = calls.Select(c => OperatorPolicy.BuiltIn.WhyNot(c.Schema,
+            [.. c.Arguments.Select(a => a is TensorValue or ListValue ? null : a)], !engine.Libraries.IsEmpty)).ToArray();
+        var answers = new Queue<CallResults>(calls.Where((_, i) => reasons[i] is null).Chunk(ChunkLength).SelectMany(DescribeAllowed));
+        return [.. reasons.Select(r => r is null ? answers.Dequeue() : new CallResults(null, r))];
+    }
+
+    private List<CallResults> DescribeAllowed(OperatorCall[] calls)
+    {
+        var results = new List<CallResults>();
         while (results.Count < calls.Length)
         {
+            var rest = calls.AsSpan(results.Count).ToArray();
             if (_deaths > MaxDeaths)
             {
-                results.Add(new CallResults(null, "too many operators before it ended the engine"));
+                results.AddRange(rest.Select(_ => new CallResults(null, "too many operators before it ended the engine")));
                 continue;
             }
-            int before = results.Count;
-            int reached = 0;
             try
             {
-                var answers = Ask(w => w.DescribeAsync([.. calls.Skip(before).Select(DescribedCall.Of)]));
-                if (answers.Length != calls.Length - before)
+                var answers = Ask(w => w.DescribeAsync([.. rest.Select(DescribedCall.Of)]));
+                if (answers.Length != rest.Length)
                     throw new WorkerException(WorkerFailureKind.Refused, "it described other calls than it was asked for", "", 0);
                 results.AddRange(answers.Select(a => new CallResults(
                     a.Outputs is { } outputs ? [.. outputs.Select(o => o.ToArgument())] : null, a.Error ?? "")));
             }
             catch (WorkerException exception) when (exception.Kind != WorkerFailureKind.Refused)
             {
-                reached = Math.Clamp(exception.LastProgress, 1, calls.Length - before);
+                int reached = Math.Clamp(exception.LastProgress, 1, rest.Length);
                 Drop();
                 _deaths++;
                 // Those before it are asked for again, without it.
-                results.AddRange(Describe([.. calls.Skip(before).Take(reached - 1)]));
+                results.AddRange(DescribeAllowed(rest[..(reached - 1)]));
                 results.Add(new CallResults(null, $"it ended the engine: {exception.Message}"));
             }
         }
-        return results.MoveToImmutable();
+        return results;
     }
 
     /// <inheritdoc/>
@@ -73,7 +86,7 @@ internal sealed class OperatorKnowledge(Engine engine) : IOperatorKnowledge
 
     private T Ask<T>(Func<EngineWorker, Task<T>> question)
     {
-        _worker ??= EngineWorker.Start(engine, null);
+        _worker ??= EngineWorker.Start(engine with { Timeout = engine.Timeout < Longest ? engine.Timeout : Longest }, null);
         return Task.Run(() => question(_worker)).GetAwaiter().GetResult();
     }
 
