@@ -94,7 +94,7 @@ internal static class OverloadChooser
 
     private static ArgumentValue? ListOf(SchemaType element, string text)
     {
-        if (!text.StartsWith('[') || !text.EndsWith(']'))
+        if (!text.StartsWith('[') || !text.EndsWith(']') || element.BaseName is "str" or "Dimname" or "Device" or "Generator")
             return null;
         var parts = text[1..^1].Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         var items = parts.Select(p => ScalarOf(element.Kind == SchemaTypeKind.Named ? element.Name : element.BaseName, p)).ToArray();

@@ -13,6 +13,8 @@ public class OverloadChooserTests
         "aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor",
         "aten::split.Tensor(Tensor(a) self, SymInt split_size, int dim=0) -> Tensor(a)[]",
         "aten::split.sizes(Tensor(a) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]",
+        "aten::sum.dim_DimnameList(Tensor self, str[1] dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+        "aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
         "aten::gelu(Tensor self, *, str approximate=\"none\") -> Tensor",
         "aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor",
         "aten::cat(Tensor[] tensors, int dim=0) -> Tensor",
@@ -44,6 +46,16 @@ public class OverloadChooserTests
         var call = OverloadChooser.Choose(Overloads.Where(o => o.Name == "gelu"), [Tensor, Input("", "[]", "[]", "")], out int assumed);
         Assert.Equal(new StringValue("none"), call!.Arguments[1]);
         Assert.Equal(1, assumed);
+    }
+
+    [Theory]
+    [InlineData("[]")]
+    [InlineData("[0]")]
+    public void Choose_AListOfNumbers_IsNoneOfNames(string dims)
+    {
+        var call = OverloadChooser.Choose(Overloads.Where(o => o.Name == "sum"), [Tensor, Input("ScalarList", "[]", "[]", dims),
+            Input("Scalar", "[]", "[]", "True"), Input("", "[]", "[]", "")], out _);
+        Assert.Equal("aten::sum.dim_IntList", call!.Schema.FullName);
     }
 
     [Theory]
