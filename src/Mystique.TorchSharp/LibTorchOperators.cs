@@ -53,7 +53,7 @@ internal sealed class LibTorchOperators : IDescribesOperators
                 return new DescribedResult { Outputs = Run(schema, call, device) };
             }
             catch (Exception exception) when (exception is System.Runtime.InteropServices.ExternalException or ArgumentException
-                or InvalidOperationException or NotImplementedException)
+                or InvalidOperationException or NotImplementedException) // The last for results that TorchSharp cannot give back.
             {
                 error = LibTorchEngine.ReasonOf(exception.Message);
             }

@@ -66,7 +66,7 @@ internal static class CompareCommand
             };
             var right = ResultReader.IsResult(path) ? ResultReader.Read(path)
                 : ReplayRun.Of(await Terminal.WithProgressAsync(progress => ReplayRunner.RunAsync(
-                    benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning),
+                    benchmark is not null && IsSame(from, path) ? benchmark : Inputs.OpenBenchmark(path, options.Planning, engine: engine),
                     engine, options, progress, cancellation)));
             if (benchmark is not null)
                 OriginalRun.CheckSameJob(left!, right);

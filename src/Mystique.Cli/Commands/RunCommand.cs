@@ -89,7 +89,7 @@ internal static class RunCommand
                     Replay = Options(),
                 }, isStrict, result.GetValue(json), cancellation);
             var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),
-                new RecordingOptions { Strict = isStrict, IterationNs = planning.ReadIterationNs(result) }, engines.Read(result));
+                new RecordingOptions { Strict = isStrict, IterationNs = planning.ReadIterationNs(result) }, engine);
             var options = Options();
             ReplayOptions Options() => replay.Read(result) with
             {

@@ -20,6 +20,20 @@ internal static class TensorLayout
         }
     }
 
+    /// <summary>A tensor by its looks alone: its ids are 0, and it has no device.</summary>
+    public static TensorValue TensorOf(ScalarType type, ImmutableArray<long> shape, ImmutableArray<long> strides, long offset = 0) => new()
+    {
+        TensorId = 0,
+        StorageId = 0,
+        Offset = offset,
+        ElementCount = shape.Aggregate(1L, SaturatingMultiply),
+        ItemSizeBytes = type.SizeBytes(),
+        Device = "",
+        Type = type,
+        Shape = shape,
+        Strides = strides,
+    };
+
     /// <summary>Whether two tensors have the same sizes.</summary>
     public static bool IsSameShape(TensorValue a, TensorValue b) => a.Shape.AsSpan().SequenceEqual(b.Shape.AsSpan());
 

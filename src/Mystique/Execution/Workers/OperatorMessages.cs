@@ -91,17 +91,6 @@ internal sealed record DescribedTensor(string Type, ImmutableArray<long> Shape, 
     public TensorValue ToTensor()
     {
         ScalarTypes.TryFromTorchName(Type, out var type);
-        return new TensorValue
-        {
-            TensorId = 0,
-            StorageId = 0,
-            Offset = Offset,
-            ElementCount = Shape.Aggregate(1L, TensorLayout.SaturatingMultiply),
-            ItemSizeBytes = type.SizeBytes(),
-            Device = "",
-            Type = type,
-            Shape = Shape,
-            Strides = Strides,
-        };
+        return TensorLayout.TensorOf(type, Shape, Strides, Offset);
     }
 }

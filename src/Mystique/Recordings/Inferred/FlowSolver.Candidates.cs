@@ -25,7 +25,7 @@ internal sealed partial class FlowSolver
     {
         string name = node.Schema!.Arguments[argument].Name;
         bool isParameter = ParameterNames.Contains(name) && node.Pass is null;
-        var module = isParameter && node.Module is { } instance ? ModuleKey(node, instance, name) : default;
+        var module = isParameter && node.Module is { } instance ? (instance, node.Name, name) : default;
         if (module != default && _ofModules.TryGetValue(module, out var known) && LiveTensors.Fits(known, wanted))
             return known;
         if (_plannedFor == node && _planned.TryPeek(out var planned) && LiveTensors.Fits(planned, wanted, anyStrides: true))

@@ -31,6 +31,13 @@ internal sealed partial class FlowSolver
             _optimizer.Note([.. node.Taken.TakeLast(wanted.Length).Select(t => t!)]);
     }
 
+    /// <summary>The nodes that began before the one that begins, the last first.</summary>
+    private IEnumerable<ProfileNode> BegunBefore(int most)
+    {
+        for (int i = _begun - 1; i >= Math.Max(0, _begun - most); i--)
+            yield return _nodes[i];
+    }
+
     private static TensorValue Unnamed(LiveTensor tensor) => tensor.Layout with { TensorId = 0, StorageId = 0, Offset = 0 };
 
     private static void Replace(ProfileNode node, int argument, ArgumentValue value) =>
@@ -44,7 +51,7 @@ internal sealed partial class FlowSolver
     {
         if (isOptimizer && _optimizer.ChooseAll(node, argument) is { } all)
             return all;
-        var last = _nodes.TakeWhile(n => n.StartNs < node.StartNs).Reverse().Take(200).SelectMany(n => n.Made)
+        var last = BegunBefore(200).SelectMany(n => n.Made)
             .FirstOrDefault(m => m is not null && IsFresh(m) && !m.IsInternal);
         return last is null ? [] : [.. _live.Like(last.Layout, node.StartNs).Where(t => IsFresh(t) && !t.IsInternal).Reverse()];
     }
@@ -60,7 +67,7 @@ internal sealed partial class FlowSolver
             var taken = new Queue<LiveTensor?>(forward.Taken.Skip(1));
             return [.. known.Items.Select(i => i is TensorValue && taken.TryDequeue(out var tensor) ? tensor : null)];
         }
-        var candidates = _nodes.TakeWhile(n => n.StartNs < node.StartNs).Reverse().Take(400).SelectMany(n => n.Made.Concat(n.Taken))
+        var candidates = BegunBefore(400).SelectMany(n => n.Made.Concat(n.Taken))
             .OfType<LiveTensor>().Where(t => !t.IsInternal && t.Layout.Type is ScalarType.Long or ScalarType.Int or ScalarType.Bool
                 or ScalarType.Byte && t.Layout.Shape.Length > 0 && !(t.Storage.FreedNs <= node.StartNs))
             .Distinct().Take(8).OrderByDescending(IsFresh).ToArray();
@@ -81,7 +88,7 @@ internal sealed partial class FlowSolver
             return [];
         Counts.MadeUp++;
         ImmutableArray<long> rows = [bytes / row];
-        return [_live.Add(OverloadChooser.TensorOf(ScalarType.Long, rows, [1]), null)];
+        return [_live.Add(TensorLayout.TensorOf(ScalarType.Long, rows, [1]), null)];
     }
 
     private static IEnumerable<LiveTensor?[]> CombinationsOf(LiveTensor[] candidates)
@@ -112,7 +119,7 @@ internal sealed partial class FlowSolver
             if (row == 0 || bytes % row != 0 || bytes / row > mask.Layout.ElementCount)
                 return false;
             ImmutableArray<long> shape = [bytes / row, .. rest];
-            node.Results = [OverloadChooser.TensorOf(self.Type, shape, TensorLayout.ContiguousStrides(shape))];
+            node.Results = [TensorLayout.TensorOf(self.Type, shape, TensorLayout.ContiguousStrides(shape))];
             return true;
         }
         if (_knowledge.Ask(node.Schema, arguments).Outputs is not [TensorValue result, ..])

@@ -19,7 +19,7 @@ internal sealed partial class FlowSolver
                 node.Taken.Add(null);
                 continue;
             }
-            var wanted = OverloadChooser.TensorOf(type, input.Tensors[0].Shape, input.Tensors[0].Strides);
+            var wanted = TensorLayout.TensorOf(type, input.Tensors[0].Shape, input.Tensors[0].Strides);
             var gradient = GradientFor(node, wanted);
             node.Taken.Add(gradient);
             if (gradient is null)

@@ -83,9 +83,8 @@ internal sealed partial class FlowSolver
         if (allocation is not null && (alias is null || Below(node, result, alias) is null))
         {
             allocation.IsTaken = true;
-            var made = _live.Add(result with { Offset = 0 }, node);
+            var made = Make(node, result);
             made.Storage.FreedNs = allocation.FreedNs;
-            made.Pending = 1;
             return made;
         }
         if ((Below(node, result, alias) ?? (alias is null ? Below(node, result, alias, anyStrides: true) : null)) is { } below)
@@ -100,13 +99,16 @@ internal sealed partial class FlowSolver
             if (LiveTensors.Fits(viewed, result) && offset == viewed.Layout.Offset && (alias is null || node.Children.Count == 0
                 && !IsView(node.Name)))
                 return viewed;
-            var view = _live.Add(result with { Offset = offset }, node, viewed.Storage);
-            view.Pending = 1;
-            return view;
+            return Make(node, result, viewed.Storage, offset);
         }
-        var fresh = _live.Add(result with { Offset = 0 }, node);
-        fresh.Pending = 1;
-        return fresh;
+        return Make(node, result);
+    }
+
+    private LiveTensor Make(ProfileNode node, TensorValue result, LiveStorage? storage = null, long offset = 0)
+    {
+        var made = _live.Add(result with { Offset = offset }, node, storage);
+        made.Pending = 1;
+        return made;
     }
 
     /// <summary>Operators that give back a tensor of its own even where it looks the same.</summary>

@@ -18,10 +18,10 @@ internal sealed partial class FlowSolver
     private readonly ResultKnowledge _knowledge;
     private readonly LiveTensors _live = new();
     private readonly PriorityQueue<ProfileNode, (long EndNs, long Depth)> _running = new();
-    private readonly Dictionary<(string Module, string Operator, string Argument, int Count), LiveTensor> _ofModules = [];
-    private readonly Dictionary<(string Module, string Operator, string Argument), (ProfileNode Call, int Count)> _moduleUses = [];
+    private readonly Dictionary<(string Module, string Operator, string Argument), LiveTensor> _ofModules = [];
     private readonly Dictionary<ProfileNode, ProfileNode?> _next;
     private readonly long _backwardEndNs;
+    private int _begun; // The place of the node that is begun.
 
     private FlowSolver(ProfileTree tree, ResultKnowledge knowledge)
     {
@@ -38,8 +38,9 @@ internal sealed partial class FlowSolver
     public static FlowCounts Solve(ProfileTree tree, ResultKnowledge knowledge)
     {
         var solver = new FlowSolver(tree, knowledge);
-        foreach (var node in solver._nodes)
+        for (; solver._begun < solver._nodes.Count; solver._begun++)
         {
+            var node = solver._nodes[solver._begun];
             solver.FinishUntil(node.StartNs);
             solver.Begin(node);
             solver._running.Enqueue(node, (node.EndNs, -node.StartNs));
@@ -233,15 +234,6 @@ internal sealed partial class FlowSolver
             for (int j = 0; j < count && place < node.Taken.Count; j++)
                 yield return (node.Taken[place++], node.Schema.Arguments[i].Name);
         }
-    }
-
-    private (string, string, string, int) ModuleKey(ProfileNode node, string module, string argument)
-    {
-        var key = (module, node.Name, argument);
-        // A module can call an operator several times in one call of it: the second one has other parameters.
-        int count = _moduleUses.TryGetValue(key, out var last) && last.Call.Module == module && last.Call != node ? last.Count : 0;
-        _moduleUses[key] = (node, count);
-        return (module, node.Name, argument, count);
     }
 }
 

@@ -20,7 +20,7 @@ internal sealed class LiveTensors
     public LiveTensor Add(TensorValue layout, ProfileNode? maker, LiveStorage? storage = null)
     {
         Externals += maker is null ? 1 : 0;
-        var tensor = new LiveTensor(++_tensors, storage ?? new LiveStorage(++_storages, maker), layout) { Maker = maker };
+        var tensor = new LiveTensor(++_tensors, storage ?? new LiveStorage(++_storages), layout) { Maker = maker };
         Index(tensor);
         return tensor;
     }

@@ -63,7 +63,8 @@ internal static class OverloadChooser
             if (input.IsList && input.Tensors.IsEmpty)
                 return new ListValue([], LostList);
             if (input.IsList)
-                return new ListValue([.. input.Tensors.Select(t => (ArgumentValue)TensorOf(ScalarType.Undefined, t.Shape, t.Strides))], "");
+                return new ListValue([.. input.Tensors.Select(t =>
+                    (ArgumentValue)TensorLayout.TensorOf(ScalarType.Undefined, t.Shape, t.Strides))], "");
             if (input.Type.Length > 0)
                 return null;
             assumed++;
@@ -71,7 +72,7 @@ internal static class OverloadChooser
         }
         if (input.IsTensor)
             return ScalarTypes.FromTraceName(input.Type) is var element and not ScalarType.Undefined
-                ? TensorOf(element, input.Tensors[0].Shape, input.Tensors[0].Strides) : null;
+                ? TensorLayout.TensorOf(element, input.Tensors[0].Shape, input.Tensors[0].Strides) : null;
         if (input.Type.Length > 0)
             return null;
         if (!argument.Type.IsOptional)
@@ -135,20 +136,6 @@ internal static class OverloadChooser
             || double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number);
     }
 
-    /// <summary>A tensor without ids.</summary>
-    public static TensorValue TensorOf(ScalarType type, ImmutableArray<long> shape, ImmutableArray<long> strides) => new()
-    {
-        TensorId = 0,
-        StorageId = 0,
-        Offset = 0,
-        ElementCount = shape.Aggregate(1L, TensorLayout.SaturatingMultiply),
-        ItemSizeBytes = type.SizeBytes(),
-        Device = "",
-        Type = type,
-        Shape = shape,
-        Strides = strides,
-    };
-
     /// <summary>The tensor without an implementation.</summary>
-    public static TensorValue Undefined { get; } = TensorOf(ScalarType.Undefined, [], []);
+    public static TensorValue Undefined { get; } = TensorLayout.TensorOf(ScalarType.Undefined, [], []);
 }

@@ -114,9 +114,8 @@ internal sealed class ProfileNode(int place, in KinetoEvent started)
 
 /// <summary>A block of memory that was allocated.</summary>
 /// <param name="Bytes">Its size.</param>
-/// <param name="IsOnDevice">Whether it is a device's.</param>
 /// <param name="FreedNs">When it was freed; <see cref="long.MaxValue"/> for not in the profile; null where that is not known.</param>
-internal sealed record Allocation(long Bytes, bool IsOnDevice, long? FreedNs)
+internal sealed record Allocation(long Bytes, long? FreedNs)
 {
     /// <summary>Whether a storage has it.</summary>
     public bool IsTaken { get; set; }
@@ -124,17 +123,12 @@ internal sealed record Allocation(long Bytes, bool IsOnDevice, long? FreedNs)
 
 /// <summary>Memory of tensors.</summary>
 /// <param name="id">Its number, from 1.</param>
-/// <param name="maker">What allocated it; null for what was there before.</param>
-internal sealed class LiveStorage(long id, ProfileNode? maker)
+internal sealed class LiveStorage(long id)
 {
     public long Id { get; } = id;
 
-    public ProfileNode? Maker { get; } = maker;
-
     /// <summary>As in <see cref="Allocation"/>.</summary>
     public long? FreedNs { get; set; }
-
-    public bool IsExternal => Maker is null;
 }
 
 /// <summary>A tensor while a trace is made of a profile.</summary>

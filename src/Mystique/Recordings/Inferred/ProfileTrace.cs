@@ -19,7 +19,9 @@ internal static class ProfileTrace
     /// <param name="path">The profile's file.</param>
     /// <param name="engine">What some PyTorch knows of operators.</param>
     /// <param name="step">N of <c>ProfilerStep#N</c>; null takes the step of the median time.</param>
-    /// <exception cref="MystiqueException">It is no profile, or has too little (MYS116, MYS118, MYS119, MYS144, MYS145).</exception>
+    /// <exception cref="MystiqueException">
+    /// It is no profile, or has too little (MYS116, MYS118, MYS119, MYS127, MYS143), or no such step (MYS201).
+    /// </exception>
     public static ExecutionTrace Read(string path, IOperatorKnowledge engine, long? step)
     {
         var profile = KinetoReader.Read(path, keepsDetails: true);
@@ -44,7 +46,7 @@ internal static class ProfileTrace
         var trace = Build(tree, profile, path, device);
         Report(warnings, tree, knowledge, leftOut, counts, profile);
         trace = trace with { Warnings = warnings.ToImmutable() };
-        return trace with { OwnTimes = ProfileLinker.Link(trace, Numbered(profile, tree)) };
+        return trace with { OwnTimes = ProfileLinker.Link(trace, Numbered(profile, tree, trace)) };
     }
 
     private static void CheckInputs(KinetoProfile profile, string path)
@@ -74,14 +76,10 @@ internal static class ProfileTrace
         bool IsWithin(KinetoEvent e) => e.StartNs >= from && e.StartNs < to;
         var calls = profile.Events.Where(e => e.Kind == KinetoKind.Runtime && IsWithin(e)).Select(e => e.Correlation).OfType<long>()
             .ToHashSet();
-        return new KinetoProfile(profile.Source, [.. profile.Events.Where(e => e.IsOnDevice
+        return profile.With([.. profile.Events.Where(e => e.IsOnDevice
             ? e.Correlation is { } correlation ? calls.Contains(correlation) : IsWithin(e)
-            : e.Kind == KinetoKind.Module ? e.StartNs < to && e.EndNs > from : IsWithin(e))], profile.Warnings)
-        {
-            Allocations = [.. profile.Allocations.Where(a => a.AtNs >= from && a.AtNs < to)],
-            StreamWaits = profile.StreamWaits,
-            Distributed = profile.Distributed,
-        };
+            : e.Kind == KinetoKind.Module ? e.StartNs < to && e.EndNs > from : IsWithin(e))],
+            [.. profile.Allocations.Where(a => a.AtNs >= from && a.AtNs < to)], profile.StreamWaits);
     }
 
     private static ExecutionTrace Build(ProfileTree tree, KinetoProfile profile, string path, string device)
@@ -173,20 +171,15 @@ internal static class ProfileTrace
     }
 
     /// <summary>The profile with the nodes' numbers as the ids of their record functions, so that the two are joined by them.</summary>
-    private static KinetoProfile Numbered(KinetoProfile profile, ProfileTree tree)
+    private static KinetoProfile Numbered(KinetoProfile profile, ProfileTree tree, ExecutionTrace trace)
     {
-        long first = ProcessNode + tree.Nodes.Select(n => n.Thread).Distinct().Count() + 1;
+        int first = trace.Nodes.Length - tree.Nodes.Count; // Behind the process and its threads.
         var events = (KinetoEvent[])profile.Events.Clone();
         for (int i = 0; i < events.Length; i++)
             events[i].RecordFunctionId = null;
         foreach (var (index, node) in tree.Nodes.Index())
-            events[node.Place].RecordFunctionId = first + index;
-        return new KinetoProfile(profile.Source, events, profile.Warnings)
-        {
-            Allocations = profile.Allocations,
-            StreamWaits = profile.StreamWaits,
-            Distributed = profile.Distributed,
-        };
+            events[node.Place].RecordFunctionId = trace.Nodes[first + index].Id;
+        return profile.With(events, profile.Allocations, profile.StreamWaits);
     }
 
     private static void Report(ImmutableArray<string>.Builder warnings, ProfileTree tree, ResultKnowledge knowledge,

@@ -101,7 +101,7 @@ internal sealed class ProfileTree
                 open.RemoveAll(n => n.EndNs < Nodes[next].StartNs);
                 open.Add(Nodes[next++]);
             }
-            open.LastOrDefault(n => n.EndNs >= allocation.AtNs)?.Allocations.Add(new Allocation(allocation.Bytes, allocation.IsOnDevice,
+            open.LastOrDefault(n => n.EndNs >= allocation.AtNs)?.Allocations.Add(new Allocation(allocation.Bytes,
                 !hasAddresses ? null : freed.TryGetValue(i, out long at) ? at : long.MaxValue));
         }
     }

@@ -27,7 +27,7 @@ internal static class DeviceStreams
         foreach (ref var e in events.AsSpan())
             if (e is { IsOnDevice: true, Stream: { } stream })
                 e.Stream = Of(e.Process, stream);
-        return profile.With(events,
+        return profile.With(events, profile.Allocations,
             profile.StreamWaits?.Select(w => w with { Stream = Of(w.Device, w.Stream), OnStream = Of(w.Device, w.OnStream) }).ToArray(),
             string.Create(CultureInfo.InvariantCulture,
                 $"its work is on {devices.Length} devices ({string.Join(", ", devices)}): a replay runs it on one, "

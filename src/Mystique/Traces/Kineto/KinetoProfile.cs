@@ -67,20 +67,16 @@ internal sealed class KinetoProfile(string source, KinetoEvent[] events, IReadOn
         List<KinetoEvent>? CallsOf(KinetoEvent work) => work.Correlation is { } correlation ? calls.GetValueOrDefault(correlation) : null;
         long? OwnerOf(KinetoEvent work) => CallsOf(work)?.Where(c => c.StartNs <= work.StartNs)
             .Select(c => ((long? Process, long StartNs)?)(c.Process, c.StartNs)).MaxBy(c => c!.Value.StartNs)?.Process;
-        return new KinetoProfile(Source, [.. Events.Where(e => (e.IsOnDevice ? OwnerOf(e) : e.Process) == process)], Warnings)
-        {
-            Allocations = Allocations,
-            Distributed = Distributed,
-            StreamWaits = StreamWaits is null ? null : [.. StreamWaits.Where(w => w.Correlation is { } correlation
-                && calls.GetValueOrDefault(correlation)?.MinBy(c => Math.Abs(c.StartNs - w.AtNs)).Process == process)],
-        };
+        return With([.. Events.Where(e => (e.IsOnDevice ? OwnerOf(e) : e.Process) == process)], Allocations,
+            StreamWaits is null ? null : [.. StreamWaits.Where(w => w.Correlation is { } correlation
+                && calls.GetValueOrDefault(correlation)?.MinBy(c => Math.Abs(c.StartNs - w.AtNs)).Process == process)]);
     }
 
-    /// <summary>The same with other events and waits of streams.</summary>
-    public KinetoProfile With(KinetoEvent[] changed, IReadOnlyList<KinetoStreamWait>? waits, string warning) =>
-        new(Source, changed, [.. Warnings, warning])
+    /// <summary>The same with other events, allocations and waits of streams, and a warning; null for none.</summary>
+    public KinetoProfile With(KinetoEvent[] events, IReadOnlyList<KinetoAllocation> allocations, IReadOnlyList<KinetoStreamWait>? waits,
+        string? warning = null) => new(Source, events, warning is null ? Warnings : [.. Warnings, warning])
         {
-            Allocations = Allocations,
+            Allocations = allocations,
             Distributed = Distributed,
             StreamWaits = waits,
         };
