@@ -66,6 +66,7 @@ def main():
     parser.add_argument("--run-prefix", default="",
                         help="a command before mystique run: with --pin, taskset -c LIST gives emulations the processors of their ranks")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", type=int, default=1, help="of the jobs: iterations take about eight times as long with each doubling")
     parser.add_argument("--iterations", type=int, default=30, help="of a run's window")
     parser.add_argument("--warmup", type=int, default=10, help="iterations of a run before its window")
     options = parser.parse_args()

@@ -16,15 +16,27 @@ import torch.distributed as dist
 from torch import nn
 
 
+size_of_jobs = 1
+"""Layers are as many times as wide, with as many rows as its square: at 1 most iterations are of 5 to 20 ms, at 2 of 50 to 200."""
+
+
+def wide(width):
+    return width * size_of_jobs
+
+
+def many(rows):
+    return rows * size_of_jobs ** 2
+
+
 def layers(count, width):
     return nn.Sequential(*[layer for _ in range(count) for layer in (nn.Linear(width, width), nn.ReLU())])
 
 
 def ddp(rank, size):
     """Data parallel: buckets of gradients are reduced while the backward pass goes on."""
-    model = nn.parallel.DistributedDataParallel(layers(6, 512), bucket_cap_mb=1)
+    model = nn.parallel.DistributedDataParallel(layers(6, wide(512)), bucket_cap_mb=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-    data, target = torch.rand(24, 512), torch.rand(24, 512)
+    data, target = torch.rand(many(24), wide(512)), torch.rand(many(24), wide(512))
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -64,9 +76,9 @@ class ShardedAdam(torch.optim.Optimizer):
 
 def sharded(rank, size):
     """Each rank keeps the optimizer's state of a part of the parameters, and gathers the others' updates."""
-    model = layers(6, 384)
+    model = layers(6, wide(384))
     optimizer = ShardedAdam(model, rank, size)
-    data, target = torch.rand(64, 384), torch.rand(64, 384)
+    data, target = torch.rand(many(64), wide(384)), torch.rand(many(64), wide(384))
 
     def step():
         optimizer.zero_grad()
@@ -75,8 +87,9 @@ def sharded(rank, size):
     return step
 
 
-def pipeline(rank, size, parts=4, rows=32, width=256):
+def pipeline(rank, size, parts=4):
     """Each rank is a stage: four parts of the batch go forward through all stages, then back."""
+    rows, width = many(32), wide(256)
     model = layers(4, width)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     batch, target = torch.rand(parts, rows, width), torch.rand(parts, rows, width)
@@ -136,10 +149,11 @@ class Exchange(torch.autograd.Function):
         return result, None, None
 
 
-def uneven(rank, size, width=256):
+def uneven(rank, size):
     """A mixture of experts, one on each rank: rows go to the experts and come back, more to some than to others."""
-    gives = [16 * (1 + (3 * rank + 5 * other) % 7) for other in range(size)]
-    gets = [16 * (1 + (3 * other + 5 * rank) % 7) for other in range(size)]
+    width = wide(256)
+    gives = [many(16) * (1 + (3 * rank + 5 * other) % 7) for other in range(size)]
+    gets = [many(16) * (1 + (3 * other + 5 * rank) % 7) for other in range(size)]
     before, expert, after = nn.Linear(width, width), layers(3, width), nn.Linear(width, width)
     shared = [*before.parameters(), *after.parameters()]
     optimizer = torch.optim.SGD([*shared, *expert.parameters()], lr=1e-3, momentum=0.9)
@@ -187,14 +201,15 @@ class Summed(torch.autograd.Function):
         return gradient, None
 
 
-def mesh(rank, size, width=256, blocks=3):
+def mesh(rank, size, blocks=3):
     """Tensor parallel in rows of two ranks, data parallel in columns."""
+    width = wide(256)
     rows = [dist.new_group([first, first + 1]) for first in range(0, size, 2)]
     columns = [dist.new_group(list(range(place, size, 2))) for place in range(2)]
     row, column = rows[rank // 2], columns[rank % 2]
     halves = nn.ModuleList([nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width, bias=False)]) for _ in range(blocks)])
     optimizer = torch.optim.SGD(halves.parameters(), lr=1e-3)
-    data, target = torch.rand(48, width), torch.rand(48, width)
+    data, target = torch.rand(many(48), width), torch.rand(many(48), width)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -226,8 +241,9 @@ def small(rank, size):
     return step
 
 
-def barriers(rank, size, rows=40, width=384):
+def barriers(rank, size):
     """Rank 0 hands out data and weights, and collects gradients and losses; nobody goes on before all are there."""
+    rows, width = many(40), wide(384)
     model = layers(5, width)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     batch, loads, mine = torch.rand(size, rows, width), torch.zeros(size), torch.empty(1)
@@ -265,11 +281,14 @@ JOBS = {job.__name__: job for job in (ddp, sharded, pipeline, uneven, mesh, smal
 
 
 def main():
+    global size_of_jobs
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=sorted(JOBS))
     parser.add_argument("--iterations", type=int, default=80)
+    parser.add_argument("--size", type=int, default=1, help="makes layers as many times as wide, with as many rows as its square")
     parser.add_argument("--times", metavar="DIR", help="write the time of each iteration to DIR/rank-N.json")
     options = parser.parse_args()
+    size_of_jobs = options.size
     for name, of_slurm in (("RANK", "SLURM_PROCID"), ("WORLD_SIZE", "SLURM_NTASKS")):
         if name not in os.environ and of_slurm in os.environ:
             os.environ[name] = os.environ[of_slurm]

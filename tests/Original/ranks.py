@@ -49,7 +49,7 @@ class Job:
     def command(self, iterations, *more):
         pins = ["--pin"] if getattr(self.options, "pin", False) else []
         return [sys.executable, os.path.join(HERE, "start_ranks.py"), *pins, str(self.count), "--", *shlex.split(self.options.python),
-                os.path.join(HERE, "rank_jobs.py"), self.name, "--iterations", str(iterations), *more]
+                os.path.join(HERE, "rank_jobs.py"), self.name, "--size", str(self.options.size), "--iterations", str(iterations), *more]
 
     def mystique(self, *arguments, prefix="", **how):
         return subprocess.run([*shlex.split(prefix), *shlex.split(self.options.mystique), *arguments], stdout=sys.stderr, **how)
@@ -206,6 +206,7 @@ def main():
     parser.add_argument("--mystique", default=MYSTIQUE)
     parser.add_argument("--run-options", default="", help="more options of mystique run, in one argument")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", type=int, default=1, help="of the jobs: iterations take about eight times as long with each doubling")
     parser.add_argument("--iterations", type=int, default=30, help="of a run's window")
     parser.add_argument("--warmup", type=int, default=10, help="iterations of a run before its window")
     options = parser.parse_args()
