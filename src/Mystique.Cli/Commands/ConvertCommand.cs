@@ -50,6 +50,7 @@ internal static class ConvertCommand
             Description = "A Kineto profile of the same job, for times. Default: the capture folder's",
             HelpName = "KINETO",
         };
+        var captureTraces = SharedOptions.CaptureTraces();
         var command = new Command("convert",
             """
             Writes a trace in another format: old schemas and Chakra's files as PyTorch's newest, a trace or a capture as
@@ -59,14 +60,20 @@ internal static class ConvertCommand
               mystique convert job -o job.%d.et --astra-sim
               mystique convert old.json -o new.et.json.gz
             """)
-        { trace, output, to, astraSim, iteration, strict, profile };
+        { trace, output, to, astraSim, iteration, strict, profile, captureTraces };
         command.SetAction(result =>
         {
             string path = result.GetValue(trace)!, file = result.GetValue(output)!;
             string format = result.GetValue(to) ?? (file.EndsWith(".et", StringComparison.Ordinal) ? Chakra : Trace);
             if (result.GetValue(astraSim) && format != Chakra)
                 throw Problems.ConversionImpossible(path, "--astra-sim is of Chakra's format alone", "name the output FILE.et, or omit it");
-            var recordings = Open(path, result.GetValue(strict), result.GetValue(profile));
+            var recordings = Open(path, new RecordingOptions
+            {
+                Strict = result.GetValue(strict),
+                Profile = result.GetValue(profile),
+                Iteration = Inputs.NumberOf(result.GetValue(iteration)),
+                CaptureTraces = result.GetValue(captureTraces),
+            });
             if (recordings.Length > 1 && !file.Contains(RankMark, StringComparison.Ordinal))
                 throw Problems.ConversionImpossible(path, $"it has {recordings.Length} ranks, and the output one name",
                     $"name the output with {RankMark}, which stands for the rank");
@@ -87,13 +94,13 @@ internal static class ConvertCommand
     }
 
     /// <summary>The ranks of a path: those of a folder, or the one that it is.</summary>
-    private static ImmutableArray<(int Rank, Recording Recording)> Open(string path, bool strict, string? profile)
+    private static ImmutableArray<(int Rank, Recording Recording)> Open(string path, RecordingOptions options)
     {
         var ranks = RankFiles.Of(path);
         if (ranks.Length > 1)
-            return [.. Inputs.OpenRanks(ranks, strict)];
+            return [.. Inputs.OpenRanks(ranks, options.Strict)];
         var only = ranks.FirstOrDefault();
-        var recording = Inputs.Open(only?.Path ?? path, new RecordingOptions { Strict = strict, Profile = profile });
+        var recording = Inputs.Open(only?.Path ?? path, options);
         return [(only?.Rank ?? recording.Rank, recording)];
     }
 

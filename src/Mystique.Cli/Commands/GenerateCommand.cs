@@ -29,6 +29,7 @@ internal static class GenerateCommand
             + "Default: the capture folder's",
             HelpName = "KINETO"
         };
+        var captureTraces = SharedOptions.CaptureTraces();
         var planning = SharedOptions.Planning.Create();
         var command = new Command("generate",
             """
@@ -39,6 +40,7 @@ internal static class GenerateCommand
             """)
         { trace, output, iteration, strict };
         command.Add(profile);
+        command.Add(captureTraces);
         planning.AddTo(command);
         command.SetAction(result =>
         {
@@ -54,6 +56,7 @@ internal static class GenerateCommand
                 Profile = result.GetValue(profile),
                 IterationNs = planning.ReadIterationNs(result),
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
+                CaptureTraces = result.GetValue(captureTraces),
             });
             var benchmark = Benchmark.Create(recording, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
             benchmark.Save(folder);

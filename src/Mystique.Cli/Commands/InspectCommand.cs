@@ -24,6 +24,7 @@ internal static class InspectCommand
             HelpName = "KINETO"
         };
         var html = new Option<string?>("--html") { Description = "Write the summary as an HTML page into FILE", HelpName = "FILE" };
+        var captureTraces = SharedOptions.CaptureTraces();
         var json = SharedOptions.Json();
         var flops = Positive("--peak-flops",
             "What a device computes at most, in TFLOP/s: with --bandwidth, the least time of the selection", "TFLOPS");
@@ -38,7 +39,7 @@ internal static class InspectCommand
             Example:
               mystique inspect trace.et.json.gz --json summary.json
             """)
-        { trace, iteration, strict, profile, html, json, flops, bandwidth };
+        { trace, iteration, strict, profile, captureTraces, html, json, flops, bandwidth };
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
@@ -52,15 +53,17 @@ internal static class InspectCommand
                     Strict = result.GetValue(strict),
                     Profile = result.GetValue(profile),
                     Iteration = Inputs.NumberOf(result.GetValue(iteration)),
+                    CaptureTraces = result.GetValue(captureTraces),
                 });
             var summary = TraceSummary.Of(recording, SharedOptions.SelectionOf(result.GetValue(iteration)));
+            Roofline? roofline = result.GetValue(flops) is { } peak && result.GetValue(bandwidth) is { } moved
+                ? new Roofline(1e12 * peak, 1e9 * moved) : null;
             if (result.GetValue(html) is { } page)
-                Terminal.WriteFile(page, stream => SummaryHtml.Write(summary, stream));
+                Terminal.WriteFile(page, stream => SummaryHtml.Write(summary, stream, roofline));
             if (result.GetValue(json) is { } file)
                 Terminal.WriteFile(file, stream => SummaryJson.Write(summary, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)
-                SummaryTables.Write(summary, result.GetValue(flops) is { } peak && result.GetValue(bandwidth) is { } moved
-                    ? new Roofline(1e12 * peak, 1e9 * moved) : null);
+                SummaryTables.Write(summary, roofline);
             return (int)ExitCode.Done;
         });
         return command;

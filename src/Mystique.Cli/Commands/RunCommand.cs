@@ -49,6 +49,7 @@ internal static class RunCommand
             "Write the replay's timeline into FILE, as a Chrome trace that Perfetto opens",
             HelpName = "FILE"
         };
+        var captureTraces = SharedOptions.CaptureTraces();
         var planning = SharedOptions.Planning.Create();
         var gpu = SharedOptions.GpuMetrics();
         var json = SharedOptions.Json();
@@ -61,7 +62,7 @@ internal static class RunCommand
               mystique run rank-0.bench --engine python --device cuda:0 --pace recorded
             """)
         { input, replay.Iterations, replay.Warmup, replay.Level, iteration, noVerify, strict, noProfile, checkValues, seed, pace, kineto,
-            traceOut, gpu, json };
+            traceOut, captureTraces, gpu, json };
         var jobs = RunJob.Create();
         engines.AddTo(command);
         jobs.AddTo(command);
@@ -89,7 +90,12 @@ internal static class RunCommand
                     Replay = Options(),
                 }, isStrict, result.GetValue(json), cancellation);
             var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),
-                new RecordingOptions { Strict = isStrict, IterationNs = planning.ReadIterationNs(result) }, engine);
+                new RecordingOptions
+                {
+                    Strict = isStrict,
+                    IterationNs = planning.ReadIterationNs(result),
+                    CaptureTraces = result.GetValue(captureTraces),
+                }, engine);
             var options = Options();
             ReplayOptions Options() => replay.Read(result) with
             {

@@ -63,11 +63,19 @@ internal static class SharedOptions
         Description = "Refuse a damaged trace instead of reading its valid part",
     };
 
+    public static Option<string?> CaptureTraces() => new("--capture-traces")
+    {
+        Description = "Of a serving engine's profile, the folder of the profiles that it took while it captured its graphs. Default: "
+            + "capture_traces beside the profile, where there is one",
+        HelpName = "DIR",
+    };
+
     public static Option<string?> Iteration()
     {
         var option = new Option<string?>("--iteration")
         {
-            Description = "The iteration: N of ProfilerStep#N, or all. Default: the first that the trace marks",
+            Description = "The iteration: N of ProfilerStep#N, or all; of a serving engine's profile, the step's place from 0. Default: "
+                + "the first that the trace marks, of a profile alone that of the median time",
             HelpName = "N|all",
         };
         option.Validators.Add(result =>

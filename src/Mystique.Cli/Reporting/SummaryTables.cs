@@ -37,6 +37,8 @@ internal static class SummaryTables
         if (roofline is { } peaks)
             table.Row($"roofline of {Figures.Flops(peaks.FlopsPerSecond)}/s and {Figures.Megabytes(peaks.BytesPerSecond)}/s",
                 Bound(summary, peaks));
+        foreach (var (what, value) in trace.Serving is { } serving ? ServingText.RowsOf(serving) : [])
+            table.Row(what, value);
         if (trace.UnknownAttributes.Count > 0)
             table.Row("attributes ignored", string.Join(", ", trace.UnknownAttributes.Select(a => $"{a.Key} ({a.Value})")));
         Terminal.Write(table);

@@ -68,6 +68,10 @@ internal static class TraceWriter
         NodeAttribute.Write(json, "op_schema", node.Schema?.Text ?? "");
         NodeAttribute.Write(json, "kernel_backend", node.KernelBackend);
         NodeAttribute.Write(json, "kernel_file", node.KernelFile);
+        if (node.StandsFor.Length > 0)
+            NodeAttribute.Write(json, "stands_for", node.StandsFor);
+        if (node.NotRun.Length > 0)
+            NodeAttribute.Write(json, "not_run", node.NotRun);
         if (node.TensorRange.Length > 0)
             NodeAttribute.Write(json, "tensor_range", node.TensorRange);
         if (node.Collective is { } collective)

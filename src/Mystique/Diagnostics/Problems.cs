@@ -41,6 +41,10 @@ internal static partial class Problems
         new("MYS143", "the profile does not tell what operators were called with, so that no benchmark can be made of it", path,
             "record it with record_shapes=True, better with profile_memory=True and with_stack=True, too; or capture the job");
 
+    public static MystiqueException CaptureTracesUnusable(string path, string why) =>
+        new("MYS144", $"the capture traces cannot be used: {why}", path,
+            "name the folder that the serving engine wrote while it captured its graphs (capture_traces), or omit it");
+
     public static MystiqueException TraceIsKinetoProfile(string source) =>
         new(KinetoProfileId, "the file is a Kineto profile (it has traceEvents), not an execution trace", source,
             "use the execution trace that was captured with it (usually *.et.json), or open it with an engine (Engine.Open)");

@@ -55,11 +55,17 @@ internal static class ReplayPlanner
                 continue;
             }
             PlanOperator(id, node, segment.Timeline, table, operators, segment.Recording.Profile);
+            if (node.StandsFor.Length > 0)
+                operators[^1] = StandFor(operators[^1], node, number, replaced);
             operators[^1] = opaque.WithIndices(operators[^1], node, table);
             opaque.NoteResults(node);
         }
         autograd.Finish();
         calls.Finish();
+        foreach (var lost in trace.Nodes.Where(n => n is { NotRun.Length: > 0, Schema: null }
+            && n.Children.All(c => c.StandsFor.Length == 0)
+            && (segment.Iteration is not { } iteration || n.Id >= iteration.FirstId && n.Id < iteration.EndId)))
+            replaced.Add(new ReplacedOperator(new OperatorId(number, lost.Id), lost.Name, Remedy.Missing, "", lost.NotRun));
         var settings = RecordedSettings.Of(segment);
         var source = new PlanSource
         {
@@ -97,6 +103,19 @@ internal static class ReplayPlanner
             Substitutions = [.. plan.Operators.Select(o => o.Schema).DistinctBy(s => s.FullName).SelectMany(options.Substitutions.RowsOf)
                 .Distinct()],
         };
+    }
+
+    /// <summary>A call that whoever made the trace put in an operator's place.</summary>
+    private static PlannedOperator StandFor(PlannedOperator call, TraceNode node, int number,
+        ImmutableArray<ReplacedOperator>.Builder replaced)
+    {
+        var id = new OperatorId(number, node.Parent?.Id ?? node.Id);
+        if (replaced.Count > 0 && replaced[^1].Id == id)
+            replaced[^1] = replaced[^1] with { By = $"{replaced[^1].By}, {call.Schema.FullName}" };
+        else
+            replaced.Add(new ReplacedOperator(id, node.StandsFor, Remedy.Substitute, call.Schema.FullName,
+                node.Parent?.NotRun ?? ""));
+        return call with { Role = OperatorRole.Substitute };
     }
 
     /// <summary>A replay has one device for all accelerators.</summary>

@@ -52,7 +52,8 @@ internal static partial class RankFiles
         return [.. traces.Select(t => new RankFile(t.Key, t.Value, profiles.GetValueOrDefault(t.Key)))];
     }
 
-    private static int? RankIn(string file) => ChakraFiles.NameOf(file) is { } chakra ? chakra.Rank
+    /// <summary>The rank that a file's name says; null where it says none.</summary>
+    internal static int? RankIn(string file) => ChakraFiles.NameOf(file) is { } chakra ? chakra.Rank
         : Name().Match(Path.GetFileName(file)) is { Success: true } match
         && int.TryParse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int rank) ? rank : null;
 

@@ -124,7 +124,7 @@ public sealed class Recording
             && options is { Knowledge: not null, Profile: null } && File.Exists(path))
         {
             using var knowledge = options.Knowledge();
-            return ProfileTrace.Read(path, knowledge, options.Iteration);
+            return ProfileTrace.Read(path, knowledge, options);
         }
     }
 
@@ -151,9 +151,16 @@ public sealed record RecordingOptions
     public long? IterationNs { get; init; }
 
     /// <summary>
-    /// Of a profile without an execution trace, the step: N of <c>ProfilerStep#N</c>. Null, the default, takes the one of the median time.
+    /// Of a profile without an execution trace, the step: N of <c>ProfilerStep#N</c>, or of a serving engine's steps its place from 0.
+    /// Null, the default, takes the one of the median time.
     /// </summary>
     public long? Iteration { get; init; }
+
+    /// <summary>
+    /// Of a serving engine's profile without an execution trace, the folder of the profiles that it took while it captured its graphs.
+    /// Null, the default, takes <c>capture_traces</c> beside the profile, where there is one.
+    /// </summary>
+    public string? CaptureTraces { get; init; }
 
     /// <summary>What completes a profile without an execution trace, when it is needed; null refuses such a profile.</summary>
     internal Func<IOperatorKnowledge>? Knowledge { get; init; }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mystique.Costs;
 using Mystique.Planning;
 using Mystique.Traces;
 
@@ -13,12 +14,17 @@ internal static class SummaryHtml
     /// <summary>Writes the page.</summary>
     /// <param name="summary">The trace.</param>
     /// <param name="stream">Where to.</param>
-    public static void Write(TraceSummary summary, Stream stream)
+    /// <param name="roofline">What a device can do at most; null for none.</param>
+    public static void Write(TraceSummary summary, Stream stream, Roofline? roofline = null)
     {
         var (trace, plan) = (summary.Trace, summary.Plan);
         var page = new HtmlPage(plan.Source.Name);
         WriteTop(page, summary);
         WriteKinds(page, summary);
+        if (roofline is { } peaks)
+            WriteRoofline(page, summary, peaks);
+        if (trace.Serving is { } serving)
+            page.Table("The serving engine's step", null, ServingText.RowsOf(serving).Select(r => new[] { r.What, r.Value }), [1]);
         page.Lines("Memory of the plan's tensors", "Live bytes after each operator, by the lifetimes of storages.", "operator", "MB",
             area: true, ("plan", null, 1, [.. PlanMemory.CurveOf(plan).Select(b => Math.Round(b / 1e6, 3))]));
         page.Table("Largest storages", ["of", "count", "bytes of each", "element type", "shape", "device"], LargestOf(plan), [3, 4, 5]);
@@ -91,6 +97,36 @@ internal static class SummaryHtml
         page.Bars("Operators by bytes", "Bytes of their tensors, in and out, each as often as it is named.", Kinds, "MB",
             [.. bytes.Select(k => k.Name)], signed: false,
             ("original", [.. bytes.Select(k => Math.Round(((double)k.InputBytes + k.OutputBytes) / 1e6, 3))]));
+    }
+
+    /// <summary>By kind, the least time that a device needs, and what bounds it; beside it the recorded time, where it is known.</summary>
+    private static void WriteRoofline(HtmlPage page, TraceSummary summary, Roofline peaks)
+    {
+        var recorded = OperatorGroup.Of(summary.Plan);
+        var rows = summary.Kinds.Select(k => (Kind: k, Bound: peaks.BoundOf(k.Costs))).Where(r => r.Bound.Ns > 0)
+            .OrderByDescending(r => r.Bound.Ns).ToArray();
+        page.Bars("Roofline: least time by kind of operator", $"On a device of {Figures.Flops(peaks.FlopsPerSecond)}/s and "
+            + $"{Figures.Megabytes(peaks.BytesPerSecond)}/s: what computing alone and memory alone allow, each operator by itself.",
+            "kinds of operators", "ms", [.. rows.Select(r => r.Kind.Name)], signed: false,
+            ("bound by computing", [.. rows.Select(r => Math.Round(r.Bound.Ns * (1 - r.Bound.ByMemory) / 1e6, 5))]),
+            ("bound by memory", [.. rows.Select(r => Math.Round(r.Bound.Ns * r.Bound.ByMemory / 1e6, 5))]));
+        page.Table("Roofline", ["operator", "count", "FLOPs", "bytes", "FLOPs a byte", "least ms", "bound by memory", "recorded ms",
+            "of the roofline"], rows.Select(r =>
+        {
+            var (kind, (ns, byMemory)) = r;
+            var group = recorded.GetValueOrDefault(kind.Name);
+            double? took = group?.OriginalDeviceNs is > 0 and long device ? device : group?.OriginalNs;
+            bool isWhole = kind.Cost.UnknownFlops == 0;
+            return new[]
+            {
+                kind.Name, Figures.Number(kind.Count), isWhole ? Figures.Flops(kind.Cost.Flops) : "not known",
+                Figures.Megabytes(kind.Cost.Bytes), isWhole && kind.Cost.Bytes > 0 ? (kind.Cost.Flops / kind.Cost.Bytes).ToString("0.##",
+                    CultureInfo.InvariantCulture) : "not known", Figures.InMilliseconds(ns), Figures.Percent(byMemory),
+                took is { } known ? Figures.InMilliseconds(known) : "not known",
+                took is > 0 and double time ? Figures.Percent(ns / time) : "not known",
+            };
+        }), null, "Bytes are those of each operator's tensors, once; the recorded time is the device's where there is one, else the "
+            + "host's.");
     }
 
     private static IEnumerable<string[]> LargestOf(ReplayPlan plan) =>

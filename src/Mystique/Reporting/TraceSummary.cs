@@ -13,8 +13,12 @@ namespace Mystique.Reporting;
 /// <param name="Count">How many.</param>
 /// <param name="InputBytes">Bytes of their input tensors, each counted as often as it is named.</param>
 /// <param name="OutputBytes">Bytes of their output tensors.</param>
-/// <param name="Cost">What they cost.</param>
-internal sealed record OperatorKindCount(string Name, int Count, long InputBytes, long OutputBytes, CostSum Cost);
+/// <param name="Costs">What each of them costs.</param>
+internal sealed record OperatorKindCount(string Name, int Count, long InputBytes, long OutputBytes, ImmutableArray<OperatorCost> Costs)
+{
+    /// <summary>What they cost.</summary>
+    public CostSum Cost { get; } = OperatorCost.Sum(Costs);
+}
 
 /// <summary>Collectives of a name in a trace.</summary>
 /// <param name="Name">For example <c>allreduce</c>.</param>
@@ -70,7 +74,7 @@ internal sealed record TraceSummary
         {
             var (nodes, own) = (group.Select(o => o.First).ToArray(), group.Select(o => o.Second));
             return new OperatorKindCount(name, nodes.Length, nodes.Sum(n => BytesOf(n.Inputs)), nodes.Sum(n => BytesOf(n.Outputs)),
-                OperatorCost.Sum(own));
+                [.. own]);
         });
         return new TraceSummary
         {

@@ -50,6 +50,9 @@ public sealed record ExecutionTrace
     /// </summary>
     internal ImmutableHashSet<long> Opened { get; init; } = [];
 
+    /// <summary>What a serving engine's step was, and what of it ran in graphs; null where nothing tells.</summary>
+    internal ServingStep? Serving { get; init; }
+
     /// <summary>The times that the file has itself; null for none, as in PyTorch's traces.</summary>
     internal Kineto.LinkedProfile? OwnTimes { get; init; }
 

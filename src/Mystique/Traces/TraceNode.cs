@@ -129,6 +129,18 @@ public sealed class TraceNode
     /// <summary>The file with the kernel's source, as recorded: untrusted, relative to nothing.</summary>
     public string KernelFile { get; internal init; } = "";
 
+    /// <summary>
+    /// The operator that it does the work of (<c>stands_for</c>, which Mystique writes into what it makes of profiles): its parent. Empty
+    /// for what was recorded itself.
+    /// </summary>
+    internal string StandsFor { get; init; } = "";
+
+    /// <summary>
+    /// Of an operator without a schema, why neither it nor anything in it does its work, or why something stands for it
+    /// (<c>not_run</c>, which Mystique writes); empty for all else.
+    /// </summary>
+    internal string NotRun { get; init; } = "";
+
     /// <summary>The recorded ranges of integral inputs, as JSON text; empty where there is none.</summary>
     public string TensorRange { get; internal init; } = "";
 
@@ -180,6 +192,8 @@ public sealed class TraceNode
         Scope = Scope,
         KernelBackend = KernelBackend,
         KernelFile = KernelFile,
+        StandsFor = StandsFor,
+        NotRun = NotRun,
         TensorRange = TensorRange,
         Collective = Collective,
         ParentId = parentId,

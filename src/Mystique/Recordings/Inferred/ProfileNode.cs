@@ -35,6 +35,9 @@ internal sealed class ProfileNode(int place, in KinetoEvent started)
     /// <summary>The operator; null for labels, and where it is not known.</summary>
     public OperatorSchema? Schema { get; set; }
 
+    /// <summary>Why the operator is not known; empty where it is, and for labels.</summary>
+    public string WhyNot { get; set; } = "";
+
     /// <summary>Its arguments, one for each of the schema's: tensors have no ids, and in lists no types.</summary>
     public ImmutableArray<ArgumentValue> Arguments { get; set; } = [];
 
@@ -77,6 +80,13 @@ internal sealed class ProfileNode(int place, in KinetoEvent started)
                     return null;
             return null;
         }
+    }
+
+    /// <summary>The operators that it is in, the innermost first.</summary>
+    public IEnumerable<ProfileNode> Callers()
+    {
+        for (var caller = Caller; caller is not null; caller = caller.Caller)
+            yield return caller;
     }
 
     /// <summary>The outermost operator that it is in, or itself.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Diagnostics;
+using Mystique.Recordings.Serving;
 using Mystique.Traces;
 using Mystique.Traces.Kineto;
 using Mystique.Traces.PyTorch;
@@ -18,72 +19,74 @@ internal static class ProfileTrace
     /// <summary>Reads a profile and makes a trace of one of its steps.</summary>
     /// <param name="path">The profile's file.</param>
     /// <param name="engine">What some PyTorch knows of operators.</param>
-    /// <param name="step">N of <c>ProfilerStep#N</c>; null takes the step of the median time.</param>
+    /// <param name="options">Which step (N of <c>ProfilerStep#N</c>, or the N-th of a serving engine's; null takes the step of the median
+    /// time), and where its capture traces are.</param>
     /// <exception cref="MystiqueException">
     /// It is no profile, or has too little (MYS116, MYS118, MYS119, MYS127, MYS143), or no such step (MYS201).
     /// </exception>
-    public static ExecutionTrace Read(string path, IOperatorKnowledge engine, long? step)
-    {
-        var profile = KinetoReader.Read(path, keepsDetails: true);
-        return Of(profile, path, engine, step);
-    }
-
-    private static ExecutionTrace Of(KinetoProfile whole, string path, IOperatorKnowledge engine, long? step)
+    public static ExecutionTrace Read(string path, IOperatorKnowledge engine, RecordingOptions options)
     {
         var warnings = ImmutableArray.CreateBuilder<string>();
-        var profile = whole.Processes.Count > 1 ? whole.Of(whole.Processes[0]) : whole;
-        if (whole.Processes.Count > 1)
-            warnings.Add(string.Create(CultureInfo.InvariantCulture,
-                $"it has {whole.Processes.Count} processes: {whole.Processes[0]} is taken"));
-        CheckInputs(profile, path);
-        profile = StepOf(profile, path, step, warnings);
+        var (profile, label, ns) = ProfileSteps.Read(path, options.Iteration, warnings);
+        var notes = new List<string>();
+        var captures = options.CaptureTraces is { } folder ? CaptureTraces.Open(folder) : CaptureTraces.Beside(path);
+        int? rank = profile.Distributed?.Rank;
+        (profile, var graphs) = GraphJoin.Join(profile, label, () => captures?.Of(rank, notes), notes);
+        var custom = CustomCalls.Rewrite(profile, engine, label);
+        profile = custom.Profile;
         var tree = ProfileTree.Of(profile);
         var knowledge = new ResultKnowledge(engine, profile.Allocations.Count > 0);
-        var leftOut = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        knowledge.Prepare(tree.Nodes, leftOut);
+        knowledge.Prepare(tree.Nodes);
         var counts = FlowSolver.Solve(tree, knowledge);
         string device = profile.Events.Any(e => e.IsOnDevice) ? "cuda:0" : DeviceName.Host;
-        var trace = Build(tree, profile, path, device);
-        Report(warnings, tree, knowledge, leftOut, counts, profile);
-        trace = trace with { Warnings = warnings.ToImmutable() };
-        return trace with { OwnTimes = ProfileLinker.Link(trace, Numbered(profile, tree, trace)) };
+        var trace = Build(tree, custom, path, device);
+        Report(warnings, trace, knowledge, counts, profile);
+        var times = ProfileLinker.Link(trace, Numbered(profile, tree, trace));
+        warnings.AddRange(notes);
+        return trace with
+        {
+            OwnTimes = ns is { } step ? times with { IterationNs = step } : times,
+            Serving = ServingOf(label, graphs, times),
+            Warnings = warnings.ToImmutable(),
+        };
     }
 
-    private static void CheckInputs(KinetoProfile profile, string path)
+    /// <summary>
+    /// Why the work of an operator that the engine does not have is not done; empty where what is within it does it, and of all else.
+    /// </summary>
+    private static string NotRunOf(ProfileNode node, CustomStep custom)
     {
-        if (!profile.Events.Any(e => e.Kind == KinetoKind.Operator))
-            throw Problems.ProfileHasNoOperators(path, string.Join("; ", profile.Warnings));
-        if (!profile.Events.Any(e => e.Details?.Inputs is not null))
-            throw Problems.ProfileHasNoShapes(path);
+        if (node is not { IsOperator: true, Schema: null } || node.Name == "record_param_comms"
+            || node.Callers().Any(c => c.Schema is not null))
+            return "";
+        return custom.Replaced.GetValueOrDefault(node.Place) ?? custom.NotRun.GetValueOrDefault(node.Place)
+            ?? (HasOperators(node) ? "" : node.WhyNot);
     }
 
-    /// <summary>The events of one step, with what they started on the device.</summary>
-    private static KinetoProfile StepOf(KinetoProfile profile, string path, long? step, ImmutableArray<string>.Builder warnings)
-    {
-        var steps = profile.Events.Where(e => e.Kind == KinetoKind.Label && ProfilerStep.NumberOf(e.Name) is not null)
-            .OrderBy(e => e.StartNs).DistinctBy(e => e.Name).ToArray();
-        if (steps.Length == 0)
-            return step is null ? profile : throw Problems.IterationMissing(path, step.Value, []);
-        var numbers = steps.Select(s => ProfilerStep.NumberOf(s.Name)!.Value).ToArray();
-        int place = step is { } wanted ? Array.IndexOf(numbers, wanted)
-            : Array.IndexOf(steps, steps.OrderBy(s => s.DurationNs).ElementAt((steps.Length - 1) / 2));
-        if (place < 0)
-            throw Problems.IterationMissing(path, step!.Value, numbers);
-        if (steps.Length > 1 && step is null)
-            warnings.Add(string.Create(CultureInfo.InvariantCulture,
-                $"it has {steps.Length} steps: ProfilerStep#{numbers[place]}, of the median time, is taken; --iteration names another"));
-        var (from, to) = (steps[place].StartNs, steps[place].EndNs);
-        bool IsWithin(KinetoEvent e) => e.StartNs >= from && e.StartNs < to;
-        var calls = profile.Events.Where(e => e.Kind == KinetoKind.Runtime && IsWithin(e)).Select(e => e.Correlation).OfType<long>()
-            .ToHashSet();
-        return profile.With([.. profile.Events.Where(e => e.IsOnDevice
-            ? e.Correlation is { } correlation ? calls.Contains(correlation) : IsWithin(e)
-            : e.Kind == KinetoKind.Module ? e.StartNs < to && e.EndNs > from : IsWithin(e))],
-            [.. profile.Allocations.Where(a => a.AtNs >= from && a.AtNs < to)], profile.StreamWaits);
-    }
+    private static bool HasOperators(ProfileNode node) => node.Children.Any(c => c.IsOperator || HasOperators(c));
 
-    private static ExecutionTrace Build(ProfileTree tree, KinetoProfile profile, string path, string device)
+    private static ServingStep? ServingOf(StepLabel? label, GraphUse? graphs, LinkedProfile times) => label is null && graphs is null ? null
+        : new ServingStep
+        {
+            Label = label?.Name,
+            ContextRequests = label?.Context.Requests,
+            GenerationRequests = label?.Generation.Requests,
+            Tokens = label?.Tokens,
+            Keys = label is { Context.Keys: { } context, Generation.Keys: { } generation } ? context + generation : null,
+            GraphLaunches = graphs?.Launches ?? 0,
+            JoinedLaunches = graphs?.Joined ?? 0,
+            Capture = graphs?.Capture?.Source,
+            CapturedBatch = graphs?.Capture?.Batch,
+            DeviceNs = graphs?.DeviceNs ?? times.DeviceNs,
+            GraphNs = graphs?.GraphNs ?? 0,
+            ExplainedNs = times.DeviceNs - times.Unexplained.Sum(u => u.DurationNs),
+            GraphKernels = graphs?.Kernels ?? 0,
+            MatchedKernels = graphs?.Matched ?? 0,
+        };
+
+    private static ExecutionTrace Build(ProfileTree tree, CustomStep custom, string path, string device)
     {
+        var profile = custom.Profile;
         var threads = tree.Nodes.Select(n => n.Thread).Distinct().Index().ToDictionary(t => t.Item ?? long.MinValue, t => t.Index + 1L);
         var ids = tree.Nodes.Index().ToDictionary(n => n.Item, n => ProcessNode + threads.Count + n.Index + 1L);
         var nodes = new List<TraceNode>
@@ -106,6 +109,8 @@ internal static class ProfileTrace
             ForwardThreadId = n.IsBackward && n.Forward is { } of ? threads[of.Thread ?? long.MinValue] : null,
             Scope = n.Kind == KinetoKind.Label ? RecordScope.UserScope : n.IsBackward ? RecordScope.BackwardFunction : RecordScope.Function,
             Schema = n.Schema,
+            StandsFor = custom.StandIns.GetValueOrDefault(n.Place) ?? "",
+            NotRun = NotRunOf(n, custom),
             Inputs = n.Schema is null ? [.. n.Taken.Select(t => Of(t, device))] : Filled(n.Arguments, n.Taken, device),
             Outputs = n.Schema is null ? [] : ResultsOf(n, device),
         }));
@@ -182,13 +187,14 @@ internal static class ProfileTrace
         return profile.With(events, profile.Allocations, profile.StreamWaits);
     }
 
-    private static void Report(ImmutableArray<string>.Builder warnings, ProfileTree tree, ResultKnowledge knowledge,
-        SortedDictionary<string, int> leftOut, FlowCounts counts, KinetoProfile profile)
+    private static void Report(ImmutableArray<string>.Builder warnings, ExecutionTrace trace, ResultKnowledge knowledge,
+        FlowCounts counts, KinetoProfile profile)
     {
-        warnings.Add(string.Create(CultureInfo.InvariantCulture, $"it is a profile without an execution trace: of {tree.Nodes.Count(n =>
-            n.IsOperator):N0} operators the overloads and results are inferred, and which tensors are the same; {counts.Ambiguous:N0} of ")
-            + string.Create(CultureInfo.InvariantCulture, $"{counts.Inputs:N0} tensors among arguments have several candidates, ")
-            + string.Create(CultureInfo.InvariantCulture, $"{counts.Externals:N0} come from outside"));
+        int operators = trace.Nodes.Count(n => ProfileLinker.IsOperatorName(n.Name));
+        warnings.Add(string.Create(CultureInfo.InvariantCulture, $"it is a profile without an execution trace: of {operators:N0} ")
+            + "operators the overloads and results are inferred, and which tensors are the same; "
+            + string.Create(CultureInfo.InvariantCulture, $"{counts.Ambiguous:N0} of {counts.Inputs:N0} tensors among arguments have ")
+            + string.Create(CultureInfo.InvariantCulture, $"several candidates, {counts.Externals:N0} come from outside"));
         if (counts.LostLists > 0)
             warnings.Add(string.Create(CultureInfo.InvariantCulture,
                 $"{counts.LostLists:N0} lists of tensors are not recorded (indices, and lists of more than 30), and filled with what ")
@@ -200,9 +206,12 @@ internal static class ProfileTrace
             warnings.Add(string.Create(CultureInfo.InvariantCulture,
                 $"{knowledge.Assumed.Values.Sum():N0} arguments are not recorded, and taken to be the defaults: ")
                 + string.Join(", ", knowledge.Assumed.OrderByDescending(a => a.Value).ThenBy(a => a.Key).Take(5).Select(a => a.Key)));
-        foreach (var (what, list) in (ReadOnlySpan<(string, SortedDictionary<string, int>)>)[("left out", leftOut),
+        var notRun = trace.Nodes.Where(n => n.NotRun.Length > 0).ToLookup(n => n.Children.Any(c => c.StandsFor.Length > 0),
+            n => $"{n.Name}: {n.NotRun}");
+        foreach (var (what, list) in (ReadOnlySpan<(string, IEnumerable<KeyValuePair<string, int>>)>)[
+            ("left out", notRun[false].CountBy(n => n)), ("with others in their place", notRun[true].CountBy(n => n)),
             ("without results", knowledge.Unknown)])
-            foreach (var (why, count) in list.OrderByDescending(l => l.Value).Take(10))
+            foreach (var (why, count) in list.OrderByDescending(l => l.Value).ThenBy(l => l.Key, StringComparer.Ordinal).Take(10))
                 warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{count:N0} operator{(count == 1 ? "" : "s")} {what}: {why}"));
     }
 }

@@ -71,6 +71,36 @@ internal sealed class ProfileTree
 
     private static string Letters(string name) => string.Concat(name.Where(char.IsAsciiLetterOrDigit)).ToLowerInvariant();
 
+    /// <summary>How many kernels, copies and fillings each operator's own calls of the runtime started; none without a device.</summary>
+    public Dictionary<ProfileNode, int> WorkOf(KinetoProfile profile)
+    {
+        var started = profile.Events.Where(e => e.IsOnDevice && e.Correlation is not null).CountBy(e => e.Correlation!.Value)
+            .ToDictionary();
+        var work = new Dictionary<ProfileNode, int>();
+        var byThread = Nodes.ToLookup(n => n.Thread ?? 0);
+        foreach (var calls in profile.Events.Where(e => e is { Kind: KinetoKind.Runtime, Correlation: not null })
+            .GroupBy(e => e.Thread ?? 0))
+        {
+            var open = new Stack<ProfileNode>();
+            using var nodes = byThread[calls.Key].GetEnumerator();
+            bool hasNode = nodes.MoveNext();
+            foreach (var call in calls.OrderBy(c => c.StartNs))
+            {
+                for (; hasNode && nodes.Current.StartNs <= call.StartNs; hasNode = nodes.MoveNext())
+                {
+                    while (open.TryPeek(out var top) && top.EndNs <= nodes.Current.StartNs)
+                        open.Pop();
+                    open.Push(nodes.Current);
+                }
+                while (open.TryPeek(out var top) && top.EndNs < call.EndNs)
+                    open.Pop();
+                if (open.FirstOrDefault(n => n.IsOperator) is { } innermost && started.TryGetValue(call.Correlation!.Value, out int count))
+                    work[innermost] = work.GetValueOrDefault(innermost) + count;
+            }
+        }
+        return work;
+    }
+
     /// <summary>Puts each allocation to the innermost operator or label that was running, on whichever thread.</summary>
     private void PlaceAllocations(IReadOnlyList<KinetoAllocation> allocations)
     {

@@ -19,8 +19,7 @@ internal sealed class ResultKnowledge(IOperatorKnowledge engine, bool hasAllocat
 
     /// <summary>Chooses overloads and arguments, and asks for the results of all operators whose arguments' types are known.</summary>
     /// <param name="nodes">The nodes.</param>
-    /// <param name="counts">By kind, what was inferred.</param>
-    public void Prepare(IReadOnlyList<ProfileNode> nodes, SortedDictionary<string, int> counts)
+    public void Prepare(IReadOnlyList<ProfileNode> nodes)
     {
         var overloads = engine.OverloadsOf(nodes.Where(n => n.IsOperator).Select(n => n.Name).Distinct());
         foreach (var node in nodes.Where(n => n.IsOperator))
@@ -37,7 +36,7 @@ internal sealed class ResultKnowledge(IOperatorKnowledge engine, bool hasAllocat
                     continue;
                 }
             }
-            counts[$"{node.Name}: {why}"] = counts.GetValueOrDefault($"{node.Name}: {why}") + 1;
+            node.WhyNot = why;
         }
         var calls = nodes.Where(n => n.Schema is not null && !HasUntypedLists(n)).Select(CallOf).DistinctBy(KeyOf).ToArray();
         foreach (var (call, results) in calls.Zip(engine.Describe([.. calls])))

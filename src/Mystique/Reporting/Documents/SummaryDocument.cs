@@ -37,6 +37,9 @@ internal sealed record SummaryDocument
 
     public required ImmutableArray<CollectiveDocument> Collectives { get; init; }
 
+    /// <summary>What a serving engine's step was; absent for all else.</summary>
+    public ServingDocument? Serving { get; init; }
+
     public required ImmutableSortedDictionary<string, long> UnknownAttributes { get; init; }
 
     public required ImmutableArray<string> Warnings { get; init; }
@@ -69,10 +72,63 @@ internal sealed record SummaryDocument
             Cost = new CostDocument(summary.Cost.Flops, summary.Cost.Bytes, summary.Cost.UnknownFlops),
             BackwardPasses = [.. summary.BackwardPasses.Select(BackwardPassDocument.Of)],
             Collectives = [.. summary.Collectives.Select(c => new CollectiveDocument(c.Name, c.Count, c.InputElements))],
+            Serving = trace.Serving is { } serving ? ServingDocument.Of(serving) : null,
             UnknownAttributes = trace.UnknownAttributes,
             Warnings = trace.Warnings,
         };
     }
+}
+
+/// <summary>A step of a serving engine, and what of it ran in graphs of the device; what no label tells is absent.</summary>
+internal sealed record ServingDocument
+{
+    public string? Label { get; init; }
+
+    public long? ContextRequests { get; init; }
+
+    public long? GenerationRequests { get; init; }
+
+    public long? Tokens { get; init; }
+
+    /// <summary>The lengths of what its requests attend to, added up.</summary>
+    public long? Keys { get; init; }
+
+    public required int GraphLaunches { get; init; }
+
+    public required int JoinedLaunches { get; init; }
+
+    public string? Capture { get; init; }
+
+    public long? CapturedBatch { get; init; }
+
+    public required long DeviceNs { get; init; }
+
+    public required long GraphNs { get; init; }
+
+    /// <summary>Device time that operators explain: what they started themselves, or in a graph whose capture is known.</summary>
+    public required long ExplainedNs { get; init; }
+
+    public required int GraphKernels { get; init; }
+
+    public required int MatchedKernels { get; init; }
+
+    public static ServingDocument Of(Traces.ServingStep step) => new()
+    {
+        Label = step.Label,
+        ContextRequests = step.ContextRequests,
+        GenerationRequests = step.GenerationRequests,
+        Tokens = step.Tokens,
+        Keys = step.Keys,
+        GraphLaunches = step.GraphLaunches,
+        JoinedLaunches = step.JoinedLaunches,
+        Capture = step.Capture,
+        CapturedBatch = step.CapturedBatch,
+        DeviceNs = step.DeviceNs,
+        GraphNs = step.GraphNs,
+        ExplainedNs = step.ExplainedNs,
+        GraphKernels = step.GraphKernels,
+        MatchedKernels = step.MatchedKernels,
+    };
 }
 
 /// <summary>A backward pass: one run of autograd's engine.</summary>

@@ -35,6 +35,7 @@ internal struct KinetoEvent
     private long _recordFunctionId;
     private long _externalId;
     private long _correlation;
+    private long _graphNode;
     private long _stream; // Numbers of streams and threads can be anything.
     private long _thread;
     private bool _hasStream;
@@ -56,6 +57,12 @@ internal struct KinetoEvent
 
     /// <summary>What an operator was called with; null for all else, and where nobody asked for it.</summary>
     public OperatorDetails? Details;
+
+    /// <summary>
+    /// The kernel that a call of the runtime launches, as ROCm records it (<c>kernel</c>, <c>libkineto/src/RoctracerActivity_inl.h</c>);
+    /// null for all else, and where nobody asked for it.
+    /// </summary>
+    public string? Launched;
 
     /// <summary>Blocks of a kernel's grid, in x, y and z.</summary>
     public (int X, int Y, int Z) Grid;
@@ -83,6 +90,16 @@ internal struct KinetoEvent
         set => _correlation = Kept(value);
     }
 
+    /// <summary>
+    /// Of work that a graph started, the graph's node (<c>graph node id</c>, Kineto of 2026 and newer); null for all else, and where it is
+    /// not recorded.
+    /// </summary>
+    public long? GraphNode
+    {
+        readonly get => Id(_graphNode);
+        set => _graphNode = Kept(value);
+    }
+
     /// <summary>The thread on the host; for what runs on the device, the device's stream. Null where the profile does not say.</summary>
     public long? Thread
     {
@@ -106,3 +123,8 @@ internal struct KinetoEvent
     /// <summary>Ids are not negative: what is, is none.</summary>
     private static long Kept(long? id) => id is >= 0 and long number ? unchecked(number + 1) : 0;
 }
+
+/// <summary>Whether an event is used.</summary>
+/// <param name="e">The event; its arguments may not have been read yet.</param>
+/// <param name="kind">What it is; null for what is no operator, label, call or work of the device, among them memory.</param>
+internal delegate bool EventFilter(in KinetoEvent e, KinetoKind? kind);

@@ -8,7 +8,8 @@ namespace Mystique.Traces.Kineto;
 /// <summary>Reads single events of a Kineto profile (<c>libkineto/src/output_json.cpp</c>).</summary>
 /// <param name="budget">What names are counted by.</param>
 /// <param name="keepsDetails">Whether to keep what operators were called with, and calls of modules.</param>
-internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails)
+/// <param name="wanted">Which events are used: asked when all but the arguments is known, and again at the end; null for all.</param>
+internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails, EventFilter? wanted = null)
 {
     /// <summary>Nanoseconds that all events together may take, and that they may be apart: sums of times cannot overflow.</summary>
     private const long MaxNs = 1L << 61;
@@ -72,6 +73,8 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails)
                 kind ??= isLegacy ? KinetoKind.Operator : null;
                 if (keepsDetails && category == "python_function" && parsed.Name.StartsWith(ModulePrefix, StringComparison.Ordinal))
                     kind = KinetoKind.Module;
+                if (!IsWanted(ref parsed, kind))
+                    return true;
                 if (keepsDetails && kind == KinetoKind.Operator)
                     parsed.Details = more.DetailsOf(text, _inputs);
                 isUsed = isComplete && kind is not null;
@@ -134,6 +137,11 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails)
                     else
                         parsed.DurationNs = duration;
                     break;
+                case Field.Arguments when reader.TokenType == JsonTokenType.StartObject && !IsWanted(ref parsed, kind
+                    ?? (category == "python_function" ? KinetoKind.Module : null)):
+                    if (!ReadLimits.TrySkip(ref reader))
+                        return false;
+                    break;
                 case Field.Arguments when reader.TokenType == JsonTokenType.StartObject:
                     if (!TryParseArguments(ref reader, text, ref parsed, ref allocation, ref more))
                         return false;
@@ -145,6 +153,14 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails)
             }
         }
         return false;
+    }
+
+    private bool IsWanted(ref KinetoEvent parsed, KinetoKind? kind)
+    {
+        if (wanted is null)
+            return true;
+        parsed.Kind = kind ?? default;
+        return wanted(parsed, kind);
     }
 
     /// <summary>A profile has millions of events, in a handful of categories.</summary>
@@ -222,7 +238,8 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails)
                 : reader.ValueTextEquals("wait_on_cuda_event_record_corr_id"u8) ? 11 : reader.ValueTextEquals("Concrete Inputs"u8) ? 12
                 : !keepsDetails ? 0 : reader.ValueTextEquals("Sequence number"u8) ? 13 : reader.ValueTextEquals("Fwd thread id"u8) ? 14
                 : reader.ValueTextEquals("Input Dims"u8) ? 15 : reader.ValueTextEquals("Input Strides"u8) ? 16
-                : reader.ValueTextEquals("Input type"u8) ? 17 : 0;
+                : reader.ValueTextEquals("Input type"u8) ? 17 : reader.ValueTextEquals("kernel"u8) ? 18
+                : reader.ValueTextEquals("graph node id"u8) ? 19 : 0;
             if (!ReadLimits.Read(ref reader))
                 return false;
             if (which is >= 1 and not 5 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
@@ -240,7 +257,8 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails)
                     case 11: more.RecordCorrelation = value < 0 ? null : value; break;
                     case 13: more.Sequence = value < 0 ? null : value; break;
                     case 14: more.ForwardThread = value < 0 ? null : value; break;
-                    default: parsed.Stream = value < 0 ? null : new StreamId(value); break;
+                    case 19: parsed.GraphNode = value; break;
+                    case 4: parsed.Stream = value < 0 ? null : new StreamId(value); break;
                 }
             }
             else if (which == 5 && reader.TokenType == JsonTokenType.StartArray)
@@ -259,7 +277,11 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails)
                 }
                 parsed.Grid = (grid[0], grid[1], grid[2]);
             }
-            else if (which >= 15 || which == 12 && keepsDetails)
+            else if (which == 18 && reader.TokenType == JsonTokenType.String)
+            {
+                parsed.Launched = NodeParser.GetString(ref reader, _names);
+            }
+            else if (which is >= 15 and <= 17 || which == 12 && keepsDetails)
             {
                 int from = (int)reader.TokenStartIndex;
                 var inputs = reader;

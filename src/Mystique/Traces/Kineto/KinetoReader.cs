@@ -32,28 +32,29 @@ internal sealed class KinetoReader
     private readonly ItemDamage _doubts = new();
     private (int Rank, int WorldSize)? _distributed;
 
-    private KinetoReader(Stream stream, string source, bool keepsDetails)
+    private KinetoReader(Stream stream, string source, bool keepsDetails, EventFilter? wanted)
     {
         _window = new TraceWindow(stream, hashes: false);
         _budget = new ReadBudget(_window);
-        _parser = new KinetoEventParser(_budget, keepsDetails);
+        _parser = new KinetoEventParser(_budget, keepsDetails, wanted);
         _source = source;
     }
 
     /// <summary>Reads a profile.</summary>
     /// <param name="path">A <c>.json</c> or <c>.json.gz</c> file, told apart by its first bytes.</param>
     /// <param name="keepsDetails">Whether to keep what operators were called with, and calls of modules.</param>
+    /// <param name="wanted">Which events to keep; null for all.</param>
     /// <exception cref="MystiqueException">It is not there, or no Kineto profile (MYS116, MYS118, MYS119, MYS124, MYS125).</exception>
-    public static KinetoProfile Read(string path, bool keepsDetails = false)
+    public static KinetoProfile Read(string path, bool keepsDetails = false, EventFilter? wanted = null)
     {
         try
         {
             using var file = PlainFile.Open(path);
             var head = PrefixedStream.Sniff(file, out bool isGzip);
             if (!isGzip)
-                return new KinetoReader(head, path, keepsDetails).Read();
+                return new KinetoReader(head, path, keepsDetails, wanted).Read();
             using var gzip = BoundedStream.Unpack(head, UnpackedFloorBytes, path);
-            return new KinetoReader(gzip, path, keepsDetails).Read();
+            return new KinetoReader(gzip, path, keepsDetails, wanted).Read();
         }
         catch (InvalidDataException exception)
         {

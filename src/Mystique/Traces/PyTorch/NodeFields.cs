@@ -27,6 +27,10 @@ internal sealed class NodeFields
 
     public string KernelBackend { get; set; } = "";
 
+    public string StandsFor { get; set; } = "";
+
+    public string NotRun { get; set; } = "";
+
     public string KernelFile { get; set; } = "";
 
     public string TensorRange { get; set; } = "";
@@ -59,7 +63,7 @@ internal sealed class NodeFields
         CollectiveInput = CollectiveOutput = GroupSize = 0;
         FirstRank = RankStride = -1;
         IsAsynchronous = null;
-        Schema = KernelBackend = KernelFile = TensorRange = CollectiveType = GroupName = GroupDescription = "";
+        Schema = KernelBackend = StandsFor = NotRun = KernelFile = TensorRange = CollectiveType = GroupName = GroupDescription = "";
     }
 
     public TraceNode ToNode(ImmutableArray<ArgumentValue> inputs, ImmutableArray<ArgumentValue> outputs, OperatorSchema? schema) =>
@@ -76,6 +80,8 @@ internal sealed class NodeFields
             ForwardThreadId = Known(ForwardThread),
             Scope = Scope is >= 0 and <= (long)RecordScope.StaticRuntimeModel ? (RecordScope)Scope : RecordScope.Unknown,
             KernelBackend = KernelBackend,
+            StandsFor = StandsFor,
+            NotRun = NotRun,
             KernelFile = KernelFile,
             TensorRange = TensorRange,
             Collective = CollectiveName is null ? null

@@ -207,6 +207,8 @@ internal sealed class NodeParser(ReadBudget budget)
             case "fw_tid": _fields.ForwardThread = ReadLong(ref reader); break;
             case "op_schema": _fields.Schema = ReadString(ref reader); break;
             case "kernel_backend": _fields.KernelBackend = ReadString(ref reader); break;
+            case "stands_for": _fields.StandsFor = ReadString(ref reader); break;
+            case "not_run": _fields.NotRun = ReadString(ref reader); break;
             case "kernel_file": _fields.KernelFile = ReadPath(ref reader); break;
             case "tensor_range": _fields.TensorRange = ReadString(ref reader); break;
             case "collective_name": _fields.CollectiveName = ReadString(ref reader); break;

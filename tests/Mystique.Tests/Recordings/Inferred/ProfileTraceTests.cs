@@ -40,7 +40,7 @@ public sealed class ProfileTraceTests : IDisposable
     private static ExecutionTrace Read(string path, long? step = null)
     {
         using var knowledge = new TraceKnowledge(Truth);
-        return ProfileTrace.Read(path, knowledge, step);
+        return ProfileTrace.Read(path, knowledge, new RecordingOptions { Iteration = step });
     }
 
     /// <summary>Outermost operators of the trace and of the profile, by their order.</summary>
