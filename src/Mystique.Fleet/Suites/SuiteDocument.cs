@@ -1,0 +1,166 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Mystique.Diagnostics;
+
+namespace Mystique.Fleet.Suites;
+
+/// <summary>The file <c>suite.json</c>: a suite's members, weights and strata; the fields are in <c>docs/fleet.md</c>.</summary>
+internal sealed record SuiteDocument
+{
+    public const string FormatName = "mystique-suite";
+    public const int CurrentVersion = 1;
+    public const string FileName = "suite.json";
+
+    public required string Format { get; init; }
+
+    public required int FormatVersion { get; init; }
+
+    /// <summary>How often the suite was refreshed, from 1.</summary>
+    public required int Edition { get; init; }
+
+    /// <summary>The digest of the edition before; absent for the first.</summary>
+    public string? Previous { get; init; }
+
+    /// <summary>SHA-256 of the ids and weights of the rows that it was selected from.</summary>
+    public required string FleetDigest { get; init; }
+
+    public required int Seed { get; init; }
+
+    /// <summary>Rows, units (rows of one plan are one) and weight of the fleet; rows without a weight, which are left out.</summary>
+    public required int Rows { get; init; }
+
+    public required int Units { get; init; }
+
+    public required double Weight { get; init; }
+
+    /// <summary><c>accelerator_hours</c>, or <c>traces</c> where none has hours.</summary>
+    public required string WeightUnit { get; init; }
+
+    public required int Unweighted { get; init; }
+
+    /// <summary>Known totals that the members' weights meet exactly.</summary>
+    public required ImmutableArray<string> Totals { get; init; }
+
+    /// <summary>Half the 95 % interval that a projection is expected to have, relative.</summary>
+    public required double ExpectedHalfWidth { get; init; }
+
+    /// <summary>Shares of the weighted distance that are left with 1, 2, … representatives.</summary>
+    public required ImmutableArray<double> Curve { get; init; }
+
+    /// <summary>The weighted mean of all units' coordinates.</summary>
+    public required ImmutableArray<double> Mean { get; init; }
+
+    public required ImmutableArray<SuiteStratum> Strata { get; init; }
+
+    /// <summary>Where a member's benchmark lies.</summary>
+    public static string FolderOf(string suite, SuiteEntry member) => Path.Combine(suite, "benchmarks", member.Name);
+
+    /// <summary>All members, by stratum.</summary>
+    public IEnumerable<SuiteEntry> Members() => Strata.SelectMany(s => s.Members);
+
+    /// <summary>Reads a suite.</summary>
+    /// <param name="folder">Its folder, or its file.</param>
+    /// <exception cref="MystiqueException">There is none, or it makes no sense (MYS510).</exception>
+    public static SuiteDocument Read(string folder)
+    {
+        string file = Directory.Exists(folder) ? Path.Combine(folder, FileName) : folder;
+        SuiteDocument? suite;
+        try
+        {
+            suite = JsonSerializer.Deserialize(File.ReadAllBytes(file), FleetJson.Default.SuiteDocument);
+        }
+        catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw Problems.SuiteInvalid(file, exception.Message);
+        }
+        if (suite is not { Format: FormatName })
+            throw Problems.SuiteInvalid(file, "it is no suite");
+        if (suite.FormatVersion != CurrentVersion)
+            throw Problems.SuiteInvalid(file, $"its version is {suite.FormatVersion}, and this mystique's is {CurrentVersion}");
+        if (suite.WhyNot() is { } why)
+            throw Problems.SuiteInvalid(file, why);
+        return suite;
+    }
+
+    private string? WhyNot()
+    {
+        if (Strata.IsDefaultOrEmpty || Mean.IsDefault || Totals.IsDefault || Curve.IsDefault)
+            return "it has no strata";
+        if (!(Weight > 0) || !double.IsFinite(Weight))
+            return "its weight is not above 0";
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var stratum in Strata)
+        {
+            if (stratum.Members.IsDefaultOrEmpty || !(stratum.Weight > 0))
+                return "a stratum has no members, or no weight";
+            foreach (var member in stratum.Members)
+                if (member.Name.Length == 0 || member.Name.AsSpan().IndexOfAnyExcept(NameCharacters) >= 0 || member.Name[0] == '.'
+                    || !names.Add(member.Name))
+                    return $"a member's name is '{member.Name}'";
+                else if (!double.IsFinite(member.Weight) || member.Weight < 0 || member.Draws < 0 || !double.IsFinite(member.UnitWeight)
+                    || member.At.IsDefault || member.At.Length != Mean.Length || member.At.Any(a => !double.IsFinite(a)))
+                    return $"the figures of {member.Name} make no sense";
+        }
+        return null;
+    }
+
+    private static readonly System.Buffers.SearchValues<char> NameCharacters =
+        System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+}
+
+/// <summary>Units that are alike.</summary>
+internal sealed record SuiteStratum
+{
+    /// <summary>What it is, in words: its phase, and what most of its work is.</summary>
+    public required string Name { get; init; }
+
+    public required double Weight { get; init; }
+
+    public required int Units { get; init; }
+
+    /// <summary>The distance from the medoid within which 95 % of the weight lies.</summary>
+    public required double Radius { get; init; }
+
+    public required ImmutableArray<SuiteEntry> Members { get; init; }
+}
+
+/// <summary>A benchmark of a suite.</summary>
+internal sealed record SuiteEntry
+{
+    /// <summary>The folder of its benchmark.</summary>
+    public required string Name { get; init; }
+
+    /// <summary><c>medoid</c>, <c>must</c>, <c>random</c> or <c>all</c>.</summary>
+    public required string Role { get; init; }
+
+    /// <summary>What it stands for, calibrated to known totals; and as the design has it.</summary>
+    public required double Weight { get; init; }
+
+    public required double DesignWeight { get; init; }
+
+    /// <summary>The weight of its own unit.</summary>
+    public required double UnitWeight { get; init; }
+
+    /// <summary>How often it was drawn; 0 for one that stands for itself.</summary>
+    public required int Draws { get; init; }
+
+    /// <summary>Its coordinates.</summary>
+    public required ImmutableArray<double> At { get; init; }
+
+    /// <summary>SHA-256 of its benchmark's manifest.</summary>
+    public required string BenchmarkDigest { get; init; }
+
+    public required string PlanDigest { get; init; }
+
+    /// <summary>The trace that it was made of: the path when it was added, and the text's SHA-256.</summary>
+    public required string Trace { get; init; }
+
+    public required string TraceDigest { get; init; }
+
+    public required string Job { get; init; }
+
+    public required int Ranks { get; init; }
+
+    /// <summary>An iteration on the machines that the unit ran on; absent where it is not known.</summary>
+    public double? ReferenceNs { get; init; }
+}
