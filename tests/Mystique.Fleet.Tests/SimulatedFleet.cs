@@ -47,7 +47,8 @@ internal static class SimulatedFleet
         return [.. Enumerable.Range(0, count).Select(i =>
         {
             int family = families[random.Next(families.Length)];
-            double size = Math.Exp(25 + 2 * Normal());
+            double scale = Normal();
+            double size = Math.Exp(25 + 2 * scale);
             var (flops, bytes, counts) = (new double[OperatorClasses.Count], new double[OperatorClasses.Count], new double[OperatorClasses.Count]);
             foreach (var (of, share) in Mixes[family])
             {
@@ -83,7 +84,8 @@ internal static class SimulatedFleet
                 Job = $"{Names[family]} {i}",
                 Rank = (0, isMany ? 8 : 1),
                 Date = date,
-                Weight = Math.Exp(1.5 * Normal()),
+                // Language models and large jobs have most of the hours.
+                Weight = Math.Exp(1.2 * Normal() + 0.6 * scale + (family == 0 ? 1.2 : 0)),
                 Labels = ImmutableSortedDictionary.CreateRange(StringComparer.Ordinal, [KeyValuePair.Create("family", Names[family])]),
                 Phase = family == 1 ? "decode" : "train",
                 Device = "cuda",

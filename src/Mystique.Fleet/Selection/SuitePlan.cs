@@ -60,6 +60,6 @@ internal enum MemberRole
     /// <summary>It was drawn, with a chance that grows with its weight.</summary>
     Random,
 
-    /// <summary>Its stratum has so few units that all are there.</summary>
+    /// <summary>It weighs so much that it stands for itself, or its stratum has so few units that all are there.</summary>
     All,
 }

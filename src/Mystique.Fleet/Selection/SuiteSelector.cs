@@ -20,6 +20,12 @@ internal sealed record SelectionRequest
     /// <summary>Places of units that have to be in it.</summary>
     public IReadOnlyCollection<int> Must { get; init; } = [];
 
+    /// <summary>Places of units that are representatives in any case, as of a suite that is refreshed: no others are, then.</summary>
+    public IReadOnlyCollection<int> Anchors { get; init; } = [];
+
+    /// <summary>By place, how often units were drawn earlier: these stay, in the strata in which they are now.</summary>
+    public IReadOnlyDictionary<int, int> Drawn { get; init; } = new Dictionary<int, int>();
+
     /// <summary>The seed of what is drawn.</summary>
     public int Seed { get; init; } = 1;
 }
@@ -82,9 +88,10 @@ internal static class SuiteSelector
         {
             (_units, _space, _request) = (units, space, request);
             _weights = [.. units.Select(u => u.Weight)];
-            (_points, _pointWeights) = MicroClusters.Of(space, _weights, request.Must, new Random(request.Seed));
+            (_points, _pointWeights) = MicroClusters.Of(space, _weights, [.. request.Must, .. request.Anchors],
+                new Random(request.Seed));
             var places = _points.Index().ToDictionary(p => p.Item, p => p.Index);
-            _forced = [.. request.Must.Select(m => places[m]).Distinct()];
+            _forced = [.. request.Must.Concat(request.Anchors).Select(m => places[m]).Distinct()];
             double[] left = FacilityLocation.Greedy(space, _points, _pointWeights, CurveLength, []).Left;
             _curve = [.. left.Select(l => left[0] > 0 ? l / left[0] : 0)];
             _ratios = MachineModel.Ratios(units);
@@ -92,11 +99,16 @@ internal static class SuiteSelector
 
         public SuitePlan Of(int size)
         {
-            int strata = Math.Max(Math.Max(1, _forced.Length), Math.Min(size / LeastMembers, _units.Length));
-            int[] medoids = [.. FacilityLocation.Refined(_space, _points, _pointWeights, strata, _forced).Select(p => _points[p])];
+            var heavy = HeavyOf(size);
+            int strata = _request.Anchors.Count > 0 ? _forced.Length
+                : Math.Max(Math.Max(1, _forced.Length), Math.Min((size - heavy.Count) / LeastMembers, _units.Length));
+            double[] others = [.. _points.Select((p, i) => _points.Length == _units.Length && heavy.Contains(p) ? 0 : _pointWeights[i])];
+            int[] medoids = [.. FacilityLocation.Refined(_space, _points, others, strata, _forced).Select(p => _points[p])];
+            heavy.ExceptWith(medoids);
             var members = Assign(medoids);
             var random = new Random(_request.Seed);
-            var drawn = Allocate(medoids, members, size).Select((count, h) => Draw(medoids[h], members[h], count, random)).ToArray();
+            var drawn = Allocate(medoids, members, heavy, size)
+                .Select((count, h) => Draw(medoids[h], members[h], heavy, count, random)).ToArray();
             var plan = new SuitePlan
             {
                 Units = _units,
@@ -104,11 +116,22 @@ internal static class SuiteSelector
                 Seed = _request.Seed,
                 Curve = _curve,
                 Totals = [],
-                ExpectedHalfWidth = ExpectedHalfWidth(medoids, members, drawn),
+                ExpectedHalfWidth = ExpectedHalfWidth(members, drawn),
                 Strata = [.. medoids.Select((m, h) => new Stratum([.. members[h]], members[h].Sum(i => _weights[i]), RadiusOf(m, members[h]),
                     drawn[h])).OrderByDescending(s => s.Weight).ThenBy(s => s.Members[0].Unit)],
             };
             return Calibrated(plan);
+        }
+
+        /// <summary>
+        /// Units that weigh as much as a member stands for in the mean: to draw them would be to draw them again and again. They stand for
+        /// themselves, as in any sample by size (Cochran, "Sampling Techniques", 1977, 9A).
+        /// </summary>
+        private HashSet<int> HeavyOf(int size)
+        {
+            double total = _weights.Sum();
+            return [.. Enumerable.Range(0, _weights.Length).Where(i => _weights[i] * size >= total).OrderByDescending(i => _weights[i])
+                .ThenBy(i => i).Take(Math.Max(0, Math.Min(size / 2, size - LeastMembers)))];
         }
 
         private List<int>[] Assign(int[] medoids)
@@ -136,33 +159,37 @@ internal static class SuiteSelector
         /// <summary>
         /// How many units each stratum draws: two, more where weight and spread are larger (Neyman, 1934), none where it has no more.
         /// </summary>
-        private int[] Allocate(int[] medoids, List<int>[] members, int size)
+        private int[] Allocate(int[] medoids, List<int>[] members, HashSet<int> heavy, int size)
         {
-            var counts = members.Select(m => Math.Min(LeastMembers - 1, m.Count - 1)).ToArray();
+            int[] open = [.. members.Select((m, h) => m.Count(i => i != medoids[h] && !heavy.Contains(i)))];
+            var counts = open.Select(o => Math.Min(LeastMembers - 1, o)).ToArray();
             double[] spreads = [.. members.Select((m, h) => Math.Sqrt(m.Sum(i => _weights[i] * Math.Pow(_space.Distance(i, medoids[h]), 2))
                 / Math.Max(double.Epsilon, m.Sum(i => _weights[i]))))];
-            double[] rest = [.. members.Select((m, h) => m.Sum(i => _weights[i]) - _weights[medoids[h]])];
-            for (int left = size - medoids.Length - counts.Sum(); left > 0; left--)
+            double[] rest = [.. members.Select((m, h) => m.Where(i => i != medoids[h] && !heavy.Contains(i)).Sum(i => _weights[i]))];
+            for (int left = size - medoids.Length - heavy.Count - counts.Sum(); left > 0; left--)
             {
-                int[] open = [.. Enumerable.Range(0, counts.Length).Where(h => counts[h] < members[h].Count - 1)];
-                if (open.Length == 0)
+                int[] more = [.. Enumerable.Range(0, counts.Length).Where(h => counts[h] < open[h])];
+                if (more.Length == 0)
                     break;
-                counts[open.MaxBy(h => (rest[h] * spreads[h] / Math.Sqrt(counts[h] * (counts[h] + 1.0)), -h))]++;
+                counts[more.MaxBy(h => (rest[h] * spreads[h] / Math.Sqrt(counts[h] * (counts[h] + 1.0)), -h))]++;
             }
             return counts;
         }
 
-        private ImmutableArray<SuiteMember> Draw(int medoid, List<int> members, int count, Random random)
+        private ImmutableArray<SuiteMember> Draw(int medoid, List<int> members, HashSet<int> heavy, int count, Random random)
         {
             var role = _request.Must.Contains(medoid) ? MemberRole.Must : MemberRole.Medoid;
-            int[] others = [.. members.Where(m => m != medoid)];
+            int[] others = [.. members.Where(m => m != medoid && !heavy.Contains(m))];
             SuiteMember Of(int unit, MemberRole why, int draws, double weight) => new(unit, why, draws, weight, weight);
+            SuiteMember[] own = [Of(medoid, role, 0, _weights[medoid]),
+                .. members.Where(heavy.Contains).Select(o => Of(o, MemberRole.All, 0, _weights[o]))];
             if (others.Length <= count)
-                return [Of(medoid, role, 0, _weights[medoid]), .. others.Select(o => Of(o, MemberRole.All, 0, _weights[o]))];
+                return [.. own, .. others.Select(o => Of(o, MemberRole.All, 0, _weights[o]))];
             double rest = others.Sum(o => _weights[o]);
             // With replacement, by weight: each draw says as much as any other, whatever was drawn before.
-            var draws = new SortedDictionary<int, int>();
-            for (int draw = 0; draw < count; draw++)
+            var draws = new SortedDictionary<int, int>(others.Where(_request.Drawn.ContainsKey).ToDictionary(o => o, o => _request.Drawn[o]));
+            count = Math.Max(count, draws.Values.Sum());
+            for (int draw = draws.Values.Sum(); draw < count; draw++)
             {
                 double at = random.NextDouble() * rest;
                 int unit = others[^1];
@@ -174,8 +201,7 @@ internal static class SuiteSelector
                     }
                 draws[unit] = draws.GetValueOrDefault(unit) + 1;
             }
-            return [Of(medoid, role, 0, _weights[medoid]),
-                .. draws.Select(d => Of(d.Key, MemberRole.Random, d.Value, rest * d.Value / count))];
+            return [.. own, .. draws.Select(d => Of(d.Key, MemberRole.Random, d.Value, rest * d.Value / count))];
         }
 
         private double RadiusOf(int medoid, List<int> members)
@@ -187,7 +213,7 @@ internal static class SuiteSelector
             return 0;
         }
 
-        private double ExpectedHalfWidth(int[] medoids, List<int>[] members, ImmutableArray<SuiteMember>[] drawn)
+        private double ExpectedHalfWidth(List<int>[] members, ImmutableArray<SuiteMember>[] drawn)
         {
             double most = 0;
             foreach (double[] ratio in _ratios)
@@ -195,12 +221,13 @@ internal static class SuiteSelector
                 double variance = 0, total = 0;
                 for (int i = 0; i < ratio.Length; i++)
                     total += _weights[i] * ratio[i];
-                for (int h = 0; h < medoids.Length; h++)
+                for (int h = 0; h < members.Length; h++)
                 {
                     int count = drawn[h].Sum(m => m.Draws);
                     if (count == 0)
                         continue;
-                    int[] others = [.. members[h].Where(i => i != medoids[h])];
+                    var own = drawn[h].Where(m => m.Draws == 0).Select(m => m.Unit).ToHashSet();
+                    int[] others = [.. members[h].Where(i => !own.Contains(i))];
                     double rest = others.Sum(i => _weights[i]);
                     double mean = others.Sum(i => _weights[i] * ratio[i]) / rest;
                     variance += rest * others.Sum(i => _weights[i] * Math.Pow(ratio[i] - mean, 2)) / count;

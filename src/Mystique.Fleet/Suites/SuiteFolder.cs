@@ -1,0 +1,140 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Mystique.Diagnostics;
+using Mystique.Packaging.Jobs;
+using Mystique.Recordings;
+
+namespace Mystique.Fleet.Suites;
+
+/// <summary>A suite's folder: <c>suite.json</c> and a benchmark for each member. It is whole, or not there.</summary>
+internal static class SuiteFolder
+{
+    private const string JobManifest = "job.json";
+
+    /// <summary>Says beforehand that a suite has no place.</summary>
+    /// <exception cref="MystiqueException">Something else is there (MYS304).</exception>
+    public static void CheckTarget(string folder)
+    {
+        if (File.Exists(folder))
+            throw Problems.OutputNotEmpty(folder, "it is a file");
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).FirstOrDefault() is { } entry
+            && !File.Exists(Path.Combine(folder, SuiteDocument.FileName)))
+            throw Problems.OutputNotEmpty(folder, Path.GetFileName(entry));
+    }
+
+    /// <summary>Makes the benchmarks, and writes the suite.</summary>
+    /// <param name="folder">Its folder; a suite that is there is replaced.</param>
+    /// <param name="suite">The document, without the benchmarks' digests.</param>
+    /// <param name="open">Opens a trace.</param>
+    /// <param name="earlier">A suite whose benchmarks of the same plans are taken over; null for none.</param>
+    /// <param name="progress">Told how many of how many are made.</param>
+    /// <exception cref="MystiqueException">A trace is not what it was (MYS514), or the folder cannot be written (MYS305).</exception>
+    public static SuiteDocument Write(string folder, SuiteDocument suite, Func<string, Recording> open,
+        (string Folder, SuiteDocument Suite)? earlier = null, Action<int, int>? progress = null)
+    {
+        CheckTarget(folder);
+        string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        string staged = $"{target}.{Environment.ProcessId}.tmp", old = $"{target}.{Environment.ProcessId}.old";
+        try
+        {
+            Directory.CreateDirectory(staged);
+            var digests = new Dictionary<string, string>();
+            int count = suite.Members().Count();
+            foreach (var member in suite.Members())
+            {
+                string at = SuiteDocument.FolderOf(staged, member);
+                var same = earlier?.Suite.Members().FirstOrDefault(m => m.PlanDigest == member.PlanDigest && m.TraceDigest == member.TraceDigest);
+                if (same is not null && DigestOf(earlier!.Value.Folder, same) == same.BenchmarkDigest)
+                    Copy(SuiteDocument.FolderOf(earlier.Value.Folder, same), at);
+                else
+                    Make(member, at, open);
+                digests[member.Name] = DigestOf(staged, member) ?? throw Problems.SuiteMemberLost(member.Trace, "nothing was written");
+                progress?.Invoke(digests.Count, count);
+            }
+            suite = suite with
+            {
+                Strata = [.. suite.Strata.Select(s => s with
+                {
+                    Members = [.. s.Members.Select(m => m with { BenchmarkDigest = digests[m.Name] })],
+                })],
+            };
+            File.WriteAllBytes(Path.Combine(staged, SuiteDocument.FileName), JsonSerializer.SerializeToUtf8Bytes(suite,
+                FleetJson.Default.SuiteDocument));
+            if (Directory.Exists(target))
+                Directory.Move(target, old);
+            Directory.Move(staged, target);
+            return suite;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            if (Directory.Exists(old) && !Directory.Exists(target))
+                Directory.Move(old, target);
+            throw Problems.OutputUnwritable(folder, exception);
+        }
+        finally
+        {
+            foreach (string rest in (string[])[staged, old])
+                if (Directory.Exists(rest))
+                    Directory.Delete(rest, recursive: true);
+        }
+    }
+
+    /// <summary>Checks that a member's benchmark is the one that was selected.</summary>
+    /// <exception cref="MystiqueException">It is not (MYS511).</exception>
+    public static void Check(string folder, SuiteEntry member)
+    {
+        if (DigestOf(folder, member) != member.BenchmarkDigest)
+            throw Problems.SuiteChanged(folder, member.Name);
+    }
+
+    /// <summary>SHA-256 of a suite's document.</summary>
+    public static string DigestOf(string folder) =>
+        Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, SuiteDocument.FileName))));
+
+    /// <summary>SHA-256 of the manifest of a member's benchmark, which has those of its files; null where there is none.</summary>
+    private static string? DigestOf(string folder, SuiteEntry member)
+    {
+        string at = SuiteDocument.FolderOf(folder, member);
+        string? manifest = ((string[])[Path.Combine(at, JobManifest), Path.Combine(at, Benchmark.ManifestFile)]).FirstOrDefault(File.Exists);
+        return manifest is null ? null : Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(manifest)));
+    }
+
+    private static void Make(SuiteEntry member, string at, Func<string, Recording> open)
+    {
+        try
+        {
+            if (RankFiles.Of(member.Trace) is { Length: > 1 } ranks)
+            {
+                var recordings = ranks.Select(r => (r.Rank, Recording.Open(r.Path, new RecordingOptions { Profile = r.Profile })))
+                    .ToImmutableArray();
+                CheckDigest(member, recordings[0].Item2);
+                JobFiles.Write(JobBuilder.Make(recordings, Path.GetFileName(member.Trace), new BenchmarkOptions()), at);
+                return;
+            }
+            var recording = open(member.Trace);
+            CheckDigest(member, recording);
+            Benchmark.Create(recording).Save(at);
+        }
+        catch (MystiqueException exception) when (exception.Id is not ("MYS514" or "MYS305"))
+        {
+            throw Problems.SuiteMemberLost(member.Trace, exception.What);
+        }
+    }
+
+    private static void CheckDigest(SuiteEntry member, Recording recording)
+    {
+        if (recording.Trace.Digest != member.TraceDigest)
+            throw Problems.SuiteMemberLost(member.Trace, "the trace is another one than when it was added");
+    }
+
+    private static void Copy(string from, string to)
+    {
+        foreach (string file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
+        {
+            string target = Path.Combine(to, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
+    }
+}
