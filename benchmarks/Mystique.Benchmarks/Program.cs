@@ -1,3 +1,7 @@
 using BenchmarkDotNet.Running;
+using Mystique.Benchmarks;
 
-BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+if (args is ["fleet", .. var rest])
+    FleetEvaluation.Run(rest);
+else
+    BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

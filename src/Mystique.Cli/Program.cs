@@ -34,8 +34,11 @@ internal static class Program
             CompareCommand.Create(),
             CoverageCommand.Create(),
             ConvertCommand.Create(),
+            ExtractCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
+            FleetCommand.Create(),
+            SuiteCommand.Create(),
         };
         var parsed = root.Parse(args);
         try

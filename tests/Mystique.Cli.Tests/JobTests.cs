@@ -221,26 +221,10 @@ public sealed class JobTests : IDisposable
     public void RunScript_UnderSrun_RunsTheRanks()
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
-        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.UserName == "root" && File.Exists("/usr/sbin/slurmd"),
-            "needs Slurm and root");
-        string scripts = Path.Combine(Repository.Root, "tests", "Original"), cluster = Path.Combine(_folder, "slurm");
-        // Its daemons keep what they inherit: a pipe would never end.
-        string said = File_("slurm.txt");
-        var (started, _) = Launch("/bin/bash", ["-c", "\"$0\" \"$1\" > \"$2\" 2>&1 < /dev/null",
-            Path.Combine(scripts, "slurm_up.sh"), cluster, said]);
-        Assert.SkipUnless(started == 0, $"Slurm does not start here: {File.ReadAllText(said)}");
-        try
-        {
-            string config = File.ReadAllText(said).Trim().Split('\n')[^1];
-            var (exitCode, output) = Launch("srun", ["--immediate=30", "-n", "2", Python.Executable, .. OfRunScript()],
-                ("SLURM_CONF", config));
-            AssertRan(exitCode, output);
-        }
-        finally
-        {
-            Launch("/bin/bash", ["-c", "\"$0\" \"$1\" > /dev/null 2>&1 < /dev/null", Path.Combine(scripts, "slurm_down.sh"),
-                cluster]);
-        }
+        using var cluster = SlurmCluster.Start(File_("slurm"));
+        var (exitCode, output) = Launch("srun", ["--immediate=30", "-n", "2", Python.Executable, .. OfRunScript()],
+            ("SLURM_CONF", cluster.Config));
+        AssertRan(exitCode, output);
     }
 
     /// <summary>No launcher says which rank this is: an error that says how, and no hang.</summary>

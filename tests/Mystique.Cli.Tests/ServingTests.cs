@@ -108,6 +108,21 @@ public sealed class ServingTests : IDisposable
             (int)coverage["missing_operators"]!));
     }
 
+    /// <summary>A kernel that Triton compiled is a stand-in, with the grid and the options that it was launched with.</summary>
+    [Fact]
+    public void Inspect_ACompiledKernel_IsAStandInWithItsGrid()
+    {
+        var launch = Operator("triton_poi_fused_add_0", 300, ("float", "[4,64]"));
+        launch["args"]!["kernel_backend"] = "triton";
+        launch["args"]!["grid"] = "grid(1024,)";
+        launch["args"]!["kernel_kwargs"] = "XBLOCK=256, num_warps=4";
+        var result = CommandLine.Run("inspect", Write("t.json", [Operator("aten::neg", 100, ("float", "[4,64]")), launch]), "--json", "-");
+        result.AssertOk();
+        var coverage = JsonNode.Parse(result.Output)!["coverage"]!;
+        Assert.Equal(1, (int)coverage["stand_ins"]!);
+        Assert.Contains("grid(1024,), XBLOCK=256, num_warps=4", (string)coverage["replaced"]![0]!["reason"]!, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Inspect_CapturesThatAreNotThere_SaysSo()
     {

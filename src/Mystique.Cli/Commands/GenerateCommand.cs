@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.Text;
 using Mystique.Cli.Reporting;
+using Mystique.Conversion;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
 using Mystique.Packaging.Jobs;
@@ -19,7 +21,12 @@ internal static class GenerateCommand
             + "of both, or several, one for each rank",
             Arity = ArgumentArity.OneOrMore,
         };
-        var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
+        var output = new Option<string?>("--output", "-o") { Description = "The package's folder", HelpName = "DIR" };
+        var python = new Option<string?>("--python")
+        {
+            Description = "Write one script of plain PyTorch into FILE, an operator a line, to read and to change; - is standard output",
+            HelpName = "FILE",
+        };
         var iteration = SharedOptions.Iteration();
         var strict = SharedOptions.StrictTrace();
         var profile = new Option<string?>("--profile")
@@ -30,6 +37,7 @@ internal static class GenerateCommand
             HelpName = "KINETO"
         };
         var captureTraces = SharedOptions.CaptureTraces();
+        var part = SharedOptions.Part.Create();
         var planning = SharedOptions.Planning.Create();
         var command = new Command("generate",
             """
@@ -41,15 +49,25 @@ internal static class GenerateCommand
         { trace, output, iteration, strict };
         command.Add(profile);
         command.Add(captureTraces);
+        command.Add(python);
+        part.AddTo(command);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(output) is null && result.GetValue(python) is null)
+                result.AddError("Name the package's folder with --output, or a script with --python.");
+        });
         planning.AddTo(command);
         command.SetAction(result =>
         {
-            string folder = result.GetValue(output)!, path = result.GetValue(trace)![0];
+            string? folder = result.GetValue(output), script = result.GetValue(python);
+            string path = result.GetValue(trace)![0];
+            Terminal.CheckFolder(script);
             var ranks = result.GetValue(trace)!.Length > 1 ? RankFiles.Of(result.GetValue(trace)!) : RankFiles.Of(path);
             if (ranks.Length > 1 || ranks.Length == 1 && !CaptureFolder.IsCapture(path))
-                return GenerateJob(path, ranks, folder, result.GetValue(strict),
-                    Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
-            Benchmark.CheckTarget(folder);
+                return folder is null || script is not null ? throw Problems.ScriptOfRanks(path) : GenerateJob(path, ranks, folder, result.GetValue(strict),
+                    part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result))));
+            if (folder is not null)
+                Benchmark.CheckTarget(folder);
             var recording = Inputs.Open(path, new RecordingOptions
             {
                 Strict = result.GetValue(strict),
@@ -58,7 +76,11 @@ internal static class GenerateCommand
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                 CaptureTraces = result.GetValue(captureTraces),
             });
-            var benchmark = Benchmark.Create(recording, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
+            var benchmark = Benchmark.Create(recording, part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result))));
+            if (script is not null)
+                Terminal.WriteFile(script, stream => stream.Write(Encoding.UTF8.GetBytes(PythonScript.Of(benchmark))));
+            if (folder is null)
+                return (int)ExitCode.Done;
             benchmark.Save(folder);
             PlanTables.WriteCoverage(benchmark.Plan);
             PlanTables.WriteLevels(benchmark);

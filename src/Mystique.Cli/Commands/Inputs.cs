@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
 using Mystique.Planning;
 using Mystique.Recordings;
 
@@ -30,11 +31,16 @@ internal static class Inputs
     /// <param name="iteration">Of a recording, <c>--iteration</c>.</param>
     /// <param name="options">How a recording is opened, and how long an iteration took; null takes the defaults.</param>
     /// <param name="engine">As in <see cref="Open"/>.</param>
+    /// <param name="part">Of a recording, the part to take; null for all.</param>
+    /// <exception cref="MystiqueException">A part is asked for of a package (MYS212).</exception>
     public static Benchmark OpenBenchmark(string path, PlanningOptions planning, string? iteration = null, RecordingOptions? options =
-        null, Engine? engine = null) =>
-        Benchmark.IsPackage(path) ? Benchmark.Load(path).WithIterationTime(options?.IterationNs)
-            : Benchmark.Create(Open(path, (options ?? new RecordingOptions()) with { Iteration = NumberOf(iteration) }, engine),
-                OptionsOf(iteration, planning));
+        null, Engine? engine = null, Func<BenchmarkOptions, BenchmarkOptions>? part = null)
+    {
+        var asked = (part ?? (o => o))(OptionsOf(iteration, planning));
+        if (!Benchmark.IsPackage(path))
+            return Benchmark.Create(Open(path, (options ?? new RecordingOptions()) with { Iteration = NumberOf(iteration) }, engine), asked);
+        return asked.Selection.IsPart ? throw Problems.PartOfPackage(path) : Benchmark.Load(path).WithIterationTime(options?.IterationNs);
+    }
 
     /// <summary>The number of <c>--iteration</c>; null for all of them, or the default.</summary>
     public static long? NumberOf(string? iteration) =>

@@ -25,6 +25,7 @@ internal static class InspectCommand
         };
         var html = new Option<string?>("--html") { Description = "Write the summary as an HTML page into FILE", HelpName = "FILE" };
         var captureTraces = SharedOptions.CaptureTraces();
+        var part = SharedOptions.Part.Create();
         var json = SharedOptions.Json();
         var flops = Positive("--peak-flops",
             "What a device computes at most, in TFLOP/s: with --bandwidth, the least time of the selection", "TFLOPS");
@@ -40,6 +41,7 @@ internal static class InspectCommand
               mystique inspect trace.et.json.gz --json summary.json
             """)
         { trace, iteration, strict, profile, captureTraces, html, json, flops, bandwidth };
+        part.AddTo(command);
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(json));
@@ -55,7 +57,12 @@ internal static class InspectCommand
                     Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                     CaptureTraces = result.GetValue(captureTraces),
                 });
-            var summary = TraceSummary.Of(recording, SharedOptions.SelectionOf(result.GetValue(iteration)));
+            var all = SharedOptions.SelectionOf(result.GetValue(iteration));
+            var summary = TraceSummary.Of(recording, all with
+            {
+                Select = result.GetValue(part.Select),
+                Without = result.GetValue(part.Without),
+            });
             Roofline? roofline = result.GetValue(flops) is { } peak && result.GetValue(bandwidth) is { } moved
                 ? new Roofline(1e12 * peak, 1e9 * moved) : null;
             if (result.GetValue(html) is { } page)

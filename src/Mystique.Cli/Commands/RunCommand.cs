@@ -50,6 +50,7 @@ internal static class RunCommand
             HelpName = "FILE"
         };
         var captureTraces = SharedOptions.CaptureTraces();
+        var part = SharedOptions.Part.Create();
         var planning = SharedOptions.Planning.Create();
         var gpu = SharedOptions.GpuMetrics();
         var json = SharedOptions.Json();
@@ -64,6 +65,7 @@ internal static class RunCommand
         { input, replay.Iterations, replay.Warmup, replay.Level, iteration, noVerify, strict, noProfile, checkValues, seed, pace, kineto,
             traceOut, captureTraces, gpu, json };
         var jobs = RunJob.Create();
+        part.AddTo(command);
         engines.AddTo(command);
         jobs.AddTo(command);
         planning.AddTo(command);
@@ -84,7 +86,7 @@ internal static class RunCommand
             bool isStrict = result.GetValue(strict);
             var plans = planning.Read(result);
             if (RunJob.IsJob(path))
-                return await jobs.RunAsync(result, path, Inputs.OptionsOf(result.GetValue(iteration), plans), new JobRunOptions
+                return await jobs.RunAsync(result, path, part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), plans)), new JobRunOptions
                 {
                     Engine = engines.ReadForRanks(result, path),
                     Replay = Options(),
@@ -95,7 +97,7 @@ internal static class RunCommand
                     Strict = isStrict,
                     IterationNs = planning.ReadIterationNs(result),
                     CaptureTraces = result.GetValue(captureTraces),
-                }, engine);
+                }, engine, o => part.Read(result, o));
             var options = Options();
             ReplayOptions Options() => replay.Read(result) with
             {

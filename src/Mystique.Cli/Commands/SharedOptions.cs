@@ -112,6 +112,30 @@ internal static class SharedOptions
         _ => new SelectionOptions(long.Parse(iteration, CultureInfo.InvariantCulture)),
     };
 
+    /// <summary>The options that take a part of an iteration.</summary>
+    internal sealed record Part(Option<string?> Select, Option<string?> Without)
+    {
+        public static Part Create() => new(
+            new Option<string?>("--select")
+            {
+                Description = "Take these operators alone, for example 'label:*attention* and not phase:backward' (docs/control.md)",
+                HelpName = "WHAT",
+            },
+            new Option<string?>("--without") { Description = "Leave these operators, in the same words", HelpName = "WHAT" });
+
+        public void AddTo(Command command)
+        {
+            command.Add(Select);
+            command.Add(Without);
+        }
+
+        public BenchmarkOptions Read(ParseResult result, BenchmarkOptions options) => options with
+        {
+            Select = result.GetValue(Select),
+            Without = result.GetValue(Without),
+        };
+    }
+
     private static void CheckMinimum(OptionResult result, string name, int minimum)
     {
         if (result.Tokens.Count == 0)

@@ -24,6 +24,10 @@ internal static class SummaryTables
             $"{Figures.Number(trace.Nodes.Length)}, {Figures.Number(trace.Operators.Count())}, {summary.Threads}");
         table.Row("iterations", summary.Iterations.IsEmpty ? "none marked" : string.Join(", ", summary.Iterations.Select(i => i.Number)));
         table.Row("selected", plan.Source.Iteration is { } iteration ? $"iteration {iteration}" : "all of it");
+        if (summary.Part is { } part)
+            table.Row("of that, operators; time, FLOPs, bytes", $"{Figures.Number(part.Operators)} of {Figures.Number(part.All)}; "
+                + string.Join(", ", ((double?[])[part.Time, part.Flops, part.Bytes]).Select(s => s is { } share ? Figures.Percent(share)
+                    : "not known")));
         table.Row("outermost operators, of these decomposed",
             $"{Figures.Number(plan.Source.OutermostCount)}, {Figures.Number(plan.Source.DecomposedCount)}");
         table.Row("tensors", Figures.Number(plan.Tensors.Length));

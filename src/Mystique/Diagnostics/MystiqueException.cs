@@ -14,7 +14,9 @@ public enum ExitCode
     /// <summary>The command line or an input file is bad; nothing was written.</summary>
     BadInput = 2,
 
-    /// <summary>A replay is further from its original than <c>--fail-above</c> allows.</summary>
+    /// <summary>
+    /// A replay is further from its original than <c>--fail-above</c> allows, or a fleet from its suite than <c>fleet drift</c> does.
+    /// </summary>
     TooFarOff = 3,
 }
 

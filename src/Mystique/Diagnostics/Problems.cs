@@ -41,6 +41,21 @@ internal static partial class Problems
         new("MYS143", "the profile does not tell what operators were called with, so that no benchmark can be made of it", path,
             "record it with record_shapes=True, better with profile_memory=True and with_stack=True, too; or capture the job");
 
+    public static MystiqueException SelectionInvalid(string selection, int at, string why) =>
+        new("MYS206", $"the selection makes no sense: {why}", string.Create(CultureInfo.InvariantCulture, $"{selection}, character {at}"),
+            "docs/control.md has the conditions: label:*attention* and not phase:backward is one");
+
+    public static MystiqueException SelectionOfNothing(string source, string selection, string nearest) =>
+        new("MYS207", $"the selection {selection} catches no operator", source, nearest.Length == 0
+            ? "look at the names with mystique inspect" : $"did you mean {nearest}?");
+
+    public static MystiqueException ScriptOfRanks(string path) =>
+        new("MYS213", "of a job of several ranks there is no script", path, "name one rank's trace or capture, or a package with --output");
+
+    public static MystiqueException PartOfPackage(string path) =>
+        new("MYS212", "of a package no part can be taken: it has no labels, and no other operators than it runs", path,
+            "generate another package of the trace, with --select or --without");
+
     public static MystiqueException CaptureTracesUnusable(string path, string why) =>
         new("MYS144", $"the capture traces cannot be used: {why}", path,
             "name the folder that the serving engine wrote while it captured its graphs (capture_traces), or omit it");

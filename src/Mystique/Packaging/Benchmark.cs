@@ -59,7 +59,10 @@ public sealed record Benchmark
     /// <summary>Makes the benchmark of a recording. The same recording gives the same bytes.</summary>
     /// <param name="recording">The recording.</param>
     /// <param name="options">What the user decides; null takes the defaults.</param>
-    /// <exception cref="MystiqueException">There is no such iteration, or nothing of it can run (MYS201 to MYS203).</exception>
+    /// <exception cref="MystiqueException">
+    /// There is no such iteration, nothing of it can run (MYS201 to MYS203), or the selection makes no sense, or catches nothing (MYS206,
+    /// MYS207).
+    /// </exception>
     public static Benchmark Create(Recording recording, BenchmarkOptions? options = null)
     {
         options ??= new BenchmarkOptions();
@@ -210,11 +213,20 @@ public sealed record BenchmarkOptions
     /// <summary>Whether all of the trace is taken, whatever its iterations. The default is no.</summary>
     public bool AllIterations { get; init; }
 
+    /// <summary>
+    /// Of the iteration, the operators to take, for example <c>label:*attention* and not phase:backward</c> (<c>docs/control.md</c>); null,
+    /// the default, for all.
+    /// </summary>
+    public string? Select { get; init; }
+
+    /// <summary>Of these, the operators to leave; null, the default, for none.</summary>
+    public string? Without { get; init; }
+
     /// <summary>How it is planned.</summary>
     public PlanningOptions Planning { get; init; } = new();
 
     /// <summary>What of a recording is selected.</summary>
-    internal SelectionOptions Selection => new(Iteration, AllIterations);
+    internal SelectionOptions Selection => new(Iteration, AllIterations, Select, Without);
 }
 
 /// <summary>What a benchmark was made of: operators can be decomposed further for a target that lacks them.</summary>

@@ -32,6 +32,8 @@ internal static class OperatorSupport
             || node.Name.Contains("c10d_functional", StringComparison.Ordinal)
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal))
             return IsCommunication;
+        if (node is { KernelBackend.Length: > 0, NotRun.Length: > 0 })
+            return node.NotRun;
         if (node.KernelBackend.Length > 0)
             return $"a kernel that {node.KernelBackend} compiled: its source is not in the trace";
         if (SegmentSelector.IsCompiledKernel(node))

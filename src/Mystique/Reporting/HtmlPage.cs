@@ -71,6 +71,21 @@ internal sealed class HtmlPage(string title)
             _sections.Add(new { kind = "lines", title = heading, hint, x, unit, area, step = area, scale = !area, series = shown });
     }
 
+    /// <summary>Points on a plane, with weights, in groups; those of members have a rim. Groups are named in order of their numbers.</summary>
+    public void Map(string heading, string hint, string[] groups,
+        IReadOnlyCollection<(double X, double Y, double Weight, int Group, string Name, bool IsMember)> points)
+    {
+        if (points.Count > 0)
+            _sections.Add(new
+            {
+                kind = "map",
+                title = heading,
+                hint,
+                groups,
+                points = points.Select(p => new object[] { p.X, p.Y, p.Weight, p.Group, p.Name, p.IsMember })
+            });
+    }
+
     /// <summary>Rows of spans above each other, on one axis of time, each with the length of its iteration.</summary>
     public void Timeline(string heading, string hint, string[] names,
         params (string Name, double Iteration, int[] Names, double[] Starts, double[] Durations)[] rows)

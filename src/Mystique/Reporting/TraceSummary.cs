@@ -26,6 +26,29 @@ internal sealed record OperatorKindCount(string Name, int Count, long InputBytes
 /// <param name="InputElements">Elements that this rank puts in; 0 where the trace does not say (before schema 1.1.0).</param>
 internal sealed record CollectiveCount(string Name, int Count, long InputElements);
 
+/// <summary>What a part is of its iteration, as shares from 0 to 1; null where nothing tells.</summary>
+/// <param name="Operators">Of its operators, those in the part.</param>
+/// <param name="All">Its operators.</param>
+/// <param name="Time">Of the time of operators, the device's where there is one, else the host's.</param>
+/// <param name="Flops">Of the FLOPs that are known.</param>
+/// <param name="Bytes">Of the bytes that are moved at least.</param>
+internal sealed record PartShare(int Operators, int All, double? Time, double? Flops, double? Bytes)
+{
+    /// <summary>Compares a part with the whole.</summary>
+    public static PartShare Of(Segment part, Segment whole)
+    {
+        var (own, all) = (CostOf(part), CostOf(whole));
+        double? Share(double of, double total) => total > 0 ? of / total : null;
+        double TimeOf(Segment segment) => segment.Recording.Profile is not { } profile ? 0 : segment.Operators
+            .Select(o => profile.Operators.GetValueOrDefault(o.Id)).OfType<Traces.Kineto.OperatorTime>()
+            .Sum(t => profile.DeviceNs > 0 ? t.DeviceNs : t.DurationNs);
+        return new PartShare(part.Operators.Length, whole.Operators.Length, Share(TimeOf(part), TimeOf(whole)), Share(own.Flops, all.Flops),
+            Share(own.Bytes, all.Bytes));
+    }
+
+    private static CostSum CostOf(Segment segment) => OperatorCost.Sum(segment.Operators.Select(OperatorCost.Of));
+}
+
 /// <summary>What is in a trace, and how much of it can be replayed as far as the trace tells.</summary>
 internal sealed record TraceSummary
 {
@@ -56,6 +79,9 @@ internal sealed record TraceSummary
     /// <summary>The backward passes of the selection, in order.</summary>
     public required ImmutableArray<BackwardPass> BackwardPasses { get; init; }
 
+    /// <summary>What a part is of its iteration; null where all of it is selected.</summary>
+    public PartShare? Part { get; init; }
+
     /// <summary>The collectives of the whole trace.</summary>
     public required ImmutableArray<CollectiveCount> Collectives { get; init; }
 
@@ -78,6 +104,8 @@ internal sealed record TraceSummary
         });
         return new TraceSummary
         {
+            Part = options.IsPart ? PartShare.Of(segment, SegmentSelector.Select(recording, options with { Select = null, Without = null }))
+                : null,
             Trace = trace,
             Iterations = SegmentSelector.IterationsOf(trace),
             Threads = trace.Operators.Select(o => o.ThreadId).Distinct().Count(),

@@ -24,7 +24,9 @@ internal static class SegmentSelector
     /// </summary>
     /// <param name="recording">The recording.</param>
     /// <param name="options">What to select.</param>
-    /// <exception cref="MystiqueException">The trace does not have the iteration, or the selection is empty (MYS201, MYS202).</exception>
+    /// <exception cref="MystiqueException">
+    /// The trace does not have the iteration, or the selection is empty (MYS201, MYS202, MYS207), or makes no sense (MYS206).
+    /// </exception>
     public static Segment Select(Recording recording, SelectionOptions? options = null)
     {
         options ??= new SelectionOptions();
@@ -42,6 +44,8 @@ internal static class SegmentSelector
             HelperThreads.Drop(outermost, trace);
         if (outermost.Count == 0)
             throw Problems.NothingSelected(trace.Source);
+        if (options.IsPart)
+            outermost = PartSelector.Of(recording, outermost, options, unseen);
         outermost.Sort((a, b) => a.Id.CompareTo(b.Id));
         return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), unseen, trace.Opened);
     }

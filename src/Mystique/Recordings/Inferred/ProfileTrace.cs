@@ -56,6 +56,9 @@ internal static class ProfileTrace
     /// </summary>
     private static string NotRunOf(ProfileNode node, CustomStep custom)
     {
+        if (node.Details?.Compiler is { Length: > 0 } compiler)
+            return $"a kernel that {compiler} compiled, whose source no profile has{(node.Details.Launch is { Length: > 0 } launch
+                ? $": {launch}" : "")}";
         if (node is not { IsOperator: true, Schema: null } || node.Name == "record_param_comms"
             || node.Callers().Any(c => c.Schema is not null))
             return "";
@@ -109,6 +112,7 @@ internal static class ProfileTrace
             ForwardThreadId = n.IsBackward && n.Forward is { } of ? threads[of.Thread ?? long.MinValue] : null,
             Scope = n.Kind == KinetoKind.Label ? RecordScope.UserScope : n.IsBackward ? RecordScope.BackwardFunction : RecordScope.Function,
             Schema = n.Schema,
+            KernelBackend = n.Details?.Compiler ?? "",
             StandsFor = custom.StandIns.GetValueOrDefault(n.Place) ?? "",
             NotRun = NotRunOf(n, custom),
             Inputs = n.Schema is null ? [.. n.Taken.Select(t => Of(t, device))] : Filled(n.Arguments, n.Taken, device),

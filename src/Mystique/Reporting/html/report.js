@@ -158,6 +158,27 @@
     });
   }
 
+  function map(section) {
+    const element = card(section), plot = add(element, "div", undefined, "plot"), points = section.points;
+    legend(element, section.groups.map((name, i) => [name, i < hues.length ? hues[i] : "var(--rest)"]));
+    const range = k => [Math.min(...points.map(p => p[k])), Math.max(...points.map(p => p[k]))];
+    const [left, right] = range(0), [low, high] = range(1), heaviest = Math.max(...points.map(p => p[2]), 1e-9);
+    redrawn(plot, width => {
+      plot.replaceChildren();
+      const height = 380, rim = 24, picture = shape(plot, "svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img" });
+      const x = v => rim + (v - left) / (right - left || 1) * (width - 2 * rim);
+      const y = v => height - rim - (v - low) / (high - low || 1) * (height - 2 * rim);
+      for (const [px, py, weight, group, name, isMember] of points) {
+        const dot = shape(picture, "circle", {
+          cx: x(px).toFixed(1), cy: y(py).toFixed(1), r: (2 + 14 * Math.sqrt(weight / heaviest)).toFixed(1),
+          fill: group < hues.length ? hues[group] : "var(--rest)", "fill-opacity": .45,
+          stroke: isMember ? "var(--ink)" : "none", "stroke-width": 1.6,
+        });
+        shape(dot, "title", {}, name);
+      }
+    });
+  }
+
   function timeline(section) {
     const element = card(section);
     const totals = new Map();
@@ -281,7 +302,7 @@
         item.split("`").forEach((part, i) => add(line, i % 2 ? "code" : "span", part)); // Commands stand between back quotes.
       }
     },
-    tree, bars, lines, timeline,
+    tree, bars, lines, timeline, map,
   };
   data.sections.forEach(section => draw[section.kind](section));
 })();

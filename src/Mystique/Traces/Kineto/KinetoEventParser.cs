@@ -207,9 +207,16 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails, Ev
         public Range Strides;
         public Range Types;
         public Range Values;
+        public string? Compiler;
+        public string? GridText;
+        public string? Options;
 
         public readonly OperatorDetails DetailsOf(ReadOnlySpan<byte> text, RecordedInputsPool pool) => new(
-            Types.Equals(default) ? null : pool.Get(text[Dims], text[Strides], text[Types], text[Values]), Sequence, ForwardThread);
+            Types.Equals(default) ? null : pool.Get(text[Dims], text[Strides], text[Types], text[Values]), Sequence, ForwardThread)
+        {
+            Compiler = Compiler ?? "",
+            Launch = string.Join(", ", ((string?[])[GridText, Options]).Where(t => !string.IsNullOrEmpty(t))),
+        };
     }
 
     /// <summary>A wait of a stream for an event; null for waits of the host, and where it is not said for which stream's event.</summary>
@@ -239,7 +246,8 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails, Ev
                 : !keepsDetails ? 0 : reader.ValueTextEquals("Sequence number"u8) ? 13 : reader.ValueTextEquals("Fwd thread id"u8) ? 14
                 : reader.ValueTextEquals("Input Dims"u8) ? 15 : reader.ValueTextEquals("Input Strides"u8) ? 16
                 : reader.ValueTextEquals("Input type"u8) ? 17 : reader.ValueTextEquals("kernel"u8) ? 18
-                : reader.ValueTextEquals("graph node id"u8) ? 19 : 0;
+                : reader.ValueTextEquals("graph node id"u8) ? 19 : reader.ValueTextEquals("kernel_backend"u8) ? 20
+                : reader.ValueTextEquals("kernel_kwargs"u8) ? 21 : 0;
             if (!ReadLimits.Read(ref reader))
                 return false;
             if (which is >= 1 and not 5 && reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
@@ -276,6 +284,16 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails, Ev
                         return false;
                 }
                 parsed.Grid = (grid[0], grid[1], grid[2]);
+            }
+            else if (which is 5 or 20 or 21 && keepsDetails && reader.TokenType == JsonTokenType.String)
+            {
+                string launch = reader.ValueSpan.Length < MaxInputLength ? NodeParser.GetString(ref reader, _names) : "";
+                switch (which)
+                {
+                    case 5: more.GridText = launch; break;
+                    case 20: more.Compiler = launch; break;
+                    default: more.Options = launch; break;
+                }
             }
             else if (which == 18 && reader.TokenType == JsonTokenType.String)
             {

@@ -162,4 +162,14 @@ internal sealed class RecordedInputsPool(Text.ReadBudget budget)
 /// <param name="Inputs">Its arguments; null where they are not recorded.</param>
 /// <param name="Sequence">Autograd's sequence number; null where there is none.</param>
 /// <param name="ForwardThread">The thread of the forward pass, as PyTorch numbers them; null or 0 where there is none.</param>
-internal sealed record OperatorDetails(RecordedInputs? Inputs, long? Sequence, long? ForwardThread);
+internal sealed record OperatorDetails(RecordedInputs? Inputs, long? Sequence, long? ForwardThread)
+{
+    /// <summary>
+    /// Of a launch of a kernel that a compiler made, what compiled it (<c>kernel_backend</c>, <c>torch/csrc/autograd/profiler_kineto.cpp</c>);
+    /// empty for all else.
+    /// </summary>
+    public string Compiler { get; init; } = "";
+
+    /// <summary>Its grid and its options (<c>grid</c>, <c>kernel_kwargs</c>), as recorded; empty where they are not.</summary>
+    public string Launch { get; init; } = "";
+}

@@ -1,0 +1,92 @@
+using Mystique.Diagnostics;
+using Mystique.Traces;
+
+namespace Mystique.Selection;
+
+/// <summary>
+/// Takes a part of an iteration. An operator is taken whole where it is wanted, and nothing in it is to be left; else it is opened, and what
+/// is in it is looked at. What a part's operators take from others is there from the start.
+/// </summary>
+internal sealed class PartSelector
+{
+    private const int MaxNearest = 3;
+
+    private readonly NodeFilter? _select;
+    private readonly NodeFilter? _without;
+    private readonly Recording _recording;
+    private readonly Dictionary<long, TraceNode> _forward = [];
+    private readonly HashSet<TraceNode> _holders = []; // Operators within which something is to be left.
+
+    private PartSelector(Recording recording, SelectionOptions options)
+    {
+        _recording = recording;
+        _select = options.Select is { } select ? NodeFilterParser.Parse(select) : null;
+        _without = options.Without is { } without ? NodeFilterParser.Parse(without) : null;
+        foreach (var node in recording.Trace.Nodes)
+            if (node is { SequenceId: >= 0 and { } sequence, Scope: RecordScope.Function, Schema: not null })
+                _forward[sequence] = node; // The last one made the node of autograd's.
+        foreach (var node in _without is null ? [] : recording.Trace.Nodes.Where(n => SegmentSelector.IsOperator(n) && _without.Matches(Of(n))))
+            for (var above = node.Parent; above is not null && _holders.Add(above); above = above.Parent)
+                ;
+    }
+
+    /// <summary>Those of operators that are wanted, and of others what is wanted in them; by rising id.</summary>
+    /// <param name="recording">The recording.</param>
+    /// <param name="outermost">The iteration's operators.</param>
+    /// <param name="options">What is wanted.</param>
+    /// <param name="unseen">What did work without being an operator.</param>
+    /// <exception cref="MystiqueException">The selection makes no sense (MYS206), or catches nothing (MYS207).</exception>
+    public static List<TraceNode> Of(Recording recording, IReadOnlyList<TraceNode> outermost, SelectionOptions options, UnseenWork unseen)
+    {
+        var selector = new PartSelector(recording, options);
+        var found = new List<TraceNode>();
+        var pending = new Stack<TraceNode>(outermost.Reverse());
+        while (pending.TryPop(out var node))
+        {
+            var context = selector.Of(node);
+            bool isLeft = selector._without?.Matches(context) == true;
+            if (!isLeft && selector._select?.Matches(context) != false && !selector._holders.Contains(node))
+                found.Add(node);
+            else if (!isLeft)
+                foreach (var child in SegmentSelector.OutermostBelow(node, unseen).Reverse())
+                    pending.Push(child);
+        }
+        if (found.Count == 0)
+            throw Problems.SelectionOfNothing(recording.Trace.Source,
+                string.Join(" without ", ((string?[])[options.Select, options.Without]).OfType<string>()), selector.Nearest(outermost));
+        found.Sort((a, b) => a.Id.CompareTo(b.Id));
+        return found;
+    }
+
+    private NodeContext Of(TraceNode node) => new(node, _recording, _forward);
+
+    /// <summary>Of names that match nothing, the nearest that there are; empty where all match something.</summary>
+    private string Nearest(IReadOnlyList<TraceNode> outermost)
+    {
+        foreach (var wanted in _select?.Names ?? [])
+        {
+            string[] names = [.. (wanted.Key == "op"
+                ? outermost.SelectMany(o => o.Children.Prepend(o)).Select(o => o.Schema?.FullName).OfType<string>()
+                : outermost.SelectMany(o => Of(o).Labels)).Distinct()];
+            if (!names.Any(wanted.IsMatch))
+                return string.Join(", ", names.OrderBy(n => DistanceOf(n, wanted.Pattern.Trim('*'))).ThenBy(n => n, StringComparer.Ordinal)
+                    .Take(MaxNearest).Select(n => $"{wanted.Key}:{(n.Any(char.IsWhiteSpace) ? $"\"{n}\"" : n)}"));
+        }
+        return "";
+    }
+
+    /// <summary>Levenshtein's distance, of texts up to 200 characters.</summary>
+    private static int DistanceOf(string name, string wanted)
+    {
+        (name, wanted) = (name[..Math.Min(name.Length, 200)], wanted[..Math.Min(wanted.Length, 200)]);
+        int[] row = [.. Enumerable.Range(0, wanted.Length + 1)];
+        for (int i = 0; i < name.Length; i++)
+        {
+            int diagonal = row[0];
+            row[0] = i + 1;
+            for (int j = 0; j < wanted.Length; j++)
+                (diagonal, row[j + 1]) = (row[j + 1], Math.Min(Math.Min(row[j], row[j + 1]) + 1, diagonal + (name[i] == wanted[j] ? 0 : 1)));
+        }
+        return row[wanted.Length];
+    }
+}

@@ -1,0 +1,132 @@
+using System.Text.Json.Nodes;
+using Mystique.Tests.Shared;
+
+namespace Mystique.Cli.Tests;
+
+/// <summary>A fleet from an empty folder to a refreshed suite, as the tutorial of <c>docs/fleet.md</c> has it.</summary>
+public sealed class FleetTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string At(string name) => Path.Combine(_folder, name);
+
+    private void AddWeighted()
+    {
+        File.WriteAllText(At("hours.csv"), "job,accelerator_hours,date\ngpt.et.json.gz,100,2026-10-01\nresnet18.et.json.gz,50,2026-10-02\n"
+            + "dlrm.et.json.gz,25,2026-10-03\nbilstm.et.json.gz,5,2026-11-10\n");
+        CommandLine.Run("fleet", "add", At("fleet"), Repository.ExampleTraces, "--weights", At("hours.csv")).AssertOk();
+    }
+
+    [Fact]
+    public void Suite_OfTheExamples_RunsAndProjects()
+    {
+        AddWeighted();
+        var shown = CommandLine.Run("fleet", "show", At("fleet"));
+        shown.AssertOk();
+        Assert.Contains("180 accelerator-hours", shown.Output, StringComparison.Ordinal);
+        CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("suite"), "--size", "4", "--must", "job:bilstm.et.json.gz").AssertOk();
+        var suite = JsonNode.Parse(File.ReadAllText(At("suite/suite.json")))!;
+        Assert.Equal("mystique-suite", (string)suite["format"]!);
+        Assert.Equal(180, (double)suite["weight"]!);
+        CommandLine.Run("fleet", "html", At("fleet"), "-o", At("fleet.html"), "--suite", At("suite")).AssertOk();
+        string page = File.ReadAllText(At("fleet.html"));
+        Assert.Contains("Map of the fleet", page, StringComparison.Ordinal);
+        Assert.Contains("Strata of the suite", page, StringComparison.Ordinal);
+
+        var run = CommandLine.Run("suite", "run", At("suite"), "-o", At("a.json"), "--iterations", "2", "--warmup", "0", "--no-verify");
+        run.AssertOk();
+        var document = JsonNode.Parse(File.ReadAllText(At("a.json")))!;
+        Assert.All(document["members"]!.AsArray(), m => Assert.True((double)m!["median_ns"]! > 0));
+        Assert.Equal("iteration_ns", (string)document["fleet"]![0]!["name"]!); // Traces without profiles have no times of their own.
+
+        // A run that was interrupted goes on: what is there is not measured again.
+        var members = document["members"]!.AsArray();
+        double kept = (double)members[0]!["median_ns"]!;
+        while (members.Count > 1)
+            members.RemoveAt(1);
+        document.AsObject().Remove("fleet");
+        File.WriteAllText(At("b.json"), document.ToJsonString());
+        CommandLine.Run("suite", "run", At("suite"), "-o", At("b.json"), "--iterations", "2", "--warmup", "0", "--no-verify").AssertOk();
+        Assert.Equal(kept, (double)JsonNode.Parse(File.ReadAllText(At("b.json")))!["members"]![0]!["median_ns"]!);
+        var compared = CommandLine.Run("suite", "compare", At("a.json"), At("b.json"), "--suite", At("suite"));
+        compared.AssertOk();
+        Assert.Contains("the fleet takes", compared.Output, StringComparison.Ordinal);
+
+        // A benchmark that is not the one that was selected is not measured.
+        string manifest = Directory.EnumerateFiles(At("suite/benchmarks"), "benchmark.json", SearchOption.AllDirectories).First();
+        File.AppendAllText(manifest, "\n");
+        var changed = CommandLine.Run("suite", "run", At("suite"), "-o", At("c.json"));
+        Assert.Equal(2, changed.ExitCode);
+        Assert.Contains("MYS511", changed.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Suite_Twice_IsTheSameBytes()
+    {
+        AddWeighted();
+        CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("one"), "--size", "3").AssertOk();
+        CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("two"), "--size", "3").AssertOk();
+        Assert.Equal(File.ReadAllText(At("one/suite.json")), File.ReadAllText(At("two/suite.json")));
+        var refused = CommandLine.Run("fleet", "suite", At("fleet"), "-o", _folder);
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("MYS304", refused.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Drift_AndRefresh_MakeTheNextEdition()
+    {
+        AddWeighted();
+        CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("suite"), "--size", "3").AssertOk();
+        var drift = CommandLine.Run("fleet", "drift", At("fleet"), "--suite", At("suite"), "--since", "2026-11-01");
+        Assert.True(drift.ExitCode is 0 or 3, drift.Error);
+        Assert.Contains("advice", drift.Output, StringComparison.Ordinal);
+        CommandLine.Run("fleet", "refresh", At("fleet"), "--suite", At("suite"), "--since", "2026-11-01", "-o", At("next"), "--how",
+            "additions").AssertOk();
+        var next = JsonNode.Parse(File.ReadAllText(At("next/suite.json")))!;
+        Assert.Equal(2, (int)next["edition"]!);
+        Assert.Equal(64, ((string)next["previous"]!).Length);
+    }
+
+    [Fact]
+    public void Query_IsReadOnly()
+    {
+        AddWeighted();
+        var asked = CommandLine.Run("fleet", "query", At("fleet"), "SELECT job, weight FROM rows ORDER BY weight DESC LIMIT 1", "--json");
+        asked.AssertOk();
+        Assert.Equal("{\"job\":\"gpt.et.json.gz\",\"weight\":100}", asked.Output.Trim());
+        var refused = CommandLine.Run("fleet", "query", At("fleet"), "DELETE FROM rows");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("MYS508", refused.Error, StringComparison.Ordinal);
+        var operators = CommandLine.Run("fleet", "operators", At("fleet"), "--top", "2");
+        operators.AssertOk();
+        Assert.All(operators.Output.Trim().Split('\n'), l => Assert.NotNull((string?)JsonNode.Parse(l)!["operator"]));
+    }
+
+    /// <summary>An array of eight shards on a Slurm of one node selects what one run does.</summary>
+    [Fact]
+    public void Add_ByAnArrayOfJobs_IsTheSame()
+    {
+        using var cluster = SlurmCluster.Start(At("slurm"));
+        CommandLine.Run("fleet", "add", At("whole"), Repository.ExampleTraces).AssertOk();
+        CommandLine.RunWith("SLURM_CONF", cluster.Config, "fleet", "add", At("parts"), Repository.ExampleTraces, "--launcher", "slurm",
+            "--shards", "8").AssertOk();
+        foreach (string fleet in (string[])["whole", "parts"])
+            CommandLine.Run("fleet", "suite", At(fleet), "-o", At(fleet + ".suite"), "--size", "3").AssertOk();
+        Assert.Equal(File.ReadAllText(At("whole.suite/suite.json")), File.ReadAllText(At("parts.suite/suite.json")));
+    }
+
+    [Fact]
+    public void Add_ByALauncher_IsTheSame()
+    {
+        CommandLine.Run("fleet", "add", At("whole"), Repository.ExampleTraces).AssertOk();
+        CommandLine.Run("fleet", "add", At("parts"), Repository.ExampleTraces, "--launcher", "local", "--shards", "3").AssertOk();
+        string Ids(string fleet) => CommandLine.Run("fleet", "query", At(fleet), "SELECT id, plan_digest FROM rows ORDER BY id", "--json").Output;
+        Assert.Equal(Ids("whole"), Ids("parts"));
+        var manifest = CommandLine.Run("fleet", "add", At("k"), Repository.ExampleTraces, "--launcher", "kubernetes", "--shards", "4");
+        manifest.AssertOk();
+        Assert.Contains("completionMode: Indexed", manifest.Output, StringComparison.Ordinal);
+        Assert.Contains("$((JOB_COMPLETION_INDEX + 1))/4", manifest.Output, StringComparison.Ordinal);
+    }
+}
