@@ -127,6 +127,6 @@ public sealed class FleetTests : IDisposable
         var manifest = CommandLine.Run("fleet", "add", At("k"), Repository.ExampleTraces, "--launcher", "kubernetes", "--shards", "4");
         manifest.AssertOk();
         Assert.Contains("completionMode: Indexed", manifest.Output, StringComparison.Ordinal);
-        Assert.Contains("$((JOB_COMPLETION_INDEX + 1))/4", manifest.Output, StringComparison.Ordinal);
+        Assert.Contains("--shard \\\"$((JOB_COMPLETION_INDEX + 1))/4", manifest.Output, StringComparison.Ordinal);
     }
 }

@@ -70,7 +70,7 @@ public sealed class SelectionTests(ITestOutputHelper output)
         Assert.Equal(Enumerable.Range(0, units.Length), plan.Strata.SelectMany(s => s.Units).Order());
         Assert.Contains(plan.Members, m => m.Unit == must && m.Role == MemberRole.Must);
         Assert.Distinct(plan.Members.Select(m => m.Unit));
-        Assert.True(plan.Members.Count() <= Math.Max(size, 3));
+        Assert.True(plan.Members.Count() <= Math.Max(size, 2));
         if (plan.Totals.Contains("FLOPs"))
             Assert.Equal(units.Sum(u => u.Weight * u.Row.Portable.Flops.Sum() / u.IterationNs!.Value),
                 plan.Members.Sum(m => m.Weight * units[m.Unit].Row.Portable.Flops.Sum() / units[m.Unit].IterationNs!.Value), 1e-3

@@ -215,10 +215,10 @@ internal static class FleetCommand
                 database.Query($"""
                     WITH plans AS (SELECT plan_digest, sum(coalesce(weight, CASE WHEN (SELECT count(weight) FROM rows) = 0 THEN 1 ELSE 0 END))
                         AS weight, avg(iteration_ns) AS ns, min(path) AS trace FROM rows GROUP BY plan_digest)
-                    SELECT operator, arguments, class, sum(weight * count / coalesce(ns, 1)) AS calls,
+                    SELECT * FROM (SELECT operator, arguments, class, sum(weight * count / coalesce(ns, 1)) AS calls,
                         sum(weight * count * flops / coalesce(ns, 1)) AS flops, sum(weight * count * bytes / coalesce(ns, 1)) AS bytes,
                         count(*) AS plans, arg_max(trace, weight) AS trace, arg_max(node, weight) AS node
-                    FROM operators JOIN plans USING (plan_digest) GROUP BY operator, arguments, class
+                    FROM operators JOIN plans USING (plan_digest) GROUP BY operator, arguments, class)
                     ORDER BY greatest(coalesce(flops, 0) / 2e13, coalesce(bytes, 0) / 1e12, calls * 5e-6) DESC, operator, arguments
                     LIMIT {result.GetValue(top) ?? int.MaxValue}
                     """, reader =>

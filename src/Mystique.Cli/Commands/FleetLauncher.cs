@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Fleet.Catalogue;
 
@@ -69,7 +71,8 @@ internal static class FleetLauncher
 
         """.ReplaceLineEndings("\n");
 
-    private static string JsonString(string text) => $"\"{System.Text.Json.JsonEncodedText.Encode(text)}\"";
+    private static string JsonString(string text) => $"\"{JsonEncodedText.Encode(text,
+        JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
 
     /// <summary>What runs this program.</summary>
     private static string Own() => Environment.ProcessPath ?? "mystique";

@@ -26,7 +26,7 @@ internal static class FleetSuiteCommands
     {
         var fleet = FleetCommand.Catalogue();
         var output = Output();
-        var size = SharedOptions.OptionalCount("--size", 1, "Members at most, three at least");
+        var size = SharedOptions.OptionalCount("--size", 1, "Members at most, two at least");
         var error = new Option<string?>("--error")
         {
             Description = "As many as a projection with such a 95 % interval needs, for example 3%",

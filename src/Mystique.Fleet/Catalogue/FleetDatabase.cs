@@ -85,11 +85,14 @@ internal sealed class FleetDatabase : IDisposable
     /// <exception cref="MystiqueException">It is no SELECT, or makes no sense (MYS508).</exception>
     public void Query(string sql, Action<DbDataReader> read)
     {
+        sql = sql.Trim().TrimEnd(';');
+        if (HasSemicolon(sql))
+            throw Problems.FleetQueryInvalid("it is more than one statement");
         try
         {
             // As a table of another question it can be a SELECT alone: whatever writes has no place there.
             using var command = _connection.CreateCommand();
-            command.CommandText = $"SELECT * FROM (\n{sql.Trim().TrimEnd(';')}\n)";
+            command.CommandText = $"SELECT * FROM (\n{sql}\n)";
             using var reader = command.ExecuteReader();
             read(reader);
         }
@@ -97,6 +100,21 @@ internal sealed class FleetDatabase : IDisposable
         {
             throw Problems.FleetQueryInvalid(exception.Message.Split('\n')[0]);
         }
+    }
+
+    /// <summary>Whether a semicolon stands outside of texts, names and comments.</summary>
+    private static bool HasSemicolon(string sql)
+    {
+        for (int i = 0; i < sql.Length; i++)
+        {
+            string end = sql[i] is '\'' or '"' ? sql[i].ToString() : sql.AsSpan(i).StartsWith("--") ? "\n" : sql.AsSpan(i).StartsWith("/*")
+                ? "*/" : "";
+            if (end.Length > 0)
+                i = sql.IndexOf(end, i + 1, StringComparison.Ordinal) is >= 0 and var at ? at + end.Length - 1 : sql.Length;
+            else if (sql[i] == ';')
+                return true;
+        }
+        return false;
     }
 
     /// <summary>Writes a part of rows.</summary>

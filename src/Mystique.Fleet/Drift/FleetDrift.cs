@@ -42,6 +42,9 @@ internal sealed record FleetDrift
 
     private const double Chance = 0.05;
 
+    /// <summary>With the excess, so likely a share by chance makes three to five false alarms of a hundred.</summary>
+    private const double NoveltyChance = 0.065;
+
     private const int Permutations = 399;
 
     /// <summary>Units of each side in the energy distance, which compares all pairs.</summary>
@@ -81,7 +84,7 @@ internal sealed record FleetDrift
     public required ImmutableArray<string> UncoveredPlans { get; init; }
 
     /// <summary>What is to be done.</summary>
-    public RefreshAdvice Advice => ByChance.P <= Chance && Uncovered >= ByChance.Expected + Excess
+    public RefreshAdvice Advice => ByChance.P <= NoveltyChance && Uncovered >= ByChance.Expected + Excess
         ? Uncovered >= ReselectionShare ? RefreshAdvice.Reselection : RefreshAdvice.Additions
         : Energy.P <= Chance / 10 && Shares.Any(s => s.Index >= 0.25) ? RefreshAdvice.Weights : RefreshAdvice.None;
 
@@ -116,7 +119,7 @@ internal sealed record FleetDrift
         };
         if (old.IsEmpty || now.IsEmpty || anchors.Length == 0)
             return drift;
-        var space = FeatureSpace.Of(all);
+        var space = FeatureSpace.Of(all, isPortable: true); // A faster machine is no other fleet.
         var nearest = Nearest(space, anchors, all.Length);
         var novelty = new Novelty(space, [.. all.Select(u => u.Weight)], Beyond);
         bool[] isNew = [.. Enumerable.Range(0, all.Length).Select(i => i >= old.Length)];

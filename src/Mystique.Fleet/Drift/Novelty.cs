@@ -51,41 +51,39 @@ internal sealed class Novelty
 
     /// <summary>
     /// The share of the new hours that is like nothing old; what it is in the mean where days are dealt out by chance; and how likely it
-    /// is to be as large then, by hours or by units: one job of many hours counts, and so do many of few.
+    /// is to be as large then, by square roots of hours: few jobs have most hours, and by hours alone chance would have too large a part.
     /// </summary>
     public (double Share, double Expected, double P) Test(bool[] isNew, int permutations, Random random)
     {
-        var (observed, count) = SharesOf(isNew);
+        var (observed, evidence) = SharesOf(isNew);
         var dealt = (bool[])isNew.Clone();
         double sum = 0;
-        int asLarge = 0, asMany = 0;
+        int asLarge = 0;
         for (int k = 0; k < permutations; k++)
         {
             random.Shuffle(dealt);
-            var (share, units) = SharesOf(dealt);
+            var (share, roots) = SharesOf(dealt);
             sum += share;
-            asLarge += share >= observed ? 1 : 0;
-            asMany += units >= count ? 1 : 0;
+            asLarge += roots >= evidence ? 1 : 0;
         }
-        return (observed, sum / permutations, Math.Min(1, 2.0 * (1 + Math.Min(asLarge, asMany)) / (1 + permutations)));
+        return (observed, sum / permutations, (1.0 + asLarge) / (1 + permutations));
     }
 
-    private (double OfWeight, double OfUnits) SharesOf(bool[] isNew)
+    private (double OfWeight, double OfRoots) SharesOf(bool[] isNew)
     {
         float[] distances = DistancesOf(isNew);
         float limit = LimitOf(isNew, distances);
-        double all = 0, beyond = 0;
-        int units = 0, count = 0;
+        double all = 0, beyond = 0, roots = 0, rootsBeyond = 0;
         for (int i = 0; i < isNew.Length; i++)
         {
             if (!isNew[i])
                 continue;
-            all += _weights[i];
-            units++;
+            double root = Math.Sqrt(_weights[i]);
+            (all, roots) = (all + _weights[i], roots + root);
             if (distances[i] > limit)
-                (beyond, count) = (beyond + _weights[i], count + 1);
+                (beyond, rootsBeyond) = (beyond + _weights[i], rootsBeyond + root);
         }
-        return (beyond / all, count / (double)units);
+        return (beyond / all, rootsBeyond / roots);
     }
 
     /// <summary>By unit, the distance to the nearest old one that it is not itself.</summary>

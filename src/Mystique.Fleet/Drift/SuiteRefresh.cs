@@ -33,7 +33,7 @@ internal static class SuiteRefresh
                 anchors = [.. anchors, .. More(units, uncovered, suite.Strata.Length).Except(anchors)];
             request = request with
             {
-                Size = Math.Max(size, 3 * anchors.Length),
+                Size = Math.Max(size, 2 * anchors.Length),
                 Anchors = anchors,
                 Drawn = suite.Members().Where(m => m.Draws > 0 && places.ContainsKey(m.PlanDigest))
                     .GroupBy(m => places[m.PlanDigest]).ToDictionary(g => g.Key, g => g.Sum(m => m.Draws)),

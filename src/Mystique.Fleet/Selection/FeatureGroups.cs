@@ -7,6 +7,9 @@ internal static class FeatureGroups
 {
     private static readonly string[] Phases = ["train", "inference", "prefill", "decode"];
 
+    /// <summary>Those that say how jobs take to machines: two fleets differ by the others.</summary>
+    public static IReadOnlySet<string> OfMachines { get; } = new HashSet<string> { "work by launch", "time", "rates", "device shares" };
+
     /// <summary>All, by name.</summary>
     public static IReadOnlyList<(string Name, Func<FleetUnit, double[]?> Of)> All { get; } =
     [
@@ -20,10 +23,14 @@ internal static class FeatureGroups
         ("intensity", u => [.. u.Row.Portable.Intensity.Select(Log)]),
         ("communication", u => [.. u.Row.Portable.CallBytes.Select(b => Log(b) / 10), Log(u.Row.Portable.Calls), Log(u.Row.Rank.Ranks)]),
         ("phase", u => [.. Phases.Select(p => u.Row.Phase == p ? 1.0 : 0)]),
-        ("time", u => u.IterationNs is { } ns ? [Log(ns)] : null),
+        ("work by launch", u => [Log(u.Row.Portable.Flops.Sum() / Launches(u)), Log(u.Row.Portable.Bytes.Sum() / Launches(u))]),
+        ("time", u => u.IterationNs is { } ns ? [Log(ns), Log(ns / Launches(u))] : null),
+        ("rates", u => u.IterationNs is { } ns ? [Log(1e3 * u.Row.Portable.Flops.Sum() / ns), Log(1e3 * u.Row.Portable.Bytes.Sum() / ns)] : null),
         ("device shares", u => u.Row.Machine is { IterationNs: > 0 and var all, DeviceNs: { } device }
             ? [Math.Min(2, (double)device / all), Math.Min(2, (u.Row.Machine.ExposedNs ?? 0) / (double)all)] : null),
     ];
+
+    private static double Launches(FleetUnit unit) => Math.Max(1, unit.Row.Portable.Counts.Sum());
 
     private static double[] Roots(ImmutableArray<double> values)
     {

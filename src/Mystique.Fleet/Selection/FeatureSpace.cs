@@ -47,14 +47,16 @@ internal sealed class FeatureSpace
     }
 
     /// <summary>Makes points of units.</summary>
-    public static FeatureSpace Of(IReadOnlyList<FleetUnit> units)
+    /// <param name="units">The units.</param>
+    /// <param name="isPortable">Whether features count that the machine has no part in alone.</param>
+    public static FeatureSpace Of(IReadOnlyList<FleetUnit> units, bool isPortable = false)
     {
         double total = units.Sum(u => u.Weight);
         var columns = new List<double[]>();
         var names = new List<string>();
         foreach (var (name, of) in FeatureGroups.All)
         {
-            if (units.Count(u => of(u) is not null) < EnoughKnown * units.Count)
+            if (isPortable && FeatureGroups.OfMachines.Contains(name) || units.Count(u => of(u) is not null) < EnoughKnown * units.Count)
                 continue;
             int width = of(units.First(u => of(u) is not null))!.Length;
             var group = Enumerable.Range(0, width).Select(_ => new double[units.Count]).ToArray();

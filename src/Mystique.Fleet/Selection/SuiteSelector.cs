@@ -33,8 +33,8 @@ internal sealed record SelectionRequest
 /// <summary>Chooses a suite: strata around representatives, in each the medoid and units drawn by weight.</summary>
 internal static class SuiteSelector
 {
-    /// <summary>A stratum's medoid and two that are drawn: fewer say nothing about the spread.</summary>
-    private const int LeastMembers = 3;
+    /// <summary>A stratum's medoid and one that is drawn: medoids alone would never be found wrong.</summary>
+    private const int LeastMembers = 2;
 
     private const int MostMembers = 2000;
 

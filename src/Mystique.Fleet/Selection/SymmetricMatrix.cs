@@ -72,6 +72,38 @@ internal static class SymmetricMatrix
         return x;
     }
 
+    /// <summary>The inverse of a positive definite matrix, and the logarithm of its determinant, by Cholesky.</summary>
+    public static (double[,] Inverse, double LogDeterminant) Invert(double[,] a)
+    {
+        int n = a.GetLength(0);
+        var l = new double[n, n];
+        double log = 0;
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j <= i; j++)
+            {
+                double sum = a[i, j];
+                for (int k = 0; k < j; k++)
+                    sum -= l[i, k] * l[j, k];
+                l[i, j] = i == j ? Math.Sqrt(Math.Max(sum, 1e-12)) : sum / l[j, j];
+                log += i == j ? 2 * Math.Log(l[i, i]) : 0;
+            }
+        var lower = new double[n, n]; // The inverse of l.
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j <= i; j++)
+            {
+                double sum = i == j ? 1 : 0;
+                for (int k = j; k < i; k++)
+                    sum -= l[i, k] * lower[k, j];
+                lower[i, j] = sum / l[i, i];
+            }
+        var inverse = new double[n, n];
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++)
+                for (int k = Math.Max(i, j); k < n; k++)
+                    inverse[i, j] += lower[k, i] * lower[k, j];
+        return (inverse, log);
+    }
+
     private static void Rotate(double[,] a, double[,] v, int n, int p, int q)
     {
         if (Math.Abs(a[p, q]) < 1e-300)

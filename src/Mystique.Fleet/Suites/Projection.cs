@@ -1,14 +1,10 @@
-using System.Collections.Immutable;
-using Mystique.Fleet.Selection;
-
 namespace Mystique.Fleet.Suites;
 
 /// <summary>A figure of the whole fleet, from a suite that was measured.</summary>
 /// <param name="Mean">The weighted mean over the fleet.</param>
-/// <param name="HalfWidth">Half its 95 % interval; null where nothing that was drawn tells of the spread.</param>
-/// <param name="DegreesOfFreedom">Of the interval (Satterthwaite).</param>
+/// <param name="HalfWidth">Half its 95 % interval; null where nothing tells of the spread.</param>
 /// <param name="DesignEffect">Its variance over that of as many units drawn from the whole fleet; null where it is not known.</param>
-internal sealed record FleetEstimate(double Mean, double? HalfWidth, double DegreesOfFreedom, double? DesignEffect)
+internal sealed record FleetEstimate(double Mean, double? HalfWidth, double? DesignEffect)
 {
     /// <summary>The lower end of the interval; null where there is none.</summary>
     public double? From => Mean - HalfWidth;
@@ -18,99 +14,77 @@ internal sealed record FleetEstimate(double Mean, double? HalfWidth, double Degr
 }
 
 /// <summary>
-/// The generalised regression estimator over strata (GREG; Sarndal, Swensson and Wretman, "Model Assisted Survey Sampling", 1992): a
-/// line over the coordinates, fitted to what was measured, is known for all of the fleet; what was drawn corrects it. Whatever the
-/// line, the estimate is right in the mean; a good one makes the interval narrow.
+/// Projects a figure: block kriging over the coordinates, from all members; what was drawn by chance audits it. Where it differs from what
+/// the others say of it by more than chance, the estimate is corrected by as much as stands out (the difference estimator of survey
+/// sampling, held back as Stein's is), and the interval counts both.
 /// </summary>
 internal static class Projection
 {
-    /// <summary>Measurements for each coordinate that the line may have.</summary>
-    private const int MembersPerCoordinate = 5;
-
-    /// <summary>How much a coefficient of a coordinate with unit variance is held back, in members.</summary>
-    private const double Ridge = 1;
-
-    /// <summary>Projects a figure.</summary>
+    /// <summary>Projects.</summary>
     /// <param name="suite">The suite.</param>
     /// <param name="measured">By member, the figure; all of the suite's members.</param>
     public static FleetEstimate Of(SuiteDocument suite, IReadOnlyDictionary<string, double> measured)
     {
         SuiteEntry[] members = [.. suite.Members()];
-        var line = Line.Fit(members, suite, measured);
-        double mean = line.At(suite.Mean), variance = 0, squares = 0, spread = 0;
-        var residuals = members.ToDictionary(m => m.Name, m => measured[m.Name] - line.At(m.At));
-        var pooled = new List<(double Residual, double Weight)>();
-        var open = new List<double>();
+        double[] y = [.. members.Select(m => measured[m.Name])];
+        if (suite.Points.IsEmpty)
+            return new FleetEstimate(members.Select((m, i) => m.UnitWeight * y[i]).Sum() / suite.Weight, 0, 0);
+        if (members.Length < 3)
+            return new FleetEstimate(members.Select((m, i) => m.DesignWeight * y[i]).Sum() / members.Sum(m => m.DesignWeight), null, null);
+        var kriging = Kriging.Fit([.. members.Select(m => m.At.ToArray())], y);
+        var (sum, variance) = kriging.SumOver([.. suite.Points.Select(p => (p.At.ToArray(), p.Weight, p.Squares))],
+            [.. members.Select(m => m.UnitWeight)]);
+        double mean = sum / suite.Weight;
+        variance /= suite.Weight * suite.Weight;
+        var leftOut = kriging.LeftOut();
+        var (correction, spread) = Audit(suite, members, [.. leftOut.Select(l => l.Difference)]);
+        // The length and the nugget are fitted, too.
+        variance *= Surprise(members, leftOut) * (members.Length - 1) / Math.Max(1, members.Length - 3);
+        double kept = correction == 0 ? 0 : Math.Max(0, 1 - 4 * spread / (correction * correction)); // Beyond two standard errors.
+        mean += kept * correction;
+        variance += kept * kept * spread;
+        return new FleetEstimate(mean, StudentT.Quantile975(Math.Max(1, members.Sum(m => m.Draws) - 1)) * Math.Sqrt(variance),
+            DesignEffectOf(members, y, variance));
+    }
+
+    /// <summary>What the drawn members differ from what the others say of them, over all that they were drawn from; and its variance.</summary>
+    private static (double Correction, double Variance) Audit(SuiteDocument suite, SuiteEntry[] members, double[] leftOut)
+    {
+        var differences = members.Index().ToDictionary(m => m.Item.Name, m => leftOut[m.Index]);
+        double correction = 0, shares = 0;
+        int all = 0;
         foreach (var stratum in suite.Strata)
         {
-            var own = stratum.Members.Where(m => m.Draws == 0).ToArray();
             var drawn = stratum.Members.Where(m => m.Draws > 0).ToArray();
-            mean += own.Sum(m => m.UnitWeight * residuals[m.Name]) / suite.Weight;
-            if (drawn.Length == 0)
-                continue;
-            double rest = Math.Max(0, stratum.Weight - own.Sum(m => m.UnitWeight)) / suite.Weight;
             int draws = drawn.Sum(m => m.Draws);
-            double average = drawn.Sum(m => m.Draws * residuals[m.Name]) / draws;
-            mean += rest * average;
-            if (draws < 2)
-            {
-                open.Add(rest * rest);
+            if (draws == 0)
                 continue;
-            }
-            double deviation = drawn.Sum(m => m.Draws * Math.Pow(residuals[m.Name] - average, 2)) / (draws - 1) * line.Inflation;
-            pooled.AddRange(drawn.Select(m => (Math.Pow(residuals[m.Name] - average, 2), (double)m.Draws)));
-            double part = rest * rest * deviation / draws;
-            variance += part;
-            squares += part * part / (draws - 1);
-            spread += rest;
+            double rest = Math.Max(0, stratum.Weight - stratum.Members.Where(m => m.Draws == 0).Sum(m => m.UnitWeight)) / suite.Weight;
+            correction += rest * drawn.Sum(m => m.Draws * differences[m.Name]) / draws;
+            shares += rest * rest / draws;
+            all += draws;
         }
-        // A stratum that one was drawn of has the spread of the others.
-        if (open.Count > 0 && pooled.Count > 1)
-            variance += open.Sum() * pooled.Sum(p => p.Residual * p.Weight) / Math.Max(1, pooled.Sum(p => p.Weight) - 1);
-        bool isWhole = suite.Strata.All(s => s.Members.All(m => m.Draws == 0));
-        if (!isWhole && spread == 0)
-            return new FleetEstimate(mean, null, 0, null);
-        double freedom = squares > 0 ? Math.Clamp(variance * variance / squares, 1, 1e6) : 1e6;
-        return new FleetEstimate(mean, StudentT.Quantile975(freedom) * Math.Sqrt(variance), freedom,
-            DesignEffectOf(members, suite, measured, variance));
+        // One or two of a stratum say little about its spread: the differences of all do.
+        double mean = members.Sum(m => m.Draws * differences[m.Name]) / Math.Max(1, all);
+        double spread = members.Sum(m => m.Draws * Math.Pow(differences[m.Name] - mean, 2)) / Math.Max(1, all - 1);
+        return all < 2 ? (0, 0) : (correction, shares * spread);
     }
 
-    private static double? DesignEffectOf(SuiteEntry[] members, SuiteDocument suite, IReadOnlyDictionary<string, double> measured,
-        double variance)
+    /// <summary>
+    /// How much more the drawn members differ from what the others say of them than these expect, as a ratio of variances; 1 where they do not.
+    /// </summary>
+    private static double Surprise(SuiteEntry[] members, (double Difference, double Variance)[] leftOut)
+    {
+        int draws = members.Sum(m => m.Draws);
+        return draws < 2 ? 1 : Math.Max(1, members.Select((m, i) => m.Draws * leftOut[i].Difference * leftOut[i].Difference
+            / leftOut[i].Variance).Sum() / (draws - 1));
+    }
+
+    private static double? DesignEffectOf(SuiteEntry[] members, double[] y, double variance)
     {
         double weight = members.Sum(m => m.DesignWeight);
-        double mean = members.Sum(m => m.DesignWeight * measured[m.Name]) / weight;
-        double all = members.Sum(m => m.DesignWeight * Math.Pow(measured[m.Name] - mean, 2)) / weight;
+        double mean = members.Select((m, i) => m.DesignWeight * y[i]).Sum() / weight;
+        double all = members.Select((m, i) => m.DesignWeight * Math.Pow(y[i] - mean, 2)).Sum() / weight;
         return all > 0 ? variance / (all / members.Length) : null;
-    }
-
-    /// <summary>A line over the first coordinates.</summary>
-    private sealed record Line(double Constant, double[] Slopes, double Inflation)
-    {
-        public double At(ImmutableArray<double> coordinates) => Constant + Slopes.Select((s, i) => s * coordinates[i]).Sum();
-
-        /// <summary>Least squares by weight, with slopes held back as for coordinates of unit variance.</summary>
-        public static Line Fit(SuiteEntry[] members, SuiteDocument suite, IReadOnlyDictionary<string, double> measured)
-        {
-            int count = Math.Min(suite.Mean.Length, members.Length / MembersPerCoordinate);
-            double total = members.Sum(m => m.DesignWeight);
-            double[] shares = [.. members.Select(m => members.Length * m.DesignWeight / total)];
-            double mean = members.Select((m, i) => shares[i] * measured[m.Name]).Sum() / members.Length;
-            double[] centre = [.. Enumerable.Range(0, count).Select(k => members.Select((m, i) => shares[i] * m.At[k]).Sum() / members.Length)];
-            var a = new double[count, count];
-            var b = new double[count];
-            foreach (var (i, member) in members.Index())
-                for (int p = 0; p < count; p++)
-                {
-                    b[p] += shares[i] * (member.At[p] - centre[p]) * (measured[member.Name] - mean);
-                    for (int q = 0; q < count; q++)
-                        a[p, q] += shares[i] * (member.At[p] - centre[p]) * (member.At[q] - centre[q]);
-                }
-            for (int p = 0; p < count; p++)
-                a[p, p] += Ridge * Math.Max(a[p, p] / members.Length, 1e-12);
-            double[] slopes = count == 0 ? [] : SymmetricMatrix.Solve(a, b) ?? new double[count];
-            return new Line(mean - slopes.Select((s, k) => s * centre[k]).Sum(), slopes,
-                (double)members.Length / Math.Max(1, members.Length - 1 - count));
-        }
     }
 }

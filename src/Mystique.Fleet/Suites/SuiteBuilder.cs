@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -24,6 +25,8 @@ internal sealed record SuiteOrigin(int Rows, int Unweighted, string WeightUnit, 
 /// <summary>Writes what was selected as a document.</summary>
 internal static class SuiteBuilder
 {
+    private const int MaxPoints = 500;
+
     /// <summary>The document, with empty digests of benchmarks.</summary>
     public static SuiteDocument DocumentOf(SuitePlan plan, SuiteOrigin origin)
     {
@@ -50,6 +53,7 @@ internal static class SuiteBuilder
             ExpectedHalfWidth = plan.ExpectedHalfWidth,
             Curve = plan.Curve,
             Mean = [.. mean],
+            Points = PointsOf(plan),
             Strata = [.. plan.Strata.Select(s => new SuiteStratum
             {
                 Name = FamilyText.Of([.. s.Units.Select(u => plan.Units[u])]),
@@ -67,7 +71,7 @@ internal static class SuiteBuilder
                         DesignWeight = m.DesignWeight,
                         UnitWeight = unit.Weight,
                         Draws = m.Draws,
-                        At = [.. plan.Space[m.Unit].ToArray().Select(f => (double)f)],
+                        At = [.. Coordinates(plan, m.Unit)],
                         BenchmarkDigest = "",
                         PlanDigest = unit.Row.PlanDigest,
                         Trace = unit.Row.Path,
@@ -80,6 +84,25 @@ internal static class SuiteBuilder
             })],
         };
     }
+
+    /// <summary>Units that are no members, by the nearest of at most so many of them.</summary>
+    private static ImmutableArray<SuitePoint> PointsOf(SuitePlan plan)
+    {
+        var members = plan.Members.Select(m => m.Unit).ToHashSet();
+        double[] weights = [.. plan.Units.Select((u, i) => members.Contains(i) ? 0 : u.Weight)];
+        var (seeds, _) = MicroClusters.Of(plan.Space, weights, [], new Random(plan.Seed), MaxPoints);
+        var sums = seeds.ToDictionary(s => s, _ => (Weight: 0.0, Squares: 0.0));
+        for (int i = 0; i < weights.Length; i++)
+        {
+            if (weights[i] == 0)
+                continue;
+            int seed = sums.ContainsKey(i) ? i : seeds.MinBy(s => plan.Space.Distance(i, s));
+            sums[seed] = (sums[seed].Weight + weights[i], sums[seed].Squares + weights[i] * weights[i]);
+        }
+        return [.. seeds.Where(s => sums[s].Weight > 0).Select(s => new SuitePoint([.. Coordinates(plan, s)], sums[s].Weight, sums[s].Squares))];
+    }
+
+    private static IEnumerable<double> Coordinates(SuitePlan plan, int unit) => plan.Space[unit].ToArray().Select(f => (double)f);
 
     /// <summary>A job's name as a folder's: letters, digits and dashes.</summary>
     private static string NameOf(string job)

@@ -50,6 +50,9 @@ internal sealed record SuiteDocument
     /// <summary>The weighted mean of all units' coordinates.</summary>
     public required ImmutableArray<double> Mean { get; init; }
 
+    /// <summary>Units that are no members, those that are near to each other as one.</summary>
+    public required ImmutableArray<SuitePoint> Points { get; init; }
+
     public required ImmutableArray<SuiteStratum> Strata { get; init; }
 
     /// <summary>Where a member's benchmark lies.</summary>
@@ -86,6 +89,9 @@ internal sealed record SuiteDocument
     {
         if (Strata.IsDefaultOrEmpty || Mean.IsDefault || Totals.IsDefault || Curve.IsDefault)
             return "it has no strata";
+        if (Points.IsDefault || Points.Any(p => p.At.IsDefault || p.At.Length != Mean.Length || p.At.Any(a => !double.IsFinite(a))
+            || !(p.Weight >= 0) || !double.IsFinite(p.Weight) || !(p.Squares >= 0) || !double.IsFinite(p.Squares)))
+            return "its points make no sense";
         if (!(Weight > 0) || !double.IsFinite(Weight))
             return "its weight is not above 0";
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -107,6 +113,12 @@ internal sealed record SuiteDocument
     private static readonly System.Buffers.SearchValues<char> NameCharacters =
         System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 }
+
+/// <summary>Units that are no members, at one place.</summary>
+/// <param name="At">Coordinates.</param>
+/// <param name="Weight">Their weight.</param>
+/// <param name="Squares">The sum of their squared weights.</param>
+internal sealed record SuitePoint(ImmutableArray<double> At, double Weight, double Squares);
 
 /// <summary>Units that are alike.</summary>
 internal sealed record SuiteStratum

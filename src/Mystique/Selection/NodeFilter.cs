@@ -81,7 +81,9 @@ internal sealed record NameFilter(string Key, string Pattern) : NodeFilter
 /// <param name="node">The node.</param>
 /// <param name="recording">Its recording.</param>
 /// <param name="forward">By autograd's sequence number, the forward operator.</param>
-internal sealed class NodeContext(TraceNode node, Recording recording, IReadOnlyDictionary<long, TraceNode> forward)
+/// <param name="isAfterBackward">Whether a node comes after all backward passes of its iteration, in which nothing is labelled an optimizer's.</param>
+internal sealed class NodeContext(TraceNode node, Recording recording, IReadOnlyDictionary<long, TraceNode> forward,
+    Func<TraceNode, bool> isAfterBackward)
 {
     private static readonly ImmutableHashSet<string> Moves = [.. "copy_ clone contiguous _to_copy to cat stack fill_ zero_ zeros empty empty_like "
         .Split(' ', StringSplitOptions.RemoveEmptyEntries), "empty_strided", "new_empty", "zeros_like", "resize_", "set_", "detach", "view", "t",
@@ -108,7 +110,8 @@ internal sealed class NodeContext(TraceNode node, Recording recording, IReadOnly
 
     /// <summary><c>forward</c>, <c>backward</c>, <c>optimizer</c> or <c>data</c>.</summary>
     public string Phase => Function is not null || Node.Ancestors.Any(a => a.Name.StartsWith("autograd::engine::", StringComparison.Ordinal))
-        ? "backward" : Node.Ancestors.Any(a => a.Name.StartsWith("Optimizer.", StringComparison.Ordinal)) ? "optimizer"
+        ? "backward" : Node.Ancestors.Any(a => a.Name.StartsWith("Optimizer.", StringComparison.Ordinal))
+            || isAfterBackward(Node) ? "optimizer"
         : Node.Ancestors.Any(a => a.Name.StartsWith("enumerate(DataLoader)", StringComparison.Ordinal)) ? "data" : "forward";
 
     /// <summary><c>communication</c>, <c>memory</c>, <c>host</c> (where a device worked, and it started nothing there) or <c>compute</c>.</summary>

@@ -14,12 +14,14 @@ internal sealed class PartSelector
     private readonly NodeFilter? _select;
     private readonly NodeFilter? _without;
     private readonly Recording _recording;
+    private readonly List<(long FirstId, long EndId, long? LastBackward)> _passes;
     private readonly Dictionary<long, TraceNode> _forward = [];
     private readonly HashSet<TraceNode> _holders = []; // Operators within which something is to be left.
 
     private PartSelector(Recording recording, SelectionOptions options)
     {
         _recording = recording;
+        _passes = PassesOf(recording.Trace);
         _select = options.Select is { } select ? NodeFilterParser.Parse(select) : null;
         _without = options.Without is { } without ? NodeFilterParser.Parse(without) : null;
         foreach (var node in recording.Trace.Nodes)
@@ -58,7 +60,30 @@ internal sealed class PartSelector
         return found;
     }
 
-    private NodeContext Of(TraceNode node) => new(node, _recording, _forward);
+    private NodeContext Of(TraceNode node) => new(node, _recording, _forward, IsAfterBackward);
+
+    /// <summary>
+    /// Where no label says what an optimizer does (libtorch has none), it is what comes after the backward passes of an iteration.
+    /// </summary>
+    private bool IsAfterBackward(TraceNode node)
+    {
+        var (_, end, last) = _passes.LastOrDefault(p => p.FirstId <= node.Id);
+        return last is { } backward && node.Id > backward && node.Id < end;
+    }
+
+    /// <summary>By iteration, where it begins and ends, and the last node of a backward pass; null where it has labels of optimizers.</summary>
+    private static List<(long FirstId, long EndId, long? LastBackward)> PassesOf(ExecutionTrace trace)
+    {
+        var iterations = SegmentSelector.IterationsOf(trace);
+        return [.. (iterations.IsEmpty ? [new TraceIteration(0, 0, long.MaxValue)] : iterations).Select(i =>
+        {
+            TraceNode[] own = [.. trace.Nodes.Where(n => n.Id >= i.FirstId && n.Id < i.EndId)];
+            bool isLabelled = own.Any(n => n.Name.StartsWith("Optimizer.", StringComparison.Ordinal));
+            long? last = own.Where(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::",
+                StringComparison.Ordinal)).Select(n => (long?)n.Id).Max();
+            return (i.FirstId, i.EndId, isLabelled ? null : last);
+        })];
+    }
 
     /// <summary>Of names that match nothing, the nearest that there are; empty where all match something.</summary>
     private string Nearest(IReadOnlyList<TraceNode> outermost)
