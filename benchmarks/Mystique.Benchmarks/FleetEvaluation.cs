@@ -31,7 +31,8 @@ internal static class FleetEvaluation
     {
         using var database = FleetDatabase.Open(FleetFolder.Open(fleet));
         var units = FleetUnit.Of(database.Rows(), out _);
-        var measured = SuiteRunDocument.Read(file).Members.Where(m => m.MedianNs is not null).ToDictionary(m => m.Name, m => m.MedianNs!.Value);
+        var measured = SuiteRunDocument.Read(file).Members.Where(m => m.MedianNs is not null)
+            .ToDictionary(m => m.Name, m => m.MedianNs!.Value);
         var plans = SuiteDocument.Read(all).Members().Where(m => measured.ContainsKey(m.Name))
             .ToDictionary(m => m.PlanDigest, m => measured[m.Name]);
         units = [.. units.Where(u => u.IterationNs is not null && plans.ContainsKey(u.Row.PlanDigest))];
@@ -39,9 +40,10 @@ internal static class FleetEvaluation
         double weight = units.Sum(u => u.Weight);
         double truth = units.Select((u, i) => u.Weight * y[i]).Sum() / weight;
         var of = units.Index().ToDictionary(u => u.Item.Row.PlanDigest, u => y[u.Index]);
-        Console.WriteLine($"{units.Length} units, hours there for one here: {truth:0.000}; of single units {y.Min():0.00} to {y.Max():0.00}");
-        Console.WriteLine("| members | median error | 95th percentile | 95 % interval covers | half width, median | better than of random suites "
-            + "| random, median | heaviest | medoids alone |");
+        Console.WriteLine($"{units.Length} units, hours there for one here: {truth:0.000}; of single units {y.Min():0.00} to "
+            + $"{y.Max():0.00}");
+        Console.WriteLine("| members | median error | 95th percentile | 95 % interval covers | half width, median "
+            + "| better than of random suites | random, median | heaviest | medoids alone |");
         Console.WriteLine("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
         foreach (int size in (int[])[6, 9, 15, 21, 30, 45])
         {
@@ -66,15 +68,18 @@ internal static class FleetEvaluation
                 random.Shuffle(places);
                 return WeightedError(places[..size], i => units[i].Weight);
             }).Order()];
-            double heaviest = WeightedError(Enumerable.Range(0, units.Length).OrderByDescending(i => units[i].Weight).Take(size), i => units[i].Weight);
+            double heaviest = WeightedError(Enumerable.Range(0, units.Length).OrderByDescending(i => units[i].Weight).Take(size), i =>
+                units[i].Weight);
             var space = FeatureSpace.Of(units);
-            int[] medoids = FacilityLocation.Refined(space, [.. Enumerable.Range(0, units.Length)], [.. units.Select(u => u.Weight)], size, []);
+            int[] medoids = FacilityLocation.Refined(space, [.. Enumerable.Range(0, units.Length)], [.. units.Select(u => u.Weight)], size,
+                []);
             var clusters = medoids.ToDictionary(m => m, _ => 0.0);
             for (int i = 0; i < units.Length; i++)
                 clusters[medoids.MinBy(m => space.Distance(i, m))] += units[i].Weight;
             double median = errors.Order().ElementAt(Repeats / 2);
             string P(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
-            Console.WriteLine($"| {size} | {P(median)} | {P(errors.Order().ElementAt(Repeats * 95 / 100))} | {P(covered / (double)Repeats)} "
+            Console.WriteLine($"| {size} | {P(median)} | {P(errors.Order().ElementAt(Repeats * 95 / 100))} "
+                + $"| {P(covered / (double)Repeats)} "
                 + $"| {P(widths.Order().ElementAt(Repeats / 2))} | {P(byChance.Count(e => e > median) / 1000.0)} | {P(byChance[500])} "
                 + $"| {P(heaviest)} | {P(WeightedError(medoids, m => clusters[m]))} |");
         }
@@ -99,7 +104,8 @@ internal static class FleetEvaluation
         var units = FleetUnit.Of(database.Rows(), out _);
         double read = Lap();
         var plan = SuiteSelector.Select(units, new SelectionRequest { Size = 30 });
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{count:N0} rows: written in {written:0.0} s, read in {read:0.0} s, ")
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{count:N0} rows: written in {written:0.0} s, read in {read:0.0} s, ")
             + string.Create(CultureInfo.InvariantCulture, $"a suite of {plan.Members.Count()} chosen in {Lap():0.0} s; ")
             + string.Create(CultureInfo.InvariantCulture, $"{Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:N0} MB at most"));
         Directory.Delete(path, recursive: true);

@@ -5,10 +5,10 @@
 
 import argparse
 import base64
+import statistics
 import time
 
 import torch
-import torch.utils.benchmark
 
 ops = torch.ops
 

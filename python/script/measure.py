@@ -28,8 +28,11 @@ def main():
             seconds = time.perf_counter() - start
         if number >= options.warmup:
             times.append(seconds)
-    print(torch.utils.benchmark.Measurement(1, times, torch.utils.benchmark.TaskSpec("iteration(t, device)", "", num_threads=(
-        torch.get_num_threads()))))
+    try:
+        from torch.utils.benchmark import Measurement, TaskSpec  # Some PyTorch need setuptools for it.
+        print(Measurement(1, times, TaskSpec("iteration(t, device)", "", num_threads=torch.get_num_threads())))
+    except ImportError:
+        print(f"median {statistics.median(times) * 1000:.3f} ms of {len(times)} iterations, {torch.get_num_threads()} threads")
 
 
 if __name__ == "__main__":

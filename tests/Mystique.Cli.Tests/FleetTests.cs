@@ -122,7 +122,8 @@ public sealed class FleetTests : IDisposable
     {
         CommandLine.Run("fleet", "add", At("whole"), Repository.ExampleTraces).AssertOk();
         CommandLine.Run("fleet", "add", At("parts"), Repository.ExampleTraces, "--launcher", "local", "--shards", "3").AssertOk();
-        string Ids(string fleet) => CommandLine.Run("fleet", "query", At(fleet), "SELECT id, plan_digest FROM rows ORDER BY id", "--json").Output;
+        string Ids(string fleet) => CommandLine.Run("fleet", "query", At(fleet), "SELECT id, plan_digest FROM rows ORDER BY id",
+            "--json").Output;
         Assert.Equal(Ids("whole"), Ids("parts"));
         var manifest = CommandLine.Run("fleet", "add", At("k"), Repository.ExampleTraces, "--launcher", "kubernetes", "--shards", "4");
         manifest.AssertOk();

@@ -4,7 +4,9 @@ using Mystique.Tests.Shared;
 
 namespace Mystique.Cli.Tests;
 
-/// <summary>Profiles of serving engines, as a user gives them: a step that launches a graph, and the profile of the graph's capture.</summary>
+/// <summary>
+/// Profiles of serving engines, as a user gives them: a step that launches a graph, and the profile of the graph's capture.
+/// </summary>
 public sealed class ServingTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
@@ -23,7 +25,8 @@ public sealed class ServingTests : IDisposable
         ["args"] = arguments,
     };
 
-    private static JsonObject Operator(string name, double at, params (string Type, string Shape)[] tensors) => Event("cpu_op", name, at, 50,
+    private static JsonObject Operator(string name, double at, params (string Type, string Shape)[] tensors) =>
+        Event("cpu_op", name, at, 50,
         new JsonObject
         {
             ["Input Dims"] = JsonNode.Parse($"[{string.Join(',', tensors.Select(t => t.Shape))}]"),
@@ -47,7 +50,9 @@ public sealed class ServingTests : IDisposable
         return path;
     }
 
-    /// <summary>A step of four requests in a graph: norm, projection, attention, an operator that nobody knows; outside, a choice.</summary>
+    /// <summary>
+    /// A step of four requests in a graph: norm, projection, attention, an operator that nobody knows; outside, a choice.
+    /// </summary>
     private string Step(bool hasCapture)
     {
         const string Float = "float";
@@ -64,7 +69,8 @@ public sealed class ServingTests : IDisposable
             Event("user_annotation", "execute_4_context_0(sq0sk0sqsq0sqsk0)_generation_4(sq4sk400sqsq4sqsk400)", 10_000, 1000, []),
             Event("cuda_runtime", "hipGraphLaunch", 10_100, 100, new JsonObject { ["correlation"] = 50 }),
             Operator("aten::neg", 10_300, (Float, "[4,64]")), Launch("neg", 10_310, 51),
-            .. ((string[])["norm", "gemm", "attend", "secret"]).Select((k, i) => Kernel(k, 10_200 + 30 * i, 50)), Kernel("neg", 10_400, 51)]);
+            .. ((string[])["norm", "gemm", "attend", "secret"]).Select((k, i) => Kernel(k, 10_200 + 30 * i, 50)),
+                Kernel("neg", 10_400, 51)]);
     }
 
     [Fact]
@@ -88,7 +94,8 @@ public sealed class ServingTests : IDisposable
     [Fact]
     public void Inspect_AStepInAGraph_SaysWhatOperatorsExplain()
     {
-        JsonNode Serving(bool hasCapture) => JsonNode.Parse(CommandLine.Run("inspect", Step(hasCapture), "--json", "-").Output)!["serving"]!;
+        JsonNode Serving(bool hasCapture) => JsonNode.Parse(CommandLine.Run("inspect", Step(hasCapture), "--json",
+            "-").Output)!["serving"]!;
         var alone = Serving(hasCapture: false);
         Assert.Equal((0, 80_000, 20_000), ((int)alone["joined_launches"]!, (int)alone["graph_ns"]!, (int)alone["explained_ns"]!));
         var joined = Serving(hasCapture: true);

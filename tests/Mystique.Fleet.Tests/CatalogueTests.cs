@@ -78,7 +78,8 @@ public sealed class CatalogueTests : IDisposable
         Assert.Equal(5, Add(Traces, Options(WeightFile.Read(weights))).Added);
         var rows = Rows();
         Assert.Equal([30, 120.5], rows.Where(r => r.Job == "gpt.et.json.gz").Select(r => r.Weight!.Value).Order());
-        Assert.Equal(("ads", 7, null), rows.Single(r => r.Job == "dlrm.et.json.gz") is var d ? (d.Labels["team"], d.Weight, d.Date) : default);
+        Assert.Equal(("ads", 7, null), rows.Single(r => r.Job == "dlrm.et.json.gz") is var d ? (d.Labels["team"], d.Weight, d.Date)
+            : default);
         Assert.Equal(2, rows.Count(r => r.Weight is null));
         // Another weight takes the old one's place; no weight leaves it.
         string more = Write("w2.csv", "job,hours,team\ndlrm.et.json.gz,9,ads\n");
@@ -114,7 +115,8 @@ public sealed class CatalogueTests : IDisposable
 
     [Fact]
     public void Add_AFolderWithoutTraces_IsRefused() =>
-        Assert.Equal("MYS505", Assert.Throws<MystiqueException>(() => Add(Directory.CreateDirectory(Path.Combine(_folder, "e")).FullName)).Id);
+        Assert.Equal("MYS505", Assert.Throws<MystiqueException>(() =>
+            Add(Directory.CreateDirectory(Path.Combine(_folder, "e")).FullName)).Id);
 
     [Fact]
     public void Add_Labels_AreThoseOfThePath()
@@ -132,7 +134,8 @@ public sealed class CatalogueTests : IDisposable
         {
             var units = FleetUnit.Of(Rows(), out _);
             return string.Join('\n', SuiteBuilder.DocumentOf(SuiteSelector.Select(units, new SelectionRequest { Size = 3 }),
-                new SuiteOrigin(Rows().Length, 0, "", SuiteOrigin.DigestOf(Rows()), 1, null)).Members().Select(m => $"{m.Name} {m.Weight:R}"));
+                new SuiteOrigin(Rows().Length, 0, "", SuiteOrigin.DigestOf(Rows()), 1, null)).Members()
+                    .Select(m => $"{m.Name} {m.Weight:R}"));
         }
         string whole = Selected();
         Directory.Delete(Catalogue, recursive: true);
@@ -188,7 +191,8 @@ public sealed class CatalogueTests : IDisposable
         Add(Traces);
         string file = Path.Combine(_folder, "stolen");
         using var database = FleetDatabase.Open(FleetFolder.Open(Catalogue));
-        var problem = Assert.Throws<MystiqueException>(() => database.Query(sql.Replace("FILE", file, StringComparison.Ordinal), r => r.Read()));
+        var problem = Assert.Throws<MystiqueException>(() => database.Query(sql.Replace("FILE", file, StringComparison.Ordinal), r =>
+            r.Read()));
         Assert.Equal("MYS508", problem.Id);
         Assert.False(File.Exists(file));
     }
@@ -221,7 +225,8 @@ public sealed class CatalogueTests : IDisposable
         }, iter: 20);
 
     [Fact]
-    public void Likeness_OfSketches_IsNearThatOfSets() => Gen.Select(Gen.Int[0, 300], Gen.Int[0, 300], Gen.Int[1, 300]).Sample((a, b, both) =>
+    public void Likeness_OfSketches_IsNearThatOfSets() => Gen.Select(Gen.Int[0, 300], Gen.Int[0, 300], Gen.Int[1, 300])
+        .Sample((a, b, both) =>
     {
         string[] common = [.. Enumerable.Range(0, both).Select(i => $"c{i}")];
         var first = MinHash.Of([.. common, .. Enumerable.Range(0, a).Select(i => $"a{i}")]);

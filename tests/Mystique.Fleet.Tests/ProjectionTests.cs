@@ -27,7 +27,8 @@ public sealed class ProjectionTests(ITestOutputHelper output)
             var plan = SuiteSelector.Select(units, new SelectionRequest { Size = 15, Seed = seed });
             var suite = SuiteBuilder.DocumentOf(plan, new SuiteOrigin(units.Length, 0, "accelerator_hours", "", 1, null));
             double truth = units.Sum(u => u.Weight * SimulatedFleet.RatioOf(u)) / units.Sum(u => u.Weight);
-            var measured = suite.Members().ToDictionary(m => m.Name, m => SimulatedFleet.RatioOf(units.First(u => u.Row.PlanDigest == m.PlanDigest)));
+            var measured = suite.Members().ToDictionary(m => m.Name, m =>
+                SimulatedFleet.RatioOf(units.First(u => u.Row.PlanDigest == m.PlanDigest)));
             var estimate = Projection.Of(suite, measured);
             errors.Add(estimate.Mean / truth - 1);
             covered += estimate.From <= truth && truth <= estimate.To ? 1 : 0;

@@ -60,7 +60,8 @@ public sealed class SelectionTests(ITestOutputHelper output)
 
     /// <summary>Whatever a fleet is: weights add up to it, each unit is in one stratum, and must-haves are in.</summary>
     [Fact]
-    public void Select_AnyFleet_StandsForAllOfIt() => Gen.Select(Gen.Int[1, 80], Gen.Int[1, 40], Gen.Int[1, 1000]).Sample((count, size, seed) =>
+    public void Select_AnyFleet_StandsForAllOfIt() => Gen.Select(Gen.Int[1, 80], Gen.Int[1, 40], Gen.Int[1, 1000])
+        .Sample((count, size, seed) =>
     {
         var units = FleetUnit.Of(SimulatedFleet.Rows(count, seed), out _);
         int must = seed % units.Length;
@@ -91,7 +92,8 @@ public sealed class SelectionTests(ITestOutputHelper output)
     public void Of_RowsOfOnePlan_FoldsThem()
     {
         var row = SimulatedFleet.Rows(1, 1)[0];
-        FleetRow[] rows = [row with { Weight = 2 }, row with { Id = "b", Weight = 3, Path = "/other" }, row with { Id = "c", Weight = null }];
+        FleetRow[] rows = [row with { Weight = 2 }, row with { Id = "b", Weight = 3, Path = "/other" },
+            row with { Id = "c", Weight = null }];
         var unit = Assert.Single(FleetUnit.Of(rows, out int unweighted));
         Assert.Equal((5, 2, 1, "/other"), (unit.Weight, unit.Rows, unweighted, unit.Row.Path));
         Assert.Equal(3, Assert.Single(FleetUnit.Of([.. rows.Select(r => r with { Weight = null })], out _)).Weight);
@@ -112,7 +114,8 @@ public sealed class SelectionTests(ITestOutputHelper output)
             var suite = SuiteBuilder.DocumentOf(SuiteSelector.Select(units, new SelectionRequest { Size = 30, Seed = seed }),
                 new SuiteOrigin(1, 0, "", "", 1, null));
             var of = units.Index().ToDictionary(u => u.Item.Row.PlanDigest, u => y[u.Index]);
-            double error = Math.Abs(Projection.Of(suite, suite.Members().ToDictionary(m => m.Name, m => of[m.PlanDigest])).Mean / truth - 1);
+            double error = Math.Abs(Projection.Of(suite, suite.Members()
+                .ToDictionary(m => m.Name, m => of[m.PlanDigest])).Mean / truth - 1);
             var random = new Random(seed);
             double[] errors = [.. Enumerable.Range(0, 200).Select(_ =>
             {
@@ -122,7 +125,8 @@ public sealed class SelectionTests(ITestOutputHelper output)
             }).Order()];
             better += error < errors[100] ? 1 : 0;
             int[] heaviest = [.. Enumerable.Range(0, units.Length).OrderByDescending(i => units[i].Weight).Take(30)];
-            betterThanHeaviest += error < Math.Abs(heaviest.Sum(i => units[i].Weight * y[i]) / heaviest.Sum(i => units[i].Weight) / truth - 1)
+            betterThanHeaviest += error < Math.Abs(heaviest.Sum(i => units[i].Weight * y[i]) / heaviest.Sum(i =>
+                units[i].Weight) / truth - 1)
                 ? 1 : 0;
         }
         output.WriteLine($"better than the median random suite in {better}, than the heaviest in {betterThanHeaviest} of {Fleets}");

@@ -11,7 +11,8 @@ namespace Mystique.Fleet.Tests;
 /// </summary>
 internal static class SimulatedFleet
 {
-    private static readonly string[] Names = ["language model, training", "language model, decode", "recommender", "vision", "speech", "graph"];
+    private static readonly string[] Names = ["language model, training", "language model, decode", "recommender", "vision", "speech",
+        "graph"];
 
     /// <summary>By family, shares of FLOPs by class of operator; the rest is spread thin.</summary>
     private static readonly (OperatorClass Class, double Share)[][] Mixes =
@@ -49,7 +50,8 @@ internal static class SimulatedFleet
             int family = families[random.Next(families.Length)];
             double scale = Normal();
             double size = Math.Exp(25 + 2 * scale);
-            var (flops, bytes, counts) = (new double[OperatorClasses.Count], new double[OperatorClasses.Count], new double[OperatorClasses.Count]);
+            var (flops, bytes, counts) = (new double[OperatorClasses.Count], new double[OperatorClasses.Count],
+                new double[OperatorClasses.Count]);
             foreach (var (of, share) in Mixes[family])
             {
                 flops[(int)of] = size * share * Math.Exp(0.3 * Normal());

@@ -53,7 +53,8 @@ public class ArchitectureTests
     /// <summary>The product's own assemblies and their tests (docs/design.md, "Who sees internals").</summary>
     [Fact]
     public void Internals_AreSeenByFriendsAlone() => Assert.Equal(
-        ["Mystique.Benchmarks", "Mystique.Cli", "Mystique.Cli.Tests", "Mystique.Fleet", "Mystique.Fleet.Tests", "Mystique.Tests", "Mystique.TorchSharp", "Mystique.TorchSharp.Tests",
+        ["Mystique.Benchmarks", "Mystique.Cli", "Mystique.Cli.Tests", "Mystique.Fleet", "Mystique.Fleet.Tests", "Mystique.Tests",
+            "Mystique.TorchSharp", "Mystique.TorchSharp.Tests",
             "Mystique.Worker", "Mystique.Workloads"],
         Core.GetCustomAttributes<System.Runtime.CompilerServices.InternalsVisibleToAttribute>()
             .Select(a => a.AssemblyName).Order(StringComparer.Ordinal));

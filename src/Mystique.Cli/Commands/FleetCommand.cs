@@ -24,7 +24,8 @@ internal static class FleetCommand
           mystique suite run suite -o here.json
         """)
     {
-        CreateAdd(), CreateShow(), CreateQuery(), CreateHtml(), CreateOperators(), FleetSuiteCommands.CreateSuite(), FleetSuiteCommands.CreateDrift(),
+        CreateAdd(), CreateShow(), CreateQuery(), CreateHtml(), CreateOperators(), FleetSuiteCommands.CreateSuite(),
+            FleetSuiteCommands.CreateDrift(),
         FleetSuiteCommands.CreateRefresh(),
     };
 
@@ -94,7 +95,8 @@ internal static class FleetCommand
                 Open = path => new TorchSharpEngine().Open(path),
             }, null, cancellation);
             Terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{added.Added:N0} added, {added.Known:N0} known, ")
-                + string.Create(CultureInfo.InvariantCulture, $"{added.Reweighted:N0} with another weight, {added.Aside.Length:N0} set aside"));
+                + string.Create(CultureInfo.InvariantCulture,
+                    $"{added.Reweighted:N0} with another weight, {added.Aside.Length:N0} set aside"));
             foreach (var entry in added.Aside.Take(20))
                 Console.Error.WriteLine(PrintableText.Escape($"set aside: {entry.Path}: {entry.Id}: {entry.Reason}"));
             if (added.Aside.Length > 20)
@@ -119,7 +121,8 @@ internal static class FleetCommand
 
     private static (int, int)? ShardOf(string text) => text.Split('/') is [var one, var all]
         && int.TryParse(one, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
-        && int.TryParse(all, NumberStyles.None, CultureInfo.InvariantCulture, out int of) && number >= 1 && number <= of ? (number, of) : null;
+        && int.TryParse(all, NumberStyles.None, CultureInfo.InvariantCulture, out int of) && number >= 1 && number <= of ? (number, of)
+            : null;
 
     private static Command CreateShow()
     {
@@ -186,7 +189,8 @@ internal static class FleetCommand
             string path = result.GetValue(fleet)!;
             using var database = FleetDatabase.Open(FleetFolder.Open(path), withOperators: true);
             var document = result.GetValue(suite) is { } folder ? SuiteDocument.Read(folder) : null;
-            Terminal.WriteFile(result.GetValue(output)!, stream => FleetHtml.Write(Path.GetFileName(Path.GetFullPath(path)), database, document,
+            Terminal.WriteFile(result.GetValue(output)!, stream =>
+                FleetHtml.Write(Path.GetFileName(Path.GetFullPath(path)), database, document,
                 stream));
             return (int)ExitCode.Done;
         });
@@ -204,7 +208,8 @@ internal static class FleetCommand
         };
         var top = SharedOptions.OptionalCount("--top", 1, "So many alone");
         var command = new Command("operators",
-            "The fleet's operators with their arguments, each once, by what they ask for: for those who tune kernels.") { fleet, output, top };
+            "The fleet's operators with their arguments, each once, by what they ask for: for those who tune kernels.") { fleet, output,
+                top };
         command.SetAction(result =>
         {
             Terminal.CheckFolder(result.GetValue(output));
@@ -213,7 +218,8 @@ internal static class FleetCommand
             {
                 using var text = new StreamWriter(stream);
                 database.Query($"""
-                    WITH plans AS (SELECT plan_digest, sum(coalesce(weight, CASE WHEN (SELECT count(weight) FROM rows) = 0 THEN 1 ELSE 0 END))
+                    WITH plans AS (SELECT plan_digest, sum(coalesce(weight,
+                        CASE WHEN (SELECT count(weight) FROM rows) = 0 THEN 1 ELSE 0 END))
                         AS weight, avg(iteration_ns) AS ns, min(path) AS trace FROM rows GROUP BY plan_digest)
                     SELECT * FROM (SELECT operator, arguments, class, sum(weight * count / coalesce(ns, 1)) AS calls,
                         sum(weight * count * flops / coalesce(ns, 1)) AS flops, sum(weight * count * bytes / coalesce(ns, 1)) AS bytes,
@@ -232,7 +238,8 @@ internal static class FleetCommand
                             for (int i = 0; i < reader.FieldCount; i++)
                                 if (reader.IsDBNull(i)) json.WriteNull(reader.GetName(i));
                                 else if (reader.GetValue(i) is string word) json.WriteString(reader.GetName(i), word);
-                                else json.WriteNumber(reader.GetName(i), Convert.ToDouble(reader.GetValue(i), CultureInfo.InvariantCulture));
+                                else json.WriteNumber(reader.GetName(i),
+                                    Convert.ToDouble(reader.GetValue(i), CultureInfo.InvariantCulture));
                             json.WriteEndObject();
                         }
                         text.WriteLine(System.Text.Encoding.UTF8.GetString(buffer.ToArray()));

@@ -27,7 +27,8 @@ internal static class FleetLauncher
     {
         FleetFolder.OpenOrCreate(fleet); // Shards of several machines do not make it at the same time.
         string[] arguments = ["fleet", "add", Path.GetFullPath(fleet), .. paths.Select(Path.GetFullPath),
-            .. weights is null ? (string[])[] : ["--weights", Path.GetFullPath(weights)], .. labels is null ? (string[])[] : ["--labels", labels]];
+            .. weights is null ? (string[])[] : ["--weights", Path.GetFullPath(weights)], .. labels is null ? (string[])[]
+                : ["--labels", labels]];
         switch (launcher)
         {
             case "local":

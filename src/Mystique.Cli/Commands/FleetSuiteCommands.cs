@@ -49,7 +49,8 @@ internal static class FleetSuiteCommands
         { fleet, output, size, error, budget, must, seed };
         command.Validators.Add(result =>
         {
-            int asked = (result.GetValue(size) is null ? 0 : 1) + (result.GetValue(error) is null ? 0 : 1) + (result.GetValue(budget) is null ? 0 : 1);
+            int asked = (result.GetValue(size) is null ? 0 : 1) + (result.GetValue(error) is null ? 0 : 1)
+                + (result.GetValue(budget) is null ? 0 : 1);
             if (asked > 1)
                 result.AddError("--size, --error and --budget say the same in three ways: name one.");
             if (result.GetValue(error) is { } percent && ShareOf(percent) is null)
@@ -138,7 +139,8 @@ internal static class FleetSuiteCommands
         return command;
     }
 
-    private static SuiteDocument Write(string target, SuiteDocument suite, (string, SuiteDocument)? earlier) => SuiteFolder.Write(target, suite,
+    private static SuiteDocument Write(string target, SuiteDocument suite, (string, SuiteDocument)? earlier) =>
+        SuiteFolder.Write(target, suite,
         path => new TorchSharpEngine().Open(path), earlier);
 
     private static SuiteOrigin OriginOf(ImmutableArray<FleetRow> rows, int unweighted, int edition, string? previous) => new(rows.Length,
@@ -151,9 +153,19 @@ internal static class FleetSuiteCommands
         return FleetDrift.Of(rows, suite, DateOnly.ParseExact(since, "yyyy-MM-dd", CultureInfo.InvariantCulture));
     }
 
-    private static Option<string> Output() => new("--output", "-o") { Description = "The suite's folder", HelpName = "SUITE", Required = true };
+    private static Option<string> Output() => new("--output", "-o")
+    {
+        Description = "The suite's folder",
+        HelpName = "SUITE",
+        Required = true
+    };
 
-    private static Option<string> SuiteOption() => new("--suite") { Description = "The suite's folder", HelpName = "SUITE", Required = true };
+    private static Option<string> SuiteOption() => new("--suite")
+    {
+        Description = "The suite's folder",
+        HelpName = "SUITE",
+        Required = true
+    };
 
     private static Option<string> Since()
     {

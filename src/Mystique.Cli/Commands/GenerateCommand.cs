@@ -64,7 +64,8 @@ internal static class GenerateCommand
             Terminal.CheckFolder(script);
             var ranks = result.GetValue(trace)!.Length > 1 ? RankFiles.Of(result.GetValue(trace)!) : RankFiles.Of(path);
             if (ranks.Length > 1 || ranks.Length == 1 && !CaptureFolder.IsCapture(path))
-                return folder is null || script is not null ? throw Problems.ScriptOfRanks(path) : GenerateJob(path, ranks, folder, result.GetValue(strict),
+                return folder is null || script is not null ? throw Problems.ScriptOfRanks(path)
+                    : GenerateJob(path, ranks, folder, result.GetValue(strict),
                     part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result))));
             if (folder is not null)
                 Benchmark.CheckTarget(folder);
@@ -76,7 +77,8 @@ internal static class GenerateCommand
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                 CaptureTraces = result.GetValue(captureTraces),
             });
-            var benchmark = Benchmark.Create(recording, part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result))));
+            var benchmark = Benchmark.Create(recording, part.Read(result,
+                Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result))));
             if (script is not null)
                 Terminal.WriteFile(script, stream => stream.Write(Encoding.UTF8.GetBytes(PythonScript.Of(benchmark))));
             if (folder is null)

@@ -38,7 +38,8 @@ internal static class Inputs
     {
         var asked = (part ?? (o => o))(OptionsOf(iteration, planning));
         if (!Benchmark.IsPackage(path))
-            return Benchmark.Create(Open(path, (options ?? new RecordingOptions()) with { Iteration = NumberOf(iteration) }, engine), asked);
+            return Benchmark.Create(Open(path, (options ?? new RecordingOptions()) with { Iteration = NumberOf(iteration) }, engine),
+                asked);
         return asked.Selection.IsPart ? throw Problems.PartOfPackage(path) : Benchmark.Load(path).WithIterationTime(options?.IterationNs);
     }
 

@@ -86,11 +86,12 @@ internal static class RunCommand
             bool isStrict = result.GetValue(strict);
             var plans = planning.Read(result);
             if (RunJob.IsJob(path))
-                return await jobs.RunAsync(result, path, part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), plans)), new JobRunOptions
-                {
-                    Engine = engines.ReadForRanks(result, path),
-                    Replay = Options(),
-                }, isStrict, result.GetValue(json), cancellation);
+                return await jobs.RunAsync(result, path, part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), plans)),
+                    new JobRunOptions
+                    {
+                        Engine = engines.ReadForRanks(result, path),
+                        Replay = Options(),
+                    }, isStrict, result.GetValue(json), cancellation);
             var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),
                 new RecordingOptions
                 {

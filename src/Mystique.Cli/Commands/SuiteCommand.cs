@@ -78,7 +78,8 @@ internal static class SuiteCommand
             {
                 if (run.SuiteDigest != digest)
                     throw Problems.SuiteRunsDiffer("one of them is of another suite, or edition");
-                if (document.Members().FirstOrDefault(m => !run.Members.Any(r => r.Name == m.Name && r.MedianNs is not null)) is { } missing)
+                if (document.Members().FirstOrDefault(m => !run.Members.Any(r => r.Name == m.Name
+                    && r.MedianNs is not null)) is { } missing)
                     throw Problems.SuiteRunsDiffer($"{missing.Name} was not measured in one of them");
             }
             FleetTables.Write(SuiteComparison.Of(document, a, b), a, b, result.GetValue(link)!.Aggregate(1.0, (product, l) => product * l));

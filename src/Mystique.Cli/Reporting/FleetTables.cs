@@ -21,7 +21,8 @@ internal static class FleetTables
         bool hasHours = rows.Any(r => r.Weight is not null);
         var table = Terminal.Table(Path.GetFileName(Path.GetFullPath(folder.Path)), "what", "value");
         table.Row("traces, plans", $"{Figures.Number(rows.Length)}, {Figures.Number(units.Length)}");
-        table.Row("weight", hasHours ? $"{Number(weight)} accelerator-hours{(unweighted > 0 ? $"; {Figures.Number(unweighted)} traces without" : "")}"
+        table.Row("weight", hasHours
+            ? $"{Number(weight)} accelerator-hours{(unweighted > 0 ? $"; {Figures.Number(unweighted)} traces without" : "")}"
             : "not known: each trace counts as one");
         DateOnly[] dates = [.. rows.Select(r => r.Date).OfType<DateOnly>()];
         table.Row("days", dates.Length == 0 ? "not known" : $"{dates.Min():yyyy-MM-dd} to {dates.Max():yyyy-MM-dd}"
@@ -54,14 +55,19 @@ internal static class FleetTables
     /// <summary>What a suite took, and says of the fleet.</summary>
     public static void Write(SuiteDocument suite, SuiteRunDocument run)
     {
-        var table = Terminal.Table($"{run.Engine} on {run.Host}", "member", "weight", "iteration, ms", "reference, ms", "peak memory", "verification");
+        var table = Terminal.Table($"{run.Engine} on {run.Host}", "member", "weight", "iteration, ms", "reference, ms", "peak memory",
+            "verification");
         var measured = run.Members.ToDictionary(m => m.Name);
         foreach (var member in suite.Members())
             if (measured.GetValueOrDefault(member.Name) is { } m)
                 table.Row(member.Name, Figures.Percent(member.Weight / suite.Members().Sum(x => x.Weight)), m.MedianNs is { } ns
                     ? Figures.InMilliseconds(ns) : "did not run", member.ReferenceNs is { } reference ? Figures.InMilliseconds(reference)
-                    : "not known", m.PeakBytes is { } peak ? Figures.Megabytes(peak) : "", m.IsExact switch { true => "exact",
-                        false => "different", _ => "" });
+                    : "not known", m.PeakBytes is { } peak ? Figures.Megabytes(peak) : "", m.IsExact switch
+                    {
+                        true => "exact",
+                        false => "different",
+                        _ => ""
+                    });
         Terminal.Write(table);
         if (run.Fleet is not { } figures)
             return;
@@ -73,7 +79,8 @@ internal static class FleetTables
                 "iteration_ns" => "iteration, ms, weighted mean",
                 "peak_bytes" => "peak memory, MB, weighted mean",
                 _ => "share of iterations in calls between ranks",
-            }, Value(figure.Name, figure.Mean), figure is { From: { } from, To: { } to } ? $"{Value(figure.Name, from)} to {Value(figure.Name, to)}"
+            }, Value(figure.Name, figure.Mean), figure is { From: { } from, To: { } to }
+                ? $"{Value(figure.Name, from)} to {Value(figure.Name, to)}"
                 : "not known", figure.DesignEffect is { } effect ? Number(effect) : "not known");
         Terminal.Write(fleet);
     }

@@ -165,7 +165,8 @@ internal sealed class FleetDatabase : IDisposable
             : $"SELECT * FROM read_csv({Quote(path)}, header = true, all_varchar = true)";
         using var reader = command.ExecuteReader();
         while (reader.Read())
-            read(Enumerable.Range(0, reader.FieldCount).ToDictionary(i => reader.GetName(i).ToLowerInvariant(), i => reader.IsDBNull(i) ? null
+            read(Enumerable.Range(0, reader.FieldCount).ToDictionary(i => reader.GetName(i).ToLowerInvariant(), i => reader.IsDBNull(i)
+                ? null
                 : Convert.ToString(reader.GetValue(i), System.Globalization.CultureInfo.InvariantCulture)));
     }
 

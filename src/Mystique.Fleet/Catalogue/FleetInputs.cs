@@ -75,7 +75,8 @@ internal static class FleetInputs
         if (Passed.Contains(name) || !name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
             && !name.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase))
             return false;
-        bool isProfile = name.Contains("kineto", StringComparison.OrdinalIgnoreCase) || name.Contains("profile", StringComparison.OrdinalIgnoreCase);
+        bool isProfile = name.Contains("kineto", StringComparison.OrdinalIgnoreCase)
+            || name.Contains("profile", StringComparison.OrdinalIgnoreCase);
         return !isProfile || !beside.Any(b => b != file && b.Contains(".et.json", StringComparison.OrdinalIgnoreCase)
             && Path.GetFileName(b).Split('.')[0] == name.Split('.')[0]);
     }

@@ -17,7 +17,9 @@ internal sealed record FleetRow
     /// <summary>SHA-256 of the trace's text.</summary>
     public required string Digest { get; init; }
 
-    /// <summary>SHA-256 of the operators of an iteration with their shapes, types, strides and arguments: alike plans are one in a suite.</summary>
+    /// <summary>
+    /// SHA-256 of the operators of an iteration with their shapes, types, strides and arguments: alike plans are one in a suite.
+    /// </summary>
     public required string PlanDigest { get; init; }
 
     /// <summary>The job; the trace's name where nothing tells.</summary>

@@ -16,7 +16,9 @@ internal sealed record FleetScanOptions
     /// <summary>Weights; null for none.</summary>
     public WeightFile? Weights { get; init; }
 
-    /// <summary>A pattern with named groups, which are labels of a path; <c>job</c> and <c>date</c> are the row's own. Null for none.</summary>
+    /// <summary>
+    /// A pattern with named groups, which are labels of a path; <c>job</c> and <c>date</c> are the row's own. Null for none.
+    /// </summary>
     public Regex? Labels { get; init; }
 
     /// <summary>Which shard of how many; null for all.</summary>
@@ -109,7 +111,8 @@ internal static class FleetScan
         if (rows.Length == 0)
             return;
         int GenerationOf(FleetRow row) => generations.GetValueOrDefault(row.Id) + 1;
-        string name = FleetFolder.NameOf(rows.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Id} {GenerationOf(r)} {r.Weight}")));
+        string name = FleetFolder.NameOf(rows.Select(r => string.Create(CultureInfo.InvariantCulture,
+            $"{r.Id} {GenerationOf(r)} {r.Weight}")));
         // Operators first: rows without them would be there for good, operators without rows are asked by nobody.
         var own = rows.Select(r => r.PlanDigest).Distinct().Where(plans.ContainsKey).Order(StringComparer.Ordinal)
             .ToDictionary(d => d, d => plans[d]);

@@ -64,14 +64,16 @@ internal static class OperatorClasses
         + "masked_select tril triu rand randn normal_ uniform_ random_ bernoulli_ randint randperm item _local_scalar_dense nonzero sort "
         + "argsort topk unfold_backward _index_put_impl_ index_copy_ resize_ set_ detach_").Split(' ')];
 
-    private static readonly string[] Sums = ["sum", "mean", "softmax", "max_pool", "avg_pool", "loss", "entropy", "argmax", "argmin", "amax",
+    private static readonly string[] Sums = ["sum", "mean", "softmax", "max_pool", "avg_pool", "loss", "entropy", "argmax", "argmin",
+        "amax",
         "amin", "cumsum", "prod", "var", "std", "norm", "any", "all", "max", "min", "index_add", "scatter_add"];
 
     /// <summary>The class of a node that is an operator.</summary>
     public static OperatorClass Of(TraceNode node)
     {
         if (node.Schema is not { } schema)
-            return node.Name.StartsWith("record_param_comms", StringComparison.Ordinal) ? OperatorClass.Communication : OperatorClass.Custom;
+            return node.Name.StartsWith("record_param_comms", StringComparison.Ordinal) ? OperatorClass.Communication
+                : OperatorClass.Custom;
         if (schema.Namespace is "c10d" || schema.Namespace.EndsWith("c10d_functional", StringComparison.Ordinal))
             return OperatorClass.Communication;
         if (schema.Namespace is not ("aten" or "prim" or "prims"))

@@ -47,7 +47,8 @@ internal static class RowTable
     {
         var to = appender.CreateRow();
         var (portable, machine) = (row.Portable, row.Machine);
-        foreach (string text in (string[])[row.Id, row.Path, row.Digest, row.PlanDigest, row.Job, row.Phase, row.Device, LabelsOf(row.Labels)])
+        foreach (string text in (string[])[row.Id, row.Path, row.Digest, row.PlanDigest, row.Job, row.Phase, row.Device,
+            LabelsOf(row.Labels)])
             to.AppendValue(text);
         to.AppendValue((long?)row.Stamp.Bytes);
         to.AppendValue((long?)row.Stamp.Ticks);

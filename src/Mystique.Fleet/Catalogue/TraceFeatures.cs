@@ -21,7 +21,8 @@ internal static class TraceFeatures
     {
         var segment = SegmentSelector.Select(recording);
         var rank = RankTrace.Of(segment, null);
-        var (flops, bytes, counts) = (new double[OperatorClasses.Count], new double[OperatorClasses.Count], new double[OperatorClasses.Count]);
+        var (flops, bytes, counts) = (new double[OperatorClasses.Count], new double[OperatorClasses.Count],
+            new double[OperatorClasses.Count]);
         var types = new double[PortableFeatures.TypeNames.Count];
         var intensities = new List<(double Intensity, double Bytes)>();
         var unique = new Dictionary<string, FleetOperator>(StringComparer.Ordinal);
@@ -124,4 +125,5 @@ internal static class TraceFeatures
 /// <param name="Flops">FLOPs of one; null where the table of costs does not know it.</param>
 /// <param name="Bytes">Bytes of one; null as above.</param>
 /// <param name="Node">The first node.</param>
-internal sealed record FleetOperator(string Name, string Arguments, OperatorClass Class, int Count, double? Flops, double? Bytes, long Node);
+internal sealed record FleetOperator(string Name, string Arguments, OperatorClass Class, int Count, double? Flops, double? Bytes,
+    long Node);

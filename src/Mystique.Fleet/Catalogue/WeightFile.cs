@@ -80,7 +80,8 @@ internal sealed class WeightFile
             throw Invalid($"{column} is '{columns[column]}'");
         DateOnly? date = null;
         if (columns.GetValueOrDefault("date") is { Length: > 0 } day)
-            date = DateOnly.TryParseExact(day.Split(' ', 'T')[0], "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var found)
+            date = DateOnly.TryParseExact(day.Split(' ', 'T')[0], "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None,
+                out var found)
                 ? found : throw Invalid($"date is '{day}'");
         var labels = columns.Where(c => c.Key is not ("path" or "job" or "date") && c.Key != column && c.Value is not null)
             .ToImmutableSortedDictionary(c => c.Key, c => c.Value!, StringComparer.Ordinal);

@@ -198,8 +198,8 @@ internal sealed record FleetDrift
         string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{share:0.0 %}");
         foreach (var family in now.Where((_, i) => isBeyond[old.Length + i]).GroupBy(u => FamilyText.Of([u])))
             if (family.Sum(u => u.Weight) / after is > 0.01 and var share)
-                changes.Add((share, $"new, and like nothing before: {family.Key}, {Percent(share)} of the new hours; for example {family.MaxBy(u =>
-                    u.Weight)!.Row.Job}"));
+                changes.Add((share, $"new, and like nothing before: {family.Key}, {Percent(share)} of the new hours; "
+                    + $"for example {family.MaxBy(u => u.Weight)!.Row.Job}"));
         for (int a = 0; a < anchors; a++)
         {
             double from = old.Where((_, i) => nearest[i].Anchor == a).Sum(u => u.Weight) / before;
@@ -207,7 +207,8 @@ internal sealed record FleetDrift
             double to = own.Sum(u => u.Weight) / after;
             FleetUnit[] all = [.. old.Where((_, i) => nearest[i].Anchor == a), .. own];
             if (Math.Abs(to - from) > 0.02 && (to > 1.5 * from || to < from / 1.5) && all.Length > 0)
-                changes.Add((Math.Abs(to - from), $"{(to > from ? "grows" : "fades")}: {FamilyText.Of(all)}, from {Percent(from)} to {Percent(to)}"));
+                changes.Add((Math.Abs(to - from),
+                    $"{(to > from ? "grows" : "fades")}: {FamilyText.Of(all)}, from {Percent(from)} to {Percent(to)}"));
         }
         foreach (var (i, name) in OperatorClasses.Names.Index())
         {

@@ -26,7 +26,8 @@ internal static class SuiteRefresh
         if (advice != RefreshAdvice.Reselection)
         {
             var places = units.Index().GroupBy(u => u.Item.Row.PlanDigest).ToDictionary(g => g.Key, g => g.First().Index);
-            int[] anchors = [.. suite.Strata.Select(s => s.Members[0].PlanDigest).Where(places.ContainsKey).Select(p => places[p]).Distinct()];
+            int[] anchors = [.. suite.Strata.Select(s => s.Members[0].PlanDigest).Where(places.ContainsKey).Select(p => places[p])
+                .Distinct()];
             if (anchors.Length == 0)
                 throw Problems.FleetEmpty(catalogue, "none of the suite's representatives is in it");
             if (advice == RefreshAdvice.Additions)

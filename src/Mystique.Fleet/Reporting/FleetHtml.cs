@@ -58,10 +58,12 @@ internal static class FleetHtml
         var members = suite?.Members().Select(m => m.PlanDigest).ToHashSet(StringComparer.Ordinal) ?? [];
         var numbers = families.Index().ToDictionary(f => f.Item, f => f.Index);
         page.Map("Map of the fleet", "The first two principal components of what plans ask of a machine; area by weight. "
-            + "Members of the suite have a rim.", [.. families.Take(MaxFamilies), .. families.Length > MaxFamilies ? (string[])["others"] : []],
+            + "Members of the suite have a rim.", [.. families.Take(MaxFamilies), .. families.Length > MaxFamilies ? (string[])["others"]
+                : []],
             [.. Enumerable.Range(0, units.Length).OrderByDescending(i => units[i].Weight).Take(MaxPoints).Select(i =>
                 (Round(space[i][0]), space.Dimensions > 1 ? Round(space[i][1]) : 0, Round(units[i].Weight),
-                    Math.Min(numbers[FamilyText.Of([units[i]])], MaxFamilies), units[i].Row.Job, members.Contains(units[i].Row.PlanDigest)))]);
+                    Math.Min(numbers[FamilyText.Of([units[i]])], MaxFamilies), units[i].Row.Job,
+                        members.Contains(units[i].Row.PlanDigest)))]);
     }
 
     private static double Round(double value) => Math.Round(value, 4);
@@ -70,9 +72,11 @@ internal static class FleetHtml
     {
         var rows = new List<string[]>();
         database.Query("""
-            WITH plans AS (SELECT plan_digest, sum(coalesce(weight, CASE WHEN (SELECT count(weight) FROM rows) = 0 THEN 1 ELSE 0 END)) AS weight
+            WITH plans AS (SELECT plan_digest, sum(coalesce(weight,
+                CASE WHEN (SELECT count(weight) FROM rows) = 0 THEN 1 ELSE 0 END)) AS weight
                 FROM rows GROUP BY plan_digest)
-            SELECT operator, sum(weight) / (SELECT sum(weight) FROM plans) AS share, sum(weight * coalesce(calls, 0)) / sum(weight) AS calls,
+            SELECT operator, sum(weight) / (SELECT sum(weight) FROM plans) AS share,
+                sum(weight * coalesce(calls, 0)) / sum(weight) AS calls,
                 sum(kinds) AS kinds
             FROM (SELECT plan_digest, operator, sum(count) AS calls, count(*) AS kinds FROM operators GROUP BY plan_digest, operator)
                 JOIN plans USING (plan_digest)
@@ -84,15 +88,18 @@ internal static class FleetHtml
                     Convert.ToDouble(reader.GetValue(2), CultureInfo.InvariantCulture).ToString("N1", CultureInfo.InvariantCulture),
                     Convert.ToString(reader.GetValue(3), CultureInfo.InvariantCulture)!]);
         });
-        page.Table("Operators by weight", ["operator", "share of the weight that has it", "calls in an iteration", "with different arguments"],
+        page.Table("Operators by weight", ["operator", "share of the weight that has it", "calls in an iteration",
+            "with different arguments"],
             rows);
     }
 
     private static void WriteSuite(HtmlPage page, SuiteDocument suite, ImmutableArray<FleetUnit> units)
     {
-        page.Lines("What representatives leave", "The weighted distance of all plans to the nearest of so many representatives, as a share of "
+        page.Lines("What representatives leave",
+            "The weighted distance of all plans to the nearest of so many representatives, as a share of "
             + "that to one.", "representatives", "share", area: true, ("suite", 1, 1, [.. suite.Curve.Take(MaxSuite)]));
-        page.Table($"Strata of the suite, edition {suite.Edition}", ["stratum", "share", "plans", "members", "medoid"], suite.Strata.Select(s =>
+        page.Table($"Strata of the suite, edition {suite.Edition}", ["stratum", "share", "plans", "members", "medoid"],
+            suite.Strata.Select(s =>
             new[] { s.Name, Figures.Percent(s.Weight / suite.Weight), Figures.Number(s.Units), Figures.Number(s.Members.Length),
                 s.Members[0].Job }), [4]);
         var members = suite.Members().Select(m => m.PlanDigest).ToHashSet(StringComparer.Ordinal);

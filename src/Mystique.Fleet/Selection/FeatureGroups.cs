@@ -25,7 +25,8 @@ internal static class FeatureGroups
         ("phase", u => [.. Phases.Select(p => u.Row.Phase == p ? 1.0 : 0)]),
         ("work by launch", u => [Log(u.Row.Portable.Flops.Sum() / Launches(u)), Log(u.Row.Portable.Bytes.Sum() / Launches(u))]),
         ("time", u => u.IterationNs is { } ns ? [Log(ns), Log(ns / Launches(u))] : null),
-        ("rates", u => u.IterationNs is { } ns ? [Log(1e3 * u.Row.Portable.Flops.Sum() / ns), Log(1e3 * u.Row.Portable.Bytes.Sum() / ns)] : null),
+        ("rates", u => u.IterationNs is { } ns ? [Log(1e3 * u.Row.Portable.Flops.Sum() / ns), Log(1e3 * u.Row.Portable.Bytes.Sum() / ns)]
+            : null),
         ("device shares", u => u.Row.Machine is { IterationNs: > 0 and var all, DeviceNs: { } device }
             ? [Math.Min(2, (double)device / all), Math.Min(2, (u.Row.Machine.ExposedNs ?? 0) / (double)all)] : null),
     ];

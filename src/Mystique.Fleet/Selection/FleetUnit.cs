@@ -7,7 +7,9 @@ namespace Mystique.Fleet.Selection;
 /// <param name="Row">The row that stands for them: the heaviest, of those the one with the least id.</param>
 /// <param name="Weight">Their accelerator-hours; their number, where none of the fleet is weighed.</param>
 /// <param name="Rows">How many they are.</param>
-/// <param name="IterationNs">An iteration on the machines that they ran on, weighted by hours, in nanoseconds; null where none is known.</param>
+/// <param name="IterationNs">
+/// An iteration on the machines that they ran on, weighted by hours, in nanoseconds; null where none is known.
+/// </param>
 internal sealed record FleetUnit(FleetRow Row, double Weight, int Rows, double? IterationNs)
 {
     /// <summary>Folds rows; those without a weight are left out where others have one, and counted.</summary>

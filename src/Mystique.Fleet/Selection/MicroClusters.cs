@@ -31,7 +31,8 @@ internal static class MicroClusters
             seeds.Add(seed);
             Parallel.For(0, Environment.ProcessorCount, part =>
             {
-                int from = (int)((long)n * part / Environment.ProcessorCount), to = (int)((long)n * (part + 1) / Environment.ProcessorCount);
+                int from = (int)((long)n * part / Environment.ProcessorCount),
+                    to = (int)((long)n * (part + 1) / Environment.ProcessorCount);
                 for (int i = from; i < to; i++)
                     if (space.Distance(i, seed) is var distance && distance < nearest[i])
                         (nearest[i], owner[i]) = (distance, place);

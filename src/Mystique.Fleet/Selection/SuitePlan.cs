@@ -20,7 +20,9 @@ internal sealed record SuitePlan
     /// <summary>Known totals that the members' weights meet, by name.</summary>
     public required ImmutableArray<string> Totals { get; init; }
 
-    /// <summary>The weighted distance to the nearest representative, as a share of that to one for all; by number of representatives, from 1.</summary>
+    /// <summary>
+    /// The weighted distance to the nearest representative, as a share of that to one for all; by number of representatives, from 1.
+    /// </summary>
     public required ImmutableArray<double> Curve { get; init; }
 
     /// <summary>

@@ -117,7 +117,8 @@ internal static class SuiteSelector
                 Curve = _curve,
                 Totals = [],
                 ExpectedHalfWidth = ExpectedHalfWidth(members, drawn),
-                Strata = [.. medoids.Select((m, h) => new Stratum([.. members[h]], members[h].Sum(i => _weights[i]), RadiusOf(m, members[h]),
+                Strata = [.. medoids.Select((m, h) => new Stratum([.. members[h]], members[h].Sum(i => _weights[i]),
+                    RadiusOf(m, members[h]),
                     drawn[h])).OrderByDescending(s => s.Weight).ThenBy(s => s.Members[0].Unit)],
             };
             return Calibrated(plan);
@@ -187,7 +188,8 @@ internal static class SuiteSelector
                 return [.. own, .. others.Select(o => Of(o, MemberRole.All, 0, _weights[o]))];
             double rest = others.Sum(o => _weights[o]);
             // With replacement, by weight: each draw says as much as any other, whatever was drawn before.
-            var draws = new SortedDictionary<int, int>(others.Where(_request.Drawn.ContainsKey).ToDictionary(o => o, o => _request.Drawn[o]));
+            var draws = new SortedDictionary<int, int>(others.Where(_request.Drawn.ContainsKey)
+                .ToDictionary(o => o, o => _request.Drawn[o]));
             count = Math.Max(count, draws.Values.Sum());
             for (int draw = draws.Values.Sum(); draw < count; draw++)
             {
@@ -257,7 +259,8 @@ internal static class SuiteSelector
             return plan with
             {
                 Totals = [.. known.Take(met).Select(k => k.Name)],
-                Strata = [.. plan.Strata.Select(s => s with { Members = [.. s.Members.Select(m => m with { Weight = calibrated[m.Unit] })] })],
+                Strata = [.. plan.Strata.Select(s => s with { Members = [.. s.Members.Select(m =>
+                    m with { Weight = calibrated[m.Unit] })] })],
             };
         }
     }

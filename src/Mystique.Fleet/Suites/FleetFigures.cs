@@ -5,8 +5,11 @@ namespace Mystique.Fleet.Suites;
 /// <summary>What a suite that was measured says of the fleet.</summary>
 internal static class FleetFigures
 {
-    /// <summary>By member, how long it takes here for an hour of the fleet; the time of an iteration, where some have no reference.</summary>
-    public static (string Name, Dictionary<string, double> Of) TimesOf(SuiteDocument suite, IReadOnlyDictionary<string, SuiteMeasurement> run)
+    /// <summary>
+    /// By member, how long it takes here for an hour of the fleet; the time of an iteration, where some have no reference.
+    /// </summary>
+    public static (string Name, Dictionary<string, double> Of) TimesOf(SuiteDocument suite, IReadOnlyDictionary<string,
+        SuiteMeasurement> run)
     {
         bool isRatio = suite.Members().All(m => m.ReferenceNs is > 0);
         return (isRatio ? "time_ratio" : "iteration_ns", suite.Members().ToDictionary(m => m.Name, m =>
@@ -22,7 +25,8 @@ internal static class FleetFigures
         if (run.Values.All(m => m.PeakBytes is not null))
             figures.Add(Of(suite, "peak_bytes", run.ToDictionary(m => m.Key, m => (double)m.Value.PeakBytes!.Value)));
         if (suite.Members().Any(m => m.Ranks > 1))
-            figures.Add(Of(suite, "communication_share", run.ToDictionary(m => m.Key, m => (m.Value.BlockedNs ?? 0) / m.Value.MedianNs!.Value)));
+            figures.Add(Of(suite, "communication_share", run.ToDictionary(m => m.Key, m =>
+                (m.Value.BlockedNs ?? 0) / m.Value.MedianNs!.Value)));
         return figures.ToImmutable();
     }
 
@@ -46,7 +50,9 @@ internal static class FleetFigures
 /// <param name="Ratio">Of times, by weight: the second over the first.</param>
 /// <param name="From">The lower end of the 95 % interval; null where nothing tells of the spread.</param>
 /// <param name="To">The upper end.</param>
-/// <param name="Strata">By stratum, its share of the weight, its ratio, and what it adds to the difference from 1; what drives it first.</param>
+/// <param name="Strata">
+/// By stratum, its share of the weight, its ratio, and what it adds to the difference from 1; what drives it first.
+/// </param>
 internal sealed record SuiteComparison(double Ratio, double? From, double? To,
     ImmutableArray<(string Name, double Share, double Ratio, double Part)> Strata)
 {
@@ -66,7 +72,8 @@ internal sealed record SuiteComparison(double Ratio, double? From, double? To,
         return new SuiteComparison(ratio, ratio - rest.HalfWidth, ratio + rest.HalfWidth, [.. suite.Strata.Select(s =>
         {
             double weight = s.Members.Sum(m => m.Weight);
-            double old = s.Members.Sum(m => m.Weight * before[m.Name]) / weight, now = s.Members.Sum(m => m.Weight * after[m.Name]) / weight;
+            double old = s.Members.Sum(m => m.Weight * before[m.Name]) / weight,
+                now = s.Members.Sum(m => m.Weight * after[m.Name]) / weight;
             double share = s.Weight / suite.Weight;
             return (s.Name, share, now / old, share * (now - old) / all);
         }).OrderByDescending(s => Math.Abs(s.Item4))]);

@@ -55,9 +55,12 @@ internal sealed class Kriging
     }
 
     /// <summary>The sum over points by weight, and its variance.</summary>
-    /// <param name="points">Points that were not measured: coordinates, weights, and sums of the squared weights of what lies there.</param>
+    /// <param name="points">
+    /// Points that were not measured: coordinates, weights, and sums of the squared weights of what lies there.
+    /// </param>
     /// <param name="measuredWeights">The weights of what was measured, which is known.</param>
-    public (double Sum, double Variance) SumOver(IReadOnlyList<(double[] At, double Weight, double Squares)> points, double[] measuredWeights)
+    public (double Sum, double Variance) SumOver(IReadOnlyList<(double[] At, double Weight, double Squares)> points,
+        double[] measuredWeights)
     {
         int n = _y.Length;
         var to = new double[n]; // The covariance of the sum with each that was measured.

@@ -47,7 +47,9 @@ internal static class Projection
             DesignEffectOf(members, y, variance));
     }
 
-    /// <summary>What the drawn members differ from what the others say of them, over all that they were drawn from; and its variance.</summary>
+    /// <summary>
+    /// What the drawn members differ from what the others say of them, over all that they were drawn from; and its variance.
+    /// </summary>
     private static (double Correction, double Variance) Audit(SuiteDocument suite, SuiteEntry[] members, double[] leftOut)
     {
         var differences = members.Index().ToDictionary(m => m.Item.Name, m => leftOut[m.Index]);
@@ -71,7 +73,8 @@ internal static class Projection
     }
 
     /// <summary>
-    /// How much more the drawn members differ from what the others say of them than these expect, as a ratio of variances; 1 where they do not.
+    /// How much more the drawn members differ from what the others say of them than these expect, as a ratio of variances; 1 where they do
+    /// not.
     /// </summary>
     private static double Surprise(SuiteEntry[] members, (double Difference, double Variance)[] leftOut)
     {

@@ -99,7 +99,8 @@ internal static class SuiteBuilder
             int seed = sums.ContainsKey(i) ? i : seeds.MinBy(s => plan.Space.Distance(i, s));
             sums[seed] = (sums[seed].Weight + weights[i], sums[seed].Squares + weights[i] * weights[i]);
         }
-        return [.. seeds.Where(s => sums[s].Weight > 0).Select(s => new SuitePoint([.. Coordinates(plan, s)], sums[s].Weight, sums[s].Squares))];
+        return [.. seeds.Where(s => sums[s].Weight > 0).Select(s =>
+            new SuitePoint([.. Coordinates(plan, s)], sums[s].Weight, sums[s].Squares))];
     }
 
     private static IEnumerable<double> Coordinates(SuitePlan plan, int unit) => plan.Space[unit].ToArray().Select(f => (double)f);

@@ -44,7 +44,8 @@ internal static class SuiteFolder
             foreach (var member in suite.Members())
             {
                 string at = SuiteDocument.FolderOf(staged, member);
-                var same = earlier?.Suite.Members().FirstOrDefault(m => m.PlanDigest == member.PlanDigest && m.TraceDigest == member.TraceDigest);
+                var same = earlier?.Suite.Members().FirstOrDefault(m => m.PlanDigest == member.PlanDigest
+                    && m.TraceDigest == member.TraceDigest);
                 if (same is not null && DigestOf(earlier!.Value.Folder, same) == same.BenchmarkDigest)
                     Copy(SuiteDocument.FolderOf(earlier.Value.Folder, same), at);
                 else
@@ -96,7 +97,8 @@ internal static class SuiteFolder
     private static string? DigestOf(string folder, SuiteEntry member)
     {
         string at = SuiteDocument.FolderOf(folder, member);
-        string? manifest = ((string[])[Path.Combine(at, JobManifest), Path.Combine(at, Benchmark.ManifestFile)]).FirstOrDefault(File.Exists);
+        string? manifest = ((string[])[Path.Combine(at, JobManifest), Path.Combine(at, Benchmark.ManifestFile)])
+            .FirstOrDefault(File.Exists);
         return manifest is null ? null : Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(manifest)));
     }
 

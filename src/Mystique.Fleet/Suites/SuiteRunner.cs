@@ -8,7 +8,9 @@ using Mystique.Packaging.Jobs;
 
 namespace Mystique.Fleet.Suites;
 
-/// <summary>Measures a suite on this machine. What is measured is written at once, so that an interrupted run goes on where it was.</summary>
+/// <summary>
+/// Measures a suite on this machine. What is measured is written at once, so that an interrupted run goes on where it was.
+/// </summary>
 /// <param name="folder">The suite's folder.</param>
 /// <param name="engine">What it runs on.</param>
 /// <param name="options">How each member runs.</param>
@@ -21,7 +23,9 @@ internal sealed class SuiteRunner(string folder, Engine engine, ReplayOptions op
     /// <param name="file">The run's document; one that is there goes on.</param>
     /// <param name="progress">Told which member is run, and how many of how many.</param>
     /// <param name="cancellation">Ends it; what is measured stays.</param>
-    /// <exception cref="MystiqueException">The suite makes no sense, or has changed (MYS510, MYS511); the run is of another (MYS512).</exception>
+    /// <exception cref="MystiqueException">
+    /// The suite makes no sense, or has changed (MYS510, MYS511); the run is of another (MYS512).
+    /// </exception>
     public async Task<SuiteRunDocument> RunAsync(string file, Action<string, int, int>? progress, CancellationToken cancellation)
     {
         var suite = SuiteDocument.Read(folder);
@@ -70,7 +74,8 @@ internal sealed class SuiteRunner(string folder, Engine engine, ReplayOptions op
         File.WriteAllBytes(temporary, JsonSerializer.SerializeToUtf8Bytes(run, FleetJson.Default.SuiteRunDocument)));
 
     private string EngineText() => $"{engine.GetType().Name.Replace("Engine", "", StringComparison.Ordinal).ToLowerInvariant()}"
-        + $"{(engine is PythonEngine python ? $" {python.Python}" : "")}, device {(engine.Device.Length == 0 ? "default" : engine.Device)}, "
+        + $"{(engine is PythonEngine python ? $" {python.Python}" : "")}"
+        + $", device {(engine.Device.Length == 0 ? "default" : engine.Device)}, "
         + $"threads {(engine.Threads == 0 ? "as recorded" : engine.Threads.ToString(System.Globalization.CultureInfo.InvariantCulture))}";
 
     private static string HostText() => $"{HostInfo.Current.Processor}, {HostInfo.Current.Processors} logical CPUs"
@@ -123,8 +128,10 @@ internal sealed class SuiteRunner(string folder, Engine engine, ReplayOptions op
             using var document = JsonDocument.Parse(rank.Result.AsMemory());
             var root = document.RootElement;
             median = Math.Max(median, root.GetProperty("iterations").GetProperty("median_ns").GetDouble());
-            peak += root.TryGetProperty("memory", out var memory) && memory.TryGetProperty("peak_bytes", out var bytes) ? bytes.GetInt64() : 0;
-            blocked = Math.Max(blocked, root.TryGetProperty("communication", out var calls) && calls.TryGetProperty("blocked_ns", out var ns)
+            peak += root.TryGetProperty("memory", out var memory) && memory.TryGetProperty("peak_bytes", out var bytes) ? bytes.GetInt64()
+                : 0;
+            blocked = Math.Max(blocked, root.TryGetProperty("communication", out var calls)
+                && calls.TryGetProperty("blocked_ns", out var ns)
                 ? ns.GetDouble() : 0);
             if (root.TryGetProperty("verification", out var verified) && verified.TryGetProperty("status", out var status))
                 isExact = (isExact ?? true) && status.GetString() == "exact";

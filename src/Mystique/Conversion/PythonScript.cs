@@ -31,9 +31,11 @@ internal sealed class PythonScript
     {
         string source = Comment(_plan.Source.Name);
         Line("#!/usr/bin/env python3");
-        Line(string.Create(CultureInfo.InvariantCulture, $"# An iteration of {source}: {_plan.Operators.Length} operators. Made by Mystique."));
+        Line(string.Create(CultureInfo.InvariantCulture,
+            $"# An iteration of {source}: {_plan.Operators.Length} operators. Made by Mystique."));
         foreach (var lost in ReplacedGroup.Of(_plan))
-            Line(string.Create(CultureInfo.InvariantCulture, $"# Not as recorded: {lost.Count} of {Comment(lost.Name)}, {Comment(lost.Instead)}"));
+            Line(string.Create(CultureInfo.InvariantCulture,
+                $"# Not as recorded: {lost.Count} of {Comment(lost.Name)}, {Comment(lost.Instead)}"));
         Line(EmbeddedText.Join("python/script/head.py").TrimEnd());
         Line("");
         Line("");
@@ -84,7 +86,8 @@ internal sealed class PythonScript
                 Line($"    # {(own.Length == 0 ? "(no label)" : Comment(own))}");
             label = own;
             Line(op.IsOfHost ? $"    # not here: {Comment(op.Schema.FullName)}" : $"    {CallOf(op)}");
-            int[] gone = [.. op.InputSlots.Concat(op.OutputSlots).Distinct().Where(s => last[s] == i && !_plan[s].IsExternal).Select(s => s.Index)];
+            int[] gone = [.. op.InputSlots.Concat(op.OutputSlots).Distinct().Where(s => last[s] == i && !_plan[s].IsExternal)
+                .Select(s => s.Index)];
             if (gone.Length > 0 && !op.IsOfHost)
                 Line($"    del {string.Join(", ", gone.Select(g => $"t{g}"))}");
         }
@@ -124,7 +127,8 @@ internal sealed class PythonScript
         && DefaultValue.Parse(given) is { } parsed && parsed.Equals(literal);
 
     private string ValueOf(SchemaType type, PlannedArgument value) => value.Literal is { } literal ? LiteralOf(type, literal)
-        : type.AsList is not null ? $"[{string.Join(", ", value.Slots.Select(TensorOf))}]" : value.Slots is [var slot] ? TensorOf(slot) : "None";
+        : type.AsList is not null ? $"[{string.Join(", ", value.Slots.Select(TensorOf))}]" : value.Slots is [var slot] ? TensorOf(slot)
+            : "None";
 
     private string LiteralOf(SchemaType type, ArgumentValue value)
     {
@@ -139,8 +143,8 @@ internal sealed class PythonScript
             case DeviceValue device:
                 return DeviceName.IsAccelerator(device.Name) ? "device" : "\"cpu\"";
             case StringValue text:
-                return $"\"{string.Concat(text.Value.Select(c => char.IsAscii(c) && !char.IsControl(c) && c is not ('"' or '\\') ? c.ToString()
-                    : $"\\u{(int)c:x4}"))}\"";
+                bool IsPlain(char c) => char.IsAscii(c) && !char.IsControl(c) && c is not ('"' or '\\');
+                return $"\"{string.Concat(text.Value.Select(c => IsPlain(c) ? c.ToString() : $"\\u{(int)c:x4}"))}\"";
             case BoolValue flag:
                 return flag.Value ? "True" : "False";
             case DoubleValue number:

@@ -13,7 +13,8 @@ internal static partial class Problems
             "use the mystique that made it, or add the traces to a new catalogue");
 
     public static MystiqueException FleetDamaged(string path, string why) =>
-        new("MYS503", $"a part of the catalogue cannot be read: {why}", path, "take that file away, and add its traces again: nothing else is lost");
+        new("MYS503", $"a part of the catalogue cannot be read: {why}", path,
+            "take that file away, and add its traces again: nothing else is lost");
 
     public static MystiqueException FleetUnwritable(string path, Exception cause) =>
         new("MYS504", $"the catalogue cannot be written: {FirstSentence(cause)}", path,
@@ -27,11 +28,13 @@ internal static partial class Problems
             "a row has path or job, and accelerator_hours from 0 on; date (2026-11-27) and labels if you like: docs/fleet.md");
 
     public static MystiqueException FleetWeightsUnused(string path, int count, string first) =>
-        new("MYS507", string.Create(CultureInfo.InvariantCulture, $"{count:N0} rows of the weights are of nothing that is added; the first: {first}"),
+        new("MYS507", string.Create(CultureInfo.InvariantCulture,
+            $"{count:N0} rows of the weights are of nothing that is added; the first: {first}"),
             path, "correct the paths (absolute, or from the file's folder on) or jobs, or take these rows out");
 
     public static MystiqueException FleetQueryInvalid(string why) =>
-        new("MYS508", $"the query cannot be run: {why}", "the query", "ask with one SELECT over rows and operators: nothing can be written");
+        new("MYS508", $"the query cannot be run: {why}", "the query",
+            "ask with one SELECT over rows and operators: nothing can be written");
 
     public static MystiqueException FleetEmpty(string path, string why) =>
         new("MYS509", $"no suite can be made of the catalogue: {why}", path, "add traces, or weights to all of them");
@@ -44,10 +47,12 @@ internal static partial class Problems
             "copy the suite again, or make it again with mystique fleet suite");
 
     public static MystiqueException SuiteRunsDiffer(string why) =>
-        new("MYS512", $"the two runs cannot be compared: {why}", "the runs", "run one suite on both sides: mystique suite run SUITE -o RUN.json");
+        new("MYS512", $"the two runs cannot be compared: {why}", "the runs",
+            "run one suite on both sides: mystique suite run SUITE -o RUN.json");
 
     public static MystiqueException FleetMustUnknown(string must) =>
-        new("MYS513", $"nothing in the catalogue is {must}", "--must", "name an operator (op:aten::mm), a job (job:NAME) or a label (NAME=VALUE)");
+        new("MYS513", $"nothing in the catalogue is {must}", "--must",
+            "name an operator (op:aten::mm), a job (job:NAME) or a label (NAME=VALUE)");
 
     public static MystiqueException SuiteMemberLost(string path, string why) =>
         new("MYS514", $"no benchmark can be made of a trace that was selected: {why}", path,

@@ -71,7 +71,9 @@ internal sealed class HtmlPage(string title)
             _sections.Add(new { kind = "lines", title = heading, hint, x, unit, area, step = area, scale = !area, series = shown });
     }
 
-    /// <summary>Points on a plane, with weights, in groups; those of members have a rim. Groups are named in order of their numbers.</summary>
+    /// <summary>
+    /// Points on a plane, with weights, in groups; those of members have a rim. Groups are named in order of their numbers.
+    /// </summary>
     public void Map(string heading, string hint, string[] groups,
         IReadOnlyCollection<(double X, double Y, double Weight, int Group, string Name, bool IsMember)> points)
     {

@@ -65,7 +65,8 @@ internal abstract record NodeFilter
 internal sealed record NameFilter(string Key, string Pattern) : NodeFilter
 {
     private readonly Regex _expression = new($"\\A{Regex.Escape(Pattern).Replace("\\*", ".*", StringComparison.Ordinal)
-        .Replace("\\?", ".", StringComparison.Ordinal)}\\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | RegexOptions.Singleline);
+        .Replace("\\?", ".", StringComparison.Ordinal)}\\z",
+        RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | RegexOptions.Singleline);
 
     public override IEnumerable<NameFilter> Names => [this];
 
@@ -81,19 +82,24 @@ internal sealed record NameFilter(string Key, string Pattern) : NodeFilter
 /// <param name="node">The node.</param>
 /// <param name="recording">Its recording.</param>
 /// <param name="forward">By autograd's sequence number, the forward operator.</param>
-/// <param name="isAfterBackward">Whether a node comes after all backward passes of its iteration, in which nothing is labelled an optimizer's.</param>
+/// <param name="isAfterBackward">
+/// Whether a node comes after all backward passes of its iteration, in which nothing is labelled an optimizer's.
+/// </param>
 internal sealed class NodeContext(TraceNode node, Recording recording, IReadOnlyDictionary<long, TraceNode> forward,
     Func<TraceNode, bool> isAfterBackward)
 {
-    private static readonly ImmutableHashSet<string> Moves = [.. "copy_ clone contiguous _to_copy to cat stack fill_ zero_ zeros empty empty_like "
-        .Split(' ', StringSplitOptions.RemoveEmptyEntries), "empty_strided", "new_empty", "zeros_like", "resize_", "set_", "detach", "view", "t",
+    private static readonly ImmutableHashSet<string> Moves = [.. "copy_ clone contiguous _to_copy to cat stack fill_ zero_ zeros empty "
+        .Split(' ', StringSplitOptions.RemoveEmptyEntries), "empty_like", "empty_strided", "new_empty", "zeros_like", "resize_", "set_",
+        "detach",
+            "view", "t",
         "transpose", "permute", "reshape", "expand", "squeeze", "unsqueeze", "select", "slice", "as_strided", "split", "chunk", "alias"];
 
     /// <summary>The node.</summary>
     public TraceNode Node { get; } = node;
 
     /// <summary>
-    /// The labels that it is within, and of what autograd runs backwards those of its forward operator: the backward pass of a module is the
+    /// The labels that it is within, and of what autograd runs backwards those of its forward operator: the backward pass of a module is
+    /// the
     /// module's, too.
     /// </summary>
     public IEnumerable<string> Labels
@@ -109,15 +115,20 @@ internal sealed class NodeContext(TraceNode node, Recording recording, IReadOnly
     }
 
     /// <summary><c>forward</c>, <c>backward</c>, <c>optimizer</c> or <c>data</c>.</summary>
-    public string Phase => Function is not null || Node.Ancestors.Any(a => a.Name.StartsWith("autograd::engine::", StringComparison.Ordinal))
+    public string Phase => Function is not null || Node.Ancestors.Any(a =>
+        a.Name.StartsWith("autograd::engine::", StringComparison.Ordinal))
         ? "backward" : Node.Ancestors.Any(a => a.Name.StartsWith("Optimizer.", StringComparison.Ordinal))
             || isAfterBackward(Node) ? "optimizer"
         : Node.Ancestors.Any(a => a.Name.StartsWith("enumerate(DataLoader)", StringComparison.Ordinal)) ? "data" : "forward";
 
-    /// <summary><c>communication</c>, <c>memory</c>, <c>host</c> (where a device worked, and it started nothing there) or <c>compute</c>.</summary>
-    public string Category => SegmentSelector.IsCollective(Node) || Node.Schema?.Namespace.Contains("c10d", StringComparison.Ordinal) == true
+    /// <summary>
+    /// <c>communication</c>, <c>memory</c>, <c>host</c> (where a device worked, and it started nothing there) or <c>compute</c>.
+    /// </summary>
+    public string Category => SegmentSelector.IsCollective(Node)
+        || Node.Schema?.Namespace.Contains("c10d", StringComparison.Ordinal) == true
         ? "communication" : Node.Schema is { Namespace: "aten" } schema && Moves.Contains(schema.Name) ? "memory"
-        : recording.Profile is { DeviceNs: > 0 } profile && profile.Operators.TryGetValue(Node.Id, out var time) && time.Kernels.IsEmpty ? "host"
+        : recording.Profile is { DeviceNs: > 0 } profile && profile.Operators.TryGetValue(Node.Id, out var time) && time.Kernels.IsEmpty
+            ? "host"
         : "compute";
 
     /// <summary>The thread that ran it.</summary>

@@ -4,7 +4,8 @@ using Mystique.Traces;
 namespace Mystique.Selection;
 
 /// <summary>
-/// Takes a part of an iteration. An operator is taken whole where it is wanted, and nothing in it is to be left; else it is opened, and what
+/// Takes a part of an iteration. An operator is taken whole where it is wanted, and nothing in it is to be left; else it is opened, and
+/// what
 /// is in it is looked at. What a part's operators take from others is there from the start.
 /// </summary>
 internal sealed class PartSelector
@@ -27,7 +28,8 @@ internal sealed class PartSelector
         foreach (var node in recording.Trace.Nodes)
             if (node is { SequenceId: >= 0 and { } sequence, Scope: RecordScope.Function, Schema: not null })
                 _forward[sequence] = node; // The last one made the node of autograd's.
-        foreach (var node in _without is null ? [] : recording.Trace.Nodes.Where(n => SegmentSelector.IsOperator(n) && _without.Matches(Of(n))))
+        foreach (var node in _without is null ? [] : recording.Trace.Nodes.Where(n => SegmentSelector.IsOperator(n)
+            && _without.Matches(Of(n))))
             for (var above = node.Parent; above is not null && _holders.Add(above); above = above.Parent)
                 ;
     }
@@ -71,7 +73,9 @@ internal sealed class PartSelector
         return last is { } backward && node.Id > backward && node.Id < end;
     }
 
-    /// <summary>By iteration, where it begins and ends, and the last node of a backward pass; null where it has labels of optimizers.</summary>
+    /// <summary>
+    /// By iteration, where it begins and ends, and the last node of a backward pass; null where it has labels of optimizers.
+    /// </summary>
     private static List<(long FirstId, long EndId, long? LastBackward)> PassesOf(ExecutionTrace trace)
     {
         var iterations = SegmentSelector.IterationsOf(trace);
@@ -110,7 +114,8 @@ internal sealed class PartSelector
             int diagonal = row[0];
             row[0] = i + 1;
             for (int j = 0; j < wanted.Length; j++)
-                (diagonal, row[j + 1]) = (row[j + 1], Math.Min(Math.Min(row[j], row[j + 1]) + 1, diagonal + (name[i] == wanted[j] ? 0 : 1)));
+                (diagonal, row[j + 1]) = (row[j + 1], Math.Min(Math.Min(row[j], row[j + 1]) + 1, diagonal
+                    + (name[i] == wanted[j] ? 0 : 1)));
         }
         return row[wanted.Length];
     }

@@ -96,7 +96,8 @@ public sealed class PartSelectorTests
     [Fact]
     public void Select_AnySelectionAndItsOpposite_AreTheWhole()
     {
-        string[] terms = ["op:aten::mm", "op:*norm*", "phase:backward", "phase:optimizer", "category:memory", "node:..900", "op:aten::linear"];
+        string[] terms = ["op:aten::mm", "op:*norm*", "phase:backward", "phase:optimizer", "category:memory", "node:..900",
+            "op:aten::linear"];
         var term = Gen.Int[0, terms.Length - 1].Select(i => terms[i]);
         var all = SegmentSelector.Select(Gpt).Outermost.Select(o => o.Id).ToHashSet();
         Gen.Select(term, term, Gen.Int[0, 3]).Sample((a, b, how) =>

@@ -165,7 +165,8 @@ internal sealed class RecordedInputsPool(Text.ReadBudget budget)
 internal sealed record OperatorDetails(RecordedInputs? Inputs, long? Sequence, long? ForwardThread)
 {
     /// <summary>
-    /// Of a launch of a kernel that a compiler made, what compiled it (<c>kernel_backend</c>, <c>torch/csrc/autograd/profiler_kineto.cpp</c>);
+    /// Of a launch of a kernel that a compiler made, what compiled it (<c>kernel_backend</c>,
+    /// <c>torch/csrc/autograd/profiler_kineto.cpp</c>);
     /// empty for all else.
     /// </summary>
     public string Compiler { get; init; } = "";
