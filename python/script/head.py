@@ -13,22 +13,26 @@ import torch
 ops = torch.ops
 
 
+def is_float(dtype):
+    return dtype.is_floating_point or dtype.is_complex
+
+
 def constant(n, dtype, low, high):
-    return torch.full((n,), low).to(dtype)
+    return torch.full((n,), low if is_float(dtype) else int(low), dtype=dtype)
 
 
 def uniform(n, dtype, low, high):
-    if dtype.is_floating_point or dtype.is_complex:
+    if is_float(dtype):
         return (torch.rand(n) * (high - low) + low).to(dtype)
     return torch.randint(int(low), max(int(low) + 1, int(high)), (n,)).to(dtype)
 
 
 def ramp(n, dtype, low, high):
-    return (low + torch.arange(n) * int(high - low) // max(1, n)).to(dtype)
+    return (int(low) + torch.arange(n) * int(high - low) // max(1, n)).to(dtype)
 
 
 def offsets(n, dtype, low, high):
-    return (low + torch.arange(n) * int(high - low) // max(1, n - 1)).to(dtype)
+    return (int(low) + torch.arange(n) * int(high - low) // max(1, n - 1)).to(dtype)
 
 
 def mask(n, dtype, low, high):
@@ -57,8 +61,9 @@ def permutation(n, dtype, low, high, row=0):
 
 def zipf(n, dtype, low, high, exponent=1.0):
     count = int(high - low)
-    ranks = torch.multinomial(1.0 / torch.arange(1, count + 1, dtype=torch.float64) ** exponent, n, replacement=True)
-    return (low + torch.randperm(count)[ranks]).to(dtype)
+    sums = torch.cumsum(1.0 / torch.arange(1, count + 1, dtype=torch.float64) ** exponent, 0)
+    ranks = torch.searchsorted(sums, torch.rand(n, dtype=torch.float64) * sums[-1]).clamp(max=count - 1)
+    return (int(low) + torch.randperm(count)[ranks]).to(dtype)
 
 
 def dominant(n, dtype, low, high, rows=1):

@@ -69,6 +69,11 @@ public sealed class FleetTests : IDisposable
         CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("one"), "--size", "3").AssertOk();
         CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("two"), "--size", "3").AssertOk();
         Assert.Equal(File.ReadAllText(At("one/suite.json")), File.ReadAllText(At("two/suite.json")));
+        // A suite is replaced, with nothing that lies beside it; what is none stays.
+        CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("two"), "--size", "3").AssertOk();
+        File.WriteAllText(At("two/here.json"), "{}");
+        Assert.Equal(2, CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("two")).ExitCode);
+        Assert.True(File.Exists(At("two/here.json")));
         var refused = CommandLine.Run("fleet", "suite", At("fleet"), "-o", _folder);
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("MYS304", refused.Error, StringComparison.Ordinal);

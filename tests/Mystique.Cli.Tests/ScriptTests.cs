@@ -57,6 +57,21 @@ public sealed class ScriptTests : IDisposable
         Run(script);
     }
 
+    /// <summary>A file's name is no coding of the script, and ends no line of it.</summary>
+    [Fact]
+    public void Generate_ATraceWithAHostileName_IsAScriptAllTheSame()
+    {
+        string trace = Path.Combine(_folder, "x coding=utf-7 +AAo-import os\nraise SystemExit(9).et.json.gz"),
+            script = Path.Combine(_folder, "s.py");
+        File.Copy(Trace("dlrm"), trace);
+        CommandLine.Run("generate", trace, "--python", script).AssertOk();
+        string[] lines = File.ReadAllLines(script);
+        Assert.Equal("# -*- coding: utf-8 -*-", lines[1]);
+        Assert.DoesNotContain(lines, l => l.StartsWith("raise", StringComparison.Ordinal));
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        Run(script);
+    }
+
     [Fact]
     public void Generate_WithoutAnOutput_SaysWhatToName()
     {

@@ -103,6 +103,22 @@ public sealed class ServingTests : IDisposable
         Assert.Equal((4, 400, 4), ((int)joined["tokens"]!, (int)joined["keys"]!, (int)joined["matched_kernels"]!));
     }
 
+    /// <summary>Steps by their places; an operator without a part in PyTorch, but with memory of its own, is not done by that.</summary>
+    [Fact]
+    public void Inspect_AStepByItsPlace_TakesThatOne()
+    {
+        JsonObject Step(int tokens, double at) => Event("user_annotation",
+            $"execute_context_0(0)_generation_{tokens}({tokens})", at, 1000, []);
+        string path = Write("steps.json", [Step(1, 1000), Operator("aten::neg", 1100, ("float", "[4,64]")), Step(2, 3000),
+            Operator("aten::neg", 3100, ("float", "[8,64]")), Operator("mine::secret", 3300, ("float", "[8,64]")),
+            Operator("aten::view", 3310, ("float", "[8,64]"))]);
+        var result = CommandLine.Run("inspect", path, "--iteration", "1", "--json", "-");
+        result.AssertOk();
+        var document = JsonNode.Parse(result.Output)!;
+        Assert.Equal(2, (int)document["serving"]!["tokens"]!);
+        Assert.Equal(1, (int)document["coverage"]!["missing_operators"]!);
+    }
+
     [Fact]
     public void Convert_AStepInAGraph_MarksWhatStandsForOthers()
     {

@@ -89,6 +89,33 @@ public sealed class CatalogueTests : IDisposable
         Assert.Equal(9, Rows().Single(r => r.Job == "dlrm.et.json.gz" && r.Weight is not null).Weight);
     }
 
+    /// <summary>Weights of a trace that cannot be read are no reason to leave the others.</summary>
+    [Fact]
+    public void Add_WeightsOfADamagedFile_AddsTheRest()
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(_folder, "in[1]'s")).FullName;
+        File.Copy(Path.Combine(Traces, "dlrm.et.json.gz"), Path.Combine(folder, "a.et.json.gz"));
+        File.WriteAllText(Path.Combine(folder, "b.et.json"), "{ \"schema\":");
+        string weights = Path.Combine(folder, "w[1].csv");
+        File.WriteAllText(weights, "path,accelerator_hours\na.et.json.gz,3\nb.et.json,4\n");
+        Assert.Equal(1, Add(folder, Options(WeightFile.Read(weights))).Added);
+        Assert.Equal(3, Assert.Single(Rows()).Weight);
+    }
+
+    /// <summary>Two copies of a trace are two jobs; labels that come later are read without reading the trace again.</summary>
+    [Fact]
+    public void Add_CopiesAndLaterLabels_AreRowsOfTheirOwn()
+    {
+        foreach (string copy in (string[])["x", "y"])
+        {
+            Directory.CreateDirectory(Path.Combine(_folder, "in", copy));
+            File.Copy(Path.Combine(Traces, "dlrm.et.json.gz"), Path.Combine(_folder, "in", copy, "t.et.json.gz"));
+        }
+        Assert.Equal(2, Add(Path.Combine(_folder, "in")).Added);
+        Add(Path.Combine(_folder, "in"), Options() with { Labels = new Regex("/(?<of>[xy])/t\\.et", RegexOptions.NonBacktracking) });
+        Assert.Equal(["x", "y"], Rows().Select(r => r.Labels.GetValueOrDefault("of")).OfType<string>().Order());
+    }
+
     [Theory]
     [InlineData("path,accelerator_hours\nx.json,-1\n", "MYS506", "row 1")]
     [InlineData("path,accelerator_hours\nx.json,NaN\n", "MYS506", "row 1")]

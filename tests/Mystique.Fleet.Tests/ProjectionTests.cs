@@ -20,7 +20,7 @@ public sealed class ProjectionTests(ITestOutputHelper output)
     {
         var errors = new List<double>();
         int covered = 0;
-        const int Repeats = 200;
+        const int Repeats = 100;
         for (int seed = 1; seed <= Repeats; seed++)
         {
             var units = FleetUnit.Of(SimulatedFleet.Rows(150, seed), out _);

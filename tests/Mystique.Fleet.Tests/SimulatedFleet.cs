@@ -84,6 +84,7 @@ internal static class SimulatedFleet
                 Digest = id,
                 PlanDigest = id,
                 Job = $"{Names[family]} {i}",
+                Name = id,
                 Rank = (0, isMany ? 8 : 1),
                 Date = date,
                 // Language models and large jobs have most of the hours.

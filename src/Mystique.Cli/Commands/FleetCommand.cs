@@ -158,8 +158,8 @@ internal static class FleetCommand
                     string?[] values = [.. names.Select((_, i) => reader.IsDBNull(i) ? null : TextOf(reader.GetValue(i)))];
                     if (result.GetValue(json))
                         Console.Out.WriteLine($"{{{string.Join(",", names.Select((n, i) => $"\"{JsonEncodedText.Encode(n)}\":"
-                            + (values[i] is not { } value ? "null" : reader.GetFieldType(i) is { IsPrimitive: true } && value != "NaN"
-                                && !value.Contains('∞', StringComparison.Ordinal) ? value.ToLowerInvariant()
+                            + (values[i] is not { } value ? "null" : reader.GetFieldType(i) is { IsPrimitive: true }
+                                && value is not ("NaN" or "Infinity" or "-Infinity") ? value.ToLowerInvariant()
                                 : $"\"{JsonEncodedText.Encode(value)}\"")))}}}");
                     else
                         table.Row([.. values.Select(v => v ?? "")]);
@@ -174,6 +174,7 @@ internal static class FleetCommand
 
     private static string TextOf(object value) => value is System.Collections.IEnumerable and not string
         ? $"[{string.Join(", ", ((System.Collections.IEnumerable)value).Cast<object>().Select(TextOf))}]"
+        : value is DateOnly day ? day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)
         : Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
 
     private static Command CreateHtml()
@@ -220,9 +221,10 @@ internal static class FleetCommand
                 database.Query($"""
                     WITH plans AS (SELECT plan_digest, sum(coalesce(weight,
                         CASE WHEN (SELECT count(weight) FROM rows) = 0 THEN 1 ELSE 0 END))
-                        AS weight, avg(iteration_ns) AS ns, min(path) AS trace FROM rows GROUP BY plan_digest)
-                    SELECT * FROM (SELECT operator, arguments, class, sum(weight * count / coalesce(ns, 1)) AS calls,
-                        sum(weight * count * flops / coalesce(ns, 1)) AS flops, sum(weight * count * bytes / coalesce(ns, 1)) AS bytes,
+                        AS weight, coalesce(avg(iteration_ns), (SELECT avg(iteration_ns) FROM rows), 1) AS ns,
+                            min(path) AS trace FROM rows GROUP BY plan_digest)
+                    SELECT * FROM (SELECT operator, arguments, class, sum(weight * count / ns) AS calls,
+                        sum(weight * count * flops / ns) AS flops, sum(weight * count * bytes / ns) AS bytes,
                         count(*) AS plans, arg_max(trace, weight) AS trace, arg_max(node, weight) AS node
                     FROM operators JOIN plans USING (plan_digest) GROUP BY operator, arguments, class)
                     ORDER BY greatest(coalesce(flops, 0) / 2e13, coalesce(bytes, 0) / 1e12, calls * 5e-6) DESC, operator, arguments

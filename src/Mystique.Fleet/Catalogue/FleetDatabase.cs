@@ -31,7 +31,7 @@ internal sealed class FleetDatabase : IDisposable
                 + "ALTER TABLE all_rows ADD COLUMN part VARCHAR");
             foreach (string part in folder.Rows)
                 database.Load(part, $"INSERT INTO all_rows SELECT {ColumnNames}, generation, {Quote(Path.GetFileName(part))} "
-                    + $"FROM read_parquet({Quote(part)})");
+                    + $"FROM read_parquet({QuoteForRead(part)})");
             database.Execute($"""
                 CREATE TABLE rows AS SELECT {ColumnNames}, generation FROM all_rows
                 QUALIFY row_number() OVER (PARTITION BY id ORDER BY generation DESC, part) = 1 ORDER BY id;
@@ -41,7 +41,7 @@ internal sealed class FleetDatabase : IDisposable
                 + "count INTEGER, flops DOUBLE, bytes DOUBLE, node BIGINT)");
             foreach (string part in withOperators ? folder.Operators : [])
                 database.Load(part, $"""
-                    INSERT INTO operators SELECT o.* FROM read_parquet({Quote(part)}) o
+                    INSERT INTO operators SELECT o.* FROM read_parquet({QuoteForRead(part)}) o
                     WHERE o.plan_digest NOT IN (SELECT plan_digest FROM operators)
                     """);
             // From here on nothing outside can be reached, and this cannot be undone (DuckDB, "Securing DuckDB").
@@ -161,8 +161,9 @@ internal sealed class FleetDatabase : IDisposable
     {
         using var database = new FleetDatabase();
         using var command = database._connection.CreateCommand();
-        command.CommandText = path.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase) ? $"SELECT * FROM read_parquet({Quote(path)})"
-            : $"SELECT * FROM read_csv({Quote(path)}, header = true, all_varchar = true)";
+        command.CommandText = path.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase)
+            ? $"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_parquet({QuoteForRead(path)})"
+            : $"SELECT * FROM read_csv({QuoteForRead(path)}, header = true, all_varchar = true)";
         using var reader = command.ExecuteReader();
         while (reader.Read())
             read(Enumerable.Range(0, reader.FieldCount).ToDictionary(i => reader.GetName(i).ToLowerInvariant(), i => reader.IsDBNull(i)
@@ -190,6 +191,10 @@ internal sealed class FleetDatabase : IDisposable
         command.CommandText = sql;
         command.ExecuteNonQuery();
     }
+
+    /// <summary>A path that is read: what would stand for other names in it stands for itself.</summary>
+    private static string QuoteForRead(string path) => Quote(string.Concat(path.Select(c => c is '[' or '*' or '?' ? $"[{c}]"
+        : c.ToString())));
 
     private static string Quote(string text) => $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
 }

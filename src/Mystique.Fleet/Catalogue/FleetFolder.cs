@@ -81,6 +81,7 @@ internal sealed class FleetFolder
     /// <exception cref="MystiqueException">It cannot be written (MYS504); nothing of it is left then.</exception>
     public static void Place(string path, Action<string> write)
     {
+        path = System.IO.Path.GetFullPath(path);
         string temporary = $"{path}.{Environment.ProcessId}-{Guid.NewGuid():n}.tmp";
         try
         {

@@ -5,7 +5,7 @@ namespace Mystique.Fleet.Catalogue;
 /// <summary>A trace in the catalogue: what it is, what it weighs, and what it asks of a machine. Immutable.</summary>
 internal sealed record FleetRow
 {
-    /// <summary>Of the trace, the job, the date and the labels: the same again is the same row. 32 hexadecimal digits.</summary>
+    /// <summary>Of the trace, its path, the job, the date and the labels: the same again is the same row. 32 hexadecimal digits.</summary>
     public required string Id { get; init; }
 
     /// <summary>Where the trace lay when it was added: an absolute path.</summary>
@@ -21,6 +21,9 @@ internal sealed record FleetRow
     /// SHA-256 of the operators of an iteration with their shapes, types, strides and arguments: alike plans are one in a suite.
     /// </summary>
     public required string PlanDigest { get; init; }
+
+    /// <summary>The trace's name.</summary>
+    public required string Name { get; init; }
 
     /// <summary>The job; the trace's name where nothing tells.</summary>
     public required string Job { get; init; }

@@ -78,9 +78,12 @@ internal static class FleetScan
         {
             try
             {
+                options.Weights?.See(input);
                 var stamp = StampOf(input);
-                var read = byPath[input].FirstOrDefault(r => r.Stamp == stamp) ?? Read(input, stamp, options, plans);
-                foreach (var row in Weighted(read, options))
+                var read = byPath[input].FirstOrDefault(r => r.Stamp == stamp) is { } earlier
+                    ? Labelled(earlier with { Job = earlier.Name, Date = null, Weight = null, Labels = NoLabels }, options)
+                    : Read(input, stamp, options, plans);
+                foreach (var row in Weighted(read, options, [.. byPath[input]]))
                     rows[row.Id] = row;
             }
             catch (MystiqueException exception)
@@ -93,7 +96,8 @@ internal static class FleetScan
             }
             progress?.Invoke(Interlocked.Increment(ref done), inputs.Length);
         });
-        if (options.Shard is null)
+        // Of a shard the others have the rest, and of a trace that cannot be read nobody knows the job.
+        if (options.Shard is null && aside.IsEmpty)
             options.Weights?.CheckUsed(name => byPath.Contains(name) || existing.Any(r => r.Job == name));
         var added = rows.Values.Where(r => !known.ContainsKey(r.Id)).OrderBy(r => r.Id, StringComparer.Ordinal).ToArray();
         // A weight that is not given again stays.
@@ -156,17 +160,27 @@ internal static class FleetScan
             Digest = trace.Digest,
             PlanDigest = digest,
             Job = recording.Name,
+            Name = recording.Name,
             Rank = (recording.Rank, Math.Max(recording.Baseline?.WorldSize ?? 1, portable.Calls > 0 ? portable.GroupSize : 1)),
             Date = null,
             Weight = null,
-            Labels = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal),
+            Labels = NoLabels,
             Phase = trains ? "train" : trace.Serving is { ContextRequests: { } context, GenerationRequests: { } generation }
                 ? context > generation ? "prefill" : "decode" : "inference",
             Device = DeviceName.AcceleratorOf(trace) ?? DeviceName.Host,
             Portable = portable,
             Machine = machine,
         };
-        if (options.Labels?.Match(input.Replace(Path.DirectorySeparatorChar, '/')) is { Success: true } match)
+        return Labelled(row, options);
+    }
+
+    private static readonly ImmutableSortedDictionary<string, string> NoLabels =
+        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+
+    /// <summary>A row with what the pattern says of its path.</summary>
+    private static FleetRow Labelled(FleetRow row, FleetScanOptions options)
+    {
+        if (options.Labels?.Match(row.Path.Replace(Path.DirectorySeparatorChar, '/')) is { Success: true } match)
             foreach (Group group in match.Groups)
                 row = !group.Success || char.IsAsciiDigit(group.Name[0]) ? row : group.Name switch
                 {
@@ -178,7 +192,10 @@ internal static class FleetScan
     }
 
     /// <summary>A row for each that the weights have of the trace; one without a weight where they have none.</summary>
-    private static IEnumerable<FleetRow> Weighted(FleetRow read, FleetScanOptions options)
+    /// <param name="read">The trace.</param>
+    /// <param name="options">How it is added.</param>
+    /// <param name="earlier">Rows that there are of it.</param>
+    private static IEnumerable<FleetRow> Weighted(FleetRow read, FleetScanOptions options, FleetRow[] earlier)
     {
         var weights = options.Weights?.Of(read.Path, read.Job) ?? [];
         foreach (var group in weights.GroupBy(w => (w.Date, w.Job, Labels: RowTable.LabelsOf(w.Labels))))
@@ -192,13 +209,15 @@ internal static class FleetScan
                 Weight = group.Sum(w => w.Hours),
             });
         }
+        // Without a word of it, rows that there are stay as they are; a pattern makes another one.
         if (weights.Count == 0)
-            yield return read.Id.Length > 0 ? read : Identified(read);
+            foreach (var row in earlier.Length > 0 && options.Labels is null ? earlier : [Identified(read)])
+                yield return row;
     }
 
     private static FleetRow Identified(FleetRow row) => row with
     {
         Id = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-            $"{row.Digest}\n{row.Job}\n{row.Date:yyyy-MM-dd}\n{RowTable.LabelsOf(row.Labels)}")))[..32],
+            $"{row.Digest}\n{row.Path}\n{row.Job}\n{row.Date:yyyy-MM-dd}\n{RowTable.LabelsOf(row.Labels)}")))[..32],
     };
 }

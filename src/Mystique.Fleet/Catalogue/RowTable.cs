@@ -18,7 +18,7 @@ internal static class RowTable
 
     private static IEnumerable<(string, string)> All()
     {
-        foreach (string column in (string[])["id", "path", "digest", "plan_digest", "job", "phase", "device", "labels"])
+        foreach (string column in (string[])["id", "path", "digest", "plan_digest", "job", "name", "phase", "device", "labels"])
             yield return (column, "VARCHAR");
         yield return ("size_bytes", "BIGINT");
         yield return ("changed_ticks", "BIGINT");
@@ -47,7 +47,7 @@ internal static class RowTable
     {
         var to = appender.CreateRow();
         var (portable, machine) = (row.Portable, row.Machine);
-        foreach (string text in (string[])[row.Id, row.Path, row.Digest, row.PlanDigest, row.Job, row.Phase, row.Device,
+        foreach (string text in (string[])[row.Id, row.Path, row.Digest, row.PlanDigest, row.Job, row.Name, row.Phase, row.Device,
             LabelsOf(row.Labels)])
             to.AppendValue(text);
         to.AppendValue((long?)row.Stamp.Bytes);
@@ -76,7 +76,7 @@ internal static class RowTable
         int Int() => reader.GetInt32(at++);
         long? MaybeLong() => reader.IsDBNull(at++) ? null : reader.GetInt64(at - 1);
         ImmutableArray<double> Doubles(int count) => [.. Enumerable.Range(0, count).Select(_ => reader.GetDouble(at++))];
-        string[] texts = [.. Enumerable.Range(0, 8).Select(_ => Text())];
+        string[] texts = [.. Enumerable.Range(0, 9).Select(_ => Text())];
         var stamp = (Long(), Long());
         var rank = (Int(), Int());
         DateOnly? date = reader.IsDBNull(at++) ? null : reader.GetFieldValue<DateOnly>(at - 1);
@@ -93,9 +93,10 @@ internal static class RowTable
             Digest = texts[2],
             PlanDigest = texts[3],
             Job = texts[4],
-            Phase = texts[5],
-            Device = texts[6],
-            Labels = LabelsOf(texts[7]),
+            Name = texts[5],
+            Phase = texts[6],
+            Device = texts[7],
+            Labels = LabelsOf(texts[8]),
             Stamp = stamp,
             Rank = rank,
             Date = date,

@@ -56,6 +56,14 @@ internal sealed class WeightFile
         return found;
     }
 
+    /// <summary>Notes that a path is among those that are added, whether it can be read or not.</summary>
+    public void See(string path)
+    {
+        var found = _byPath.GetValueOrDefault(Path.GetFullPath(path)) ?? [];
+        lock (_used)
+            _used.UnionWith(found.Select(f => f.Row));
+    }
+
     /// <summary>Refuses rows that are of nothing.</summary>
     /// <param name="isKnown">Whether the catalogue has a path or a job already.</param>
     /// <exception cref="MystiqueException">There are some (MYS507).</exception>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Mystique.Diagnostics;
 using Mystique.Fleet.Catalogue;
 using Mystique.Fleet.Selection;
 using Mystique.Fleet.Suites;
@@ -43,7 +44,7 @@ internal sealed record FleetDrift
     private const double Chance = 0.05;
 
     /// <summary>With the excess, so likely a share by chance makes three to five false alarms of a hundred.</summary>
-    private const double NoveltyChance = 0.065;
+    private const double NoveltyChance = 0.05;
 
     private const int Permutations = 399;
 
@@ -96,8 +97,9 @@ internal sealed record FleetDrift
     public static FleetDrift Of(IReadOnlyCollection<FleetRow> rows, SuiteDocument suite, DateOnly since, int seed = 1)
     {
         var dated = rows.Where(r => r.Date is not null).ToArray();
-        var old = FleetUnit.Of([.. dated.Where(r => r.Date < since)], out _);
-        var now = FleetUnit.Of([.. dated.Where(r => r.Date >= since)], out _);
+        bool isWeighted = rows.Any(r => r.Weight is not null);
+        var old = FleetUnit.Of([.. dated.Where(r => r.Date < since)], out _, isWeighted);
+        var now = FleetUnit.Of([.. dated.Where(r => r.Date >= since)], out _, isWeighted);
         ImmutableArray<FleetUnit> all = [.. old, .. now];
         var medoids = suite.Strata.Select(s => s.Members[0].PlanDigest).ToHashSet(StringComparer.Ordinal);
         int[] anchors = [.. all.Index().Where(u => medoids.Contains(u.Item.Row.PlanDigest)).DistinctBy(u => u.Item.Row.PlanDigest)
@@ -117,8 +119,11 @@ internal sealed record FleetDrift
             Changes = [],
             UncoveredPlans = [],
         };
-        if (old.IsEmpty || now.IsEmpty || anchors.Length == 0)
-            return drift;
+        if (old.IsEmpty || now.IsEmpty)
+            throw Problems.FleetEmpty(string.Create(CultureInfo.InvariantCulture, $"since {since:yyyy-MM-dd}"), now.IsEmpty
+                ? "no row with a day and a weight is new" : "no row with a day and a weight is older");
+        if (anchors.Length == 0) // It is another fleet's suite, or nothing is left of what it was made of.
+            return drift with { Uncovered = 1, ByChance = (0, 0), Changes = ["none of the suite's representatives is in the fleet"] };
         var space = FeatureSpace.Of(all, isPortable: true); // A faster machine is no other fleet.
         var nearest = Nearest(space, anchors, all.Length);
         var novelty = new Novelty(space, [.. all.Select(u => u.Weight)], Beyond);

@@ -12,6 +12,7 @@ internal sealed class Novelty
     /// <summary>Neighbours of each unit that are known: among so many there is an old one.</summary>
     private const int Neighbours = 32;
 
+    private readonly FeatureSpace _space;
     private readonly double[] _weights;
     private readonly (int Unit, float Distance)[][] _neighbours;
     private readonly double _beyond;
@@ -21,7 +22,7 @@ internal sealed class Novelty
     /// <param name="beyond">The share of the old hours that counts as far from the others.</param>
     public Novelty(FeatureSpace space, double[] weights, double beyond)
     {
-        (_weights, _beyond) = (weights, beyond);
+        (_space, _weights, _beyond) = (space, weights, beyond);
         _neighbours = new (int, float)[weights.Length][];
         Parallel.For(0, weights.Length, i =>
         {
@@ -99,6 +100,10 @@ internal sealed class Novelty
                     distances[i] = distance;
                     break;
                 }
+            // Among many new ones an old one may be no neighbour.
+            for (int j = 0; distances[i] == float.MaxValue && j < isNew.Length; j++)
+                if (j != i && !isNew[j])
+                    distances[i] = Enumerable.Range(j, isNew.Length - j).Where(k => k != i && !isNew[k]).Min(k => _space.Distance(i, k));
         }
         return distances;
     }

@@ -36,6 +36,8 @@ internal static class SuiteRefresh
             {
                 Size = Math.Max(size, 2 * anchors.Length),
                 Anchors = anchors,
+                Kept = advice == RefreshAdvice.Weights ? [.. suite.Members().Where(m => m.Role == "all" && places.ContainsKey(m.PlanDigest))
+                    .Select(m => places[m.PlanDigest]).Except(anchors)] : [],
                 Drawn = suite.Members().Where(m => m.Draws > 0 && places.ContainsKey(m.PlanDigest))
                     .GroupBy(m => places[m.PlanDigest]).ToDictionary(g => g.Key, g => g.Sum(m => m.Draws)),
             };

@@ -15,9 +15,10 @@ internal sealed record FleetUnit(FleetRow Row, double Weight, int Rows, double? 
     /// <summary>Folds rows; those without a weight are left out where others have one, and counted.</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="unweighted">How many were left out.</param>
-    public static ImmutableArray<FleetUnit> Of(IReadOnlyCollection<FleetRow> rows, out int unweighted)
+    /// <param name="weighted">Whether some have a weight; null where these are all rows that there are.</param>
+    public static ImmutableArray<FleetUnit> Of(IReadOnlyCollection<FleetRow> rows, out int unweighted, bool? weighted = null)
     {
-        bool isWeighted = rows.Any(r => r.Weight is not null);
+        bool isWeighted = weighted ?? rows.Any(r => r.Weight is not null);
         unweighted = isWeighted ? rows.Count(r => r.Weight is null) : 0;
         double WeightOf(FleetRow row) => isWeighted ? row.Weight ?? 0 : 1;
         return [.. rows.Where(r => WeightOf(r) > 0)

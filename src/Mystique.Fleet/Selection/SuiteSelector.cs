@@ -23,6 +23,9 @@ internal sealed record SelectionRequest
     /// <summary>Places of units that are representatives in any case, as of a suite that is refreshed: no others are, then.</summary>
     public IReadOnlyCollection<int> Anchors { get; init; } = [];
 
+    /// <summary>Places of units that stand for themselves in any case.</summary>
+    public IReadOnlyCollection<int> Kept { get; init; } = [];
+
     /// <summary>By place, how often units were drawn earlier: these stay, in the strata in which they are now.</summary>
     public IReadOnlyDictionary<int, int> Drawn { get; init; } = new Dictionary<int, int>();
 
@@ -104,6 +107,7 @@ internal static class SuiteSelector
                 : Math.Max(Math.Max(1, _forced.Length), Math.Min((size - heavy.Count) / LeastMembers, _units.Length));
             double[] others = [.. _points.Select((p, i) => _points.Length == _units.Length && heavy.Contains(p) ? 0 : _pointWeights[i])];
             int[] medoids = [.. FacilityLocation.Refined(_space, _points, others, strata, _forced).Select(p => _points[p])];
+            heavy.UnionWith(_request.Kept);
             heavy.ExceptWith(medoids);
             var members = Assign(medoids);
             var random = new Random(_request.Seed);
@@ -247,7 +251,9 @@ internal static class SuiteSelector
             foreach (string phase in _units.GroupBy(u => u.Row.Phase).OrderByDescending(g => g.Sum(u => u.Weight)).Select(g => g.Key))
                 if (all.Any(m => _units[m.Unit].Row.Phase == phase))
                     known.Add(($"hours of {phase}", u => u.Row.Phase == phase ? 1 : 0));
-            double PerHour(FleetUnit u, double sum) => u.IterationNs is { } ns ? sum / ns : sum;
+            FleetUnit[] timed = [.. _units.Where(u => u.IterationNs is not null)];
+            double usual = timed.Length == 0 ? 1 : timed.Sum(u => u.Weight * u.IterationNs!.Value) / timed.Sum(u => u.Weight);
+            double PerHour(FleetUnit u, double sum) => sum / (u.IterationNs ?? usual);
             known.Add(("FLOPs", u => PerHour(u, u.Row.Portable.Flops.Sum())));
             known.Add(("bytes", u => PerHour(u, u.Row.Portable.Bytes.Sum())));
             known.Add(("bytes between ranks", u => PerHour(u, u.Row.Portable.CallBytes.Sum())));

@@ -10,6 +10,7 @@ internal sealed record SuiteDocument
     public const string FormatName = "mystique-suite";
     public const int CurrentVersion = 1;
     public const string FileName = "suite.json";
+    public const string BenchmarksName = "benchmarks";
 
     public required string Format { get; init; }
 
@@ -56,7 +57,10 @@ internal sealed record SuiteDocument
     public required ImmutableArray<SuiteStratum> Strata { get; init; }
 
     /// <summary>Where a member's benchmark lies.</summary>
-    public static string FolderOf(string suite, SuiteEntry member) => Path.Combine(suite, "benchmarks", member.Name);
+    public static string FolderOf(string suite, SuiteEntry member) => Path.Combine(suite, BenchmarksName, member.Name);
+
+    /// <summary>A suite's folder, where its file may be named, too.</summary>
+    public static string FolderOf(string path) => Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
 
     /// <summary>All members, by stratum.</summary>
     public IEnumerable<SuiteEntry> Members() => Strata.SelectMany(s => s.Members);
@@ -66,7 +70,7 @@ internal sealed record SuiteDocument
     /// <exception cref="MystiqueException">There is none, or it makes no sense (MYS510).</exception>
     public static SuiteDocument Read(string folder)
     {
-        string file = Directory.Exists(folder) ? Path.Combine(folder, FileName) : folder;
+        string file = Path.Combine(FolderOf(folder), FileName);
         SuiteDocument? suite;
         try
         {
@@ -89,7 +93,8 @@ internal sealed record SuiteDocument
     {
         if (Strata.IsDefaultOrEmpty || Mean.IsDefault || Totals.IsDefault || Curve.IsDefault)
             return "it has no strata";
-        if (Points.IsDefault || Points.Any(p => p.At.IsDefault || p.At.Length != Mean.Length || p.At.Any(a => !double.IsFinite(a))
+        if (Points.IsDefault || Points.Any(p => p is null || p.At.IsDefault || p.At.Length != Mean.Length
+            || p.At.Any(a => !double.IsFinite(a))
             || !(p.Weight >= 0) || !double.IsFinite(p.Weight) || !(p.Squares >= 0) || !double.IsFinite(p.Squares)))
             return "its points make no sense";
         if (!(Weight > 0) || !double.IsFinite(Weight))
@@ -97,13 +102,19 @@ internal sealed record SuiteDocument
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var stratum in Strata)
         {
-            if (stratum.Members.IsDefaultOrEmpty || !(stratum.Weight > 0))
+            if (stratum is null || stratum.Members.IsDefaultOrEmpty || !(stratum.Weight > 0) || !double.IsFinite(stratum.Weight)
+                || stratum.Name is null)
                 return "a stratum has no members, or no weight";
             foreach (var member in stratum.Members)
-                if (member.Name.Length == 0 || member.Name.AsSpan().IndexOfAnyExcept(NameCharacters) >= 0 || member.Name[0] == '.'
+                if (member is null || member.Name is null || member.Role is null || member.Job is null || member.Trace is null)
+                    return "a member is not whole";
+                else if (member.Name.Length == 0 || member.Name.AsSpan().IndexOfAnyExcept(NameCharacters) >= 0 || member.Name[0] == '.'
                     || !names.Add(member.Name))
                     return $"a member's name is '{member.Name}'";
-                else if (!double.IsFinite(member.Weight) || member.Weight < 0 || member.Draws < 0 || !double.IsFinite(member.UnitWeight)
+                else if (!double.IsFinite(member.Weight) || member.Weight < 0 || member.Draws < 0 || !(member.UnitWeight >= 0)
+                    || !double.IsFinite(member.UnitWeight)
+                    || !(member.DesignWeight >= 0) || !double.IsFinite(member.DesignWeight) || member.ReferenceNs is { } ns
+                        && !(ns > 0 && ns < 1e18)
                     || member.At.IsDefault || member.At.Length != Mean.Length || member.At.Any(a => !double.IsFinite(a)))
                     return $"the figures of {member.Name} make no sense";
         }

@@ -18,9 +18,12 @@ internal static class SuiteFolder
     {
         if (File.Exists(folder))
             throw Problems.OutputNotEmpty(folder, "it is a file");
-        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).FirstOrDefault() is { } entry
-            && !File.Exists(Path.Combine(folder, SuiteDocument.FileName)))
-            throw Problems.OutputNotEmpty(folder, Path.GetFileName(entry));
+        if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any())
+            return;
+        if (Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal)
+            .FirstOrDefault(e => e is not (SuiteDocument.FileName or SuiteDocument.BenchmarksName)) is { } other)
+            throw Problems.OutputNotEmpty(folder, other);
+        SuiteDocument.Read(folder); // What is replaced is a suite.
     }
 
     /// <summary>Makes the benchmarks, and writes the suite.</summary>
@@ -91,15 +94,26 @@ internal static class SuiteFolder
 
     /// <summary>SHA-256 of a suite's document.</summary>
     public static string DigestOf(string folder) =>
-        Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, SuiteDocument.FileName))));
+        Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(SuiteDocument.FolderOf(folder), SuiteDocument.FileName))));
 
-    /// <summary>SHA-256 of the manifest of a member's benchmark, which has those of its files; null where there is none.</summary>
+    /// <summary>SHA-256 of the manifests of a member's benchmark, which have those of its files; null where there is none.</summary>
     private static string? DigestOf(string folder, SuiteEntry member)
     {
         string at = SuiteDocument.FolderOf(folder, member);
-        string? manifest = ((string[])[Path.Combine(at, JobManifest), Path.Combine(at, Benchmark.ManifestFile)])
-            .FirstOrDefault(File.Exists);
-        return manifest is null ? null : Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(manifest)));
+        if (!Directory.Exists(at))
+            return null;
+        // Of a job each rank's package has a manifest of its own.
+        string[] manifests = [.. Directory.EnumerateFiles(at, "*.json", SearchOption.AllDirectories)
+            .Where(f => Path.GetFileName(f) is JobManifest or Benchmark.ManifestFile).Order(StringComparer.Ordinal)];
+        if (manifests.Length == 0)
+            return null;
+        using var digest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string manifest in manifests)
+        {
+            digest.AppendData(System.Text.Encoding.UTF8.GetBytes(Path.GetRelativePath(at, manifest) + "\n"));
+            digest.AppendData(File.ReadAllBytes(manifest));
+        }
+        return Convert.ToHexStringLower(digest.GetHashAndReset());
     }
 
     private static void Make(SuiteEntry member, string at, Func<string, Recording> open)

@@ -38,7 +38,8 @@ internal sealed record SuiteRunDocument
         {
             return JsonSerializer.Deserialize(File.ReadAllBytes(file), FleetJson.Default.SuiteRunDocument) is
             { Format: FormatName, FormatVersion: CurrentVersion, Members.IsDefault: false } run
-                && run.Members.All(m => m.MedianNs is null or > 0) ? run
+                && run.Members.All(m => m is { Name: not null } && (m.MedianNs is null || m.MedianNs > 0 && m.MedianNs < 1e18)
+                    && m.PeakBytes is null or >= 0) && run.Members.DistinctBy(m => m.Name).Count() == run.Members.Length ? run
                 : throw Problems.SuiteInvalid(file, "it is no run of a suite, or of another version");
         }
         catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException)

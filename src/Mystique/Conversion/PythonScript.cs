@@ -31,11 +31,18 @@ internal sealed class PythonScript
     {
         string source = Comment(_plan.Source.Name);
         Line("#!/usr/bin/env python3");
+        Line("# -*- coding: utf-8 -*-"); // Before all that a trace has: the first of two lines that name a coding is believed.
         Line(string.Create(CultureInfo.InvariantCulture,
             $"# An iteration of {source}: {_plan.Operators.Length} operators. Made by Mystique."));
         foreach (var lost in ReplacedGroup.Of(_plan))
             Line(string.Create(CultureInfo.InvariantCulture,
                 $"# Not as recorded: {lost.Count} of {Comment(lost.Name)}, {Comment(lost.Instead)}"));
+        foreach (var host in _plan.Operators.Where(o => o.IsOfHost).GroupBy(o => o.Schema.FullName))
+            Line(string.Create(CultureInfo.InvariantCulture,
+                $"# Not here: {host.Count()} of {Comment(host.Key)}, whose results are empty"));
+        if (_plan.Storages.Count(s => s.Initializer is { } rule && IsTooLarge(rule)) is > 0 and var zeros)
+            Line(string.Create(CultureInfo.InvariantCulture,
+                $"# Zeros here: {zeros} tensors whose recorded contents are too large to write"));
         Line(EmbeddedText.Join("python/script/head.py").TrimEnd());
         Line("");
         Line("");
@@ -86,9 +93,11 @@ internal sealed class PythonScript
                 Line($"    # {(own.Length == 0 ? "(no label)" : Comment(own))}");
             label = own;
             Line(op.IsOfHost ? $"    # not here: {Comment(op.Schema.FullName)}" : $"    {CallOf(op)}");
+            foreach (var made in op.IsOfHost ? op.OutputSlots.Where(s => !_plan[s].IsExternal) : [])
+                Line($"    {NameOf(made)} = torch.empty({List(_plan[made].Shape)}, dtype={TypeOf(_plan[made].Type)})");
             int[] gone = [.. op.InputSlots.Concat(op.OutputSlots).Distinct().Where(s => last[s] == i && !_plan[s].IsExternal)
                 .Select(s => s.Index)];
-            if (gone.Length > 0 && !op.IsOfHost)
+            if (gone.Length > 0)
                 Line($"    del {string.Join(", ", gone.Select(g => $"t{g}"))}");
         }
         if (_plan.Operators.IsEmpty)
@@ -108,10 +117,12 @@ internal sealed class PythonScript
             string text = ValueOf(argument.Type, value);
             if (argument.IsKeywordOnly && argument.Default is { } given && IsDefault(given, value))
                 continue;
-            arguments.Add(argument.IsKeywordOnly ? $"{argument.Name}={text}" : text);
+            arguments.Add(!argument.IsKeywordOnly ? text : Keywords.Contains(argument.Name) ? $"**{{\"{argument.Name}\": {text}}}"
+                : $"{argument.Name}={text}");
         }
-        string call = $"ops.{schema.Namespace}.{schema.Name}.{(schema.Overload.Length == 0 ? "default" : schema.Overload)}"
-            + $"({string.Join(", ", arguments)})";
+        static string Member(string of, string name) => Keywords.Contains(name) ? $"getattr({of}, \"{name}\")" : $"{of}.{name}";
+        string packet = Member(Member("ops", schema.Namespace), schema.Name);
+        string call = $"{Member(packet, schema.Overload.Length == 0 ? "default" : schema.Overload)}({string.Join(", ", arguments)})";
         if (op.Results.All(r => r.Slots.All(s => s is null)))
             return call;
         string Target(PlannedResult result, SchemaArgument of) => of.Type.AsList is not null
@@ -134,6 +145,8 @@ internal sealed class PythonScript
     {
         switch (value)
         {
+            case OpaqueValue { TypeName: "ComplexDouble" }:
+                return "1"; // Any number stands for one without a value.
             case NoneValue or OpaqueValue:
                 return "None";
             case IntListValue list:
@@ -171,7 +184,12 @@ internal sealed class PythonScript
         return text.All(c => char.IsAsciiDigit(c) || c == '-') ? text + ".0" : text;
     }
 
-    private static string TypeOf(ScalarType type) => $"torch.{type.TorchName()}";
+    private static readonly HashSet<string> Keywords = [.. ("False None True and as assert async await break class continue def del elif else "
+        + "except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield").Split(' ')];
+
+    private static bool IsTooLarge(Initializer rule) => rule.Kind == InitializerKind.Recorded && rule.Data.Length > MaxData;
+
+    private static string TypeOf(ScalarType type) => Enum.IsDefined(type) ? $"torch.{type.TorchName()}" : "None";
 
     private static string List(ImmutableArray<long> numbers) => $"[{string.Join(", ", numbers)}]";
 
@@ -183,7 +201,7 @@ internal sealed class PythonScript
         string type = TypeOf(rule.Type);
         string low = Number(rule.Low), high = Number(rule.High);
         if (rule.Kind == InitializerKind.Recorded)
-            return rule.Data.Length <= MaxData ? $"recorded(\"{Convert.ToBase64String(rule.Data.AsSpan())}\", {type})"
+            return !IsTooLarge(rule) ? $"recorded(\"{Convert.ToBase64String(rule.Data.AsSpan())}\", {type})"
                 : $"torch.zeros({count}, dtype={type})";
         string name = rule.Kind switch
         {

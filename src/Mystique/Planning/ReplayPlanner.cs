@@ -62,7 +62,9 @@ internal static class ReplayPlanner
         }
         autograd.Finish();
         calls.Finish();
+        var chosen = segment.IsPart ? segment.Outermost.SelectMany(o => o.Ancestors).ToHashSet() : null;
         foreach (var lost in trace.Nodes.Where(n => n is { NotRun.Length: > 0, Schema: null, KernelBackend: "" }
+            && chosen?.Contains(n) != false
             && n.Children.All(c => c.StandsFor.Length == 0)
             && (segment.Iteration is not { } iteration || n.Id >= iteration.FirstId && n.Id < iteration.EndId)))
             replaced.Add(new ReplacedOperator(new OperatorId(number, lost.Id), lost.Name, Remedy.Missing, "", lost.NotRun));

@@ -69,8 +69,10 @@ internal sealed class PartSelector
     /// </summary>
     private bool IsAfterBackward(TraceNode node)
     {
-        var (_, end, last) = _passes.LastOrDefault(p => p.FirstId <= node.Id);
-        return last is { } backward && node.Id > backward && node.Id < end;
+        int place = _passes.BinarySearch((node.Id, 0, null), Comparer<(long FirstId, long, long?)>.Create((a, b) =>
+            a.FirstId.CompareTo(b.FirstId)));
+        place = place < 0 ? ~place - 1 : place;
+        return place >= 0 && _passes[place].LastBackward is { } backward && node.Id > backward && node.Id < _passes[place].EndId;
     }
 
     /// <summary>
@@ -79,9 +81,13 @@ internal sealed class PartSelector
     private static List<(long FirstId, long EndId, long? LastBackward)> PassesOf(ExecutionTrace trace)
     {
         var iterations = SegmentSelector.IterationsOf(trace);
+        int next = 0;
         return [.. (iterations.IsEmpty ? [new TraceIteration(0, 0, long.MaxValue)] : iterations).Select(i =>
         {
-            TraceNode[] own = [.. trace.Nodes.Where(n => n.Id >= i.FirstId && n.Id < i.EndId)];
+            var own = new List<TraceNode>(); // Iterations and nodes both rise.
+            for (; next < trace.Nodes.Length && trace.Nodes[next].Id < i.EndId; next++)
+                if (trace.Nodes[next].Id >= i.FirstId)
+                    own.Add(trace.Nodes[next]);
             bool isLabelled = own.Any(n => n.Name.StartsWith("Optimizer.", StringComparison.Ordinal));
             long? last = own.Where(n => n.Scope == RecordScope.BackwardFunction || n.Name.StartsWith("autograd::engine::",
                 StringComparison.Ordinal)).Select(n => (long?)n.Id).Max();

@@ -39,6 +39,9 @@ public sealed record Segment
 
     internal UnseenWork Unseen { get; }
 
+    /// <summary>Whether it is a part of what it is of, which somebody chose.</summary>
+    internal bool IsPart { get; init; }
+
     /// <summary>Backward passes that are left to the target's autograd; none at the operators' level.</summary>
     internal ImmutableArray<FrameworkPass> Passes { get; init; } = [];
 
@@ -49,6 +52,7 @@ public sealed record Segment
     internal Segment Decompose(IReadOnlySet<long> nodes) => new(Recording, Iteration, Outermost, Timeline, Unseen, nodes)
     {
         Passes = Passes,
+        IsPart = IsPart,
     };
 
     /// <summary>The recorded children that can take an operator's place; empty where they do not do its work.</summary>

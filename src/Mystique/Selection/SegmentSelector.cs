@@ -32,7 +32,8 @@ internal static class SegmentSelector
         options ??= new SelectionOptions();
         var trace = recording.Trace;
         var iterations = IterationsOf(trace);
-        var iteration = options.AllIterations ? null
+        // A serving engine's step was chosen when its profile was read.
+        var iteration = options.AllIterations || trace.Serving?.Label is not null ? null
             : options.Iteration is { } number
                 ? iterations.FirstOrDefault(i => i.Number == number)
                     ?? throw Problems.IterationMissing(trace.Source, number, iterations.Select(i => i.Number))
@@ -47,7 +48,9 @@ internal static class SegmentSelector
         if (options.IsPart)
             outermost = PartSelector.Of(recording, outermost, options, unseen);
         outermost.Sort((a, b) => a.Id.CompareTo(b.Id));
-        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), unseen, trace.Opened);
+        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), unseen,
+            trace.Opened)
+        { IsPart = options.IsPart };
     }
 
     /// <summary>

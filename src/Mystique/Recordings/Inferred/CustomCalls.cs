@@ -10,10 +10,18 @@ namespace Mystique.Recordings.Inferred;
 /// </summary>
 internal sealed class CustomCalls
 {
+    /// <summary>Operators within one that are looked at for sizes.</summary>
+    private const int MaxWithin = 10_000;
+
+    /// <summary>Calls share out the time of what they stand for.</summary>
+    private const long LeastNs = 2;
+
     private readonly KinetoProfile _profile;
     private readonly HashSet<string> _unknown;
     private readonly CustomOperators _recipes;
     private readonly Dictionary<ProfileNode, int> _work;
+    private readonly HashSet<ProfileNode> _workIn = []; // What starts something on the device, not by operators that are known.
+    private readonly HashSet<ProfileNode> _knownWork = []; // Within which known ones do more than to allocate and to view.
     private readonly List<(ProfileNode Node, IReadOnlyList<StandInCall> Calls, string Why)> _replaced = [];
     private readonly List<(ProfileNode Node, string Why)> _notRun = [];
 
@@ -21,6 +29,14 @@ internal sealed class CustomCalls
     {
         (_profile, _unknown, _recipes) = (profile, unknown, recipes);
         _work = tree.WorkOf(profile);
+        for (int i = tree.Nodes.Count - 1; i >= 0; i--) // What contains another comes before it.
+        {
+            var node = tree.Nodes[i];
+            if (_work.ContainsKey(node) || node.Children.Any(c => (!c.IsOperator || IsUnknown(c)) && _workIn.Contains(c)))
+                _workIn.Add(node);
+            if (node.Children.Any(c => c.IsOperator && !IsUnknown(c) && !ProfileTree.IsTrivial(c.Name) || _knownWork.Contains(c)))
+                _knownWork.Add(node);
+        }
     }
 
     /// <summary>Rewrites a step.</summary>
@@ -52,32 +68,40 @@ internal sealed class CustomCalls
 
     private bool IsUnknown(ProfileNode node) => node.IsOperator && _unknown.Contains(node.Name);
 
-    private void Visit(ProfileNode node)
+    private void Visit(ProfileNode first)
     {
-        bool isMeasured = _work.Count > 0;
-        if (isMeasured ? WorkIn(node) == 0 : HasKnownWithin(node))
-            return; // What is within it does its work.
-        var inputs = node.Details?.Inputs?.Inputs ?? [];
-        var within = Below(node).Where(n => n.Kind == KinetoKind.Operator).Select(n => n.Details?.Inputs?.Inputs ?? []);
-        if (_recipes.CallsOf(node.Name, inputs, within, out string why) is { } calls)
+        var pending = new Stack<ProfileNode>([first]);
+        while (pending.TryPop(out var node))
         {
-            _replaced.Add((node, calls, why));
-            return;
+            // What is within it does its work.
+            if (_work.Count > 0 ? !_workIn.Contains(node) : _knownWork.Contains(node))
+                continue;
+            var inputs = node.Details?.Inputs?.Inputs ?? [];
+            var within = Below(node).Where(n => n.Kind == KinetoKind.Operator).Take(MaxWithin).Select(n => n.Details?.Inputs?.Inputs ?? []);
+            string why = "it took no time, so that nothing can stand for it";
+            var calls = node.EndNs - node.StartNs < LeastNs ? null : _recipes.CallsOf(node.Name, inputs, within, out why);
+            if (calls?.Count < node.EndNs - node.StartNs)
+            {
+                _replaced.Add((node, calls, why));
+                continue;
+            }
+            if (_work.Count > 0 ? _work.ContainsKey(node) : !UnknownIn(node).Any())
+                _notRun.Add((node, why));
+            foreach (var child in UnknownIn(node))
+                pending.Push(child);
         }
-        if (isMeasured ? _work.GetValueOrDefault(node) > 0 : !Below(node).Any(IsUnknown))
-            _notRun.Add((node, why));
-        foreach (var child in UnknownIn(node))
-            Visit(child);
     }
 
-    /// <summary>What an operator started on the device, and operators in it that are no more known; not what known ones did.</summary>
-    private int WorkIn(ProfileNode node) => _work.GetValueOrDefault(node) + UnknownIn(node).Sum(WorkIn);
-
-    private bool HasKnownWithin(ProfileNode node) => Below(node).Any(n => n.IsOperator && !IsUnknown(n));
-
     /// <summary>The outermost operators in one that are as little known as it is, and in none that is known.</summary>
-    private IEnumerable<ProfileNode> UnknownIn(ProfileNode node) => node.Children.SelectMany(c => IsUnknown(c) ? [c]
-        : c.IsOperator ? [] : UnknownIn(c));
+    private IEnumerable<ProfileNode> UnknownIn(ProfileNode node)
+    {
+        var pending = new Stack<ProfileNode>(node.Children);
+        while (pending.TryPop(out var at))
+            if (IsUnknown(at))
+                yield return at;
+            else if (!at.IsOperator)
+                at.Children.ForEach(pending.Push);
+    }
 
     /// <summary>All within a node, in order.</summary>
     private static IEnumerable<ProfileNode> Below(ProfileNode node)

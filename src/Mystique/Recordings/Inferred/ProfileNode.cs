@@ -29,6 +29,12 @@ internal sealed class ProfileNode(int place, in KinetoEvent started)
 
     public List<ProfileNode> Children { get; } = [];
 
+    /// <summary>Whether there is an operator in it, and whether one that does more than to allocate and to view.</summary>
+    public bool HasOperators { get; set; }
+
+    /// <inheritdoc cref="HasOperators"/>
+    public bool HasWork { get; set; }
+
     /// <summary>The innermost call of a module that it is in; null where the profile has none.</summary>
     public string? Module { get; set; }
 

@@ -54,7 +54,7 @@ internal static class ProfileTrace
     /// <summary>
     /// Why the work of an operator that the engine does not have is not done; empty where what is within it does it, and of all else.
     /// </summary>
-    private static string NotRunOf(ProfileNode node, CustomStep custom)
+    private static string NotRunOf(ProfileNode node, CustomStep custom, Dictionary<ProfileNode, int> work)
     {
         if (node.Details?.Compiler is { Length: > 0 } compiler)
             return $"a kernel that {compiler} compiled, whose source no profile has{(node.Details.Launch is { Length: > 0 } launch
@@ -63,10 +63,8 @@ internal static class ProfileTrace
             || node.Callers().Any(c => c.Schema is not null))
             return "";
         return custom.Replaced.GetValueOrDefault(node.Place) ?? custom.NotRun.GetValueOrDefault(node.Place)
-            ?? (HasOperators(node) ? "" : node.WhyNot);
+            ?? ((work.Count > 0 ? node.HasOperators && !work.ContainsKey(node) : node.HasWork) ? "" : node.WhyNot);
     }
-
-    private static bool HasOperators(ProfileNode node) => node.Children.Any(c => c.IsOperator || HasOperators(c));
 
     private static ServingStep? ServingOf(StepLabel? label, GraphUse? graphs, LinkedProfile times) => label is null && graphs is null ? null
         : new ServingStep
@@ -90,6 +88,7 @@ internal static class ProfileTrace
     private static ExecutionTrace Build(ProfileTree tree, CustomStep custom, string path, string device)
     {
         var profile = custom.Profile;
+        var work = tree.WorkOf(profile);
         var threads = tree.Nodes.Select(n => n.Thread).Distinct().Index().ToDictionary(t => t.Item ?? long.MinValue, t => t.Index + 1L);
         var ids = tree.Nodes.Index().ToDictionary(n => n.Item, n => ProcessNode + threads.Count + n.Index + 1L);
         var nodes = new List<TraceNode>
@@ -114,7 +113,7 @@ internal static class ProfileTrace
             Schema = n.Schema,
             KernelBackend = n.Details?.Compiler ?? "",
             StandsFor = custom.StandIns.GetValueOrDefault(n.Place) ?? "",
-            NotRun = NotRunOf(n, custom),
+            NotRun = NotRunOf(n, custom, work),
             Inputs = n.Schema is null ? [.. n.Taken.Select(t => Of(t, device))] : Filled(n.Arguments, n.Taken, device),
             Outputs = n.Schema is null ? [] : ResultsOf(n, device),
         }));

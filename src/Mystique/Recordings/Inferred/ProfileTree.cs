@@ -1,3 +1,4 @@
+using Mystique.Recordings.Serving;
 using Mystique.Traces.Kineto;
 
 namespace Mystique.Recordings.Inferred;
@@ -46,6 +47,7 @@ internal sealed class ProfileTree
         var tree = new ProfileTree(nodes);
         tree.LinkBackward();
         tree.PlaceAllocations(profile.Allocations);
+        tree.LookWithin();
         return tree;
     }
 
@@ -78,7 +80,7 @@ internal sealed class ProfileTree
             .ToDictionary();
         var work = new Dictionary<ProfileNode, int>();
         var byThread = Nodes.ToLookup(n => n.Thread ?? 0);
-        foreach (var calls in profile.Events.Where(e => e is { Kind: KinetoKind.Runtime, Correlation: not null })
+        foreach (var calls in started.Count == 0 ? [] : profile.Events.Where(e => e.Kind == KinetoKind.Runtime)
             .GroupBy(e => e.Thread ?? 0))
         {
             var open = new Stack<ProfileNode>();
@@ -94,12 +96,33 @@ internal sealed class ProfileTree
                 }
                 while (open.TryPeek(out var top) && top.EndNs < call.EndNs)
                     open.Pop();
-                if (open.FirstOrDefault(n => n.IsOperator) is { } innermost && started.TryGetValue(call.Correlation!.Value, out int count))
+                // A launch in a graph whose kernel was not found is work as well.
+                int count = call.Correlation is { } correlation ? started.GetValueOrDefault(correlation) : CapturedGraph.IsLaunch(call) ? 1
+                    : 0;
+                if (count > 0 && open.FirstOrDefault(n => n.IsOperator) is { } innermost)
                     work[innermost] = work.GetValueOrDefault(innermost) + count;
             }
         }
         return work;
     }
+
+    /// <summary>Sets what nodes have within them, from the inside out.</summary>
+    private void LookWithin()
+    {
+        for (int i = Nodes.Count - 1; i >= 0; i--)
+            foreach (var child in Nodes[i].Children)
+            {
+                Nodes[i].HasOperators |= child.IsOperator || child.HasOperators;
+                Nodes[i].HasWork |= child.IsOperator && !IsTrivial(child.Name) || child.HasWork;
+            }
+    }
+
+    /// <summary>Whether an operator only allocates memory, or views it.</summary>
+    public static bool IsTrivial(string name) => Trivial.Contains(name);
+
+    private static readonly HashSet<string> Trivial = [.. ("empty empty_like empty_strided new_empty new_empty_strided as_strided view select "
+        + "slice reshape _unsafe_view _reshape_alias t transpose permute expand squeeze unsqueeze detach alias unbind split split_with_sizes "
+        + "flatten narrow chunk unflatten resolve_conj resolve_neg lift_fresh").Split(' ').Select(n => $"aten::{n}")];
 
     /// <summary>Puts each allocation to the innermost operator or label that was running, on whichever thread.</summary>
     private void PlaceAllocations(IReadOnlyList<KinetoAllocation> allocations)

@@ -13,9 +13,13 @@ internal static class CommonSequence
         while (head < first.Length && head < second.Length && first[head] == second[head])
             head++;
         var found = Enumerable.Range(0, head).Select(i => (i, i)).ToList();
-        var (a, b) = (first[head..], second[head..]);
+        int tail = 0;
+        while (tail < first.Length - head && tail < second.Length - head && first[^(tail + 1)] == second[^(tail + 1)])
+            tail++;
+        var (a, b) = (first[head..^tail], second[head..^tail]);
         var rest = (long)a.Length * b.Length > MaxPairs ? Greedy(a, b) : Longest(a, b);
         found.AddRange(rest.Select(p => (p.First + head, p.Second + head)));
+        found.AddRange(Enumerable.Range(0, tail).Select(i => (first.Length - tail + i, second.Length - tail + i)));
         return found;
     }
 

@@ -3,6 +3,9 @@ namespace Mystique.Recordings.Serving;
 /// <content>Attention and experts, whose cache and weights are global state that no argument shows.</content>
 internal sealed partial class CustomOperators
 {
+    /// <summary>Elements that keys, or values, may have.</summary>
+    private const double MaxElements = 1L << 36;
+
     /// <summary>
     /// Attention over the lengths of the step's label, all requests of a kind with the mean: scaled dot product attention with keys and
     /// values of their own. Queries that share keys (grouped) are rows of one product.
@@ -19,6 +22,11 @@ internal sealed partial class CustomOperators
         if (label is not { Context.Keys: not null, Generation.Keys: not null })
         {
             why = "its keys and values are not among its arguments, and the step has no label with their lengths";
+            return null;
+        }
+        if ((double)(label.Context.Keys ?? 0) + (label.Generation.Keys ?? 0) > MaxElements / keys.Shape[^2] / query.Shape[2])
+        {
+            why = "the keys of the step's label are more than any machine has";
             return null;
         }
         var calls = new List<StandInCall>();
@@ -68,7 +76,8 @@ internal sealed partial class CustomOperators
     /// </summary>
     private static List<StandInCall>? Experts(CallArgument[] tensors, CallArgument[] within, ref string why)
     {
-        if (tensors is not [{ Shape: [var tokens, var width] } hidden, { Shape: [var routed, var experts] } router, ..] || routed != tokens)
+        if (tensors is not [{ Shape: [var tokens, var width] } hidden, { Shape: [var routed, var experts] } router, ..] || routed != tokens
+            || tokens <= 0)
             return null;
         string given = why;
         why = "its experts' weights are not among its arguments, and nothing recorded within it tells their sizes";

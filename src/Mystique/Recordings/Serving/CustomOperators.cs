@@ -15,6 +15,9 @@ internal sealed partial class CustomOperators(StepLabel? label, int attentionArg
     /// <summary>Rows of a cache whose use is not known, for each token of the step.</summary>
     private const long RowsPerToken = 1024;
 
+    /// <summary>Rows of a cache at most: more do not make a write slower.</summary>
+    private const long MaxRows = 1 << 17;
+
     private const string Index = "long int";
 
     /// <summary>The calls that do an operator's work; null, and why, where none are known.</summary>
@@ -91,7 +94,7 @@ internal sealed partial class CustomOperators(StepLabel? label, int attentionArg
         if (tensors is not [var key, var value, ..] || key.Shape.Length < 2 || value.Shape.Length < 2)
             return null;
         long tokens = key.Shape[0];
-        long rows = Math.Max(tokens, KeysOf(label) ?? tokens * RowsPerToken);
+        long rows = Math.Max(tokens, Math.Min(KeysOf(label) ?? (long)Math.Min(MaxRows, (double)tokens * RowsPerToken), MaxRows));
         StandInCall Write(CallArgument of) => new("aten::index_copy_", of with { Shape = [rows, .. of.Shape[1..]] }, CallArgument.Number(0),
             CallArgument.Tensor(Index, tokens), of);
         return [Write(key), Write(value)];

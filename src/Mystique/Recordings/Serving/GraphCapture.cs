@@ -48,7 +48,7 @@ internal sealed record CapturedGraph(KinetoEvent[] Events, KinetoAllocation[] Al
     }
 
     /// <summary>Whether a call of the runtime or the driver starts a kernel, a copy or a filling.</summary>
-    private static bool IsLaunch(in KinetoEvent call) => call.Kind == KinetoKind.Runtime
+    public static bool IsLaunch(in KinetoEvent call) => call.Kind == KinetoKind.Runtime
         && (call.Name.Contains("Launch", StringComparison.Ordinal) && !call.Name.Contains("HostFunc", StringComparison.Ordinal)
             || call.Name.Contains("Memcpy", StringComparison.Ordinal) || call.Name.Contains("Memset", StringComparison.Ordinal));
 }

@@ -12,6 +12,9 @@ internal static class GraphJoin
     /// <summary>Fewer kernels than this share of a graph's are there by chance.</summary>
     private const double Enough = 0.5;
 
+    /// <summary>Between two places at least: calls that stand for an operator lie within it.</summary>
+    private const long LeastNs = 32;
+
     /// <summary>Joins a step with its capture.</summary>
     /// <param name="step">The step's events.</param>
     /// <param name="label">The step's label; null where it has none.</param>
@@ -43,13 +46,14 @@ internal static class GraphJoin
         var events = new List<KinetoEvent>(step.Events.Length);
         var allocations = step.Allocations.ToList();
         var moved = new Dictionary<(long?, long), long>(); // Of a kernel, by correlation and place among its graph's: its new correlation.
+        var shifts = new List<(long FromNs, long By)>();
         long next = step.Events.Max(e => e.Correlation ?? 0) + 1;
         for (int i = 0; i < launches.Length; i++)
         {
             var graph = capture.Graphs[i];
             var work = InOrder(inside[launches[i].Correlation]);
             var pairs = Match(graph, work);
-            if (pairs.Count < Enough * work.Length)
+            if (work.Length == 0 || pairs.Count < Enough * work.Length)
             {
                 notes.Add(string.Create(CultureInfo.InvariantCulture,
                     $"graph {i + 1} of {launches.Length} is not that of {capture.Source}: {pairs.Count:N0} of its ")
@@ -60,7 +64,11 @@ internal static class GraphJoin
             var of = new Dictionary<int, long>(); // Of a launch in the capture, its new correlation.
             foreach (var (launch, kernel) in pairs)
                 moved[(launches[i].Correlation, work[kernel].Place)] = of[launch] = next++;
-            Place(graph, launches[i], of, events, allocations);
+            var at = launches[i];
+            long earlier = shifts.Sum(s => s.By);
+            at.StartNs += earlier;
+            if (Place(graph, at, of, events, allocations) is > 0 and var by)
+                shifts.Add((launches[i].EndNs, by));
         }
         var places = new Dictionary<long, int>();
         foreach (var e in step.Events)
@@ -72,6 +80,8 @@ internal static class GraphJoin
                 if (moved.TryGetValue((c, place), out long now))
                     (kept.Correlation, kept.ExternalId) = (now, null);
             }
+            if (!kept.IsOnDevice)
+                kept.StartNs += shifts.Where(s => s.FromNs <= e.StartNs).Sum(s => s.By);
             events.Add(kept);
         }
         // What allocated nothing made nothing: that holds only where all allocations were recorded.
@@ -142,13 +152,14 @@ internal static class GraphJoin
     /// Adds a capture's events within its launch. When they would run is not known, for they do not: their places keep their order
     /// and what contains what, and share out the launch's time.
     /// </summary>
-    private static void Place(CapturedGraph graph, in KinetoEvent launch, Dictionary<int, long> correlations, List<KinetoEvent> events,
+    /// <returns>How much longer the launch has to be for that: what comes later on the host has to move by as much.</returns>
+    private static long Place(CapturedGraph graph, in KinetoEvent launch, Dictionary<int, long> correlations, List<KinetoEvent> events,
         List<KinetoAllocation> allocations)
     {
         long[] times = [.. graph.Events.Select(e => e.StartNs).Concat(graph.Events.Select(e => e.EndNs))
             .Concat(graph.Allocations.Select(a => a.AtNs)).Distinct().Order()];
         var ranks = times.Index().ToDictionary(t => t.Item, t => t.Index);
-        var (from, to) = (launch.StartNs, Math.Max(launch.EndNs, launch.StartNs + times.Length));
+        var (from, to) = (launch.StartNs, Math.Max(launch.EndNs, launch.StartNs + LeastNs * times.Length));
         long At(long ns) => from + (long)((Int128)(to - from) * (ranks[ns] + 1) / (times.Length + 1));
         for (int i = 0; i < graph.Events.Length; i++)
         {
@@ -161,6 +172,7 @@ internal static class GraphJoin
             events.Add(e);
         }
         allocations.AddRange(graph.Allocations.Select(a => a with { AtNs = At(a.AtNs) }));
+        return to - launch.EndNs;
     }
 }
 

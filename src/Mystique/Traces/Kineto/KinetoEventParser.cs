@@ -58,7 +58,7 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails, Ev
         StreamWait = null;
         var more = new Arguments();
         string? category = null;
-        bool hasDuration = false;
+        bool hasDuration = false, hasStart = false;
         parsed = new KinetoEvent { Name = "" };
         bool isComplete = false;
         bool isLegacy = false;
@@ -73,7 +73,7 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails, Ev
                 kind ??= isLegacy ? KinetoKind.Operator : null;
                 if (keepsDetails && category == "python_function" && parsed.Name.StartsWith(ModulePrefix, StringComparison.Ordinal))
                     kind = KinetoKind.Module;
-                if (!IsWanted(ref parsed, kind))
+                if (Doubt is null && !IsWanted(ref parsed, kind))
                     return true;
                 if (keepsDetails && kind == KinetoKind.Operator)
                     parsed.Details = more.DetailsOf(text, _inputs);
@@ -123,6 +123,7 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails, Ev
                     parsed.Thread = NumberIn(NodeParser.GetString(ref reader, _names));
                     break;
                 case Field.Start when IsScalar(reader.TokenType):
+                    hasStart = true;
                     if (Nanoseconds(ref reader) is not { } start || SinceEpoch(start) is not { } since)
                         Doubt ??= "its start is no time, or centuries from the others'";
                     else
@@ -137,7 +138,8 @@ internal sealed class KinetoEventParser(ReadBudget budget, bool keepsDetails, Ev
                     else
                         parsed.DurationNs = duration;
                     break;
-                case Field.Arguments when reader.TokenType == JsonTokenType.StartObject && !IsWanted(ref parsed, kind
+                case Field.Arguments when reader.TokenType == JsonTokenType.StartObject && hasStart && hasDuration && category is not null
+                    && !IsWanted(ref parsed, kind
                     ?? (category == "python_function" ? KinetoKind.Module : null)):
                     if (!ReadLimits.TrySkip(ref reader))
                         return false;
