@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Execution;
@@ -76,7 +77,8 @@ internal sealed class SuiteRunner(string folder, Engine engine, ReplayOptions op
     private string EngineText() => $"{engine.GetType().Name.Replace("Engine", "", StringComparison.Ordinal).ToLowerInvariant()}"
         + $"{(engine is PythonEngine python ? $" {python.Python}" : "")}"
         + $", device {(engine.Device.Length == 0 ? "default" : engine.Device)}, "
-        + $"level {options.Level?.ToString().ToLowerInvariant() ?? "auto"}, threads {(engine.Threads == 0 ? "as recorded" : engine.Threads.ToString(System.Globalization.CultureInfo.InvariantCulture))}";
+        + $"level {options.Level?.ToString().ToLowerInvariant() ?? "auto"}, "
+        + $"threads {(engine.Threads == 0 ? "as recorded" : engine.Threads.ToString(CultureInfo.InvariantCulture))}";
 
     private static string HostText() => $"{HostInfo.Current.Processor}, {HostInfo.Current.Processors} logical CPUs"
         + string.Concat(Variables.Select(v => (v, Environment.GetEnvironmentVariable(v))).Where(v => !string.IsNullOrEmpty(v.Item2))

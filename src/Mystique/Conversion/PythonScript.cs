@@ -184,8 +184,8 @@ internal sealed class PythonScript
         return text.All(c => char.IsAsciiDigit(c) || c == '-') ? text + ".0" : text;
     }
 
-    private static readonly HashSet<string> Keywords = [.. ("False None True and as assert async await break class continue def del elif else "
-        + "except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield").Split(' ')];
+    private static readonly HashSet<string> Keywords = [.. ("False None True and as assert async await break class continue def del elif "
+        + "else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield").Split(' ')];
 
     private static bool IsTooLarge(Initializer rule) => rule.Kind == InitializerKind.Recorded && rule.Data.Length > MaxData;
 

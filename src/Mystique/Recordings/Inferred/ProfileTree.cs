@@ -120,9 +120,9 @@ internal sealed class ProfileTree
     /// <summary>Whether an operator only allocates memory, or views it.</summary>
     public static bool IsTrivial(string name) => Trivial.Contains(name);
 
-    private static readonly HashSet<string> Trivial = [.. ("empty empty_like empty_strided new_empty new_empty_strided as_strided view select "
-        + "slice reshape _unsafe_view _reshape_alias t transpose permute expand squeeze unsqueeze detach alias unbind split split_with_sizes "
-        + "flatten narrow chunk unflatten resolve_conj resolve_neg lift_fresh").Split(' ').Select(n => $"aten::{n}")];
+    private static readonly HashSet<string> Trivial = [.. ("empty empty_like empty_strided new_empty new_empty_strided as_strided view "
+        + "select slice reshape _unsafe_view _reshape_alias t transpose permute expand squeeze unsqueeze detach alias unbind split "
+        + "split_with_sizes flatten narrow chunk unflatten resolve_conj resolve_neg lift_fresh").Split(' ').Select(n => $"aten::{n}")];
 
     /// <summary>Puts each allocation to the innermost operator or label that was running, on whichever thread.</summary>
     private void PlaceAllocations(IReadOnlyList<KinetoAllocation> allocations)
