@@ -77,6 +77,11 @@ public sealed class FleetTests : IDisposable
         var refused = CommandLine.Run("fleet", "suite", At("fleet"), "-o", _folder);
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("MYS304", refused.Error, StringComparison.Ordinal);
+        var dear = CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("three"), "--budget", "1s");
+        Assert.Equal(2, dear.ExitCode);
+        Assert.Contains("MYS516", dear.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(At("three")));
+        CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("three"), "--budget", "1h").AssertOk();
     }
 
     [Fact]

@@ -67,15 +67,20 @@ internal static class FleetSuiteCommands
             var units = FleetUnit.Of(rows, out int unweighted);
             if (units.IsEmpty)
                 throw Problems.FleetEmpty(path, rows.IsEmpty ? "it is empty" : "all weights are 0");
-            var plan = SuiteSelector.Select(units, new SelectionRequest
+            double CostOf(FleetUnit unit) => StartNs + Iterations * (unit.IterationNs ?? UnknownNs);
+            var request = new SelectionRequest
             {
                 Size = result.GetValue(size) ?? (result.GetValue(error) is null && result.GetValue(budget) is null ? 30 : null),
                 Error = result.GetValue(error) is { } percent ? ShareOf(percent) : null,
                 BudgetNs = result.GetValue(budget) is { } time ? NanosecondsOf(time) : null,
-                CostOf = u => StartNs + Iterations * (u.IterationNs ?? UnknownNs),
+                CostOf = CostOf,
                 Must = [.. result.GetValue(must)!.Select(m => PlaceOf(m, units, database)).Distinct()],
                 Seed = result.GetValue(seed),
-            });
+            };
+            var plan = SuiteSelector.Select(units, request);
+            double cost = plan.Members.Sum(m => CostOf(units[m.Unit]));
+            if (cost > request.BudgetNs)
+                throw Problems.BudgetTooSmall(string.Create(CultureInfo.InvariantCulture, $"{cost / 1e9:N0} s"));
             var suite = Write(target, SuiteBuilder.DocumentOf(plan, OriginOf(rows, unweighted, 1, null)), null);
             FleetTables.Write(suite);
             Terminal.WriteLine($"wrote {target}; next: mystique suite run {target} -o here.json");

@@ -61,4 +61,8 @@ internal static partial class Problems
     public static MystiqueException LauncherFailed(string launcher, string why) =>
         new("MYS515", $"the shards could not be started with {launcher}: {why}", "--launcher",
             "check that sbatch is there and takes jobs, or use --launcher local");
+
+    public static MystiqueException BudgetTooSmall(string duration) =>
+        new("MYS516", $"even the smallest suite takes about {duration}", "--budget",
+            "give more time, or fewer --must");
 }
