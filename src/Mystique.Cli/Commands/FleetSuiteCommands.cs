@@ -45,7 +45,7 @@ internal static class FleetSuiteCommands
         };
         var seed = SharedOptions.Count("--seed", 1, 0, "The seed of what is drawn");
         var command = new Command("suite",
-            "Chooses a suite: benchmarks with weights that stand for the fleet, with an interval. 30 members where nothing is said.")
+            "Chooses a suite: benchmarks with weights that stand for the fleet, with an interval. Default: 30 members.")
         { fleet, output, size, error, budget, must, seed };
         command.Validators.Add(result =>
         {

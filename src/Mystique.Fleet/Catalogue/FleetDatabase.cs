@@ -82,7 +82,7 @@ internal sealed class FleetDatabase : IDisposable
     /// <summary>Answers a question.</summary>
     /// <param name="sql">One SELECT.</param>
     /// <param name="read">Given the reader of the answer.</param>
-    /// <exception cref="MystiqueException">It is no SELECT, or makes no sense (MYS508).</exception>
+    /// <exception cref="MystiqueException">It is no SELECT, or is invalid (MYS508).</exception>
     public void Query(string sql, Action<DbDataReader> read)
     {
         sql = sql.Trim().TrimEnd(';');

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Mystique.Diagnostics;
@@ -109,8 +108,8 @@ internal sealed class FleetFolder
 
     /// <summary>A name for a part of certain rows: the same rows have the same.</summary>
     public static string NameOf(IEnumerable<string> ids) =>
-        "part-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n',
-            ids.Order(StringComparer.Ordinal)))))[..24];
+        "part-" + Benchmark.DigestOf(Encoding.UTF8.GetBytes(string.Join('\n',
+            ids.Order(StringComparer.Ordinal))))[..24];
 
     private string[] Parts(string kind, string pattern)
     {

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text;
 using Mystique.Diagnostics;
 using Mystique.Recordings;
 using Mystique.Traces.Chakra;
@@ -42,9 +41,7 @@ internal static class FleetInputs
 
     private static ulong HashOf(string path)
     {
-        ulong hash = 14695981039346656037; // FNV-1a.
-        foreach (byte b in Encoding.UTF8.GetBytes(path))
-            hash = (hash ^ b) * 1099511628211;
+        ulong hash = MinHash.HashOf(path);
         return hash ^ hash >> 32;
     }
 

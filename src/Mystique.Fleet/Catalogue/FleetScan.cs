@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -217,7 +216,7 @@ internal static class FleetScan
 
     private static FleetRow Identified(FleetRow row) => row with
     {
-        Id = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-            $"{row.Digest}\n{row.Path}\n{row.Job}\n{row.Date:yyyy-MM-dd}\n{RowTable.LabelsOf(row.Labels)}")))[..32],
+        Id = Benchmark.DigestOf(Encoding.UTF8.GetBytes(
+            $"{row.Digest}\n{row.Path}\n{row.Job}\n{row.Date:yyyy-MM-dd}\n{RowTable.LabelsOf(row.Labels)}"))[..32],
     };
 }

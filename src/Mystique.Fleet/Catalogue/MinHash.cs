@@ -13,9 +13,7 @@ internal static class MinHash
         Array.Fill(least, ulong.MaxValue);
         foreach (string member in members)
         {
-            ulong hash = 14695981039346656037; // FNV-1a (Fowler, Noll and Vo).
-            foreach (byte b in Encoding.UTF8.GetBytes(member))
-                hash = (hash ^ b) * 1099511628211;
+            ulong hash = HashOf(member);
             for (int i = 0; i < least.Length; i++)
             {
                 hash = Next(hash + (ulong)i);
@@ -28,6 +26,15 @@ internal static class MinHash
     /// <summary>The estimated share of two sets' members that both have, 0 to 1.</summary>
     public static double Likeness(ImmutableArray<ulong> first, ImmutableArray<ulong> second) =>
         first.Zip(second).Count(p => p.First == p.Second) / (double)first.Length;
+
+    /// <summary>FNV-1a (Fowler, Noll and Vo) of a text's UTF-8: the same in every process.</summary>
+    public static ulong HashOf(string text)
+    {
+        ulong hash = 14695981039346656037;
+        foreach (byte b in Encoding.UTF8.GetBytes(text))
+            hash = (hash ^ b) * 1099511628211;
+        return hash;
+    }
 
     /// <summary>SplitMix64 (Steele, Lea and Flood, 2014).</summary>
     private static ulong Next(ulong state)

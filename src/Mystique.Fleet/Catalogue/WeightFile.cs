@@ -28,7 +28,7 @@ internal sealed class WeightFile
 
     /// <summary>Reads weights.</summary>
     /// <param name="file">The file.</param>
-    /// <exception cref="MystiqueException">It cannot be read, or a row makes no sense (MYS103, MYS506).</exception>
+    /// <exception cref="MystiqueException">It cannot be read, or a row is invalid (MYS103, MYS506).</exception>
     public static WeightFile Read(string file)
     {
         var weights = new WeightFile(file);

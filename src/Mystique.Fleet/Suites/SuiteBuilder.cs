@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using Mystique.Fleet.Catalogue;
 using Mystique.Fleet.Selection;
@@ -17,9 +16,9 @@ namespace Mystique.Fleet.Suites;
 internal sealed record SuiteOrigin(int Rows, int Unweighted, string WeightUnit, string FleetDigest, int Edition, string? Previous)
 {
     /// <summary>SHA-256 of the ids and weights of rows.</summary>
-    public static string DigestOf(IEnumerable<FleetRow> rows) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+    public static string DigestOf(IEnumerable<FleetRow> rows) => Benchmark.DigestOf(Encoding.UTF8.GetBytes(
         string.Join('\n', rows.OrderBy(r => r.Id, StringComparer.Ordinal)
-            .Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Id} {r.Weight:R}"))))));
+            .Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Id} {r.Weight:R}")))));
 }
 
 /// <summary>Writes what was selected as a document.</summary>

@@ -67,7 +67,7 @@ internal sealed record SuiteDocument
 
     /// <summary>Reads a suite.</summary>
     /// <param name="folder">Its folder, or its file.</param>
-    /// <exception cref="MystiqueException">There is none, or it makes no sense (MYS510).</exception>
+    /// <exception cref="MystiqueException">There is none, or it is invalid (MYS510).</exception>
     public static SuiteDocument Read(string folder)
     {
         string file = Path.Combine(FolderOf(folder), FileName);
@@ -96,7 +96,7 @@ internal sealed record SuiteDocument
         if (Points.IsDefault || Points.Any(p => p is null || p.At.IsDefault || p.At.Length != Mean.Length
             || p.At.Any(a => !double.IsFinite(a))
             || !(p.Weight >= 0) || !double.IsFinite(p.Weight) || !(p.Squares >= 0) || !double.IsFinite(p.Squares)))
-            return "its points make no sense";
+            return "its points are invalid";
         if (!(Weight > 0) || !double.IsFinite(Weight))
             return "its weight is not above 0";
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -116,7 +116,7 @@ internal sealed record SuiteDocument
                     || !(member.DesignWeight >= 0) || !double.IsFinite(member.DesignWeight) || member.ReferenceNs is { } ns
                         && !(ns > 0 && ns < 1e18)
                     || member.At.IsDefault || member.At.Length != Mean.Length || member.At.Any(a => !double.IsFinite(a)))
-                    return $"the figures of {member.Name} make no sense";
+                    return $"the figures of {member.Name} are invalid";
         }
         return null;
     }

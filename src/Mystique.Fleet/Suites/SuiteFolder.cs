@@ -94,7 +94,7 @@ internal static class SuiteFolder
 
     /// <summary>SHA-256 of a suite's document.</summary>
     public static string DigestOf(string folder) =>
-        Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(SuiteDocument.FolderOf(folder), SuiteDocument.FileName))));
+        Benchmark.DigestOf(File.ReadAllBytes(Path.Combine(SuiteDocument.FolderOf(folder), SuiteDocument.FileName)));
 
     /// <summary>SHA-256 of the manifests of a member's benchmark, which have those of its files; null where there is none.</summary>
     private static string? DigestOf(string folder, SuiteEntry member)

@@ -31,7 +31,7 @@ internal sealed record SuiteRunDocument
 
     /// <summary>Reads a run.</summary>
     /// <param name="file">Its file.</param>
-    /// <exception cref="MystiqueException">There is none, or it makes no sense (MYS510).</exception>
+    /// <exception cref="MystiqueException">There is none, or it is invalid (MYS510).</exception>
     public static SuiteRunDocument Read(string file)
     {
         try

@@ -3,7 +3,7 @@ using System.Text.Json;
 using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Execution.Jobs;
-using Mystique.Fleet.Catalogue;
+using Mystique.Files;
 using Mystique.Measurement;
 using Mystique.Packaging.Jobs;
 
@@ -25,7 +25,7 @@ internal sealed class SuiteRunner(string folder, Engine engine, ReplayOptions op
     /// <param name="progress">Told which member is run, and how many of how many.</param>
     /// <param name="cancellation">Ends it; what is measured stays.</param>
     /// <exception cref="MystiqueException">
-    /// The suite makes no sense, or has changed (MYS510, MYS511); the run is of another (MYS512).
+    /// The suite is invalid, or has changed (MYS510, MYS511); the run is of another (MYS512), or cannot be written (MYS305).
     /// </exception>
     public async Task<SuiteRunDocument> RunAsync(string file, Action<string, int, int>? progress, CancellationToken cancellation)
     {
@@ -71,8 +71,8 @@ internal sealed class SuiteRunner(string folder, Engine engine, ReplayOptions op
         return run;
     }
 
-    private static void Write(string file, SuiteRunDocument run) => FleetFolder.Place(file, temporary =>
-        File.WriteAllBytes(temporary, JsonSerializer.SerializeToUtf8Bytes(run, FleetJson.Default.SuiteRunDocument)));
+    private static void Write(string file, SuiteRunDocument run) => OutputFile.Write(file,
+        stream => JsonSerializer.Serialize(stream, run, FleetJson.Default.SuiteRunDocument), isOwn: true);
 
     private string EngineText() => $"{engine.GetType().Name.Replace("Engine", "", StringComparison.Ordinal).ToLowerInvariant()}"
         + $"{(engine is PythonEngine python ? $" {python.Python}" : "")}"

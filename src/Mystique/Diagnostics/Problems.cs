@@ -42,7 +42,7 @@ internal static partial class Problems
             "record it with record_shapes=True, better with profile_memory=True and with_stack=True, too; or capture the job");
 
     public static MystiqueException SelectionInvalid(string selection, int at, string why) =>
-        new("MYS206", $"the selection makes no sense: {why}", string.Create(CultureInfo.InvariantCulture, $"{selection}, character {at}"),
+        new("MYS206", $"the selection is invalid: {why}", string.Create(CultureInfo.InvariantCulture, $"{selection}, character {at}"),
             "docs/control.md has the conditions: label:*attention* and not phase:backward is one");
 
     public static MystiqueException SelectionOfNothing(string source, string selection, string nearest) =>

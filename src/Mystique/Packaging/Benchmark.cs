@@ -60,7 +60,7 @@ public sealed record Benchmark
     /// <param name="recording">The recording.</param>
     /// <param name="options">What the user decides; null takes the defaults.</param>
     /// <exception cref="MystiqueException">
-    /// There is no such iteration, nothing of it can run (MYS201 to MYS203), or the selection makes no sense, or catches nothing (MYS206,
+    /// There is no such iteration, nothing of it can run (MYS201 to MYS203), or the selection is invalid, or catches nothing (MYS206,
     /// MYS207).
     /// </exception>
     public static Benchmark Create(Recording recording, BenchmarkOptions? options = null)

@@ -22,7 +22,7 @@ internal sealed class NodeFilterParser
 
     /// <summary>Reads a selection.</summary>
     /// <param name="text">The text.</param>
-    /// <exception cref="MystiqueException">It makes no sense (MYS206).</exception>
+    /// <exception cref="MystiqueException">It is invalid (MYS206).</exception>
     public static NodeFilter Parse(string text)
     {
         var parser = new NodeFilterParser(text);

@@ -39,7 +39,7 @@ internal sealed class PartSelector
     /// <param name="outermost">The iteration's operators.</param>
     /// <param name="options">What is wanted.</param>
     /// <param name="unseen">What did work without being an operator.</param>
-    /// <exception cref="MystiqueException">The selection makes no sense (MYS206), or catches nothing (MYS207).</exception>
+    /// <exception cref="MystiqueException">The selection is invalid (MYS206), or catches nothing (MYS207).</exception>
     public static List<TraceNode> Of(Recording recording, IReadOnlyList<TraceNode> outermost, SelectionOptions options, UnseenWork unseen)
     {
         var selector = new PartSelector(recording, options);

@@ -25,7 +25,7 @@ internal static class SegmentSelector
     /// <param name="recording">The recording.</param>
     /// <param name="options">What to select.</param>
     /// <exception cref="MystiqueException">
-    /// The trace does not have the iteration, or the selection is empty (MYS201, MYS202, MYS207), or makes no sense (MYS206).
+    /// The trace does not have the iteration, or the selection is empty (MYS201, MYS202, MYS207), or is invalid (MYS206).
     /// </exception>
     public static Segment Select(Recording recording, SelectionOptions? options = null)
     {

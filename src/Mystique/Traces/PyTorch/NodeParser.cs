@@ -35,7 +35,7 @@ internal sealed class NodeParser(ReadBudget budget)
 
     /// <summary>Parses the node whose opening brace is the reader's next token.</summary>
     /// <exception cref="JsonException">It is not well-formed.</exception>
-    /// <exception cref="FormatException">It is well-formed, but makes no sense.</exception>
+    /// <exception cref="FormatException">It is well-formed, but is invalid.</exception>
     /// <exception cref="SuspendException">The buffer ends before the node does.</exception>
     public TraceNode Parse(ref Utf8JsonReader reader)
     {
