@@ -26,6 +26,7 @@ class _Look:
     def stop(self):
         """What was found, in words; None for nothing."""
         profile, self.profile = self.profile, None
+        _await_threads(self.torch)
         profile.stop()
         layouts = {getattr(self.torch, name): name for name in self.LAYOUTS if hasattr(self.torch, name)}
         found, events = set(), list(profile.profiler.kineto_results.experimental_event_tree())

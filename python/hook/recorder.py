@@ -37,6 +37,9 @@ class _Recorder:
         if device is not None and not _is_capturing(device):
             device.synchronize()
 
+    def settle(self):
+        _await_threads(self.torch)
+
     def is_ours(self, profile):
         return profile is self.profile
 
@@ -77,7 +80,7 @@ class _Recorder:
         """Ends the recording. One part that fails leaves none of the others on."""
         failed = []
         for end in (self.unmark, self.modules and self.modules.stop, self.calls.stop, self.sync, self.observer and self.observer.stop,
-                    self.profile and self.profile.stop):
+                    self.settle, self.profile and self.profile.stop):
             try:
                 if end is not None:
                     end()

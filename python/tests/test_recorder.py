@@ -23,6 +23,31 @@ class RecorderTests(FolderTest):
                           "observer gone"], self.torch.calls)
         self.assertEqual({"et.json", "kineto.json"}, set(os.listdir(self.folder)))
 
+    def test_in_a_job_of_ranks_the_profiler_stops_when_no_other_thread_runs(self):
+        running, before = [True, True, False], hook._has_running_thread
+
+        def has_running_thread(but):
+            self.torch.calls.append("threads")
+            return running.pop(0)
+        self.torch.distributed = faketorch.namespace(is_available=lambda: True, is_initialized=lambda: True)
+        with unittest.mock.patch.object(hook, "_has_running_thread", has_running_thread):
+            self.recorder.start()
+            self.recorder.stop()
+        self.assertEqual(["observer off", "threads", "threads", "threads", "profiler off"], self.torch.calls[2:])
+        for states, expected in (("S", False), ("SR", True), ("R", True), ("", False)):
+            folder = self.folder / f"task{states}"
+            for number, state in enumerate(states):
+                (folder / str(number)).mkdir(parents=True)
+                (folder / str(number) / "stat").write_text(f"7 (a) R b) {state} 1 2", encoding="utf-8")
+            with self.subTest(states):
+                self.assertEqual(expected, before(99, str(folder)))
+        self.assertFalse(before(1, str(self.folder / "taskSR")))
+
+    def test_threads_that_never_rest_are_waited_for_for_a_while(self):
+        self.torch.distributed = faketorch.namespace(is_available=lambda: True, is_initialized=lambda: True)
+        with unittest.mock.patch.object(hook, "_has_running_thread", lambda but: True):
+            hook._await_threads(self.torch, 0.01)
+
     def test_of_a_compiled_job_the_kernels_arguments_and_sources_are_recorded(self):
         def kernel(name, size=4):
             path = self.folder / f"{name}.py"
