@@ -19,6 +19,32 @@ public sealed class FleetTests : IDisposable
         CommandLine.Run("fleet", "add", At("fleet"), Repository.ExampleTraces, "--weights", At("hours.csv")).AssertOk();
     }
 
+    /// <summary>Traces that have a profile beside them: the phase with most of the time stands for the iteration.</summary>
+    [Fact]
+    public void Suite_OfParts_RunsThePhaseThatDominates()
+    {
+        foreach (string name in (string[])["gemm", "conv"])
+            foreach (string kind in (string[])["et", "kineto"])
+                File.Copy(Path.Combine(Repository.Root, "examples", "gpu", $"{name}.{kind}.json.gz"),
+                    Path.Combine(Directory.CreateDirectory(At("traces")).FullName, $"{name}.{kind}.json.gz"));
+        CommandLine.Run("fleet", "add", At("fleet"), At("traces")).AssertOk();
+        var made = CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("suite"), "--size", "2", "--parts", "51%");
+        made.AssertOk();
+        Assert.Contains("are parts of their iteration", made.Output, StringComparison.Ordinal);
+        var suite = JsonNode.Parse(File.ReadAllText(At("suite/suite.json")))!;
+        JsonNode[] members = [.. suite["strata"]!.AsArray().SelectMany(s => s!["members"]!.AsArray())!];
+        Assert.Contains(members, m => (string?)m["part"] == "phase:backward" && (double)m["part_share"]! is > 0.51 and < 1);
+        var run = CommandLine.Run("suite", "run", At("suite"), "-o", At("run.json"), "--iterations", "1", "--warmup", "0", "--no-verify");
+        run.AssertOk();
+        var document = JsonNode.Parse(File.ReadAllText(At("run.json")))!;
+        // What the parts took, by their shares, over what the iterations took; and no peak, for a part's is not the whole's.
+        var figure = document["fleet"]!.AsArray().Single()!;
+        Assert.Equal("time_ratio", (string)figure["name"]!);
+        Assert.Equal(members.Average(m => (double)document["members"]!.AsArray().Single(r => (string)r!["name"]! == (string)m["name"]!)!
+            ["median_ns"]! / ((double?)m["part_share"] ?? 1) / (double)m["reference_ns"]!), (double)figure["weighted"]!, 1e-6);
+        Assert.Equal(2, CommandLine.Run("fleet", "suite", At("fleet"), "-o", At("x"), "--parts", "40%").ExitCode);
+    }
+
     [Fact]
     public void Suite_OfTheExamples_RunsAndProjects()
     {

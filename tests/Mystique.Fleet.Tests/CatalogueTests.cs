@@ -55,6 +55,25 @@ public sealed class CatalogueTests : IDisposable
         Assert.All(Rows(), r => Assert.True(r.Portable.Flops.Sum() > 0 && r.Phase == "train" && r.Weight is null));
     }
 
+    /// <summary>Files of ranks side by side are one job; where their names differ in more than the rank, they are several.</summary>
+    [Theory]
+    [InlineData("job.rank-0.et.json.gz", "job.rank-1.et.json.gz", 2)]
+    [InlineData("rank00.et.json.gz", "rank01.et.json.gz", 2)]
+    [InlineData("a.rank-0.et.json.gz", "b.rank-1.et.json.gz", null)]
+    [InlineData("a.rank-0.et.json.gz", "b.rank-0.et.json.gz", null)]
+    public void Add_FilesOfRanksSideBySide_IsOneJob(string first, string second, int? ranks)
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(_folder, "jobs", "seven")).FullName;
+        foreach (string name in (string[])[first, second])
+            File.Copy(Path.Combine(Traces, "dlrm.et.json.gz"), Path.Combine(folder, name));
+        File.Copy(Path.Combine(Traces, "gpt.et.json.gz"), Path.Combine(folder, "gpt.et.json.gz"));
+        Assert.Equal(ranks is null ? 3 : 2, Add(Path.Combine(_folder, "jobs")).Added);
+        if (ranks is { } count)
+            Assert.Equal(("seven", folder), Rows().Where(r => r.Rank.Ranks == count).Select(r => (r.Job, r.Path)).Single());
+        else
+            Assert.All(Rows(), r => Assert.Equal(1, r.Rank.Ranks));
+    }
+
     [Fact]
     public void Add_ADamagedFile_SetsItAsideAndAddsTheRest()
     {

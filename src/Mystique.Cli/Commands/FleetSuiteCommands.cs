@@ -43,10 +43,16 @@ internal static class FleetSuiteCommands
             HelpName = "WHAT",
             DefaultValueFactory = _ => [],
         };
+        var parts = new Option<string?>("--parts")
+        {
+            Description = "A phase (forward, backward, optimizer) with such a share of an iteration's time stands for the iteration, "
+                + "for example 80%. Default: whole iterations",
+            HelpName = "PERCENT",
+        };
         var seed = SharedOptions.Count("--seed", 1, 0, "The seed of what is drawn");
         var command = new Command("suite",
             "Chooses a suite: benchmarks with weights that stand for the fleet, with an interval. Default: 30 members.")
-        { fleet, output, size, error, budget, must, seed };
+        { fleet, output, size, error, budget, must, parts, seed };
         command.Validators.Add(result =>
         {
             int asked = (result.GetValue(size) is null ? 0 : 1) + (result.GetValue(error) is null ? 0 : 1)
@@ -55,6 +61,8 @@ internal static class FleetSuiteCommands
                 result.AddError("--size, --error and --budget say the same in three ways: name one.");
             if (result.GetValue(error) is { } percent && ShareOf(percent) is null)
                 result.AddError($"--error takes percents above 0, not '{percent}'.");
+            if (result.GetValue(parts) is { } part && ShareOf(part) is not (> 0.5 and < 1))
+                result.AddError($"--parts takes percents above 50 and below 100, not '{part}'.");
             if (result.GetValue(budget) is { } time && NanosecondsOf(time) is null)
                 result.AddError($"--budget takes a time such as 90s, 30min or 2h, not '{time}'.");
         });
@@ -81,7 +89,8 @@ internal static class FleetSuiteCommands
             double cost = plan.Members.Sum(m => CostOf(units[m.Unit]));
             if (cost > request.BudgetNs)
                 throw Problems.BudgetTooSmall(string.Create(CultureInfo.InvariantCulture, $"{cost / 1e9:N0} s"));
-            var suite = Write(target, SuiteBuilder.DocumentOf(plan, OriginOf(rows, unweighted, 1, null)), null);
+            var suite = Write(target, SuiteBuilder.DocumentOf(plan, OriginOf(rows, unweighted, 1, null)), null,
+                result.GetValue(parts) is { } share ? ShareOf(share) : null);
             FleetTables.Write(suite);
             Terminal.WriteLine($"wrote {target}; next: mystique suite run {target} -o here.json");
             return (int)ExitCode.Done;
@@ -144,9 +153,8 @@ internal static class FleetSuiteCommands
         return command;
     }
 
-    private static SuiteDocument Write(string target, SuiteDocument suite, (string, SuiteDocument)? earlier) =>
-        SuiteFolder.Write(target, suite,
-        path => new TorchSharpEngine().Open(path), earlier);
+    private static SuiteDocument Write(string target, SuiteDocument suite, (string, SuiteDocument)? earlier, double? least = null) =>
+        SuiteFolder.Write(target, suite, path => new TorchSharpEngine().Open(path), earlier, least);
 
     private static SuiteOrigin OriginOf(ImmutableArray<FleetRow> rows, int unweighted, int edition, string? previous) => new(rows.Length,
         unweighted, rows.Any(r => r.Weight is not null) ? "accelerator_hours" : "traces", SuiteOrigin.DigestOf(rows), edition, previous);

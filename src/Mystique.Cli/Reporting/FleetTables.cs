@@ -48,6 +48,9 @@ internal static class FleetTables
         Terminal.WriteLine($"{Figures.Number(suite.Members().Count())} members for {Figures.Number(suite.Units)} plans of "
             + $"{Figures.Number(suite.Rows)} traces; expected 95 % interval of a projection: ±{Figures.Percent(suite.ExpectedHalfWidth)}");
         Terminal.WriteLine($"weights meet the fleet's {(suite.Totals.IsEmpty ? "total alone" : string.Join(", ", suite.Totals))}");
+        if (suite.Members().Count(m => m.Part is not null) is > 0 and var parts)
+            Terminal.WriteLine($"{Figures.Number(parts)} members are parts of their iteration: {string.Join(", ", suite.Members()
+                .Where(m => m.Part is not null).Take(MaxRows).Select(m => $"{m.Name} {m.Part} {Figures.Percent(m.PartShare!.Value)}"))}");
         if (suite.Unweighted > 0)
             Terminal.WriteLine($"{Figures.Number(suite.Unweighted)} traces have no weight, and do not count");
     }
@@ -60,8 +63,9 @@ internal static class FleetTables
         var measured = run.Members.ToDictionary(m => m.Name);
         foreach (var member in suite.Members())
             if (measured.GetValueOrDefault(member.Name) is { } m)
-                table.Row(member.Name, Figures.Percent(member.Weight / suite.Members().Sum(x => x.Weight)), m.MedianNs is { } ns
-                    ? Figures.InMilliseconds(ns) : "did not run", member.ReferenceNs is { } reference ? Figures.InMilliseconds(reference)
+                table.Row(member.Part is { } part ? $"{member.Name}, {part}" : member.Name, Figures.Percent(member.Weight / suite.Members().Sum(x => x.Weight)), m.MedianNs is { } ns
+                    ? Figures.InMilliseconds(ns) : "did not run", member.ReferenceNs * (member.PartShare ?? 1) is { } reference
+                    ? Figures.InMilliseconds(reference)
                     : "not known", m.PeakBytes is { } peak ? Figures.Megabytes(peak) : "", m.IsExact switch
                     {
                         true => "exact",

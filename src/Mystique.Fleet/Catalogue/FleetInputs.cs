@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Mystique.Diagnostics;
 using Mystique.Recordings;
 using Mystique.Traces.Chakra;
@@ -45,6 +47,24 @@ internal static class FleetInputs
         return hash ^ hash >> 32;
     }
 
+    /// <summary>The ranks of one job whose files lie side by side in a folder, rising; none where it is no such folder.</summary>
+    public static ImmutableArray<RankFiles.RankFile> RanksIn(string folder)
+    {
+        try
+        {
+            // Names that differ in more than the rank are of several jobs.
+            return !Directory.Exists(folder) || CaptureFolder.IsCapture(folder) ? []
+                : RankFiles.Of(folder) is { Length: > 1 } ranks && ranks.Select(r => NameWithout(r)).Distinct().Count() == 1 ? ranks : [];
+        }
+        catch (MystiqueException exception) when (exception.Id == "MYS129")
+        {
+            return []; // Several jobs, for a rank is there twice.
+        }
+    }
+
+    private static string NameWithout(RankFiles.RankFile rank) => Regex.Replace(Path.GetFileName(rank.Path),
+        $"(?<![0-9])0*{rank.Rank.ToString(CultureInfo.InvariantCulture)}(?![0-9])", "N");
+
     private static void Walk(string folder, SortedSet<string> found)
     {
         var pending = new Stack<string>([folder]);
@@ -56,9 +76,13 @@ internal static class FleetInputs
                 continue;
             }
             string[] files = [.. Directory.EnumerateFiles(at)];
-            found.UnionWith(files.Where(f => IsTrace(f, files)));
+            var ranks = RanksIn(at);
+            if (!ranks.IsEmpty)
+                found.Add(at);
+            var own = ranks.SelectMany(r => (string?[])[r.Path, r.Profile]).ToHashSet(StringComparer.Ordinal);
+            found.UnionWith(files.Where(f => IsTrace(f, files) && !own.Contains(f)));
             foreach (string inner in Directory.EnumerateDirectories(at))
-                if (Path.GetFileName(inner) != Recordings.Serving.CaptureTraces.FolderName)
+                if (Path.GetFileName(inner) != Recordings.Serving.CaptureTraces.FolderName && !own.Contains(inner))
                     pending.Push(inner);
         }
     }
@@ -69,12 +93,36 @@ internal static class FleetInputs
         string name = Path.GetFileName(file);
         if (ChakraFiles.NameOf(file) is not null)
             return true;
-        if (Passed.Contains(name) || !name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
-            && !name.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase))
+        if (Passed.Contains(name) || !IsJson(name))
             return false;
-        bool isProfile = name.Contains("kineto", StringComparison.OrdinalIgnoreCase)
-            || name.Contains("profile", StringComparison.OrdinalIgnoreCase);
-        return !isProfile || !beside.Any(b => b != file && b.Contains(".et.json", StringComparison.OrdinalIgnoreCase)
-            && Path.GetFileName(b).Split('.')[0] == name.Split('.')[0]);
+        return !IsProfile(name) || !beside.Any(b => ProfileOf(b, beside) == file);
     }
+
+    /// <summary>Opens what a path names: a trace with the profile that lies beside it, of ranks side by side the lowest.</summary>
+    /// <param name="path">A trace, a capture, or a folder of ranks.</param>
+    /// <param name="open">Opens anything else.</param>
+    public static Recording Open(string path, Func<string, Recording> open)
+    {
+        if (RanksIn(path) is [var lowest, ..])
+            return Recording.Open(lowest.Path, new RecordingOptions { Profile = lowest.Profile });
+        return File.Exists(path) && ProfileOf(path, Directory.GetFiles(Path.GetDirectoryName(Path.GetFullPath(path))!)) is { } profile
+            ? Recording.Open(path, new RecordingOptions { Profile = profile }) : open(path);
+    }
+
+    /// <summary>The profile of an execution trace, by its name up to the first point; null for none, or several.</summary>
+    private static string? ProfileOf(string trace, string[] beside)
+    {
+        string name = Path.GetFileName(trace);
+        if (!name.Contains(".et.json", StringComparison.OrdinalIgnoreCase))
+            return null;
+        string[] found = [.. beside.Where(b => Path.GetFileName(b) is var other && IsProfile(other) && IsJson(other)
+            && other.Split('.')[0] == name.Split('.')[0])];
+        return found is [var one] ? one : null;
+    }
+
+    private static bool IsProfile(string name) => name.Contains("kineto", StringComparison.OrdinalIgnoreCase)
+        || name.Contains("profile", StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsJson(string name) => name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+        || name.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
 }

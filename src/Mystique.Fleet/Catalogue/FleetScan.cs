@@ -145,7 +145,9 @@ internal static class FleetScan
     private static FleetRow Read(string input, (long, long) stamp, FleetScanOptions options,
         ConcurrentDictionary<string, ImmutableArray<FleetOperator>> plans)
     {
-        var recording = options.Open(input);
+        var ranks = FleetInputs.RanksIn(input);
+        var recording = FleetInputs.Open(input, options.Open);
+        string job = Directory.Exists(input) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(input)) : recording.Name;
         var (digest, portable, machine, operators) = TraceFeatures.Of(recording);
         plans.TryAdd(digest, operators);
         var trace = recording.Trace;
@@ -158,9 +160,10 @@ internal static class FleetScan
             Stamp = stamp,
             Digest = trace.Digest,
             PlanDigest = digest,
-            Job = recording.Name,
-            Name = recording.Name,
-            Rank = (recording.Rank, Math.Max(recording.Baseline?.WorldSize ?? 1, portable.Calls > 0 ? portable.GroupSize : 1)),
+            Job = job,
+            Name = job,
+            Rank = (recording.Rank, Math.Max(Math.Max(ranks.Length, recording.Baseline?.WorldSize ?? 1),
+                portable.Calls > 0 ? portable.GroupSize : 1)),
             Date = null,
             Weight = null,
             Labels = NoLabels,

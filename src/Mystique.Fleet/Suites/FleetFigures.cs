@@ -12,8 +12,9 @@ internal static class FleetFigures
         SuiteMeasurement> run)
     {
         bool isRatio = suite.Members().All(m => m.ReferenceNs is > 0);
+        // A part that took twice its recorded time stands for an iteration that takes twice its own.
         return (isRatio ? "time_ratio" : "iteration_ns", suite.Members().ToDictionary(m => m.Name, m =>
-            run[m.Name].MedianNs!.Value / (isRatio ? m.ReferenceNs!.Value : 1)));
+            run[m.Name].MedianNs!.Value / (m.PartShare ?? 1) / (isRatio ? m.ReferenceNs!.Value : 1)));
     }
 
     /// <summary>All figures; all members have to be measured.</summary>
@@ -22,7 +23,7 @@ internal static class FleetFigures
         var (name, times) = TimesOf(suite, run);
         var figures = ImmutableArray.CreateBuilder<ProjectedFigure>();
         figures.Add(Of(suite, name, times));
-        if (run.Values.All(m => m.PeakBytes is not null))
+        if (run.Values.All(m => m.PeakBytes is not null) && suite.Members().All(m => m.Part is null)) // A part's peak is not the whole's.
             figures.Add(Of(suite, "peak_bytes", run.ToDictionary(m => m.Key, m => (double)m.Value.PeakBytes!.Value)));
         if (suite.Members().Any(m => m.Ranks > 1))
             figures.Add(Of(suite, "communication_share", run.ToDictionary(m => m.Key, m =>

@@ -113,6 +113,7 @@ internal sealed record SuiteDocument
                     return $"a member's name is '{member.Name}'";
                 else if (!double.IsFinite(member.Weight) || member.Weight < 0 || member.Draws < 0 || !(member.UnitWeight >= 0)
                     || !double.IsFinite(member.UnitWeight)
+                    || member.Part is null != member.PartShare is null || member.PartShare is { } share && !(share > 0 && share < 1)
                     || !(member.DesignWeight >= 0) || !double.IsFinite(member.DesignWeight) || member.ReferenceNs is { } ns
                         && !(ns > 0 && ns < 1e18)
                     || member.At.IsDefault || member.At.Length != Mean.Length || member.At.Any(a => !double.IsFinite(a)))
@@ -186,4 +187,12 @@ internal sealed record SuiteEntry
 
     /// <summary>An iteration on the machines that the unit ran on; absent where it is not known.</summary>
     public double? ReferenceNs { get; init; }
+
+    /// <summary>
+    /// Where the benchmark is a part of the iteration: which, in the words of <c>--select</c>, and its share of the recorded time, above 0
+    /// and below 1. Both are absent where it is the whole.
+    /// </summary>
+    public string? Part { get; init; }
+
+    public double? PartShare { get; init; }
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Fleet.Catalogue;
 using Mystique.Packaging.Jobs;
 using Mystique.Recordings;
 
@@ -31,10 +32,14 @@ internal static class SuiteFolder
     /// <param name="suite">The document, without the benchmarks' digests.</param>
     /// <param name="open">Opens a trace.</param>
     /// <param name="earlier">A suite whose benchmarks of the same plans are taken over; null for none.</param>
+    /// <param name="least">
+    /// A phase with such a share of an iteration's time or more stands for the iteration; null takes whole iterations.
+    /// </param>
     /// <param name="progress">Told how many of how many are made.</param>
     /// <exception cref="MystiqueException">A trace is not what it was (MYS514), or the folder cannot be written (MYS305).</exception>
     public static SuiteDocument Write(string folder, SuiteDocument suite, Func<string, Recording> open,
-        (string Folder, SuiteDocument Suite)? earlier = null, Action<int, int>? progress = null)
+        (string Folder, SuiteDocument Suite)? earlier = null, double? least = null,
+        Action<int, int>? progress = null)
     {
         CheckTarget(folder);
         string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
@@ -42,25 +47,34 @@ internal static class SuiteFolder
         try
         {
             Directory.CreateDirectory(staged);
-            var digests = new Dictionary<string, string>();
+            var made = new Dictionary<string, SuiteEntry>();
             int count = suite.Members().Count();
             foreach (var member in suite.Members())
             {
                 string at = SuiteDocument.FolderOf(staged, member);
                 var same = earlier?.Suite.Members().FirstOrDefault(m => m.PlanDigest == member.PlanDigest
                     && m.TraceDigest == member.TraceDigest);
+                DominantPart? part = null;
                 if (same is not null && DigestOf(earlier!.Value.Folder, same) == same.BenchmarkDigest)
+                {
                     Copy(SuiteDocument.FolderOf(earlier.Value.Folder, same), at);
+                    part = same is { Part: { } select, PartShare: { } share } ? new DominantPart(select, share) : null;
+                }
                 else
-                    Make(member, at, open);
-                digests[member.Name] = DigestOf(staged, member) ?? throw Problems.SuiteMemberLost(member.Trace, "nothing was written");
-                progress?.Invoke(digests.Count, count);
+                    part = Make(member, at, open, least);
+                made[member.Name] = member with
+                {
+                    BenchmarkDigest = DigestOf(staged, member) ?? throw Problems.SuiteMemberLost(member.Trace, "nothing was written"),
+                    Part = part?.Select,
+                    PartShare = part?.Share,
+                };
+                progress?.Invoke(made.Count, count);
             }
             suite = suite with
             {
                 Strata = [.. suite.Strata.Select(s => s with
                 {
-                    Members = [.. s.Members.Select(m => m with { BenchmarkDigest = digests[m.Name] })],
+                    Members = [.. s.Members.Select(m => made[m.Name])],
                 })],
             };
             File.WriteAllBytes(Path.Combine(staged, SuiteDocument.FileName), JsonSerializer.SerializeToUtf8Bytes(suite,
@@ -116,7 +130,8 @@ internal static class SuiteFolder
         return Convert.ToHexStringLower(digest.GetHashAndReset());
     }
 
-    private static void Make(SuiteEntry member, string at, Func<string, Recording> open)
+    /// <summary>Makes a member's benchmark; gives the part that it is, null for the whole iteration. Jobs of ranks are never parts.</summary>
+    private static DominantPart? Make(SuiteEntry member, string at, Func<string, Recording> open, double? least)
     {
         try
         {
@@ -126,11 +141,13 @@ internal static class SuiteFolder
                     .ToImmutableArray();
                 CheckDigest(member, recordings[0].Item2);
                 JobFiles.Write(JobBuilder.Make(recordings, Path.GetFileName(member.Trace), new BenchmarkOptions()), at);
-                return;
+                return null;
             }
-            var recording = open(member.Trace);
+            var recording = FleetInputs.Open(member.Trace, open);
             CheckDigest(member, recording);
-            Benchmark.Create(recording).Save(at);
+            var part = least is { } share ? DominantPart.Of(recording, share) : null;
+            Benchmark.Create(recording, new BenchmarkOptions { Select = part?.Select }).Save(at);
+            return part;
         }
         catch (MystiqueException exception) when (exception.Id is not ("MYS514" or "MYS305"))
         {

@@ -57,7 +57,7 @@ internal sealed class CaptureFolder
 
     /// <summary>Reads a capture folder; of several ranks, the lowest.</summary>
     /// <param name="path">The folder.</param>
-    /// <exception cref="MystiqueException">Nothing was captured (MYS122), or a file makes no sense (MYS121).</exception>
+    /// <exception cref="MystiqueException">Nothing was captured (MYS122), or a file is invalid (MYS121).</exception>
     public static CaptureFolder Read(string path)
     {
         var record = File.Exists(Path.Combine(path, RecordFile)) ? ReadJson<CaptureRecord>(Path.Combine(path, RecordFile)) : null;
