@@ -1,7 +1,9 @@
 using CsCheck;
+using Google.OrTools.LinearSolver;
 using Mystique.Fleet.Catalogue;
 using Mystique.Fleet.Selection;
 using Mystique.Fleet.Suites;
+using Mystique.Measurement;
 
 namespace Mystique.Fleet.Tests;
 
@@ -35,27 +37,50 @@ public sealed class SelectionTests(ITestOutputHelper output)
         Assert.True(met >= 1);
     });
 
-    /// <summary>Greedy is within 1 - 1/e of the best gain: all choices of three of twelve are tried.</summary>
+    /// <summary>Weighted k-medoids, solved exactly as an integer program: what is chosen leaves little more than the best choice.</summary>
     [Fact]
-    public void Greedy_SmallFleets_IsNearTheBest()
+    public void Refined_SmallFleets_IsNearTheExactOptimum()
     {
-        double worst = 0;
-        for (int seed = 1; seed <= 40; seed++)
+        var ratios = new List<double>();
+        for (int seed = 1; seed <= 20; seed++)
         {
-            var units = FleetUnit.Of(SimulatedFleet.Rows(12, seed), out _);
+            var units = FleetUnit.Of(SimulatedFleet.Rows(40, seed), out _);
             var space = FeatureSpace.Of(units);
             double[] weights = [.. units.Select(u => u.Weight)];
             int[] points = [.. Enumerable.Range(0, units.Length)];
-            double Left(IEnumerable<int> chosen) => points.Sum(i => weights[i] * chosen.Min(c => space.Distance(i, c)));
-            double best = double.MaxValue;
-            for (int a = 0; a < 12; a++)
-                for (int b = a + 1; b < 12; b++)
-                    for (int c = b + 1; c < 12; c++)
-                        best = Math.Min(best, Left([a, b, c]));
-            worst = Math.Max(worst, Left(FacilityLocation.Refined(space, points, weights, 3, [])) / best);
+            double left = points.Sum(i => weights[i] * FacilityLocation.Refined(space, points, weights, 6, [])
+                .Min(c => space.Distance(i, c)));
+            ratios.Add(left / ExactMedoids(points, weights, space, 6));
         }
-        output.WriteLine($"at worst {worst:0.000} of the best");
-        Assert.True(worst < 1.35);
+        output.WriteLine($"{Bootstrap.MedianOf([.. ratios]):0.000} of the exact optimum in the median, {ratios.Max():0.000} at worst");
+        Assert.All(ratios, r => Assert.InRange(r, 1 - 1e-6, 1.15));
+        Assert.InRange(Bootstrap.MedianOf([.. ratios]), 1 - 1e-6, 1.02);
+    }
+
+    private static double ExactMedoids(int[] points, double[] weights, FeatureSpace space, int count)
+    {
+        using var solver = Solver.CreateSolver("SCIP");
+        var objective = solver.Objective();
+        var isChosen = points.Select(j => solver.MakeBoolVar($"chosen {j}")).ToArray();
+        var chosen = solver.MakeConstraint(count, count);
+        foreach (var variable in isChosen)
+            chosen.SetCoefficient(variable, 1);
+        foreach (int i in points)
+        {
+            var one = solver.MakeConstraint(1, 1); // Each unit has one medoid, one that is chosen.
+            foreach (int j in points)
+            {
+                var takes = solver.MakeNumVar(0, 1, $"{i} takes {j}");
+                one.SetCoefficient(takes, 1);
+                var only = solver.MakeConstraint(double.NegativeInfinity, 0);
+                only.SetCoefficient(takes, 1);
+                only.SetCoefficient(isChosen[j], -1);
+                objective.SetCoefficient(takes, weights[i] * space.Distance(i, j));
+            }
+        }
+        objective.SetMinimization();
+        Assert.Equal(Solver.ResultStatus.OPTIMAL, solver.Solve());
+        return objective.Value();
     }
 
     /// <summary>Whatever a fleet is: weights add up to it, each unit is in one stratum, and must-haves are in.</summary>
