@@ -19,8 +19,10 @@ internal static class FleetEvaluation
             Accuracy(fleet, suite, run);
         else if (arguments is ["scale", var count])
             Scale(int.Parse(count, CultureInfo.InvariantCulture));
+        else if (arguments is ["catalogue", var trace, var traces])
+            Catalogue(trace, int.Parse(traces, CultureInfo.InvariantCulture));
         else
-            Console.Error.WriteLine("usage: fleet accuracy FLEET SUITE-OF-ALL RUN.json | fleet scale ROWS");
+            Console.Error.WriteLine("usage: fleet accuracy FLEET SUITE-OF-ALL RUN.json | fleet scale ROWS | fleet catalogue TRACE COUNT");
     }
 
     /// <summary>
@@ -107,6 +109,43 @@ internal static class FleetEvaluation
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{count:N0} rows: written in {written:0.0} s, read in {read:0.0} s, ")
             + string.Create(CultureInfo.InvariantCulture, $"a suite of {plan.Members.Count()} chosen in {Lap():0.0} s; ")
+            + string.Create(CultureInfo.InvariantCulture, $"{Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:N0} MB at most"));
+        Directory.Delete(path, recursive: true);
+    }
+
+    /// <summary>
+    /// How many traces are catalogued in a second: a thousand that differ in what autograd numbers from, each as many times as it takes.
+    /// A twentieth first, with one thread and with two, in turns.
+    /// </summary>
+    private static void Catalogue(string trace, int count)
+    {
+        string path = Directory.CreateTempSubdirectory().FullName;
+        string text = File.ReadAllText(trace);
+        string[] files = [.. Enumerable.Range(0, count).Select(i => Path.Combine(path, "traces", $"{i / 1000}", $"{i:000000}.et.json"))];
+        foreach (var (i, file) in files.Index())
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            if (i < 1000)
+                File.WriteAllText(file, text.Replace("\"schema\"", $"\"copy\": {i}, \"schema\"", StringComparison.Ordinal));
+            else
+                File.CreateSymbolicLink(file, files[i % 1000]);
+        }
+        double Rate(string name, string[] inputs, int threads)
+        {
+            var watch = Stopwatch.StartNew();
+            var added = FleetScan.Add(FleetFolder.OpenOrCreate(Path.Combine(path, name)), inputs, new FleetScanOptions
+            {
+                Open = p => Recording.Open(p),
+                Parallel = threads,
+            });
+            Debug.Assert(added.Added == inputs.Length);
+            return added.Added / watch.Elapsed.TotalSeconds;
+        }
+        string[] few = files[..(count / 20)];
+        for (int round = 0; round < 3; round++)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{few.Length:N0} traces: {Rate($"one{round}", few, 1):0} a second with one thread, {Rate($"two{round}", few, 2):0} with two"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{count:N0} traces: {Rate("all", files, 2):0} a second with two; ")
             + string.Create(CultureInfo.InvariantCulture, $"{Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:N0} MB at most"));
         Directory.Delete(path, recursive: true);
     }

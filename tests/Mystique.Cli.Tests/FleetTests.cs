@@ -132,6 +132,10 @@ public sealed class FleetTests : IDisposable
         var asked = CommandLine.Run("fleet", "query", At("fleet"), "SELECT job, weight FROM rows ORDER BY weight DESC LIMIT 1", "--json");
         asked.AssertOk();
         Assert.Equal("{\"job\":\"gpt.et.json.gz\",\"weight\":100}", asked.Output.Trim());
+        var typed = CommandLine.Run("fleet", "query", At("fleet"),
+            "SELECT sum(1) AS n, 1.5::DECIMAL(5, 2) AS d, [1, 2] AS l, DATE '2026-01-02' AS t, true AS b, 'nan'::DOUBLE AS x, NULL AS z",
+            "--json");
+        Assert.Equal("{\"n\":1,\"d\":1.50,\"l\":[1,2],\"t\":\"2026-01-02\",\"b\":true,\"x\":\"NaN\",\"z\":null}", typed.Output.Trim());
         var refused = CommandLine.Run("fleet", "query", At("fleet"), "DELETE FROM rows");
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("MYS508", refused.Error, StringComparison.Ordinal);

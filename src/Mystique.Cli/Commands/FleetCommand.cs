@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
@@ -155,14 +154,10 @@ internal static class FleetCommand
                 var table = Terminal.Table("", names);
                 while (reader.Read())
                 {
-                    string?[] values = [.. names.Select((_, i) => reader.IsDBNull(i) ? null : TextOf(reader.GetValue(i)))];
                     if (result.GetValue(json))
-                        Console.Out.WriteLine($"{{{string.Join(",", names.Select((n, i) => $"\"{JsonEncodedText.Encode(n)}\":"
-                            + (values[i] is not { } value ? "null" : reader.GetFieldType(i) is { IsPrimitive: true }
-                                && value is not ("NaN" or "Infinity" or "-Infinity") ? value.ToLowerInvariant()
-                                : $"\"{JsonEncodedText.Encode(value)}\"")))}}}");
+                        Console.Out.WriteLine(RowJson.LineOf(reader));
                     else
-                        table.Row([.. values.Select(v => v ?? "")]);
+                        table.Row([.. names.Select((_, i) => reader.IsDBNull(i) ? "" : RowJson.TextOf(reader.GetValue(i)))]);
                 }
                 if (!result.GetValue(json))
                     Terminal.Write(table);
@@ -171,11 +166,6 @@ internal static class FleetCommand
         });
         return command;
     }
-
-    private static string TextOf(object value) => value is System.Collections.IEnumerable and not string
-        ? $"[{string.Join(", ", ((System.Collections.IEnumerable)value).Cast<object>().Select(TextOf))}]"
-        : value is DateOnly day ? day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)
-        : Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
 
     private static Command CreateHtml()
     {
@@ -232,20 +222,7 @@ internal static class FleetCommand
                     """, reader =>
                 {
                     while (reader.Read())
-                    {
-                        using var buffer = new MemoryStream();
-                        using (var json = new Utf8JsonWriter(buffer))
-                        {
-                            json.WriteStartObject();
-                            for (int i = 0; i < reader.FieldCount; i++)
-                                if (reader.IsDBNull(i)) json.WriteNull(reader.GetName(i));
-                                else if (reader.GetValue(i) is string word) json.WriteString(reader.GetName(i), word);
-                                else json.WriteNumber(reader.GetName(i),
-                                    Convert.ToDouble(reader.GetValue(i), CultureInfo.InvariantCulture));
-                            json.WriteEndObject();
-                        }
-                        text.WriteLine(System.Text.Encoding.UTF8.GetString(buffer.ToArray()));
-                    }
+                        text.WriteLine(RowJson.LineOf(reader));
                 });
             });
             return (int)ExitCode.Done;

@@ -21,13 +21,14 @@ internal static class FleetInputs
     public static ImmutableArray<string> Find(IReadOnlyList<string> paths)
     {
         var found = new SortedSet<string>(StringComparer.Ordinal);
+        var profiles = new ProfilesBeside();
         foreach (string path in paths)
         {
             string full = Path.GetFullPath(path);
             if (File.Exists(full))
                 found.Add(full);
             else if (Directory.Exists(full))
-                Walk(full, found);
+                Walk(full, found, profiles);
             else
                 throw Problems.TraceNotFound(path);
         }
@@ -65,7 +66,7 @@ internal static class FleetInputs
     private static string NameWithout(RankFiles.RankFile rank) => Regex.Replace(Path.GetFileName(rank.Path),
         $"(?<![0-9])0*{rank.Rank.ToString(CultureInfo.InvariantCulture)}(?![0-9])", "N");
 
-    private static void Walk(string folder, SortedSet<string> found)
+    private static void Walk(string folder, SortedSet<string> found, ProfilesBeside profiles)
     {
         var pending = new Stack<string>([folder]);
         while (pending.TryPop(out string? at))
@@ -75,54 +76,28 @@ internal static class FleetInputs
                 found.Add(at);
                 continue;
             }
-            string[] files = [.. Directory.EnumerateFiles(at)];
+            var files = Directory.EnumerateFiles(at).ToLookup(f => ProfilesBeside.StemOf(Path.GetFileName(f)));
             var ranks = RanksIn(at);
             if (!ranks.IsEmpty)
                 found.Add(at);
             var own = ranks.SelectMany(r => (string?[])[r.Path, r.Profile]).ToHashSet(StringComparer.Ordinal);
-            found.UnionWith(files.Where(f => IsTrace(f, files) && !own.Contains(f)));
+            found.UnionWith(files.SelectMany(f => f).Where(f => IsTrace(f) && !own.Contains(f) && !profiles.IsOfATrace(f, files)));
             foreach (string inner in Directory.EnumerateDirectories(at))
                 if (Path.GetFileName(inner) != Recordings.Serving.CaptureTraces.FolderName && !own.Contains(inner))
                     pending.Push(inner);
         }
     }
 
-    /// <summary>Whether a file may be a trace by its name; a profile beside its trace is not one more.</summary>
-    private static bool IsTrace(string file, string[] beside)
-    {
-        string name = Path.GetFileName(file);
-        if (ChakraFiles.NameOf(file) is not null)
-            return true;
-        if (Passed.Contains(name) || !IsJson(name))
-            return false;
-        return !IsProfile(name) || !beside.Any(b => ProfileOf(b, beside) == file);
-    }
-
     /// <summary>Opens what a path names: a trace with the profile that lies beside it, of ranks side by side the lowest.</summary>
     /// <param name="path">A trace, a capture, or a folder of ranks.</param>
+    /// <param name="profiles">Profiles of traces.</param>
     /// <param name="open">Opens anything else.</param>
-    public static Recording Open(string path, Func<string, Recording> open)
-    {
-        if (RanksIn(path) is [var lowest, ..])
-            return Recording.Open(lowest.Path, new RecordingOptions { Profile = lowest.Profile });
-        return File.Exists(path) && ProfileOf(path, Directory.GetFiles(Path.GetDirectoryName(Path.GetFullPath(path))!)) is { } profile
-            ? Recording.Open(path, new RecordingOptions { Profile = profile }) : open(path);
-    }
+    public static Recording Open(string path, ProfilesBeside profiles, Func<string, Recording> open) => RanksIn(path) is [var lowest, ..]
+        ? Recording.Open(lowest.Path, new RecordingOptions { Profile = lowest.Profile })
+        : File.Exists(path) && profiles.Of(path) is { } profile ? Recording.Open(path, new RecordingOptions { Profile = profile })
+        : open(path);
 
-    /// <summary>The profile of an execution trace, by its name up to the first point; null for none, or several.</summary>
-    private static string? ProfileOf(string trace, string[] beside)
-    {
-        string name = Path.GetFileName(trace);
-        if (!name.Contains(".et.json", StringComparison.OrdinalIgnoreCase))
-            return null;
-        string[] found = [.. beside.Where(b => Path.GetFileName(b) is var other && IsProfile(other) && IsJson(other)
-            && other.Split('.')[0] == name.Split('.')[0])];
-        return found is [var one] ? one : null;
-    }
-
-    private static bool IsProfile(string name) => name.Contains("kineto", StringComparison.OrdinalIgnoreCase)
-        || name.Contains("profile", StringComparison.OrdinalIgnoreCase);
-
-    private static bool IsJson(string name) => name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
-        || name.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
+    /// <summary>Whether a file may be a trace by its name.</summary>
+    private static bool IsTrace(string file) => ChakraFiles.NameOf(file) is not null
+        || Path.GetFileName(file) is var name && !Passed.Contains(name) && ProfilesBeside.IsJson(name);
 }

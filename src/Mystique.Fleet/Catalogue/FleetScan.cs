@@ -46,12 +46,14 @@ internal sealed record AsideEntry(string Path, string Id, string Reason);
 /// <summary>Adds traces to a catalogue.</summary>
 internal static class FleetScan
 {
-    /// <summary>Reads traces, and writes their rows, as one part. Nothing is written where nothing is new.</summary>
+    private const int RowsOfAPart = 10_000;
+
+    /// <summary>Reads traces, and writes their rows, in parts. Nothing is written where nothing is new.</summary>
     /// <param name="folder">The catalogue.</param>
     /// <param name="paths">What to add.</param>
     /// <param name="options">How.</param>
     /// <param name="progress">Told how many of how many are read.</param>
-    /// <param name="cancellation">Ends it; nothing is written then.</param>
+    /// <param name="cancellation">Ends it; parts that are written stay.</param>
     /// <exception cref="MystiqueException">A path is not there, weights are of nothing, or it cannot be written.</exception>
     public static FleetScanResult Add(FleetFolder folder, IReadOnlyList<string> paths, FleetScanOptions options,
         Action<int, int>? progress = null, CancellationToken cancellation = default)
@@ -68,44 +70,58 @@ internal static class FleetScan
         var rows = new ConcurrentDictionary<string, FleetRow>(StringComparer.Ordinal);
         var plans = new ConcurrentDictionary<string, ImmutableArray<FleetOperator>>(StringComparer.Ordinal);
         var aside = new ConcurrentBag<AsideEntry>();
-        int done = 0;
-        System.Threading.Tasks.Parallel.ForEach(inputs, new ParallelOptions
+        var profiles = new ProfilesBeside();
+        int done = 0, added = 0, reweighted = 0, seen = 0;
+        // What is read is written every so many traces: memory is bounded, and of a scan that is killed most is there.
+        void WriteOut()
         {
-            MaxDegreeOfParallelism = options.Parallel ?? Environment.ProcessorCount,
-            CancellationToken = cancellation,
-        }, input =>
+            var fresh = rows.Values.Where(r => !known.ContainsKey(r.Id)).OrderBy(r => r.Id, StringComparer.Ordinal).ToArray();
+            // A weight that is not given again stays.
+            var other = rows.Values.Where(r => known.TryGetValue(r.Id, out var old) && r.Weight is not null && old.Weight != r.Weight)
+                .OrderBy(r => r.Id, StringComparer.Ordinal).ToArray();
+            Write(folder, [.. fresh, .. other], generations, plans);
+            (added, reweighted, seen) = (added + fresh.Length, reweighted + other.Length, seen + rows.Count);
+            rows.Clear();
+            plans.Clear();
+        }
+        foreach (string[] chunk in inputs.Chunk(RowsOfAPart))
         {
-            try
+            if (rows.Count >= RowsOfAPart)
+                WriteOut();
+            System.Threading.Tasks.Parallel.ForEach(chunk, new ParallelOptions
             {
-                options.Weights?.See(input);
-                var stamp = StampOf(input);
-                var read = byPath[input].FirstOrDefault(r => r.Stamp == stamp) is { } earlier
-                    ? Labelled(earlier with { Job = earlier.Name, Date = null, Weight = null, Labels = NoLabels }, options)
-                    : Read(input, stamp, options, plans);
-                foreach (var row in Weighted(read, options, [.. byPath[input]]))
-                    rows[row.Id] = row;
-            }
-            catch (MystiqueException exception)
+                MaxDegreeOfParallelism = options.Parallel ?? Environment.ProcessorCount,
+                CancellationToken = cancellation,
+            }, input =>
             {
-                aside.Add(new AsideEntry(input, exception.Id, exception.What));
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                aside.Add(new AsideEntry(input, "MYS103", exception.Message));
-            }
-            progress?.Invoke(Interlocked.Increment(ref done), inputs.Length);
-        });
+                try
+                {
+                    options.Weights?.See(input);
+                    var stamp = StampOf(input);
+                    var read = byPath[input].FirstOrDefault(r => r.Stamp == stamp) is { } earlier
+                        ? Labelled(earlier with { Job = earlier.Name, Date = null, Weight = null, Labels = NoLabels }, options)
+                        : Read(input, stamp, profiles, options, plans);
+                    foreach (var row in Weighted(read, options, [.. byPath[input]]))
+                        rows[row.Id] = row;
+                }
+                catch (MystiqueException exception)
+                {
+                    aside.Add(new AsideEntry(input, exception.Id, exception.What));
+                }
+                catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+                {
+                    aside.Add(new AsideEntry(input, "MYS103", exception.Message));
+                }
+                progress?.Invoke(Interlocked.Increment(ref done), inputs.Length);
+            });
+        }
         // Of a shard the others have the rest, and of a trace that cannot be read nobody knows the job.
         if (options.Shard is null && aside.IsEmpty)
             options.Weights?.CheckUsed(name => byPath.Contains(name) || existing.Any(r => r.Job == name));
-        var added = rows.Values.Where(r => !known.ContainsKey(r.Id)).OrderBy(r => r.Id, StringComparer.Ordinal).ToArray();
-        // A weight that is not given again stays.
-        var reweighted = rows.Values.Where(r => known.TryGetValue(r.Id, out var old) && r.Weight is not null && old.Weight != r.Weight)
-            .OrderBy(r => r.Id, StringComparer.Ordinal).ToArray();
-        Write(folder, [.. added, .. reweighted], generations, plans);
+        WriteOut();
         var entries = aside.OrderBy(a => a.Path, StringComparer.Ordinal).ToImmutableArray();
         WriteAside(folder, entries);
-        return new FleetScanResult(added.Length, rows.Count - added.Length - reweighted.Length, reweighted.Length, entries);
+        return new FleetScanResult(added, seen - added - reweighted, reweighted, entries);
     }
 
     private static void Write(FleetFolder folder, FleetRow[] rows, Dictionary<string, int> generations,
@@ -142,11 +158,11 @@ internal static class FleetScan
     }
 
     /// <summary>The row of a trace, without what weights and patterns say of it.</summary>
-    private static FleetRow Read(string input, (long, long) stamp, FleetScanOptions options,
+    private static FleetRow Read(string input, (long, long) stamp, ProfilesBeside profiles, FleetScanOptions options,
         ConcurrentDictionary<string, ImmutableArray<FleetOperator>> plans)
     {
         var ranks = FleetInputs.RanksIn(input);
-        var recording = FleetInputs.Open(input, options.Open);
+        var recording = FleetInputs.Open(input, profiles, options.Open);
         string job = Directory.Exists(input) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(input)) : recording.Name;
         var (digest, portable, machine, operators) = TraceFeatures.Of(recording);
         plans.TryAdd(digest, operators);

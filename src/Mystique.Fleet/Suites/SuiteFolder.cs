@@ -143,7 +143,7 @@ internal static class SuiteFolder
                 JobFiles.Write(JobBuilder.Make(recordings, Path.GetFileName(member.Trace), new BenchmarkOptions()), at);
                 return null;
             }
-            var recording = FleetInputs.Open(member.Trace, open);
+            var recording = FleetInputs.Open(member.Trace, new ProfilesBeside(), open);
             CheckDigest(member, recording);
             var part = least is { } share ? DominantPart.Of(recording, share) : null;
             Benchmark.Create(recording, new BenchmarkOptions { Select = part?.Select }).Save(at);

@@ -1,0 +1,66 @@
+using System.Collections;
+using System.Data.Common;
+using System.Globalization;
+using System.Numerics;
+using System.Text;
+using System.Text.Json;
+
+namespace Mystique.Cli.Reporting;
+
+/// <summary>A row that a query gave, as a line of JSON: numbers as numbers, lists as arrays, all else as text.</summary>
+internal static class RowJson
+{
+    /// <summary>The row that a reader stands at.</summary>
+    public static string LineOf(DbDataReader reader)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            for (int i = 0; i < reader.FieldCount; i++)
+            {
+                json.WritePropertyName(reader.GetName(i));
+                Write(json, reader.IsDBNull(i) ? null : reader.GetValue(i));
+            }
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length);
+    }
+
+    /// <summary>A value for people.</summary>
+    public static string TextOf(object value) => value switch
+    {
+        string text => text,
+        IEnumerable list => $"[{string.Join(", ", list.Cast<object>().Select(TextOf))}]",
+        DateOnly day => day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
+    };
+
+    private static void Write(Utf8JsonWriter json, object? value)
+    {
+        switch (value)
+        {
+            case null:
+                json.WriteNullValue();
+                break;
+            case bool truth:
+                json.WriteBooleanValue(truth);
+                break;
+            case BigInteger or sbyte or byte or short or ushort or int or uint or long or ulong or decimal:
+                json.WriteRawValue(Convert.ToString(value, CultureInfo.InvariantCulture)!);
+                break;
+            case float or double when double.IsFinite(Convert.ToDouble(value, CultureInfo.InvariantCulture)):
+                json.WriteNumberValue(Convert.ToDouble(value, CultureInfo.InvariantCulture));
+                break;
+            case IEnumerable list and not string:
+                json.WriteStartArray();
+                foreach (object? item in list)
+                    Write(json, item);
+                json.WriteEndArray();
+                break;
+            default:
+                json.WriteStringValue(TextOf(value));
+                break;
+        }
+    }
+}
