@@ -51,6 +51,7 @@ internal static class ConvertCommand
             HelpName = "KINETO",
         };
         var captureTraces = SharedOptions.CaptureTraces();
+        var anonymise = AnonymiseOptions.Create();
         var command = new Command("convert",
             """
             Writes a trace in another format: old schemas and Chakra's files as PyTorch's newest, a trace or a capture as
@@ -61,6 +62,7 @@ internal static class ConvertCommand
               mystique convert old.json -o new.et.json.gz
             """)
         { trace, output, to, astraSim, iteration, strict, profile, captureTraces };
+        anonymise.AddTo(command);
         command.SetAction(result =>
         {
             string path = result.GetValue(trace)!, file = result.GetValue(output)!;
@@ -74,6 +76,8 @@ internal static class ConvertCommand
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                 CaptureTraces = result.GetValue(captureTraces),
             });
+            if (anonymise.Read(result) is { } hiding)
+                recordings = AnonymiseOptions.Apply(hiding, recordings);
             if (recordings.Length > 1 && !file.Contains(RankMark, StringComparison.Ordinal))
                 throw Problems.ConversionImpossible(path, $"it has {recordings.Length} ranks, and the output one name",
                     $"name the output with {RankMark}, which stands for the rank");

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Text;
+using Mystique.Anonymising;
 using Mystique.Cli.Reporting;
 using Mystique.Conversion;
 using Mystique.Diagnostics;
@@ -39,6 +40,7 @@ internal static class GenerateCommand
         var captureTraces = SharedOptions.CaptureTraces();
         var part = SharedOptions.Part.Create();
         var planning = SharedOptions.Planning.Create();
+        var anonymise = AnonymiseOptions.Create();
         var command = new Command("generate",
             """
             Generates a benchmark package from an execution trace. The same trace gives the same bytes.
@@ -57,6 +59,7 @@ internal static class GenerateCommand
                 result.AddError("Name the package's folder with --output, or a script with --python.");
         });
         planning.AddTo(command);
+        anonymise.AddTo(command);
         command.SetAction(result =>
         {
             string? folder = result.GetValue(output), script = result.GetValue(python);
@@ -65,7 +68,7 @@ internal static class GenerateCommand
             var ranks = result.GetValue(trace)!.Length > 1 ? RankFiles.Of(result.GetValue(trace)!) : RankFiles.Of(path);
             if (ranks.Length > 1 || ranks.Length == 1 && !CaptureFolder.IsCapture(path))
                 return folder is null || script is not null ? throw Problems.ScriptOfRanks(path)
-                    : GenerateJob(path, ranks, folder, result.GetValue(strict),
+                    : GenerateJob(path, ranks, folder, result.GetValue(strict), anonymise.Read(result),
                     part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result))));
             if (folder is not null)
                 Benchmark.CheckTarget(folder);
@@ -77,6 +80,8 @@ internal static class GenerateCommand
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                 CaptureTraces = result.GetValue(captureTraces),
             });
+            if (anonymise.Read(result) is { } hiding)
+                recording = AnonymiseOptions.Apply(hiding, [(0, recording)])[0].Recording;
             var benchmark = Benchmark.Create(recording, part.Read(result,
                 Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result))));
             if (script is not null)
@@ -95,10 +100,12 @@ internal static class GenerateCommand
 
     /// <summary>Of the ranks of a job, a benchmark that they run together.</summary>
     private static int GenerateJob(string path, ImmutableArray<RankFiles.RankFile> ranks, string folder, bool strict,
-        BenchmarkOptions options)
+        AnonymisingOptions? hiding, BenchmarkOptions options)
     {
         JobFiles.CheckTarget(folder);
-        var job = JobBuilder.Make([.. Inputs.OpenRanks(ranks, strict)], path, options);
+        var recordings = Inputs.OpenRanks(ranks, strict).ToImmutableArray();
+        var job = hiding is null ? JobBuilder.Make(recordings, path, options)
+            : JobBuilder.Make(AnonymiseOptions.Apply(hiding, recordings), Anonymiser.Name, options);
         job.Save(folder);
         JobTables.Write(job);
         Terminal.WriteLine($"wrote {folder}: {JobBenchmark.ManifestFile}, {RunScript.FileName}, {job.Programs.Length} "

@@ -22,6 +22,9 @@ internal sealed class RecordedRanges
 
     private RecordedRanges(ResourceFolder? resources) => Resources = resources;
 
+    /// <summary>Where contents come from instead of files; null for files.</summary>
+    private Func<long, int, long, ImmutableArray<byte>?>? Contents { get; init; }
+
     /// <summary>Nothing.</summary>
     public static RecordedRanges None { get; } = new(null);
 
@@ -29,7 +32,7 @@ internal sealed class RecordedRanges
     public ResourceFolder? Resources { get; }
 
     /// <summary>Whether nothing is known of any tensor.</summary>
-    public bool IsEmpty => Resources is null && _ranges.Count == 0;
+    public bool IsEmpty => Resources is null && Contents is null && _ranges.Count == 0;
 
     /// <summary>What a trace and the files beside it tell.</summary>
     public static RecordedRanges Of(ExecutionTrace trace)
@@ -40,6 +43,24 @@ internal sealed class RecordedRanges
                 ranges._ranges[node.Id] = own;
         ranges.ReadFile();
         return ranges;
+    }
+
+    /// <summary>The same under other numbers of nodes, with other contents.</summary>
+    /// <param name="old">What was recorded.</param>
+    /// <param name="back">By new number, the old one.</param>
+    /// <param name="change">What stands for the contents of an old node's input; null for nothing.</param>
+    public static RecordedRanges Renamed(RecordedRanges old, IReadOnlyDictionary<long, long> back,
+        Func<long, int, ImmutableArray<byte>, ImmutableArray<byte>?> change)
+    {
+        var renamed = new RecordedRanges(null)
+        {
+            Contents = (node, input, bytes) => back.TryGetValue(node, out long own) && old.ContentsOf(own, input, bytes) is { } contents
+                ? change(own, input, contents) : null,
+        };
+        foreach (var (id, own) in back)
+            if (old._ranges.TryGetValue(own, out var ranges))
+                renamed._ranges[id] = ranges;
+        return renamed;
     }
 
     /// <summary>The least and the largest value of an operator's input; null where they are not recorded.</summary>
@@ -59,6 +80,8 @@ internal sealed class RecordedRanges
     /// <param name="bytes">How many bytes it must have.</param>
     public ImmutableArray<byte>? ContentsOf(long node, int input, long bytes)
     {
+        if (Contents is not null)
+            return Contents(node, input, bytes);
         if (Resources is null || bytes > MaxBytes)
             return null;
         byte[]? saved = Resources.Read(string.Create(CultureInfo.InvariantCulture, $"nid_{node}_tid_{input}.dat"), MaxBytes);

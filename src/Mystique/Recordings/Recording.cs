@@ -88,6 +88,17 @@ public sealed class Recording
             Ranges = RecordedRanges.Of(trace),
         };
 
+    /// <summary>The same with other contents of tensors.</summary>
+    internal Recording With(RecordedRanges ranges) => new(Trace)
+    {
+        Name = Name,
+        Profile = Profile,
+        Baseline = Baseline,
+        IterationNs = IterationNs,
+        Warnings = Warnings,
+        Ranges = ranges,
+    };
+
     private static Recording Read(string path, CaptureFolder? capture, RecordingOptions options, ImmutableArray<string> notes)
     {
         var trace = Read(path, options);
