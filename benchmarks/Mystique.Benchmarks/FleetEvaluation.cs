@@ -144,7 +144,8 @@ internal static class FleetEvaluation
         string[] few = files[..(count / 20)];
         for (int round = 0; round < 3; round++)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{few.Length:N0} traces: {Rate($"one{round}", few, 1):0} a second with one thread, {Rate($"two{round}", few, 2):0} with two"));
+                $"{few.Length:N0} traces: {Rate($"one{round}", few, 1):0} a second with one thread, ")
+                + string.Create(CultureInfo.InvariantCulture, $"{Rate($"two{round}", few, 2):0} with two"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{count:N0} traces: {Rate("all", files, 2):0} a second with two; ")
             + string.Create(CultureInfo.InvariantCulture, $"{Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:N0} MB at most"));
         Directory.Delete(path, recursive: true);

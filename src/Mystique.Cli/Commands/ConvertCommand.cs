@@ -75,7 +75,7 @@ internal static class ConvertCommand
                 Profile = result.GetValue(profile),
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                 CaptureTraces = result.GetValue(captureTraces),
-            });
+            }, anonymise.Read(result) is not null);
             if (anonymise.Read(result) is { } hiding)
                 recordings = AnonymiseOptions.Apply(hiding, recordings);
             if (recordings.Length > 1 && !file.Contains(RankMark, StringComparison.Ordinal))
@@ -98,13 +98,13 @@ internal static class ConvertCommand
     }
 
     /// <summary>The ranks of a path: those of a folder, or the one that it is.</summary>
-    private static ImmutableArray<(int Rank, Recording Recording)> Open(string path, RecordingOptions options)
+    private static ImmutableArray<(int Rank, Recording Recording)> Open(string path, RecordingOptions options, bool isHidden)
     {
         var ranks = RankFiles.Of(path);
         if (ranks.Length > 1)
-            return [.. Inputs.OpenRanks(ranks, options.Strict)];
+            return [.. Inputs.OpenRanks(ranks, options.Strict, isHidden)];
         var only = ranks.FirstOrDefault();
-        var recording = Inputs.Open(only?.Path ?? path, options);
+        var recording = Inputs.Open(only?.Path ?? path, options, isHidden: isHidden);
         return [(only?.Rank ?? recording.Rank, recording)];
     }
 

@@ -79,7 +79,7 @@ internal static class GenerateCommand
                 IterationNs = planning.ReadIterationNs(result),
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                 CaptureTraces = result.GetValue(captureTraces),
-            });
+            }, isHidden: anonymise.Read(result) is not null);
             if (anonymise.Read(result) is { } hiding)
                 recording = AnonymiseOptions.Apply(hiding, [(0, recording)])[0].Recording;
             var benchmark = Benchmark.Create(recording, part.Read(result,
@@ -103,7 +103,7 @@ internal static class GenerateCommand
         AnonymisingOptions? hiding, BenchmarkOptions options)
     {
         JobFiles.CheckTarget(folder);
-        var recordings = Inputs.OpenRanks(ranks, strict).ToImmutableArray();
+        var recordings = Inputs.OpenRanks(ranks, strict, isHidden: hiding is not null).ToImmutableArray();
         var job = hiding is null ? JobBuilder.Make(recordings, path, options)
             : JobBuilder.Make(AnonymiseOptions.Apply(hiding, recordings), Anonymiser.Name, options);
         job.Save(folder);

@@ -4,6 +4,7 @@ using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Planning;
 using Mystique.Recordings;
+using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
 
@@ -14,16 +15,22 @@ internal static class Inputs
     /// <param name="path">Its path.</param>
     /// <param name="options">How; null takes the defaults.</param>
     /// <param name="engine">What completes a profile without a trace; null takes the bundled libtorch.</param>
-    public static Recording Open(string path, RecordingOptions? options = null, Engine? engine = null)
+    /// <param name="isHidden">Whether what is odd is only counted: it names what is its owner's.</param>
+    public static Recording Open(string path, RecordingOptions? options = null, Engine? engine = null, bool isHidden = false)
     {
         var recording = (engine ?? new TorchSharpEngine()).Open(path, options);
-        Terminal.Warn(recording.Warnings);
+        if (!isHidden)
+            Terminal.Warn(recording.Warnings);
+        else if (!recording.Warnings.IsEmpty)
+            Terminal.Warn([$"{Figures.Number(recording.Warnings.Length)} warnings name what is the job's own; without --anonymise they are "
+                + "written"]);
         return recording;
     }
 
     /// <summary>Opens the recordings of a job's ranks, one after the other.</summary>
-    public static IEnumerable<(int Rank, Recording Recording)> OpenRanks(ImmutableArray<RankFiles.RankFile> ranks, bool strict) =>
-        ranks.Select(r => (r.Rank, Open(r.Path, new RecordingOptions { Strict = strict, Profile = r.Profile })));
+    public static IEnumerable<(int Rank, Recording Recording)> OpenRanks(ImmutableArray<RankFiles.RankFile> ranks, bool strict,
+        bool isHidden = false) =>
+        ranks.Select(r => (r.Rank, Open(r.Path, new RecordingOptions { Strict = strict, Profile = r.Profile }, isHidden: isHidden)));
 
     /// <summary>Opens a package, or makes the benchmark of a trace or a capture folder.</summary>
     /// <param name="path">Its path.</param>

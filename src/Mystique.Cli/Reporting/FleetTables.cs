@@ -63,7 +63,8 @@ internal static class FleetTables
         var measured = run.Members.ToDictionary(m => m.Name);
         foreach (var member in suite.Members())
             if (measured.GetValueOrDefault(member.Name) is { } m)
-                table.Row(member.Part is { } part ? $"{member.Name}, {part}" : member.Name, Figures.Percent(member.Weight / suite.Members().Sum(x => x.Weight)), m.MedianNs is { } ns
+                table.Row(member.Part is { } part ? $"{member.Name}, {part}" : member.Name,
+                    Figures.Percent(member.Weight / suite.Members().Sum(x => x.Weight)), m.MedianNs is { } ns
                     ? Figures.InMilliseconds(ns) : "did not run", member.ReferenceNs * (member.PartShare ?? 1) is { } reference
                     ? Figures.InMilliseconds(reference)
                     : "not known", m.PeakBytes is { } peak ? Figures.Megabytes(peak) : "", m.IsExact switch

@@ -130,7 +130,9 @@ internal static class SuiteFolder
         return Convert.ToHexStringLower(digest.GetHashAndReset());
     }
 
-    /// <summary>Makes a member's benchmark; gives the part that it is, null for the whole iteration. Jobs of ranks are never parts.</summary>
+    /// <summary>
+    /// Makes a member's benchmark; gives the part that it is, null for the whole iteration. Jobs of ranks are never parts.
+    /// </summary>
     private static DominantPart? Make(SuiteEntry member, string at, Func<string, Recording> open, double? least)
     {
         try

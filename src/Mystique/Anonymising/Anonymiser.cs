@@ -81,7 +81,8 @@ internal sealed partial class Anonymiser(IOperatorKnowledge knowledge, Anonymisi
             {
                 Schema = schema,
                 Inputs = schema is null ? values.OfLabel(node) : [.. node.Inputs.Select((v, i) => values.Of(
-                    schema.Arguments.ElementAtOrDefault(i), InFull(v, concrete.IsDefault ? null : concrete.ElementAtOrDefault(i)), isKept))],
+                    schema.Arguments.ElementAtOrDefault(i), InFull(v, concrete.IsDefault ? null : concrete.ElementAtOrDefault(i)),
+                        isKept))],
                 Outputs = [.. node.Outputs.Select(v => values.Of(null, v))],
                 ForwardParentId = node.ForwardParentId is { } forward && ids.TryGetValue(forward, out long mapped) ? mapped : null,
                 SequenceId = node.SequenceId is { } sequence ? sequences[sequence] : null,

@@ -13,7 +13,9 @@ namespace Mystique.Anonymising;
 /// <param name="trace">The trace that they are of.</param>
 internal sealed partial class LabelNames(PublicNames known, PrivateNames hidden, ExecutionTrace trace)
 {
-    /// <summary>How the name of a function of autograd's graph ends, be it PyTorch's or the job's own (<c>torch/autograd/function.py</c>).</summary>
+    /// <summary>
+    /// How the name of a function of autograd's graph ends, be it PyTorch's or the job's own (<c>torch/autograd/function.py</c>).
+    /// </summary>
     private const string Backward = "Backward";
 
     /// <summary>The job's own functions, by the labels of their forward passes.</summary>
@@ -74,7 +76,8 @@ internal sealed partial class LabelNames(PublicNames known, PrivateNames hidden,
         || CollectiveNames.IsLabel(word));
 
     private string FunctionOf(string name) => known.IsFunction(name) ? name
-        : name.StartsWith("torch::autograd::", StringComparison.Ordinal) ? "torch::autograd::Function" : OwnFunction(name.EndsWith(Backward, StringComparison.Ordinal) ? name[..^Backward.Length] : name) + Backward;
+        : name.StartsWith("torch::autograd::", StringComparison.Ordinal) ? "torch::autograd::Function"
+            : OwnFunction(name.EndsWith(Backward, StringComparison.Ordinal) ? name[..^Backward.Length] : name) + Backward;
 
     private string OwnFunction(string name) => $"OwnFunction{hidden.TextOf("function", name)}_";
 

@@ -71,7 +71,8 @@ internal sealed partial class PublicNames
 
     /// <summary>A PyTorch without process groups does not know their operators; their names are known here.</summary>
     private static bool IsCall(OperatorSchema schema) => CallNamespaces.Contains(schema.Namespace) && LabelNames.IsCall(schema.Name)
-        && schema.Overload is "" or "out" or "default" && Printed().IsMatch(schema.Text) && !NumbersOf(schema.Text).Any(n => n is not (0 or 1))
+        && schema.Overload is "" or "out" or "default" && Printed().IsMatch(schema.Text) && !NumbersOf(schema.Text)
+            .Any(n => n is not (0 or 1))
         && WordsOf(schema.Text).All(w => w == schema.Namespace || w == schema.Name || w == schema.Overload || CallWords.Contains(w)
             || SchemaWords.Contains(w));
 
@@ -83,7 +84,8 @@ internal sealed partial class PublicNames
 
     /// <summary>Whether a name is of a function of autograd's graph that is PyTorch's: a derivative, or the engine's.</summary>
     public bool IsFunction(string name) => name is "torch::autograd::AccumulateGrad" or "torch::autograd::CopySlices"
-        or "torch::autograd::GraphRoot" or "CompiledFunctionBackward" || FunctionOf(name) is { } function && CandidatesOf(function).Any(_words.ContainsKey);
+        or "torch::autograd::GraphRoot" or "CompiledFunctionBackward" || FunctionOf(name) is { } function && CandidatesOf(function)
+            .Any(_words.ContainsKey);
 
     private static IEnumerable<string> WordsOf(string text) => Word().Matches(text).Select(m => m.Value);
 
@@ -100,7 +102,8 @@ internal sealed partial class PublicNames
         var name = new StringBuilder();
         foreach (char c in function)
         {
-            if (char.IsAsciiLetterUpper(c) && name.Length > 0 && !char.IsAsciiDigit(name[^1])) // MaxPool2DWithIndices: max_pool2d_with_indices
+            if (char.IsAsciiLetterUpper(c) && name.Length > 0
+                && !char.IsAsciiDigit(name[^1])) // MaxPool2DWithIndices: max_pool2d_with_indices
                 name.Append('_');
             name.Append(char.ToLowerInvariant(c));
         }
