@@ -37,6 +37,7 @@ internal static class Program
             ExtractCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
+            ComposeCommand.Create(),
             RevealCommand.Create(),
             FleetCommand.Create(),
             SuiteCommand.Create(),

@@ -1,9 +1,12 @@
 using System.CommandLine;
+using System.Text.Json;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Execution.Jobs;
+using Mystique.Execution.Mixes;
 using Mystique.Files;
+using Mystique.Packaging.Mixes;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
@@ -92,6 +95,15 @@ internal static class RunCommand
                         Engine = engines.ReadForRanks(result, path),
                         Replay = Options(),
                     }, isStrict, result.GetValue(json), cancellation);
+            if (MixBenchmark.IsMix(path))
+            {
+                var mixed = await MixRunner.RunAsync(MixBenchmark.Load(path), engine, Options(), cancellation);
+                if (result.GetValue(json) is { } document)
+                    Terminal.WriteFile(document, stream => JsonSerializer.Serialize(stream, mixed, MixJson.Default.MixResult));
+                if (result.GetValue(json) != Terminal.StandardOutput)
+                    RunTables.Write(mixed);
+                return (int)ExitCode.Done;
+            }
             var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),
                 new RecordingOptions
                 {

@@ -1,3 +1,4 @@
+using Mystique.Execution.Mixes;
 using Mystique.Fidelity;
 using Mystique.Reporting;
 using Mystique.Verification;
@@ -14,6 +15,18 @@ internal static class RunTables
 
     /// <summary>Of the original's time on the device, what is worth a word.</summary>
     private const double LeastTold = 0.005;
+
+    /// <summary>Benchmarks that ran side by side.</summary>
+    public static void Write(MixResult mix)
+    {
+        var table = Terminal.Table($"{mix.Name}: {Figures.Number(mix.Processes.Length)} processes side by side", "process", "alone",
+            "together", "slow-down", "iterations", "verification");
+        foreach (var process in mix.Processes)
+            table.Row(process.Name, Terminal.Milliseconds(process.AloneNs), Terminal.Milliseconds(process.TogetherNs),
+                Figures.Difference(process.SlowDown), $"{Figures.Number(process.AloneIterations)}, {Figures.Number(process.TogetherIterations)}",
+                process.IsExact switch { true => "exact", false => "different", null => "not verified" });
+        Terminal.Write(table);
+    }
 
     public static void Write(ReplayResult result)
     {

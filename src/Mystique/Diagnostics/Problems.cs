@@ -56,6 +56,15 @@ internal static partial class Problems
         new("MYS212", "of a package no part can be taken: it has no labels, and no other operators than it runs", path,
             "generate another package of the trace, with --select or --without");
 
+    public static MystiqueException RecipeInvalid(string where, string what, string fix) =>
+        new("MYS220", $"the recipe is invalid: {what}", where, fix);
+
+    public static MystiqueException CompositionOfRanks(string source) =>
+        new("MYS221", "ranks that call each other cannot be composed", source, "compose one rank's trace or capture (rank-N) instead");
+
+    public static MystiqueException MixInvalid(string path, string why) =>
+        new("MYS222", $"the mix is invalid: {why}", path, "make it again with mystique compose");
+
     public static MystiqueException CaptureTracesUnusable(string path, string why) =>
         new("MYS144", $"the capture traces cannot be used: {why}", path,
             "name the folder that the serving engine wrote while it captured its graphs (capture_traces), or omit it");

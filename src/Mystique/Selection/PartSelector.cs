@@ -104,25 +104,9 @@ internal sealed class PartSelector
                 ? outermost.SelectMany(o => o.Children.Prepend(o)).Select(o => o.Schema?.FullName).OfType<string>()
                 : outermost.SelectMany(o => Of(o).Labels)).Distinct()];
             if (!names.Any(wanted.IsMatch))
-                return string.Join(", ", names.OrderBy(n => DistanceOf(n, wanted.Pattern.Trim('*'))).ThenBy(n => n, StringComparer.Ordinal)
+                return string.Join(", ", names.OrderBy(n => EditDistance.Of(n, wanted.Pattern.Trim('*'))).ThenBy(n => n, StringComparer.Ordinal)
                     .Take(MaxNearest).Select(n => $"{wanted.Key}:{(n.Any(char.IsWhiteSpace) ? $"\"{n}\"" : n)}"));
         }
         return "";
-    }
-
-    /// <summary>Levenshtein's distance, of texts up to 200 characters.</summary>
-    private static int DistanceOf(string name, string wanted)
-    {
-        (name, wanted) = (name[..Math.Min(name.Length, 200)], wanted[..Math.Min(wanted.Length, 200)]);
-        int[] row = [.. Enumerable.Range(0, wanted.Length + 1)];
-        for (int i = 0; i < name.Length; i++)
-        {
-            int diagonal = row[0];
-            row[0] = i + 1;
-            for (int j = 0; j < wanted.Length; j++)
-                (diagonal, row[j + 1]) = (row[j + 1], Math.Min(Math.Min(row[j], row[j + 1]) + 1, diagonal
-                    + (name[i] == wanted[j] ? 0 : 1)));
-        }
-        return row[wanted.Length];
     }
 }

@@ -1,0 +1,35 @@
+using Mystique.Diagnostics;
+using Mystique.Packaging;
+
+namespace Mystique.Composition;
+
+/// <summary>Makes one benchmark of several, at both levels.</summary>
+internal static class BenchmarkComposer
+{
+    /// <summary>Composes benchmarks of one rank each.</summary>
+    /// <param name="name">What the result is called.</param>
+    /// <param name="parts">The benchmarks in order, and how long nothing happens before each, in nanoseconds.</param>
+    /// <param name="isInterleaved">Whether their operators take turns.</param>
+    /// <exception cref="MystiqueException">Ranks call each other (MYS221), or nothing can run (MYS203).</exception>
+    public static Benchmark Compose(string name, IReadOnlyList<(Benchmark Benchmark, long GapNs)> parts, bool isInterleaved = false)
+    {
+        if (parts.FirstOrDefault(p => p.Benchmark.Plan.Operators.Any(o => o.IsCall)).Benchmark is { } job)
+            throw Problems.CompositionOfRanks(job.Plan.Source.Name);
+        return Benchmark.Of(PlanComposer.Compose(name, [.. parts.Select(p => (p.Benchmark.Plan, p.GapNs))], isInterleaved)) with
+        {
+            OtherLevel = new(() => FrameworkOf(name, parts, isInterleaved)),
+        };
+    }
+
+    /// <summary>At the framework's level, parts that are the same at both levels are as they are.</summary>
+    private static FrameworkBenchmark FrameworkOf(string name, IReadOnlyList<(Benchmark Benchmark, long GapNs)> parts, bool isInterleaved)
+    {
+        var levels = parts.Select(p => p.Benchmark.OtherLevel.Value).ToArray();
+        if (levels.FirstOrDefault(l => l.Benchmark is null && !l.IsSame) is { } missing)
+            return new FrameworkBenchmark(null, $"one of its parts has none: {missing.Reason}");
+        if (levels.All(l => l.IsSame))
+            return levels[0];
+        var plans = parts.Zip(levels).Select(p => ((p.Second.Benchmark ?? p.First.Benchmark).Plan, p.First.GapNs)).ToArray();
+        return new FrameworkBenchmark(Benchmark.Of(PlanComposer.Compose(name, plans, isInterleaved)), "");
+    }
+}

@@ -1,0 +1,130 @@
+using System.Collections.Immutable;
+using Mystique.Diagnostics;
+
+namespace Mystique.Composition;
+
+/// <summary>A process of a mix, made.</summary>
+/// <param name="Benchmark">What it runs.</param>
+/// <param name="StartNs">When it starts, in nanoseconds after the first.</param>
+/// <param name="Threads">Its threads; null for as many as recorded.</param>
+internal sealed record MixProcess(Benchmark Benchmark, long StartNs, int? Threads);
+
+/// <summary>Makes what a recipe says.</summary>
+/// <param name="open">Opens a trace or a capture.</param>
+internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> open)
+{
+    private const int MaxParts = 100_000;
+
+    private readonly List<string> _pending = []; // Recipes that are being made, the outermost first.
+
+    /// <summary>Makes a mix.</summary>
+    /// <param name="path">The recipe.</param>
+    /// <returns>The one benchmark, or the processes side by side.</returns>
+    /// <exception cref="MystiqueException">
+    /// The recipe is invalid (MYS220), parts cannot be composed (MYS221), or an input cannot be read, or planned.
+    /// </exception>
+    public ImmutableArray<MixProcess> Make(string path)
+    {
+        string full = Path.GetFullPath(path);
+        if (_pending.Contains(full))
+            throw Problems.RecipeInvalid(path, "it is a part of itself", $"remove it from {_pending[^1]}");
+        _pending.Add(full);
+        var recipe = RecipeReader.Read(path);
+        var inputs = recipe.Inputs.ToDictionary(i => i.Key, i => new Lazy<Benchmark>(() => Open(i.Value, Path.GetDirectoryName(full)!)));
+        Benchmark Of(string name, RecipeStep step)
+        {
+            var parts = Parts(step, inputs).ToArray();
+            return BenchmarkComposer.Compose(name, WithGaps(parts, path));
+        }
+        ImmutableArray<MixProcess> made = recipe.Run is { } run ? [new MixProcess(Of(recipe.Name, run), 0, null)]
+            : [.. recipe.Concurrent.Select((p, i) => new MixProcess(Of($"{recipe.Name}, process {i}", p.Run), p.StartNs, p.Threads))];
+        _pending.RemoveAt(_pending.Count - 1);
+        return made;
+    }
+
+    private Benchmark Open(RecipeInput input, string folder)
+    {
+        string path = Path.Combine(folder, input.Path);
+        bool isPart = input.Select is not null || input.Without is not null;
+        if (RecipeReader.IsRecipe(path))
+            return isPart ? throw Problems.PartOfPackage(path) : Make(path) is [var one] ? one.Benchmark
+                : throw Problems.RecipeInvalid(input.Where, "an input runs several processes side by side", "name one of their inputs");
+        if (Benchmark.IsPackage(path))
+            return isPart ? throw Problems.PartOfPackage(path) : Benchmark.Load(path);
+        if (!File.Exists(path) && !Directory.Exists(path))
+            throw Problems.RecipeInvalid(input.Where, $"there is no {input.Path}", "name it from the recipe's folder on");
+        var recording = open(path, new RecordingOptions
+        {
+            Profile = input.Profile is { } profile ? Path.Combine(folder, profile) : null,
+            Iteration = input.Iteration,
+        });
+        return Benchmark.Create(recording, new BenchmarkOptions
+        {
+            Select = input.Select,
+            Without = input.Without,
+            Iteration = input.Iteration,
+        });
+    }
+
+    /// <summary>The parts of a step in order; null stands for a gap of so many nanoseconds.</summary>
+    private static IEnumerable<(Benchmark? Part, long GapNs)> Parts(RecipeStep step, Dictionary<string, Lazy<Benchmark>> inputs)
+    {
+        switch (step)
+        {
+            case RecipeStep.Of of:
+                return [(inputs[of.Input].Value, 0)];
+            case RecipeStep.Gap gap:
+                return [(null, gap.DurationNs)];
+            case RecipeStep.Sequence sequence:
+                return sequence.Steps.SelectMany(s => Parts(s, inputs));
+            case RecipeStep.Repeat repeat:
+                var once = Parts(repeat.Step, inputs).ToArray();
+                return Enumerable.Repeat(once, repeat.Times).SelectMany(p => p);
+            case RecipeStep.Weighted weighted:
+                return InTurns([.. weighted.Steps.Select(s => s.Weight)]).Select(i => ((Benchmark?)inputs[weighted.Steps[i].Step.Input].Value,
+                    0L));
+            default:
+                var sides = ((RecipeStep.Interleave)step).Steps.Select(s => (Parts(s, inputs).ToArray() is [(Benchmark only, _)] ? only
+                    : BenchmarkComposer.Compose("a side", WithGaps([.. Parts(s, inputs)], "interleave")), 0L)).ToArray();
+                return [(BenchmarkComposer.Compose("interleaved", sides, isInterleaved: true), 0)];
+        }
+    }
+
+    /// <summary>Places by weights, each as evenly as can be: the one that lags most comes next.</summary>
+    internal static IEnumerable<int> InTurns(int[] weights)
+    {
+        long total = weights.Sum(w => (long)w);
+        long[] credits = new long[weights.Length];
+        for (long turn = 0; turn < total; turn++)
+        {
+            for (int i = 0; i < weights.Length; i++)
+                credits[i] += weights[i];
+            int next = Array.IndexOf(credits, credits.Max());
+            credits[next] -= total;
+            yield return next;
+        }
+    }
+
+    private static (Benchmark, long)[] WithGaps((Benchmark? Part, long GapNs)[] parts, string path)
+    {
+        if (parts.Length > MaxParts)
+            throw Problems.RecipeInvalid(path, "it comes to more than 100,000 parts", "repeat less");
+        var found = new List<(Benchmark, long)>();
+        long gap = 0;
+        foreach (var (part, ns) in parts)
+            if (part is null)
+                gap += ns;
+            else
+            {
+                found.Add((part, gap));
+                gap = 0;
+            }
+        if (found.Count == 0)
+            throw Problems.RecipeInvalid(path, "it has gaps, and nothing that runs", "name an input");
+        found[0] = (found[0].Item1, found[0].Item2 + gap); // Iterations follow each other: what is last comes before the first.
+        if (parts.Any(p => p.Part is null) && found.FirstOrDefault(f => f.Item1.Plan.Times is null).Item1 is { } timeless)
+            throw Problems.RecipeInvalid(path, $"a gap is between times, and of {timeless.Plan.Source.Name} none are known",
+                "name its profile, or omit the gap");
+        return [.. found];
+    }
+}
