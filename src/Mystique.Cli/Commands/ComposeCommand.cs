@@ -13,8 +13,12 @@ internal static class ComposeCommand
     public static Command Create()
     {
         var recipe = new Argument<string>("RECIPE") { Description = "A recipe in YAML (docs/control.md)" };
-        var output = new Option<string>("--output", "-o") { Description = "The package's or the mix's folder", HelpName = "DIR",
-            Required = true };
+        var output = new Option<string>("--output", "-o")
+        {
+            Description = "The package's or the mix's folder",
+            HelpName = "DIR",
+            Required = true
+        };
         var command = new Command("compose",
             """
             Makes a benchmark of parts of traces, captures and packages: one after the other, repeated, in turns, by weights; or
@@ -36,7 +40,8 @@ internal static class ComposeCommand
             if (read.Run is null)
             {
                 new MixBenchmark(read.Name, processes).Save(folder);
-                Terminal.WriteLine($"wrote {folder}: {MixBenchmark.ManifestFile}, {processes.Length} processes; next: mystique run {folder}");
+                Terminal.WriteLine($"wrote {folder}: {MixBenchmark.ManifestFile}, {processes.Length} processes; next: "
+                    + $"mystique run {folder}");
                 return (int)ExitCode.Done;
             }
             processes[0].Benchmark.Save(folder);

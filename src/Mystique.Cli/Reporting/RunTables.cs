@@ -23,7 +23,8 @@ internal static class RunTables
             "together", "slow-down", "iterations", "verification");
         foreach (var process in mix.Processes)
             table.Row(process.Name, Terminal.Milliseconds(process.AloneNs), Terminal.Milliseconds(process.TogetherNs),
-                Figures.Difference(process.SlowDown), $"{Figures.Number(process.AloneIterations)}, {Figures.Number(process.TogetherIterations)}",
+                Figures.Difference(process.SlowDown),
+                    $"{Figures.Number(process.AloneIterations)}, {Figures.Number(process.TogetherIterations)}",
                 process.IsExact switch { true => "exact", false => "different", null => "not verified" });
         Terminal.Write(table);
     }

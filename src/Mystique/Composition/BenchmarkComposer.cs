@@ -29,6 +29,8 @@ internal static class BenchmarkComposer
             return new FrameworkBenchmark(null, $"one of its parts has none: {missing.Reason}");
         if (levels.All(l => l.IsSame))
             return levels[0];
+        if (isInterleaved)
+            return new FrameworkBenchmark(null, "in turns, one part's backward passes would be autograd's of the other, too");
         var plans = parts.Zip(levels).Select(p => ((p.Second.Benchmark ?? p.First.Benchmark).Plan, p.First.GapNs)).ToArray();
         return new FrameworkBenchmark(Benchmark.Of(PlanComposer.Compose(name, plans, isInterleaved)), "");
     }

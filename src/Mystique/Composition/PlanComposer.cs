@@ -7,7 +7,8 @@ using Mystique.Recordings;
 namespace Mystique.Composition;
 
 /// <summary>
-/// Makes one plan of several. Each part has memory of its own; a part that comes again has that which is there from the start in common with
+/// Makes one plan of several. Each part has memory of its own; a part that comes again has that which is there from the start in common
+/// with
 /// its first time, as another iteration would. At the framework's level leaves and what an iteration writes to are copied: a second
 /// backward pass would add to the gradients of the first.
 /// </summary>
@@ -20,6 +21,7 @@ internal sealed class PlanComposer
     private readonly List<(double Place, PlannedOperator Operator)> _operators = [];
     private readonly Dictionary<ReplayPlan, (int?[] Storages, int?[] Tensors)> _shared = new(ReferenceEqualityComparer.Instance);
     private int _segments;
+    private bool _isAutogradOff;
 
     private PlanComposer()
     {
@@ -27,8 +29,12 @@ internal sealed class PlanComposer
 
     /// <summary>Composes plans.</summary>
     /// <param name="name">What the result is called.</param>
-    /// <param name="parts">The plans in order, and how long nothing happens before each, in nanoseconds; the same plan is the same part.</param>
-    /// <param name="isInterleaved">Whether their operators take turns, each part in its own order, from the first to the last together.</param>
+    /// <param name="parts">
+    /// The plans in order, and how long nothing happens before each, in nanoseconds; the same plan is the same part.
+    /// </param>
+    /// <param name="isInterleaved">
+    /// Whether their operators take turns, each part in its own order, from the first to the last together.
+    /// </param>
     public static ReplayPlan Compose(string name, IReadOnlyList<(ReplayPlan Plan, long GapNs)> parts, bool isInterleaved)
     {
         var composer = new PlanComposer();
@@ -51,7 +57,8 @@ internal sealed class PlanComposer
             Times = isInterleaved ? times.Total : times.InOrder,
             Baseline = BaselineOf(plans),
             Settings = plans.Select(p => p.Settings).FirstOrDefault(s => s is not null),
-            KernelSources = plans.SelectMany(p => p.KernelSources).DistinctBy(k => k.Key).ToImmutableSortedDictionary(StringComparer.Ordinal),
+            KernelSources = plans.SelectMany(p => p.KernelSources).DistinctBy(k => k.Key)
+                .ToImmutableSortedDictionary(StringComparer.Ordinal),
             Substitutions = [.. plans.SelectMany(p => p.Substitutions).Distinct()],
             LeastPeakBytes = plans.Max(p => p.LeastPeakBytes),
         };
@@ -100,6 +107,9 @@ internal sealed class PlanComposer
         };
         ImmutableArray<Slot?> SlotsOf(ImmutableArray<Slot?> old) => [.. old.Select(s => s is { } slot ? new Slot(slots[slot.Index])
             : (Slot?)null)];
+        if (place is { } order && order > 0 && _isAutogradOff && plan.Operators is [var begin, ..])
+            _operators.Add((order, AutogradPlanner.SwitchTo(true, Id(begin.Id)))); // Each iteration begins with it.
+        _isAutogradOff = AutogradPlanner.IsOnAfter(plan.Operators) is { } isOn ? !isOn : false;
         foreach (var (i, op) in plan.Operators.Index())
             _operators.Add((place ?? (i + 0.5) / plan.Operators.Length, Moved(op)));
         _replaced.AddRange(plan.Replaced.Select(r => r with { Id = Id(r.Id) }));

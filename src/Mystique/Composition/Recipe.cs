@@ -19,13 +19,26 @@ internal sealed record Recipe
 }
 
 /// <summary>A trace, capture, package or another recipe.</summary>
-/// <param name="Path">Its path, from the recipe's folder on.</param>
-/// <param name="Select">Of a trace or capture, the part to take; null for all.</param>
-/// <param name="Without">The part to leave; null for none.</param>
-/// <param name="Iteration">N of <c>ProfilerStep#N</c>; null for the default.</param>
-/// <param name="Profile">A Kineto profile of the trace; null for the capture's.</param>
-/// <param name="Where">Where the recipe says it: file, line and column.</param>
-internal sealed record RecipeInput(string Path, string? Select, string? Without, long? Iteration, string? Profile, string Where);
+internal sealed record RecipeInput
+{
+    /// <summary>Its path, from the recipe's folder on.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Of a trace or capture, the part to take; null for all.</summary>
+    public string? Select { get; init; }
+
+    /// <summary>The part to leave; null for none.</summary>
+    public string? Without { get; init; }
+
+    /// <summary>N of <c>ProfilerStep#N</c>; null for the default.</summary>
+    public long? Iteration { get; init; }
+
+    /// <summary>A Kineto profile of the trace; null for the capture's.</summary>
+    public string? Profile { get; init; }
+
+    /// <summary>Where the recipe says it: file, line and column.</summary>
+    public required string Where { get; init; }
+}
 
 /// <summary>A step of a recipe.</summary>
 internal abstract record RecipeStep

@@ -37,7 +37,8 @@ internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> op
             return BenchmarkComposer.Compose(name, WithGaps(parts, path));
         }
         ImmutableArray<MixProcess> made = recipe.Run is { } run ? [new MixProcess(Of(recipe.Name, run), 0, null)]
-            : [.. recipe.Concurrent.Select((p, i) => new MixProcess(Of($"{recipe.Name}, process {i}", p.Run), p.StartNs, p.Threads))];
+            : [.. recipe.Concurrent.Select((p, i) => new MixProcess(Of(p.Run is RecipeStep.Of only ? only.Input : $"process {i}", p.Run),
+                p.StartNs, p.Threads))];
         _pending.RemoveAt(_pending.Count - 1);
         return made;
     }
@@ -81,7 +82,8 @@ internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> op
                 var once = Parts(repeat.Step, inputs).ToArray();
                 return Enumerable.Repeat(once, repeat.Times).SelectMany(p => p);
             case RecipeStep.Weighted weighted:
-                return InTurns([.. weighted.Steps.Select(s => s.Weight)]).Select(i => ((Benchmark?)inputs[weighted.Steps[i].Step.Input].Value,
+                return InTurns([.. weighted.Steps.Select(s => s.Weight)])
+                    .Select(i => ((Benchmark?)inputs[weighted.Steps[i].Step.Input].Value,
                     0L));
             default:
                 var sides = ((RecipeStep.Interleave)step).Steps.Select(s => (Parts(s, inputs).ToArray() is [(Benchmark only, _)] ? only

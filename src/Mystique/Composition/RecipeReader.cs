@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Diagnostics;
 using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
 namespace Mystique.Composition;
@@ -35,15 +36,39 @@ internal sealed class RecipeReader
         {
             if (new FileInfo(path).Length > MaxBytes)
                 throw reader.Invalid(Mark.Empty, "it is larger than 1 MiB", "leave out what is no recipe");
-            using var text = new StreamReader(path);
+            string text = File.ReadAllText(path);
+            reader.CheckDepth(text);
             var yaml = new YamlStream();
-            yaml.Load(text);
+            yaml.Load(new StringReader(text));
             return yaml.Documents is [var document] ? reader.Read(document.RootNode)
                 : throw reader.Invalid(Mark.Empty, "it has no document, or several", "write one mapping with inputs and run");
         }
         catch (YamlException exception)
         {
             throw reader.Invalid(exception.Start, $"it is no YAML: {exception.Message}", "correct it there");
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or FormatException)
+        {
+            throw reader.Invalid(Mark.Empty, $"it is no YAML: {exception.Message}", "correct it"); // The parser's own checks.
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Problems.TraceUnreadable(path, exception);
+        }
+    }
+
+    /// <summary>Nodes are loaded by recursion, and an alias stands for all that its anchor holds: a small text could be large.</summary>
+    private void CheckDepth(string text)
+    {
+        var parser = new Parser(new StringReader(text));
+        int depth = 0;
+        while (parser.MoveNext())
+        {
+            depth += parser.Current!.NestingIncrease;
+            if (depth > 2 * MaxDepth)
+                throw Invalid(parser.Current.Start, $"it nests deeper than {2 * MaxDepth}", "make a recipe of its own of what is inner");
+            if (parser.Current is AnchorAlias)
+                throw Invalid(parser.Current.Start, "it has an alias", "write out what it stands for");
         }
     }
 
@@ -69,12 +94,18 @@ internal sealed class RecipeReader
     private RecipeInput Input(YamlNode node)
     {
         if (node is YamlScalarNode)
-            return new RecipeInput(Text(node, "an input"), null, null, null, null, Where(node.Start));
+            return new RecipeInput { Path = Text(node, "an input"), Where = Where(node.Start) };
         var input = Mapping(node, "an input", "from", "select", "without", "iteration", "profile");
         string? Optional(string key) => input.TryGetValue(key, out var value) ? Text(value, key) : null;
-        return new RecipeInput(Text(Needed(input, node, "from"), "from"), Optional("select"), Optional("without"),
-            input.TryGetValue("iteration", out var iteration) ? Integer(iteration, "iteration", 0, int.MaxValue) : null, Optional("profile"),
-            Where(node.Start));
+        return new RecipeInput
+        {
+            Path = Text(Needed(input, node, "from"), "from"),
+            Select = Optional("select"),
+            Without = Optional("without"),
+            Iteration = input.TryGetValue("iteration", out var iteration) ? Integer(iteration, "iteration", 0, int.MaxValue) : null,
+            Profile = Optional("profile"),
+            Where = Where(node.Start),
+        };
     }
 
     private RecipeProcess Process(YamlNode node, ICollection<string> inputs)
@@ -82,7 +113,8 @@ internal sealed class RecipeReader
         if (node is not YamlMappingNode mapping || !mapping.Children.Keys.Any(k => (k as YamlScalarNode)?.Value == "run"))
             return new RecipeProcess(Step(node, inputs, 0), 0, null);
         var process = Mapping(node, "a process", "run", "start", "threads");
-        return new RecipeProcess(Step(process["run"], inputs, 0), process.TryGetValue("start", out var start) ? Duration(start, "start") : 0,
+        return new RecipeProcess(Step(process["run"], inputs, 0), process.TryGetValue("start", out var start) ? Duration(start, "start")
+            : 0,
             process.TryGetValue("threads", out var threads) ? Integer(threads, "threads", 1, 4096) : null);
     }
 
@@ -98,7 +130,8 @@ internal sealed class RecipeReader
         var step = Mapping(node, "a step", OfStep);
         string[] kinds = [.. step.Keys.Where(k => k != "of")];
         if (kinds.Length != 1 || step.ContainsKey("of") != (kinds[0] == "repeat"))
-            throw Invalid(node.Start, "a step is one of repeat (with of), gap, interleave, weights and sequence", "split it, or complete it");
+            throw Invalid(node.Start, "a step is one of repeat (with of), gap, interleave, weights and sequence",
+                "split it, or complete it");
         var value = step[kinds[0]];
         return kinds[0] switch
         {

@@ -156,9 +156,18 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
         if (_isOn == isOn)
             return;
         _isOn = isOn;
-        operators.Add(new PlannedOperator(new OperatorId(number, node), GradMode, [PlannedArgument.Of(new BoolValue(isOn))], [],
-            OperatorRole.Autograd));
+        operators.Add(SwitchTo(isOn, new OperatorId(number, node)));
     }
+
+    /// <summary>Turns autograd on or off, from an operator on.</summary>
+    internal static PlannedOperator SwitchTo(bool isOn, OperatorId from) =>
+        new(from, GradMode, [PlannedArgument.Of(new BoolValue(isOn))], [], OperatorRole.Autograd);
+
+    /// <summary>Whether autograd is on after operators, as they say; null where they do not say.</summary>
+    internal static bool? IsOnAfter(IEnumerable<PlannedOperator> operators) =>
+        operators.LastOrDefault(o => o.Schema == GradMode || o.Schema.Text == GradMode.Text)?.Arguments[0].Literal is BoolValue mode
+            ? mode.Value
+            : null;
 
     /// <summary>
     /// Whether autograd saw an operator: it has a sequence number then (<c>aten/src/ATen/core/dispatch/Dispatcher.cpp</c>). A leaf is

@@ -104,7 +104,8 @@ internal sealed class PartSelector
                 ? outermost.SelectMany(o => o.Children.Prepend(o)).Select(o => o.Schema?.FullName).OfType<string>()
                 : outermost.SelectMany(o => Of(o).Labels)).Distinct()];
             if (!names.Any(wanted.IsMatch))
-                return string.Join(", ", names.OrderBy(n => EditDistance.Of(n, wanted.Pattern.Trim('*'))).ThenBy(n => n, StringComparer.Ordinal)
+                return string.Join(", ", names.OrderBy(n => EditDistance.Of(n, wanted.Pattern.Trim('*')))
+                    .ThenBy(n => n, StringComparer.Ordinal)
                     .Take(MaxNearest).Select(n => $"{wanted.Key}:{(n.Any(char.IsWhiteSpace) ? $"\"{n}\"" : n)}"));
         }
         return "";

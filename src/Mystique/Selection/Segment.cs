@@ -14,6 +14,7 @@ public sealed record Segment
         var decomposer = new OperatorDecomposer(recording.Trace, timeline, outermost, unseen, wanted);
         decomposer.Run();
         (Operators, Decomposed) = (decomposer.Operators, decomposer.Decomposed);
+        _wanted = wanted;
         _byId = new(() => Operators.ToDictionary(o => o.Id));
     }
 
@@ -47,9 +48,12 @@ public sealed record Segment
 
     private readonly Lazy<Dictionary<long, TraceNode>> _byId;
 
+    private readonly IReadOnlySet<long> _wanted;
+
     /// <summary>The same operators with some of them replaced by their recorded children, where these do all that they do.</summary>
     /// <param name="nodes">Node ids of the operators to decompose.</param>
-    internal Segment Decompose(IReadOnlySet<long> nodes) => new(Recording, Iteration, Outermost, Timeline, Unseen, nodes)
+    internal Segment Decompose(IReadOnlySet<long> nodes) => new(Recording, Iteration, Outermost, Timeline, Unseen,
+        new HashSet<long>(_wanted.Concat(nodes)))
     {
         Passes = Passes,
         IsPart = IsPart,

@@ -45,12 +45,12 @@ internal static class SegmentSelector
             HelperThreads.Drop(outermost, trace);
         if (outermost.Count == 0)
             throw Problems.NothingSelected(trace.Source);
-        if (options.IsPart)
-            outermost = PartSelector.Of(recording, outermost, options, unseen);
         outermost.Sort((a, b) => a.Id.CompareTo(b.Id));
-        return new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), unseen,
-            trace.Opened)
-        { IsPart = options.IsPart };
+        var whole = new Segment(recording, iteration, [.. outermost], StorageTimeline.Of(trace), unseen, trace.Opened);
+        // What the rest of the iteration uses of an operator's inside is made in a part, too.
+        return !options.IsPart ? whole : new Segment(recording, iteration, [.. PartSelector.Of(recording, outermost, options, unseen)],
+            whole.Timeline, unseen, new HashSet<long>(trace.Opened.Concat(whole.Decomposed.Select(d => d.Id))))
+        { IsPart = true };
     }
 
     /// <summary>

@@ -74,7 +74,11 @@ internal sealed partial record MixBenchmark(string Name, ImmutableArray<MixProce
             throw Problems.MixInvalid(path, "it is no mix, or of another version");
         if (manifest.Processes.IsDefaultOrEmpty || manifest.Processes.Length > MaxProcesses)
             throw Problems.MixInvalid(path, $"it has no processes, or more than {MaxProcesses}");
-        if (manifest.Processes.FirstOrDefault(p => p is not { StartNs: >= 0 and < 1_000_000_000_000_000, Threads: null or (> 0 and <= 4096) }
+        if (manifest.Processes.FirstOrDefault(p => p is not
+            {
+                StartNs: >= 0 and < 1_000_000_000_000_000,
+                Threads: null or (> 0 and <= 4096)
+            }
             || !Folder().IsMatch(p.Package)) is not null || manifest.Processes.Contains(null!))
             throw Problems.MixInvalid(path, "a process has no package, or its start or threads are invalid");
         return new MixBenchmark(manifest.Name, [.. manifest.Processes.Select(p => new MixProcess(Benchmark.Load(Path.Combine(directory,
@@ -89,7 +93,8 @@ internal sealed partial record MixBenchmark(string Name, ImmutableArray<MixProce
         if (manifest is null)
             return null;
         List<string> names = [ManifestFile];
-        foreach (string folder in OutputKind.TextsOf(manifest.RootElement, "processes", "package").Distinct().Where(f => Folder().IsMatch(f)))
+        foreach (string folder in OutputKind.TextsOf(manifest.RootElement, "processes", "package").Distinct()
+            .Where(f => Folder().IsMatch(f)))
             if (new DirectoryInfo(Path.Combine(target, "processes")) is { Exists: true, LinkTarget: null }
                 && new DirectoryInfo(Path.Combine(target, folder)) is { Exists: true, LinkTarget: null })
                 names.AddRange((PackageWriter.Earlier(Path.Combine(target, folder)) ?? []).Select(n => Path.Combine(folder, n)));
