@@ -15,10 +15,27 @@ internal static class BenchmarkComposer
     {
         if (parts.FirstOrDefault(p => p.Benchmark.Plan.Operators.Any(o => o.IsCall)).Benchmark is { } job)
             throw Problems.CompositionOfRanks(job.Plan.Source.Name);
+        if (!isInterleaved)
+            parts = Joined(parts);
         return Benchmark.Of(PlanComposer.Compose(name, [.. parts.Select(p => (p.Benchmark.Plan, p.GapNs))], isInterleaved)) with
         {
             OtherLevel = new(() => FrameworkOf(name, parts, isInterleaved)),
         };
+    }
+
+    /// <summary>
+    /// Parts of one iteration that follow each other as they did in it are one part: the later uses what the earlier made.
+    /// </summary>
+    private static List<(Benchmark Benchmark, long GapNs)> Joined(IReadOnlyList<(Benchmark Benchmark, long GapNs)> parts)
+    {
+        var joined = new List<(Benchmark Benchmark, long GapNs)>();
+        foreach (var part in parts)
+            if (joined is [.., ({ Origin: { } first }, var gap)] && part is ({ Origin: { } second }, 0) && first.Options == second.Options
+                && first.Segment.Precedes(second.Segment))
+                joined[^1] = (Benchmark.Create(first.Segment.Join(second.Segment), first.Options), gap);
+            else
+                joined.Add(part);
+        return joined;
     }
 
     /// <summary>At the framework's level, parts that are the same at both levels are as they are.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mystique.Diagnostics;
+using Mystique.Planning;
 
 namespace Mystique.Composition;
 
@@ -15,6 +16,8 @@ internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> op
 {
     private const int MaxParts = 100_000;
 
+    private readonly PlanningOptions _planning = new();
+    private readonly Dictionary<(string, string?, long?), Recording> _recordings = [];
     private readonly List<string> _pending = []; // Recipes that are being made, the outermost first.
 
     /// <summary>Makes a mix.</summary>
@@ -54,16 +57,17 @@ internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> op
             return isPart ? throw Problems.PartOfPackage(path) : Benchmark.Load(path);
         if (!File.Exists(path) && !Directory.Exists(path))
             throw Problems.RecipeInvalid(input.Where, $"there is no {input.Path}", "name it from the recipe's folder on");
-        var recording = open(path, new RecordingOptions
-        {
-            Profile = input.Profile is { } profile ? Path.Combine(folder, profile) : null,
-            Iteration = input.Iteration,
-        });
+        string? profile = input.Profile is null ? null : Path.Combine(folder, input.Profile);
+        // Parts of one recording know each other.
+        if (!_recordings.TryGetValue((Path.GetFullPath(path), profile, input.Iteration), out var recording))
+            _recordings.Add((Path.GetFullPath(path), profile, input.Iteration),
+                recording = open(path, new RecordingOptions { Profile = profile, Iteration = input.Iteration }));
         return Benchmark.Create(recording, new BenchmarkOptions
         {
             Select = input.Select,
             Without = input.Without,
             Iteration = input.Iteration,
+            Planning = _planning,
         });
     }
 

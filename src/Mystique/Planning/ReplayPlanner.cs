@@ -93,7 +93,9 @@ internal static class ReplayPlanner
             Operators = operators.ToImmutable(),
             Replaced = replaced.ToImmutable(),
         };
-        plan = StorageLives.Apply(PinnedMemory.Mark(plan, segment.Recording.Profile), segment.Recording.Profile);
+        plan = OutgoingTensors.Keep(StorageLives.Apply(PinnedMemory.Mark(plan, segment.Recording.Profile), segment.Recording.Profile),
+            segment,
+            table);
         plan = ValueInference.Apply(UnwrittenMemory.Fill(plan), options,
             new RecordedValues(segment.Recording.Ranges, PackedLengths.Of(segment.Operators)));
         return WrappedNumbers.Mark(plan) with

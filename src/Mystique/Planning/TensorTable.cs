@@ -35,6 +35,9 @@ internal sealed class TensorTable(ExecutionTrace trace, bool isOfObjects = false
     /// <summary>The tensor of a slot.</summary>
     public PlannedTensor this[Slot slot] => _tensors[slot.Index];
 
+    /// <summary>Where a storage of the trace is in the plan; null where it is not.</summary>
+    public StorageId? StorageOf(StorageGeneration generation) => _states.TryGetValue(generation, out var state) ? state.Id : null;
+
     public void SeeDevices(ArgumentValue literal)
     {
         if (literal is DeviceValue device)

@@ -59,6 +59,16 @@ public sealed record Segment
         IsPart = IsPart,
     };
 
+    /// <summary>Whether another part of the same iteration comes after all of this one.</summary>
+    internal bool Precedes(Segment other) => IsPart && other.IsPart && ReferenceEquals(Recording, other.Recording)
+        && Iteration == other.Iteration && Outermost[^1].Id < other.Outermost[0].Id;
+
+    /// <summary>Both, with what the first makes and the second uses.</summary>
+    /// <param name="other">A part that this one precedes.</param>
+    internal Segment Join(Segment other) => new(Recording, Iteration, [.. Outermost, .. other.Outermost], Timeline, Unseen,
+        new HashSet<long>(_wanted.Concat(other._wanted)))
+    { IsPart = true };
+
     /// <summary>The recorded children that can take an operator's place; empty where they do not do its work.</summary>
     /// <param name="node">The operator's node id.</param>
     internal IReadOnlyList<TraceNode> ChildrenInPlaceOf(long node) =>

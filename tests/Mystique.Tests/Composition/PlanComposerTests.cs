@@ -14,8 +14,10 @@ public sealed class PlanComposerTests : IDisposable
     private static readonly Lazy<Benchmark[]> Examples = new(() => [.. ((string[])["dlrm", "bilstm", "gpt"]).Select(name =>
         Benchmark.Create(Recording.Open(Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz"))))]);
 
-    private static Benchmark Cut(string name, string select) => Benchmark.Create(
-        Recording.Open(Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz")), new BenchmarkOptions { Select = select });
+    private static readonly PlanningOptions Planning = new();
+
+    private static Benchmark Cut(Recording recording, string select) =>
+        Benchmark.Create(recording, new BenchmarkOptions { Select = select, Planning = Planning });
 
     /// <summary>What an operator is called with, whatever slots and storages are called.</summary>
     private static string TextOf(ReplayPlan plan, PlannedOperator op)
@@ -36,12 +38,22 @@ public sealed class PlanComposerTests : IDisposable
     [InlineData("resnet18")]
     public void Compose_PhasesInOrder_HasTheOperatorsOfTheWhole(string name)
     {
-        var whole = Benchmark.Create(Recording.Open(Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz"))).Plan;
-        var composed = BenchmarkComposer.Compose("again", [.. ((string[])["forward", "backward", "optimizer"]).Select(p =>
-            (Cut(name, $"phase:{p}"), 0L))]).Plan;
+        Recording Open() => Recording.Open(Path.Combine(Repository.ExampleTraces, $"{name}.et.json.gz"));
+        var recording = Open();
+        var whole = Benchmark.Create(recording).Plan;
+        string[] phases = ["phase:forward", "phase:backward", "phase:optimizer"];
+        var composed = BenchmarkComposer.Compose("again", [.. phases.Select(p => (Cut(recording, p), 0L))]).Plan;
         Assert.Equal(RecordedOf(whole), RecordedOf(composed));
         Assert.Equal(whole.SelectedCount, composed.SelectedCount);
+        // What one phase makes and the next uses is the same memory, as in the whole.
+        Assert.Equal(ExternalOf(whole), ExternalOf(composed));
+        // Parts of recordings that do not know each other have memory of their own.
+        var others = BenchmarkComposer.Compose("apart", [.. phases.Select(p => (Cut(Open(), p), 0L))]).Plan;
+        Assert.Equal(RecordedOf(whole), RecordedOf(others));
+        Assert.True(ExternalOf(others) > ExternalOf(whole));
     }
+
+    private static long ExternalOf(ReplayPlan plan) => plan.Storages.Where(s => s.IsExternal).Sum(s => s.SizeBytes);
 
     /// <summary>
     /// Whatever is composed, and however: the package is sound, and has all operators of all parts, each part in its order.
@@ -73,10 +85,9 @@ public sealed class PlanComposerTests : IDisposable
     public void Compose_TheSameTwice_SharesWhatIsThereFromTheStart()
     {
         var (dlrm, plan) = (Examples.Value[0], Examples.Value[0].Plan);
-        long External(ReplayPlan of) => of.Storages.Where(s => s.IsExternal).Sum(s => s.SizeBytes);
-        Assert.Equal(External(plan), External(BenchmarkComposer.Compose("twice", [(dlrm, 0), (dlrm, 0)]).Plan));
+        Assert.Equal(ExternalOf(plan), ExternalOf(BenchmarkComposer.Compose("twice", [(dlrm, 0), (dlrm, 0)]).Plan));
         // Another object is another job, with memory of its own.
-        Assert.Equal(2 * External(plan), External(BenchmarkComposer.Compose("two",
+        Assert.Equal(2 * ExternalOf(plan), ExternalOf(BenchmarkComposer.Compose("two",
             [(dlrm, 0), (dlrm with { Plan = plan with { } }, 0)]).Plan));
         // A second backward pass would add to the gradients of the first: leaves are copied.
         var framework = dlrm.Framework!.Plan;
