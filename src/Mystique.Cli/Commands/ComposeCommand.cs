@@ -3,7 +3,6 @@ using Mystique.Cli.Reporting;
 using Mystique.Composition;
 using Mystique.Diagnostics;
 using Mystique.Packaging;
-using Mystique.Packaging.Mixes;
 
 namespace Mystique.Cli.Commands;
 

@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Text.Json;
 using Mystique.Cli.Reporting;
+using Mystique.Composition;
 using Mystique.Diagnostics;
 using Mystique.Execution;
 using Mystique.Execution.Jobs;
 using Mystique.Execution.Mixes;
 using Mystique.Files;
-using Mystique.Packaging.Mixes;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
@@ -99,7 +99,7 @@ internal static class RunCommand
             {
                 var mixed = await MixRunner.RunAsync(MixBenchmark.Load(path), engine, Options(), cancellation);
                 if (result.GetValue(json) is { } document)
-                    Terminal.WriteFile(document, stream => JsonSerializer.Serialize(stream, mixed, MixJson.Default.MixResult));
+                    Terminal.WriteFile(document, stream => JsonSerializer.Serialize(stream, mixed, MixResultJson.Default.MixResult));
                 if (result.GetValue(json) != Terminal.StandardOutput)
                     RunTables.Write(mixed);
                 return (int)ExitCode.Done;

@@ -4,12 +4,6 @@ using Mystique.Planning;
 
 namespace Mystique.Composition;
 
-/// <summary>A process of a mix, made.</summary>
-/// <param name="Benchmark">What it runs.</param>
-/// <param name="StartNs">When it starts, in nanoseconds after the first.</param>
-/// <param name="Threads">Its threads; null for as many as recorded.</param>
-internal sealed record MixProcess(Benchmark Benchmark, long StartNs, int? Threads);
-
 /// <summary>Makes what a recipe says.</summary>
 /// <param name="open">Opens a trace or a capture.</param>
 internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> open)

@@ -1,8 +1,9 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Text.Json.Serialization;
+using Mystique.Composition;
 using Mystique.Diagnostics;
 using Mystique.Measurement;
-using Mystique.Packaging.Mixes;
 
 namespace Mystique.Execution.Mixes;
 
@@ -13,7 +14,9 @@ internal sealed record MixResult
 
     public string Format { get; init; } = FormatName;
 
-    public int FormatVersion { get; init; } = 1;
+    public const int CurrentVersion = 1;
+
+    public int FormatVersion { get; init; } = CurrentVersion;
 
     public required string Name { get; init; }
 
@@ -137,3 +140,8 @@ internal static class MixRunner
         return [.. samples.Select(s => new SampleStatistics([.. s]))];
     }
 }
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true, NewLine = "\n",
+    RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(MixResult))]
+internal sealed partial class MixResultJson : JsonSerializerContext;

@@ -2,6 +2,8 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Mystique.Composition;
+using Mystique.Execution.Mixes;
 using Mystique.Packaging;
 using Mystique.Packaging.Jobs;
 using Mystique.Recordings;
@@ -21,6 +23,9 @@ internal static class DocumentSchemas
             Of<FidelityDocument>(DocumentContext.Default, FidelityDocument.FormatName, FidelityDocument.CurrentVersion),
         ["mystique-platforms.schema.json"] =
             Of<PlatformsDocument>(DocumentContext.Default, PlatformsDocument.FormatName, PlatformsDocument.CurrentVersion),
+        ["mystique-mix.schema.json"] = Of<MixManifest>(MixJson.Default, MixBenchmark.FormatName, MixBenchmark.CurrentVersion),
+        ["mystique-mix-result.schema.json"] = Of<MixResult>(MixResultJson.Default, MixResult.FormatName, MixResult.CurrentVersion),
+        ["mystique-recipe.schema.json"] = EmbeddedText.Join("Mystique.Composition.mystique-recipe.schema.json"),
         ["mystique-job.schema.json"] = Of<JobManifest>(ManifestContext.Default, JobManifest.FormatName, JobManifest.CurrentVersion),
         ["mystique-job-run.schema.json"] =
             Of<JobRunDocument>(DocumentContext.Default, JobRunDocument.FormatName, JobRunDocument.CurrentVersion),

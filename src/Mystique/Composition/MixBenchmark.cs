@@ -3,11 +3,17 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
-using Mystique.Composition;
 using Mystique.Diagnostics;
 using Mystique.Files;
+using Mystique.Packaging;
 
-namespace Mystique.Packaging.Mixes;
+namespace Mystique.Composition;
+
+/// <summary>A process of a mix, made.</summary>
+/// <param name="Benchmark">What it runs.</param>
+/// <param name="StartNs">When it starts, in nanoseconds after the first.</param>
+/// <param name="Threads">Its threads; null for as many as recorded.</param>
+internal sealed record MixProcess(Benchmark Benchmark, long StartNs, int? Threads);
 
 /// <summary>
 /// Benchmarks that run at the same time. On disk a folder of <c>mix.json</c> and a package for each process, <c>processes/N</c>
@@ -22,8 +28,8 @@ internal sealed partial record MixBenchmark(string Name, ImmutableArray<MixProce
     /// <summary>More processes than a machine is shared by.</summary>
     public const int MaxProcesses = 256;
 
-    private const string FormatName = "mystique-mix";
-    private const int CurrentVersion = 1;
+    internal const string FormatName = "mystique-mix";
+    internal const int CurrentVersion = 1;
     private const int MaxBytes = 1 << 20;
 
     private static readonly OutputKind Kind = new(ManifestFile, Earlier, _ => [ManifestFile, "processes/*"], GoesBesideOthers: false,
@@ -124,5 +130,4 @@ internal sealed record MixManifestProcess(string Package, long StartNs,
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true, NewLine = "\n",
     RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(MixManifest))]
-[JsonSerializable(typeof(Execution.Mixes.MixResult))]
 internal sealed partial class MixJson : JsonSerializerContext;
