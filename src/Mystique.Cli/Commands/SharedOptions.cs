@@ -157,7 +157,7 @@ internal static class SharedOptions
 
     /// <summary>The options of a plan.</summary>
     internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions,
-        Option<double?> ScaleMemory, Option<double?> ReferenceTime, Option<bool> AllowTraceCode)
+        Option<double?> ScaleMemory, Option<double?> ReferenceTime, Option<bool> AllowTraceCode, Option<string?> Drop)
     {
         public static Planning Create()
         {
@@ -203,6 +203,12 @@ internal static class SharedOptions
                 {
                     Description =
                     "Package, and with --engine python run, code that came with the trace: the sources of Triton kernels"
+                },
+                new Option<string?>("--drop")
+                {
+                    Description = "What if these operators took no time: leave them out, and have their results from the start, for example "
+                        + "'op:aten::*dropout*' (docs/control.md)",
+                    HelpName = "WHAT",
                 });
 
             static double? Refuse(ArgumentResult result, string text)
@@ -220,6 +226,7 @@ internal static class SharedOptions
             command.Add(ScaleMemory);
             command.Add(ReferenceTime);
             command.Add(AllowTraceCode);
+            command.Add(Drop);
         }
 
         /// <summary>The time of an iteration of the original, in nanoseconds; null where the user gives none.</summary>
@@ -236,6 +243,7 @@ internal static class SharedOptions
                 Values = result.GetValue(Values) is { } values ? ValueTable.ReadFile(values) : ValueTable.BuiltIn,
                 Substitutions = result.GetValue(Substitutions) is { } table ? SubstitutionTable.ReadFile(table) : SubstitutionTable.BuiltIn,
                 AllowTraceCode = result.GetValue(AllowTraceCode),
+                Drop = result.GetValue(Drop),
                 MemoryLimitBytes = limit switch
                 {
                     null => null,

@@ -65,6 +65,10 @@ internal static partial class Problems
     public static MystiqueException MixInvalid(string path, string why) =>
         new("MYS222", $"the mix is invalid: {why}", path, "make it again with mystique compose");
 
+    public static MystiqueException NothingChanged(string source) =>
+        new("MYS223", "the changed benchmark is the same as the unchanged one", source,
+            "name a change that its operators have: --drop, or a table with --substitutions");
+
     public static MystiqueException CaptureTracesUnusable(string path, string why) =>
         new("MYS144", $"the capture traces cannot be used: {why}", path,
             "name the folder that the serving engine wrote while it captured its graphs (capture_traces), or omit it");

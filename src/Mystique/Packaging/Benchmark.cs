@@ -80,7 +80,8 @@ public sealed record Benchmark
         {
             Ranks = [BenchmarkRank.Of(segment.Recording)],
             Origin = new BenchmarkOrigin(segment, planning),
-            OtherLevel = new(() => FrameworkBenchmark.Of(segment, plan, planning)),
+            OtherLevel = new(() => planning.Drop is null ? FrameworkBenchmark.Of(segment, plan, planning)
+                : new FrameworkBenchmark(null, "autograd makes no backward pass of operators that are left out")),
         };
     }
 

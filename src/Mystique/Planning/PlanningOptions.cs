@@ -24,6 +24,13 @@ public sealed record PlanningOptions
     /// </summary>
     public long? MemoryLimitBytes { get; init; }
 
+    /// <summary>
+    /// What if operators took no time: which, in the words of <see cref="BenchmarkOptions.Select"/>. Their results are there from the
+    /// start,
+    /// and the benchmark has the operators' level alone. Null, the default, drops none.
+    /// </summary>
+    public string? Drop { get; init; }
+
     /// <summary>By the node that starts it, each call that ranks which run together make; null where a rank is replayed alone.</summary>
     internal ImmutableDictionary<long, RankCall>? Calls { get; init; }
 }

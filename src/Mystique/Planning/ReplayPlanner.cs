@@ -10,6 +10,9 @@ namespace Mystique.Planning;
 /// <summary>Turns the selected operators into a plan.</summary>
 internal static class ReplayPlanner
 {
+    /// <summary>Why an operator does not run that the user wants to take no time.</summary>
+    public const string Dropped = "what if it took no time: it is left out, and its results are there from the start";
+
     /// <summary>
     /// Plans the replay of a selection: which tensors exist before it and what is in them, which are made by it, what
     /// shares memory with what, and which operators cannot run.
@@ -30,8 +33,15 @@ internal static class ReplayPlanner
         var folder = options.AllowTraceCode ? segment.Recording.Ranges.Resources : null;
         var autograd = new AutogradPlanner(number, segment, table, operators);
         var calls = new CallPlanner(number, segment, options.Calls, table, operators);
+        var isDropped = options.Drop is { } drop ? PartSelector.MatcherOf(segment, drop) : null;
         foreach (var node in segment.Operators)
         {
+            if (isDropped?.Invoke(node) == true)
+            {
+                replaced.Add(new ReplacedOperator(new OperatorId(number, node.Id), node.Schema?.FullName ?? node.Name, Remedy.StandIn, "",
+                    Dropped));
+                continue;
+            }
             autograd.Before(node);
             if (calls.TryPlan(node))
                 continue;

@@ -62,6 +62,19 @@ internal sealed class PartSelector
         return found;
     }
 
+    /// <summary>Whether operators of a selection, or what they are the inside of, are caught by a condition.</summary>
+    /// <param name="segment">The selection.</param>
+    /// <param name="condition">The condition.</param>
+    /// <exception cref="MystiqueException">It is invalid (MYS206), or catches nothing (MYS207).</exception>
+    public static Func<TraceNode, bool> MatcherOf(Segment segment, string condition)
+    {
+        var selector = new PartSelector(segment.Recording, new SelectionOptions(Select: condition));
+        bool Matches(TraceNode node) => node.Ancestors.Where(a => a.Schema is not null).Prepend(node)
+            .Any(n => selector._select!.Matches(selector.Of(n)));
+        return segment.Operators.Any(Matches) ? Matches
+            : throw Problems.SelectionOfNothing(segment.Recording.Trace.Source, condition, selector.Nearest(segment.Operators));
+    }
+
     private NodeContext Of(TraceNode node) => new(node, _recording, _forward, IsAfterBackward);
 
     /// <summary>

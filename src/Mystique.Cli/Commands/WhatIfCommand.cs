@@ -1,0 +1,60 @@
+using System.CommandLine;
+using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
+using Mystique.Execution;
+using Mystique.Reporting;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary><c>mystique whatif</c>: what a change would do to a job's time.</summary>
+internal static class WhatIfCommand
+{
+    public static Command Create()
+    {
+        var trace = SharedOptions.Trace();
+        var iteration = SharedOptions.Iteration();
+        var rounds = SharedOptions.Count("--rounds", 15, 2, "Rounds, in each of which both are measured");
+        var replay = SharedOptions.Replay.Create();
+        var part = SharedOptions.Part.Create();
+        var planning = SharedOptions.Planning.Create();
+        var engines = EngineOptions.OfChoice();
+        var command = new Command("whatif",
+            """
+            Measures the benchmark of a trace, and the same with a change, in turns: operators that take no time (--drop), or
+            others in their places (--substitutions). Says by how much the change moves the time, with an interval, and how much
+            of it the operators' own times explain.
+
+            Example:
+              mystique whatif job --drop 'op:aten::*dropout*'
+              mystique whatif job --drop 'label:*attention*' --engine python --device cuda:0
+            """)
+        { trace, iteration, rounds, replay.Iterations, replay.Warmup };
+        part.AddTo(command);
+        planning.AddTo(command);
+        engines.AddTo(command);
+        command.SetAction(async (result, cancellation) =>
+        {
+            await using var engine = engines.Read(result);
+            var plans = planning.Read(result);
+            var unchangedPlans = plans with { Drop = null, Substitutions = new Planning.PlanningOptions().Substitutions };
+            var recording = Inputs.Open(result.GetValue(trace)!, new RecordingOptions
+            {
+                Iteration = Inputs.NumberOf(result.GetValue(iteration)),
+            }, engine);
+            Benchmark Made(Planning.PlanningOptions options) => Benchmark.Create(recording, part.Read(result,
+                Inputs.OptionsOf(result.GetValue(iteration), options)));
+            var measured = await WhatIfRunner.RunAsync(Made(unchangedPlans), Made(plans), engine, replay.Read(result),
+                result.GetValue(rounds), cancellation);
+            var table = Terminal.Table($"what if, of {recording.Name}", "measure", "value");
+            table.Row("iteration, unchanged", Terminal.Milliseconds(measured.UnchangedNs));
+            table.Row("iteration, changed", Terminal.Milliseconds(measured.ChangedNs));
+            table.Row("difference", $"{Figures.Difference(measured.Change.Error)} ({Figures.Difference(measured.Change.Low)} to "
+                + $"{Figures.Difference(measured.Change.High)})");
+            table.Row("operators that are left out, or run otherwise", Figures.Number(measured.ChangedOperators));
+            table.Row("their share of the time of operators, each alone", Figures.Percent(measured.ExplainedShare));
+            Terminal.Write(table);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,76 @@
+using Mystique.Diagnostics;
+using Mystique.Measurement;
+using Mystique.Planning;
+
+namespace Mystique.Execution;
+
+/// <summary>What a change of a benchmark does to its time. Times in nanoseconds.</summary>
+internal sealed record WhatIfResult
+{
+    /// <summary>Medians of rounds, unchanged and changed.</summary>
+    public required double UnchangedNs { get; init; }
+
+    public required double ChangedNs { get; init; }
+
+    /// <summary>The relative difference of the changed one, with its 95 % interval.</summary>
+    public required ErrorInterval Change { get; init; }
+
+    /// <summary>Recorded operators of the unchanged one that the changed one does not run, or runs otherwise.</summary>
+    public required int ChangedOperators { get; init; }
+
+    /// <summary>
+    /// How long these take in the unchanged one, each timed on its own, as a share of all operators: what the change would explain if
+    /// operators took what they take alone, one after the other, and nothing took their places.
+    /// </summary>
+    public required double ExplainedShare { get; init; }
+}
+
+/// <summary>Measures a benchmark and a changed one in turns, on one machine.</summary>
+internal static class WhatIfRunner
+{
+    private const double RoundNs = 100e6;
+
+    /// <summary>Measures.</summary>
+    /// <param name="unchanged">As it was.</param>
+    /// <param name="changed">With the change.</param>
+    /// <param name="engine">What both run on.</param>
+    /// <param name="options">How both run; at the operators' level.</param>
+    /// <param name="rounds">Rounds, at least 2.</param>
+    /// <param name="cancellation">Ends both at once.</param>
+    /// <exception cref="MystiqueException">One cannot run (MYS203, MYS4xx), or both are the same (MYS223).</exception>
+    public static async Task<WhatIfResult> RunAsync(Benchmark unchanged, Benchmark changed, Engine engine, ReplayOptions options,
+        int rounds,
+        CancellationToken cancellation)
+    {
+        if (unchanged.IsSameAs(changed) && changed.Plan.Substitutions.All(s => !s.IsAlways || unchanged.Plan.Substitutions.Contains(s)))
+            throw Problems.NothingChanged(unchanged.Plan.Source.Name);
+        options = options with { Level = ReplayLevel.Operator };
+        await using var before = await ReplaySession.StartAsync(unchanged, engine, options, null, cancellation).ConfigureAwait(false);
+        await using var after = await ReplaySession.StartAsync(changed, engine, options, null, cancellation).ConfigureAwait(false);
+        var times = (Before: new List<double>(), After: new List<double>());
+        double warmBefore = (await before.WarmUpAsync(options.Warmup, "unchanged", cancellation).ConfigureAwait(false)).MedianNs;
+        double warmAfter = (await after.WarmUpAsync(options.Warmup, "changed", cancellation).ConfigureAwait(false)).MedianNs;
+        for (int round = 0; round < rounds; round++)
+        {
+            times.Before.Add(await MedianAsync(before, warmBefore).ConfigureAwait(false));
+            times.After.Add(await MedianAsync(after, warmAfter).ConfigureAwait(false));
+        }
+        var kept = after.Package.Plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.Id).ToHashSet();
+        var own = await before.TimeOperatorsAsync(3, cancellation).ConfigureAwait(false);
+        var operators = before.Package.Plan.Operators;
+        var gone = operators.Index().Where(o => o.Item.Role == OperatorRole.Recorded && !kept.Contains(o.Item.Id)).Select(o => o.Index)
+            .ToArray();
+        double all = own.Where(double.IsFinite).Sum();
+        return new WhatIfResult
+        {
+            UnchangedNs = Bootstrap.MedianOf([.. times.Before]),
+            ChangedNs = Bootstrap.MedianOf([.. times.After]),
+            Change = Bootstrap.JointError(times.Before, times.After),
+            ChangedOperators = gone.Length,
+            ExplainedShare = all > 0 ? gone.Sum(i => double.IsFinite(own[i]) ? own[i] : 0) / all : 0,
+        };
+
+        async Task<double> MedianAsync(ReplaySession session, double warm) => (await session.IterateAsync(options.Iterations
+            ?? (int)Math.Clamp(RoundNs / Math.Max(warm, 1), 3, 1000), "measuring", cancellation).ConfigureAwait(false)).Times.MedianNs;
+    }
+}
