@@ -61,7 +61,7 @@ public sealed class AnonymiseTests : IDisposable
             .Node(11, 3, "record_param_comms", inputs: [List(T(16, 4, 4)), List(7, 0), List(Text(Secret()), Text(Secret())), 0,
                 Text("allreduce"), Ints(), Ints(), 0, 1, 2], extraAttributes: Attribute("collective_name", Secret())
                 + Attribute("dtype", Secret()) + Attribute("pg_name", Secret()) + Attribute("pg_desc", Secret()))
-            .Node(12, 3, "## process_group:init ##", inputs: [Text($"[{{\\\"pg_name\\\": \\\"{Secret()}\\\", \\\"pg_desc\\\": "
+            .Node(12, 3, "## process_group:init ##", inputs: [Text($"[1, {{\\\"pg_name\\\": \\\"{Secret()}\\\", \\\"pg_desc\\\": "
                 + $"\\\"{Secret()}\\\", \\\"backend_config\\\": \\\"{Secret()}\\\", \\\"ranks\\\": [0, 1], \\\"group_size\\\": 2, "
                 + $"\\\"{Secret()}\\\": 1}}]")])
             .Node(13, 3, $"mystique:call;n=0;op={Secret()};fn=all_reduce;group={Secret()};size=2;{Secret()}=1;reduce={Secret()}", scope: 7)
@@ -76,6 +76,7 @@ public sealed class AnonymiseTests : IDisposable
                 "Tensor(float)", "[4,1]")], [T(41, 4, 4)])
             .Operator(23, "aten::bernoulli_.float(Tensor(a!) self, float p=0.5, *, Generator? generator=None) -> Tensor(a!)",
                 [T(41, 4, 4), 0.5, new TraceText.Value($"\"<{Secret()}>\"", "[]", Secret(), "[]")], [T(41, 4, 4)]);
+        text.Node(24, 25, Secret(), scope: 7).Node(25, 3, Secret(), scope: 7); // A parent with a higher number.
         return text.ToString().Replace("2026-01-01 00:00:00", Secret(), StringComparison.Ordinal)
             .Replace("\"finish_ts\"", $"\"{Secret()}\": \"{Secret()}\", \"finish_ts\"", StringComparison.Ordinal);
     }
@@ -138,6 +139,7 @@ public sealed class AnonymiseTests : IDisposable
             made.AssertOk();
             AssertHasNone(Encoding.UTF8.GetBytes(made.Output + made.Error), string.Join(' ', command[..1]));
         }
+        Assert.Equal(0, (int)JsonNode.Parse(File.ReadAllText(At("package/benchmark.json")))!["source"]!["iteration"]!);
         Assert.Equal(keepsTimes, JsonNode.Parse(File.ReadAllText(At("package/benchmark.json")))!["times"] is not null);
         // What is made of what was given away has nothing, either.
         CommandLine.Run("inspect", At("out.et.json"), "--html", At("trace.html"), "--json", At("trace.out.json")).AssertOk();
@@ -156,6 +158,19 @@ public sealed class AnonymiseTests : IDisposable
         made.AssertOk();
         AssertHasNone(Encoding.UTF8.GetBytes(made.Output + made.Error), "generate");
         AssertFolderHasNone();
+    }
+
+    /// <summary>Why a recording cannot be read names what is in it.</summary>
+    [Fact]
+    public void Errors_OfWhatIsHidden_NameNothing()
+    {
+        Directory.CreateDirectory(Own);
+        string trace = Path.Combine(Own, "t.json");
+        File.WriteAllText(trace, TraceText.WithRoots().Node(3, 2, Name(), Name()).ToString());
+        var refused = CommandLine.Run("generate", trace, "-o", At("package"), "--anonymise", "--strict");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("MYS224", refused.Error, StringComparison.Ordinal);
+        AssertHasNone(Encoding.UTF8.GetBytes(refused.Output + refused.Error), "the message");
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.IO.Compression;
+using Mystique.Anonymising;
 using Mystique.Cli.Reporting;
 using Mystique.Conversion;
 using Mystique.Diagnostics;
@@ -76,8 +77,12 @@ internal static class ConvertCommand
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                 CaptureTraces = result.GetValue(captureTraces),
             }, anonymise.Read(result) is not null);
+            var selection = SharedOptions.SelectionOf(result.GetValue(iteration));
             if (anonymise.Read(result) is { } hiding)
+            {
+                selection = selection with { Iteration = Anonymiser.IterationOf(recordings[0].Recording, selection.Iteration) };
                 recordings = AnonymiseOptions.Apply(hiding, recordings);
+            }
             if (recordings.Length > 1 && !file.Contains(RankMark, StringComparison.Ordinal))
                 throw Problems.ConversionImpossible(path, $"it has {recordings.Length} ranks, and the output one name",
                     $"name the output with {RankMark}, which stands for the rank");
@@ -86,7 +91,7 @@ internal static class ConvertCommand
             foreach (var (rank, _) in recordings)
                 Terminal.CheckFolder(NameOf(file, rank));
             if (format == Chakra)
-                WriteChakra(recordings, file, SharedOptions.SelectionOf(result.GetValue(iteration)), result.GetValue(astraSim));
+                WriteChakra(recordings, file, selection, result.GetValue(astraSim));
             else
                 foreach (var (rank, recording) in recordings)
                     Write(NameOf(file, rank), format == Perfetto

@@ -80,10 +80,13 @@ internal static class GenerateCommand
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),
                 CaptureTraces = result.GetValue(captureTraces),
             }, isHidden: anonymise.Read(result) is not null);
+            var options = part.Read(result, Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result)));
             if (anonymise.Read(result) is { } hiding)
+            {
+                options = options with { Iteration = Anonymiser.IterationOf(recording, options.Iteration) };
                 recording = AnonymiseOptions.Apply(hiding, [(0, recording)])[0].Recording;
-            var benchmark = Benchmark.Create(recording, part.Read(result,
-                Inputs.OptionsOf(result.GetValue(iteration), planning.Read(result))));
+            }
+            var benchmark = Benchmark.Create(recording, options);
             if (script is not null)
                 Terminal.WriteFile(script, stream => stream.Write(Encoding.UTF8.GetBytes(PythonScript.Of(benchmark))));
             if (folder is null)
@@ -105,7 +108,10 @@ internal static class GenerateCommand
         JobFiles.CheckTarget(folder);
         var recordings = Inputs.OpenRanks(ranks, strict, isHidden: hiding is not null).ToImmutableArray();
         var job = hiding is null ? JobBuilder.Make(recordings, path, options)
-            : JobBuilder.Make(AnonymiseOptions.Apply(hiding, recordings), Anonymiser.Name, options);
+            : JobBuilder.Make(AnonymiseOptions.Apply(hiding, recordings), Anonymiser.Name, options with
+            {
+                Iteration = Anonymiser.IterationOf(recordings[0].Recording, options.Iteration),
+            });
         job.Save(folder);
         JobTables.Write(job);
         Terminal.WriteLine($"wrote {folder}: {JobBenchmark.ManifestFile}, {RunScript.FileName}, {job.Programs.Length} "

@@ -18,7 +18,15 @@ internal static class Inputs
     /// <param name="isHidden">Whether what is odd is only counted: it names what is its owner's.</param>
     public static Recording Open(string path, RecordingOptions? options = null, Engine? engine = null, bool isHidden = false)
     {
-        var recording = (engine ?? new TorchSharpEngine()).Open(path, options);
+        Recording recording;
+        try
+        {
+            recording = (engine ?? new TorchSharpEngine()).Open(path, options);
+        }
+        catch (MystiqueException exception) when (isHidden)
+        {
+            throw Problems.HiddenProblem(exception.Id);
+        }
         if (!isHidden)
             Terminal.Warn(recording.Warnings);
         else if (!recording.Warnings.IsEmpty)

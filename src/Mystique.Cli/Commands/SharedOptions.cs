@@ -206,8 +206,8 @@ internal static class SharedOptions
                 },
                 new Option<string?>("--drop")
                 {
-                    Description = "What if these operators took no time: leave them out, and have their results from the start, for example "
-                        + "'op:aten::*dropout*' (docs/control.md)",
+                    Description = "What if these operators took no time: leave them out, and have their results from the start, "
+                        + "for example 'op:aten::*dropout*' (docs/control.md)",
                     HelpName = "WHAT",
                 });
 

@@ -62,6 +62,11 @@ internal sealed partial class Anonymiser(IOperatorKnowledge knowledge, Anonymisi
             OwnContents.Of(recording.Trace)));
     }
 
+    /// <summary>The number that an iteration has without names; null for the default.</summary>
+    /// <param name="recording">As it was.</param>
+    /// <param name="iteration">N of <c>ProfilerStep#N</c>.</param>
+    public static long? IterationOf(Recording recording, long? iteration) => iteration - LabelNames.FirstStepOf(recording.Trace);
+
     /// <summary>The trace, and by id of the old trace's nodes those of the new.</summary>
     private (ExecutionTrace Trace, Dictionary<long, long> Ids) TraceOf(Recording recording, PublicNames names, ValueNames values)
     {
@@ -71,7 +76,7 @@ internal sealed partial class Anonymiser(IOperatorKnowledge knowledge, Anonymisi
         var sequences = Ranks(old.Nodes.Select(n => n.SequenceId));
         var threads = Ranks(old.Nodes.Select(n => n.ThreadId).Concat(old.Nodes.Select(n => n.ForwardThreadId)));
         var nodes = new Dictionary<long, TraceNode>();
-        foreach (var node in old.Nodes) // A parent comes before what it holds.
+        foreach (var node in old.Nodes)
         {
             var schema = node.Schema is null || names.IsPublic(node.Schema) ? node.Schema
                 : OwnSchema.Of(node.Schema, _hidden.NumberOf("operator", node.Schema.FullName));
@@ -96,9 +101,10 @@ internal sealed partial class Anonymiser(IOperatorKnowledge knowledge, Anonymisi
                 TensorRange = Range().IsMatch(node.TensorRange) ? node.TensorRange : "",
                 Collective = values.Of(node.Collective),
                 FilePlace = node.FilePlace,
-                Parent = node.Parent is { } parent ? nodes[parent.Id] : null,
             });
         }
+        foreach (var node in old.Nodes.Where(n => n.Parent is not null))
+            nodes[node.Id].Parent = nodes[node.Parent!.Id]; // Which may have a higher number.
         using var text = new MemoryStream();
         TraceWriter.Write(old with
         {

@@ -49,7 +49,7 @@ internal sealed partial class LabelNames(PublicNames known, PrivateNames hidden,
         if (SegmentSelector.IsCompiledKernel(node))
             return $"triton_kernel_{hidden.TextOf("kernel", name)}";
         if (ProfilerStep.NumberOf(name) is { } step)
-            return string.Create(CultureInfo.InvariantCulture, $"ProfilerStep#{step}");
+            return string.Create(CultureInfo.InvariantCulture, $"ProfilerStep#{step - FirstStepOf(trace)}"); // How far it was is its own.
         if (CallMarks.WorkOf(node) is { } work)
             return IsCall(work) ? name : Label;
         if (name.StartsWith("nccl:", StringComparison.Ordinal))
@@ -70,6 +70,10 @@ internal sealed partial class LabelNames(PublicNames known, PrivateNames hidden,
         // What an operator does for autograd before it works has the operator's name.
         return node.Parent is { Schema: { } above } && known.IsPublic(above) && above.Name == name ? name : Label;
     }
+
+    /// <summary>The number of the first iteration that a trace marks; steps begin at 0 then.</summary>
+    public static long FirstStepOf(ExecutionTrace trace) =>
+        trace.Nodes.Select(n => ProfilerStep.NumberOf(n.Name)).FirstOrDefault(n => n is not null) ?? 0;
 
     /// <summary>Whether a word names a call between ranks, or what belongs to one.</summary>
     public static bool IsCall(string word) => word.Length < 40 && (CollectiveNames.KindOf(word) != CollectiveKind.Unknown

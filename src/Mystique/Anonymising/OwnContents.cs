@@ -15,27 +15,39 @@ internal static class OwnContents
     /// <param name="trace">The trace that they were saved with.</param>
     public static Func<long, int, ImmutableArray<byte>, ImmutableArray<byte>?> Of(ExecutionTrace trace)
     {
-        var sizes = trace.Operators.ToDictionary(o => o.Id, o => o.Inputs.Select(i => i is TensorValue t ? t.ItemSizeBytes : 0).ToArray());
-        return (node, input, contents) => sizes.TryGetValue(node, out int[]? own) && input < own.Length
-            && own[input] is 1 or 2 or 4 or 8 && contents.Length % own[input] == 0 ? Shuffled(contents, own[input]) : null;
+        var known = trace.Operators.ToDictionary(o => o.Id);
+        return (node, input, contents) => known.TryGetValue(node, out var op) && op.Inputs.ElementAtOrDefault(input) is TensorValue
+        {
+            ItemSizeBytes: (1 or 2 or 4 or 8) and var size
+        } && contents.Length % size == 0 ? Shuffled(contents, size, HasOrder(op.Schema!.Arguments.ElementAtOrDefault(input)?.Name ?? ""))
+            : null;
     }
+
+    /// <summary>
+    /// Whether an argument says where things begin, or how long they are: what rises must rise, and what falls must fall.
+    /// </summary>
+    private static bool HasOrder(string argument) => Ordered.Any(o => argument.Contains(o, StringComparison.OrdinalIgnoreCase));
+
+    private static readonly string[] Ordered = ["offset", "length", "sizes", "splits", "seqlens", "seq_lens", "indptr", "crow_", "ccol_",
+        "boundaries", "sorted"];
 
     /// <summary>Shuffles, as nobody can undo: another call gives other contents.</summary>
     /// <param name="contents">Little-endian integers.</param>
     /// <param name="size">Bytes of one: 1, 2, 4 or 8.</param>
-    internal static ImmutableArray<byte> Shuffled(ImmutableArray<byte> contents, int size)
+    /// <param name="hasOrder">Whether the order of what rises or falls is kept.</param>
+    internal static ImmutableArray<byte> Shuffled(ImmutableArray<byte> contents, int size, bool hasOrder)
     {
         long[] values = new long[contents.Length / size];
         for (int i = 0; i < values.Length; i++)
             values[i] = Read(contents.AsSpan().Slice(i * size, size));
-        if (IsRising(values))
+        if (hasOrder && IsRising(values))
         {
             long[] steps = [.. values.Zip(values.Skip(1), (a, b) => b - a)];
             RandomNumberGenerator.Shuffle<long>(steps);
             for (int i = 0; i < steps.Length; i++)
                 values[i + 1] = values[i] + steps[i];
         }
-        else if (!values.Zip(values.Skip(1)).All(p => p.First >= p.Second))
+        else if (!hasOrder || !values.Zip(values.Skip(1)).All(p => p.First >= p.Second))
         {
             long[] kinds = [.. values.Distinct()];
             var stands = kinds.Zip(Others(kinds)).ToDictionary(k => k.First, k => k.Second);
@@ -49,10 +61,10 @@ internal static class OwnContents
         return [.. result];
     }
 
-    /// <summary>As many different values of the same range.</summary>
+    /// <summary>As many different values, from 0 or the least on up to the greatest.</summary>
     private static long[] Others(long[] kinds)
     {
-        long low = kinds.Min(), high = kinds.Max();
+        long low = Math.Min(0, kinds.Min()), high = kinds.Max();
         UInt128 range = (UInt128)((Int128)high - low) + 1;
         if (range <= 4 * (UInt128)kinds.Length)
         {

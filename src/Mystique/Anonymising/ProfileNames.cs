@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
+using Mystique.Traces;
 using Mystique.Traces.Kineto;
 
 namespace Mystique.Anonymising;
@@ -13,6 +14,7 @@ internal sealed partial class ProfileNames(PublicNames known, IReadOnlyDictionar
     private const long SecondNs = 1_000_000_000;
 
     private readonly Dictionary<long, long> _addresses = [];
+    private readonly Dictionary<StreamId, StreamId> _streams = [];
 
     /// <summary>The profile.</summary>
     public LinkedProfile Of(LinkedProfile profile) => new()
@@ -34,6 +36,8 @@ internal sealed partial class ProfileNames(PublicNames known, IReadOnlyDictionar
         {
             AtNs = Scaled(w.AtNs),
             RecordedNs = Scaled(w.RecordedNs),
+            Stream = Of(w.Stream),
+            OnStream = Of(w.OnStream),
         })] : null,
         Steps = ImmutableDictionary<long, long>.Empty,
         Notes = [],
@@ -50,8 +54,12 @@ internal sealed partial class ProfileNames(PublicNames known, IReadOnlyDictionar
         Name = KernelOf(k.Name),
         StartNs = Scaled(k.StartNs),
         DurationNs = Scaled(k.DurationNs),
+        Stream = k.Stream is { } stream ? Of(stream) : null,
         Grid = Grid().IsMatch(k.Grid) ? k.Grid : "",
     })]);
+
+    private StreamId Of(StreamId stream) => _streams.TryGetValue(stream, out var known) ? known
+        : _streams[stream] = new StreamId(_streams.Count + 1);
 
     private long Scaled(long nanoseconds) => (long)Math.Round((double)nanoseconds / iterationNs * SecondNs);
 

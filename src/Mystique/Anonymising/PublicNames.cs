@@ -30,6 +30,7 @@ internal sealed partial class PublicNames
         "_c10d_functional_autograd", "_dtensor" }.ToFrozenSet();
 
     private readonly HashSet<double> _numbers = [];
+    private readonly HashSet<string> _literals = new(StringComparer.Ordinal);
     private readonly HashSet<string> _overloads = new(StringComparer.Ordinal);
     private readonly IReadOnlyList<NameFilter> _kept;
 
@@ -59,6 +60,7 @@ internal sealed partial class PublicNames
                     names._words.Add(overloads.Key, words = new(StringComparer.Ordinal));
                 words.UnionWith(WordsOf(overload.Text));
                 names._numbers.UnionWith(NumbersOf(overload.Text));
+                names._literals.UnionWith(LiteralsOf(overload.Text));
             }
         return names;
     }
@@ -67,11 +69,12 @@ internal sealed partial class PublicNames
     public bool IsPublic(OperatorSchema schema) => IsKept(schema) || IsCall(schema)
         || _overloads.Contains(schema.FullName) && _words[schema.QualifiedName] is var words
             && WordsOf(schema.Text).All(w => words.Contains(w) || SchemaWords.Contains(w))
-            && Printed().IsMatch(schema.Text) && NumbersOf(schema.Text).All(n => _numbers.Any(k => Math.Abs(k - n) <= 1e-9 * Math.Abs(k)));
+            && IsPlain(schema.Text) && LiteralsOf(schema.Text).All(_literals.Contains) && NumbersOf(schema.Text)
+                .All(n => _numbers.Any(k => Math.Abs(k - n) <= 1e-9 * Math.Abs(k)));
 
     /// <summary>A PyTorch without process groups does not know their operators; their names are known here.</summary>
     private static bool IsCall(OperatorSchema schema) => CallNamespaces.Contains(schema.Namespace) && LabelNames.IsCall(schema.Name)
-        && schema.Overload is "" or "out" or "default" && Printed().IsMatch(schema.Text) && !NumbersOf(schema.Text)
+        && schema.Overload is "" or "out" or "default" && IsPlain(schema.Text) && !LiteralsOf(schema.Text).Any() && !NumbersOf(schema.Text)
             .Any(n => n is not (0 or 1))
         && WordsOf(schema.Text).All(w => w == schema.Namespace || w == schema.Name || w == schema.Overload || CallWords.Contains(w)
             || SchemaWords.Contains(w));
@@ -118,8 +121,17 @@ internal sealed partial class PublicNames
     [GeneratedRegex("(?<![A-Za-z0-9_])[0-9][0-9.]*(?:e[-+]?[0-9]+)?")]
     private static partial Regex Number();
 
-    [GeneratedRegex(@"\A[\x20-\x7e]*\z")]
-    private static partial Regex Printed();
+    /// <summary>Whether a schema has the characters of schemas alone, but for its literals.</summary>
+    private static bool IsPlain(string text) => Plain().IsMatch(Literal().Replace(text, ""));
+
+    /// <summary>Texts between quotes, whichever quotes a version prints.</summary>
+    private static IEnumerable<string> LiteralsOf(string text) => Literal().Matches(text).Select(m => m.Value[1..^1]);
+
+    [GeneratedRegex(@"\A[A-Za-z0-9_ .,:;*=()\[\]?!|<>&+-]*\z")]
+    private static partial Regex Plain();
+
+    [GeneratedRegex(@"'[^']*'|""[^""]*""")]
+    private static partial Regex Literal();
 
     [GeneratedRegex(@"\A[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*\z")]
     private static partial Regex Qualified();

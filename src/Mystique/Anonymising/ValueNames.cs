@@ -111,8 +111,11 @@ internal sealed partial class ValueNames(PrivateNames hidden)
             try
             {
                 using var groups = JsonDocument.Parse(list);
-                foreach (var group in groups.RootElement.EnumerateArray())
+                foreach (var group in groups.RootElement.ValueKind == JsonValueKind.Array ? [.. groups.RootElement.EnumerateArray()]
+                    : Array.Empty<JsonElement>())
                 {
+                    if (group.ValueKind != JsonValueKind.Object)
+                        continue;
                     json.WriteStartObject();
                     if (group.TryGetProperty("pg_name", out var name) && name.ValueKind == JsonValueKind.String)
                         json.WriteString("pg_name", GroupOf(name.GetString()!));
@@ -120,16 +123,17 @@ internal sealed partial class ValueNames(PrivateNames hidden)
                     {
                         json.WriteStartArray("ranks");
                         foreach (var rank in ranks.EnumerateArray())
-                            if (rank.TryGetInt32(out int number))
+                            if (rank.ValueKind == JsonValueKind.Number && rank.TryGetInt32(out int number))
                                 json.WriteNumberValue(number);
                         json.WriteEndArray();
                     }
-                    if (group.TryGetProperty("group_size", out var size) && size.TryGetInt32(out int count))
+                    if (group.TryGetProperty("group_size", out var size) && size.ValueKind == JsonValueKind.Number
+                        && size.TryGetInt32(out int count))
                         json.WriteNumber("group_size", count);
                     json.WriteEndObject();
                 }
             }
-            catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+            catch (JsonException)
             {
                 Withheld++; // A list that cannot be read tells nothing.
             }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Mystique.Diagnostics;
 using Mystique.Planning;
 
@@ -9,6 +10,7 @@ namespace Mystique.Composition;
 internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> open)
 {
     private const int MaxParts = 100_000;
+    private const int MaxOperators = 1_000_000;
 
     private readonly PlanningOptions _planning = new();
     private readonly Dictionary<(string, string?, long?), Recording> _recordings = [];
@@ -30,7 +32,7 @@ internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> op
         var inputs = recipe.Inputs.ToDictionary(i => i.Key, i => new Lazy<Benchmark>(() => Open(i.Value, Path.GetDirectoryName(full)!)));
         Benchmark Of(string name, RecipeStep step)
         {
-            var parts = Parts(step, inputs).ToArray();
+            var parts = Parts(step, inputs).Take(MaxParts + 1).ToArray();
             return BenchmarkComposer.Compose(name, WithGaps(parts, path));
         }
         ImmutableArray<MixProcess> made = recipe.Run is { } run ? [new MixProcess(Of(recipe.Name, run), 0, null)]
@@ -77,9 +79,11 @@ internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> op
             case RecipeStep.Sequence sequence:
                 return sequence.Steps.SelectMany(s => Parts(s, inputs));
             case RecipeStep.Repeat repeat:
-                var once = Parts(repeat.Step, inputs).ToArray();
+                var once = Parts(repeat.Step, inputs).Take(MaxParts + 1).ToArray();
+                CheckCount((long)once.Length * repeat.Times);
                 return Enumerable.Repeat(once, repeat.Times).SelectMany(p => p);
             case RecipeStep.Weighted weighted:
+                CheckCount(weighted.Steps.Sum(s => (long)s.Weight));
                 return InTurns([.. weighted.Steps.Select(s => s.Weight)])
                     .Select(i => ((Benchmark?)inputs[weighted.Steps[i].Step.Input].Value,
                     0L));
@@ -105,10 +109,20 @@ internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> op
         }
     }
 
+    private static void CheckCount(long parts)
+    {
+        if (parts > MaxParts)
+            throw Problems.RecipeInvalid("its steps", "it comes to more than 100,000 parts", Fewer);
+    }
+
+    private const string Fewer = "repeat less: the iterations of a run repeat it, too";
+
     private static (Benchmark, long)[] WithGaps((Benchmark? Part, long GapNs)[] parts, string path)
     {
-        if (parts.Length > MaxParts)
-            throw Problems.RecipeInvalid(path, "it comes to more than 100,000 parts", "repeat less");
+        CheckCount(parts.Length);
+        if (parts.Sum(p => (long)(p.Part?.Plan.Operators.Length ?? 0)) is > MaxOperators and var count)
+            throw Problems.RecipeInvalid(path, string.Create(CultureInfo.InvariantCulture,
+                $"it comes to {count:N0} operators, and {MaxOperators:N0} are the limit"), Fewer);
         var found = new List<(Benchmark, long)>();
         long gap = 0;
         foreach (var (part, ns) in parts)

@@ -15,6 +15,8 @@ internal readonly record struct OperatorCost(double? Flops, double? Bytes)
     {
         if (node.Schema is not { } schema)
             return new OperatorCost(null, null);
+        if (node.Inputs.Length > schema.Arguments.Length)
+            return new OperatorCost(null, null); // Damaged: what it is given is not what it takes.
         bool isView = CostTable.IsView(schema);
         return new OperatorCost(isView ? 0 : CostTable.FlopsOf(node, schema), isView ? 0 : BytesOf(node, schema));
     }

@@ -65,6 +65,13 @@ internal static partial class Problems
     public static MystiqueException MixInvalid(string path, string why) =>
         new("MYS222", $"the mix is invalid: {why}", path, "make it again with mystique compose");
 
+    public static MystiqueException HiddenProblem(string id) =>
+        new("MYS224", $"the recording cannot be read ({id}); why names what is the job's own", "the input",
+            "without --anonymise the reason is written");
+
+    public static MystiqueException MixOption(string path, string options) =>
+        new("MYS225", $"a mix runs without {options}", path, "omit it, or make the mix of parts that are so already");
+
     public static MystiqueException NothingChanged(string source) =>
         new("MYS223", "the changed benchmark is the same as the unchanged one", source,
             "name a change that its operators have: --drop, or a table with --substitutions");

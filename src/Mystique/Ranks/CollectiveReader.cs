@@ -11,6 +11,9 @@ namespace Mystique.Ranks;
 /// </summary>
 internal sealed class CollectiveReader
 {
+    /// <summary>Reductions that <c>torch.distributed</c> has (<c>c10d::ReduceOp</c>).</summary>
+    private static readonly HashSet<string> Reductions = [.. "sum avg product min max band bor bxor premul_sum".Split(' ')];
+
     private readonly ExecutionTrace _trace;
     private readonly ImmutableArray<ProcessGroup> _groups;
     private readonly List<CollectiveCall> _calls = [];
@@ -93,7 +96,9 @@ internal sealed class CollectiveReader
             GroupSize = info is { GroupSize: > 0 and <= int.MaxValue } ? (int)info.GroupSize
                 : positional?.GroupSize ?? label?.GroupSize,
             IsFromAny = name.Contains("any", StringComparison.OrdinalIgnoreCase),
-            Reduction = TextOf(parts, "reduce_op")?.ToLowerInvariant() ?? label?.Reduction,
+            // A word that is no reduction is as good as none: SUM stands for it, and it is counted.
+            Reduction = (TextOf(parts, "reduce_op")?.ToLowerInvariant() ?? label?.Reduction) is { } reduction
+                && Reductions.Contains(reduction) ? reduction : null,
             IsAsynchronous = label?.IsAsynchronous ?? FlagOf(parts, "async_op") ?? FlagOf(parts, "asyncOp") ?? info?.IsAsynchronous
                 ?? positional?.IsAsynchronous
                 ?? (parts[0].Schema?.Namespace.Contains("functional", StringComparison.Ordinal) == true ? true : null),

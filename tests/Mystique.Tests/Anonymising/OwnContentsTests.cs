@@ -7,8 +7,8 @@ namespace Mystique.Tests.Anonymising;
 
 public sealed class OwnContentsTests
 {
-    private static long[] Shuffled(long[] values) => [.. MemoryMarshal.Cast<byte, long>(OwnContents.Shuffled(
-        [.. MemoryMarshal.AsBytes<long>(values)], sizeof(long)).AsSpan())];
+    private static long[] Shuffled(long[] values, bool hasOrder = false) => [.. MemoryMarshal.Cast<byte, long>(OwnContents.Shuffled(
+        [.. MemoryMarshal.AsBytes<long>(values)], sizeof(long), hasOrder).AsSpan())];
 
     private static int[] CountsOf(long[] values) => [.. values.CountBy(v => v).Select(c => c.Value).Order()];
 
@@ -17,10 +17,17 @@ public sealed class OwnContentsTests
     public void Shuffled_Indices_KeepTheirDistribution() => Gen.Long[-1000, 1000].Array[2, 200].Sample(values =>
     {
         long[] shuffled = Shuffled(values);
-        Assert.All(shuffled, v => Assert.InRange(v, values.Min(), values.Max()));
-        if (!values.Order().SequenceEqual(values) && !values.OrderDescending().SequenceEqual(values))
-            Assert.Equal(CountsOf(values), CountsOf(shuffled));
+        Assert.All(shuffled, v => Assert.InRange(v, Math.Min(0, values.Min()), values.Max()));
+        Assert.Equal(CountsOf(values), CountsOf(shuffled));
     });
+
+    /// <summary>Whether they rise, fall, or are one: indices are others.</summary>
+    [Theory]
+    [InlineData(1234_000L, 8765_000L)]
+    [InlineData(7777_000L, 5555_000L, 3333_000L)]
+    [InlineData(4321_000L)]
+    public void Shuffled_FewIndices_AreOthers(params long[] values) =>
+        Assert.Contains(Enumerable.Range(0, 20).Select(_ => Shuffled(values)), s => !s.Intersect(values).Any());
 
     [Fact]
     public void Shuffled_Hashes_AreOthers() => Gen.Long.Array[50].Sample(values =>
@@ -35,7 +42,7 @@ public sealed class OwnContentsTests
     public void Shuffled_Offsets_RiseByTheSameSteps() => Gen.Long[0, 30].Array[2, 100].Sample(steps =>
     {
         long[] values = [.. steps.Select((_, i) => steps.Take(i).Sum())];
-        long[] shuffled = Shuffled(values);
+        long[] shuffled = Shuffled(values, hasOrder: true);
         Assert.Equal((values[0], values[^1]), (shuffled[0], shuffled[^1]));
         Assert.Equal(values.Zip(values.Skip(1), (a, b) => b - a).Order(), shuffled.Zip(shuffled.Skip(1), (a, b) => b - a).Order());
     });
@@ -44,7 +51,8 @@ public sealed class OwnContentsTests
     public void Shuffled_SmallTypes_AreReadAsTheyAre()
     {
         ImmutableArray<byte> bytes = [3, 0, 1, 0, 2, 0];
-        Assert.Equal([1, 2, 3], MemoryMarshal.Cast<byte, short>(OwnContents.Shuffled(bytes, 2).AsSpan()).ToArray().Select(s => (int)s)
-            .Order());
+        short[] shuffled = MemoryMarshal.Cast<byte, short>(OwnContents.Shuffled(bytes, 2, hasOrder: false).AsSpan()).ToArray();
+        Assert.All(shuffled, v => Assert.InRange(v, 0, 3));
+        Assert.Equal(3, shuffled.Distinct().Count());
     }
 }

@@ -98,6 +98,16 @@ public sealed class RecipeTests : IDisposable
         Assert.Contains("nothing that runs", Refused($"inputs: {{a: {trace}}}\nrun: [{{gap: 5ms}}]\n").What, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{repeat: 100000, of: a}", "operators")]
+    [InlineData("{repeat: 100000, of: {repeat: 100000, of: {repeat: 100000, of: a}}}", "100,000 parts")]
+    [InlineData("{weights: {a: 100000}}", "operators")]
+    public void Make_TooManyParts_IsRefused(string run, string what)
+    {
+        string trace = Path.Combine(Repository.ExampleTraces, "dlrm.et.json.gz");
+        Assert.Contains(what, Refused($"inputs: {{a: {trace}}}\nrun: {run}\n").What, StringComparison.Ordinal);
+    }
+
     /// <summary>Whatever the text is, it is read, or refused by its place.</summary>
     [Fact]
     public void Read_AnyText_IsARecipeOrRefused()
