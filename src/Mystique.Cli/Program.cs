@@ -38,6 +38,7 @@ internal static class Program
             BenchCommand.Create(),
             DemoCommand.Create(),
             ComposeCommand.Create(),
+            ScaleCommand.Create(),
             WhatIfCommand.Create(),
             RevealCommand.Create(),
             FleetCommand.Create(),

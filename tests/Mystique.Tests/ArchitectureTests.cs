@@ -31,6 +31,7 @@ public class ArchitectureTests
         ("Fitting", []),
         ("Packaging", ["Benchmark", "BenchmarkRank", "BenchmarkOptions", "BenchmarkOrigin"]),
         ("Composition", []),
+        ("Scaling", []),
         ("Verification", []),
         ("Execution", ["Engine", "PythonEngine", "BenchmarkExecution", "ReplayOptions", "ReplayPace", "ReplayProgress", "ReplayResult",
             "ReplayedProgram", "OperatorGroupTime", "MemoryUse"]),

@@ -151,7 +151,7 @@ internal sealed class PlanComposer
     }
 
     /// <summary>A mix has no original; what its parts have in common decides how it runs: threads, and the version that recorded.</summary>
-    private static Baseline? BaselineOf(ReplayPlan[] plans)
+    internal static Baseline? BaselineOf(ReplayPlan[] plans)
     {
         var own = plans.Select(p => p.Baseline).ToArray();
         if (own.Any(b => b is null))

@@ -76,6 +76,22 @@ internal static partial class Problems
         new("MYS223", "the changed benchmark is the same as the unchanged one", source,
             "name a change that its operators have: --drop, or a table with --substitutions");
 
+    public static MystiqueException CapturesDiffer(string where, string how) =>
+        new("MYS226", $"the captures differ in more than the parameter: {how}", where,
+            "capture one job twice, with another value of one parameter and nothing else changed");
+
+    public static MystiqueException NotExplained(string where, string what, string target) =>
+        new("MYS227", $"the parameter does not explain {what}: nothing follows for {target}", where,
+            "ask for another value, or capture the job at values that are further apart");
+
+    public static MystiqueException ScaledInconsistent(string where, string how) =>
+        new("MYS228", $"the scaled benchmark is not consistent: {how}", where,
+            "capture the job at another pair of values; if it stays, please report it");
+
+    public static MystiqueException OneCapture(string parameter) =>
+        new("MYS229", $"one capture does not tell what depends on {parameter}", "the inputs",
+            $"capture the job once more with another {parameter}: mystique capture -o JOB2 -- python train.py …");
+
     public static MystiqueException CaptureTracesUnusable(string path, string why) =>
         new("MYS144", $"the capture traces cannot be used: {why}", path,
             "name the folder that the serving engine wrote while it captured its graphs (capture_traces), or omit it");

@@ -1,0 +1,87 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
+using Mystique.Execution;
+using Mystique.Packaging;
+using Mystique.Reporting;
+using Mystique.Scaling;
+
+namespace Mystique.Cli.Commands;
+
+/// <summary><c>mystique scale</c>: the benchmark of a job at another batch, length or width, from two captures.</summary>
+internal static partial class ScaleCommand
+{
+    public static Command Create()
+    {
+        var inputs = new Argument<string[]>("TRACE|CAPTURE:NAME=VALUE")
+        {
+            Description = "Two traces or captures of one job, each with the value that a parameter had",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var to = new Option<string>("--to") { Description = "The value that is asked for", HelpName = "NAME=VALUE", Required = true };
+        var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
+        var check = new Option<string?>("--check")
+        {
+            Description = "A capture at the value that is asked for: the benchmark has to have the same operators, shapes and arguments",
+            HelpName = "TRACE|CAPTURE",
+        };
+        var part = SharedOptions.Part.Create();
+        var command = new Command("scale",
+            """
+            Makes the benchmark of a job at another value of a parameter (batch, length, width) from captures at two values: which
+            sizes and arguments depend on it, and how. Each operator is then run once without memory, to see that all fits.
+
+            Example:
+              mystique scale job2:batch=2 job4:batch=4 --to batch=64 -o job64.bench
+            """)
+        { inputs, to, output, check };
+        part.AddTo(command);
+        foreach (var symbol in (Symbol[])[inputs, to])
+            Check(command, symbol is Argument<string[]> ? r => r.GetValue(inputs)! : r => [$"x:{r.GetValue(to)}"]);
+        command.SetAction(result =>
+        {
+            string folder = result.GetValue(output)!;
+            Benchmark.CheckTarget(folder);
+            var named = result.GetValue(inputs)!.Select(Read).ToArray();
+            var (_, parameter, target) = Read($"x:{result.GetValue(to)}");
+            if (named.Length == 1)
+                throw Problems.OneCapture(parameter);
+            if (named.Length > 2 || named.Any(n => n.Name != parameter) || named[0].Value == named[1].Value)
+                throw Problems.CapturesDiffer("the inputs", $"two captures with different values of {parameter} are needed");
+            Benchmark Open(string path) => Benchmark.Create(Inputs.Open(path), part.Read(result, new BenchmarkOptions()));
+            var model = new ScaleModel(parameter, named[0].Value, named[1].Value, target);
+            var scaled = BenchmarkScaler.Scale(Open(named[0].Path), Open(named[1].Path), model);
+            using var knowledge = new OperatorKnowledge(new TorchSharpEngine());
+            var (known, all) = BenchmarkScaler.Check(scaled.Plan, knowledge);
+            if (result.GetValue(check) is { } third && BenchmarkScaler.DifferenceFrom(scaled.Plan, Open(third).Plan) is { } difference)
+                throw Problems.ScaledInconsistent(third, difference);
+            scaled.Save(folder);
+            PlanTables.WriteCoverage(scaled.Plan);
+            PlanTables.WriteLevels(scaled);
+            Terminal.WriteLine($"{Figures.Number(known)} of {Figures.Number(all)} different operators were run without memory, and all fit"
+                + (result.GetValue(check) is null ? "" : "; the benchmark is that of the third capture"));
+            Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile}, {Benchmark.ManifestFile}, {RunScript.FileName}; next: "
+                + $"mystique run {folder}");
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Check(Command command, Func<System.CommandLine.Parsing.CommandResult, string[]> values) =>
+        command.Validators.Add(result =>
+        {
+            foreach (string value in values(result).Where(v => !Named().IsMatch(v)))
+                result.AddError($"'{value}' is no value of a parameter, for example job:batch=4.");
+        });
+
+    private static (string Path, string Name, long Value) Read(string text)
+    {
+        var match = Named().Match(text);
+        return (match.Groups[1].Value, match.Groups[2].Value, long.Parse(match.Groups[3].ValueSpan, CultureInfo.InvariantCulture));
+    }
+
+    [GeneratedRegex(@"\A(.+):([A-Za-z_][A-Za-z0-9_]*)=([1-9][0-9]{0,8})\z")]
+    private static partial Regex Named();
+}

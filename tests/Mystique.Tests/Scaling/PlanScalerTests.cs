@@ -1,0 +1,79 @@
+using CsCheck;
+using Mystique.Diagnostics;
+using Mystique.Scaling;
+using Mystique.Tests.Shared;
+using static Mystique.Tests.Shared.StepText;
+using static Mystique.Tests.Shared.TraceText.Value;
+
+namespace Mystique.Tests.Scaling;
+
+public sealed class PlanScalerTests
+{
+    /// <summary>A layer, attention over all pairs, a view, and a mean, at a batch and a length.</summary>
+    private static Benchmark Job(long batch, long length, string last = Relu)
+    {
+        const string View = "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)";
+        const string Transpose = "aten::transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)";
+        var text = TraceText.WithRoots()
+            .Operator(3, Mm, [T(10, batch * length, 32), T(11, 32, 48)], [T(12, batch * length, 48)])
+            .Operator(4, View, [T(12, batch * length, 48), Ints(batch, length, 48)], [Tensor(13, 1012, [batch, length, 48])])
+            .Operator(5, Transpose, [Tensor(13, 1012, [batch, length, 48]), 1, 2],
+                [Tensor(14, 1012, [batch, 48, length], strides: [48 * length, 1, 48])])
+            .Operator(6, "aten::bmm(Tensor self, Tensor mat2) -> Tensor", [Tensor(13, 1012, [batch, length, 48]),
+                Tensor(14, 1012, [batch, 48, length], strides: [48 * length, 1, 48])], [T(15, batch, length, length)])
+            .Operator(7, "aten::div.Scalar(Tensor self, Scalar other) -> Tensor", [T(15, batch, length, length), (double)batch],
+                [T(16, batch, length, length)])
+            .Operator(8, last, [T(16, batch, length, length)], [T(17, batch, length, length)]);
+        return Benchmark.Create(Recording.Of(text.Read()));
+    }
+
+    /// <summary>From any two sizes, any third is what a capture of it would be.</summary>
+    [Fact]
+    public void Scale_FromTwoBatches_IsTheCaptureOfAThird() => Gen.Int[1, 60].Array[3].Where(v => v.Distinct().Count() == 3)
+        .Sample(v =>
+    {
+        var scaled = BenchmarkScaler.Scale(Job(v[0], 7), Job(v[1], 7), new ScaleModel("batch", v[0], v[1], v[2]));
+        Assert.Null(BenchmarkScaler.DifferenceFrom(scaled.Plan, Job(v[2], 7).Plan));
+        Same(Job(v[2], 7), scaled);
+    }, iter: 50);
+
+    [Fact]
+    public void Scale_FromTwoLengths_IsTheCaptureOfAThird() => Gen.Int[2, 60].Array[3].Where(v => v.Distinct().Count() == 3)
+        .Sample(v => Same(Job(3, v[2]), BenchmarkScaler.Scale(Job(3, v[0]), Job(3, v[1]), new ScaleModel("length", v[0], v[1], v[2]))),
+            iter: 50);
+
+    private static void Same(Benchmark captured, Benchmark scaled)
+    {
+        Assert.Equal(captured.Plan.Tensors.Select(t => (string.Join(',', t.Shape), string.Join(',', t.Strides), t.Offset)),
+            scaled.Plan.Tensors.Select(t => (string.Join(',', t.Shape), string.Join(',', t.Strides), t.Offset)));
+        Assert.Equal(captured.Plan.Storages, scaled.Plan.Storages);
+        Assert.Equal(captured.ProgramDigest, scaled.ProgramDigest);
+    }
+
+    [Fact]
+    public void Scale_JobsThatDifferInMore_AreRefused()
+    {
+        var other = Job(4, 8, "aten::tanh(Tensor self) -> Tensor");
+        var refused = Assert.Throws<MystiqueException>(() => BenchmarkScaler.Scale(Job(2, 8), other, new ScaleModel("batch", 2, 4, 8)));
+        Assert.Equal("MYS226", refused.Id);
+        Assert.Contains("aten::relu", refused.Where, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(5, 5, 5L)]
+    [InlineData(4, 8, 32L)] // In proportion.
+    [InlineData(4, 16, 256L)] // By its square.
+    [InlineData(8, 64, 4096L)] // By its cube.
+    [InlineData(5, 7, 19L)] // A line.
+    [InlineData(0, 6, 42L)]
+    [InlineData(20, 10, null)] // It would be below 0.
+    public void Model_OfTwoValues_GivesTheThird(long first, long second, long? third) =>
+        Assert.Equal(third, new ScaleModel("batch", 2, 4, 16).Of(first, second));
+
+    [Fact]
+    public void Model_OfAThird_ThatIsNoWholeNumber_GivesNothing()
+    {
+        Assert.Equal(3, new ScaleModel("batch", 4, 8, 6).Of(2, 4));
+        Assert.Null(new ScaleModel("batch", 4, 8, 5).Of(2, 4));
+    }
+}
