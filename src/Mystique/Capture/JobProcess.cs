@@ -26,11 +26,19 @@ internal static partial class JobProcess
         var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false };
         prepare(start.Environment);
         Process? process = null;
+        var gate = new Lock();
+        var early = new List<PosixSignal>();
         void PassOn(PosixSignal signal)
         {
-            // A terminal sends these to all of its processes by itself.
-            if (process is { } running && !(signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && !Console.IsInputRedirected))
-                _ = Kill(running.Id, Interruption.NumberOf(signal));
+            // The job runs before its start is known here: what comes meanwhile waits for that.
+            lock (gate)
+            {
+                if (process is null)
+                    early.Add(signal);
+                // A terminal sends these to all of its processes by itself.
+                else if (!(signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && !Console.IsInputRedirected))
+                    _ = Kill(process.Id, Interruption.NumberOf(signal));
+            }
         }
 
         // Before the start: a signal that comes early must not leave the job alone.
@@ -42,7 +50,10 @@ internal static partial class JobProcess
         })).ToArray();
         try
         {
-            process = Start(start);
+            lock (gate)
+                process = Start(start);
+            foreach (var signal in early)
+                PassOn(signal);
             process.WaitForExit();
             return process.ExitCode;
         }
