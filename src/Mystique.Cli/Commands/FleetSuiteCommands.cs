@@ -7,6 +7,7 @@ using Mystique.Fleet.Catalogue;
 using Mystique.Fleet.Drift;
 using Mystique.Fleet.Selection;
 using Mystique.Fleet.Suites;
+using Mystique.Measurement;
 
 namespace Mystique.Cli.Commands;
 
@@ -195,13 +196,9 @@ internal static class FleetSuiteCommands
     private static double? ShareOf(string text) => double.TryParse(text.TrimEnd('%'), NumberStyles.Float, CultureInfo.InvariantCulture,
         out double percent) && percent > 0 && double.IsFinite(percent) ? percent / 100 : null;
 
-    private static double? NanosecondsOf(string text)
-    {
-        var (unit, factor) = text.EndsWith("min", StringComparison.Ordinal) ? ("min", 60e9) : text.EndsWith('h') ? ("h", 3600e9)
-            : text.EndsWith('s') ? ("s", 1e9) : ("", 0);
-        return factor > 0 && double.TryParse(text[..^unit.Length], NumberStyles.Float, CultureInfo.InvariantCulture, out double count)
-            && count > 0 && double.IsFinite(count) ? factor * count : null;
-    }
+    private static double? NanosecondsOf(string text) =>
+        TimeText.NanosecondsOf(text, ("min", 60e9), ("h", 3600e9), ("s", 1e9)) is { } time && time > 0 && double.IsFinite(time) ? time
+            : null;
 
     /// <summary>The heaviest unit that is what the user wants.</summary>
     private static int PlaceOf(string must, ImmutableArray<FleetUnit> units, FleetDatabase database)

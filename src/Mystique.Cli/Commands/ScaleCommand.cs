@@ -38,8 +38,11 @@ internal static partial class ScaleCommand
             """)
         { inputs, to, output, check };
         part.AddTo(command);
-        foreach (var symbol in (Symbol[])[inputs, to])
-            Check(command, symbol is Argument<string[]> ? r => r.GetValue(inputs)! : r => [$"x:{r.GetValue(to)}"]);
+        command.Validators.Add(result =>
+        {
+            foreach (string value in result.GetValue(inputs)!.Append($"x:{result.GetValue(to)}").Where(v => !Named().IsMatch(v)))
+                result.AddError($"'{value}' is no value of a parameter, for example job:batch=4.");
+        });
         command.SetAction(result =>
         {
             string folder = result.GetValue(output)!;
@@ -68,13 +71,6 @@ internal static partial class ScaleCommand
         });
         return command;
     }
-
-    private static void Check(Command command, Func<System.CommandLine.Parsing.CommandResult, string[]> values) =>
-        command.Validators.Add(result =>
-        {
-            foreach (string value in values(result).Where(v => !Named().IsMatch(v)))
-                result.AddError($"'{value}' is no value of a parameter, for example job:batch=4.");
-        });
 
     private static (string Path, string Name, long Value) Read(string text)
     {

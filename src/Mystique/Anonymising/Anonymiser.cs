@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Mystique.Conversion;
+using Mystique.Planning;
 using Mystique.Recordings;
 using Mystique.Traces;
-using Mystique.Traces.Kineto;
 using Mystique.Traces.PyTorch;
 
 namespace Mystique.Anonymising;
@@ -80,14 +80,12 @@ internal sealed partial class Anonymiser(IOperatorKnowledge knowledge, Anonymisi
         {
             var schema = node.Schema is null || names.IsPublic(node.Schema) ? node.Schema
                 : OwnSchema.Of(node.Schema, _hidden.NumberOf("operator", node.Schema.FullName));
-            bool isKept = node.Schema is not null && names.IsKept(node.Schema);
-            var concrete = recording.Profile?.ConcreteInputs.GetValueOrDefault(node.Id) ?? [];
+            string[] concrete = recording.Profile?.ConcreteInputs.TryGetValue(node.Id, out var texts) == true ? [.. texts] : [];
             nodes.Add(node.Id, new TraceNode(ids[node.Id], schema?.QualifiedName ?? labels.Of(node))
             {
                 Schema = schema,
                 Inputs = schema is null ? values.OfLabel(node) : [.. node.Inputs.Select((v, i) => values.Of(
-                    schema.Arguments.ElementAtOrDefault(i), InFull(v, concrete.IsDefault ? null : concrete.ElementAtOrDefault(i)),
-                        isKept))],
+                    schema.Arguments.ElementAtOrDefault(i), LostLiterals.InFull(v, concrete.ElementAtOrDefault(i))))],
                 Outputs = [.. node.Outputs.Select(v => values.Of(null, v))],
                 ForwardParentId = node.ForwardParentId is { } forward && ids.TryGetValue(forward, out long mapped) ? mapped : null,
                 SequenceId = node.SequenceId is { } sequence ? sequences[sequence] : null,
@@ -125,9 +123,6 @@ internal sealed partial class Anonymiser(IOperatorKnowledge knowledge, Anonymisi
     /// <summary>Numbers by their order: which are the same, and which come first, stays.</summary>
     private static Dictionary<long, long> Ranks(IEnumerable<long?> numbers) =>
         numbers.OfType<long>().Distinct().Order().Index().ToDictionary(n => n.Item, n => (long)n.Index);
-
-    private static ArgumentValue InFull(ArgumentValue value, string? concrete) => value is DoubleValue recorded && concrete?.Length > 0
-        ? new DoubleValue(ConcreteInput.InFull(recorded.Value, concrete)) : value;
 
     [GeneratedRegex(@"\A[-0-9{}\[\]"":, ]*\z")]
     private static partial Regex Range();

@@ -18,6 +18,8 @@ internal sealed partial class LabelNames(PublicNames known, PrivateNames hidden,
     /// </summary>
     private const string Backward = "Backward";
 
+    private readonly long _firstStep = FirstStepOf(trace);
+
     /// <summary>The job's own functions, by the labels of their forward passes.</summary>
     private readonly HashSet<string> _functions = [.. trace.Nodes.Where(n => n.Scope == RecordScope.BackwardFunction
         && n.Name.EndsWith(Backward, StringComparison.Ordinal) && !known.IsFunction(n.Name)).Select(n => n.Name[..^Backward.Length])];
@@ -49,7 +51,7 @@ internal sealed partial class LabelNames(PublicNames known, PrivateNames hidden,
         if (SegmentSelector.IsCompiledKernel(node))
             return $"triton_kernel_{hidden.TextOf("kernel", name)}";
         if (ProfilerStep.NumberOf(name) is { } step)
-            return string.Create(CultureInfo.InvariantCulture, $"ProfilerStep#{step - FirstStepOf(trace)}"); // How far it was is its own.
+            return string.Create(CultureInfo.InvariantCulture, $"ProfilerStep#{step - _firstStep}"); // How far it was is its own.
         if (CallMarks.WorkOf(node) is { } work)
             return IsCall(work) ? name : Label;
         if (name.StartsWith("nccl:", StringComparison.Ordinal))

@@ -80,7 +80,7 @@ internal sealed partial class PublicNames
             || SchemaWords.Contains(w));
 
     /// <summary>Whether the owner gives an operator away by its name.</summary>
-    public bool IsKept(OperatorSchema schema) => _kept.Any(k => k.IsMatch(schema.FullName) || k.IsMatch(schema.QualifiedName));
+    private bool IsKept(OperatorSchema schema) => _kept.Any(k => k.IsMatch(schema.FullName) || k.IsMatch(schema.QualifiedName));
 
     /// <summary>Whether a name is of an operator of PyTorch's, with or without its overload.</summary>
     public bool IsOperator(string name) => _overloads.Contains(name) || _words.ContainsKey(name);

@@ -25,8 +25,7 @@ internal sealed partial class ValueNames(PrivateNames hidden)
     /// <summary>An argument of an operator.</summary>
     /// <param name="argument">The schema's; null for what has no schema.</param>
     /// <param name="value">As recorded.</param>
-    /// <param name="isKept">Whether the owner gives the operator away.</param>
-    public ArgumentValue Of(SchemaArgument? argument, ArgumentValue value, bool isKept = false) => value switch
+    public ArgumentValue Of(SchemaArgument? argument, ArgumentValue value) => value switch
     {
         TensorValue tensor => tensor with
         {
@@ -34,7 +33,7 @@ internal sealed partial class ValueNames(PrivateNames hidden)
             StorageId = ObjectOf(tensor.StorageId),
             Device = tensor.Device.Length == 0 ? "" : DeviceOf(tensor.Device),
         },
-        ListValue list => new ListValue([.. list.Items.Select(i => Of(argument, i, isKept))], ""),
+        ListValue list => new ListValue([.. list.Items.Select(i => Of(argument, i))], ""),
         StringValue text => TextOf(argument, text.Value),
         DeviceValue device => new DeviceValue(DeviceOf(device.Name)),
         OpaqueValue opaque => new OpaqueValue(TypeNames.Contains(opaque.TypeName) ? opaque.TypeName : "Object"),

@@ -29,10 +29,15 @@ internal static class BenchmarkComposer
     private static List<(Benchmark Benchmark, long GapNs)> Joined(IReadOnlyList<(Benchmark Benchmark, long GapNs)> parts)
     {
         var joined = new List<(Benchmark Benchmark, long GapNs)>();
+        var made = new Dictionary<(Segment, Segment), Benchmark>(); // What is repeated is planned once, and is the same part.
         foreach (var part in parts)
             if (joined is [.., ({ Origin: { } first }, var gap)] && part is ({ Origin: { } second }, 0) && first.Options == second.Options
                 && first.Segment.Precedes(second.Segment))
-                joined[^1] = (Benchmark.Create(first.Segment.Join(second.Segment), first.Options), gap);
+            {
+                if (!made.TryGetValue((first.Segment, second.Segment), out var both))
+                    made.Add((first.Segment, second.Segment), both = Benchmark.Create(first.Segment.Join(second.Segment), first.Options));
+                joined[^1] = (both, gap);
+            }
             else
                 joined.Add(part);
         return joined;
@@ -49,6 +54,6 @@ internal static class BenchmarkComposer
         if (isInterleaved)
             return new FrameworkBenchmark(null, "in turns, one part's backward passes would be autograd's of the other, too");
         var plans = parts.Zip(levels).Select(p => ((p.Second.Benchmark ?? p.First.Benchmark).Plan, p.First.GapNs)).ToArray();
-        return new FrameworkBenchmark(Benchmark.Of(PlanComposer.Compose(name, plans, isInterleaved)), "");
+        return new FrameworkBenchmark(Benchmark.Of(PlanComposer.Compose(name, plans, isInterleaved: false)), "");
     }
 }

@@ -98,13 +98,8 @@ internal sealed partial record MixBenchmark(string Name, ImmutableArray<MixProce
         using var manifest = OutputKind.ReadOwn(Path.Combine(target, ManifestFile), FormatName, MaxBytes);
         if (manifest is null)
             return null;
-        List<string> names = [ManifestFile];
-        foreach (string folder in OutputKind.TextsOf(manifest.RootElement, "processes", "package").Distinct()
-            .Where(f => Folder().IsMatch(f)))
-            if (new DirectoryInfo(Path.Combine(target, "processes")) is { Exists: true, LinkTarget: null }
-                && new DirectoryInfo(Path.Combine(target, folder)) is { Exists: true, LinkTarget: null })
-                names.AddRange((PackageWriter.Earlier(Path.Combine(target, folder)) ?? []).Select(n => Path.Combine(folder, n)));
-        return names;
+        return [ManifestFile, .. PackageWriter.EarlierIn(target, OutputKind.TextsOf(manifest.RootElement, "processes", "package")
+            .Where(f => Folder().IsMatch(f)))];
     }
 
     [GeneratedRegex(@"\Aprocesses/[0-9]{1,4}\z")]

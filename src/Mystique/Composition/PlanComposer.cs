@@ -109,7 +109,7 @@ internal sealed class PlanComposer
             : (Slot?)null)];
         if (place is { } order && order > 0 && _isAutogradOff && plan.Operators is [var begin, ..])
             _operators.Add((order, AutogradPlanner.SwitchTo(true, Id(begin.Id)))); // Each iteration begins with it.
-        _isAutogradOff = AutogradPlanner.IsOnAfter(plan.Operators) is { } isOn ? !isOn : false;
+        _isAutogradOff = AutogradPlanner.IsOnAfter(plan.Operators) == false;
         foreach (var (i, op) in plan.Operators.Index())
             _operators.Add((place ?? (i + 0.5) / plan.Operators.Length, Moved(op)));
         _replaced.AddRange(plan.Replaced.Select(r => r with { Id = Id(r.Id) }));

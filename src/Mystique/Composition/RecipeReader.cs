@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mystique.Diagnostics;
+using Mystique.Measurement;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
@@ -183,10 +184,7 @@ internal sealed class RecipeReader
     private long Duration(YamlNode node, string what)
     {
         string text = Text(node, what);
-        var (unit, ns) = text.EndsWith("ms", StringComparison.Ordinal) ? ("ms", 1e6) : text.EndsWith("us", StringComparison.Ordinal)
-            ? ("us", 1e3) : text.EndsWith("ns", StringComparison.Ordinal) ? ("ns", 1) : text.EndsWith('s') ? ("s", 1e9) : ("", 0);
-        return ns > 0 && double.TryParse(text[..^unit.Length], NumberStyles.Float, CultureInfo.InvariantCulture, out double count)
-            && count >= 0 && count * ns < 1e15 ? (long)(count * ns)
+        return TimeText.NanosecondsOf(text, ("ms", 1e6), ("us", 1e3), ("ns", 1), ("s", 1e9)) is { } time and >= 0 and < 1e15 ? (long)time
             : throw Invalid(node.Start, $"{what} is a time such as 5ms, 250us or 1.5s, not '{text}'", "add a unit");
     }
 

@@ -93,6 +93,16 @@ internal static class PackageWriter
         return names;
     }
 
+    /// <summary>
+    /// The same of packages in folders of an output, which have no scripts of their own; nothing is looked for behind links.
+    /// </summary>
+    /// <param name="target">The output.</param>
+    /// <param name="folders">Their folders, from the output on: all in one folder of it.</param>
+    internal static IEnumerable<string> EarlierIn(string target, IEnumerable<string> folders) => folders.Distinct()
+        .Where(f => new DirectoryInfo(Path.Combine(target, Path.GetDirectoryName(f)!)) is { Exists: true, LinkTarget: null }
+            && new DirectoryInfo(Path.Combine(target, f)) is { Exists: true, LinkTarget: null })
+        .SelectMany(f => (Earlier(Path.Combine(target, f)) ?? []).Where(n => n != RunScript.FileName).Select(n => Path.Combine(f, n)));
+
     private static List<string>? EarlierLevel(string target)
     {
         using var manifest = OutputKind.ReadOwn(Path.Combine(target, Benchmark.ManifestFile), Manifest.FormatName, MaxManifestBytes);

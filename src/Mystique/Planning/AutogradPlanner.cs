@@ -165,7 +165,7 @@ internal sealed class AutogradPlanner(int number, Segment segment, TensorTable t
 
     /// <summary>Whether autograd is on after operators, as they say; null where they do not say.</summary>
     internal static bool? IsOnAfter(IEnumerable<PlannedOperator> operators) =>
-        operators.LastOrDefault(o => o.Schema == GradMode || o.Schema.Text == GradMode.Text)?.Arguments[0].Literal is BoolValue mode
+        operators.LastOrDefault(o => o.Schema.Text == GradMode.Text)?.Arguments[0].Literal is BoolValue mode
             ? mode.Value
             : null;
 

@@ -18,19 +18,27 @@ internal static class LostLiterals
     /// <param name="argument">The argument in the operator's schema.</param>
     /// <param name="value">As recorded.</param>
     /// <param name="inProfile">As a profile has it; null or empty for nothing.</param>
-    public static ArgumentValue Restore(SchemaArgument argument, ArgumentValue value, string? inProfile = null) => value switch
+    public static ArgumentValue Restore(SchemaArgument argument, ArgumentValue value, string? inProfile = null) =>
+        InFull(value, inProfile) switch
+        {
+            DoubleValue { Value: 0 } when argument.Name is "eps" or "epsilon" && string.IsNullOrEmpty(inProfile) => new DoubleValue(
+                double.TryParse(argument.Default, NumberStyles.Float, CultureInfo.InvariantCulture, out double usual) && usual > 0 ? usual
+                    : UsualEpsilon),
+            // A complex number has no value in a trace; a generator's place is taken by the default one.
+            OpaqueValue when argument.Type.BaseName is "Scalar" or "number" => new DoubleValue(1),
+            OpaqueValue => NoneValue.Instance,
+            var full => full,
+        };
+
+    /// <summary>Doubles with all decimals that a profile has of them.</summary>
+    /// <param name="value">As recorded.</param>
+    /// <param name="inProfile">As a profile has it; null or empty for nothing.</param>
+    public static ArgumentValue InFull(ArgumentValue value, string? inProfile) => value switch
     {
-        DoubleValue recorded when inProfile?.Length > 0 && ConcreteInput.InFull(recorded.Value, inProfile) is var full
-            && full != recorded.Value => new DoubleValue(full),
+        DoubleValue recorded when inProfile?.Length > 0 => new DoubleValue(ConcreteInput.InFull(recorded.Value, inProfile)),
         ListValue list when inProfile?.Length > 0 && list.Items.All(i => i is DoubleValue)
             && ConcreteInput.InFull([.. list.Items.Select(i => ((DoubleValue)i).Value)], inProfile) is { } all =>
             list with { Items = [.. all.Select(d => new DoubleValue(d))] },
-        DoubleValue { Value: 0 } when argument.Name is "eps" or "epsilon" && string.IsNullOrEmpty(inProfile) => new DoubleValue(
-            double.TryParse(argument.Default, NumberStyles.Float, CultureInfo.InvariantCulture, out double usual) && usual > 0 ? usual
-                : UsualEpsilon),
-        // A complex number has no value in a trace; a generator's place is taken by the default one.
-        OpaqueValue when argument.Type.BaseName is "Scalar" or "number" => new DoubleValue(1),
-        OpaqueValue => NoneValue.Instance,
         _ => value,
     };
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mystique.Diagnostics;
+using Mystique.Measurement;
 
 namespace Mystique.Selection;
 
@@ -109,13 +110,9 @@ internal sealed class NodeFilterParser
     }
 
     /// <summary>A time: <c>1.5ms</c>, <c>20us</c>, <c>2s</c>; without a unit, milliseconds.</summary>
-    private static long? NanosecondsOf(string text)
-    {
-        var (unit, factor) = text.EndsWith("ms", StringComparison.Ordinal) ? ("ms", 1e6) : text.EndsWith("us", StringComparison.Ordinal)
-            ? ("us", 1e3) : text.EndsWith('s') ? ("s", 1e9) : ("", 1e6);
-        return double.TryParse(text[..^unit.Length], NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
-            && Math.Abs(number * factor) < 1e18 ? (long)(number * factor) : null;
-    }
+    private static long? NanosecondsOf(string text) =>
+        TimeText.NanosecondsOf(text, ("ms", 1e6), ("us", 1e3), ("s", 1e9), ("", 1e6)) is { } time && Math.Abs(time) < 1e18 ? (long)time
+            : null;
 
     /// <summary>What stands before a space or a bracket, or between quotes.</summary>
     private string ReadValue()

@@ -95,6 +95,16 @@ public sealed class PlanComposerTests : IDisposable
         Assert.Equal(2 * framework.Tensors.Count(t => t.IsLeaf), both.Tensors.Count(t => t.IsLeaf));
     }
 
+    /// <summary>Phases that were put together again are one part however often they come.</summary>
+    [Fact]
+    public void Compose_PhasesRepeated_ShareWhatIsThereFromTheStart()
+    {
+        var recording = Recording.Open(Path.Combine(Repository.ExampleTraces, "dlrm.et.json.gz"));
+        (Benchmark, long)[] once = [(Cut(recording, "phase:forward"), 0), (Cut(recording, "phase:backward"), 0)];
+        var twice = BenchmarkComposer.Compose("twice", [.. once, .. once]).Plan;
+        Assert.Equal(ExternalOf(BenchmarkComposer.Compose("once", once).Plan), ExternalOf(twice));
+    }
+
     [Fact]
     public void Compose_Times_FollowEachOtherWithGaps()
     {

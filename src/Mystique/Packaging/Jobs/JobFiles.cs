@@ -123,14 +123,8 @@ internal static class JobFiles
         using var manifest = OutputKind.ReadOwn(Path.Combine(target, JobBenchmark.ManifestFile), JobManifest.FormatName, MaxBytes);
         if (manifest is null)
             return null;
-        List<string> names = [JobBenchmark.ManifestFile, RunScript.FileName];
-        foreach (string folder in OutputKind.TextsOf(manifest.RootElement, "ranks", "package").Distinct()
-            .Where(f => ManifestRules.Form("package_folder").IsMatch(f)))
-            if (new DirectoryInfo(Path.Combine(target, JobBenchmark.ProgramsFolder)) is { Exists: true, LinkTarget: null }
-                && new DirectoryInfo(Path.Combine(target, folder)) is { Exists: true, LinkTarget: null })
-                names.AddRange((PackageWriter.Earlier(Path.Combine(target, folder)) ?? []).Where(n => n != RunScript.FileName)
-                    .Select(n => Path.Combine(folder, n)));
-        return names;
+        return [JobBenchmark.ManifestFile, RunScript.FileName, .. PackageWriter.EarlierIn(target,
+            OutputKind.TextsOf(manifest.RootElement, "ranks", "package").Where(f => ManifestRules.Form("package_folder").IsMatch(f)))];
     }
 
     private static IEnumerable<string> Expected(string target) =>
