@@ -5,7 +5,8 @@ using Mystique.Traces;
 
 namespace Mystique.TorchSharp.Tests;
 
-/// <summary>What libtorch says that operators give back, asked through a worker as recordings do.</summary>
+/// <summary>What libtorch says that operators give back: it runs them, so an observer beside it would see them.</summary>
+[Collection("libtorch")]
 public sealed class LibTorchOperatorsTests
 {
     private static readonly LibTorchOperators Operators = new();

@@ -5,6 +5,7 @@ using Mystique.Traces;
 namespace Mystique.TorchSharp.Tests;
 
 /// <summary>The policy for operators, tried on all operators of libtorch.</summary>
+[Collection("libtorch")]
 public class OperatorPolicyTests
 {
     private static readonly Lazy<OperatorSchema[]> All = new(() =>
