@@ -18,6 +18,7 @@ import inspect
 import io
 import json
 import math
+import operator
 import os
 import platform
 import queue

@@ -1,5 +1,7 @@
 # The program, operator by operator.
 
+RELATIONS = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
 
 class EagerProgram:
     """The same operators, each called through torch.ops: for a PyTorch that does not take the program, and to look at each alone."""
@@ -96,9 +98,26 @@ class EagerProgram:
         function = getattr(packet, schema.overload_name or "default")
         return function, [m for a, m in makers if not a.kwarg_only], {a.name: m for a, m in makers if a.kwarg_only}, outs
 
-    @staticmethod
-    def guard_holds(row, recorded):
-        return "argument" not in row or recorded.get(row["argument"], {}).get("v") == row["is"]
+    def guard_holds(self, row, recorded):
+        return ("argument" not in row or recorded.get(row["argument"], {}).get("v") == row["is"]) \
+            and all(self.condition_holds(c, recorded.get(c["argument"], {})) for c in row.get("conditions", ()))
+
+    def condition_holds(self, condition, argument):
+        """A condition of a row; of what an argument has not, nothing holds."""
+        of, relation = condition["of"], RELATIONS[condition["relation"]]
+        if of == "value":
+            value = argument.get("v")
+            return type(value) is int and relation(value, condition["number"])
+        slots = argument.get("t", ())
+        if len(slots) != 1 or slots[0] < 0:
+            return False
+        tensor = self.tensors[slots[0]]
+        shape, dimension = tensor["shape"], condition.get("dimension", 0)
+        if of == "dtype":
+            return relation(tensor["dtype"], condition["dtype"])
+        if of == "size":
+            return -len(shape) <= dimension < len(shape) and relation(shape[dimension], condition["number"])
+        return relation(len(shape) if of == "dim" else math.prod(shape), condition["number"])
 
     def row_steps(self, row, op, recorded):
         """The calls of a row of the table of substitutions; None where this PyTorch lacks one of them."""

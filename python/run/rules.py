@@ -62,7 +62,11 @@ def check_manifest(m):
     for i, op in enumerate(m["operators"]):
         check_operator(m, op, schemas, kernels, made, f"operators[{i}]")
     for i, row in enumerate(m["substitutions"]):
-        hold(("argument" in row) == ("is" in row), f"substitutions[{i}]")
+        hold(("argument" in row) == ("is" in row) and ("is" not in row or "conditions" not in row), f"substitutions[{i}]")
+        for c in row.get("conditions", ()):
+            is_type = c["of"] == "dtype"
+            hold(is_type == ("dtype" in c) == ("number" not in c) and (c["of"] == "size") == ("dimension" in c)
+                 and (not is_type or c["relation"] in ("=", "!=")), f"substitutions[{i}]")
     check_schedule(m)
     check_counts(m)
     if "times" in m:

@@ -124,6 +124,28 @@ class RunTests(TorchTest):
         m["substitutions"] = [dict(m["substitutions"][0], always=True, argument="approximate", **{"is": 7})]
         self.assertEqual(0, self.run_package(m)["coverage"]["substituted_operators"])
 
+    def test_conditions_choose_the_row(self):
+        def number(of, relation, value, **more):
+            return dict(argument="self", of=of, relation=relation, number=value, **more)
+
+        def dtype(relation, name):
+            return {"argument": "self", "of": "dtype", "relation": relation, "dtype": name}
+
+        base = samples.manifest()
+        op = next(o for o in base["operators"] if base["schemas"][o["schema"]].startswith("aten::gelu"))
+        shape = base["tensors"][op["args"][0]["t"][0]]["shape"]
+        size, elements = shape[-1], run.math.prod(shape)
+        for is_held, conditions in (
+                (True, [dtype("=", "float32")]), (False, [dtype("!=", "float32")]), (False, [dtype("=", "int64")]),
+                (True, [number("dim", "=", len(shape)), number("numel", ">=", elements)]), (False, [number("numel", ">", elements)]),
+                (True, [number("size", "<=", size, dimension=-1)]), (False, [number("size", "<", size, dimension=len(shape) - 1)]),
+                (False, [number("size", ">", -1, dimension=len(shape))]), (False, [number("value", "!=", 0)]),
+                (False, [dtype("=", "float32"), number("dim", "=", 9)])):
+            with self.subTest(conditions=conditions):
+                m = samples.manifest()
+                m["substitutions"] = [dict(m["substitutions"][0], always=True, conditions=conditions)]
+                self.assertEqual(is_held, self.run_package(m)["coverage"]["substituted_operators"] == 1)
+
     def test_numbers_that_become_nan_are_found(self):
         m, code = with_operator("aten::log(Tensor self) -> Tensor")
         m["storages"][0]["init"] = m["storages"][1]["init"] = samples.uniform(-3, -2)

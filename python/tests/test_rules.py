@@ -394,6 +394,15 @@ class SumTests(ManifestTest):
         self.m["times"]["operators"][1]["node"] = 11
         self.assert_broken("times.operators")
 
+    def test_a_condition_of_a_substitution_says_one_thing(self):
+        good = {"argument": "x", "of": "size", "dimension": 0, "relation": ">", "number": 1}
+        self.m["substitutions"][0]["conditions"] = [good]
+        run.check_manifest(self.m)
+        for change in ({"of": "dim"}, {"of": "dtype"}, {"dtype": "int64"}, {"relation": "~"}, {"number": "one"}, {"of": "stride"}):
+            self.m = samples.manifest()
+            self.m["substitutions"][0]["conditions"] = [dict(good, **change)]
+            self.assert_broken("substitutions[0]")
+
     def test_a_guard_of_a_substitution_has_both_halves(self):
         for half in ({"argument": "x"}, {"is": 1}):
             self.m = samples.manifest()

@@ -31,9 +31,40 @@ public sealed class WhatIfTests : IDisposable
         Assert.Equal(11, (int)result["coverage"]!["stand_ins"]!);
     }
 
+    /// <summary>Conditions on shapes and types choose operators, in the command and in a package on another PyTorch.</summary>
+    [Fact]
+    public void Table_WithConditions_AppliesToSomeOfThem()
+    {
+        File.WriteAllText(At("table.txt"), """
+            always aten::addmm if mat1.dtype = float32 and mat2.size(1) >= 64:
+                x = aten::mm(mat1, mat2)
+                out0 = aten::add.Tensor(x, self)
+            """);
+        CommandLine.Run("generate", Trace, "-o", At("bench"), "--substitutions", At("table.txt")).AssertOk();
+        var manifest = JsonNode.Parse(File.ReadAllText(At("bench/benchmark.json")))!;
+        var row = manifest["substitutions"]!.AsArray().Single(r => r!["conditions"] is not null)!;
+        Assert.Equal(["dtype", "size"], row["conditions"]!.AsArray().Select(c => (string)c!["of"]!));
+        var operators = manifest["operators"]!.AsArray();
+        var schemas = manifest["schemas"]!.AsArray().Select(s => (string)s!).ToArray();
+        bool[] wide = [.. operators.Where(o => schemas[(int)o!["schema"]!].StartsWith("aten::addmm(", StringComparison.Ordinal))
+            .Select(o => (int)manifest["tensors"]![(int)o!["args"]![2]!["t"]![0]!]!["shape"]![1]! >= 64)];
+        Assert.Contains(true, wide);
+        Assert.Contains(false, wide);
+        foreach (string[] run in (string[][])[["--engine", "torchsharp"], ["--engine", "python"]])
+        {
+            if (run[1] == "python" && !Python.HasTorch)
+                continue;
+            CommandLine.Run(["run", At("bench"), "--iterations", "1", "--warmup", "0", "--json", At("result.json"), .. run]).AssertOk();
+            var coverage = JsonNode.Parse(File.ReadAllText(At("result.json")))!["coverage"]!;
+            Assert.Equal(wide.Count(w => w), (int)coverage["substituted_operators"]!);
+        }
+    }
+
     [Theory]
     [InlineData("--drop", "phase:optimizer", "72")]
     [InlineData("--substitutions", null, "14")]
+    [InlineData("--speed", "op:aten::bmm=4x", "3")]
+    [InlineData("--speed", "op:aten::bmm=0.5x", "3")]
     public void WhatIf_OfAChange_MeasuresBoth(string option, string? value, string operators)
     {
         var measured = CommandLine.Run("whatif", Trace, option, value
@@ -49,6 +80,8 @@ public sealed class WhatIfTests : IDisposable
     [InlineData("MYS223")]
     [InlineData("MYS207", "--drop", "op:aten::nothing")]
     [InlineData("MYS206", "--drop", "phase")]
+    [InlineData("MYS207", "--speed", "op:aten::nothing=2x")]
+    [InlineData("MYS230", "--speed", "op:aten::bmm=2")]
     public void WhatIf_OfNothing_IsRefused(string id, params string[] options)
     {
         var refused = CommandLine.Run(["whatif", Trace, .. options]);

@@ -46,8 +46,8 @@ public class SubstitutionTests
         foreach (var older in OfOlderVersions.Where(o => o.FullName == row.Operator || row.Statements.Any(s => s.Operator == o.FullName)))
             schemas.TryAdd(older.FullName, older);
         Assert.True(schemas.TryGetValue(row.Operator, out var schema), "libtorch does not know what the row replaces");
-        var arguments = schema.Arguments.Select(a => row.Guard is { } guard && guard.Argument == a.Name
-            ? PlannedArgument.Of(new IntValue(guard.Value)) : Any(a.Type));
+        var arguments = schema.Arguments.Select(a => row.Conditions.FirstOrDefault(c => c.Argument == a.Name) is { } guard
+            ? PlannedArgument.Of(new IntValue(guard.Number)) : Any(a.Type));
         var op = new PlannedOperator(new OperatorId(0, 3), schema, [.. arguments],
             [.. schema.Returns.Select(r => new PlannedResult(r.Type.BaseName == "Tensor" ? [Only] : []))]);
         var plan = new ReplayPlan

@@ -13,6 +13,11 @@ internal static class WhatIfCommand
     {
         var trace = SharedOptions.Trace();
         var iteration = SharedOptions.Iteration();
+        var speed = new Option<string?>("--speed")
+        {
+            Description = "Operators that take another time: 'op:aten::mm=2x' for half, '=0.5x' for twice the time; on the host",
+            HelpName = "SELECTION=FACTORx",
+        };
         var rounds = SharedOptions.Count("--rounds", 15, 2, "Rounds, in each of which both are measured");
         var replay = SharedOptions.Replay.Create();
         var part = SharedOptions.Part.Create();
@@ -20,22 +25,26 @@ internal static class WhatIfCommand
         var engines = EngineOptions.OfChoice();
         var command = new Command("whatif",
             """
-            Measures the benchmark of a trace, and the same with a change, in turns: operators that take no time (--drop), or
-            others in their places (--substitutions). Says by how much the change moves the time, with an interval, and how much
-            of it the operators' own times explain.
+            Measures the benchmark of a trace, and the same with a change, in turns: operators that take no time (--drop) or
+            another time (--speed), or others in their places (--substitutions). Says by how much the change moves the time, with
+            an interval, and how much of it the operators' own times explain.
 
             Example:
               mystique whatif job --drop 'op:aten::*dropout*'
+              mystique whatif job --speed 'op:aten::addmm or op:aten::mm=2x'
               mystique whatif job --drop 'label:*attention*' --engine python --device cuda:0
             """)
-        { trace, iteration, rounds, replay.Iterations, replay.Warmup };
+        { trace, iteration, speed, rounds, replay.Iterations, replay.Warmup };
         part.AddTo(command);
         planning.AddTo(command);
         engines.AddTo(command);
         command.SetAction(async (result, cancellation) =>
         {
+            var factor = result.GetValue(speed) is { } text ? SpeedChange.Parse(text) : null;
             await using var engine = engines.Read(result);
             var plans = planning.Read(result);
+            var changedPlans = factor?.Drop is not { } faster ? plans
+                : plans with { Drop = plans.Drop is { } others ? $"({others}) or ({faster})" : faster };
             var unchangedPlans = plans with { Drop = null, Substitutions = new Planning.PlanningOptions().Substitutions };
             var recording = Inputs.Open(result.GetValue(trace)!, new RecordingOptions
             {
@@ -43,14 +52,14 @@ internal static class WhatIfCommand
             }, engine);
             Benchmark Made(Planning.PlanningOptions options) => Benchmark.Create(recording, part.Read(result,
                 Inputs.OptionsOf(result.GetValue(iteration), options)));
-            var measured = await WhatIfRunner.RunAsync(Made(unchangedPlans), Made(plans), engine, replay.Read(result),
-                result.GetValue(rounds), cancellation);
+            var measured = await WhatIfRunner.RunAsync(Made(unchangedPlans), Made(changedPlans), engine, replay.Read(result),
+                result.GetValue(rounds), factor, cancellation);
             var table = Terminal.Table($"what if, of {recording.Name}", "measure", "value");
             table.Row("iteration, unchanged", Terminal.Milliseconds(measured.UnchangedNs));
             table.Row("iteration, changed", Terminal.Milliseconds(measured.ChangedNs));
             table.Row("difference", $"{Figures.Difference(measured.Change.Error)} ({Figures.Difference(measured.Change.Low)} to "
                 + $"{Figures.Difference(measured.Change.High)})");
-            table.Row("operators that are left out, or run otherwise", Figures.Number(measured.ChangedOperators));
+            table.Row("operators that are left out, run otherwise, or take another time", Figures.Number(measured.ChangedOperators));
             table.Row("their share of the time of operators, each alone", Figures.Percent(measured.ExplainedShare));
             Terminal.Write(table);
             return (int)ExitCode.Done;

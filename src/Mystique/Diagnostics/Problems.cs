@@ -74,7 +74,14 @@ internal static partial class Problems
 
     public static MystiqueException NothingChanged(string source) =>
         new("MYS223", "the changed benchmark is the same as the unchanged one", source,
-            "name a change that its operators have: --drop, or a table with --substitutions");
+            "name a change that its operators have: --drop, --speed, or a table with --substitutions");
+
+    public static MystiqueException SpeedInvalid(string text) =>
+        new("MYS230", "a speed is written SELECTION=FACTORx, with a factor above 0", text, "for twice as fast: --speed 'op:aten::mm=2x'");
+
+    public static MystiqueException SpeedOnDevice(string device) =>
+        new("MYS231", "another speed of operators is a wait of the host, and the device works on its own", device,
+            "ask with --drop what they are worth at most, or measure with --device cpu");
 
     public static MystiqueException CapturesDiffer(string where, string how) =>
         new("MYS226", $"the captures differ in more than the parameter: {how}", where,

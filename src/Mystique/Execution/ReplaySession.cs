@@ -59,7 +59,8 @@ internal sealed class ReplaySession : IAsyncDisposable
     [MemberNotNull(nameof(_fit), nameof(_given), nameof(Package))]
     private void Take(Benchmark level)
     {
-        _fit = new TargetFit(level.Plan, level.Origin?.Segment, level.Origin?.Options ?? _options.Planning,
+        _fit = new TargetFit(level.Plan, level.Origin?.Segment, level.Origin?.Options
+            ?? _options.Planning with { Substitutions = _options.Planning.Substitutions.With(level.Plan.Substitutions) },
             () => string.Join(", ", Target.Versions.Where(v => v.Key is "torch" or "libtorch").Select(v => $"{v.Key} {v.Value}")))
         {
             HasLibraries = !_engine.Libraries.IsDefaultOrEmpty,

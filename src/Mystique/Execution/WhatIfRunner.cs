@@ -36,30 +36,51 @@ internal static class WhatIfRunner
     /// <param name="engine">What both run on.</param>
     /// <param name="options">How both run; at the operators' level.</param>
     /// <param name="rounds">Rounds, at least 2.</param>
+    /// <param name="speed">
+    /// Operators that take another time in the changed one, which has none that are to be dropped for it; null for none.
+    /// </param>
     /// <param name="cancellation">Ends both at once.</param>
-    /// <exception cref="MystiqueException">One cannot run (MYS203, MYS4xx), or both are the same (MYS223).</exception>
+    /// <exception cref="MystiqueException">
+    /// One cannot run (MYS203, MYS4xx), both are the same (MYS223), or another speed is asked for on a device (MYS231).
+    /// </exception>
     public static async Task<WhatIfResult> RunAsync(Benchmark unchanged, Benchmark changed, Engine engine, ReplayOptions options,
-        int rounds,
-        CancellationToken cancellation)
+        int rounds, SpeedChange? speed, CancellationToken cancellation)
     {
-        if (unchanged.IsSameAs(changed) && changed.Plan.Substitutions.All(s => !s.IsAlways || unchanged.Plan.Substitutions.Contains(s)))
+        if (speed is null && unchanged.IsSameAs(changed)
+            && changed.Plan.Substitutions.All(s => !s.IsAlways || unchanged.Plan.Substitutions.Contains(s)))
             throw Problems.NothingChanged(unchanged.Plan.Source.Name);
         options = options with { Level = ReplayLevel.Operator };
         await using var before = await ReplaySession.StartAsync(unchanged, engine, options, null, cancellation).ConfigureAwait(false);
+        if (speed is not null && !before.IsOnHost)
+            throw Problems.SpeedOnDevice(before.Target.Device);
+        double warmBefore = (await before.WarmUpAsync(options.Warmup, "unchanged", cancellation).ConfigureAwait(false)).MedianNs;
+        var own = await before.TimeOperatorsAsync(3, cancellation).ConfigureAwait(false);
+        double waitNs = 0;
+        if (speed is not null)
+        {
+            double iterationNs = (await before.IterateAsync(RoundOf(warmBefore), "unchanged", cancellation).ConfigureAwait(false))
+                .Times.MedianNs;
+            (changed, waitNs) = speed.Apply(changed, before.Package.Plan, own, iterationNs);
+        }
         await using var after = await ReplaySession.StartAsync(changed, engine, options, null, cancellation).ConfigureAwait(false);
         var times = (Before: new List<double>(), After: new List<double>());
-        double warmBefore = (await before.WarmUpAsync(options.Warmup, "unchanged", cancellation).ConfigureAwait(false)).MedianNs;
         double warmAfter = (await after.WarmUpAsync(options.Warmup, "changed", cancellation).ConfigureAwait(false)).MedianNs;
+        if (speed is not null)
+        {
+            warmAfter = (await after.IterateAsync(RoundOf(warmAfter), "changed", cancellation).ConfigureAwait(false)).Times.MedianNs;
+            await after.KeepPaceAsync(warmAfter / (warmAfter + waitNs), cancellation).ConfigureAwait(false);
+        }
         for (int round = 0; round < rounds; round++)
         {
             times.Before.Add(await MedianAsync(before, warmBefore).ConfigureAwait(false));
             times.After.Add(await MedianAsync(after, warmAfter).ConfigureAwait(false));
         }
         var kept = after.Package.Plan.Operators.Where(o => o.Role == OperatorRole.Recorded).Select(o => o.Id).ToHashSet();
-        var own = await before.TimeOperatorsAsync(3, cancellation).ConfigureAwait(false);
+        var slowed = speed is { Factor: <= 1 } slower ? slower.OperatorsOf(unchanged) : [];
         var operators = before.Package.Plan.Operators;
-        var gone = operators.Index().Where(o => o.Item.Role == OperatorRole.Recorded && !kept.Contains(o.Item.Id)).Select(o => o.Index)
-            .ToArray();
+        var gone = operators.Index().Where(o => o.Item.Role == OperatorRole.Recorded
+            && (!kept.Contains(o.Item.Id) || slowed.Contains(o.Item.Id.Node)))
+            .Select(o => o.Index).ToArray();
         double all = own.Where(double.IsFinite).Sum();
         return new WhatIfResult
         {
@@ -70,7 +91,9 @@ internal static class WhatIfRunner
             ExplainedShare = all > 0 ? gone.Sum(i => double.IsFinite(own[i]) ? own[i] : 0) / all : 0,
         };
 
-        async Task<double> MedianAsync(ReplaySession session, double warm) => (await session.IterateAsync(options.Iterations
-            ?? (int)Math.Clamp(RoundNs / Math.Max(warm, 1), 3, 1000), "measuring", cancellation).ConfigureAwait(false)).Times.MedianNs;
+        async Task<double> MedianAsync(ReplaySession session, double warm) =>
+            (await session.IterateAsync(RoundOf(warm), "measuring", cancellation).ConfigureAwait(false)).Times.MedianNs;
+
+        int RoundOf(double warm) => options.Iterations ?? (int)Math.Clamp(RoundNs / Math.Max(warm, 1), 3, 1000);
     }
 }

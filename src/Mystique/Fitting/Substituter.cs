@@ -26,8 +26,7 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
         return null;
     }
 
-    private static bool Applies(Substitution row, PlannedOperator op) =>
-        row.Guard is not { } guard || Find(op, guard.Argument)?.Literal is IntValue value && value.Value == guard.Value;
+    private bool Applies(Substitution row, PlannedOperator op) => row.Conditions.All(c => c.Holds(op, builder));
 
     private ImmutableArray<PlannedOperator>? TryBuild(Substitution row, PlannedOperator op)
     {

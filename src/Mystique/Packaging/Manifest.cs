@@ -196,10 +196,32 @@ internal sealed record ManifestSubstitution
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? Is { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImmutableArray<ManifestCondition>? Conditions { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Always { get; init; }
 
     public required ImmutableArray<ManifestSubstitute> Calls { get; init; }
+}
+
+/// <summary>A condition of such a row; one of a number that an argument is equal to stands in the row itself.</summary>
+internal sealed record ManifestCondition
+{
+    public required string Argument { get; init; }
+
+    public required string Of { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Dimension { get; init; }
+
+    public required string Relation { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Number { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Dtype { get; init; }
 }
 
 /// <summary>A call of such a row; the arguments are pairs of a name, which may be empty, and a text.</summary>

@@ -36,12 +36,23 @@ internal sealed class ManifestChecks(Manifest manifest, ImmutableArray<OperatorS
         for (int i = 0; i < manifest.Operators.Length; i++)
             CheckOperator(manifest.Operators[i], $"operators[{i}]");
         for (int i = 0; i < manifest.Substitutions.Length; i++)
-            Check(manifest.Substitutions[i].Argument is null == manifest.Substitutions[i].Is is null, $"substitutions[{i}]");
+            CheckConditions(manifest.Substitutions[i], $"substitutions[{i}]");
         CheckSchedule();
         CheckCounts();
         if (manifest.Times is { } times)
             Check(times.Operators.DistinctBy(t => (t.Segment, t.Node)).Count() == times.Operators.Length,
                 "times.operators, which has a node twice,");
+    }
+
+    private static void CheckConditions(ManifestSubstitution row, string place)
+    {
+        Check(row.Argument is null == row.Is is null && (row.Is is null || row.Conditions is null), place);
+        foreach (var condition in row.Conditions ?? [])
+        {
+            bool isType = condition.Of == "dtype";
+            Check(isType == condition.Dtype is not null && isType == condition.Number is null
+                && (condition.Of == "size") == condition.Dimension is not null && (!isType || condition.Relation is "=" or "!="), place);
+        }
     }
 
     private static void CheckStorage(ManifestStorage storage, string place)

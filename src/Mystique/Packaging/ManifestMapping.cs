@@ -128,11 +128,21 @@ internal static class ManifestMapping
         };
     }
 
+    /// <summary>One number that an argument is equal to stands in the row, as it did before there were other conditions.</summary>
     private static ManifestSubstitution ToManifest(Substitution row) => new()
     {
         Operator = row.Operator,
-        Argument = row.Guard?.Argument,
-        Is = row.Guard?.Value,
+        Argument = IsPlain(row) ? row.Conditions[0].Argument : null,
+        Is = IsPlain(row) ? row.Conditions[0].Number : null,
+        Conditions = IsPlain(row) || row.Conditions.IsEmpty ? null : [.. row.Conditions.Select(c => new ManifestCondition
+        {
+            Argument = c.Argument,
+            Of = PropertyNames[(int)c.Property],
+            Dimension = c.Property == ArgumentProperty.Size ? c.Dimension : null,
+            Relation = c.Relation,
+            Number = c.Property == ArgumentProperty.Type ? null : c.Number,
+            Dtype = c.Property == ArgumentProperty.Type ? c.Type : null,
+        })],
         Always = row.IsAlways,
         Calls = [.. row.Statements.Select(c => new ManifestSubstitute
         {
@@ -142,6 +152,10 @@ internal static class ManifestMapping
             Args = [.. c.Arguments.Select(a => ImmutableArray.Create(a.Name, a.Text))],
         })],
     };
+
+    private static readonly string[] PropertyNames = ["value", "dtype", "dim", "numel", "size"]; // In the order of the enumeration.
+
+    private static bool IsPlain(Substitution row) => row.Conditions is [{ Property: ArgumentProperty.Value, Relation: "=" }];
 
     private static ManifestTimes? ToManifest(PlanTimes? times) => times is null ? null : new ManifestTimes
     {
@@ -257,7 +271,18 @@ internal static class ManifestMapping
     }
 
     private static Substitution ToSubstitution(ManifestSubstitution row) =>
-        new(row.Operator, row.Argument is { } argument ? (argument, row.Is!.Value) : null, row.Always,
+        new(row.Operator, row.Argument is { } argument
+                ? [new ArgumentCondition { Argument = argument, Relation = "=", Number = row.Is!.Value }]
+                : [.. (row.Conditions ?? []).Select(c => new ArgumentCondition
+                {
+                    Argument = c.Argument,
+                    Property = (ArgumentProperty)Array.IndexOf(PropertyNames, c.Of),
+                    Dimension = c.Dimension ?? 0,
+                    Relation = c.Relation,
+                    Number = c.Number ?? 0,
+                    Type = c.Dtype ?? "",
+                })],
+            row.Always,
             [.. row.Calls.Select(c => new SubstituteCall(c.Results, c.Like ?? "", c.Operator, [.. c.Args.Select(a => (a[0], a[1]))]))]);
 
     private static PlannedStorage ToStorage(ManifestStorage storage, ImmutableArray<ManifestOperator> operators) => new(storage.Bytes,

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using Mystique.Diagnostics;
 using Mystique.Traces;
 
@@ -7,10 +6,10 @@ namespace Mystique.Planning;
 
 /// <summary>A row: what to run in the place of an operator that the target lacks.</summary>
 /// <param name="Operator">The operator, with or without its overload.</param>
-/// <param name="Guard">An argument and the number that it must be; null for any.</param>
+/// <param name="Conditions">What its arguments must be, all of it; none for any.</param>
 /// <param name="IsAlways">Whether it applies where the target has the operator, too.</param>
 /// <param name="Statements">The calls; none where the target needs nothing.</param>
-internal sealed record Substitution(string Operator, (string Argument, long Value)? Guard, bool IsAlways,
+internal sealed record Substitution(string Operator, ImmutableArray<ArgumentCondition> Conditions, bool IsAlways,
     ImmutableArray<SubstituteCall> Statements);
 
 /// <summary>A call: <c>results = operator(arguments)</c>.</summary>
@@ -47,6 +46,17 @@ public sealed class SubstitutionTable
     {
         var table = new SubstitutionTable();
         table.Add(row);
+        return table;
+    }
+
+    /// <summary>
+    /// The table for a plan from a package, which has the rows that it was made with: those of a user who gives a table now come first.
+    /// </summary>
+    internal SubstitutionTable With(ImmutableArray<Substitution> recorded)
+    {
+        var table = new SubstitutionTable();
+        foreach (var row in ReferenceEquals(this, BuiltIn) ? recorded.Concat(Rows) : Rows.Concat(recorded))
+            table.Add(row);
         return table;
     }
 
@@ -105,7 +115,7 @@ public sealed class SubstitutionTable
         rows.Add(row);
     }
 
-    /// <summary><c>[always] namespace::name[.overload] [if argument = number]:</c></summary>
+    /// <summary><c>[always] namespace::name[.overload] [if condition [and condition …]]:</c></summary>
     private static Substitution ParseHead(string line)
     {
         if (!line.EndsWith(':'))
@@ -116,14 +126,12 @@ public sealed class SubstitutionTable
             words = words[1..];
         if (words.Length == 0 || !TableText.IsOperatorName(words[0]))
             throw new FormatException("an operator is named namespace::name or namespace::name.overload");
-        (string, long)? guard = words switch
+        return new Substitution(words[0], words switch
         {
-            [_] => null,
-            [_, "if", var argument, "=", var value] when long.TryParse(value, NumberStyles.AllowLeadingSign,
-                CultureInfo.InvariantCulture, out long parsed) => (argument, parsed),
-            _ => throw new FormatException("after the operator's name may come: if ARGUMENT = NUMBER"),
-        };
-        return new Substitution(words[0], guard, isAlways, []);
+            [_] => [],
+            [_, "if", .. var conditions] => ArgumentCondition.ParseAll(conditions),
+            _ => throw new FormatException("after the operator's name may come: if CONDITION"),
+        }, isAlways, []);
     }
 
     /// <summary><c>[results [like argument] =] operator(arguments)</c></summary>

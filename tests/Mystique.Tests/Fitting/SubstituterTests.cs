@@ -89,7 +89,21 @@ public class SubstituterTests
     [InlineData("mode = 3", false)]
     [InlineData("self = 2", false)]
     [InlineData("nobody = 2", false)]
-    public void Row_WithAGuard_AppliesToThatNumberAlone(string guard, bool applies) =>
+    [InlineData("mode != 2", false)]
+    [InlineData("mode >= 2 and mode < 3", true)]
+    [InlineData("mode >= 2 and mode < 2", false)]
+    [InlineData("self.dtype = float32", true)]
+    [InlineData("self.dtype != float32", false)]
+    [InlineData("self.dtype != bfloat16 and self.dim = 2", true)]
+    [InlineData("self.numel <= 6 and self.numel > 5", true)]
+    [InlineData("self.size(-1) = 3", true)]
+    [InlineData("self.size(0) = 3", false)]
+    [InlineData("self.size(2) > -1", false)] // There is no such dimension: nothing holds of it.
+    [InlineData("self.size(-3) > -1", false)]
+    [InlineData("others.numel = 6", false)] // Two tensors.
+    [InlineData("none.dim != 9", false)]
+    [InlineData("mode.dtype != float32", false)]
+    public void Row_WithConditions_AppliesWhereAllHold(string guard, bool applies) =>
         Assert.Equal(applies, Calls($"mine::f if {guard}:\n    out0 = aten::g(self)\n", ["aten::g(Tensor a) -> Tensor"]) is not null);
 
     /// <summary>A result of one's own is a new tensor, of the shape of the argument after "like", and later calls use it.</summary>
