@@ -49,6 +49,9 @@ public sealed class ScaleTests : IDisposable
         Refused("MYS226", two, $"{Job(5, "aten::tanh(Tensor self) -> Tensor")}:batch=5", "--to", "batch=8");
         Refused("MYS228", two, four, "--to", "batch=8", "--check", Job(7)); // Not what was asked for.
         Refused("no value of a parameter", two, four, "--to", "batch=0");
+        Refused("no value of a parameter", two, four, "--to", "batch=8,");
+        Refused("no value of a parameter", two, four, "--to", "batch=8,batch=9");
+        Refused("MYS226", $"{Job(2)}:batch=2,length=3", $"{Job(4)}:batch=4,length=3", "--to", "batch=8,length=9");
         Refused("no value of a parameter", Job(2), four, "--to", "batch=8");
     }
 }

@@ -60,9 +60,37 @@ public sealed class WhatIfTests : IDisposable
         }
     }
 
+    /// <summary>What computes in another type is counted as substituted, and runs in a package on both engines.</summary>
+    [Theory]
+    [InlineData("torchsharp")]
+    [InlineData("python")]
+    public void Dtype_OfOperators_RunsAndIsCounted(string engine)
+    {
+        Assert.SkipUnless(engine != "python" || Python.HasTorch, "needs python3 with torch");
+        CommandLine.Run("generate", Trace, "-o", At("bench"), "--dtype", "op:aten::bmm or op:aten::addmm=float64").AssertOk();
+        CommandLine.Run("run", At("bench"), "--engine", engine, "--iterations", "1", "--warmup", "0", "--json", At("result.json"))
+            .AssertOk();
+        var result = JsonNode.Parse(File.ReadAllText(At("result.json")))!;
+        Assert.Equal("exact", (string)result["verification"]!["status"]!);
+        Assert.Equal(8, (int)result["coverage"]!["substituted_operators"]!);
+    }
+
+    /// <summary>A package has no recording to change: it would run as it is.</summary>
+    [Theory]
+    [InlineData("--drop", "op:aten::bmm")]
+    [InlineData("--dtype", "op:aten::bmm=float64")]
+    public void Change_OfAPackage_IsRefused(string option, string what)
+    {
+        CommandLine.Run("generate", Trace, "-o", At("bench")).AssertOk();
+        var refused = CommandLine.Run("run", At("bench"), option, what);
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("MYS212", refused.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("--drop", "phase:optimizer", "72")]
     [InlineData("--substitutions", null, "14")]
+    [InlineData("--dtype", "op:aten::bmm or op:aten::addmm=float64", "8")]
     [InlineData("--speed", "op:aten::bmm=4x", "3")]
     [InlineData("--speed", "op:aten::bmm=0.5x", "3")]
     public void WhatIf_OfAChange_MeasuresBoth(string option, string? value, string operators)
@@ -81,6 +109,8 @@ public sealed class WhatIfTests : IDisposable
     [InlineData("MYS207", "--drop", "op:aten::nothing")]
     [InlineData("MYS206", "--drop", "phase")]
     [InlineData("MYS207", "--speed", "op:aten::nothing=2x")]
+    [InlineData("MYS232", "--dtype", "op:aten::bmm=int8")]
+    [InlineData("MYS223", "--dtype", "op:aten::bmm=float32")]
     [InlineData("MYS230", "--speed", "op:aten::bmm=2")]
     public void WhatIf_OfNothing_IsRefused(string id, params string[] options)
     {

@@ -246,4 +246,22 @@ public class LibTorchEngineTests
         Assert.Empty(result.Differences);
         Assert.Equal(package.Plan.Operators.Length, result.ExactCount);
     }
+
+    /// <summary>All that can compute in another type does, casts and views of them fit, and nothing else changes.</summary>
+    [Theory]
+    [InlineData("dlrm", "op:*", "float64")]
+    [InlineData("gpt", "op:*", "float64")]
+    [InlineData("gpt", "op:aten::addmm or op:aten::mm or op:aten::bmm", "bfloat16")]
+    [InlineData("resnet18", "op:aten::addmm or op:aten::mm or op:aten::add*", "float64")]
+    public void Replay_InAnotherType_IsExact(string name, string select, string type)
+    {
+        var package = Benchmark.Create(Recording.Open(Path.Combine(Repository.ExampleTraces, name + ".et.json.gz")), new BenchmarkOptions
+        {
+            Planning = new PlanningOptions { Dtype = DtypeChange.Parse($"{select}={type}") },
+        });
+        Assert.Contains(package.Plan.Replaced, r => r.Remedy == Remedy.Substitute);
+        var result = EngineFixture.Verify(package);
+        Assert.Empty(result.Differences);
+        Assert.Equal(package.Plan.Operators.Length, result.ExactCount);
+    }
 }

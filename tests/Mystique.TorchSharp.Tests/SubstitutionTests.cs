@@ -89,7 +89,7 @@ public class SubstitutionTests
     private static TargetFit FitOf(TraceText text, PlanningOptions options, params string[] lacking)
     {
         var segment = SegmentSelector.Select(Recording.Of(text.Read()));
-        var fit = new TargetFit(PortableFit.Of(ReplayPlanner.Plan(segment, options), options), segment, options, () =>
+        var fit = new TargetFit(PortableFit.Of(ReplayPlanner.Plan(segment, options), segment, options), segment, options, () =>
             "the test's libtorch");
         while (fit.FitSchemas() is { IsEmpty: false } names)
             fit.NoteSchemas(names, Dispatcher.SchemasOf(names.Except(lacking)));

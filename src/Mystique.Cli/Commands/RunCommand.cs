@@ -97,11 +97,10 @@ internal static class RunCommand
                     }, isStrict, result.GetValue(json), cancellation);
             if (MixBenchmark.IsMix(path))
             {
-                string[] odd = [.. new[] { part.Select, part.Without, kineto, traceOut, iteration }.Where(o =>
-                    result.GetValue(o) is not null)
-                    .Select(o => o.Name)];
-                if (odd.Length > 0 || plans.Drop is not null)
-                    throw Problems.MixOption(path, string.Join(", ", plans.Drop is null ? odd : [.. odd, "--drop"]));
+                string[] odd = [.. new[] { part.Select, part.Without, kineto, traceOut, iteration, planning.Drop, planning.Dtype }
+                    .Where(o => result.GetValue(o) is not null).Select(o => o.Name)];
+                if (odd.Length > 0)
+                    throw Problems.MixOption(path, string.Join(", ", odd));
                 var mixed = await MixRunner.RunAsync(MixBenchmark.Load(path), engine, Options(), cancellation);
                 if (result.GetValue(json) is { } document)
                     Terminal.WriteFile(document, stream => JsonSerializer.Serialize(stream, mixed, MixResultJson.Default.MixResult));

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.RegularExpressions;
@@ -17,10 +18,11 @@ internal static partial class ScaleCommand
     {
         var inputs = new Argument<string[]>("TRACE|CAPTURE:NAME=VALUE")
         {
-            Description = "Two traces or captures of one job, each with the value that a parameter had",
+            Description = "Two traces or captures of one job, each with the value that a parameter had; four for two parameters "
+                + "(A:batch=2,length=64), each combination once",
             Arity = ArgumentArity.OneOrMore,
         };
-        var to = new Option<string>("--to") { Description = "The value that is asked for", HelpName = "NAME=VALUE", Required = true };
+        var to = new Option<string>("--to") { Description = "The values that are asked for", HelpName = "NAME=VALUE", Required = true };
         var output = new Option<string>("--output", "-o") { Description = "The package's folder", HelpName = "DIR", Required = true };
         var check = new Option<string?>("--check")
         {
@@ -35,6 +37,8 @@ internal static partial class ScaleCommand
 
             Example:
               mystique scale job2:batch=2 job4:batch=4 --to batch=64 -o job64.bench
+              mystique scale a:batch=2,length=16 b:batch=4,length=16 c:batch=2,length=32 d:batch=4,length=32 \
+                --to batch=64,length=512 -o large.bench
             """)
         { inputs, to, output, check };
         part.AddTo(command);
@@ -47,15 +51,9 @@ internal static partial class ScaleCommand
         {
             string folder = result.GetValue(output)!;
             Benchmark.CheckTarget(folder);
-            var named = result.GetValue(inputs)!.Select(Read).ToArray();
-            var (_, parameter, target) = Read($"x:{result.GetValue(to)}");
-            if (named.Length == 1)
-                throw Problems.OneCapture(parameter);
-            if (named.Length > 2 || named.Any(n => n.Name != parameter) || named[0].Value == named[1].Value)
-                throw Problems.CapturesDiffer("the inputs", $"two captures with different values of {parameter} are needed");
             Benchmark Open(string path) => Benchmark.Create(Inputs.Open(path), part.Read(result, new BenchmarkOptions()));
-            var model = new ScaleModel(parameter, named[0].Value, named[1].Value, target);
-            var scaled = BenchmarkScaler.Scale(Open(named[0].Path), Open(named[1].Path), model);
+            var scaled = ScaleGrid.Scale([.. result.GetValue(inputs)!.Select(Read).Select(i => (i.Values, Open(i.Path)))],
+                Read($"x:{result.GetValue(to)}").Values);
             using var knowledge = new OperatorKnowledge(new TorchSharpEngine());
             var (known, all) = BenchmarkScaler.Check(scaled.Plan, knowledge);
             if (result.GetValue(check) is { } third && BenchmarkScaler.DifferenceFrom(scaled.Plan, Open(third).Plan) is { } difference)
@@ -72,12 +70,15 @@ internal static partial class ScaleCommand
         return command;
     }
 
-    private static (string Path, string Name, long Value) Read(string text)
+    private static (string Path, ImmutableSortedDictionary<string, long> Values) Read(string text)
     {
         var match = Named().Match(text);
-        return (match.Groups[1].Value, match.Groups[2].Value, long.Parse(match.Groups[3].ValueSpan, CultureInfo.InvariantCulture));
+        return (match.Groups[1].Value, match.Groups[2].Captures.Zip(match.Groups[3].Captures)
+            .ToImmutableSortedDictionary(p => p.First.Value, p => long.Parse(p.Second.ValueSpan, CultureInfo.InvariantCulture),
+                StringComparer.Ordinal));
     }
 
-    [GeneratedRegex(@"\A(.+):([A-Za-z_][A-Za-z0-9_]*)=([1-9][0-9]{0,8})\z")]
+    /// <summary>At most four parameters, each named once.</summary>
+    [GeneratedRegex(@"\A(.+):(?:([A-Za-z_][A-Za-z0-9_]*)=([1-9][0-9]{0,8})(?!.*,\2=)(?:,(?!\z)|\z)){1,4}\z")]
     private static partial Regex Named();
 }

@@ -157,7 +157,8 @@ internal static class SharedOptions
 
     /// <summary>The options of a plan.</summary>
     internal sealed record Planning(Option<double> IndexSkew, Option<string?> Values, Option<string?> Substitutions,
-        Option<double?> ScaleMemory, Option<double?> ReferenceTime, Option<bool> AllowTraceCode, Option<string?> Drop)
+        Option<double?> ScaleMemory, Option<double?> ReferenceTime, Option<bool> AllowTraceCode, Option<string?> Drop,
+        Option<string?> Dtype)
     {
         public static Planning Create()
         {
@@ -209,6 +210,11 @@ internal static class SharedOptions
                     Description = "What if these operators took no time: leave them out, and have their results from the start, "
                         + "for example 'op:aten::*dropout*' (docs/control.md)",
                     HelpName = "WHAT",
+                },
+                new Option<string?>("--dtype")
+                {
+                    Description = "What if these operators computed in another type: 'op:aten::mm=bfloat16' (docs/control.md)",
+                    HelpName = "WHAT=TYPE",
                 });
 
             static double? Refuse(ArgumentResult result, string text)
@@ -227,6 +233,7 @@ internal static class SharedOptions
             command.Add(ReferenceTime);
             command.Add(AllowTraceCode);
             command.Add(Drop);
+            command.Add(Dtype);
         }
 
         /// <summary>The time of an iteration of the original, in nanoseconds; null where the user gives none.</summary>
@@ -244,6 +251,7 @@ internal static class SharedOptions
                 Substitutions = result.GetValue(Substitutions) is { } table ? SubstitutionTable.ReadFile(table) : SubstitutionTable.BuiltIn,
                 AllowTraceCode = result.GetValue(AllowTraceCode),
                 Drop = result.GetValue(Drop),
+                Dtype = result.GetValue(Dtype) is { } type ? DtypeChange.Parse(type) : null,
                 MemoryLimitBytes = limit switch
                 {
                     null => null,

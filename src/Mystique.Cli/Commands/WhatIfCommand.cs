@@ -26,8 +26,8 @@ internal static class WhatIfCommand
         var command = new Command("whatif",
             """
             Measures the benchmark of a trace, and the same with a change, in turns: operators that take no time (--drop) or
-            another time (--speed), or others in their places (--substitutions). Says by how much the change moves the time, with
-            an interval, and how much of it the operators' own times explain.
+            another time (--speed), in another type (--dtype), or others in their places (--substitutions). Says by how much the
+            change moves the time, with an interval, and how much of it the operators' own times explain.
 
             Example:
               mystique whatif job --drop 'op:aten::*dropout*'
@@ -45,7 +45,7 @@ internal static class WhatIfCommand
             var plans = planning.Read(result);
             var changedPlans = factor?.Drop is not { } faster ? plans
                 : plans with { Drop = plans.Drop is { } others ? $"({others}) or ({faster})" : faster };
-            var unchangedPlans = plans with { Drop = null, Substitutions = new Planning.PlanningOptions().Substitutions };
+            var unchangedPlans = plans with { Drop = null, Dtype = null, Substitutions = new Planning.PlanningOptions().Substitutions };
             var recording = Inputs.Open(result.GetValue(trace)!, new RecordingOptions
             {
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),

@@ -74,10 +74,14 @@ internal static partial class Problems
 
     public static MystiqueException NothingChanged(string source) =>
         new("MYS223", "the changed benchmark is the same as the unchanged one", source,
-            "name a change that its operators have: --drop, --speed, or a table with --substitutions");
+            "name a change that its operators have: --drop, --dtype, --speed, or a table with --substitutions");
 
     public static MystiqueException SpeedInvalid(string text) =>
         new("MYS230", "a speed is written SELECTION=FACTORx, with a factor above 0", text, "for twice as fast: --speed 'op:aten::mm=2x'");
+
+    public static MystiqueException DtypeInvalid(string text) =>
+        new("MYS232", "another type is written SELECTION=TYPE, with bfloat16, float16, float32 or float64", text,
+            "for products in bfloat16: --dtype 'op:aten::mm or op:aten::addmm=bfloat16'");
 
     public static MystiqueException SpeedOnDevice(string device) =>
         new("MYS231", "another speed of operators is a wait of the host, and the device works on its own", device,

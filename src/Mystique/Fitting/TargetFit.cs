@@ -69,7 +69,7 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
                 return [];
             _decomposed.UnionWith(toDecompose);
             _segment = _segment!.Decompose(_decomposed);
-            var again = PortableFit.Of(ReplayPlanner.Plan(_segment, options), options);
+            var again = PortableFit.Of(ReplayPlanner.Plan(_segment, options), _segment, options);
             _unfitted = again with
             {
                 LeastPeakBytes = _unfitted.LeastPeakBytes,

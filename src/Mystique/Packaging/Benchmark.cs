@@ -75,13 +75,17 @@ public sealed record Benchmark
     /// <exception cref="MystiqueException">Nothing of it can run (MYS203).</exception>
     internal static Benchmark Create(Segment segment, PlanningOptions planning)
     {
-        var plan = PortableFit.Of(ReplayPlanner.Plan(segment, planning), planning);
+        var plan = PortableFit.Of(ReplayPlanner.Plan(segment, planning), segment, planning);
         return Of(plan) with
         {
             Ranks = [BenchmarkRank.Of(segment.Recording)],
             Origin = new BenchmarkOrigin(segment, planning),
-            OtherLevel = new(() => planning.Drop is null ? FrameworkBenchmark.Of(segment, plan, planning)
-                : new FrameworkBenchmark(null, "autograd makes no backward pass of operators that are left out")),
+            OtherLevel = new(() => (planning.Drop, planning.Dtype) switch
+            {
+                (null, null) => FrameworkBenchmark.Of(segment, plan, planning),
+                (null, _) => new FrameworkBenchmark(null, "autograd would make another backward pass of operators in another type"),
+                _ => new FrameworkBenchmark(null, "autograd makes no backward pass of operators that are left out"),
+            }),
         };
     }
 

@@ -25,7 +25,7 @@ internal sealed record FrameworkBenchmark(Benchmark? Benchmark, string Reason)
         var (selected, left) = FrameworkSelector.Select(segment);
         if (selected.Passes.IsEmpty)
             return left.IsEmpty ? WithoutPass(segment) : new FrameworkBenchmark(null, $"{Subject(left.Length)}: {left[0].Reason}");
-        var plan = PortableFit.Of(ReplayPlanner.Plan(selected, options), options);
+        var plan = PortableFit.Of(ReplayPlanner.Plan(selected, options), selected, options);
         plan = plan with
         {
             LeastPeakBytes = PlanMemory.Of(operators).PeakBytes,

@@ -31,6 +31,12 @@ public sealed record PlanningOptions
     /// </summary>
     public string? Drop { get; init; }
 
+    /// <summary>
+    /// What if operators computed in another type; the benchmark has the operators' level alone. Null, the default, leaves them as they
+    /// are.
+    /// </summary>
+    public DtypeChange? Dtype { get; init; }
+
     /// <summary>By the node that starts it, each call that ranks which run together make; null where a rank is replayed alone.</summary>
     internal ImmutableDictionary<long, RankCall>? Calls { get; init; }
 }

@@ -94,7 +94,7 @@ internal sealed record TraceSummary
         var trace = recording.Trace;
         var segment = SegmentSelector.Select(recording, options);
         var planning = new PlanningOptions();
-        var plan = PortableFit.Of(ReplayPlanner.Plan(segment, planning), planning);
+        var plan = PortableFit.Of(ReplayPlanner.Plan(segment, planning), segment, planning);
         ImmutableArray<OperatorCost> costs = [.. segment.Operators.Select(OperatorCost.Of)];
         var kinds = segment.Operators.Zip(costs).GroupBy(o => o.First.Schema?.FullName ?? o.First.Name, (name, group) =>
         {

@@ -19,7 +19,7 @@ internal sealed class PlanScaler
 
     private PlanScaler(ReplayPlan first, ReplayPlan second, ScaleModel model)
     {
-        (_first, _second, _model) = (first, second, model);
+        (_first, _second, _model) = (first, PlanAlignment.Of(first, second), model);
         _tensors = new PlannedTensor[first.Tensors.Length];
     }
 
@@ -28,13 +28,12 @@ internal sealed class PlanScaler
     /// <param name="second">At the second.</param>
     /// <param name="model">The values.</param>
     /// <exception cref="MystiqueException">They differ in more than integers (MYS226), or an integer does not follow (MYS227).</exception>
-    public static ReplayPlan Scale(ReplayPlan first, ReplayPlan second, ScaleModel model) => new PlanScaler(first, second, model).Scale();
+    public static ReplayPlan Scale(ReplayPlan first, ReplayPlan second, ScaleModel model) =>
+        first.Operators.Any(o => o.IsCall) ? throw Problems.CompositionOfRanks(first.Source.Name)
+            : new PlanScaler(first, second, model).Scale();
 
     private ReplayPlan Scale()
     {
-        if (_first.Operators.Any(o => o.IsCall))
-            throw Problems.CompositionOfRanks(_first.Source.Name);
-        CheckStructure();
         for (int i = 0; i < _tensors.Length; i++)
             _tensors[i] = TensorOf(_first.Tensors[i], _second.Tensors[i]);
         var operators = _first.Operators.Zip(_second.Operators, Scaled).ToImmutableArray();
@@ -54,24 +53,6 @@ internal sealed class PlanScaler
             Baseline = PlanComposer.BaselineOf([_first, _second]),
             LeastPeakBytes = 0,
         };
-    }
-
-    private void CheckStructure()
-    {
-        foreach (var (i, (a, b)) in _first.Operators.Zip(_second.Operators).Index())
-        {
-            _at = string.Create(CultureInfo.InvariantCulture, $"operator {i} ({a.Schema.FullName}, node {a.Id} and {b.Id})");
-            if (a.Schema.FullName != b.Schema.FullName || a.Role != b.Role)
-                throw Differs($"the other has {b.Schema.FullName}");
-            if (!a.InputSlots.SequenceEqual(b.InputSlots) || !a.OutputSlots.SequenceEqual(b.OutputSlots))
-                throw Differs("it takes, or makes, other tensors");
-        }
-        _at = "the end";
-        if (_first.Operators.Length != _second.Operators.Length)
-            throw Differs(string.Create(CultureInfo.InvariantCulture,
-                $"one has {_first.Operators.Length:N0} operators, the other {_second.Operators.Length:N0}"));
-        if (_first.Tensors.Length != _second.Tensors.Length || _first.Storages.Length != _second.Storages.Length)
-            throw Differs("they have other numbers of tensors");
     }
 
     private PlannedTensor TensorOf(PlannedTensor a, PlannedTensor b)

@@ -23,7 +23,7 @@ public class MemoryScalerTests
         .Operator(3, Embedding, [Tensor(10, 11, [rows, 4]), Tensor(20, 21, [10], "long int"), -1], [Tensor(30, 31, [10, 4])]);
 
     private static ReplayPlan Fit(ReplayPlan plan, long? limit) =>
-        PortableFit.Of(plan, new PlanningOptions { MemoryLimitBytes = limit });
+        PortableFit.Of(plan, null!, new PlanningOptions { MemoryLimitBytes = limit });
 
     private static PlannedTensor Table(ReplayPlan plan) => plan[plan.Operators[0].Arguments[0].Slots[0]!.Value];
 

@@ -27,7 +27,7 @@ public class TargetFitTests
     {
         var segment = SegmentSelector.Select(Recording.Of(text.Read()));
         var options = new PlanningOptions { Substitutions = SubstitutionTable.Read(rows, "rows", null) };
-        return new TargetFit(PortableFit.Of(ReplayPlanner.Plan(segment, options), options), hasSegment ? segment : null, options,
+        return new TargetFit(PortableFit.Of(ReplayPlanner.Plan(segment, options), segment, options), hasSegment ? segment : null, options,
             () => "the target");
     }
 

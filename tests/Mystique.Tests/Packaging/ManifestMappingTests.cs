@@ -33,7 +33,7 @@ public sealed class ManifestMappingTests : IDisposable
                 .Operator(5, "aten::hardshrink.out(Tensor self, Tensor? w, *, Scalar lambd=0.5, Tensor(a!) out) -> Tensor(a!)",
                     [On(20, [4]), Undefined, 0.25, On(40, [4])], [On(40, [4])])
                 .Operator(6, "c10d::allreduce_(Tensor[] tensors, bool asyncOp=True) -> ()", [List(On(20, [4])), true], []));
-            plan = PortableFit.Of(plan, new PlanningOptions());
+            plan = PortableFit.Of(plan, null!, new PlanningOptions());
             return plan with
             {
                 Replaced = [.. plan.Replaced, new ReplacedOperator(new OperatorId(0, 7), "aten::a", Remedy.StandIn, "", "it failed"),

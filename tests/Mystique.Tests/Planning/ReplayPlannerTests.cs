@@ -29,7 +29,7 @@ public class ReplayPlannerTests
             ("aten::relu", OperatorRole.Recorded)], plan.Operators.Select(o => (o.Schema.FullName, o.Role)));
         Assert.Empty(plan.Replaced);
         Assert.Equal(["c10d::allreduce_", "c10d::allgather_"], plan.Operators.Select(o => o.Collective?.Name).OfType<string>());
-        plan = PortableFit.Of(plan, new PlanningOptions());
+        plan = PortableFit.Of(plan, null!, new PlanningOptions());
         Assert.Equal("c10d::allreduce_", plan.Operators[0].Collective?.Name);
         Assert.Equal([("aten::_foreach_mul_.Scalar", OperatorRole.Substitute), ("aten::relu", OperatorRole.Recorded)],
             plan.Operators.Select(o => (o.Schema.FullName, o.Role)));

@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using CsCheck;
 using Mystique.Diagnostics;
+using Mystique.Planning;
 using Mystique.Scaling;
 using Mystique.Tests.Shared;
 using static Mystique.Tests.Shared.StepText;
@@ -41,6 +43,77 @@ public sealed class PlanScalerTests
     public void Scale_FromTwoLengths_IsTheCaptureOfAThird() => Gen.Int[2, 60].Array[3].Where(v => v.Distinct().Count() == 3)
         .Sample(v => Same(Job(3, v[2]), BenchmarkScaler.Scale(Job(3, v[0]), Job(3, v[1]), new ScaleModel("length", v[0], v[1], v[2]))),
             iter: 50);
+
+    /// <summary>From two values of each of two parameters to another pair.</summary>
+    [Fact]
+    public void Grid_OfTwoParameters_IsTheCaptureOfAnyPair() => Gen.Select(Gen.Int[1, 40].Array[3], Gen.Int[2, 40].Array[3],
+        Gen.Int.Array[4]).Where(v => v.Item1.Distinct().Count() == 3 && v.Item2.Distinct().Count() == 3).Sample(v =>
+    {
+        var (batches, lengths, order) = v;
+        var captures = batches.Take(2).SelectMany(b => lengths.Take(2).Select(l => (At(b, l), Job(b, l)))).ToArray();
+        Array.Sort(order, captures); // They come in any order.
+        Same(Job(batches[2], lengths[2]), ScaleGrid.Scale([.. captures], At(batches[2], lengths[2])));
+    }, iter: 30);
+
+    [Fact]
+    public void Grid_WithHoles_IsRefused()
+    {
+        void Refused(string id, params (long Batch, long Length)[] captures) => Assert.Equal(id, Assert.Throws<MystiqueException>(() =>
+            ScaleGrid.Scale([.. captures.Select(c => (At(c.Batch, c.Length), Job(c.Batch, c.Length)))], At(8, 8))).Id);
+        Refused("MYS229", (2, 2));
+        Refused("MYS226", (2, 2), (4, 2), (2, 4));
+        Refused("MYS226", (2, 2), (4, 4));
+        Refused("MYS226", (2, 2), (4, 2), (2, 4), (2, 4));
+        Refused("MYS226", (2, 2), (4, 2), (2, 4), (4, 5));
+        Assert.Equal("MYS226", Assert.Throws<MystiqueException>(() => ScaleGrid.Scale([(At(2, 2), Job(2, 2)), (At(4, 2), Job(4, 2))],
+            At(8, 8).Remove("length"))).Id);
+    }
+
+    private static ImmutableSortedDictionary<string, long> At(long batch, long length) =>
+        ImmutableSortedDictionary.CreateRange(StringComparer.Ordinal, [KeyValuePair.Create("batch", batch),
+            KeyValuePair.Create("length", length)]);
+
+    /// <summary>Whatever numbers tensors and storages have in a plan, they are known again.</summary>
+    [Fact]
+    public void Alignment_OfOtherNumbers_IsThePlan() => Gen.Select(Gen.Shuffle(Enumerable.Range(0, Plan.Tensors.Length).ToArray()),
+        Gen.Shuffle(Enumerable.Range(0, Plan.Storages.Length).ToArray())).Sample((tensors, storages) =>
+    {
+        var other = Plan with
+        {
+            Tensors = [.. Plan.Tensors.Index().OrderBy(t => tensors[t.Index]).Select(t => t.Item with
+            {
+                Storage = new StorageId(storages[t.Item.Storage!.Value.Index]),
+            })],
+            Storages = [.. Plan.Storages.Index().OrderBy(s => storages[s.Index]).Select(s => s.Item)],
+            Operators = [.. Plan.Operators.Select(o => o with
+            {
+                Arguments = [.. o.Arguments.Select(a => a with { Slots = Renumber(a.Slots, tensors) })],
+                Results = [.. o.Results.Select(r => new PlannedResult(Renumber(r.Slots, tensors)))],
+            })],
+        };
+        var aligned = PlanAlignment.Of(Plan, other);
+        Assert.Equal(Plan.Tensors, aligned.Tensors);
+        Assert.Equal(Plan.Storages, aligned.Storages);
+        Assert.Equal(Plan.Operators.SelectMany(o => o.InputSlots.Concat(o.OutputSlots)),
+            aligned.Operators.SelectMany(o => o.InputSlots.Concat(o.OutputSlots)));
+    }, iter: 30);
+
+    /// <summary>Two tensors of one that are one tensor of the other are no matter of numbers.</summary>
+    [Fact]
+    public void Alignment_OfAnotherFlow_IsRefused()
+    {
+        TraceText Product(int second) => TraceText.WithRoots()
+            .Operator(3, Mm, [T(10, 4, 4), T(second, 4, 4)], [T(12, 4, 4)])
+            .Operator(4, Mm, [T(10, 4, 4), T(11, 4, 4)], [T(13, 4, 4)]);
+        var (one, two) = (Benchmark.Create(Recording.Of(Product(11).Read())), Benchmark.Create(Recording.Of(Product(10).Read())));
+        Assert.Equal("MYS226", Assert.Throws<MystiqueException>(() => PlanAlignment.Of(one.Plan, two.Plan)).Id);
+        Assert.Equal("MYS226", Assert.Throws<MystiqueException>(() => PlanAlignment.Of(two.Plan, one.Plan)).Id);
+    }
+
+    private static ReplayPlan Plan { get; } = Job(3, 5).Plan;
+
+    private static ImmutableArray<Slot?> Renumber(ImmutableArray<Slot?> slots, int[] numbers) =>
+        [.. slots.Select(s => s is { } slot ? new Slot(numbers[slot.Index]) : (Slot?)null)];
 
     private static void Same(Benchmark captured, Benchmark scaled)
     {

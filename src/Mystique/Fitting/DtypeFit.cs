@@ -1,0 +1,137 @@
+using System.Collections.Immutable;
+using Mystique.Planning;
+using Mystique.Selection;
+using Mystique.Traces;
+
+namespace Mystique.Fitting;
+
+/// <summary>
+/// Operators that compute in another type: what they are given is cast, once for all that use it, and their results are cast back. A view
+/// of a tensor that was cast is a view of the cast.
+/// </summary>
+internal sealed class DtypeFit
+{
+    /// <summary>Views that hold all of their tensor: they can be made of its cast as well.</summary>
+    private static readonly ImmutableHashSet<string> Views =
+        ["aten::t", "aten::transpose.int", "aten::permute", "aten::view", "aten::unsqueeze", "aten::squeeze", "aten::squeeze.dim"];
+
+    private static readonly OperatorSchema Cast = SchemaParser.Parse("aten::to.dtype(Tensor(a) self, ScalarType dtype, "
+        + "bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor(a)");
+
+    private readonly PlanBuilder _builder;
+    private readonly ScalarType _type;
+    private readonly Dictionary<StorageId, int> _writes = []; // How often each was written to so far.
+    private readonly Dictionary<Slot, (Slot Cast, int Writes)> _casts = [];
+    private readonly Dictionary<Slot, (PlannedOperator View, int Writes)> _views = [];
+
+    private DtypeFit(ReplayPlan plan, ScalarType type) => (_builder, _type) = (new PlanBuilder(plan), type);
+
+    /// <summary>The plan with the change that its user asks for; as it is where none is asked for.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="segment">What it is the plan of.</param>
+    /// <param name="options">What the user decides.</param>
+    /// <exception cref="Diagnostics.MystiqueException">The selection is invalid or catches nothing (MYS206, MYS207).</exception>
+    public static ReplayPlan Of(ReplayPlan plan, Segment segment, PlanningOptions options)
+    {
+        if (options.Dtype is not { } change)
+            return plan;
+        var matches = PartSelector.MatcherOf(segment, change.Select);
+        var chosen = segment.Operators.Where(matches).Select(n => n.Id).ToHashSet();
+        var fit = new DtypeFit(plan, change.Type);
+        var edits = new Dictionary<int, PlanEdit>();
+        foreach (var (i, op) in plan.Operators.Index())
+        {
+            if (op.Role == OperatorRole.Recorded && chosen.Contains(op.Id.Node) && fit.TryChange(op) is { } calls)
+                edits.Add(i, new PlanEdit(calls, new ReplacedOperator(op.Id, op.Schema.FullName, Remedy.Substitute,
+                    string.Join(", ", calls.Select(c => c.Schema.FullName)), $"what if it computed in {change.Type.TorchName()}")));
+            fit.Note(op);
+        }
+        return edits.Count == 0 ? plan : PlanEditor.Apply(fit._builder, edits);
+    }
+
+    /// <summary>
+    /// The calls in the other type; null where the operator writes to what it is given, gives views of it, is given a type by its caller,
+    /// or has no tensors of another floating-point type.
+    /// </summary>
+    private ImmutableArray<PlannedOperator>? TryChange(PlannedOperator op)
+    {
+        if (op.IsKernel || op.Collective is not null || op.Schema.Returns.Any(r => r.Type.Alias is not null)
+            || op.Schema.Arguments.Index().Any(a => a.Item.Type.Alias is not null
+                || a.Item.Type.BaseName == "ScalarType" && op.Arguments[a.Index].Literal is not NoneValue)
+            || !op.InputSlots.Any(Changes))
+            return null;
+        var calls = ImmutableArray.CreateBuilder<PlannedOperator>();
+        var arguments = op.Arguments.Select(a => a.Literal is not null ? a : a with
+        {
+            Slots = [.. a.Slots.Select(s => s is { } slot && Changes(slot) ? CastOf(slot, op.Id, calls) : s)],
+        }).ToImmutableArray();
+        int place = calls.Count;
+        calls.Add(op);
+        var results = op.Results.Select(r => new PlannedResult([.. r.Slots.Select(s => s is { } slot && Changes(slot)
+            ? CastBack(slot, op.Id, calls) : s)])).ToImmutableArray();
+        calls[place] = op with { Arguments = arguments, Results = results, Role = OperatorRole.Substitute };
+        return calls.ToImmutable();
+    }
+
+    private bool Changes(Slot slot) => _builder[slot] is { Storage: not null } tensor && DtypeChange.IsComputedIn(tensor.Type)
+        && tensor.Type != _type && !tensor.IsWrappedNumber;
+
+    private int WritesTo(Slot slot) => _builder[slot].Storage is { } storage ? _writes.GetValueOrDefault(storage) : 0;
+
+    /// <summary>A tensor in the other type: as it was made before, as a view of its tensor's cast, or by a cast.</summary>
+    private Slot CastOf(Slot slot, OperatorId id, ImmutableArray<PlannedOperator>.Builder calls)
+    {
+        if (_casts.TryGetValue(slot, out var known) && known.Writes == WritesTo(slot))
+            return known.Cast;
+        Slot cast;
+        if (_views.TryGetValue(slot, out var made) && made.Writes == WritesTo(slot))
+        {
+            cast = OnStorageOf(CastOf(made.View.Arguments[0].Slots[0]!.Value, id, calls), slot);
+            var of = PlannedArgument.OfTensor(_casts[made.View.Arguments[0].Slots[0]!.Value].Cast);
+            calls.Add(new PlannedOperator(id, made.View.Schema, made.View.Arguments.SetItem(0, of),
+                [new PlannedResult([cast])], OperatorRole.Substitute));
+        }
+        else
+        {
+            cast = _builder.AddIntermediate(_builder[slot] with { Type = _type });
+            calls.Add(CastCall(slot, cast, _type, id));
+        }
+        _casts[slot] = (cast, WritesTo(slot));
+        return cast;
+    }
+
+    /// <summary>A result in the other type, and its cast to the type that it was recorded in.</summary>
+    private Slot CastBack(Slot slot, OperatorId id, ImmutableArray<PlannedOperator>.Builder calls)
+    {
+        var result = _builder.AddIntermediate(_builder[slot] with { Type = _type });
+        calls.Add(CastCall(result, slot, _builder[slot].Type, id));
+        _casts[slot] = (result, WritesTo(slot));
+        return result;
+    }
+
+    private static PlannedOperator CastCall(Slot from, Slot to, ScalarType type, OperatorId id) => new(id, Cast,
+        [PlannedArgument.OfTensor(from), PlannedArgument.Of(new IntValue((long)type)), PlannedArgument.Of(new BoolValue(false)),
+            PlannedArgument.Of(new BoolValue(false)), PlannedArgument.Of(NoneValue.Instance)],
+        [new PlannedResult([to])], OperatorRole.Substitute);
+
+    /// <summary>A view, on the storage of a cast, of the shape of another view.</summary>
+    private Slot OnStorageOf(Slot cast, Slot like)
+    {
+        _builder.Tensors.Add(_builder[like] with { Type = _type, Storage = _builder[cast].Storage, Offset = 0, IsExternal = false });
+        return new Slot(_builder.Tensors.Count - 1);
+    }
+
+    /// <summary>Takes note of what an operator writes to, and of the views that it makes.</summary>
+    private void Note(PlannedOperator op)
+    {
+        for (int i = 0; i < op.Arguments.Length; i++)
+            if (op.Writes(i))
+                foreach (var slot in op.Arguments[i].Slots)
+                    if (slot is { } written && _builder[written].Storage is { } storage)
+                        _writes[storage] = _writes.GetValueOrDefault(storage) + 1;
+        if (Views.Contains(op.Schema.FullName) && op.Results is [{ Slots: [{ } view] }] && op.Arguments[0].Slots is [{ } of]
+            && _builder[of] is var tensor
+            && TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, 1) == tensor.Shape.Aggregate(1L, (a, b) => a * b))
+            _views[view] = (op, WritesTo(of));
+    }
+}
