@@ -21,8 +21,9 @@ internal sealed class DtypeFit
     private readonly PlanBuilder _builder;
     private readonly ScalarType _type;
     private readonly Dictionary<StorageId, int> _writes = []; // How often each was written to so far.
-    private readonly Dictionary<Slot, (Slot Cast, int Writes)> _casts = [];
-    private readonly Dictionary<Slot, (PlannedOperator View, int Writes)> _views = [];
+    private readonly Dictionary<Slot, int> _makers = []; // How many operators made each so far.
+    private readonly Dictionary<Slot, (Slot Cast, (int, int) Version)> _casts = [];
+    private readonly Dictionary<Slot, (PlannedOperator View, (int, int) Version, (int, int) VersionOfBase)> _views = [];
 
     private DtypeFit(ReplayPlan plan, ScalarType type) => (_builder, _type) = (new PlanBuilder(plan), type);
 
@@ -76,19 +77,25 @@ internal sealed class DtypeFit
     private bool Changes(Slot slot) => _builder[slot] is { Storage: not null } tensor && DtypeChange.IsComputedIn(tensor.Type)
         && tensor.Type != _type && !tensor.IsWrappedNumber;
 
-    private int WritesTo(Slot slot) => _builder[slot].Storage is { } storage ? _writes.GetValueOrDefault(storage) : 0;
+    /// <summary>What a tensor is changes when its memory is written to, and when another operator makes it.</summary>
+    private (int Writes, int Makers) VersionOf(Slot slot) =>
+        (_builder[slot].Storage is { } storage ? _writes.GetValueOrDefault(storage) : 0, _makers.GetValueOrDefault(slot));
 
     /// <summary>A tensor in the other type: as it was made before, as a view of its tensor's cast, or by a cast.</summary>
     private Slot CastOf(Slot slot, OperatorId id, ImmutableArray<PlannedOperator>.Builder calls)
     {
-        if (_casts.TryGetValue(slot, out var known) && known.Writes == WritesTo(slot))
+        // Its user keeps the cast, and not the tensor: that one goes with its last use.
+        if (_builder[slot].Storage is { } kept)
+            _builder[kept] = _builder[kept] with { Until = null };
+        if (_casts.TryGetValue(slot, out var known) && known.Version == VersionOf(slot))
             return known.Cast;
         Slot cast;
-        if (_views.TryGetValue(slot, out var made) && made.Writes == WritesTo(slot))
+        if (_views.TryGetValue(slot, out var made) && made.Version == VersionOf(slot)
+            && made.View.Arguments[0].Slots[0]!.Value is var of && made.VersionOfBase == VersionOf(of))
         {
-            cast = OnStorageOf(CastOf(made.View.Arguments[0].Slots[0]!.Value, id, calls), slot);
-            var of = PlannedArgument.OfTensor(_casts[made.View.Arguments[0].Slots[0]!.Value].Cast);
-            calls.Add(new PlannedOperator(id, made.View.Schema, made.View.Arguments.SetItem(0, of),
+            var castOfBase = CastOf(of, id, calls);
+            cast = OnStorageOf(castOfBase, slot);
+            calls.Add(new PlannedOperator(id, made.View.Schema, made.View.Arguments.SetItem(0, PlannedArgument.OfTensor(castOfBase)),
                 [new PlannedResult([cast])], OperatorRole.Substitute));
         }
         else
@@ -96,7 +103,7 @@ internal sealed class DtypeFit
             cast = _builder.AddIntermediate(_builder[slot] with { Type = _type });
             calls.Add(CastCall(slot, cast, _type, id));
         }
-        _casts[slot] = (cast, WritesTo(slot));
+        _casts[slot] = (cast, VersionOf(slot));
         return cast;
     }
 
@@ -105,7 +112,8 @@ internal sealed class DtypeFit
     {
         var result = _builder.AddIntermediate(_builder[slot] with { Type = _type });
         calls.Add(CastCall(result, slot, _builder[slot].Type, id));
-        _casts[slot] = (result, WritesTo(slot));
+        var (writes, makers) = VersionOf(slot);
+        _casts[slot] = (result, (writes, makers + 1)); // The operator makes it just now.
         return result;
     }
 
@@ -129,9 +137,12 @@ internal sealed class DtypeFit
                 foreach (var slot in op.Arguments[i].Slots)
                     if (slot is { } written && _builder[written].Storage is { } storage)
                         _writes[storage] = _writes.GetValueOrDefault(storage) + 1;
+        var versionOfBase = op.Arguments is [{ Slots: [{ } given] }, ..] ? VersionOf(given) : default;
+        foreach (var slot in op.OutputSlots)
+            _makers[slot] = _makers.GetValueOrDefault(slot) + 1;
         if (Views.Contains(op.Schema.FullName) && op.Results is [{ Slots: [{ } view] }] && op.Arguments[0].Slots is [{ } of]
             && _builder[of] is var tensor
             && TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, 1) == tensor.Shape.Aggregate(1L, (a, b) => a * b))
-            _views[view] = (op, WritesTo(of));
+            _views[view] = (op, VersionOf(view), versionOfBase);
     }
 }

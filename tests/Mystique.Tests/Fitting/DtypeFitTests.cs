@@ -62,6 +62,28 @@ public class DtypeFitTests
             "aten::to.dtype", "aten::mm", "aten::to.dtype"], plan.Operators.Select(o => o.Schema.FullName));
     }
 
+    /// <summary>A view that a trace calls as it calls its tensor, and views of each other: what each is, is known by who made it.</summary>
+    [Fact]
+    public void Change_OfViewsOfOneName_CastsWhatWasMadeLast()
+    {
+        const string View = "aten::t(Tensor(a) self) -> Tensor(a)";
+        const string Product = "aten::mm(Tensor self, Tensor mat2) -> Tensor";
+        TraceText.Value On(int id) => TraceText.Value.Tensor(id, 110, [4, 4]);
+        TraceText.Value Own(int id) => TraceText.Value.Tensor(id, id + 100, [4, 4]);
+        var trace = TraceText.WithRoots();
+        trace.Operator(3, View, [On(10)], [On(10)]);
+        trace.Operator(4, Product, [On(10), Own(11)], [Own(20)]);
+        trace.Operator(5, View, [On(10)], [On(12)]);
+        trace.Operator(6, View, [On(12)], [On(10)]);
+        trace.Operator(7, Product, [On(10), On(12)], [Own(21)]);
+        var plan = Benchmark.Create(Recording.Of(trace.Read()), new BenchmarkOptions
+        {
+            Planning = new PlanningOptions { Dtype = DtypeChange.Parse("op:aten::mm=bfloat16") },
+        }).Plan;
+        Assert.All(plan.Operators.Where(o => o.Schema.FullName == "aten::mm").SelectMany(o => o.InputSlots),
+            s => Assert.Equal(ScalarType.BFloat16, plan[s].Type));
+    }
+
     [Fact]
     public void Change_OfWhatHasThatType_ChangesNothing() =>
         Assert.True(Made("dlrm", null).WithoutFramework().IsSameAs(Made("dlrm", $"{Products}=float32")));
