@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using Mystique.Anonymising;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Execution;
 using Mystique.Reporting;
@@ -43,7 +44,7 @@ internal sealed record AnonymiseOptions(Option<bool> Anonymise, Option<bool> Kee
     public static ImmutableArray<(int Rank, Recording Recording)> Apply(AnonymisingOptions options,
         ImmutableArray<(int Rank, Recording Recording)> recordings)
     {
-        using var knowledge = new OperatorKnowledge(new TorchSharpEngine());
+        using var knowledge = new OperatorKnowledge(BundledParts.Default());
         var anonymiser = new Anonymiser(knowledge, options);
         ImmutableArray<(int, Recording)> hidden = [.. recordings.Select(r => (r.Rank, anonymiser.Apply(r.Recording)))];
         if (anonymiser.Counts is { Operators: > 0 } or { Texts: > 0 })

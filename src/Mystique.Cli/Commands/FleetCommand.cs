@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Fleet.Catalogue;
@@ -91,7 +92,7 @@ internal static class FleetCommand
                 Labels = result.GetValue(labels) is { } pattern ? PatternOf(pattern) : null,
                 Shard = result.GetValue(shard) is { } part ? ShardOf(part) : null,
                 Parallel = result.GetValue(parallel),
-                Open = path => new TorchSharpEngine().Open(path),
+                Open = path => BundledParts.Default().Open(path),
             }, null, cancellation);
             Terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{added.Added:N0} added, {added.Known:N0} known, ")
                 + string.Create(CultureInfo.InvariantCulture,

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
@@ -56,7 +57,7 @@ internal static partial class ScaleCommand
             Benchmark Open(string path) => Benchmark.Create(Inputs.Open(path), part.Read(result, new BenchmarkOptions()));
             var model = new ScaleModel(parameter, named[0].Value, named[1].Value, target);
             var scaled = BenchmarkScaler.Scale(Open(named[0].Path), Open(named[1].Path), model);
-            using var knowledge = new OperatorKnowledge(new TorchSharpEngine());
+            using var knowledge = new OperatorKnowledge(BundledParts.Default());
             var (known, all) = BenchmarkScaler.Check(scaled.Plan, knowledge);
             if (result.GetValue(check) is { } third && BenchmarkScaler.DifferenceFrom(scaled.Plan, Open(third).Plan) is { } difference)
                 throw Problems.ScaledInconsistent(third, difference);
