@@ -3,7 +3,9 @@ using System.CommandLine;
 using Mystique.Anonymising;
 using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
 using Mystique.Execution;
+using Mystique.Files;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
@@ -37,7 +39,9 @@ internal sealed record AnonymiseOptions(Option<bool> Anonymise, Option<bool> Kee
     }
 
     /// <summary>What is to be hidden; null where nothing is.</summary>
+    /// <exception cref="MystiqueException">It cannot be done safely here (MYS241).</exception>
     public AnonymisingOptions? Read(ParseResult result) => !result.GetValue(Anonymise) ? null
+        : !FileDigest.HasSystem ? throw Problems.NoOpenSsl(Anonymise.Name)
         : new AnonymisingOptions { KeepTimes = result.GetValue(KeepTimes), Keep = [.. result.GetValue(Keep)!] };
 
     /// <summary>Hides it in all ranks of a job, and says what is left out.</summary>

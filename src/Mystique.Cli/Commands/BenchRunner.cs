@@ -30,6 +30,8 @@ internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayO
             return await RunJobAsync(workload, cancellationToken);
         if (BundledParts.HasLibTorch)
             return await RunExampleAsync(workload.Name, cancellationToken);
+        using (var knowledge = new OperatorKnowledge(python))
+            _ = knowledge.OverloadsOf([]); // Without a PyTorch that it could run on, the job would only say so in its own words.
         using var script = Unfinished.TemporaryFolder();
         return await RunJobAsync(workload with
         {

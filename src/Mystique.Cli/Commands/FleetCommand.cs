@@ -149,16 +149,16 @@ internal static class FleetCommand
         command.SetAction(result =>
         {
             using var database = FleetDatabase.Open(FleetFolder.Open(result.GetValue(fleet)!), withOperators: true);
-            database.Query(result.GetValue(sql)!, reader =>
+            database.Query(result.GetValue(sql)!, (reader, isJson) =>
             {
                 string[] names = [.. Enumerable.Range(0, reader.FieldCount).Select(reader.GetName)];
                 var table = Terminal.Table("", names);
                 while (reader.Read())
                 {
                     if (result.GetValue(json))
-                        Console.Out.WriteLine(RowJson.LineOf(reader));
+                        Console.Out.WriteLine(RowJson.LineOf(reader, isJson));
                     else
-                        table.Row([.. names.Select((_, i) => reader.IsDBNull(i) ? "" : RowJson.TextOf(reader.GetValue(i)))]);
+                        table.Row([.. names.Select((_, i) => reader.IsDBNull(i) ? "" : RowJson.TextOf(RowJson.ValueOf(reader, isJson, i)))]);
                 }
                 if (!result.GetValue(json))
                     Terminal.Write(table);

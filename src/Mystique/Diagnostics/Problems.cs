@@ -60,6 +60,9 @@ internal static partial class Problems
         new("MYS240", "this build of the command has no libtorch", option,
             "use --engine python, or install the .NET tool or the tarball, which have it (docs/install.md)");
 
+    public static MystiqueException NoOpenSsl(string option) =>
+        new("MYS241", "this machine has no OpenSSL, whose random numbers are needed", option, "install libssl, or run it elsewhere");
+
     public static MystiqueException RecipeInvalid(string where, string what, string fix) =>
         new("MYS220", $"the recipe is invalid: {what}", where, fix);
 
