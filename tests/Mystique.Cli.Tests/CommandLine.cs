@@ -9,7 +9,8 @@ internal static class CommandLine
 {
     private const string Variable = "MYSTIQUE_COMMAND";
 
-    // Another build's command, where the variable names one (docs/install.md). The tests' output folder is <artifacts>/bin/Mystique.Cli.Tests/<configuration>; the command's is beside it.
+    // Another build's command, where the variable names one (docs/install.md).
+    // The tests' output folder is <artifacts>/bin/Mystique.Cli.Tests/<configuration>; the command's is beside it.
     public static readonly string Executable = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } other ? other
         : Path.Combine(AppContext.BaseDirectory.Replace("Mystique.Cli.Tests", "Mystique.Cli", StringComparison.Ordinal),
         OperatingSystem.IsWindows() ? "Mystique.Cli.exe" : "Mystique.Cli");

@@ -47,7 +47,7 @@ public sealed class InstalledWheel : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>Runs a program with an environment of nothing but what is given, and of <c>PATH</c> what is in a virtual environment.</summary>
+    /// <summary>Runs a program of a virtual environment, with nothing else in <c>PATH</c>, and no variables but those given.</summary>
     internal static CommandLine.Result Run(string environment, string program, string[] arguments, string? folder = null,
         params (string Name, string Value)[] variables)
     {
@@ -79,8 +79,10 @@ public sealed class InstalledWheel : IDisposable
     {
         if (!new[] { "clang", "gcc" }.Any(c => File.Exists($"/usr/bin/{c}")) || !File.Exists("/usr/include/zlib.h"))
             return "the native command needs clang or gcc, and zlib1g-dev";
-        var start = new ProcessStartInfo("dotnet", ["publish", Path.Combine(Repository.Root, "src", "Mystique.Cli"), "-c", "Release", "-m:1",
-            "-p:Native=true", "-p:Wheel=true", $"-p:WheelPython={Python.Executable}", "-nodeReuse:false"]) { RedirectStandardOutput = true };
+        string project = Path.Combine(Repository.Root, "src", "Mystique.Cli");
+        var start = new ProcessStartInfo("dotnet", ["publish", project, "-c", "Release", "-m:1", "-p:Native=true", "-p:Wheel=true",
+            $"-p:WheelPython={Python.Executable}", "-nodeReuse:false"])
+        { RedirectStandardOutput = true };
         using var process = Process.Start(start)!;
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
@@ -95,9 +97,9 @@ public sealed class InstalledWheel : IDisposable
     private string? Installed(string name, params string[] options)
     {
         string folder = Path.Combine(_folder, name);
-        var made = Python.RunFile("-m", "venv", [.. options, folder]);
-        if (made.ExitCode != 0)
+        if (Python.Run("import ensurepip, venv").ExitCode != 0)
             return "needs python3-venv";
+        Python.RunFile("-m", ["venv", .. options, folder]).AssertOk();
         var installed = Run(folder, "pip", ["install", "--no-index", "--no-cache-dir", Wheel]);
         Assert.True(installed.ExitCode == 0, installed.Output + installed.Error);
         return null;

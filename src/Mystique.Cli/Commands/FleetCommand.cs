@@ -158,7 +158,8 @@ internal static class FleetCommand
                     if (result.GetValue(json))
                         Console.Out.WriteLine(RowJson.LineOf(reader, isJson));
                     else
-                        table.Row([.. names.Select((_, i) => reader.IsDBNull(i) ? "" : RowJson.TextOf(RowJson.ValueOf(reader, isJson, i)))]);
+                        table.Row([.. names.Select((_, i) => reader.IsDBNull(i) ? ""
+                            : RowJson.TextOf(RowJson.ValueOf(reader, isJson, i)))]);
                 }
                 if (!result.GetValue(json))
                     Terminal.Write(table);

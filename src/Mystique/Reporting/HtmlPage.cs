@@ -17,8 +17,15 @@ internal sealed class HtmlPage(string title)
 
     /// <summary>The top: a sentence, how good that is in a word, and key figures.</summary>
     public void Title(string verdict, string? detail, PageLevel level, string? word, IEnumerable<PageTile> tiles) =>
-        _sections.Add(new PageSection.Title(title, verdict, detail, word, NameOf(level),
-            [.. tiles.Select(t => new PageSection.Tile(t.Name, t.Value, t.Note, t.Level is { } l ? NameOf(l) : null))]));
+        _sections.Add(new PageSection.Top
+        {
+            Title = title,
+            Verdict = verdict,
+            Detail = detail,
+            Word = word,
+            Level = NameOf(level),
+            Tiles = [.. tiles.Select(t => new PageSection.Tile(t.Name, t.Value, t.Note, t.Level is { } l ? NameOf(l) : null))],
+        });
 
     /// <summary>A table; a place in <paramref name="text"/> is a column of words, the first always is.</summary>
     public void Table(string heading, string[]? head, IEnumerable<string[]> rows, int[]? text = null, string? hint = null,
@@ -26,7 +33,15 @@ internal sealed class HtmlPage(string title)
     {
         string[][] all = [.. rows];
         if (all.Length > 0)
-            _sections.Add(new PageSection.Table(heading, hint, head, all, text ?? [], folded));
+            _sections.Add(new PageSection.Table
+            {
+                Title = heading,
+                Hint = hint,
+                Head = head,
+                Rows = all,
+                Text = text ?? [],
+                Folded = folded,
+            });
     }
 
     public void List(string heading, IReadOnlyCollection<string> items, string? hint = null)
@@ -40,8 +55,16 @@ internal sealed class HtmlPage(string title)
         params (string Name, double[] Values)[] series)
     {
         if (names.Length > 0)
-            _sections.Add(new PageSection.Bars(heading, hint, what, unit, names, signed,
-                [.. series.Select(s => new PageSection.BarSeries(s.Name, s.Values))]));
+            _sections.Add(new PageSection.Bars
+            {
+                Title = heading,
+                Hint = hint,
+                What = what,
+                Unit = unit,
+                Names = names,
+                Signed = signed,
+                Series = [.. series.Select(s => new PageSection.BarSeries(s.Name, s.Values))],
+            });
     }
 
     /// <summary>Lines of values at equal distances: from a place on, a width apart; or by their number.</summary>
@@ -51,7 +74,7 @@ internal sealed class HtmlPage(string title)
         PageSection.LineSeries[] shown = [.. series.Where(s => s.Values.Length > 0)
             .Select(s => new PageSection.LineSeries(s.Name, s.From, s.Width, s.Values))];
         if (shown.Length > 0)
-            _sections.Add(new PageSection.Lines(heading, hint, x, unit, area, area, !area, shown));
+            _sections.Add(new PageSection.Lines { Title = heading, Hint = hint, X = x, Unit = unit, Area = area, Series = shown });
     }
 
     /// <summary>

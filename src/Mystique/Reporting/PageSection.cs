@@ -4,7 +4,7 @@ namespace Mystique.Reporting;
 
 /// <summary>A section of a page, as <c>report.js</c> reads it.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
-[JsonDerivedType(typeof(Title), "title")]
+[JsonDerivedType(typeof(Top), "title")]
 [JsonDerivedType(typeof(Table), "table")]
 [JsonDerivedType(typeof(List), "list")]
 [JsonDerivedType(typeof(Bars), "bars")]
@@ -12,41 +12,73 @@ namespace Mystique.Reporting;
 [JsonDerivedType(typeof(Map), "map")]
 [JsonDerivedType(typeof(Timeline), "timeline")]
 [JsonDerivedType(typeof(Tree), "tree")]
-internal abstract record PageSection([property: JsonPropertyName("title"), JsonPropertyOrder(-1)] string Heading)
+internal abstract record PageSection
 {
-    internal sealed record Title(string Heading, string Verdict, string? Detail, string? Word, string Level, Tile[] Tiles)
-        : PageSection(Heading);
+    internal sealed record Top : PageSection
+    {
+        public required string Title { get; init; }
+        public required string Verdict { get; init; }
+        public required string? Detail { get; init; }
+        public required string? Word { get; init; }
+        public required string Level { get; init; }
+        public required Tile[] Tiles { get; init; }
+    }
 
     internal sealed record Tile(string Name, string Value, string? Note, string? Level);
 
-    internal sealed record Table(string Heading, string? Hint, string[]? Head, string[][] Rows, int[] Text, bool Folded)
-        : PageSection(Heading);
+    internal sealed record Table : PageSection
+    {
+        public required string Title { get; init; }
+        public required string? Hint { get; init; }
+        public required string[]? Head { get; init; }
+        public required string[][] Rows { get; init; }
+        public required int[] Text { get; init; }
+        public required bool Folded { get; init; }
+    }
 
-    internal sealed record List(string Heading, string[] Items, string? Hint) : PageSection(Heading);
+    internal sealed record List(string Title, string[] Items, string? Hint) : PageSection;
 
-    internal sealed record Bars(string Heading, string Hint, string What, string Unit, string[] Names, bool Signed, BarSeries[] Series)
-        : PageSection(Heading);
+    internal sealed record Bars : PageSection
+    {
+        public required string Title { get; init; }
+        public required string Hint { get; init; }
+        public required string What { get; init; }
+        public required string Unit { get; init; }
+        public required string[] Names { get; init; }
+        public required bool Signed { get; init; }
+        public required BarSeries[] Series { get; init; }
+    }
 
     internal sealed record BarSeries(string Name, double[] Values);
 
-    internal sealed record Lines(string Heading, string Hint, string X, string Unit, bool Area, bool Step, bool Scale, LineSeries[] Series)
-        : PageSection(Heading);
+    internal sealed record Lines : PageSection
+    {
+        public required string Title { get; init; }
+        public required string Hint { get; init; }
+        public required string X { get; init; }
+        public required string Unit { get; init; }
+        public required bool Area { get; init; }
+        public bool Step => Area;
+        public bool Scale => !Area;
+        public required LineSeries[] Series { get; init; }
+    }
 
     internal sealed record LineSeries(string Name, double? From, double Width, double[] Values);
 
-    internal sealed record Map(string Heading, string Hint, string[] Groups, object[][] Points) : PageSection(Heading);
+    /// <summary>A point has two places, a weight, a group, a name, and whether it is a member.</summary>
+    internal sealed record Map(string Title, string Hint, string[] Groups, object[][] Points) : PageSection;
 
-    internal sealed record Timeline(string Heading, string Hint, string[] Names, Row[] Rows) : PageSection(Heading);
+    internal sealed record Timeline(string Title, string Hint, string[] Names, Row[] Rows) : PageSection;
 
     internal sealed record Row(string Name, double Iteration, int[] Names, double[] Starts, double[] Durations);
 
-    internal sealed record Tree(string Heading, string Hint, string[] Texts, int[] Depths, int[] Nodes) : PageSection(Heading);
+    internal sealed record Tree(string Title, string Hint, string[] Texts, int[] Depths, int[] Nodes) : PageSection;
 }
 
 /// <summary>All of a page.</summary>
 internal sealed record PageData(List<PageSection> Sections);
 
-/// <summary>How a page's data is written (generated); the last three are what a point of a map has.</summary>
+/// <summary>How a page's data is written (generated); the last three are in points of a map.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(PageData))]
