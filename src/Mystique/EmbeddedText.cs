@@ -14,9 +14,11 @@ internal static class EmbeddedText
 
     /// <summary>A Python script: its parts, in the order of <c>python/parts.json</c>.</summary>
     /// <param name="script">For example <c>run.py</c>.</param>
-    public static string JoinScript(string script) =>
-        Join([.. JsonSerializer.Deserialize<Dictionary<string, string[]>>(Read(PythonFolder + "parts.json"))![script]
-            .Select(p => PythonFolder + p)]);
+    public static string JoinScript(string script)
+    {
+        using var parts = JsonDocument.Parse(Read(PythonFolder + "parts.json"));
+        return Join([.. parts.RootElement.GetProperty(script).EnumerateArray().Select(p => PythonFolder + p.GetString())]);
+    }
 
     private static string Read(string name)
     {

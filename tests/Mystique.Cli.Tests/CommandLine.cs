@@ -7,10 +7,19 @@ namespace Mystique.Cli.Tests;
 /// <summary>Runs the built command as a user would.</summary>
 internal static class CommandLine
 {
+    private const string Variable = "MYSTIQUE_COMMAND";
+
+    // Another build's command, where the variable names one (docs/install.md).
     // The tests' output folder is <artifacts>/bin/Mystique.Cli.Tests/<configuration>; the command's is beside it.
-    public static readonly string Executable =
-        Path.Combine(AppContext.BaseDirectory.Replace("Mystique.Cli.Tests", "Mystique.Cli", StringComparison.Ordinal),
+    public static readonly string Executable = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } other ? other
+        : Path.Combine(AppContext.BaseDirectory.Replace("Mystique.Cli.Tests", "Mystique.Cli", StringComparison.Ordinal),
         OperatingSystem.IsWindows() ? "Mystique.Cli.exe" : "Mystique.Cli");
+
+    /// <summary>Whether the command is the build with libtorch; the native one has none.</summary>
+    public static bool HasLibTorch { get; } = File.Exists(Path.Combine(Path.GetDirectoryName(Executable)!, "Mystique.Worker.dll"));
+
+    /// <summary>Skips a test that needs libtorch where the command has none.</summary>
+    public static void NeedsLibTorch() => Assert.SkipUnless(HasLibTorch, "the native command has no libtorch");
 
     public static Result Run(params string[] arguments) => Run(null, arguments);
 

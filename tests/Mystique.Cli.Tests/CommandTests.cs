@@ -53,6 +53,7 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void Run_Trace_ReplaysAllVerifiesAndWritesJson()
     {
+        CommandLine.NeedsLibTorch();
         var result = CommandLine.Run("run", CommandLine.Example("bilstm"), "--iterations", "4", "--warmup", "1", "--json", File_("r.json"));
         result.AssertOk();
         Assert.Contains("exact: 229 operators", result.Output);
@@ -69,6 +70,7 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void Run_Package_RunsWhatWasGenerated()
     {
+        CommandLine.NeedsLibTorch();
         CommandLine.Run("generate", CommandLine.Example("bilstm"), "-o", File_("p")).AssertOk();
         var result = CommandLine.Run("run", File_("p"), "--iterations", "2", "--warmup", "0", "--no-profile",
             "--threads", "1");
@@ -84,6 +86,7 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void Run_PartOfATrace_NamesWhatIsLeftOut()
     {
+        CommandLine.NeedsLibTorch();
         string trace = File_("t.json");
         File.WriteAllText(trace, ErrorTests.TraceWithUnknownOperator);
         var result = CommandLine.Run("run", trace, "--iterations", "1", "--no-profile");
@@ -96,6 +99,7 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void Run_LoadLibrary_KnowsItsOperators()
     {
+        CommandLine.NeedsLibTorch();
         const string Compiler = "/usr/bin/gcc";
         Assert.SkipUnless(File.Exists(Compiler), $"needs {Compiler} to build a library of operators");
         string library = File_("liboperators.so");
@@ -135,6 +139,7 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void Run_OtherLibTorch_IsTheOneThatIsNamed()
     {
+        CommandLine.NeedsLibTorch();
         Assert.SkipUnless(OperatingSystem.IsLinux(), "goes by LD_LIBRARY_PATH");
         string[] run = ["run", CommandLine.Example("dlrm"), "--threads", "1", "--iterations", "1", "--no-profile", "--libtorch",
             File_("lib")];
@@ -195,6 +200,7 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void Coverage_OfExamples_IsATable()
     {
+        CommandLine.NeedsLibTorch();
         File.Copy(CommandLine.Example("bilstm"), File_("bilstm.et.json.gz"));
         File.WriteAllText(File_("u.json"), ErrorTests.TraceWithUnknownOperator);
         File.WriteAllText(File_("other.json"), "{}");
@@ -210,6 +216,7 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void Demo_ComparesOriginalAndReplay()
     {
+        CommandLine.NeedsLibTorch();
         var result = CommandLine.Run("demo", "bilstm", "--rounds", "2", "--iterations", "2", "--warmup", "1", "-o", File_("d"), "--json",
             File_("d.json"));
         result.AssertOk();

@@ -87,6 +87,7 @@ public sealed class ErrorTests : IDisposable
     [Fact]
     public void Run_UnknownOperator_IsRefusedWhenStrict()
     {
+        CommandLine.NeedsLibTorch();
         var result = CommandLine.Run("run", Write("unknown.json", TraceWithUnknownOperator), "--strict", "--json", Output);
         result.AssertFailed(2, "MYS404");
         Assert.Contains("aten::no_such_operator: libtorch 2.10.0 does not have this operator", result.Error);
@@ -105,6 +106,7 @@ public sealed class ErrorTests : IDisposable
     [Fact]
     public void Run_OperatorWithOtherArguments_IsNamed()
     {
+        CommandLine.NeedsLibTorch();
         string text = TraceText.WithRoots()
             .Operator(3, "aten::relu(Tensor self, int colour) -> Tensor", [Tensor(10, 11, [4]), 7L], [Tensor(20, 21, [4])])
             .Operator(4, "aten::tanh(Tensor self) -> Tensor", [Tensor(20, 21, [4])], [Tensor(30, 31, [4])]).ToString();

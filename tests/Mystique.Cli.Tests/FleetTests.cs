@@ -136,6 +136,13 @@ public sealed class FleetTests : IDisposable
             "SELECT sum(1) AS n, 1.5::DECIMAL(5, 2) AS d, [1, 2] AS l, DATE '2026-01-02' AS t, true AS b, 'nan'::DOUBLE AS x, NULL AS z",
             "--json");
         Assert.Equal("{\"n\":1,\"d\":1.50,\"l\":[1,2],\"t\":\"2026-01-02\",\"b\":true,\"x\":\"NaN\",\"z\":null}", typed.Output.Trim());
+        const string Nested = "SELECT [1.5::DECIMAL(5, 2)] AS l, MAP{'k': 2.5} AS m, {'a': ['x']} AS \"s \"\"q\", "
+            + "[uuid() IS NULL] AS u, 7 AS n";
+        var nested = CommandLine.Run("fleet", "query", At("fleet"), Nested, "--json");
+        nested.AssertOk();
+        Assert.Equal("{\"l\":[1.5],\"m\":{\"k\":2.5},\"s \\u0022q\":{\"a\":[\"x\"]},\"u\":[false],\"n\":7}", nested.Output.Trim());
+        var shown = CommandLine.Run("fleet", "query", At("fleet"), "SELECT {'a': [1, 2]} AS s");
+        Assert.Contains("{a: [1, 2]}", shown.Output);
         var refused = CommandLine.Run("fleet", "query", At("fleet"), "DELETE FROM rows");
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("MYS508", refused.Error, StringComparison.Ordinal);

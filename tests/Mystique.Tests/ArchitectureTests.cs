@@ -18,7 +18,7 @@ public class ArchitectureTests
     /// </summary>
     private static readonly (string Stage, string[] RootTypes)[] Layers =
     [
-        ("Diagnostics", ["EmbeddedText", "SnakeJson", "PrintableJsonEncoder"]),
+        ("Diagnostics", ["EmbeddedText", "PrintableJsonEncoder"]),
         ("Files", []),
         ("Measurement", []),
         ("Traces", []),

@@ -1,8 +1,11 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using Mystique.Anonymising;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
+using Mystique.Diagnostics;
 using Mystique.Execution;
+using Mystique.Files;
 using Mystique.Reporting;
 
 namespace Mystique.Cli.Commands;
@@ -36,14 +39,16 @@ internal sealed record AnonymiseOptions(Option<bool> Anonymise, Option<bool> Kee
     }
 
     /// <summary>What is to be hidden; null where nothing is.</summary>
+    /// <exception cref="MystiqueException">It cannot be done safely here (MYS241).</exception>
     public AnonymisingOptions? Read(ParseResult result) => !result.GetValue(Anonymise) ? null
+        : !FileDigest.HasSystem ? throw Problems.NoOpenSsl(Anonymise.Name)
         : new AnonymisingOptions { KeepTimes = result.GetValue(KeepTimes), Keep = [.. result.GetValue(Keep)!] };
 
     /// <summary>Hides it in all ranks of a job, and says what is left out.</summary>
     public static ImmutableArray<(int Rank, Recording Recording)> Apply(AnonymisingOptions options,
         ImmutableArray<(int Rank, Recording Recording)> recordings)
     {
-        using var knowledge = new OperatorKnowledge(new TorchSharpEngine());
+        using var knowledge = new OperatorKnowledge(BundledParts.Default());
         var anonymiser = new Anonymiser(knowledge, options);
         ImmutableArray<(int, Recording)> hidden = [.. recordings.Select(r => (r.Rank, anonymiser.Apply(r.Recording)))];
         if (anonymiser.Counts is { Operators: > 0 } or { Texts: > 0 })

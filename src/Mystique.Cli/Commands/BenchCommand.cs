@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Fidelity;
@@ -101,14 +102,14 @@ internal static class BenchCommand
                     Command = $"mystique bench {result.GetValue(list)} --platforms {platformFile} --rounds {result.GetValue(rounds)}"
                         + IterationsIn(result.GetValue(replay.Iterations)),
                 }.RunAsync(cancellation);
-            await using var torchSharp = engines.ReadTorchSharp(result);
+            await using var bundled = BundledParts.HasLibTorch ? engines.ReadLibTorch(result) : python;
             string source = result.GetValue(list)!;
             string[] names = result.GetValue(only)!;
             var benchList = BenchList.Read(source, python.Python, python.Device.Length > 0 ? python.Device : "cpu");
             var workloads = benchList.Workloads.Where(w => names.Length == 0 || names.Contains(w.Name)).ToArray();
             foreach (var workload in kept is null ? [] : workloads)
                 CheckTargets(workload.Name, kept!);
-            var runner = new BenchRunner(work?.Path ?? kept!, capture, replay.Read(result), result.GetValue(rounds), python, torchSharp,
+            var runner = new BenchRunner(work?.Path ?? kept!, capture, replay.Read(result), result.GetValue(rounds), python, bundled,
                 shared);
             var reports = new List<(string, FidelityReport)>();
             var failures = new List<(string, string)>();

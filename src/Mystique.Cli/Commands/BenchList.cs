@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
+using Mystique.Cli.Bundled;
 using Mystique.Diagnostics;
 using Mystique.Planning;
-using Mystique.Workloads;
 
 namespace Mystique.Cli.Commands;
 
@@ -10,7 +10,7 @@ namespace Mystique.Cli.Commands;
 /// <param name="Command">The command line; empty for a bundled workload.</param>
 internal sealed record BenchWorkload(string Name, ImmutableArray<string> Command)
 {
-    /// <summary>Whether it is one of <see cref="KnownWorkloads"/>.</summary>
+    /// <summary>Whether it is one of <see cref="BundledParts.Workloads"/>.</summary>
     public bool IsExample => Command.IsEmpty;
 }
 
@@ -46,7 +46,7 @@ internal sealed record BenchList(ImmutableArray<BenchWorkload> Workloads, Immuta
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words is ["change", var from, var to] && workloads.Any(w => w.Name == from) && workloads.Any(w => w.Name == to))
                 changes.Add((from, to));
-            else if (words is ["example", var example] && KnownWorkloads.Contains(example))
+            else if (words is ["example", var example] && BundledParts.Workloads.Any(w => w.Name == example))
                 workloads.Add(new BenchWorkload(example, []));
             else if (words.Length > 1 && words[0].EndsWith(':') && words[0].Length > 1 && words[0].AsSpan().IndexOfAny('/', '\\') < 0)
                 workloads.Add(new BenchWorkload(words[0][..^1], [words[1] == "python3" ? python : words[1],

@@ -1,4 +1,5 @@
 using Mystique.Capture;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
@@ -16,19 +17,31 @@ namespace Mystique.Cli.Commands;
 /// <param name="options">How replays run.</param>
 /// <param name="rounds">Blocks of each process.</param>
 /// <param name="python">What replays of jobs run on.</param>
-/// <param name="torchSharp">What bundled workloads, and their replays, run on.</param>
+/// <param name="bundled">What bundled workloads, and their replays, run on, where they are no jobs.</param>
 /// <param name="sharing">How a job's processes share memory; null for as it allows.</param>
 internal sealed class BenchRunner(string folder, CaptureOptions capture, ReplayOptions options, int rounds, PythonEngine python,
-    TorchSharpEngine torchSharp, SharingKind? sharing)
+    Engine bundled, SharingKind? sharing)
 {
     /// <summary>The comparison of a workload.</summary>
     /// <exception cref="MystiqueException">It cannot be captured, or not be replayed.</exception>
-    public async Task<FidelityReport> RunAsync(BenchWorkload workload, CancellationToken cancellationToken) =>
-        workload.IsExample ? await RunExampleAsync(workload.Name, cancellationToken) : await RunJobAsync(workload, cancellationToken);
+    public async Task<FidelityReport> RunAsync(BenchWorkload workload, CancellationToken cancellationToken)
+    {
+        if (!workload.IsExample)
+            return await RunJobAsync(workload, cancellationToken);
+        if (BundledParts.HasLibTorch)
+            return await RunExampleAsync(workload.Name, cancellationToken);
+        using (var knowledge = new OperatorKnowledge(python))
+            _ = knowledge.OverloadsOf([]); // Without a PyTorch that it could run on, the job would only say so in its own words.
+        using var script = Unfinished.TemporaryFolder();
+        return await RunJobAsync(workload with
+        {
+            Command = BundledParts.CommandOf(workload.Name, python.Python, python.Device, script.Path),
+        }, cancellationToken);
+    }
 
     private Task<FidelityReport> RunExampleAsync(string name, CancellationToken cancellationToken) =>
         Terminal.WithProgressAsync(progress =>
-            new OriginalComparison(name, torchSharp, options, progress).RunAsync(rounds, folder, cancellationToken));
+            new OriginalComparison(name, bundled, options, progress).RunAsync(rounds, folder, cancellationToken));
 
     private async Task<FidelityReport> RunJobAsync(BenchWorkload workload, CancellationToken cancellationToken)
     {

@@ -1,9 +1,10 @@
 using System.CommandLine;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Files;
+using Mystique.Recordings;
 using Mystique.Suites;
-using Mystique.Workloads;
 using Spectre.Console;
 
 namespace Mystique.Cli.Commands;
@@ -13,17 +14,17 @@ internal static class DemoCommand
 {
     public static Command Create()
     {
-        string names = string.Join("\n", KnownWorkloads.All.Select(w => $"  {w.Name,-10} {w.Description}"));
+        string names = string.Join("\n", BundledParts.Workloads.Select(w => $"  {w.Name,-10} {w.Description}"));
         var workload = new Argument<string>("WORKLOAD")
         {
-            Description = $"The original to run: {string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}",
-            DefaultValueFactory = _ => KnownWorkloads.Default,
+            Description = $"The original to run: {string.Join(", ", BundledParts.Workloads.Select(w => w.Name))}",
+            DefaultValueFactory = _ => BundledParts.DefaultWorkload,
         };
         workload.Validators.Add(result =>
         {
-            if (result.Tokens is [var token] && !KnownWorkloads.Contains(token.Value))
+            if (result.Tokens is [var token] && BundledParts.Workloads.All(w => w.Name != token.Value))
                 result.AddError($"There is no workload '{token.Value}'; there are "
-                    + $"{string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}.");
+                    + $"{string.Join(", ", BundledParts.Workloads.Select(w => w.Name))}.");
         });
         var rounds = SharedOptions.Count("--rounds", 15, 1,
             "Blocks that each process runs: two of the original, and the replay unpaced and at the original's pace");
@@ -31,7 +32,7 @@ internal static class DemoCommand
         var level = SharedOptions.Level();
         var warmup = SharedOptions.OptionalCount("--warmup", 0, "Iterations before that, which are not measured; 8 by default");
         warmup.DefaultValueFactory = _ => 8;
-        var engines = EngineOptions.OfTorchSharp();
+        var engines = BundledParts.HasLibTorch ? EngineOptions.OfTorchSharp() : EngineOptions.OfBoth();
         var output = new Option<string?>("--output", "-o") { Description = "Keep the trace and the package in DIR", HelpName = "DIR" };
         var reports = ReportOptions.Create();
         var command = new Command("demo",
@@ -57,9 +58,9 @@ internal static class DemoCommand
             if (kept is not null)
                 OriginalComparison.CheckTargets(name, kept);
             using var work = kept is null ? Unfinished.TemporaryFolder() : null;
-            var report = await Terminal.WithProgressAsync(progress =>
-                new OriginalComparison(name, engine, replay.Read(result), progress)
-                    .RunAsync(result.GetValue(rounds), work?.Path ?? kept!, cancellation));
+            var runner = new BenchRunner(work?.Path ?? kept!, new CaptureOptions { Skip = 5, Reference = 10 }, replay.Read(result),
+                result.GetValue(rounds), engine as PythonEngine ?? new PythonEngine(), engine, null);
+            var report = await runner.RunAsync(new BenchWorkload(name, []), cancellation);
             reports.Write(result, report);
             if (kept is not null)
                 Terminal.WriteLine($"trace and package are in {kept}");

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using Mystique.Cli.Bundled;
 using Mystique.Files;
-using Mystique.TorchSharp;
 
 namespace Mystique.Cli.Commands;
 
@@ -12,6 +12,10 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
 {
     private const string TorchSharp = "torchsharp";
     private const string Python = "python";
+    private const string PythonVariable = "MYSTIQUE_PYTHON";
+
+    /// <summary>The Python where none is named: the one that started this command, where one did.</summary>
+    public static string DefaultPython => Environment.GetEnvironmentVariable(PythonVariable) is { Length: > 0 } python ? python : "python3";
 
     private Option<string>? Engine { get; init; }
 
@@ -40,7 +44,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         {
             Description = "torchsharp: the bundled libtorch; python: the PyTorch of a Python installation",
             HelpName = "torchsharp|python",
-            DefaultValueFactory = _ => TorchSharp,
+            DefaultValueFactory = _ => BundledParts.HasLibTorch ? TorchSharp : Python,
         };
         engine.AcceptOnlyFromAmong(TorchSharp, Python);
         return OfTorchSharp() with
@@ -75,7 +79,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         {
             LibTorch = new Option<string?>("--libtorch")
             {
-                Description = $"For --engine torchsharp, the folder of another libtorch {TorchSharpRuntime.LibTorchVersion}, for example "
+                Description = $"For --engine torchsharp, the folder of another libtorch {BundledParts.LibTorchVersion}, for example "
                     + "torch/lib of an installed PyTorch",
                 HelpName = "DIR",
             },
@@ -119,13 +123,16 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     /// <summary>The engine that the user chose.</summary>
     public Engine Read(ParseResult result)
     {
-        Engine engine = Engine is not null && result.GetValue(Engine) == Python ? ReadPython(result)
-            : OnTarget(ReadTorchSharp(result), result) with { LibTorch = LibTorch is null ? null : result.GetValue(LibTorch) };
+        var engine = (Engine is null ? !BundledParts.HasLibTorch : result.GetValue(Engine) == Python) ? ReadPython(result)
+            : OnTarget(ReadLibTorch(result, LibTorch is null ? null : result.GetValue(LibTorch)), result);
         return engine with { Libraries = Libraries is null ? [] : [.. result.GetValue(Libraries)!] };
     }
 
     /// <summary>libtorch, on the host, whatever the user chose.</summary>
-    public TorchSharpEngine ReadTorchSharp(ParseResult result) => new()
+    /// <param name="result">The command line.</param>
+    /// <param name="folder">The folder of another libtorch than the one that is bundled.</param>
+    /// <exception cref="Diagnostics.MystiqueException">This build has none (MYS240).</exception>
+    public Engine ReadLibTorch(ParseResult result, string? folder = null) => BundledParts.LibTorch(folder) with
     {
         Threads = result.GetValue(Threads),
         Timeout = TimeSpan.FromSeconds(result.GetValue(Timeout)),
@@ -158,7 +165,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     {
         Description = "The Python interpreter of replays",
         HelpName = "EXE",
-        DefaultValueFactory = _ => "python3",
+        DefaultValueFactory = _ => DefaultPython,
     };
 
     private static Option<string[]> CreatePins()

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Fleet.Catalogue;
@@ -91,7 +92,7 @@ internal static class FleetCommand
                 Labels = result.GetValue(labels) is { } pattern ? PatternOf(pattern) : null,
                 Shard = result.GetValue(shard) is { } part ? ShardOf(part) : null,
                 Parallel = result.GetValue(parallel),
-                Open = path => new TorchSharpEngine().Open(path),
+                Open = path => BundledParts.Default().Open(path),
             }, null, cancellation);
             Terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{added.Added:N0} added, {added.Known:N0} known, ")
                 + string.Create(CultureInfo.InvariantCulture,
@@ -148,16 +149,17 @@ internal static class FleetCommand
         command.SetAction(result =>
         {
             using var database = FleetDatabase.Open(FleetFolder.Open(result.GetValue(fleet)!), withOperators: true);
-            database.Query(result.GetValue(sql)!, reader =>
+            database.Query(result.GetValue(sql)!, (reader, isJson) =>
             {
                 string[] names = [.. Enumerable.Range(0, reader.FieldCount).Select(reader.GetName)];
                 var table = Terminal.Table("", names);
                 while (reader.Read())
                 {
                     if (result.GetValue(json))
-                        Console.Out.WriteLine(RowJson.LineOf(reader));
+                        Console.Out.WriteLine(RowJson.LineOf(reader, isJson));
                     else
-                        table.Row([.. names.Select((_, i) => reader.IsDBNull(i) ? "" : RowJson.TextOf(reader.GetValue(i)))]);
+                        table.Row([.. names.Select((_, i) => reader.IsDBNull(i) ? ""
+                            : RowJson.TextOf(RowJson.ValueOf(reader, isJson, i)))]);
                 }
                 if (!result.GetValue(json))
                     Terminal.Write(table);

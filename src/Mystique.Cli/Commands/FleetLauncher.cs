@@ -79,7 +79,7 @@ internal static class FleetLauncher
     private static string Own() => Environment.ProcessPath ?? "mystique";
 
     private static string[] OwnArguments() => Path.GetFileNameWithoutExtension(Own()) == "dotnet"
-        ? [typeof(FleetLauncher).Assembly.Location] : [];
+        ? [Path.Combine(AppContext.BaseDirectory, $"{typeof(FleetLauncher).Assembly.GetName().Name}.dll")] : [];
 
     private static string Quote(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 

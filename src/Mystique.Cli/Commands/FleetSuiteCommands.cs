@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Fleet.Catalogue;
@@ -155,7 +156,7 @@ internal static class FleetSuiteCommands
     }
 
     private static SuiteDocument Write(string target, SuiteDocument suite, (string, SuiteDocument)? earlier, double? least = null) =>
-        SuiteFolder.Write(target, suite, path => new TorchSharpEngine().Open(path), earlier, least);
+        SuiteFolder.Write(target, suite, path => BundledParts.Default().Open(path), earlier, least);
 
     private static SuiteOrigin OriginOf(ImmutableArray<FleetRow> rows, int unweighted, int edition, string? previous) => new(rows.Length,
         unweighted, rows.Any(r => r.Weight is not null) ? "accelerator_hours" : "traces", SuiteOrigin.DigestOf(rows), edition, previous);

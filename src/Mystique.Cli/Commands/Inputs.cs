@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Planning;
@@ -14,14 +15,14 @@ internal static class Inputs
     /// <summary>Opens a trace or a capture folder.</summary>
     /// <param name="path">Its path.</param>
     /// <param name="options">How; null takes the defaults.</param>
-    /// <param name="engine">What completes a profile without a trace; null takes the bundled libtorch.</param>
+    /// <param name="engine">What completes a profile without a trace; null takes what this build has.</param>
     /// <param name="isHidden">Whether what is odd is only counted: it names what is its owner's.</param>
     public static Recording Open(string path, RecordingOptions? options = null, Engine? engine = null, bool isHidden = false)
     {
         Recording recording;
         try
         {
-            recording = (engine ?? new TorchSharpEngine()).Open(path, options);
+            recording = (engine ?? BundledParts.Default()).Open(path, options);
         }
         catch (MystiqueException exception) when (isHidden)
         {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Mystique.Cli.Bundled;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Execution;
@@ -54,7 +55,7 @@ internal static partial class ScaleCommand
             Benchmark Open(string path) => Benchmark.Create(Inputs.Open(path), part.Read(result, new BenchmarkOptions()));
             var scaled = ScaleGrid.Scale([.. result.GetValue(inputs)!.Select(Read).Select(i => (i.Values, Open(i.Path)))],
                 Read($"x:{result.GetValue(to)}").Values);
-            using var knowledge = new OperatorKnowledge(new TorchSharpEngine());
+            using var knowledge = new OperatorKnowledge(BundledParts.Default());
             var (known, all) = BenchmarkScaler.Check(scaled.Plan, knowledge);
             if (result.GetValue(check) is { } third && BenchmarkScaler.DifferenceFrom(scaled.Plan, Open(third).Plan) is { } difference)
                 throw Problems.ScaledInconsistent(third, difference);

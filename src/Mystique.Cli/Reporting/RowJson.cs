@@ -1,4 +1,4 @@
-using System.Collections;
+using System.Collections.Immutable;
 using System.Data.Common;
 using System.Globalization;
 using System.Numerics;
@@ -11,7 +11,9 @@ namespace Mystique.Cli.Reporting;
 internal static class RowJson
 {
     /// <summary>The row that a reader stands at.</summary>
-    public static string LineOf(DbDataReader reader)
+    /// <param name="reader">The reader.</param>
+    /// <param name="isJson">Whether a column is JSON.</param>
+    public static string LineOf(DbDataReader reader, ImmutableArray<bool> isJson = default)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
@@ -20,18 +22,36 @@ internal static class RowJson
             for (int i = 0; i < reader.FieldCount; i++)
             {
                 json.WritePropertyName(reader.GetName(i));
-                Write(json, reader.IsDBNull(i) ? null : reader.GetValue(i));
+                Write(json, reader.IsDBNull(i) ? null : ValueOf(reader, isJson, i));
             }
             json.WriteEndObject();
         }
         return Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length);
     }
 
+    /// <summary>The value of a column where the reader stands; what is JSON is parsed.</summary>
+    public static object ValueOf(DbDataReader reader, ImmutableArray<bool> isJson, int column)
+    {
+        object value = reader.GetValue(column);
+        if (isJson.IsDefault || !isJson[column])
+            return value;
+        try
+        {
+            return JsonElement.Parse((string)value);
+        }
+        catch (JsonException)
+        {
+            return value; // It has a number that JSON has not.
+        }
+    }
+
     /// <summary>A value for people.</summary>
     public static string TextOf(object value) => value switch
     {
         string text => text,
-        IEnumerable list => $"[{string.Join(", ", list.Cast<object>().Select(TextOf))}]",
+        JsonElement { ValueKind: JsonValueKind.Array } list => $"[{string.Join(", ", list.EnumerateArray().Select(i => TextOf(i)))}]",
+        JsonElement { ValueKind: JsonValueKind.Object } fields =>
+            $"{{{string.Join(", ", fields.EnumerateObject().Select(f => $"{f.Name}: {TextOf(f.Value)}"))}}}",
         DateOnly day => day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
@@ -52,11 +72,8 @@ internal static class RowJson
             case float or double when double.IsFinite(Convert.ToDouble(value, CultureInfo.InvariantCulture)):
                 json.WriteNumberValue(Convert.ToDouble(value, CultureInfo.InvariantCulture));
                 break;
-            case IEnumerable list and not string:
-                json.WriteStartArray();
-                foreach (object? item in list)
-                    Write(json, item);
-                json.WriteEndArray();
+            case JsonElement element:
+                element.WriteTo(json);
                 break;
             default:
                 json.WriteStringValue(TextOf(value));

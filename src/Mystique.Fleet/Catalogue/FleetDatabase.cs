@@ -83,7 +83,13 @@ internal sealed class FleetDatabase : IDisposable
     /// <param name="sql">One SELECT.</param>
     /// <param name="read">Given the reader of the answer.</param>
     /// <exception cref="MystiqueException">It is no SELECT, or is invalid (MYS508).</exception>
-    public void Query(string sql, Action<DbDataReader> read)
+    public void Query(string sql, Action<DbDataReader> read) => Query(sql, (reader, _) => read(reader));
+
+    /// <summary>Answers a question with columns of any type: lists, maps and structures are given as JSON.</summary>
+    /// <param name="sql">One SELECT.</param>
+    /// <param name="read">Given the reader of the answer, and whether a column is JSON.</param>
+    /// <exception cref="MystiqueException">It is no SELECT, or is invalid (MYS508).</exception>
+    public void Query(string sql, Action<DbDataReader, ImmutableArray<bool>> read)
     {
         sql = sql.Trim().TrimEnd(';');
         if (HasSemicolon(sql))
@@ -91,10 +97,19 @@ internal sealed class FleetDatabase : IDisposable
         try
         {
             // As a table of another question it can be a SELECT alone: whatever writes has no place there.
+            string question = $"(\n{sql}\n)";
+            var columns = new List<(string Name, bool IsNested)>();
             using var command = _connection.CreateCommand();
-            command.CommandText = $"SELECT * FROM (\n{sql}\n)";
+            command.CommandText = $"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {question})";
+            using (var types = command.ExecuteReader())
+                while (types.Read())
+                    columns.Add((types.GetString(0), types.GetString(1) is var type && (type.EndsWith(']') || type.EndsWith(')')
+                        && !type.StartsWith("DECIMAL", StringComparison.Ordinal) && !type.StartsWith("ENUM", StringComparison.Ordinal))));
+            command.CommandText = columns.Any(c => c.IsNested) ? $"SELECT {string.Join(", ", columns.Select((c, i) => c.IsNested
+                ? $"CAST(to_json(#{i + 1}) AS VARCHAR) AS {QuoteName(c.Name)}" : $"#{i + 1}"))} FROM {question}"
+                : $"SELECT * FROM {question}";
             using var reader = command.ExecuteReader();
-            read(reader);
+            read(reader, [.. columns.Select(c => c.IsNested)]);
         }
         catch (DuckDBException exception)
         {
@@ -195,6 +210,8 @@ internal sealed class FleetDatabase : IDisposable
     /// <summary>A path that is read: what would stand for other names in it stands for itself.</summary>
     private static string QuoteForRead(string path) => Quote(string.Concat(path.Select(c => c is '[' or '*' or '?' ? $"[{c}]"
         : c.ToString())));
+
+    private static string QuoteName(string text) => $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     private static string Quote(string text) => $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
 }

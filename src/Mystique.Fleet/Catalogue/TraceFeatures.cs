@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using Mystique.Costs;
+using Mystique.Files;
 using Mystique.Planning;
 using Mystique.Ranks;
 using Mystique.Selection;
@@ -27,7 +27,7 @@ internal static class TraceFeatures
         var intensities = new List<(double Intensity, double Bytes)>();
         var unique = new Dictionary<string, FleetOperator>(StringComparer.Ordinal);
         int unknown = 0;
-        using var digest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var digest = new FileDigest();
         foreach (var node in segment.Operators)
         {
             var cost = OperatorCost.Of(node);
@@ -42,7 +42,7 @@ internal static class TraceFeatures
                 types[TypeOf(tensor.Type)] += (double)tensor.ElementCount * tensor.ItemSizeBytes;
             string name = node.Schema?.FullName ?? node.Name;
             string arguments = OperatorSignature.Of(node);
-            digest.AppendData(Encoding.UTF8.GetBytes($"{name}\n{arguments}\n"));
+            digest.Append(Encoding.UTF8.GetBytes($"{name}\n{arguments}\n"));
             string key = $"{name} {arguments}";
             unique[key] = unique.TryGetValue(key, out var known) ? known with { Count = known.Count + 1 }
                 : new FleetOperator(name, arguments, OperatorClasses.Of(node), 1, cost.Flops, cost.Bytes, node.Id);
@@ -51,7 +51,7 @@ internal static class TraceFeatures
         foreach (var call in rank.Calls)
         {
             calls[KindOf(call)] += call.Bytes ?? 0;
-            digest.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
+            digest.Append(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
                 $"{call.Kind} {rank.GroupOf(call)?.Size} {call.Bytes} {call.Reduction}\n")));
         }
         var plan = ReplayPlanner.Plan(segment, new PlanningOptions());
@@ -78,7 +78,7 @@ internal static class TraceFeatures
             CallNs = rank.Times.InCallsNs,
             ExposedNs = rank.Times.ExposedNs,
         };
-        return (Convert.ToHexStringLower(digest.GetHashAndReset()), portable, machine, [.. unique.Values]);
+        return (digest.End(), portable, machine, [.. unique.Values]);
     }
 
     private static int TypeOf(ScalarType type) => type.TorchName() switch

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Fleet.Catalogue;
 using Mystique.Packaging.Jobs;
 using Mystique.Recordings;
@@ -121,13 +121,13 @@ internal static class SuiteFolder
             .Where(f => Path.GetFileName(f) is JobManifest or Benchmark.ManifestFile).Order(StringComparer.Ordinal)];
         if (manifests.Length == 0)
             return null;
-        using var digest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var digest = new FileDigest();
         foreach (string manifest in manifests)
         {
-            digest.AppendData(System.Text.Encoding.UTF8.GetBytes(Path.GetRelativePath(at, manifest) + "\n"));
-            digest.AppendData(File.ReadAllBytes(manifest));
+            digest.Append(System.Text.Encoding.UTF8.GetBytes(Path.GetRelativePath(at, manifest) + "\n"));
+            digest.Append(File.ReadAllBytes(manifest));
         }
-        return Convert.ToHexStringLower(digest.GetHashAndReset());
+        return digest.End();
     }
 
     /// <summary>

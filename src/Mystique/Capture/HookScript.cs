@@ -36,19 +36,33 @@ internal static class HookScript
         File.WriteAllText(Path.Combine(folder, FileName), Text);
         environment.TryGetValue(PythonPath, out string? before);
         environment[PythonPath] = string.IsNullOrEmpty(before) ? folder : folder + Path.PathSeparator + before;
-        environment[Variable] = JsonSerializer.Serialize(new
+        environment[Variable] = JsonSerializer.Serialize(new HookSettings
         {
-            folder = work,
-            skip = options.Skip,
-            reference = options.Reference,
-            steps = options.Steps,
-            values = options.Values switch { TensorValues.None => "", TensorValues.Ranges => "ranges", _ => "values" },
-            modules = options.Modules,
-            mode = mode.Name,
-            socket = mode.Socket,
-            releases_cache = mode.ReleasesCache,
-        });
+            Folder = work,
+            Skip = options.Skip,
+            Reference = options.Reference,
+            Steps = options.Steps,
+            Values = options.Values switch { TensorValues.None => "", TensorValues.Ranges => "ranges", _ => "values" },
+            Modules = options.Modules,
+            Mode = mode.Name,
+            Socket = mode.Socket,
+            ReleasesCache = mode.ReleasesCache,
+        }, HookJson.Default.HookSettings);
     }
+}
+
+/// <summary>What the hook is told (<c>python/hook</c>).</summary>
+internal sealed record HookSettings
+{
+    public required string Folder { get; init; }
+    public required int Skip { get; init; }
+    public required int Reference { get; init; }
+    public required int Steps { get; init; }
+    public required string Values { get; init; }
+    public required bool Modules { get; init; }
+    public required string Mode { get; init; }
+    public required string Socket { get; init; }
+    public required bool ReleasesCache { get; init; }
 }
 
 /// <summary>What the hook does in a job.</summary>

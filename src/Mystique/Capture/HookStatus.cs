@@ -11,18 +11,18 @@ internal sealed record HookStatus
 {
     private const int MaxBytes = 256 << 20;
 
-    public string Phase { get; init; } = "";
+    public string Phase { get; set; } = "";
     public bool Ended { get; init; }
     public int Pid { get; init; }
     public int Rank { get; init; }
-    public int WorldSize { get; init; } = 1;
+    public int WorldSize { get; set; } = 1;
     public long Iterations { get; init; }
     public long PassedOver { get; init; }
     public HookSource? Source { get; init; }
     public long? RecordedIteration { get; init; }
-    public ImmutableArray<long> RecordedNs { get; init; } = [];
-    public HookWindow Before { get; init; } = new();
-    public HookWindow After { get; init; } = new();
+    public ImmutableArray<long> RecordedNs { get; set; } = [];
+    public HookWindow Before { get; set; } = new();
+    public HookWindow After { get; set; } = new();
     public long BaselineBytes { get; init; }
     public long DevicePeakBytes { get; init; }
     public long? DeviceReservedBytes { get; init; }
@@ -35,12 +35,12 @@ internal sealed record HookStatus
 
     /// <summary>Why the job was not recorded: the observer would have harmed it.</summary>
     public string? Refused { get; init; }
-    public ImmutableArray<string> Notes { get; init; } = [];
+    public ImmutableArray<string> Notes { get; set; } = [];
     public HookJob? Job { get; init; }
     public HookSeen? Seen { get; init; }
 
     /// <summary>In the mode <c>clock</c>: the clock at the end of each iteration, in nanoseconds.</summary>
-    public ImmutableArray<long> EndsNs { get; init; } = [];
+    public ImmutableArray<long> EndsNs { get; set; } = [];
 
     /// <summary>Whether a recording was completed.</summary>
     public bool HasRecording => RecordedIteration is not null;
@@ -75,8 +75,8 @@ internal sealed record HookStatus
             return null;
         if (info.Length > MaxBytes)
             throw new FormatException("it is too large");
-        var status = JsonSerializer.Deserialize<HookStatus>(PlainFile.ReadAllBytes(file, MaxBytes),
-            SnakeJson.Compact) ?? throw new FormatException("it is empty");
+        var status = JsonSerializer.Deserialize(PlainFile.ReadAllBytes(file, MaxBytes),
+            HookJson.Default.HookStatus) ?? throw new FormatException("it is empty");
         return status.Unsound() is { } field ? throw new FormatException($"{field} is missing or out of its range") : status;
     }
 
@@ -122,7 +122,7 @@ internal sealed record HookStatus
 /// <summary>Uninstrumented iterations, and when they were by the machine's monotonic clock, in nanoseconds.</summary>
 internal sealed record HookWindow
 {
-    public ImmutableArray<long> SamplesNs { get; init; } = [];
+    public ImmutableArray<long> SamplesNs { get; set; } = [];
     public string? Clock { get; init; }
     public long CpuTimeNs { get; init; }
     public long PeakBytes { get; init; }

@@ -80,7 +80,7 @@ internal sealed class SteppedJob(ImmutableArray<string> command, Unfinished work
             _link!.Send(Encoding.ASCII.GetBytes($"{iterations}\n"));
             // One deadline for the whole answer, however it comes.
             var window = await _answers!.ReadLineAsync(limit.Token).ConfigureAwait(false) is { } line
-                ? JsonSerializer.Deserialize<HookWindow>(line, SnakeJson.Compact) : null;
+                ? JsonSerializer.Deserialize(line, HookJson.Default.HookWindow) : null;
             Threads = window?.Threads ?? Threads;
             return window?.ToWindow(null);
         }

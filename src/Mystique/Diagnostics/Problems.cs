@@ -56,6 +56,13 @@ internal static partial class Problems
         new("MYS212", "of a package no part can be taken: it has no labels, and no other operators than it runs", path,
             "generate another package of the trace, with --select or --without");
 
+    public static MystiqueException NoLibTorch(string option) =>
+        new("MYS240", "this build of the command has no libtorch", option,
+            "use --engine python, or install the .NET tool or the tarball, which have it (docs/install.md)");
+
+    public static MystiqueException NoOpenSsl(string option) =>
+        new("MYS241", "this machine has no OpenSSL, whose random numbers are needed", option, "install libssl, or run it elsewhere");
+
     public static MystiqueException RecipeInvalid(string where, string what, string fix) =>
         new("MYS220", $"the recipe is invalid: {what}", where, fix);
 

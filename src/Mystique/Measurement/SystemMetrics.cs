@@ -16,7 +16,7 @@ public sealed record SystemMetrics
     public long CpuTimeNs { get; init; }
 
     /// <summary>By processor, the share of the time that it was busy, with whatever, 0 to 1 (<c>/proc/stat</c>).</summary>
-    public ImmutableArray<double> CoreUtilisation { get; init; } = [];
+    public ImmutableArray<double> CoreUtilisation { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Page faults that needed no input: memory that was new to the process.</summary>
     public long MinorFaults { get; init; }
@@ -47,10 +47,12 @@ public sealed record SystemMetrics
     public long? PackageEnergyMicrojoules { get; init; }
 
     /// <summary>The machine's GPUs, with whatever ran on them, as the vendors' tools tell; empty where nothing was sampled.</summary>
-    public ImmutableArray<GpuMetrics> Gpus { get; init; } = [];
+    public ImmutableArray<GpuMetrics> Gpus { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>What this machine does not offer: by name, the reason.</summary>
-    public ImmutableSortedDictionary<string, string> Unavailable { get; init; } = ImmutableSortedDictionary.Create<string,
+    public ImmutableSortedDictionary<string, string> Unavailable { get; init => field = value ?? None; } = None;
+
+    private static readonly ImmutableSortedDictionary<string, string> None = ImmutableSortedDictionary.Create<string,
         string>(StringComparer.Ordinal);
 
     /// <summary>Instructions for each cycle; null where either is not known.</summary>

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Security.Cryptography;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Fitting;
 using Mystique.Packaging;
 using Mystique.Packaging.TorchScript;
@@ -193,7 +193,7 @@ public sealed record Benchmark
             && a.OutputSlots.SequenceEqual(b.OutputSlots) && a.Collective!.Call!.Reduction == b.Collective!.Call!.Reduction
             && a.Collective.Call.IsAsynchronous == b.Collective.Call.IsAsynchronous;
 
-    internal static string DigestOf(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+    internal static string DigestOf(ReadOnlySpan<byte> bytes) => FileDigest.Of(bytes);
 
     private static string ManifestPath(string path) =>
         Path.GetFileName(path) == ManifestFile ? path : Path.Combine(path, ManifestFile);

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.IO.Compression;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Mystique.Diagnostics;
@@ -146,7 +145,7 @@ internal sealed class CaptureFolder
 
     private static CaptureFile Pack(string source, string target)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = new FileDigest();
         long size = 0;
         using (var input = PlainFile.Open(source))
         using (var output = new GZipStream(File.Create(target), CompressionLevel.Optimal))
@@ -154,12 +153,12 @@ internal sealed class CaptureFolder
             byte[] buffer = new byte[1 << 20];
             for (int count; (count = input.Read(buffer)) > 0; size += count)
             {
-                hash.AppendData(buffer, 0, count);
+                hash.Append(buffer.AsSpan(0, count));
                 output.Write(buffer, 0, count);
             }
         }
         return new CaptureFile(Path.GetFileName(target), new FileInfo(target)
-            .Length, size, Convert.ToHexStringLower(hash.GetHashAndReset()));
+            .Length, size, hash.End());
     }
 
     private static T ReadJson<T>(string path)

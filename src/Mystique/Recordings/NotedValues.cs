@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Mystique.Files;
 using Mystique.Traces;
 
@@ -41,7 +42,7 @@ internal static class NotedValues
         int next = 0, last = -1;
         var nodes = trace.Operators.ToArray();
         byte[] text = PlainFile.ReadAllBytes(notes, MaxBytes);
-        foreach (var note in JsonSerializer.Deserialize<ImmutableArray<NotedValue>>(text, SnakeJson.Compact))
+        foreach (var note in JsonSerializer.Deserialize(text, NotedJson.Default.ImmutableArrayNotedValue))
         {
             // One call can have several such inputs, noted in their order: what does not come behind the last is of a later call.
             int found = Array.FindIndex(nodes, note.Input > last ? next : next + 1, n => IsMatch(n, note));
@@ -86,7 +87,7 @@ internal static class NotedValues
 internal sealed record NotedValue
 {
     /// <summary>The operator's full name.</summary>
-    public string Operator { get; init; } = "";
+    public string Operator { get; set; } = "";
 
     /// <summary>The argument's place.</summary>
     public int Input { get; init; }
@@ -103,3 +104,8 @@ internal sealed record NotedValue
     /// <summary>The file with its contents; null where they were not kept.</summary>
     public string? Data { get; init; }
 }
+
+/// <summary>How the hook's notes are read (generated).</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(ImmutableArray<NotedValue>))]
+internal sealed partial class NotedJson : JsonSerializerContext;

@@ -9,23 +9,23 @@ namespace Mystique.Reporting;
 /// <summary>
 /// A page that needs nothing else: the data as JSON, and the script that draws it. The page's policy lets it load nothing
 /// from anywhere. All text goes through <see cref="Text"/> or
-/// <see cref="Options"/>: the first for the one name in the markup, the second for the data.
+/// <see cref="Data"/>: the first for the one name in the markup, the second for the data.
 /// </summary>
 internal sealed class HtmlPage(string title)
 {
-    private readonly List<object> _sections = [];
+    private readonly List<PageSection> _sections = [];
 
     /// <summary>The top: a sentence, how good that is in a word, and key figures.</summary>
-    public void Title(string verdict, string? detail, PageLevel level, string? word, IEnumerable<PageTile> tiles) => _sections.Add(new
-    {
-        kind = "title",
-        title,
-        verdict,
-        detail,
-        word,
-        level = NameOf(level),
-        tiles = tiles.Select(t => new { name = t.Name, value = t.Value, note = t.Note, level = t.Level is { } l ? NameOf(l) : null }),
-    });
+    public void Title(string verdict, string? detail, PageLevel level, string? word, IEnumerable<PageTile> tiles) =>
+        _sections.Add(new PageSection.Top
+        {
+            Title = title,
+            Verdict = verdict,
+            Detail = detail,
+            Word = word,
+            Level = NameOf(level),
+            Tiles = [.. tiles.Select(t => new PageSection.Tile(t.Name, t.Value, t.Note, t.Level is { } l ? NameOf(l) : null))],
+        });
 
     /// <summary>A table; a place in <paramref name="text"/> is a column of words, the first always is.</summary>
     public void Table(string heading, string[]? head, IEnumerable<string[]> rows, int[]? text = null, string? hint = null,
@@ -33,13 +33,21 @@ internal sealed class HtmlPage(string title)
     {
         string[][] all = [.. rows];
         if (all.Length > 0)
-            _sections.Add(new { kind = "table", title = heading, hint, head, rows = all, text = text ?? [], folded });
+            _sections.Add(new PageSection.Table
+            {
+                Title = heading,
+                Hint = hint,
+                Head = head,
+                Rows = all,
+                Text = text ?? [],
+                Folded = folded,
+            });
     }
 
     public void List(string heading, IReadOnlyCollection<string> items, string? hint = null)
     {
         if (items.Count > 0)
-            _sections.Add(new { kind = "list", title = heading, items, hint });
+            _sections.Add(new PageSection.List(heading, [.. items], hint));
     }
 
     /// <summary>Bars, a row of them for each name; the script folds all but the first rows. <paramref name="what"/> names a row.</summary>
@@ -47,17 +55,15 @@ internal sealed class HtmlPage(string title)
         params (string Name, double[] Values)[] series)
     {
         if (names.Length > 0)
-            _sections.Add(new
+            _sections.Add(new PageSection.Bars
             {
-                kind = "bars",
-                title = heading,
-                hint,
-                what,
-                unit,
-                names,
-                signed,
-                series =
-                series.Select(s => new { name = s.Name, values = s.Values })
+                Title = heading,
+                Hint = hint,
+                What = what,
+                Unit = unit,
+                Names = names,
+                Signed = signed,
+                Series = [.. series.Select(s => new PageSection.BarSeries(s.Name, s.Values))],
             });
     }
 
@@ -65,10 +71,10 @@ internal sealed class HtmlPage(string title)
     public void Lines(string heading, string hint, string x, string unit, bool area,
         params (string Name, double? From, double Width, double[] Values)[] series)
     {
-        var shown = series.Where(s => s.Values.Length > 0)
-            .Select(s => new { name = s.Name, from = s.From, width = s.Width, values = s.Values }).ToArray();
+        PageSection.LineSeries[] shown = [.. series.Where(s => s.Values.Length > 0)
+            .Select(s => new PageSection.LineSeries(s.Name, s.From, s.Width, s.Values))];
         if (shown.Length > 0)
-            _sections.Add(new { kind = "lines", title = heading, hint, x, unit, area, step = area, scale = !area, series = shown });
+            _sections.Add(new PageSection.Lines { Title = heading, Hint = hint, X = x, Unit = unit, Area = area, Series = shown });
     }
 
     /// <summary>
@@ -78,14 +84,8 @@ internal sealed class HtmlPage(string title)
         IReadOnlyCollection<(double X, double Y, double Weight, int Group, string Name, bool IsMember)> points)
     {
         if (points.Count > 0)
-            _sections.Add(new
-            {
-                kind = "map",
-                title = heading,
-                hint,
-                groups,
-                points = points.Select(p => new object[] { p.X, p.Y, p.Weight, p.Group, p.Name, p.IsMember })
-            });
+            _sections.Add(new PageSection.Map(heading, hint, groups,
+                [.. points.Select(p => (object[])[p.X, p.Y, p.Weight, p.Group, p.Name, p.IsMember])]));
     }
 
     /// <summary>Rows of spans above each other, on one axis of time, each with the length of its iteration.</summary>
@@ -93,22 +93,8 @@ internal sealed class HtmlPage(string title)
         params (string Name, double Iteration, int[] Names, double[] Starts, double[] Durations)[] rows)
     {
         if (rows.Any(r => r.Names.Length > 0))
-            _sections.Add(new
-            {
-                kind = "timeline",
-                title = heading,
-                hint,
-                names,
-                rows =
-                rows.Select(r => new
-                {
-                    name = r.Name,
-                    iteration = r.Iteration,
-                    names = r.Names,
-                    starts = r.Starts,
-                    durations = r.Durations
-                })
-            });
+            _sections.Add(new PageSection.Timeline(heading, hint, names,
+                [.. rows.Select(r => new PageSection.Row(r.Name, r.Iteration, r.Names, r.Starts, r.Durations))]));
     }
 
     /// <summary>A tree whose nodes open; given in order, each node before what is in it.</summary>
@@ -117,21 +103,12 @@ internal sealed class HtmlPage(string title)
         var all = nodes.ToArray();
         string[] texts = [.. all.Select(n => n.Text).Distinct()];
         var places = texts.Index().ToDictionary(t => t.Item, t => t.Index);
-        _sections.Add(new
-        {
-            kind = "tree",
-            title = heading,
-            hint,
-            texts,
-            depths = all.Select(n => n.Depth),
-            nodes =
-            all.Select(n => places[n.Text])
-        });
+        _sections.Add(new PageSection.Tree(heading, hint, texts, [.. all.Select(n => n.Depth)], [.. all.Select(n => places[n.Text])]));
     }
 
     public void Write(Stream stream)
     {
-        string data = JsonSerializer.Serialize(new { sections = _sections }, Options);
+        string data = JsonSerializer.Serialize(new PageData(_sections), Data.Value.PageData);
         string page = EmbeddedText.Join("html/report.html")
             .Replace("$SCRIPT$", EmbeddedText.Join("html/report.js"), StringComparison.Ordinal)
             .Replace("$TITLE$", Text(title), StringComparison.Ordinal);
@@ -149,11 +126,10 @@ internal sealed class HtmlPage(string title)
         WebUtility.HtmlEncode(PrintableText.Escape(text)).Replace("$", "&#36;", StringComparison.Ordinal);
 
     /// <summary>The default encoder escapes &lt; and &amp;, so the data cannot end its element; the script only makes text of it.</summary>
-    private static readonly JsonSerializerOptions Options = new()
+    private static readonly Lazy<PageJson> Data = new(() => new PageJson(new JsonSerializerOptions(PageJson.Default.Options)
     {
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         Converters = { new PrintableConverter() },
-    };
+    }));
 
     private sealed class PrintableConverter : JsonConverter<string>
     {

@@ -26,7 +26,7 @@ public partial class ErrorCatalogueTests
 
     /// <summary>Ids and messages, up to what is put in, that are not made in <see cref="Problems"/>.</summary>
     private static (string Id, string What)[] Elsewhere { get; } =
-        [.. Directory.EnumerateFiles(PathOf("python", "run"), "*.py")
+        [.. Directory.EnumerateFiles(PathOf("python", "run"), "*.py").Concat(Directory.EnumerateFiles(PathOf("python", "wheel"), "*.py"))
             .SelectMany(f => PythonProblem().Matches(File.ReadAllText(f)).Select(m => (m.Groups[1].Value, Start(m.Groups[2].Value)))),
         .. Directory.EnumerateFiles(PathOf("src", "Mystique.Cli"), "*.cs")
             .SelectMany(f => CommandProblem().Matches(File.ReadAllText(f)).Select(m => (m.Groups[1].Value, Start(m.Groups[2].Value))))];
@@ -83,7 +83,7 @@ public partial class ErrorCatalogueTests
     };
 
     /// <summary>The id and the text of a problem in Python; the text may have values put in.</summary>
-    [GeneratedRegex("Problem\\(\"(MYS[0-9]{3})\", f?\"([^\"]*)\"")]
+    [GeneratedRegex("(?:Problem|end)\\(\"(MYS[0-9]{3})\", f?\"([^\"]*)\"")]
     private static partial Regex PythonProblem();
 
     /// <summary>The same of one that the command itself writes, where nothing else can be loaded or a bug was met.</summary>

@@ -59,7 +59,7 @@ public sealed class BaselineTests : IDisposable
     [InlineData("{\"samples_ns\": [], \"clock\": null}", null)]
     public void Clock_IsTheHooks(string window, string? clock)
     {
-        var found = JsonSerializer.Deserialize<HookWindow>(window, SnakeJson.Compact)!.ToWindow(null);
+        var found = JsonSerializer.Deserialize(window, HookJson.Default.HookWindow)!.ToWindow(null);
         Assert.Equal(clock, found.Clock);
         Assert.True(found.IsSound);
         Assert.False((found with { Clock = "sundial" }).IsSound);

@@ -104,12 +104,12 @@ internal sealed class EngineWorker : IAsyncDisposable
     {
         var answer = await CallAsync(new IterateRequest(count, releasesCache), stage, cancellationToken).ConfigureAwait(false);
         return new MeasuredBlock(new SampleStatistics(answer.SamplesNs), (double)answer.CpuTimeNs / Math.Max(1, answer.SamplesNs.Length),
-            answer.PeakBytes - answer.BaselineBytes, answer.System?.Deserialize<SystemMetrics>(SnakeJson.Compact))
+            answer.PeakBytes - answer.BaselineBytes, answer.System?.Deserialize(MeasurementJson.Default.SystemMetrics))
         {
             BaselineBytes = answer.BaselineBytes,
             Pace = answer.Pace,
             Clock = answer.Clock ?? MeasuringClock.Host,
-            Device = answer.Device?.Deserialize<AllocatorUse>(SnakeJson.Compact),
+            Device = answer.Device?.Deserialize(MeasurementJson.Default.AllocatorUse),
         };
     }
 

@@ -181,7 +181,7 @@ internal sealed class WorkerHost(TextReader input, TextWriter output, IEngineFac
             BaselineBytes = _baselineBytes,
             PeakBytes = MemoryProbe.PeakAnonymousBytes(),
             CpuTimeNs = meter.CpuTimeNs,
-            System = system is null ? null : JsonSerializer.SerializeToElement(system, SnakeJson.Compact),
+            System = system is null ? null : JsonSerializer.SerializeToElement(system, MeasurementJson.Default.SystemMetrics),
             Pace = pacing?.TakePaceReport(),
         };
     }

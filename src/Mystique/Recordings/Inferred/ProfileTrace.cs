@@ -140,7 +140,7 @@ internal static class ProfileTrace
     private static string DigestOf(string path)
     {
         using var file = Files.PlainFile.Open(path);
-        return Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(file));
+        return Files.FileDigest.Of(file);
     }
 
     private static TensorValue Of(LiveTensor? tensor, string device) => tensor is null ? OverloadChooser.Undefined

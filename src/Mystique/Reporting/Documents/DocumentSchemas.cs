@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
@@ -13,6 +14,14 @@ namespace Mystique.Reporting.Documents;
 /// <summary>The JSON schemas of all formats that are written, made of the types that write and read them.</summary>
 internal static class DocumentSchemas
 {
+    private static readonly JsonSerializerOptions Indented = new()
+    {
+        WriteIndented = true,
+        NewLine = "\n",
+        Encoder = PrintableJsonEncoder.Instance,
+        TypeInfoResolver = DocumentContext.Default,
+    };
+
     /// <summary>The schemas by their files' names in <c>docs/schemas</c>.</summary>
     public static IReadOnlyDictionary<string, string> All { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal)
     {
@@ -46,7 +55,7 @@ internal static class DocumentSchemas
         var properties = (JsonObject)schema["properties"]!;
         properties["format"] = new JsonObject { ["const"] = format };
         properties["format_version"] = new JsonObject { ["const"] = version };
-        return schema.ToJsonString(SnakeJson.Indented) + "\n";
+        return schema.ToJsonString(Indented) + "\n";
     }
 
     /// <summary>

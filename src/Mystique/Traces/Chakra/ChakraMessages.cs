@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Google.Protobuf;
 using Mystique.Diagnostics;
+using Mystique.Files;
 using Mystique.Traces.Text;
 
 namespace Mystique.Traces.Chakra;
@@ -16,7 +16,7 @@ internal sealed class ChakraMessages(Stream stream, string source)
 {
     private const int FirstChunk = 64 << 10;
 
-    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly FileDigest _hash = new();
     private readonly byte[] _one = new byte[1];
     private byte[] _buffer = new byte[FirstChunk];
 
@@ -30,7 +30,7 @@ internal sealed class ChakraMessages(Stream stream, string source)
     public bool IsCut { get; private set; }
 
     /// <summary>SHA-256 of what was read.</summary>
-    public string Digest => Convert.ToHexStringLower(_hash.GetCurrentHash());
+    public string Digest => _hash.Current();
 
     /// <summary>The next message; null at the end, and where the file is cut.</summary>
     /// <typeparam name="T">Its type.</typeparam>
@@ -72,7 +72,7 @@ internal sealed class ChakraMessages(Stream stream, string source)
                 return null;
             }
             TotalBytes++;
-            _hash.AppendData(_one);
+            _hash.Append(_one);
             length |= (ulong)(_one[0] & 0x7F) << shift;
             if (_one[0] < 0x80)
                 return length;
@@ -90,7 +90,7 @@ internal sealed class ChakraMessages(Stream stream, string source)
             int count = stream.Read(_buffer.AsSpan(got, Math.Min(length, _buffer.Length) - got));
             if (count == 0)
                 return false;
-            _hash.AppendData(_buffer.AsSpan(got, count));
+            _hash.Append(_buffer.AsSpan(got, count));
             got += count;
             TotalBytes += count;
         }

@@ -1,4 +1,4 @@
-using System.Security.Cryptography;
+using Mystique.Files;
 
 namespace Mystique.Traces.Text;
 
@@ -11,7 +11,7 @@ internal sealed class TraceWindow(Stream stream, bool hashes = true)
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
-    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly FileDigest _hash = new();
     private byte[] _buffer = new byte[InitialSize];
     private int _start;
     private int _end;
@@ -69,7 +69,7 @@ internal sealed class TraceWindow(Stream stream, bool hashes = true)
         }
         int count = stream.ReadAtLeast(_buffer.AsSpan(_end), _buffer.Length - _end, throwOnEndOfStream: false);
         if (hashes)
-            _hash.AppendData(_buffer, _end, count);
+            _hash.Append(_buffer.AsSpan(_end, count));
         _end += count;
         if (TotalBytes == 0 && Data.StartsWith(ByteOrderMark))
             _start = ByteOrderMark.Length;
@@ -87,6 +87,6 @@ internal sealed class TraceWindow(Stream stream, bool hashes = true)
             _start = _end;
         }
         while (Fill());
-        return Convert.ToHexStringLower(_hash.GetHashAndReset());
+        return _hash.End();
     }
 }
