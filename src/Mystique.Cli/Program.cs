@@ -17,34 +17,7 @@ internal static class Program
     {
         Interruption.Install();
         Terminal.EscapeConsole();
-        var root = new RootCommand(
-            """
-            Mystique turns a PyTorch execution trace into a benchmark that anyone can run.
-
-            Example:
-              mystique demo
-              mystique capture -o job -- python train.py
-              mystique run job
-            """)
-        {
-            CaptureCommand.Create(),
-            InspectCommand.Create(),
-            GenerateCommand.Create(),
-            RunCommand.Create(),
-            CompareCommand.Create(),
-            CoverageCommand.Create(),
-            ConvertCommand.Create(),
-            ExtractCommand.Create(),
-            BenchCommand.Create(),
-            DemoCommand.Create(),
-            ComposeCommand.Create(),
-            ScaleCommand.Create(),
-            WhatIfCommand.Create(),
-            RevealCommand.Create(),
-            FleetCommand.Create(),
-            SuiteCommand.Create(),
-        };
-        var parsed = root.Parse(args);
+        var parsed = Root.Create().Parse(args);
         try
         {
             // System.CommandLine writes the help; it knows the command by its file's name.
@@ -59,6 +32,7 @@ internal static class Program
             if (help.ToString() is { Length: > 0 } text)
                 (parsed.Errors.Count > 0 ? Console.Error : Console.Out)
                     .Write(text.Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
+            Verbosity.Finish();
             return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;
         }
         catch (MystiqueException exception)
