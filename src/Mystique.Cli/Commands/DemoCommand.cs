@@ -19,6 +19,7 @@ internal static class DemoCommand
             Description = $"The original to run: {string.Join(", ", KnownWorkloads.All.Select(w => w.Name))}",
             DefaultValueFactory = _ => KnownWorkloads.Default,
         };
+        workload.CompletionSources.Add([.. KnownWorkloads.All.Select(w => w.Name)]);
         workload.Validators.Add(result =>
         {
             if (result.Tokens is [var token] && !KnownWorkloads.Contains(token.Value))

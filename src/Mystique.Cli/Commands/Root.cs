@@ -1,4 +1,7 @@
 using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using Mystique.Cli.Manners;
 using Mystique.Cli.Reporting;
 
 namespace Mystique.Cli.Commands;
@@ -16,6 +19,13 @@ internal sealed class Root
     {
         Description = "Say each step and its time on standard error",
         Recursive = true,
+    };
+
+    private readonly Option<bool> _helpAll = new("--help-all")
+    {
+        Description = "Show all options, in sections",
+        Recursive = true,
+        Action = new HelpPageAction(showsAll: true),
     };
 
     private Root() => Command = new RootCommand(
@@ -44,20 +54,29 @@ internal sealed class Root
         RevealCommand.Create(),
         FleetCommand.Create(),
         SuiteCommand.Create(),
+        CompletionCommand.Create(),
         _quiet,
         _verbose,
+        _helpAll,
     };
 
     /// <summary>The command.</summary>
     public RootCommand Command { get; }
 
     /// <summary>Makes it.</summary>
-    public static Root Create() => new();
+    public static Root Create()
+    {
+        var root = new Root();
+        root.Command.Options.OfType<HelpOption>().Single().Action = new HelpPageAction(showsAll: false);
+        return root;
+    }
 
     /// <summary>Parses a command line, and sets how much the command says.</summary>
     public ParseResult Parse(string[] args)
     {
         var parsed = Command.Parse(args);
+        if (parsed.Action is ParseErrorAction error)
+            error.ShowHelp = false; // Of thirty options, the errors would be far above what is seen.
         Verbosity.Set(parsed.GetValue(_quiet), parsed.GetValue(_verbose));
         return parsed;
     }

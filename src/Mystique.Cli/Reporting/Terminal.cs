@@ -18,10 +18,18 @@ internal static class Terminal
     /// <summary>Width of tables where the output is no terminal.</summary>
     private const int PlainWidth = 120;
 
+    /// <summary>Columns of help: those of the terminal within these, and the least where there is none.</summary>
+    private const int LeastHelpWidth = 80;
+    private const int MostHelpWidth = 100;
+
     private static readonly TextWriter RawOut = Console.Out;
     private static readonly TextWriter RawError = Console.Error;
     private static readonly IAnsiConsole Out = Create(RawOut, Console.IsOutputRedirected);
     private static readonly IAnsiConsole Error = Create(RawError, Console.IsErrorRedirected);
+
+    /// <summary>Columns of help.</summary>
+    public static int HelpWidth => Console.IsOutputRedirected ? LeastHelpWidth
+        : Math.Clamp(Out.Profile.Width, LeastHelpWidth, MostHelpWidth);
 
     /// <summary>From now on, nothing gets to the console raw but the colours and lines of tables.</summary>
     public static void EscapeConsole()
