@@ -36,6 +36,8 @@ internal static class Program
                     .Write(text.EndsWith('\n') ? text : text + "\n"); // The version has none.
             if (parsed.Errors.Count > 0)
                 Console.Error.WriteLine($"help: {HelpPage.Program} {HelpPage.NameOf(parsed.CommandResult.Command)}".TrimEnd() + " --help");
+            else if (code == (int)ExitCode.Done)
+                Terminal.WriteNext();
             Verbosity.Finish();
             return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;
         }

@@ -64,6 +64,7 @@ internal static class DemoCommand
             reports.Write(result, report);
             if (kept is not null)
                 Terminal.WriteLine($"trace and package are in {kept}");
+            Terminal.Next("mystique capture -o job -- python train.py");
             return (int)ExitCode.Done;
         });
         return command;

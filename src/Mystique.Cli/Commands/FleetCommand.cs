@@ -97,9 +97,10 @@ internal static class FleetCommand
                 + string.Create(CultureInfo.InvariantCulture,
                     $"{added.Reweighted:N0} with another weight, {added.Aside.Length:N0} set aside"));
             foreach (var entry in added.Aside.Take(20))
-                Console.Error.WriteLine(PrintableText.Escape($"set aside: {entry.Path}: {entry.Id}: {entry.Reason}"));
+                Terminal.Note($"set aside: {entry.Path}: {entry.Id}: {entry.Reason}");
             if (added.Aside.Length > 20)
-                Console.Error.WriteLine($"set aside: {added.Aside.Length - 20} more, all in {Path.Combine(folder.Path, "aside")}");
+                Terminal.Note($"set aside: {added.Aside.Length - 20} more, all in {Path.Combine(folder.Path, "aside")}");
+            Terminal.Next($"mystique fleet show {Terminal.Quote(folder.Path)}");
             return (int)ExitCode.Done;
         });
         return command;
@@ -134,6 +135,7 @@ internal static class FleetCommand
             using (var database = FleetDatabase.Open(folder))
                 rows = database.Rows();
             FleetTables.Write(folder, rows);
+            Terminal.Next($"mystique fleet suite {Terminal.Quote(result.GetValue(fleet)!)} -o suite");
             return (int)ExitCode.Done;
         });
         return command;
@@ -183,6 +185,7 @@ internal static class FleetCommand
             Terminal.WriteFile(result.GetValue(output)!, stream =>
                 FleetHtml.Write(Path.GetFileName(Path.GetFullPath(path)), database, document,
                 stream));
+            Terminal.Next($"mystique fleet suite {Terminal.Quote(path)} -o suite");
             return (int)ExitCode.Done;
         });
         return command;

@@ -21,7 +21,8 @@ internal static class Inputs
         Recording recording;
         try
         {
-            recording = (engine ?? new TorchSharpEngine()).Open(path, options);
+            recording = Terminal.WithWait($"reading {Path.GetFileName(path)}",
+                () => (engine ?? new TorchSharpEngine()).Open(path, options));
         }
         catch (MystiqueException exception) when (isHidden)
         {

@@ -55,6 +55,7 @@ internal sealed class Root
         FleetCommand.Create(),
         SuiteCommand.Create(),
         CompletionCommand.Create(),
+        DoctorCommand.Create(),
         _quiet,
         _verbose,
         _helpAll,

@@ -100,6 +100,7 @@ internal sealed record CompletedCommand
         string line = HelpPage.Wrap(text, TextLength).First();
         if (line.Length < text.Length)
             line = line.TrimEnd(',', ';', ':') + " …";
-        return string.Concat(line.Where(c => c is not ('\'' or '"' or '`' or '$' or '\\' or '[' or ']'))).Replace(":", " -", StringComparison.Ordinal);
+        return string.Concat(line.Where(c => c is not ('"' or '`' or '$' or '\\' or '[' or ']')))
+            .Replace(":", " -", StringComparison.Ordinal).Replace('\'', '’');
     }
 }
