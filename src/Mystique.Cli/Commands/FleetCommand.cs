@@ -85,14 +85,14 @@ internal static class FleetCommand
                 return await FleetLauncher.RunAsync(how, result.GetValue(fleet)!, inputs, result.GetValue(weights), result.GetValue(labels),
                     result.GetValue(shards), result.GetValue(image)!, cancellation);
             var folder = FleetFolder.OpenOrCreate(result.GetValue(fleet)!);
-            var added = FleetScan.Add(folder, inputs, new FleetScanOptions
+            var added = Terminal.WithProgress(progress => FleetScan.Add(folder, inputs, new FleetScanOptions
             {
                 Weights = result.GetValue(weights) is { } file ? WeightFile.Read(file) : null,
                 Labels = result.GetValue(labels) is { } pattern ? PatternOf(pattern) : null,
                 Shard = result.GetValue(shard) is { } part ? ShardOf(part) : null,
                 Parallel = result.GetValue(parallel),
                 Open = path => new TorchSharpEngine().Open(path),
-            }, null, cancellation);
+            }, progress is null ? null : (done, all) => progress.Report(new ReplayProgress("reading", done, all)), cancellation));
             Terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{added.Added:N0} added, {added.Known:N0} known, ")
                 + string.Create(CultureInfo.InvariantCulture,
                     $"{added.Reweighted:N0} with another weight, {added.Aside.Length:N0} set aside"));

@@ -30,7 +30,7 @@ internal static class PythonLook
         }
         catch (Win32Exception exception)
         {
-            return new DoctorPython { Command = command, Problem = $"cannot be started: {exception.Message}" };
+            return new DoctorPython { Command = command, Problem = $"cannot be started: {new Win32Exception(exception.NativeErrorCode).Message}" };
         }
         using (process)
         using (var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))

@@ -57,10 +57,21 @@ internal sealed class HelpPage(Command command, bool showsAll, int width)
             int plain = Array.FindIndex(lines, l => l.StartsWith(' '));
             foreach (string line in Wrap(string.Join(' ', lines[..(plain < 0 ? lines.Length : plain)].Select(l => l.Trim())), width))
                 _text.Append(line).Append('\n');
-            foreach (string line in plain < 0 ? [] : lines[plain..])
+            foreach (string line in plain < 0 ? [] : lines[plain..].SelectMany(WrapRow))
                 _text.Append(line.TrimEnd()).Append('\n');
             _text.Append('\n');
         }
+    }
+
+    /// <summary>A line of a list: a name, and what it is, in a column of its own. Command lines stay whole.</summary>
+    private IEnumerable<string> WrapRow(string line)
+    {
+        int gap = line.TrimStart().IndexOf("  ", StringComparison.Ordinal);
+        if (line.Length <= width || gap < 0 || line.StartsWith("  " + Program, StringComparison.Ordinal))
+            return [line];
+        string name = line[..(gap + line.Length - line.TrimStart().Length)], text = line[name.Length..].TrimStart();
+        int column = line.Length - text.Length;
+        return Wrap(text, width - column).Select((l, i) => (i == 0 ? name : "").PadRight(column) + l);
     }
 
     private void WriteUsage(string name)

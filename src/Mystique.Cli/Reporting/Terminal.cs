@@ -85,9 +85,14 @@ internal static class Terminal
     /// <summary>Runs something with a progress bar for each stage, and the time that is left; without a terminal, with nothing.</summary>
     public static Task<T> WithProgressAsync<T>(Func<IProgress<ReplayProgress>?, Task<T>> action) => !ShowsProgress
         ? action(null)
-        : Error.Progress().AutoClear(true).HideCompleted(true).Columns(
-                new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-            .StartAsync(context => action(new ProgressBars(context)));
+        : Bars().StartAsync(context => action(new ProgressBars(context)));
+
+    /// <inheritdoc cref="WithProgressAsync"/>
+    public static T WithProgress<T>(Func<IProgress<ReplayProgress>?, T> action) => !ShowsProgress ? action(null)
+        : Bars().Start(context => action(new ProgressBars(context)));
+
+    private static Progress Bars() => Error.Progress().AutoClear(true).HideCompleted(true)
+        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn());
 
     /// <summary>Runs something that does not tell how far it is, and shows how long it has taken.</summary>
     public static Task<T> WithWaitAsync<T>(string what, Func<Task<T>> action) => !ShowsProgress ? action() : Waiting().StartAsync(context =>
@@ -151,8 +156,12 @@ internal static class Terminal
         private ProgressTask? _task;
         private string? _stage;
 
+        private readonly Lock _lock = new();
+
+        /// <inheritdoc/>
         public void Report(ReplayProgress value)
         {
+            using var _ = _lock.EnterScope(); // Traces of a fleet are read by several threads.
             if (_task is null || _stage != value.Stage)
             {
                 _stage = value.Stage;
