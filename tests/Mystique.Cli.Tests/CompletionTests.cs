@@ -75,10 +75,12 @@ public sealed partial class CompletionTests : IDisposable
             print -r -- "$text"
             """;
         string[] output = Ask("zsh", ["-f", "-c", Driver, "zsh", Script("zsh"), InFolder(line)]);
-        string[] words = [.. output.SelectMany(l => Control().Replace(l, " ").Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries))
+        string[] words = [.. output.SelectMany(l =>
+            Control().Replace(l, " ").Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries))
             .Select(w => w.TrimEnd('*'))]; // A star marks a program.
         // In a folder, zsh lists names without their folder.
-        AssertOffers(words, offered.Replace("FOLDER/", "", StringComparison.Ordinal), other.Replace("FOLDER/", "", StringComparison.Ordinal),
+        AssertOffers(words, offered.Replace("FOLDER/", "", StringComparison.Ordinal),
+            other.Replace("FOLDER/", "", StringComparison.Ordinal),
             w => Path.GetFileName(w));
     }
 

@@ -38,7 +38,8 @@ public sealed partial class HelpTests
         foreach (string name in commands)
         {
             string first = Help(name, "--help"), all = Help(name, "--help-all");
-            Assert.DoesNotContain((first + all).Split('\n'), l => l.Length > Columns && !l.StartsWith("  mystique", StringComparison.Ordinal));
+            Assert.DoesNotContain((first + all).Split('\n'),
+                l => l.Length > Columns && !l.StartsWith("  mystique", StringComparison.Ordinal));
             string[] few = OptionsOf(first), every = OptionsOf(all);
             Assert.True(few.Length <= FewOptions, $"{name}: {few.Length} options come first");
             Assert.Subset(every.ToHashSet(), few.ToHashSet());
@@ -47,7 +48,8 @@ public sealed partial class HelpTests
                 Assert.Equal(every.Order(), few.Order());
             else
                 Assert.Contains($"\n{every.Length - few.Length} more options, in sections: mystique {name} --help-all\n", first);
-            Assert.True(every.Length <= FewOptions || !all.Contains("\nOptions:\n", StringComparison.Ordinal), $"{name}: no section\n{all}");
+            Assert.True(every.Length <= FewOptions || !all.Contains("\nOptions:\n", StringComparison.Ordinal),
+                $"{name}: no section\n{all}");
         }
     }
 

@@ -89,7 +89,8 @@ internal static class CoverageCommand
                 string text = CoverageReport.ToMarkdown(rows, ranOn, HostInfo.Current, result.GetValue(runs), again);
                 Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
             }
-            Terminal.Next($"mystique run {Terminal.Quote(Directory.Exists(inputs[0]) ? Path.Combine(inputs[0], rows[0].Trace) : inputs[0])}");
+            string first = Directory.Exists(inputs[0]) ? Path.Combine(inputs[0], rows[0].Trace) : inputs[0];
+            Terminal.Next($"mystique run {Terminal.Quote(first)}");
             return (int)(rows.All(r => r.IsExact && r.Classes.Missing == 0) ? ExitCode.Done : ExitCode.ReplayFailed);
         });
         return command;

@@ -71,7 +71,8 @@ internal static class DoctorCommand
 
     private static void WritePython(Table table, DoctorPython python)
     {
-        table.Row(python.Command, python.Executable is null ? python.Problem ?? "unknown" : $"Python {python.Version}, {python.Executable}");
+        table.Row(python.Command, python.Executable is null
+            ? python.Problem ?? "unknown" : $"Python {python.Version}, {python.Executable}");
         if (python.Torch is null)
         {
             if (python.Executable is not null)

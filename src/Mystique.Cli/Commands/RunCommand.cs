@@ -151,7 +151,7 @@ internal static class RunCommand
         return command;
     }
 
-    /// <summary>After a capture's replay, how close it came; after a trace's, a package to share; after a package's, another machine.</summary>
+    /// <summary>After a capture's replay, how close it came; after a trace's, a package; after a package's, another machine.</summary>
     private static string NextAfter(string path, string? json) => Recordings.CaptureFolder.IsCapture(path)
         ? $"mystique compare {Terminal.Quote(path)} {Terminal.Quote(json is null or Terminal.StandardOutput ? path : json)}"
         : Benchmark.IsPackage(path) ? $"python3 {Terminal.Quote(Path.Combine(path, "run.py"))}"

@@ -30,7 +30,8 @@ internal static class PythonLook
         }
         catch (Win32Exception exception)
         {
-            return new DoctorPython { Command = command, Problem = $"cannot be started: {new Win32Exception(exception.NativeErrorCode).Message}" };
+            string why = new Win32Exception(exception.NativeErrorCode).Message;
+            return new DoctorPython { Command = command, Problem = $"cannot be started: {why}" };
         }
         using (process)
         using (var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))

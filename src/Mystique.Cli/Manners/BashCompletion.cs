@@ -28,7 +28,8 @@ internal static class BashCompletion
 
             """);
         foreach (var command in commands.Where(c => c.Commands.Length > 0))
-            text.Append($"      {string.Join('|', command.Commands.Select(c => $"\"{command.Name}/{c.Name}\""))}) at=\"${{at:+$at }}$word\" ;;\n");
+            text.Append($"      {string.Join('|', command.Commands.Select(c => $"\"{command.Name}/{c.Name}\""))})")
+                .Append(" at=\"${at:+$at }$word\" ;;\n");
         text.Append(
             """
                 esac
@@ -47,7 +48,8 @@ internal static class BashCompletion
                     .Append($"      {ActionOf(group.Key.Value, group.Key.Words)}; return ;;\n");
         text.Append("  esac\n  case \"$at\" in\n");
         foreach (var command in commands)
-            text.Append($"    \"{command.Name}\")\n      if [[ $cur == -* ]]; then words=\"{string.Join(' ', command.Options.SelectMany(o => o.Names))}\"\n")
+            text.Append($"    \"{command.Name}\")\n      if [[ $cur == -* ]]; then ")
+                .Append($"words=\"{string.Join(' ', command.Options.SelectMany(o => o.Names))}\"\n")
                 .Append($"      else words=\"{string.Join(' ', command.Commands.Select(c => c.Name).Concat(command.Choices))}\" "
                     + $"files=\"{(command.TakesFiles ? "yes" : "")}\"; fi ;;\n");
         return text.Append(

@@ -50,7 +50,8 @@ internal static class FishCompletion
             if (command.TakesFiles)
                 text.Append($"{at} -F\n");
             foreach (var option in command.Options)
-                text.Append(at).AppendJoin("", option.Names.Select(n => n.StartsWith("--", StringComparison.Ordinal) ? $" -l {n[2..]}" : $" -s {n[1..]}"))
+                text.Append(at).AppendJoin("", option.Names.Select(n =>
+                        n.StartsWith("--", StringComparison.Ordinal) ? $" -l {n[2..]}" : $" -s {n[1..]}"))
                     .Append(ActionOf(option)).Append($" -d '{option.Text}'\n");
         }
         return text.ToString();

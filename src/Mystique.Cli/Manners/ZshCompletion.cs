@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Mystique.Cli.Manners;
 
-/// <summary>The completion script for zsh: a file <c>_mystique</c> in a folder of <c>$fpath</c>, or sourced after <c>compinit</c>.</summary>
+/// <summary>For zsh: a file <c>_mystique</c> in a folder of <c>$fpath</c>, or sourced after <c>compinit</c>.</summary>
 internal static class ZshCompletion
 {
     public static string Write(IReadOnlyList<CompletedCommand> commands)
@@ -26,7 +26,8 @@ internal static class ZshCompletion
 
             """);
         foreach (var command in commands.Where(c => c.Commands.Length > 0))
-            text.Append($"      {string.Join('|', command.Commands.Select(c => $"\"{command.Name}/{c.Name}\""))}) at=\"${{at:+$at }}$word\" ;;\n");
+            text.Append($"      {string.Join('|', command.Commands.Select(c => $"\"{command.Name}/{c.Name}\""))})")
+                .Append(" at=\"${at:+$at }$word\" ;;\n");
         text.Append(
             """
                 esac
@@ -51,7 +52,8 @@ internal static class ZshCompletion
                     text.Append($"          '{name}:{option.Text}'\n");
             text.Append("        )\n        _describe -o option items\n");
             if (command.Commands.Length > 0)
-                text.Append("      else\n        items=(\n").AppendJoin("", command.Commands.Select(c => $"          '{c.Name}:{c.Text}'\n"))
+                text.Append("      else\n        items=(\n")
+                    .AppendJoin("", command.Commands.Select(c => $"          '{c.Name}:{c.Text}'\n"))
                     .Append("        )\n        _describe command items\n");
             else if (command.Choices.Length > 0)
                 text.Append($"      else\n        compadd -- {string.Join(' ', command.Choices)}\n");

@@ -41,9 +41,9 @@ internal static class Verbosity
             return;
         double compiled = System.Runtime.JitInfo.GetCompilationTime().TotalMilliseconds;
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{SinceProcessStart(),9:N1} ms  done; {System.Runtime.JitInfo.GetCompiledMethodCount():N0} methods compiled in {compiled:N0} ms, ")
+            $"{SinceProcessStart(),9:N1} ms  done; {System.Runtime.JitInfo.GetCompiledMethodCount():N0} methods compiled ")
             + string.Create(CultureInfo.InvariantCulture,
-                $"{Environment.WorkingSet / 1e6:N0} MB in use, {GC.CollectionCount(0):N0} garbage collections"));
+                $"in {compiled:N0} ms, {Environment.WorkingSet / 1e6:N0} MB in use, {GC.CollectionCount(0):N0} garbage collections"));
     }
 
     private static double SinceProcessStart() => (DateTime.Now - Process.GetCurrentProcess().StartTime).TotalMilliseconds;
@@ -58,5 +58,6 @@ internal static class Verbosity
 
     /// <summary>A line for each step that has ended: when, what, and how long it took.</summary>
     private static void Say(string what, TimeSpan took, int depth) => Console.Error.WriteLine(PrintableText.Escape(
-        string.Create(CultureInfo.InvariantCulture, $"{SinceProcessStart(),9:N1} ms  {new string(' ', 2 * depth)}{what}: {took.TotalMilliseconds:N1} ms")));
+        string.Create(CultureInfo.InvariantCulture, $"{SinceProcessStart(),9:N1} ms  {new string(' ', 2 * depth)}{what}: ")
+        + string.Create(CultureInfo.InvariantCulture, $"{took.TotalMilliseconds:N1} ms")));
 }

@@ -16,13 +16,15 @@ internal static class DoctorAbilities
     public static ImmutableArray<DoctorAbility> Of(DoctorDocument here)
     {
         var torches = here.Pythons.Where(p => p.Torch is not null).ToArray();
-        string none = here.Pythons.Length == 0 ? "no Python was asked" : string.Join("; ", here.Pythons.Select(p => $"{p.Command}: {p.Problem}"));
+        string none = here.Pythons.Length == 0 ? "no Python was asked"
+            : string.Join("; ", here.Pythons.Select(p => $"{p.Command}: {p.Problem}"));
         string? compiler = Find(here, "cc") ?? Find(here, "gcc") ?? Find(here, "clang");
         bool isAnyUnknown = here.Pythons.Any(p => p.Torch is null && p.Version is null && p.Executable is null && !IsMissing(p));
         return
         [
             Ask("capture", torches, p => p.Observer, p => $"{p.Command}: PyTorch {p.Torch}", "PyTorch 1.13 or newer has the observer"),
-            Ask("profiles (Kineto)", torches, p => p.Kineto, p => $"{p.Command}: PyTorch {p.Torch}", "this PyTorch was built without Kineto"),
+            Ask("profiles (Kineto)", torches, p => p.Kineto, p => $"{p.Command}: PyTorch {p.Torch}",
+                "this PyTorch was built without Kineto"),
             here.BundledLibtorch is { } bundled
                 ? new DoctorAbility("replay, --engine torchsharp", true, $"the bundled libtorch {bundled}, on the CPU")
                 : new DoctorAbility("replay, --engine torchsharp", false, "no libtorch is bundled with this build: use --engine python"),
@@ -35,7 +37,8 @@ internal static class DoctorAbilities
                 "they need Triton, an accelerator and a C compiler (cc, gcc or clang): "
                     + (compiler ?? "no compiler is in PATH")),
             Ask("jobs of several ranks", torches, p => p.Backends is { } backends ? backends.Length > 0 : null, p =>
-                $"{p.Command}: {string.Join(", ", p.Backends!.Value)}; launchers: {Launching(here, p)}", "torch.distributed is not built in"),
+                $"{p.Command}: {string.Join(", ", p.Backends!.Value)}; launchers: {Launching(here, p)}",
+                "torch.distributed is not built in"),
             new DoctorAbility("hardware counters", here.NoCounters is null, here.NoCounters
                 ?? "instructions, cycles, misses of the last cache"),
             new DoctorAbility("temporary space", here.TemporaryFreeBytes is { } free ? free >= LeastTemporaryBytes : null,

@@ -203,7 +203,7 @@ public sealed class TraceNode
         FilePlace = FilePlace,
     };
 
-    /// <summary>By its number, which is quicker than by the object: dictionaries of nodes are what reading a trace spends time on.</summary>
+    /// <summary>By its number, which is quicker than by the object: there are many dictionaries of nodes.</summary>
     public override int GetHashCode() => (int)(((ulong)Id * HashFactor) >> 32);
 
     /// <inheritdoc/>
