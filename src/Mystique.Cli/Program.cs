@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.CompilerServices;
 using Mystique.Cli.Commands;
+using Mystique.Cli.Manners;
 using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Files;
@@ -17,37 +18,10 @@ internal static class Program
     {
         Interruption.Install();
         Terminal.EscapeConsole();
-        var root = new RootCommand(
-            """
-            Mystique turns a PyTorch execution trace into a benchmark that anyone can run.
-
-            Example:
-              mystique demo
-              mystique capture -o job -- python train.py
-              mystique run job
-            """)
-        {
-            CaptureCommand.Create(),
-            InspectCommand.Create(),
-            GenerateCommand.Create(),
-            RunCommand.Create(),
-            CompareCommand.Create(),
-            CoverageCommand.Create(),
-            ConvertCommand.Create(),
-            ExtractCommand.Create(),
-            BenchCommand.Create(),
-            DemoCommand.Create(),
-            ComposeCommand.Create(),
-            ScaleCommand.Create(),
-            WhatIfCommand.Create(),
-            RevealCommand.Create(),
-            FleetCommand.Create(),
-            SuiteCommand.Create(),
-        };
-        var parsed = root.Parse(args);
+        var parsed = Root.Create().Parse(args);
         try
         {
-            // System.CommandLine writes the help; it knows the command by its file's name.
+            // What System.CommandLine writes: help, the version, and what is wrong with the command line.
             using var help = new StringWriter();
             // Signals are Interruption's alone: System.CommandLine would wait for the command to end, and give it another exit code.
             int code = parsed.InvokeAsync(new InvocationConfiguration
@@ -55,10 +29,16 @@ internal static class Program
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null,
                 Output = help,
+                Error = help,
             }).GetAwaiter().GetResult();
             if (help.ToString() is { Length: > 0 } text)
                 (parsed.Errors.Count > 0 ? Console.Error : Console.Out)
-                    .Write(text.Replace("Mystique.Cli", "mystique", StringComparison.Ordinal));
+                    .Write(text.EndsWith('\n') ? text : text + "\n"); // The version has none.
+            if (parsed.Errors.Count > 0)
+                Console.Error.WriteLine($"help: {HelpPage.Program} {HelpPage.NameOf(parsed.CommandResult.Command)}".TrimEnd() + " --help");
+            else if (code == (int)ExitCode.Done)
+                Terminal.WriteNext();
+            Verbosity.Finish();
             return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;
         }
         catch (MystiqueException exception)

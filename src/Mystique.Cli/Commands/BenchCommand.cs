@@ -146,6 +146,8 @@ internal static class BenchCommand
                     table.Row([.. shown.Select(i => row[i])]);
                 Terminal.Write(table);
             }
+            if (result.GetValue(markdown) is null)
+                Terminal.Next($"mystique bench {Terminal.Quote(source)} --markdown fidelity.md");
             return (int)(failures.Count == 0 ? ExitCode.Done : ExitCode.ReplayFailed);
         });
         return command;

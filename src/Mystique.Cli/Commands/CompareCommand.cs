@@ -72,6 +72,8 @@ internal static class CompareCommand
                 OriginalRun.CheckSameJob(left!, right);
             var report = FidelityComparer.Compare(left ?? OriginalRun.OfProfile(profile!, right), right);
             reports.Write(result, report);
+            if (CaptureFolder.IsCapture(from))
+                Terminal.Next($"mystique generate {Terminal.Quote(from)} -o {Terminal.Quote(from.TrimEnd('/') + ".bench")}");
             return (int)(result.GetValue(failAbove) is { } limit ? Judge(report, limit) : ExitCode.Done);
         });
         return command;

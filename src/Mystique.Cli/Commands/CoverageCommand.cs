@@ -63,7 +63,7 @@ internal static class CoverageCommand
                 var benchmark = Benchmark.Create(Recording.Of(trace), new BenchmarkOptions { Planning = options.Planning });
                 if (options.Level == ReplayLevel.Framework && benchmark.Framework is null && !benchmark.OtherLevel.Value.IsSame)
                 {
-                    Console.Error.WriteLine($"passed over {name}: {benchmark.WhyNoFramework}");
+                    Terminal.Note($"passed over {name}: {benchmark.WhyNoFramework}");
                     continue;
                 }
                 var outcomes = await Terminal.WithProgressAsync(async progress =>
@@ -89,6 +89,8 @@ internal static class CoverageCommand
                 string text = CoverageReport.ToMarkdown(rows, ranOn, HostInfo.Current, result.GetValue(runs), again);
                 Terminal.WriteFile(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
             }
+            string first = Directory.Exists(inputs[0]) ? Path.Combine(inputs[0], rows[0].Trace) : inputs[0];
+            Terminal.Next($"mystique run {Terminal.Quote(first)}");
             return (int)(rows.All(r => r.IsExact && r.Classes.Missing == 0) ? ExitCode.Done : ExitCode.ReplayFailed);
         });
         return command;
@@ -128,7 +130,7 @@ internal static class CoverageCommand
         catch (MystiqueException exception)
         {
             // Profiles, notes and whatever else lies there; said, for it might have been meant as a trace.
-            Console.Error.WriteLine($"passed over {file}: {exception.What}");
+            Terminal.Note($"passed over {file}: {exception.What}");
             return null;
         }
     }

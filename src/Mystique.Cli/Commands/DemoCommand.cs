@@ -20,6 +20,7 @@ internal static class DemoCommand
             Description = $"The original to run: {string.Join(", ", BundledParts.Workloads.Select(w => w.Name))}",
             DefaultValueFactory = _ => BundledParts.DefaultWorkload,
         };
+        workload.CompletionSources.Add([.. BundledParts.Workloads.Select(w => w.Name)]);
         workload.Validators.Add(result =>
         {
             if (result.Tokens is [var token] && BundledParts.Workloads.All(w => w.Name != token.Value))
@@ -64,6 +65,7 @@ internal static class DemoCommand
             reports.Write(result, report);
             if (kept is not null)
                 Terminal.WriteLine($"trace and package are in {kept}");
+            Terminal.Next("mystique capture -o job -- python train.py");
             return (int)ExitCode.Done;
         });
         return command;

@@ -55,6 +55,8 @@ internal static class ExtractCommand
                 Select = string.Create(CultureInfo.InvariantCulture, $"node:{first}"),
             });
             Terminal.WriteFile(result.GetValue(output)!, stream => stream.Write(Encoding.UTF8.GetBytes(PythonScript.Of(benchmark))));
+            if (result.GetValue(output) != Terminal.StandardOutput)
+                Terminal.Next($"python3 {Terminal.Quote(result.GetValue(output)!)}");
             return (int)ExitCode.Done;
         });
         return command;

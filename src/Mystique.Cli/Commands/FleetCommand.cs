@@ -86,21 +86,22 @@ internal static class FleetCommand
                 return await FleetLauncher.RunAsync(how, result.GetValue(fleet)!, inputs, result.GetValue(weights), result.GetValue(labels),
                     result.GetValue(shards), result.GetValue(image)!, cancellation);
             var folder = FleetFolder.OpenOrCreate(result.GetValue(fleet)!);
-            var added = FleetScan.Add(folder, inputs, new FleetScanOptions
+            var added = Terminal.WithProgress(progress => FleetScan.Add(folder, inputs, new FleetScanOptions
             {
                 Weights = result.GetValue(weights) is { } file ? WeightFile.Read(file) : null,
                 Labels = result.GetValue(labels) is { } pattern ? PatternOf(pattern) : null,
                 Shard = result.GetValue(shard) is { } part ? ShardOf(part) : null,
                 Parallel = result.GetValue(parallel),
                 Open = path => BundledParts.Default().Open(path),
-            }, null, cancellation);
+            }, progress is null ? null : (done, all) => progress.Report(new ReplayProgress("reading", done, all)), cancellation));
             Terminal.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{added.Added:N0} added, {added.Known:N0} known, ")
                 + string.Create(CultureInfo.InvariantCulture,
                     $"{added.Reweighted:N0} with another weight, {added.Aside.Length:N0} set aside"));
             foreach (var entry in added.Aside.Take(20))
-                Console.Error.WriteLine(PrintableText.Escape($"set aside: {entry.Path}: {entry.Id}: {entry.Reason}"));
+                Terminal.Note($"set aside: {entry.Path}: {entry.Id}: {entry.Reason}");
             if (added.Aside.Length > 20)
-                Console.Error.WriteLine($"set aside: {added.Aside.Length - 20} more, all in {Path.Combine(folder.Path, "aside")}");
+                Terminal.Note($"set aside: {added.Aside.Length - 20} more, all in {Path.Combine(folder.Path, "aside")}");
+            Terminal.Next($"mystique fleet show {Terminal.Quote(folder.Path)}");
             return (int)ExitCode.Done;
         });
         return command;
@@ -135,6 +136,7 @@ internal static class FleetCommand
             using (var database = FleetDatabase.Open(folder))
                 rows = database.Rows();
             FleetTables.Write(folder, rows);
+            Terminal.Next($"mystique fleet suite {Terminal.Quote(result.GetValue(fleet)!)} -o suite");
             return (int)ExitCode.Done;
         });
         return command;
@@ -185,6 +187,7 @@ internal static class FleetCommand
             Terminal.WriteFile(result.GetValue(output)!, stream =>
                 FleetHtml.Write(Path.GetFileName(Path.GetFullPath(path)), database, document,
                 stream));
+            Terminal.Next($"mystique fleet suite {Terminal.Quote(path)} -o suite");
             return (int)ExitCode.Done;
         });
         return command;

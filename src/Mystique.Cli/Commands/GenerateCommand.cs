@@ -96,6 +96,7 @@ internal static class GenerateCommand
             PlanTables.WriteLevels(benchmark);
             Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile} ({benchmark.Schedule.Length} functions), "
                 + $"{Benchmark.ManifestFile}, {RunScript.FileName}");
+            Terminal.Next($"mystique run {Terminal.Quote(folder)}");
             return (int)ExitCode.Done;
         });
         return command;
@@ -116,6 +117,7 @@ internal static class GenerateCommand
         JobTables.Write(job);
         Terminal.WriteLine($"wrote {folder}: {JobBenchmark.ManifestFile}, {RunScript.FileName}, {job.Programs.Length} "
             + $"{(job.Programs.Length == 1 ? "program" : "programs")}");
+        Terminal.Next($"mystique run {Terminal.Quote(folder)}");
         return (int)ExitCode.Done;
     }
 }

@@ -22,7 +22,8 @@ internal static class Inputs
         Recording recording;
         try
         {
-            recording = (engine ?? BundledParts.Default()).Open(path, options);
+            recording = Terminal.WithWait($"reading {Path.GetFileName(path)}",
+                () => (engine ?? BundledParts.Default()).Open(path, options));
         }
         catch (MystiqueException exception) when (isHidden)
         {

@@ -71,6 +71,7 @@ internal static class InspectCommand
                 Terminal.WriteFile(file, stream => SummaryJson.Write(summary, stream));
             if (result.GetValue(json) != Terminal.StandardOutput)
                 SummaryTables.Write(summary, roofline);
+            Terminal.Next($"mystique run {Terminal.Quote(result.GetValue(trace)!)}");
             return (int)ExitCode.Done;
         });
         return command;

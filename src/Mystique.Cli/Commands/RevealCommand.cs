@@ -34,12 +34,14 @@ internal static class RevealCommand
             if (texts.Length == 0)
             {
                 Terminal.WriteLine("there is no text of the job's own");
+                Terminal.Next($"mystique run {Terminal.Quote(path)}");
                 return (int)ExitCode.Done;
             }
             var own = Terminal.Table("texts of the job's own, which generate --anonymise leaves out", "what", "text");
             foreach (var fact in texts)
                 own.Row(fact.What, fact.Told);
             Terminal.Write(own);
+            Terminal.Next($"mystique generate CAPTURE -o {Terminal.Quote(path)} --anonymise");
             return (int)ExitCode.Done;
         });
         return command;

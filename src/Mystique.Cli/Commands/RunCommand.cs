@@ -101,7 +101,8 @@ internal static class RunCommand
                     .Where(o => result.GetValue(o) is not null).Select(o => o.Name)];
                 if (odd.Length > 0)
                     throw Problems.MixOption(path, string.Join(", ", odd));
-                var mixed = await MixRunner.RunAsync(MixBenchmark.Load(path), engine, Options(), cancellation);
+                var mixed = await Terminal.WithWaitAsync("running side by side",
+                    () => MixRunner.RunAsync(MixBenchmark.Load(path), engine, Options(), cancellation));
                 if (result.GetValue(json) is { } document)
                     Terminal.WriteFile(document, stream => JsonSerializer.Serialize(stream, mixed, MixResultJson.Default.MixResult));
                 if (result.GetValue(json) != Terminal.StandardOutput)
@@ -140,6 +141,7 @@ internal static class RunCommand
                 throw Problems.RanDifferently(outcome.Plan.Source.Name, differences.Length, first.Id?.ToString(),
                     $"{first.Operator}: {first.What}");
             RunTables.Warn(outcome);
+            Terminal.Next(NextAfter(path, result.GetValue(json)));
             return (int)ExitCode.Done;
 
             Task<ReplayResult> RunAsync(ReplayOptions asked) => Terminal.WithProgressAsync(progress =>
@@ -147,4 +149,10 @@ internal static class RunCommand
         });
         return command;
     }
+
+    /// <summary>After a capture's replay, how close it came; after a trace's, a package; after a package's, another machine.</summary>
+    private static string NextAfter(string path, string? json) => Recordings.CaptureFolder.IsCapture(path)
+        ? $"mystique compare {Terminal.Quote(path)} {Terminal.Quote(json is null or Terminal.StandardOutput ? path : json)}"
+        : Benchmark.IsPackage(path) ? $"python3 {Terminal.Quote(Path.Combine(path, "run.py"))}"
+        : $"mystique generate {Terminal.Quote(path)} -o {Terminal.Quote(Path.GetFileName(path).Split('.')[0] + ".bench")}";
 }

@@ -90,7 +90,8 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
         }
         if ((result.GetValue(_here) ?? result.GetValue(_emulated)) is not null)
             options = options with { Emulation = Emulate(result, folder.Job, options.Replay.Seed) };
-        var run = await JobRunner.RunAsync(folder.Job, folder.Path, options, cancellation).ConfigureAwait(false);
+        var run = await Terminal.WithWaitAsync($"running {folder.Job.WorldSize} ranks",
+            () => JobRunner.RunAsync(folder.Job, folder.Path, options, cancellation)).ConfigureAwait(false);
         var document = JobRunDocument.Of(folder.Job, run, options);
         if (result.GetValue(_html) is { } page)
             Terminal.WriteFile(page, stream => JobRunHtml.Write(document, run, Path.GetFileName(Path.GetFullPath(path)), stream));
@@ -98,6 +99,8 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
             Terminal.WriteFile(json, stream => DocumentContext.Write(document, stream));
         if (json != Terminal.StandardOutput)
             JobRunTables.Write(document);
+        Terminal.Next(JobBenchmark.IsJob(path) ? $"python3 {Terminal.Quote(Path.Combine(path, "run.py"))}"
+            : $"mystique generate {Terminal.Quote(path)} -o job.bench");
         if (isStrict && document.Ranks.FirstOrDefault(r => r.Result.Coverage.Share is not 1) is { } other)
             throw Problems.RanksRanDifferently(path, other.Rank);
         return (int)ExitCode.Done;

@@ -41,10 +41,11 @@ internal static class SuiteCommand
             Terminal.CheckFolder(result.GetValue(output));
             var runner = new SuiteRunner(folder, engine, replay.Read(result) with { Verify = !result.GetValue(verify) });
             var run = await runner.RunAsync(result.GetValue(output)!, (name, number, of) =>
-                Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{number} of {of}: {name}")), cancellation);
+                Terminal.Note(string.Create(CultureInfo.InvariantCulture, $"{number} of {of}: {name}")), cancellation);
             FleetTables.Write(SuiteDocument.Read(folder), run);
             foreach (var failed in run.Members.Where(m => m.Problem is not null))
                 Console.Error.WriteLine(PrintableText.Escape($"{failed.Name} did not run: {failed.Problem}"));
+            Terminal.Next($"mystique suite compare {Terminal.Quote(result.GetValue(output)!)} THERE.json --suite {Terminal.Quote(folder)}");
             return (int)(run.Fleet is null ? ExitCode.ReplayFailed : ExitCode.Done);
         });
         return command;

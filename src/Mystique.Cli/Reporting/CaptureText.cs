@@ -83,5 +83,5 @@ internal static class CaptureText
         Terminal.WriteError(table);
     }
 
-    private static void Say(string sentence) => Console.Error.WriteLine($"mystique: {sentence}");
+    private static void Say(string sentence) => Terminal.Note($"mystique: {sentence}");
 }

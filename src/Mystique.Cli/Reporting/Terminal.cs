@@ -18,10 +18,19 @@ internal static class Terminal
     /// <summary>Width of tables where the output is no terminal.</summary>
     private const int PlainWidth = 120;
 
+    /// <summary>Columns of help: those of the terminal within these, and the least where there is none.</summary>
+    private const int LeastHelpWidth = 80;
+    private const int MostHelpWidth = 100;
+
     private static readonly TextWriter RawOut = Console.Out;
     private static readonly TextWriter RawError = Console.Error;
     private static readonly IAnsiConsole Out = Create(RawOut, Console.IsOutputRedirected);
+    private static string? _next;
     private static readonly IAnsiConsole Error = Create(RawError, Console.IsErrorRedirected);
+
+    /// <summary>Columns of help.</summary>
+    public static int HelpWidth => Console.IsOutputRedirected ? LeastHelpWidth
+        : Math.Clamp(Out.Profile.Width, LeastHelpWidth, MostHelpWidth);
 
     /// <summary>From now on, nothing gets to the console raw but the colours and lines of tables.</summary>
     public static void EscapeConsole()
@@ -39,6 +48,30 @@ internal static class Terminal
     /// <summary>Writes a table to standard error.</summary>
     public static void WriteError(Table table) => Error.Write(table);
 
+    /// <summary>
+    /// What a user is likely to want next: it is the last line where all went well, on standard error, and only where that is a
+    /// terminal: logs and pipes are as without it.
+    /// </summary>
+    public static void Next(string command) => _next = command;
+
+    /// <summary>Says what <see cref="Next"/> was told.</summary>
+    public static void WriteNext()
+    {
+        if (_next is not null && !Verbosity.IsQuiet && !Console.IsErrorRedirected)
+            Console.Error.WriteLine($"next: {_next}");
+    }
+
+    /// <summary>Says something that helps, and that nobody needs: not with <c>--quiet</c>.</summary>
+    public static void Note(string text)
+    {
+        if (!Verbosity.IsQuiet)
+            Console.Error.WriteLine(PrintableText.Escape(text));
+    }
+
+    /// <summary>A word of a command line as a shell takes it.</summary>
+    public static string Quote(string word) => word.Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || "-_./:=,+@%".Contains(c))
+        ? word : "'" + word.Replace("'", @"'\''", StringComparison.Ordinal) + "'";
+
     /// <summary>Says what was odd about an input.</summary>
     public static void Warn(IEnumerable<string> warnings)
     {
@@ -46,10 +79,37 @@ internal static class Terminal
             Console.Error.WriteLine($"warning: {warning}");
     }
 
-    /// <summary>Runs something with a progress bar for each stage; without a terminal, with nothing.</summary>
-    public static Task<T> WithProgressAsync<T>(Func<IProgress<ReplayProgress>?, Task<T>> action) => Console.IsErrorRedirected
+    /// <summary>Whether progress is shown: standard error is a terminal, and nobody asked for quiet, or for lines instead.</summary>
+    private static bool ShowsProgress => !Console.IsErrorRedirected && !Verbosity.IsQuiet && !Verbosity.IsVerbose;
+
+    /// <summary>Runs something with a progress bar for each stage, and the time that is left; without a terminal, with nothing.</summary>
+    public static Task<T> WithProgressAsync<T>(Func<IProgress<ReplayProgress>?, Task<T>> action) => !ShowsProgress
         ? action(null)
-        : Error.Progress().AutoClear(true).HideCompleted(true).StartAsync(context => action(new ProgressBars(context)));
+        : Bars().StartAsync(context => action(new ProgressBars(context)));
+
+    /// <inheritdoc cref="WithProgressAsync"/>
+    public static T WithProgress<T>(Func<IProgress<ReplayProgress>?, T> action) => !ShowsProgress ? action(null)
+        : Bars().Start(context => action(new ProgressBars(context)));
+
+    private static Progress Bars() => Error.Progress().AutoClear(true).HideCompleted(true)
+        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn());
+
+    /// <summary>Runs something that does not tell how far it is, and shows how long it has taken.</summary>
+    public static Task<T> WithWaitAsync<T>(string what, Func<Task<T>> action) => !ShowsProgress ? action() : Waiting().StartAsync(context =>
+    {
+        context.AddTask(Printable(what)).IsIndeterminate = true;
+        return action();
+    });
+
+    /// <inheritdoc cref="WithWaitAsync"/>
+    public static T WithWait<T>(string what, Func<T> action) => !ShowsProgress ? action() : Waiting().Start(context =>
+    {
+        context.AddTask(Printable(what)).IsIndeterminate = true;
+        return action();
+    });
+
+    private static Progress Waiting() => Error.Progress().AutoClear(true).HideCompleted(true)
+        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new ElapsedTimeColumn());
 
     /// <summary>Writes a file: all of it or nothing.</summary>
     public static void WriteFile(string file, Action<Stream> write)
@@ -96,8 +156,12 @@ internal static class Terminal
         private ProgressTask? _task;
         private string? _stage;
 
+        private readonly Lock _lock = new();
+
+        /// <inheritdoc/>
         public void Report(ReplayProgress value)
         {
+            using var _ = _lock.EnterScope(); // Traces of a fleet are read by several threads.
             if (_task is null || _stage != value.Stage)
             {
                 _stage = value.Stage;

@@ -329,7 +329,8 @@ internal sealed class ReplaySession : IAsyncDisposable
     private async Task OpenAsync(CancellationToken cancellationToken)
     {
         string folder = Path.Combine(_work.Path, "package");
-        PackageWriter.WriteForWorker(Package, folder);
+        using (Phase.Start("write the package for the worker"))
+            PackageWriter.WriteForWorker(Package, folder);
         Target = await Ask(Worker.OpenPackageAsync(folder, new EngineSettings
         {
             Threads = ThreadsOf(Package.Plan, _engine),

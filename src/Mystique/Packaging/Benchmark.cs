@@ -156,6 +156,7 @@ public sealed record Benchmark
         if (plan.Operators.IsEmpty)
             throw Problems.NothingToReplay(plan.Source.Name, plan.FirstReason);
         Work.Generated();
+        using var phase = Phase.Start("generate the program");
         var program = ProgramGenerator.Generate(plan);
         plan = plan with { Source = plan.Source with { Notes = WithWaits(plan.Source.Notes, program.UnrecordedWaits) } };
         return Of(plan, program.Schedule, [.. TorchScriptArchive.Write(program.Code)]);

@@ -1,3 +1,4 @@
+using Mystique.Diagnostics;
 using Mystique.Fitting;
 using Mystique.Planning;
 using Mystique.Selection;
@@ -22,6 +23,7 @@ internal sealed record FrameworkBenchmark(Benchmark? Benchmark, string Reason)
     /// <param name="options">What the user decides.</param>
     public static FrameworkBenchmark Of(Segment segment, ReplayPlan operators, PlanningOptions options)
     {
+        using var phase = Phase.Start("make the framework's level");
         var (selected, left) = FrameworkSelector.Select(segment);
         if (selected.Passes.IsEmpty)
             return left.IsEmpty ? WithoutPass(segment) : new FrameworkBenchmark(null, $"{Subject(left.Length)}: {left[0].Reason}");

@@ -24,6 +24,7 @@ internal static class ReplayPlanner
     {
         options ??= new PlanningOptions();
         Work.Planned();
+        using var phase = Phase.Start("plan");
         var trace = segment.Recording.Trace;
         var table = new TensorTable(trace, isOfObjects: !segment.Passes.IsEmpty);
         var operators = ImmutableArray.CreateBuilder<PlannedOperator>(segment.Operators.Length);

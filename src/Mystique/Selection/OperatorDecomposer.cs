@@ -146,10 +146,10 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     /// <summary>The selected operators that hide a tensor that a later selected operator uses.</summary>
     private HashSet<TraceNode> FindEscapes()
     {
-        var owners = OwnersOf(_selected);
-        var visible = new HashSet<LayoutKey>();
-        var visibleStorages = new HashSet<StorageGeneration>();
-        var madeBy = new Dictionary<LayoutKey, TraceNode>();
+        var owners = OwnersOf(_selected, trace.Nodes.Length);
+        var visible = new HashSet<LayoutKey>(_selected.Count);
+        var visibleStorages = new HashSet<StorageGeneration>(_selected.Count);
+        var madeBy = new Dictionary<LayoutKey, TraceNode>(trace.Nodes.Length);
         var escapes = new HashSet<TraceNode>();
         foreach (var node in trace.Nodes)
         {
@@ -206,9 +206,11 @@ internal sealed class OperatorDecomposer(ExecutionTrace trace, StorageTimeline t
     }
 
     /// <summary>For each node at or below one of some operators, that operator; none of them is within another.</summary>
-    internal static Dictionary<TraceNode, TraceNode> OwnersOf(IEnumerable<TraceNode> operators)
+    /// <param name="operators">The operators.</param>
+    /// <param name="nodes">How many nodes that may be.</param>
+    internal static Dictionary<TraceNode, TraceNode> OwnersOf(IEnumerable<TraceNode> operators, int nodes = 0)
     {
-        var owners = new Dictionary<TraceNode, TraceNode>();
+        var owners = new Dictionary<TraceNode, TraceNode>(nodes);
         var pending = new Stack<(TraceNode Node, TraceNode Owner)>(operators.Select(o => (o, o)));
         while (pending.TryPop(out var entry))
         {

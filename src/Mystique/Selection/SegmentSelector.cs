@@ -29,6 +29,7 @@ internal static class SegmentSelector
     /// </exception>
     public static Segment Select(Recording recording, SelectionOptions? options = null)
     {
+        using var phase = Phase.Start("select");
         options ??= new SelectionOptions();
         var trace = recording.Trace;
         var iterations = IterationsOf(trace);

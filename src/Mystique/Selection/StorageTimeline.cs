@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mystique.Traces;
 
 namespace Mystique.Selection;
@@ -5,14 +6,18 @@ namespace Mystique.Selection;
 /// <summary>A storage between its allocation and its death: what a storage id stands for at one time.</summary>
 /// <param name="index">Its number in the timeline.</param>
 /// <param name="birth">The innermost operator that made it; null where it existed before the trace or was made unseen.</param>
-internal sealed class StorageGeneration(int index, TraceNode? birth)
+/// <param name="bornAt">When: the timeline's clock.</param>
+internal sealed class StorageGeneration(int index, TraceNode? birth, int bornAt)
 {
-    private readonly HashSet<ScalarType> _types = [];
-    private readonly HashSet<long> _tensorIds = [];
+    private ulong _types; // A bit for each; there are fewer than 64.
+    private long? _tensorId; // Most have one: no set for it.
+    private HashSet<long>? _otherTensorIds;
 
     public int Index { get; } = index;
 
     public TraceNode? Birth { get; } = birth;
+
+    public int BornAt { get; } = bornAt;
 
     /// <summary>Bytes that the furthest view seen so far needs.</summary>
     public long Bytes { get; private set; }
@@ -24,9 +29,11 @@ internal sealed class StorageGeneration(int index, TraceNode? birth)
 
     public void See(TensorValue tensor)
     {
-        _types.Add(tensor.Type);
+        _types |= BitOf(tensor.Type);
         IsOpaque = tensor.IsOpaque;
-        _tensorIds.Add(tensor.TensorId);
+        _tensorId ??= tensor.TensorId;
+        if (_tensorId != tensor.TensorId)
+            (_otherTensorIds ??= []).Add(tensor.TensorId);
         Bytes = Math.Max(Bytes, TensorLayout.SpanBytes(tensor));
         if (Device.Length == 0)
             Device = tensor.Device;
@@ -39,14 +46,20 @@ internal sealed class StorageGeneration(int index, TraceNode? birth)
     /// </summary>
     public bool CanHold(TensorValue tensor)
     {
-        if (_tensorIds.Contains(tensor.TensorId) && _types.Contains(tensor.Type))
+        bool hasType = (_types & BitOf(tensor.Type)) != 0;
+        if (hasType && (_tensorId == tensor.TensorId || _otherTensorIds?.Contains(tensor.TensorId) == true))
             return Birth is null || TensorLayout.SpanBytes(tensor) <= Bytes;
-        if (!_types.Contains(tensor.Type) || (tensor.Device.Length > 0 && Device.Length > 0 && tensor.Device != Device))
+        if (!hasType || (tensor.Device.Length > 0 && Device.Length > 0 && tensor.Device != Device))
             return false;
         if (tensor.Shape.IsEmpty && tensor.Type is ScalarType.Double or ScalarType.Long or ScalarType.Bool or ScalarType.ComplexDouble)
             return false;
         return Birth is null || TensorLayout.SpanBytes(tensor) <= Bytes;
     }
+
+    /// <summary>By its number, of which each timeline has each once.</summary>
+    public override int GetHashCode() => Index;
+
+    private static ulong BitOf(ScalarType type) => 1UL << (type - ScalarType.Undefined);
 }
 
 /// <summary>
@@ -57,20 +70,18 @@ internal sealed class StorageTimeline
 {
     private static readonly StorageGeneration[] None = [];
 
-    private readonly Dictionary<TraceNode, (StorageGeneration?[] Inputs, StorageGeneration?[] Outputs)> _byNode = [];
+    private readonly Dictionary<TraceNode, Seen> _byNode;
     private readonly Dictionary<long, StorageGeneration> _current = [];
-    private readonly Dictionary<StorageGeneration, int> _bornAt = [];
-    private readonly Dictionary<TraceNode, int> _startedAt = [];
+    private readonly List<TensorValue> _inputs = []; // Used again for each node.
+    private readonly List<TensorValue> _outputs = [];
     private int _clock;
     private int _count;
 
-    private StorageTimeline()
-    {
-    }
+    private StorageTimeline(int nodes) => _byNode = new(nodes);
 
     public static StorageTimeline Of(ExecutionTrace trace)
     {
-        var timeline = new StorageTimeline();
+        var timeline = new StorageTimeline(trace.Nodes.Length);
         timeline.Run(trace);
         return timeline;
     }
@@ -104,56 +115,62 @@ internal sealed class StorageTimeline
 
     private void Start(TraceNode node)
     {
-        _startedAt[node] = ++_clock;
+        int started = ++_clock;
         if (node.Inputs.IsEmpty && node.Outputs.IsEmpty)
             return;
-        var inputs = new List<StorageGeneration?>();
-        foreach (var tensor in TensorLayout.TensorsOf(node.Inputs))
+        Collect(node.Inputs, _inputs);
+        var inputs = _inputs.Count == 0 ? None : new StorageGeneration?[_inputs.Count];
+        for (int i = 0; i < inputs.Length; i++)
         {
+            var tensor = _inputs[i];
             if (tensor.IsUndefined)
-            {
-                inputs.Add(null);
                 continue;
-            }
             if (!_current.TryGetValue(tensor.StorageKey, out var storage) || !storage.CanHold(tensor))
                 storage = Open(tensor.StorageKey, null);
             storage.See(tensor);
-            inputs.Add(storage);
+            inputs[i] = storage;
         }
-        _byNode[node] = ([.. inputs], []);
+        _byNode[node] = new Seen(inputs, None, started);
     }
 
     private void End(TraceNode node)
     {
-        if (!_byNode.TryGetValue(node, out var seen))
+        if (node.Outputs.IsEmpty || !_byNode.TryGetValue(node, out var seen))
             return;
-        var tensors = TensorLayout.TensorsOf(node.Outputs).ToArray();
-        if (tensors.Length == 0)
+        Collect(node.Outputs, _outputs);
+        if (_outputs.Count == 0)
             return;
-        var inputTensors = TensorLayout.TensorsOf(node.Inputs).ToArray();
-        var outputs = new StorageGeneration?[tensors.Length];
-        for (int i = 0; i < tensors.Length; i++)
+        Collect(node.Inputs, _inputs);
+        var outputs = new StorageGeneration?[_outputs.Count];
+        for (int i = 0; i < outputs.Length; i++)
         {
-            var tensor = tensors[i];
+            var tensor = _outputs[i];
             if (tensor.IsUndefined)
                 continue;
-            int input = Array.FindIndex(inputTensors, t => !t.IsUndefined && t.StorageKey == tensor.StorageKey);
+            int input = _inputs.FindIndex(t => !t.IsUndefined && t.StorageKey == tensor.StorageKey);
             if (input >= 0)
                 outputs[i] = seen.Inputs[input];
-            else if (_current.TryGetValue(tensor.StorageKey, out var inner) && _bornAt[inner] > _startedAt[node])
+            else if (_current.TryGetValue(tensor.StorageKey, out var inner) && inner.BornAt > seen.StartedAt)
                 outputs[i] = inner;
             else
                 outputs[i] = Open(tensor.StorageKey, node);
             outputs[i]!.See(tensor);
         }
-        _byNode[node] = (seen.Inputs, outputs);
+        _byNode[node] = seen with { Outputs = outputs };
     }
 
-    private StorageGeneration Open(long key, TraceNode? birth)
+    private static void Collect(ImmutableArray<ArgumentValue> arguments, List<TensorValue> tensors)
     {
-        var storage = new StorageGeneration(_count++, birth);
-        _current[key] = storage;
-        _bornAt[storage] = ++_clock;
-        return storage;
+        tensors.Clear();
+        foreach (var argument in arguments)
+            if (argument is TensorValue single)
+                tensors.Add(single);
+            else
+                tensors.AddRange(argument.Tensors);
     }
+
+    private StorageGeneration Open(long key, TraceNode? birth) => _current[key] = new StorageGeneration(_count++, birth, ++_clock);
+
+    /// <summary>A node's storages, and when it started.</summary>
+    private readonly record struct Seen(StorageGeneration?[] Inputs, StorageGeneration?[] Outputs, int StartedAt);
 }

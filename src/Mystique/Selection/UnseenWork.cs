@@ -86,8 +86,15 @@ internal sealed partial class UnseenWork
                 && !node.Name.EndsWith("::wait_tensor", StringComparison.Ordinal));
     }
 
-    private static bool HasTensors(TraceNode node) =>
-        node.Inputs.Concat(node.Outputs).SelectMany(v => v.Tensors).Any(t => !t.IsUndefined);
+    private static bool HasTensors(TraceNode node) => HasTensors(node.Inputs) || HasTensors(node.Outputs);
+
+    private static bool HasTensors(ImmutableArray<ArgumentValue> arguments)
+    {
+        foreach (var argument in arguments)
+            if (argument is TensorValue single ? !single.IsUndefined : argument.Tensors.Any(t => !t.IsUndefined))
+                return true;
+        return false;
+    }
 
     /// <summary>
     /// Labels of autograd: of a node of its graph that is PyTorch's own (these end in a number), and of what an operator does for

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Diagnostics;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Traces;
@@ -20,6 +21,7 @@ internal static class ReplayVerifier
     /// </param>
     public static VerificationResult Verify(ReplayPlan plan, ExecutionTrace observed, string? device = null)
     {
+        using var phase = Phase.Start("compare with the recording");
         string[]? kinds = device is null ? null : KindsOf(plan, device);
         var ran = RanIn(observed);
         var differences = ImmutableArray.CreateBuilder<OperatorDifference>();

@@ -31,6 +31,7 @@ internal sealed class EngineWorker : IAsyncDisposable
     /// <exception cref="MystiqueException">It cannot be started (MYS308, MYS401, MYS414, MYS419).</exception>
     public static EngineWorker Start(Engine engine, IProgress<ReplayProgress>? progress)
     {
+        using var phase = Phase.Start("start a worker");
         var command = engine.PrepareWorker();
         var script = command.Script is null ? null : Unfinished.TemporaryFolder();
         try
@@ -148,6 +149,7 @@ internal sealed class EngineWorker : IAsyncDisposable
         int? total = null)
         where TAnswer : WorkerAnswer
     {
+        using var phase = Phase.Start(stage);
         var progress = _progress is null ? null : new StageProgress(stage, total, _progress);
         try
         {

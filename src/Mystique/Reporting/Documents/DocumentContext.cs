@@ -19,6 +19,8 @@ namespace Mystique.Reporting.Documents;
 [JsonSerializable(typeof(PlatformsDocument))]
 [JsonSerializable(typeof(RanksDocument))]
 [JsonSerializable(typeof(JobRunDocument))]
+[JsonSerializable(typeof(DoctorDocument))]
+[JsonSerializable(typeof(DoctorPython))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     private static readonly Lazy<DocumentContext> Written = new(() => new DocumentContext(new JsonSerializerOptions(Default!.Options)

@@ -28,6 +28,8 @@ internal static class DocumentSchemas
         ["mystique-benchmark.schema.json"] = Of<Manifest>(ManifestContext.Default, Manifest.FormatName, Manifest.CurrentVersion),
         ["mystique-capture.schema.json"] =
             Of<CaptureRecord>(CaptureContext.Default, CaptureRecord.FormatName, CaptureRecord.CurrentVersion),
+        ["mystique-doctor.schema.json"] =
+            Of<DoctorDocument>(DocumentContext.Default, DoctorDocument.FormatName, DoctorDocument.CurrentVersion),
         ["mystique-fidelity.schema.json"] =
             Of<FidelityDocument>(DocumentContext.Default, FidelityDocument.FormatName, FidelityDocument.CurrentVersion),
         ["mystique-platforms.schema.json"] =

@@ -47,6 +47,7 @@ internal sealed class KinetoReader
     /// <exception cref="MystiqueException">It is not there, or no Kineto profile (MYS116, MYS118, MYS119, MYS124, MYS125).</exception>
     public static KinetoProfile Read(string path, bool keepsDetails = false, EventFilter? wanted = null)
     {
+        using var phase = Phase.Start($"read {Path.GetFileName(path)}");
         try
         {
             using var file = PlainFile.Open(path);

@@ -48,6 +48,7 @@ internal static class TraceReader
     public static ExecutionTrace Read(Stream stream, string source, TraceReadOptions? options = null)
     {
         Work.FileRead();
+        using var phase = Phase.Start($"read {Path.GetFileName(source)}");
         var head = PrefixedStream.Sniff(stream, out bool isGzip);
         if (!isGzip)
             return ReadPlain(head, source, options ?? new TraceReadOptions());

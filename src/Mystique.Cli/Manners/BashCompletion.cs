@@ -1,0 +1,77 @@
+using System.Text;
+
+namespace Mystique.Cli.Manners;
+
+/// <summary>The completion script for bash (3.2 and newer); it needs no package.</summary>
+internal static class BashCompletion
+{
+    public static string Write(IReadOnlyList<CompletedCommand> commands)
+    {
+        var text = new StringBuilder(
+            """
+            # bash completion for mystique; made by: mystique completion bash
+            _mystique() {
+              local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} at="" word words="" files="" i
+              COMPREPLY=()
+              for ((i = 1; i < COMP_CWORD; i++)); do
+                word=${COMP_WORDS[i]}
+                if [[ $word == -- ]]; then
+                  if ((COMP_CWORD == i + 1)); then
+                    COMPREPLY=($(compgen -c -- "$cur"))
+                  else
+                    compopt -o filenames 2>/dev/null
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                  fi
+                  return
+                fi
+                case "$at/$word" in
+
+            """);
+        foreach (var command in commands.Where(c => c.Commands.Length > 0))
+            text.Append($"      {string.Join('|', command.Commands.Select(c => $"\"{command.Name}/{c.Name}\""))})")
+                .Append(" at=\"${at:+$at }$word\" ;;\n");
+        text.Append(
+            """
+                esac
+              done
+              if [[ $cur == = ]]; then
+                cur=""
+              elif [[ $prev == = ]]; then
+                prev=${COMP_WORDS[COMP_CWORD-2]}
+              fi
+              case "$at:$prev" in
+
+            """);
+        foreach (var command in commands)
+            foreach (var group in command.Options.Where(o => o.TakesValue).GroupBy(o => (o.Value, Words: string.Join(' ', o.Choices))))
+                text.Append($"    {string.Join('|', group.SelectMany(o => o.Names).Select(n => $"\"{command.Name}:{n}\""))})\n")
+                    .Append($"      {ActionOf(group.Key.Value, group.Key.Words)}; return ;;\n");
+        text.Append("  esac\n  case \"$at\" in\n");
+        foreach (var command in commands)
+            text.Append($"    \"{command.Name}\")\n      if [[ $cur == -* ]]; then ")
+                .Append($"words=\"{string.Join(' ', command.Options.SelectMany(o => o.Names))}\"\n")
+                .Append($"      else words=\"{string.Join(' ', command.Commands.Select(c => c.Name).Concat(command.Choices))}\" "
+                    + $"files=\"{(command.TakesFiles ? "yes" : "")}\"; fi ;;\n");
+        return text.Append(
+            """
+              esac
+              if [[ $files ]]; then
+                compopt -o filenames 2>/dev/null
+                COMPREPLY=($(compgen -f -- "$cur"))
+              else
+                COMPREPLY=($(compgen -W "$words" -- "$cur"))
+              fi
+            }
+            complete -F _mystique mystique
+
+            """).ToString();
+    }
+
+    private static string ActionOf(CompletedValue value, string words) => value switch
+    {
+        CompletedValue.Choice => $"COMPREPLY=($(compgen -W \"{words}\" -- \"$cur\"))",
+        CompletedValue.File => "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\"))",
+        CompletedValue.Folder => "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- \"$cur\"))",
+        _ => ":",
+    };
+}
