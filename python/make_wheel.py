@@ -1,4 +1,5 @@
-"""Makes a wheel of the native command: `make_wheel.py NATIVE OUTPUT`, the folders of the command and of the wheel.
+"""Makes a wheel of the native command: `make_wheel.py NATIVE OUTPUT ASSETS`, the folders of the command and of the wheel, and what NuGet
+restored for it (project.assets.json), whose notices go in.
 
 It needs no network, and no package. The same input gives the same file.
 """
@@ -8,6 +9,8 @@ import pathlib
 import re
 import sys
 import zipfile
+
+from notices import notices
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -42,7 +45,7 @@ def metadata():
     return "\n".join(head) + "\n\n" + readme
 
 
-def contents(native, tag):
+def contents(native, tag, assets):
     """The files, by their names in the wheel: bytes, and whether they are programs."""
     info = f"mystique-{version()}.dist-info"
     files = {f"mystique/{part.name}": (part.read_bytes(), False) for part in sorted((HERE / "wheel").glob("*.py"))}
@@ -52,7 +55,7 @@ def contents(native, tag):
         "WHEEL": f"Wheel-Version: 1.0\nGenerator: make_wheel {version()}\nRoot-Is-Purelib: false\nTag: {tag}\n",
         "entry_points.txt": "[console_scripts]\nmystique = mystique.launcher:main\n",
         "licenses/LICENSE": (ROOT / "LICENSE").read_text(encoding="utf-8"),
-        "licenses/THIRD-PARTY-NOTICES.md": (ROOT / "THIRD-PARTY-NOTICES.md").read_text(encoding="utf-8"),
+        "licenses/THIRD-PARTY-NOTICES.md": notices(assets),
     }
     files.update({f"{info}/{name}": (text.encode(), False) for name, text in texts.items()})
     record = "".join(f"{name},sha256={digest(data)},{len(data)}\n" for name, (data, _) in files.items()) + f"{info}/RECORD,,\n"
@@ -63,7 +66,7 @@ def digest(data):
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def main(native, output):
+def main(native, output, assets):
     programs = {part.name: part.read_bytes() for part in native.iterdir()}
     for name, program in programs.items():
         if newest_glibc(program) > NEEDED:
@@ -72,7 +75,7 @@ def main(native, output):
     output.mkdir(parents=True, exist_ok=True)
     wheel = output / f"mystique-{version()}-{tag}.whl"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, (data, is_program) in contents(native, tag).items():
+        for name, (data, is_program) in contents(native, tag, assets).items():
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = (0o100755 if is_program else 0o100644) << 16

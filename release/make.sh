@@ -21,7 +21,8 @@ dotnet publish src/Mystique.Cli -c Release -m:1 -p:Native=true -p:Wheel=true "-p
 # The same input gives the same file.
 pack() { tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work" -czf "$out/$1" "$2"; }
 cp -r artifacts/native/mystique "$work/mystique-native-$version"
-cp LICENSE THIRD-PARTY-NOTICES.md "$work/mystique-native-$version"
+cp LICENSE "$work/mystique-native-$version"
+python3 python/notices.py artifacts/native/obj/Mystique.Cli/project.assets.json > "$work/mystique-native-$version/THIRD-PARTY-NOTICES.md"
 pack "mystique-native-$version-linux-$processor.tar.gz" "mystique-native-$version"
 
 # The command with libtorch runs on a .NET of its own, in the folder dotnet, which its worker is started with, too.
@@ -35,7 +36,8 @@ cp "$from/dotnet" "$from/LICENSE.txt" "$from/ThirdPartyNotices.txt" "$bundle/dot
 cp -r "$from/shared/Microsoft.NETCore.App/${runtime% *}" "$bundle/dotnet/shared/Microsoft.NETCore.App"
 cp -r "$from/host/fxr/${runtime% *}" "$bundle/dotnet/host/fxr"
 ln -s ../lib/Mystique.Cli "$bundle/bin/mystique"
-cp LICENSE THIRD-PARTY-NOTICES.md "$bundle"
+cp LICENSE "$bundle"
+python3 python/notices.py artifacts/obj/Mystique.Cli/project.assets.json > "$bundle/THIRD-PARTY-NOTICES.md"
 pack "mystique-$version-linux-$processor.tar.gz" "mystique-$version"
 
 python3 release/sbom.py mystique "$version" artifacts/obj/Mystique.Cli/project.assets.json > "$out/mystique-$version.cdx.json"

@@ -1,4 +1,6 @@
 using Mystique;
+using Mystique.Composition;
+using Mystique.Execution;
 using Mystique.TorchSharp;
 using TorchSharp;
 
@@ -11,6 +13,9 @@ switch (args.Length > 2 ? args[2] : "run")
         break;
     case "compare":
         await Samples.CompareAsync(input, output);
+        break;
+    case "control":
+        await Samples.ControlAsync(input);
         break;
     case "capture":
         Samples.Capture(output);
@@ -42,6 +47,21 @@ internal static class Samples
         var report = FidelityReport.Compare(recording, replay);
         report.SaveHtml(Path.Combine(folder, "report.html"));
         Console.WriteLine($"iteration time: {report.Time?.Error:+0.0 %;-0.0 %}, {report.Findings.Length} findings");
+        #endregion
+    }
+
+    public static async Task ControlAsync(string job)
+    {
+        #region control
+        var recording = Recording.Open(job);
+        Benchmark Part(string select) => Benchmark.Create(recording, new() { Select = select });
+        await using var engine = new TorchSharpEngine { Threads = 1 };
+        var accumulated = BenchmarkComposer.Compose("two passes a step", [(Part("phase:forward or phase:backward"), 0),
+            (Part("phase:forward or phase:backward"), 0), (Part("phase:optimizer"), 0)]);
+        var replay = await accumulated.RunAsync(engine, new() { Iterations = 5 });
+        var dropped = Benchmark.Create(recording, new() { Planning = new() { Drop = "phase:optimizer" } });
+        var change = await WhatIfRunner.RunAsync(Benchmark.Create(recording), dropped, engine, new() { Iterations = 2 }, rounds: 3);
+        Console.WriteLine($"{replay.Iterations.MedianNs / 1e6:N3} ms; without the optimizer {change.Change.Error:+0.0 %;-0.0 %} a step");
         #endregion
     }
 

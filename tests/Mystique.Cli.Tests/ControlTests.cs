@@ -37,6 +37,32 @@ public sealed class ControlTests : IDisposable
         Assert.Equal(1.0, (double)document["coverage"]!["share"]!);
     }
 
+    /// <summary>Each module of a job, with its backward pass, runs as recorded; together they are no more than the sum of them.</summary>
+    [Fact]
+    public void Run_EachTopLevelModule_RunsItsOperatorsAsRecorded()
+    {
+        Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
+        string script = Path.Combine(_folder, "train.py"), job = Path.Combine(_folder, "job");
+        File.WriteAllText(script, TrainingJob.Text);
+        CommandLine.Run("capture", "-o", job, "--modules", "--", Python.Executable, script).AssertOk();
+        int OperatorsOf(string selection)
+        {
+            var result = CommandLine.Run("run", job, "--select", selection, "--level", "operator", "--iterations", "1", "--warmup", "0",
+                "--no-profile", "--engine", "python", "--python", Python.Executable, "--json", "-");
+            result.AssertOk();
+            var document = JsonNode.Parse(result.Output)!;
+            Assert.Equal("exact", (string)document["verification"]!["status"]!);
+            Assert.Equal(1.0, (double)document["coverage"]!["share"]!);
+            return (int)document["coverage"]!["selected_operators"]!;
+        }
+        string[] modules = ["embedding", "layers.0", "layers.1", "layers.2", "layers.3", "head"];
+        string[] selections = [.. modules.Select(m => $"label:*{m}*")];
+        int[] counts = [.. selections.Select(OperatorsOf)];
+        Assert.All(counts, c => Assert.True(c >= 2)); // Forward and backward.
+        Assert.Single(counts[1..5].Distinct());
+        Assert.Equal(counts.Sum(), OperatorsOf(string.Join(" or ", selections)));
+    }
+
     [Fact]
     public void Generate_APart_IsAPackageThatRuns()
     {

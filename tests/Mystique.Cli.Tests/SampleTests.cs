@@ -36,6 +36,10 @@ public sealed partial class SampleTests : IDisposable
     }
 
     [Fact]
+    public void Control_Sample_ComposesAndAsks() => Assert.Matches(@"^[\d.,]+ ms; without the optimizer [+-][\d.]+ ?% a step",
+        Run("dotnet", [Built(), CommandLine.Example("dlrm"), _folder, "control"]));
+
+    [Fact]
     public void Capture_Sample_CanBeComparedByTheNextOne()
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");

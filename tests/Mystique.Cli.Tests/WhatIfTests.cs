@@ -50,7 +50,7 @@ public sealed class WhatIfTests : IDisposable
             .Select(o => (int)manifest["tensors"]![(int)o!["args"]![2]!["t"]![0]!]!["shape"]![1]! >= 64)];
         Assert.Contains(true, wide);
         Assert.Contains(false, wide);
-        foreach (string[] run in (string[][])[["--engine", "torchsharp"], ["--engine", "python"]])
+        foreach (string[] run in (string[][])[["--engine", "torchsharp"], ["--engine", "python", "--python", Python.Executable]])
         {
             if (run[1] == "python" && !Python.HasTorch)
                 continue;
@@ -68,8 +68,8 @@ public sealed class WhatIfTests : IDisposable
     {
         Assert.SkipUnless(engine != "python" || Python.HasTorch, "needs python3 with torch");
         CommandLine.Run("generate", Trace, "-o", At("bench"), "--dtype", "op:aten::bmm or op:aten::addmm=float64").AssertOk();
-        CommandLine.Run("run", At("bench"), "--engine", engine, "--iterations", "1", "--warmup", "0", "--json", At("result.json"))
-            .AssertOk();
+        CommandLine.Run(["run", At("bench"), "--engine", engine, .. engine == "python" ? (string[])["--python", Python.Executable] : [],
+            "--iterations", "1", "--warmup", "0", "--json", At("result.json")]).AssertOk();
         var result = JsonNode.Parse(File.ReadAllText(At("result.json")))!;
         Assert.Equal("exact", (string)result["verification"]!["status"]!);
         Assert.Equal(8, (int)result["coverage"]!["substituted_operators"]!);

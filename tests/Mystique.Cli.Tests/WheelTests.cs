@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Mystique.Tests.Shared;
 
@@ -88,6 +89,19 @@ public sealed partial class WheelTests : IClassFixture<InstalledWheel>, IDisposa
         Assert.Contains("exact: ", result.Output);
         Assert.Contains("A/A control", result.Output);
         Assert.True(File.Exists(File_("kept/tiny.bench/benchmark.json")));
+    }
+
+    /// <summary>The Python of the environment that the wheel is in, and its torch; no libtorch.</summary>
+    [Fact]
+    public void Doctor_LooksAtItsOwnPython()
+    {
+        var result = Mystique("doctor", "--json", "-");
+        result.AssertOk();
+        var document = JsonNode.Parse(result.Output)!;
+        Assert.Null(document["bundled_libtorch"]);
+        var python = Assert.Single(document["pythons"]!.AsArray())!;
+        Assert.Equal(InPython("import sys, torch; print(sys.executable, torch.__version__)").Output.Trim(),
+            $"{python["executable"]} {python["torch"]}");
     }
 
     [Fact]

@@ -16,9 +16,9 @@ internal static class DoctorCommand
     {
         var python = new Option<string[]>("--python")
         {
-            Description = "A Python to look at; repeatable. Default: python3, which --engine python takes too",
+            Description = "A Python to look at; repeatable. Default: the one that --engine python takes",
             HelpName = "EXE",
-            DefaultValueFactory = _ => ["python3"],
+            DefaultValueFactory = _ => [EngineOptions.DefaultPython],
         };
         var json = SharedOptions.Json();
         var command = new Command("doctor",

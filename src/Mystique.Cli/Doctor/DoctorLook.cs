@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Reflection;
+using Mystique.Cli.Bundled;
 using Mystique.Measurement;
 using Mystique.Reporting;
 using Mystique.Reporting.Documents;
-using Mystique.TorchSharp;
 
 namespace Mystique.Cli.Doctor;
 
@@ -29,7 +29,7 @@ internal static class DoctorLook
             Processor = HostInfo.Current.Processor,
             LogicalProcessors = HostInfo.Current.Processors,
             MemoryBytes = HostInfo.Current.MemoryBytes,
-            BundledLibtorch = IsBundled() ? TorchSharpRuntime.LibTorchVersion : null,
+            BundledLibtorch = BundledParts.HasLibTorch && IsThere() ? BundledParts.LibTorchVersion : null,
             Pythons = [.. asked],
             Tools = [.. Compilers.Concat(DoctorAbilities.Launchers).Concat(GpuTools).Select(t => new DoctorTool(t, Find(t)))],
             NoCounters = counters.Unavailable,
@@ -48,7 +48,7 @@ internal static class DoctorLook
         || (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0);
 
     /// <summary>Whether libtorch lies with this program.</summary>
-    private static bool IsBundled()
+    private static bool IsThere()
     {
         string[] names = ["libtorch_cpu.so", "libtorch_cpu.dylib", "torch_cpu.dll"];
         return names.Any(n => File.Exists(Path.Combine(AppContext.BaseDirectory, n))

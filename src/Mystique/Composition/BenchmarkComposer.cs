@@ -4,7 +4,7 @@ using Mystique.Packaging;
 namespace Mystique.Composition;
 
 /// <summary>Makes one benchmark of several, at both levels.</summary>
-internal static class BenchmarkComposer
+public static class BenchmarkComposer
 {
     /// <summary>Composes benchmarks of one rank each.</summary>
     /// <param name="name">What the result is called.</param>
@@ -22,6 +22,16 @@ internal static class BenchmarkComposer
             OtherLevel = new(() => FrameworkOf(name, parts, isInterleaved)),
         };
     }
+
+    /// <summary>Makes what a recipe says (<c>docs/control.md</c>).</summary>
+    /// <param name="path">The recipe, in YAML.</param>
+    /// <param name="engine">What is asked about operators of profiles without a trace; null where there are none.</param>
+    /// <returns>The one benchmark of a recipe with <c>run</c>, or the processes of one with <c>concurrent</c>.</returns>
+    /// <exception cref="MystiqueException">
+    /// The recipe is invalid (MYS220), parts cannot be composed (MYS221), or an input cannot be read, or planned.
+    /// </exception>
+    public static MixBenchmark OfRecipe(string path, Engine? engine = null) => new(RecipeReader.Read(path).Name,
+        new RecipeBuilder((file, options) => engine is null ? Recording.Open(file, options) : engine.Open(file, options)).Make(path));
 
     /// <summary>
     /// Parts of one iteration that follow each other as they did in it are one part: the later uses what the earlier made.

@@ -13,7 +13,7 @@ namespace Mystique.Composition;
 /// <param name="Benchmark">What it runs.</param>
 /// <param name="StartNs">When it starts, in nanoseconds after the first.</param>
 /// <param name="Threads">Its threads; null for as many as recorded.</param>
-internal sealed record MixProcess(Benchmark Benchmark, long StartNs, int? Threads);
+public sealed record MixProcess(Benchmark Benchmark, long StartNs, int? Threads);
 
 /// <summary>
 /// Benchmarks that run at the same time. On disk a folder of <c>mix.json</c> and a package for each process, <c>processes/N</c>
@@ -21,8 +21,9 @@ internal sealed record MixProcess(Benchmark Benchmark, long StartNs, int? Thread
 /// </summary>
 /// <param name="Name">What it is called.</param>
 /// <param name="Processes">The processes, at least one.</param>
-internal sealed partial record MixBenchmark(string Name, ImmutableArray<MixProcess> Processes)
+public sealed partial record MixBenchmark(string Name, ImmutableArray<MixProcess> Processes)
 {
+    /// <summary>The name of its manifest's file.</summary>
     public const string ManifestFile = "mix.json";
 
     /// <summary>More processes than a machine is shared by.</summary>

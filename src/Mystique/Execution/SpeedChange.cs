@@ -12,10 +12,10 @@ namespace Mystique.Execution;
 /// </summary>
 /// <param name="Select">Which operators, in the words of <see cref="BenchmarkOptions.Select"/>.</param>
 /// <param name="Factor">How much faster: 2 for half the time, 0.5 for twice the time; above 0, finite.</param>
-internal sealed record SpeedChange(string Select, double Factor)
+public sealed record SpeedChange(string Select, double Factor)
 {
     /// <summary>What is to be left out for it; null where the operators stay.</summary>
-    public string? Drop => Factor > 1 ? Select : null;
+    internal string? Drop => Factor > 1 ? Select : null;
 
     /// <summary>Reads <c>SELECTION=2x</c>.</summary>
     /// <exception cref="MystiqueException">It is not of this form (MYS230).</exception>
@@ -31,7 +31,7 @@ internal sealed record SpeedChange(string Select, double Factor)
 
     /// <summary>The nodes of a recording's operators that take another time.</summary>
     /// <exception cref="MystiqueException">There are none (MYS206, MYS207).</exception>
-    public HashSet<long> OperatorsOf(Benchmark benchmark)
+    internal HashSet<long> OperatorsOf(Benchmark benchmark)
     {
         var segment = benchmark.Origin!.Segment;
         return [.. segment.Operators.Where(PartSelector.MatcherOf(segment, Select)).Select(n => n.Id)];
@@ -45,7 +45,7 @@ internal sealed record SpeedChange(string Select, double Factor)
     /// <returns>
     /// The benchmark, whose times are on a clock of operators alone, and the waits of an iteration in nanoseconds of this machine.
     /// </returns>
-    public (Benchmark Benchmark, double WaitNs) Apply(Benchmark changed, ReplayPlan unchanged, ImmutableArray<double> ownNs,
+    internal (Benchmark Benchmark, double WaitNs) Apply(Benchmark changed, ReplayPlan unchanged, ImmutableArray<double> ownNs,
         double iterationNs)
     {
         var chosen = OperatorsOf(changed);

@@ -5,11 +5,12 @@ using Mystique.Planning;
 namespace Mystique.Execution;
 
 /// <summary>What a change of a benchmark does to its time. Times in nanoseconds.</summary>
-internal sealed record WhatIfResult
+public sealed record WhatIfResult
 {
     /// <summary>Medians of rounds, unchanged and changed.</summary>
     public required double UnchangedNs { get; init; }
 
+    /// <summary>The same of the changed one.</summary>
     public required double ChangedNs { get; init; }
 
     /// <summary>The relative difference of the changed one, with its 95 % interval.</summary>
@@ -26,7 +27,7 @@ internal sealed record WhatIfResult
 }
 
 /// <summary>Measures a benchmark and a changed one in turns, on one machine.</summary>
-internal static class WhatIfRunner
+public static class WhatIfRunner
 {
     private const double RoundNs = 100e6;
 
@@ -34,7 +35,7 @@ internal static class WhatIfRunner
     /// <param name="unchanged">As it was.</param>
     /// <param name="changed">With the change.</param>
     /// <param name="engine">What both run on.</param>
-    /// <param name="options">How both run; at the operators' level.</param>
+    /// <param name="options">How both run; at the operators' level. Null takes the defaults.</param>
     /// <param name="rounds">Rounds, at least 2.</param>
     /// <param name="speed">
     /// Operators that take another time in the changed one, which has none that are to be dropped for it; null for none.
@@ -43,13 +44,13 @@ internal static class WhatIfRunner
     /// <exception cref="MystiqueException">
     /// One cannot run (MYS203, MYS4xx), both are the same (MYS223), or another speed is asked for on a device (MYS231).
     /// </exception>
-    public static async Task<WhatIfResult> RunAsync(Benchmark unchanged, Benchmark changed, Engine engine, ReplayOptions options,
-        int rounds, SpeedChange? speed, CancellationToken cancellation)
+    public static async Task<WhatIfResult> RunAsync(Benchmark unchanged, Benchmark changed, Engine engine, ReplayOptions? options = null,
+        int rounds = 15, SpeedChange? speed = null, CancellationToken cancellation = default)
     {
         if (speed is null && unchanged.IsSameAs(changed)
             && changed.Plan.Substitutions.All(s => !s.IsAlways || unchanged.Plan.Substitutions.Contains(s)))
             throw Problems.NothingChanged(unchanged.Plan.Source.Name);
-        options = options with { Level = ReplayLevel.Operator };
+        options = (options ?? new ReplayOptions()) with { Level = ReplayLevel.Operator };
         await using var before = await ReplaySession.StartAsync(unchanged, engine, options, null, cancellation).ConfigureAwait(false);
         if (speed is not null && !before.IsOnHost)
             throw Problems.SpeedOnDevice(before.Target.Device);

@@ -5,7 +5,7 @@ using Mystique.Diagnostics;
 namespace Mystique.Scaling;
 
 /// <summary>Captures of a job at two values of each of some parameters: every combination of them once.</summary>
-internal static class ScaleGrid
+public static class ScaleGrid
 {
     /// <summary>The benchmark at other values: parameter by parameter, from pairs that differ in nothing else.</summary>
     /// <param name="captures">The captures, with the values of parameters by name: 2 for one parameter, 4 for two, and so on.</param>

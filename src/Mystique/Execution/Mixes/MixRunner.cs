@@ -8,32 +8,40 @@ using Mystique.Measurement;
 namespace Mystique.Execution.Mixes;
 
 /// <summary>What a mix took. Times in nanoseconds.</summary>
-internal sealed record MixResult
+public sealed record MixResult
 {
+    /// <summary>The document's format.</summary>
     public const string FormatName = "mystique-mix-result";
 
+    /// <summary>The document's format.</summary>
     public string Format { get; init; } = FormatName;
 
+    /// <summary>The format's version that is written.</summary>
     public const int CurrentVersion = 1;
 
+    /// <summary>The format's version.</summary>
     public int FormatVersion { get; init; } = CurrentVersion;
 
+    /// <summary>What the mix is called.</summary>
     public required string Name { get; init; }
 
     /// <summary>What it ran on, in words.</summary>
     public required string Engine { get; init; }
 
+    /// <summary>The machine.</summary>
     public required HostInfo Host { get; init; }
 
+    /// <summary>What each process took.</summary>
     public required ImmutableArray<MixProcessResult> Processes { get; init; }
 }
 
 /// <summary>What a process of a mix took.</summary>
-internal sealed record MixProcessResult
+public sealed record MixProcessResult
 {
     /// <summary>What it runs.</summary>
     public required string Name { get; init; }
 
+    /// <summary>When it started, after the first.</summary>
     public required long StartNs { get; init; }
 
     /// <summary>Whether it ran as recorded, alone; null where that was not looked at, or could not be.</summary>
@@ -42,11 +50,13 @@ internal sealed record MixProcessResult
     /// <summary>The median iteration where it runs alone, and how many there were.</summary>
     public required double AloneNs { get; init; }
 
+    /// <summary>How many iterations it ran alone.</summary>
     public required int AloneIterations { get; init; }
 
     /// <summary>The median iteration beside the others, and how many there were while all ran.</summary>
     public required double TogetherNs { get; init; }
 
+    /// <summary>How many iterations it ran while all ran.</summary>
     public required int TogetherIterations { get; init; }
 
     /// <summary>How much longer it takes beside the others: 0 for as long.</summary>
@@ -54,7 +64,7 @@ internal sealed record MixProcessResult
 }
 
 /// <summary>Runs the benchmarks of a mix, each in a process of its own: first alone, then all at once.</summary>
-internal static class MixRunner
+public static class MixRunner
 {
     /// <summary>How long all run at once, at least, where the user does not say how many iterations.</summary>
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(5);
