@@ -46,8 +46,11 @@ def notices(assets):
         folder = next((f / key.lower() for f in folders if (f / key.lower()).is_dir()), None)
         if folder and not key.startswith(NOT_SHIPPED):
             sections.append(section(folder, key))
-    return "\n\n".join(["# Third-party notices", "The builds of the command have parts of these projects in them, unchanged, each under its "
-                        "own licence.", *framework_licence(), *sections]) + "\n"
+    about = ("A package without a text of its own is under the licence that its line names, with its copyright: MIT is the text of .NET "
+             "below; BSD-3-Clause of Protocol Buffers is https://github.com/protocolbuffers/protobuf/blob/main/LICENSE.")
+    head = ["# Third-party notices",
+            "The builds of the command have parts of these projects in them, unchanged, each under its own licence."]
+    return "\n\n".join([*head, about, *framework_licence(), *sections]) + "\n"
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class EagerProgram:
         step = self.own_step(op, self.package.name_of(op), recorded)
         if isinstance(step, str):
             return self.replace(index, step)
-        always = [row for row in self.rows if row.get("always")]
+        always = [row for row in self.rows if row.get("always") and "role" not in op]
         return (always and self.row_for(index, always, "the table of substitutions wants it")) or [step]
 
     def replace(self, index, reason):
@@ -53,7 +53,7 @@ class EagerProgram:
     def row_for(self, index, rows, reason):
         op = self.operators[index]
         name, recorded, tried = self.package.name_of(op), self.recorded_arguments(op), self.tried.setdefault(index, set())
-        for row in rows:
+        for row in sorted(rows, key=lambda r: r["operator"] != name):  # A row of the overload comes before one of all.
             if row["operator"] in (name, name.split(".")[0]) and id(row) not in tried and self.guard_holds(row, recorded):
                 tried.add(id(row))
                 calls = self.row_steps(row, op, recorded)
@@ -99,8 +99,9 @@ class EagerProgram:
         return function, [m for a, m in makers if not a.kwarg_only], {a.name: m for a, m in makers if a.kwarg_only}, outs
 
     def guard_holds(self, row, recorded):
-        return ("argument" not in row or recorded.get(row["argument"], {}).get("v") == row["is"]) \
-            and all(self.condition_holds(c, recorded.get(c["argument"], {})) for c in row.get("conditions", ()))
+        conditions = [dict(argument=row["argument"], of="value", relation="=", number=row["is"])] if "argument" in row \
+            else row.get("conditions", ())
+        return all(self.condition_holds(c, recorded.get(c["argument"], {})) for c in conditions)
 
     def condition_holds(self, condition, argument):
         """A condition of a row; of what an argument has not, nothing holds."""

@@ -2,6 +2,7 @@ using Mystique.Execution;
 using Mystique.Planning;
 using Mystique.Selection;
 using Mystique.Tests.Shared;
+using Mystique.Traces;
 using Mystique.Traces.PyTorch;
 using Mystique.Verification;
 
@@ -23,7 +24,10 @@ internal static class EngineFixture
     }
 
     /// <summary>Runs an iteration to warm up and one under the observer.</summary>
-    public static VerificationResult Verify(Benchmark package)
+    public static VerificationResult Verify(Benchmark package) => ReplayVerifier.Verify(package.Plan, Observe(package));
+
+    /// <summary>What the observer sees of an iteration.</summary>
+    public static ExecutionTrace Observe(Benchmark package)
     {
         using var engine = Start(package);
         engine.Restore(all: true);
@@ -33,7 +37,7 @@ internal static class EngineFixture
         {
             engine.Restore(all: true);
             engine.Observe(path);
-            return ReplayVerifier.Verify(package.Plan, TraceReader.Read(path));
+            return TraceReader.Read(path);
         }
         finally
         {

@@ -25,13 +25,13 @@ public static class BenchmarkComposer
 
     /// <summary>Makes what a recipe says (<c>docs/control.md</c>).</summary>
     /// <param name="path">The recipe, in YAML.</param>
-    /// <param name="engine">What is asked about operators of profiles without a trace; null where there are none.</param>
+    /// <param name="open">Opens a trace or a capture, as an engine does; null for <see cref="Recording.Open"/>.</param>
     /// <returns>The one benchmark of a recipe with <c>run</c>, or the processes of one with <c>concurrent</c>.</returns>
     /// <exception cref="MystiqueException">
     /// The recipe is invalid (MYS220), parts cannot be composed (MYS221), or an input cannot be read, or planned.
     /// </exception>
-    public static MixBenchmark OfRecipe(string path, Engine? engine = null) => new(RecipeReader.Read(path).Name,
-        new RecipeBuilder((file, options) => engine is null ? Recording.Open(file, options) : engine.Open(file, options)).Make(path));
+    public static MixBenchmark OfRecipe(string path, Func<string, RecordingOptions, Recording>? open = null) =>
+        new(RecipeReader.Read(path).Name, new RecipeBuilder(open ?? ((file, options) => Recording.Open(file, options))).Make(path));
 
     /// <summary>
     /// Parts of one iteration that follow each other as they did in it are one part: the later uses what the earlier made.

@@ -90,6 +90,9 @@ internal static partial class Problems
         new("MYS232", "another type is written SELECTION=TYPE, with bfloat16, float16, float32 or float64", text,
             "for products in bfloat16: --dtype 'op:aten::mm or op:aten::addmm=bfloat16'");
 
+    public static MystiqueException DtypeFails(string name, string type, string reason) =>
+        new("MYS233", $"{name} does not run in {type} here: {reason}", "--dtype", "choose other operators, or another type");
+
     public static MystiqueException SpeedOnDevice(string device) =>
         new("MYS231", "another speed of operators is a wait of the host, and the device works on its own", device,
             "ask with --drop what they are worth at most, or measure with --device cpu");

@@ -30,11 +30,12 @@ public sealed record SpeedChange(string Select, double Factor)
     }
 
     /// <summary>The nodes of a recording's operators that take another time.</summary>
-    /// <exception cref="MystiqueException">There are none (MYS206, MYS207).</exception>
+    /// <exception cref="MystiqueException">There are none (MYS206, MYS207), or it was not made of a recording here (MYS212).</exception>
     internal HashSet<long> OperatorsOf(Benchmark benchmark)
     {
-        var segment = benchmark.Origin!.Segment;
-        return [.. segment.Operators.Where(PartSelector.MatcherOf(segment, Select)).Select(n => n.Id)];
+        var segment = benchmark.Origin?.Segment ?? throw Problems.PartOfPackage(benchmark.Plan.Source.Name);
+        // What is within them, too: a target may run that in their places.
+        return [.. segment.Recording.Trace.Nodes.Where(PartSelector.MatcherOf(segment, Select)).Select(n => n.Id)];
     }
 
     /// <summary>The changed benchmark, with gaps where waits are to be, and how long they are in all.</summary>
@@ -50,12 +51,15 @@ public sealed record SpeedChange(string Select, double Factor)
     {
         var chosen = OperatorsOf(changed);
         var times = ImmutableSortedDictionary.CreateBuilder<OperatorId, PlannedTime>();
+        var kept = changed.Plan.Operators.Select(o => o.Id).ToHashSet();
         double clock = 0, waits = 0, work = 0;
         foreach (var group in unchanged.Operators.Index().GroupBy(o => o.Item.Id)) // An operator, or all that stand in for it.
         {
             double own = group.Sum(o => double.IsFinite(ownNs[o.Index]) ? Math.Max(0, ownNs[o.Index]) : 0);
             work += own;
             bool isChosen = chosen.Contains(group.Key.Node);
+            if (!isChosen && !kept.Contains(group.Key))
+                continue; // It is dropped.
             if (!isChosen || Factor <= 1)
             {
                 times.Add(group.Key, new PlannedTime

@@ -15,6 +15,9 @@ internal sealed class DtypeFit
     private static readonly ImmutableHashSet<string> Views =
         ["aten::t", "aten::transpose.int", "aten::permute", "aten::view", "aten::unsqueeze", "aten::squeeze", "aten::squeeze.dim"];
 
+    /// <summary>Views of views that are followed; what is deeper is cast itself.</summary>
+    private const int MaxDepth = 64;
+
     private static readonly OperatorSchema Cast = SchemaParser.Parse("aten::to.dtype(Tensor(a) self, ScalarType dtype, "
         + "bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor(a)");
 
@@ -25,7 +28,12 @@ internal sealed class DtypeFit
     private readonly Dictionary<Slot, (Slot Cast, (int, int) Version)> _casts = [];
     private readonly Dictionary<Slot, (PlannedOperator View, (int, int) Version, (int, int) VersionOfBase)> _views = [];
 
-    private DtypeFit(ReplayPlan plan, ScalarType type) => (_builder, _type) = (new PlanBuilder(plan), type);
+    private readonly bool _isPart;
+
+    private DtypeFit(ReplayPlan plan, ScalarType type, bool isPart) => (_builder, _type, _isPart) = (new PlanBuilder(plan), type, isPart);
+
+    /// <summary>Why an operator is not as it was recorded.</summary>
+    public static string ReasonFor(DtypeChange change) => $"what if it computed in {change.Type.TorchName()}";
 
     /// <summary>The plan with the change that its user asks for; as it is where none is asked for.</summary>
     /// <param name="plan">The plan.</param>
@@ -38,13 +46,13 @@ internal sealed class DtypeFit
             return plan;
         var matches = PartSelector.MatcherOf(segment, change.Select);
         var chosen = segment.Operators.Where(matches).Select(n => n.Id).ToHashSet();
-        var fit = new DtypeFit(plan, change.Type);
+        var fit = new DtypeFit(plan, change.Type, segment.IsPart);
         var edits = new Dictionary<int, PlanEdit>();
         foreach (var (i, op) in plan.Operators.Index())
         {
             if (op.Role == OperatorRole.Recorded && chosen.Contains(op.Id.Node) && fit.TryChange(op) is { } calls)
                 edits.Add(i, new PlanEdit(calls, new ReplacedOperator(op.Id, op.Schema.FullName, Remedy.Substitute,
-                    string.Join(", ", calls.Select(c => c.Schema.FullName)), $"what if it computed in {change.Type.TorchName()}")));
+                    string.Join(", ", calls.Select(c => c.Schema.FullName)), ReasonFor(change))));
             fit.Note(op);
         }
         return edits.Count == 0 ? plan : PlanEditor.Apply(fit._builder, edits);
@@ -57,7 +65,7 @@ internal sealed class DtypeFit
     private ImmutableArray<PlannedOperator>? TryChange(PlannedOperator op)
     {
         if (op.IsKernel || op.Collective is not null || op.Schema.Returns.Any(r => r.Type.Alias is not null)
-            || op.Schema.Arguments.Index().Any(a => a.Item.Type.Alias is not null
+            || op.Schema.Arguments.Index().Any(a => a.Item.Type.Alias is not null || ReplayPlanner.IsRunningStatistic(a.Item.Name)
                 || a.Item.Type.BaseName == "ScalarType" && op.Arguments[a.Index].Literal is not NoneValue)
             || !op.InputSlots.Any(Changes))
             return null;
@@ -75,32 +83,32 @@ internal sealed class DtypeFit
     }
 
     private bool Changes(Slot slot) => _builder[slot] is { Storage: not null } tensor && DtypeChange.IsComputedIn(tensor.Type)
-        && tensor.Type != _type && !tensor.IsWrappedNumber;
+        && tensor.Type != _type && !tensor.IsWrappedNumber && !tensor.IsOpaque;
 
     /// <summary>What a tensor is changes when its memory is written to, and when another operator makes it.</summary>
     private (int Writes, int Makers) VersionOf(Slot slot) =>
         (_builder[slot].Storage is { } storage ? _writes.GetValueOrDefault(storage) : 0, _makers.GetValueOrDefault(slot));
 
     /// <summary>A tensor in the other type: as it was made before, as a view of its tensor's cast, or by a cast.</summary>
-    private Slot CastOf(Slot slot, OperatorId id, ImmutableArray<PlannedOperator>.Builder calls)
+    private Slot CastOf(Slot slot, OperatorId id, ImmutableArray<PlannedOperator>.Builder calls, int depth = 0)
     {
-        // Its user keeps the cast, and not the tensor: that one goes with its last use.
-        if (_builder[slot].Storage is { } kept)
+        // Its user keeps the cast, and not the tensor: that one goes with its last use, unless it goes out of a part.
+        if (!_isPart && _builder[slot].Storage is { } kept)
             _builder[kept] = _builder[kept] with { Until = null };
         if (_casts.TryGetValue(slot, out var known) && known.Version == VersionOf(slot))
             return known.Cast;
         Slot cast;
-        if (_views.TryGetValue(slot, out var made) && made.Version == VersionOf(slot)
+        if (depth < MaxDepth && _views.TryGetValue(slot, out var made) && made.Version == VersionOf(slot)
             && made.View.Arguments[0].Slots[0]!.Value is var of && made.VersionOfBase == VersionOf(of))
         {
-            var castOfBase = CastOf(of, id, calls);
+            var castOfBase = CastOf(of, id, calls, depth + 1);
             cast = OnStorageOf(castOfBase, slot);
             calls.Add(new PlannedOperator(id, made.View.Schema, made.View.Arguments.SetItem(0, PlannedArgument.OfTensor(castOfBase)),
                 [new PlannedResult([cast])], OperatorRole.Substitute));
         }
         else
         {
-            cast = _builder.AddIntermediate(_builder[slot] with { Type = _type });
+            cast = _builder.AddIntermediate(Dense(_builder[slot]));
             calls.Add(CastCall(slot, cast, _type, id));
         }
         _casts[slot] = (cast, VersionOf(slot));
@@ -110,12 +118,19 @@ internal sealed class DtypeFit
     /// <summary>A result in the other type, and its cast to the type that it was recorded in.</summary>
     private Slot CastBack(Slot slot, OperatorId id, ImmutableArray<PlannedOperator>.Builder calls)
     {
-        var result = _builder.AddIntermediate(_builder[slot] with { Type = _type });
+        var result = _builder.AddIntermediate(Dense(_builder[slot]));
         calls.Add(CastCall(result, slot, _builder[slot].Type, id));
         var (writes, makers) = VersionOf(slot);
         _casts[slot] = (result, (writes, makers + 1)); // The operator makes it just now.
         return result;
     }
+
+    /// <summary>What a cast gives: the same strides where they hold all elements and no others, else contiguous ones.</summary>
+    private PlannedTensor Dense(PlannedTensor tensor) =>
+        tensor with { Type = _type, Strides = IsDense(tensor) ? tensor.Strides : TensorLayout.ContiguousStrides(tensor.Shape) };
+
+    private static bool IsDense(PlannedTensor tensor) =>
+        TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, 1) == tensor.ElementCount;
 
     private static PlannedOperator CastCall(Slot from, Slot to, ScalarType type, OperatorId id) => new(id, Cast,
         [PlannedArgument.OfTensor(from), PlannedArgument.Of(new IntValue((long)type)), PlannedArgument.Of(new BoolValue(false)),
@@ -133,7 +148,7 @@ internal sealed class DtypeFit
     private void Note(PlannedOperator op)
     {
         for (int i = 0; i < op.Arguments.Length; i++)
-            if (op.Writes(i))
+            if (op.Writes(i) || ReplayPlanner.IsRunningStatistic(op.Schema.Arguments[i].Name))
                 foreach (var slot in op.Arguments[i].Slots)
                     if (slot is { } written && _builder[written].Storage is { } storage)
                         _writes[storage] = _writes.GetValueOrDefault(storage) + 1;
@@ -141,8 +156,7 @@ internal sealed class DtypeFit
         foreach (var slot in op.OutputSlots)
             _makers[slot] = _makers.GetValueOrDefault(slot) + 1;
         if (Views.Contains(op.Schema.FullName) && op.Results is [{ Slots: [{ } view] }] && op.Arguments[0].Slots is [{ } of]
-            && _builder[of] is var tensor
-            && TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, 1) == tensor.Shape.Aggregate(1L, (a, b) => a * b))
+            && IsDense(_builder[of]))
             _views[view] = (op, VersionOf(view), versionOfBase);
     }
 }

@@ -38,7 +38,7 @@ internal static class PlanEditor
         }
         return UnwrittenMemory.Fill(builder.Build(operators.ToImmutable()) with
         {
-            Replaced = [.. plan.Replaced.Concat(notes).OrderBy(s => s.Id)],
+            Replaced = [.. notes.Concat(plan.Replaced).DistinctBy(s => s.Id).OrderBy(s => s.Id)],
         });
 
         // A tensor without storage cannot be there from the start: what uses it goes with what made it.

@@ -93,7 +93,7 @@ internal sealed class Substituter(SubstitutionTable table, PlanBuilder builder, 
             return number < op.Results.Length ? op.Results[number] : new PlannedResult([null]);
         var model = (call.Like.StartsWith("out", StringComparison.Ordinal) && int.TryParse(call.Like.AsSpan(3), out int result)
             ? op.Results.ElementAtOrDefault(result)?.Slots
-            : Find(op, call.Like.Length > 0 ? call.Like : op.Schema.Arguments[0].Name)?.Slots) ?? [];
+            : Find(op, call.Like.Length > 0 ? call.Like : op.Schema.Arguments.FirstOrDefault()?.Name ?? "")?.Slots) ?? [];
         var slots = model.Where(s => s is not null).Select(s => (Slot?)builder.AddIntermediate(builder[s!.Value])).ToImmutableArray();
         locals[name] = new PlannedArgument(slots, null);
         return new PlannedResult(slots);

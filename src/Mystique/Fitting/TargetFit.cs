@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mystique.Diagnostics;
 using Mystique.Planning;
 using Mystique.Planning.Contents;
 using Mystique.Traces;
@@ -121,6 +122,8 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
         for (int i = 0; i < _unfitted.Operators.Length; i++)
         {
             var op = _unfitted.Operators[i];
+            if (op.Role == OperatorRole.Substitute && TryFitSubstitute(op) is { } edit)
+                edits.Add(i, edit);
             if (op.Role != OperatorRole.Recorded || op.IsCall)
                 continue;
             string? reason = WhyNot(op, out var adapted);
@@ -159,6 +162,21 @@ internal sealed class TargetFit(ReplayPlan plan, Segment? segment, PlanningOptio
         Plan = edits.Count == 0 ? _unfitted
                 : ValueInference.Apply(PlanEditor.Apply(builder, edits), options, RecordedValues.None);
         return [];
+    }
+
+    /// <summary>
+    /// What a plan has in an operator's place runs as it is, or with the target's arguments, or none of it runs; null where it fits.
+    /// </summary>
+    private PlanEdit? TryFitSubstitute(PlannedOperator op)
+    {
+        if (op.IsCall || op.IsKernel || op.Collective is not null)
+            return null;
+        if (WhyNot(op, out var adapted) is not { } reason)
+            return adapted is null ? null : new PlanEdit([adapted], null);
+        var noted = _unfitted.Replaced.FirstOrDefault(r => r.Id == op.Id && r.Remedy == Remedy.Substitute);
+        if (options.Dtype is { } change && noted?.Reason == DtypeFit.ReasonFor(change))
+            throw Problems.DtypeFails(noted.Name, change.Type.TorchName(), reason);
+        return new PlanEdit([], new ReplacedOperator(op.Id, noted?.Name ?? op.Schema.FullName, Remedy.StandIn, "", reason));
     }
 
     private string? WhyNot(PlannedOperator op, out PlannedOperator? adapted)

@@ -44,6 +44,8 @@ internal sealed record ArgumentCondition
     /// <summary>The type that it is compared with; else empty.</summary>
     public string Type { get; init; } = "";
 
+    private const int MaxCount = 64;
+
     private const string Form = "a condition is written ARGUMENT = NUMBER, ARGUMENT.dtype = TYPE, or with ARGUMENT.size(DIMENSION), "
         + ".dim or .numel and one of = != < <= > >=";
 
@@ -56,6 +58,8 @@ internal sealed record ArgumentCondition
         {
             if (words.Length < i + 3)
                 throw new FormatException(Form);
+            if (conditions.Count == MaxCount)
+                throw new FormatException("a row has at most 64 conditions");
             conditions.Add(Parse(words[i], words[i + 1], words[i + 2]));
             if (words.Length == i + 3)
                 return conditions.ToImmutable();

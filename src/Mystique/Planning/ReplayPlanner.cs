@@ -219,5 +219,5 @@ internal static class ReplayPlanner
     /// Batch normalisation in training writes to its running statistics, though their schemas do not say so
     /// (<c>native_functions.yaml</c>: <c>batch_norm</c>, <c>native_batch_norm</c>, <c>cudnn_batch_norm</c>).
     /// </summary>
-    private static bool IsRunningStatistic(string argument) => argument is "running_mean" or "running_var";
+    internal static bool IsRunningStatistic(string argument) => argument is "running_mean" or "running_var";
 }

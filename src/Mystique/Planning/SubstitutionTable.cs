@@ -29,6 +29,7 @@ internal sealed record SubstituteCall(ImmutableArray<string> Results, string Lik
 public sealed class SubstitutionTable
 {
     private readonly Dictionary<string, List<Substitution>> _rows = [];
+    private readonly List<Substitution> _own = []; // Those of a user's file, without the ones that come along.
 
     private SubstitutionTable()
     {
@@ -55,7 +56,7 @@ public sealed class SubstitutionTable
     internal SubstitutionTable With(ImmutableArray<Substitution> recorded)
     {
         var table = new SubstitutionTable();
-        foreach (var row in ReferenceEquals(this, BuiltIn) ? recorded.Concat(Rows) : Rows.Concat(recorded))
+        foreach (var row in _own.Concat(recorded).Concat(Rows.Except(_own)))
             table.Add(row);
         return table;
     }
@@ -101,6 +102,8 @@ public sealed class SubstitutionTable
             }
         }
         table.Add(row);
+        if (rest is not null)
+            table._own.AddRange(table.Rows);
         foreach (var more in rest?._rows.Values.SelectMany(r => r) ?? [])
             table.Add(more);
         return table;

@@ -33,8 +33,6 @@ internal sealed class PlanAlignment
         foreach (var (i, (a, b)) in _first.Operators.Zip(_second.Operators).Index())
         {
             _at = string.Create(CultureInfo.InvariantCulture, $"operator {i} ({a.Schema.FullName}, node {a.Id} and {b.Id})");
-            if (a.Schema.FullName != b.Schema.FullName || a.Role != b.Role)
-                throw Differs($"the other has {b.Schema.FullName}");
             Match(a, b);
         }
         _at = "the end";
@@ -43,6 +41,11 @@ internal sealed class PlanAlignment
                 $"one has {_first.Operators.Length:N0} operators, the other {_second.Operators.Length:N0}"));
         if (_first.Tensors.Length != _second.Tensors.Length || _first.Storages.Length != _second.Storages.Length)
             throw Differs("they have other numbers of tensors");
+        foreach (var (i, tensor) in _second.Tensors.Index())
+            if (_tensors[i] >= 0 && _first.Tensors[_tensors[i]].Gradient is var gradient
+                && (gradient is null != tensor.Gradient is null
+                    || gradient is { } own && !_tensors.Match(own.Index, tensor.Gradient!.Value.Index)))
+                throw Differs("a parameter has a gradient in one alone, or another one");
         _tensors.MatchTheRest();
         foreach (var (i, tensor) in _second.Tensors.Index())
         {
@@ -54,8 +57,11 @@ internal sealed class PlanAlignment
         _storages.MatchTheRest();
         return _second with
         {
-            Tensors = _tensors.Order(_second.Tensors.Select(t => t.Storage is { } storage
-                ? t with { Storage = new StorageId(_storages[storage.Index]) } : t)),
+            Tensors = _tensors.Order(_second.Tensors.Select(t => t with
+            {
+                Storage = t.Storage is { } storage ? new StorageId(_storages[storage.Index]) : null,
+                Gradient = t.Gradient is { } gradient ? new Slot(_tensors[gradient.Index]) : null,
+            })),
             Storages = _storages.Order(_second.Storages),
             Operators = [.. _second.Operators.Select(Renumbered)],
         };
@@ -63,6 +69,10 @@ internal sealed class PlanAlignment
 
     private void Match(PlannedOperator a, PlannedOperator b)
     {
+        if (a.Schema.FullName != b.Schema.FullName || a.Role != b.Role || a.KernelFile != b.KernelFile || a.Accumulates != b.Accumulates)
+            throw Differs($"the other has {b.Schema.FullName}");
+        if (a.Inside != b.Inside)
+            throw Differs($"{a.Inside} did its work, and {b.Inside} in the other");
         if (a.Arguments.Length != b.Arguments.Length || a.Results.Length != b.Results.Length || a.Backward.Length != b.Backward.Length)
             throw Differs("they have other arguments, results or backward passes");
         foreach (var (one, two) in a.Arguments.Select(x => x.Slots).Concat(a.Results.Select(r => r.Slots))

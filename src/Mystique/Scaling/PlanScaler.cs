@@ -19,8 +19,9 @@ internal sealed class PlanScaler
 
     private PlanScaler(ReplayPlan first, ReplayPlan second, ScaleModel model)
     {
-        (_first, _second, _model) = (first, PlanAlignment.Of(first, second), model);
-        _tensors = new PlannedTensor[first.Tensors.Length];
+        (_first, _model) = (OwnNumbers.Of(first), model);
+        _second = PlanAlignment.Of(_first, OwnNumbers.Of(second));
+        _tensors = new PlannedTensor[_first.Tensors.Length];
     }
 
     /// <summary>Scales.</summary>
@@ -55,6 +56,8 @@ internal sealed class PlanScaler
         };
     }
 
+    private bool HasStrides => _first.Source.HasStrides && _second.Source.HasStrides;
+
     private PlannedTensor TensorOf(PlannedTensor a, PlannedTensor b)
     {
         _at = string.Create(CultureInfo.InvariantCulture, $"a tensor of [{string.Join(", ", a.Shape)}] and [{string.Join(", ", b.Shape)}]");
@@ -64,15 +67,20 @@ internal sealed class PlanScaler
         return a with { Shape = shape, Strides = StridesOf(a, b, shape), Offset = Scaled(a.Offset, b.Offset) };
     }
 
-    /// <summary>A stride is another one times that one's size, where it is so in both; a tensor stays as dense as it was.</summary>
+    /// <summary>
+    /// A stride is another one times that one's size, where it is so in both; a tensor stays as dense as it was. Where strides were not
+    /// recorded, they are chosen, for each capture alone: those of the first are as good as any.
+    /// </summary>
     private ImmutableArray<long> StridesOf(PlannedTensor a, PlannedTensor b, ImmutableArray<long> shape)
     {
         long[] strides = new long[a.Strides.Length];
         var known = new List<int>();
         foreach (int i in Enumerable.Range(0, strides.Length).OrderBy(i => a.Strides[i]).ThenBy(i => a.Shape[i] == 1 ? 0 : 1))
         {
-            int inner = known.FindLastIndex(k => a.Strides[i] == a.Strides[k] * a.Shape[k] && b.Strides[i] == b.Strides[k] * b.Shape[k]);
-            strides[i] = inner >= 0 ? strides[known[inner]] * shape[known[inner]] : Scaled(a.Strides[i], b.Strides[i]);
+            int inner = known.FindLastIndex(k => a.Strides[i] == a.Strides[k] * a.Shape[k]
+                && (!HasStrides || b.Strides[i] == b.Strides[k] * b.Shape[k]));
+            strides[i] = inner >= 0 ? strides[known[inner]] * shape[known[inner]]
+                : HasStrides ? Scaled(a.Strides[i], b.Strides[i]) : _model.Of(a.Strides[i], b.Strides[i]) ?? a.Strides[i];
             known.Add(i);
         }
         return [.. strides];
@@ -89,7 +97,7 @@ internal sealed class PlanScaler
         bool isSpan = SpanOf(_first.Tensors) == a.SizeBytes && SpanOf(_second.Tensors) == b.SizeBytes;
         return a with
         {
-            SizeBytes = isSpan ? SpanOf(_tensors)!.Value : Scaled(a.SizeBytes, b.SizeBytes),
+            SizeBytes = isSpan || !HasStrides && SpanOf(_tensors) is not null ? SpanOf(_tensors)!.Value : Scaled(a.SizeBytes, b.SizeBytes),
             Initializer = InitializerOf(index, a, b),
         };
     }
@@ -98,11 +106,13 @@ internal sealed class PlanScaler
     {
         if (a.Initializer is not { } one || b.Initializer is not { } two)
             return a.Initializer;
+        var tensor = _first.Tensors.Index().FirstOrDefault(t => t.Item.Storage == new StorageId(index));
+        if (tensor.Item is { IsWrappedNumber: true })
+            return one; // What a Python number was is not recorded.
         if (one.Kind != two.Kind || one.Type != two.Type)
             throw Differs("their contents are of other kinds");
         if (!one.Data.AsSpan().SequenceEqual(two.Data.AsSpan()))
             throw Differs("their contents were recorded, and differ: what they are at another size nothing tells");
-        var tensor = _first.Tensors.Index().FirstOrDefault(t => t.Item.Storage == new StorageId(index));
         if (tensor.Item is not null && one == Planning.Contents.Initializer.Default(one.Type, tensor.Item.Shape))
             return Planning.Contents.Initializer.Default(one.Type, _tensors[tensor.Index].Shape);
         double Bound(double low, double high) => low == Math.Floor(low) && high == Math.Floor(high) && Math.Abs(low) < 1e15

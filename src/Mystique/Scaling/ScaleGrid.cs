@@ -16,6 +16,8 @@ public static class ScaleGrid
     public static Benchmark Scale(ImmutableArray<(ImmutableSortedDictionary<string, long> Values, Benchmark Benchmark)> captures,
         ImmutableSortedDictionary<string, long> targets)
     {
+        foreach (long value in captures.SelectMany(c => c.Values.Values).Concat(targets.Values))
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value, nameof(targets));
         if (captures.Length == 1)
             throw Problems.OneCapture(string.Join(" and ", targets.Keys));
         foreach (var (values, _) in captures)

@@ -124,11 +124,11 @@ public class PacerTests
     [Fact]
     public void Run_OnADeviceThatIsDoneLater_StillWaitsAsTheHostDid()
     {
-        var package = Package(Times(10_000_000, 10_000_000, (3, 0), (11, 2_000_000)));
-        var pacer = Pacer.Of(package, _ => { }, () => Thread.Sleep(20), () => 0);
+        var package = Package(Times(150_000_000, 150_000_000, (3, 0), (11, 30_000_000))); // A busy machine is late by a tenth of that.
+        var pacer = Pacer.Of(package, _ => { }, () => Thread.Sleep(200), () => 0);
         pacer.Run(_ => { });
         Assert.InRange(pacer.TakeReport().WaitedNs, 1, long.MaxValue);
-        var onHost = Pacer.Of(package, _ => { }, () => Thread.Sleep(20)); // There it is: it takes 20 ms of 10.
+        var onHost = Pacer.Of(package, _ => { }, () => Thread.Sleep(200)); // There it is: it takes 200 ms of 150.
         onHost.Run(_ => { });
         Assert.Equal(0, onHost.TakeReport().WaitedNs);
     }

@@ -69,6 +69,21 @@ public class SpeedChangeTests
         Assert.Equal(expected, found);
     }
 
+    /// <summary>Operators that are dropped beside it leave no gap.</summary>
+    [Fact]
+    public void Apply_BesideOperatorsThatAreDropped_WaitsForItsOwnAlone()
+    {
+        var speed = new SpeedChange(Products, 2);
+        var unchanged = Made();
+        int products = unchanged.Plan.Operators.Count(o => o.Schema.FullName is "aten::bmm" or "aten::mm");
+        var (changed, _) = speed.Apply(Made($"({speed.Drop}) or phase:optimizer"), unchanged.Plan, Own(unchanged), 1e6);
+        Assert.Equal(products * OwnNs / 2, Pacer.GapsOf(changed, changed.Plan.Times!).Sum(), products * 2.0);
+    }
+
+    [Fact]
+    public void Apply_OfAPackage_IsRefused() => Assert.Equal("MYS212", Assert.Throws<MystiqueException>(() =>
+        new SpeedChange(Products, 2).OperatorsOf(Made() with { Origin = null })).Id);
+
     [Fact]
     public void Apply_OfTheSameSpeed_ChangesNothing()
     {

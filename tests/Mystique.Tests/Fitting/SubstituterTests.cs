@@ -75,6 +75,38 @@ public class SubstituterTests
         Assert.Equal("aten::next", Assert.Single(Calls(rows, [schema, "aten::next(Tensor a) -> Tensor"])!).Schema.FullName);
     }
 
+    /// <summary>An operator without arguments, from a stranger's package, has nothing that a result could be like.</summary>
+    [Fact]
+    public void ResultOfOnesOwn_OfAnOperatorWithoutArguments_HasNoTensor()
+    {
+        var target = new[] { "aten::g() -> Tensor" }.Select(SchemaParser.Parse).ToDictionary(s => s.FullName);
+        var op = new PlannedOperator(new OperatorId(0, 3), SchemaParser.Parse("mine::f() -> Tensor"), [],
+            [new PlannedResult([new Slot(0)])]);
+        var calls = new Substituter(SubstitutionTable.Read("mine::f:\n    x = aten::g()\n", "rows", null), Builder(), target)
+            .TryReplace(op, new HashSet<string>());
+        Assert.Empty(Assert.Single(calls!.Value).OutputSlots);
+    }
+
+    /// <summary>The rows of a table that a user gives now, those of the package, and those that come along, in this order.</summary>
+    [Fact]
+    public void Table_ForAPackage_HasItsRowsBeforeThoseThatComeAlong()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(path, "aten::cudnn_convolution_relu:\n    out0 = aten::mine(self)\n");
+            var recorded = SubstitutionTable.Read("aten::cudnn_convolution_relu:\n    out0 = aten::recorded(self)\n", "rows", null).Rows;
+            var schema = SchemaParser.Parse("aten::cudnn_convolution_relu(Tensor self) -> Tensor");
+            string[] Of(SubstitutionTable table) => [.. table.RowsOf(schema).Select(r => r.Statements[0].Operator).Take(3)];
+            Assert.Equal(["aten::recorded", "aten::convolution"], Of(SubstitutionTable.BuiltIn.With([.. recorded])));
+            Assert.Equal(["aten::mine", "aten::recorded", "aten::convolution"], Of(SubstitutionTable.ReadFile(path).With([.. recorded])));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     [Fact]
     public void Row_OfWhatFailed_IsPassedOver()
     {

@@ -110,6 +110,47 @@ public sealed class PlanScalerTests
         Assert.Equal("MYS226", Assert.Throws<MystiqueException>(() => PlanAlignment.Of(two.Plan, one.Plan)).Id);
     }
 
+    /// <summary>Python numbers that have one name in one capture, for one was gone when the next came, and two in the other.</summary>
+    [Fact]
+    public void Scale_OfNumbersThatShareAName_ByChance_IsTheSame()
+    {
+        TraceText Numbers(long batch, int second) => TraceText.WithRoots()
+            .Operator(3, Multiply, [T(10, batch, 4), TraceText.Value.Tensor(50, 150, [], "double")], [T(11, batch, 4)])
+            .Operator(4, Multiply, [T(11, batch, 4), TraceText.Value.Tensor(second, second + 100, [], "double")], [T(12, batch, 4)]);
+        Benchmark Job(long batch, int second) => Benchmark.Create(Recording.Of(Numbers(batch, second).Read()));
+        Same(Job(8, 51), BenchmarkScaler.Scale(Job(2, 51), Job(4, 50), new ScaleModel("batch", 2, 4, 8)));
+        Assert.Null(BenchmarkScaler.DifferenceFrom(BenchmarkScaler.Scale(Job(2, 50), Job(4, 51), new ScaleModel("batch", 2, 4, 8)).Plan,
+            Job(8, 51).Plan));
+    }
+
+    /// <summary>Strides that were not recorded are chosen for each capture alone, and may differ.</summary>
+    [Fact]
+    public void Scale_WithoutRecordedStrides_TakesTheFirstOnes()
+    {
+        Benchmark Without(Benchmark job, Func<PlannedTensor, PlannedTensor> change) => Benchmark.Of(job.Plan with
+        {
+            Source = job.Plan.Source with { HasStrides = false },
+            Tensors = [.. job.Plan.Tensors.Select(change)],
+        });
+        var other = Without(Job(4, 7), t => t.Shape is [4, 7, 48] ? t with { Strides = [48, 4 * 48, 1] } : t);
+        var scaled = BenchmarkScaler.Scale(Without(Job(2, 7), t => t), other, new ScaleModel("batch", 2, 4, 9));
+        Same(Without(Job(9, 7), t => t), scaled);
+    }
+
+    /// <summary>A kernel that PyTorch chose, and operators within a backward pass, are part of what has to be the same.</summary>
+    [Fact]
+    public void Alignment_OfAnotherKernelOrBackwardPass_IsRefused()
+    {
+        void Refused(Func<PlannedOperator, PlannedOperator> change) => Assert.Equal("MYS226", Assert.Throws<MystiqueException>(() =>
+            PlanAlignment.Of(Plan, Plan with { Operators = Plan.Operators.SetItem(0, change(Plan.Operators[0])) })).Id);
+        Refused(o => o with { Inside = "aten::_flash_attention_forward" });
+        Refused(o => o with { Backward = [o] });
+        Refused(o => o with { Accumulates = 1 });
+        Refused(o => o with { Role = OperatorRole.Added });
+    }
+
+    private const string Multiply = "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor";
+
     private static ReplayPlan Plan { get; } = Job(3, 5).Plan;
 
     private static ImmutableArray<Slot?> Renumber(ImmutableArray<Slot?> slots, int[] numbers) =>
