@@ -13,6 +13,8 @@ internal sealed class PlanScaler
 {
     private readonly ReplayPlan _first;
     private readonly ReplayPlan _second;
+    private readonly ImmutableArray<PlannedTensor> _secondTensors; // In the places of the first's.
+    private readonly ImmutableArray<PlannedStorage> _secondStorages;
     private readonly ScaleModel _model;
     private readonly PlannedTensor[] _tensors;
     private string _at = "";
@@ -20,7 +22,8 @@ internal sealed class PlanScaler
     private PlanScaler(ReplayPlan first, ReplayPlan second, ScaleModel model)
     {
         (_first, _model) = (OwnNumbers.Of(first), model);
-        _second = PlanAlignment.Of(_first, OwnNumbers.Of(second));
+        _second = OwnNumbers.Of(second);
+        (_secondTensors, _secondStorages) = PlanAlignment.Of(_first, _second);
         _tensors = new PlannedTensor[_first.Tensors.Length];
     }
 
@@ -36,7 +39,7 @@ internal sealed class PlanScaler
     private ReplayPlan Scale()
     {
         for (int i = 0; i < _tensors.Length; i++)
-            _tensors[i] = TensorOf(_first.Tensors[i], _second.Tensors[i]);
+            _tensors[i] = TensorOf(_first.Tensors[i], _secondTensors[i]);
         var operators = _first.Operators.Zip(_second.Operators, Scaled).ToImmutableArray();
         return _first with
         {
@@ -48,7 +51,7 @@ internal sealed class PlanScaler
                     $"scaled to {_model} from {_model.First} and {_model.Second}: no original of it was recorded")],
             },
             Tensors = [.. _tensors],
-            Storages = [.. _first.Storages.Zip(_second.Storages).Select((s, i) => StorageOf(i, s.First, s.Second))],
+            Storages = [.. _first.Storages.Zip(_secondStorages).Select((s, i) => StorageOf(i, s.First, s.Second))],
             Operators = operators,
             Times = null,
             Baseline = PlanComposer.BaselineOf([_first, _second]),
@@ -94,7 +97,7 @@ internal sealed class PlanScaler
         var id = new StorageId(index);
         long? SpanOf(IEnumerable<PlannedTensor> tensors) =>
             tensors.Where(t => t.Storage == id).Select(SpanBytes).DefaultIfEmpty(-1).Max() is >= 0 and var span ? span : null;
-        bool isSpan = SpanOf(_first.Tensors) == a.SizeBytes && SpanOf(_second.Tensors) == b.SizeBytes;
+        bool isSpan = SpanOf(_first.Tensors) == a.SizeBytes && SpanOf(_secondTensors) == b.SizeBytes;
         return a with
         {
             SizeBytes = isSpan || !HasStrides && SpanOf(_tensors) is not null ? SpanOf(_tensors)!.Value : Scaled(a.SizeBytes, b.SizeBytes),
