@@ -46,8 +46,8 @@ def notices(assets):
         folder = next((f / key.lower() for f in folders if (f / key.lower()).is_dir()), None)
         if folder and not key.startswith(NOT_SHIPPED):
             sections.append(section(folder, key))
-    return "\n\n".join(["# Third-party notices", "The builds of the command have parts of these projects in them, unchanged, each under its "
-                        "own licence.", *framework_licence(), *sections]) + "\n"
+    return "\n\n".join(["# Third-party notices", "The builds of the command have parts of these projects in them, unchanged, each under "
+                        "its own licence.", *framework_licence(), *sections]) + "\n"
 
 
 if __name__ == "__main__":
