@@ -73,8 +73,8 @@ public sealed partial class HelpTests
             string[] options = [.. OptionsOf(Help(name, "--help-all"))];
             if (options.Length == 0)
                 continue;
-            foreach (string[] line in (string[][])[[.. options, "--quiet=x"], ["a", "b", .. options.SelectMany(o => (string[])[$"{o}=",
-                $"{o}=?", $"{o}=!"])]])
+            string[] several = [.. options.SelectMany(o => (string[])[$"{o}=", $"{o}=?", $"{o}=!"])];
+            foreach (string[] line in (string[][])[[.. options, "--quiet=true", "--quiet=false"], ["a", "b", .. several]])
             {
                 var result = CommandLine.Run([.. name.Split(' '), .. line]);
                 Assert.True(result.ExitCode == 2, $"{name} {string.Join(' ', line)}: exit code {result.ExitCode}\n{result.Error}");
