@@ -17,16 +17,14 @@ public sealed partial class DocumentedCommandTests : IDisposable
     [Theory]
     [InlineData("README.md", 2)]
     [InlineData("docs/control.md", 5)]
-    public void Commands_OfADocument_RunAsPrinted(string document, int least)
+    public async Task Commands_OfADocument_RunAsPrinted(string document, int least)
     {
         Assert.SkipUnless(Python.HasTorch, "needs python3 with torch");
         string[] blocks = [.. Bash().Matches(File.ReadAllText(Path.Combine(Repository.Root, document))).Select(m => m.Groups[1].Value)];
         Assert.True(blocks.Length >= least, $"{document} has {blocks.Length} blocks of bash");
         string bin = Directory.CreateDirectory(Path.Combine(_folder, "bin")).FullName;
-        File.CreateSymbolicLink(Path.Combine(bin, "python"), Python.Executable);
-        string command = Path.Combine(bin, "mystique");
-        File.WriteAllText(command, $"#!/bin/sh\nexec '{CommandLine.Executable}' \"$@\"\n");
-        File.SetUnixFileMode(command, (UnixFileMode)0b111_101_101);
+        Script(Path.Combine(bin, "python"), Python.Executable);
+        Script(Path.Combine(bin, "mystique"), CommandLine.Executable);
         File.CreateSymbolicLink(Path.Combine(_folder, "examples"), Path.Combine(Repository.Root, "examples"));
         File.WriteAllText(Path.Combine(_folder, "train.py"), TrainingJob.Text);
         foreach (string block in blocks)
@@ -41,10 +39,18 @@ public sealed partial class DocumentedCommandTests : IDisposable
             start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
             using var process = Process.Start(start)!;
             var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            string output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            Assert.True(process.ExitCode == 0, $"exit code {process.ExitCode}\n{error.Result}\n{output}");
+            string output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+            Assert.True(process.ExitCode == 0, $"exit code {process.ExitCode}\n{await error}\n{output}");
         }
+    }
+
+    /// <summary>A script and no link: a link to the Python of a virtual environment is not in that environment.</summary>
+    private static void Script(string path, string program)
+    {
+        File.WriteAllText(path, $"#!/bin/sh\nexec '{program}' \"$@\"\n");
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
     }
 
     [GeneratedRegex(@"^```bash\n(.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]
