@@ -11,7 +11,7 @@ import sys
 import join
 
 HERE = pathlib.Path(__file__).resolve().parent
-ALONE = ["join.py", "lint.py", "make_wheel.py", "notices.py", "wheel", "../release/sbom.py", "tests", "../tests/Original"]
+ALONE = ["join.py", "lint.py", "make_wheel.py", "notices.py", "doctor", "wheel", "../release/sbom.py", "tests", "../tests/Original"]
 
 
 def flake8(*arguments, text=None):

@@ -1,9 +1,12 @@
 """What a Python has that Mystique needs; the last line that this writes is JSON. What cannot be found out is None."""
-import json
-import os
-import platform
-import shutil
 import sys
+
+sys.path[:] = [folder for folder in sys.path if folder]  # Not the folder in which this runs: its modules are anybody's.
+
+import json  # noqa: E402
+import os  # noqa: E402
+import platform  # noqa: E402
+import shutil  # noqa: E402
 
 
 def _ask(question):

@@ -1,6 +1,7 @@
 """Starts the native command, in the place of this process. It uses this Python, and the torch that is in it."""
 import errno
 import os
+import signal
 import sys
 
 NEEDED = (2, 31)
@@ -28,6 +29,9 @@ def main():
             "use an image or a system with a newer glibc, or the .NET tool")
     if sys.executable:
         os.environ["MYSTIQUE_PYTHON"] = sys.executable
+    for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores them, and what it becomes would, and the jobs that this starts.
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
         os.execv(COMMAND, [COMMAND, *sys.argv[1:]])
     except OSError as error:

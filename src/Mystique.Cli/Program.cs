@@ -18,9 +18,9 @@ internal static class Program
     {
         Interruption.Install();
         Terminal.EscapeConsole();
-        var parsed = Root.Create().Parse(args);
         try
         {
+            var parsed = Root.Create().Parse(args);
             // What System.CommandLine writes: help, the version, and what is wrong with the command line.
             using var help = new StringWriter();
             // Signals are Interruption's alone: System.CommandLine would wait for the command to end, and give it another exit code.

@@ -12,6 +12,20 @@ public sealed partial class CompletionTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
+    /// <summary>An interactive zsh on a terminal of its own: it gets a line and a tab.</summary>
+    private const string Zsh =
+        """
+        zmodload zsh/zpty
+        zpty z zsh -f -i
+        zpty -w z "PS1=; stty cols 400 rows 200; autoload -Uz compinit; compinit -u -D; source ${(q)1}"
+        zpty -w z 'zstyle ":completion:*" list-grouped false; LISTMAX=0; setopt no_list_ambiguous no_always_last_prompt; print RE""ADY'
+        zpty -r -m z text '*READY*'
+        zpty -w -n z "$2"$'\t\C-a# \C-m'
+        zpty -w z 'print DO""NE'
+        zpty -r -m z text '*DONE*'
+        print -r -- "$text"
+        """;
+
     /// <summary>Of each line, up to where the cursor stands, words that must be offered, and one that must not.</summary>
     public static TheoryData<string, string, string> Lines => new()
     {
@@ -57,24 +71,12 @@ public sealed partial class CompletionTests : IDisposable
         AssertOffers([.. words.Select(w => w.Split('\t')[0])], offered, other);
     }
 
-    /// <summary>An interactive zsh on a terminal of its own: what it lists after a tab, or puts into the line.</summary>
+    /// <summary>What an interactive zsh lists after a tab, or puts into the line.</summary>
     [Theory]
     [MemberData(nameof(Lines))]
     public void Zsh_Completes(string line, string offered, string other)
     {
-        const string Driver =
-            """
-            zmodload zsh/zpty
-            zpty z zsh -f -i
-            zpty -w z "PS1=; stty cols 400 rows 200; autoload -Uz compinit; compinit -u -D; source ${(q)1}"
-            zpty -w z 'zstyle ":completion:*" list-grouped false; LISTMAX=0; setopt no_list_ambiguous no_always_last_prompt; print RE""ADY'
-            zpty -r -m z text '*READY*'
-            zpty -w -n z "$2"$'\t\C-a# \C-m'
-            zpty -w z 'print DO""NE'
-            zpty -r -m z text '*DONE*'
-            print -r -- "$text"
-            """;
-        string[] output = Ask("zsh", ["-f", "-c", Driver, "zsh", Script("zsh"), InFolder(line)]);
+        string[] output = Ask("zsh", ["-f", "-c", Zsh, "zsh", Script("zsh"), InFolder(line)]);
         string[] words = [.. output.SelectMany(l =>
             Control().Replace(l, " ").Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries))
             .Select(w => w.TrimEnd('*'))]; // A star marks a program.
@@ -82,6 +84,40 @@ public sealed partial class CompletionTests : IDisposable
         AssertOffers(words, offered.Replace("FOLDER/", "", StringComparison.Ordinal),
             other.Replace("FOLDER/", "", StringComparison.Ordinal),
             w => Path.GetFileName(w));
+    }
+
+    /// <summary>Names that a shell splits and expands unless it is told not to, of options, of arguments and of a job.</summary>
+    [Theory]
+    [InlineData("inspect", "FOLDER/my", "my file.json")]
+    [InlineData("inspect", "FOLDER/[", "[ot]*.json")]
+    [InlineData("run x --json", "FOLDER/my", "my file.json")]
+    [InlineData("generate x -o", "FOLDER/a", "a folder")]
+    [InlineData("capture -o x -- cat", "FOLDER/my", "my file.json")]
+    [InlineData("capture -o x -- cat 'FOLDER/my file.json'", "FOLDER/my", "my file.json")]
+    public void Names_WithSpacesAndStars_AreOfferedWhole(string before, string word, string name)
+    {
+        File.WriteAllText(Path.Combine(_folder, "my file.json"), "");
+        File.WriteAllText(Path.Combine(_folder, "[ot]*.json"), ""); // As a pattern it is other.json and trace.json.
+        Directory.CreateDirectory(Path.Combine(_folder, "a folder"));
+        const string Driver =
+            """
+            source "$1"
+            eval "COMP_WORDS=(mystique $2)"
+            COMP_WORDS+=("$3")
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _mystique
+            printf '%s\n' "${COMPREPLY[@]}"
+            """;
+        string whole = Path.Combine(_folder, name);
+        Assert.Equal([whole], Ask("bash", ["--norc", "-c", Driver, "bash", Script("bash"), InFolder(before), InFolder(word)]));
+        string line = $"mystique {InFolder(before)} {(word.EndsWith('[') ? InFolder(word).Replace("[", "\\[", StringComparison.Ordinal)
+            : InFolder(word))}";
+        string[] offered = Ask("fish", ["--no-config", "-c", "source $argv[1]; complete -C $argv[2]", Script("fish"), line]);
+        Assert.Equal([whole], offered.Select(w => w.Split('\t')[0].TrimEnd('/')));
+        // zsh puts the only one into the line, quoted.
+        string typed = name.Replace(" ", "\\ ", StringComparison.Ordinal).Replace("[", "\\[", StringComparison.Ordinal)
+            .Replace("]", "\\]", StringComparison.Ordinal).Replace("*", "\\*", StringComparison.Ordinal);
+        Assert.Contains(typed, string.Join('\n', Ask("zsh", ["-f", "-c", Zsh, "zsh", Script("zsh"), line])));
     }
 
     [Fact]

@@ -76,6 +76,41 @@ public sealed class DoctorTests : IDisposable
         Assert.Contains("no-such-python", capture.GetProperty("why").GetString());
     }
 
+    /// <summary>A folder of somebody else's has modules by the names of Python's own.</summary>
+    [Fact]
+    public void Modules_OfTheFolderInWhichItRuns_AreNotRun()
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(_folder, "untrusted")).FullName;
+        string ran = Path.Combine(_folder, "ran");
+        foreach (string module in (string[])["json", "os", "platform", "shutil", "torch", "triton"])
+            File.WriteAllText(Path.Combine(folder, $"{module}.py"),
+                $"open('{ran}', 'a').write('{module} ')\nraise ImportError('untrusted')\n");
+        string python = Script($"cd '{folder}' && exec /usr/bin/python3 \"$@\"");
+        var here = Look(python);
+        Assert.False(File.Exists(ran), File.Exists(ran) ? File.ReadAllText(ran) : "");
+        Assert.StartsWith("3.", here.GetProperty("pythons")[0].GetProperty("version").GetString());
+    }
+
+    /// <summary>Programs that are no Python, or that something in between made to say something else.</summary>
+    [Theory]
+    [InlineData("""{"executable": "/p", "executable": "/q"}""")]
+    [InlineData("""{"executable": 5}""")]
+    [InlineData("hello")]
+    [InlineData("[]")]
+    public void Answer_ThatIsNone_IsTold(string answer)
+    {
+        string? problem = Look(Script($"cat > /dev/null; echo '{answer}'")).GetProperty("pythons")[0].GetProperty("problem").GetString();
+        Assert.Equal($"its answer is not what a Python says (exit code 0): {answer}", problem);
+    }
+
+    private string Script(string text)
+    {
+        string script = Path.Combine(_folder, "script");
+        File.WriteAllText(script, $"#!/bin/sh\n{text}\n");
+        File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        return script;
+    }
+
     [Fact]
     public void Abilities_FollowFromWhatIsThere()
     {

@@ -23,13 +23,8 @@ public sealed partial class DocumentedCommandTests : IDisposable
         string[] blocks = [.. Bash().Matches(File.ReadAllText(Path.Combine(Repository.Root, document))).Select(m => m.Groups[1].Value)];
         Assert.True(blocks.Length >= least, $"{document} has {blocks.Length} blocks of bash");
         string bin = Directory.CreateDirectory(Path.Combine(_folder, "bin")).FullName;
-        (string, string)[] programs = [("python", Python.Executable), ("mystique", CommandLine.Executable)];
-        foreach (var (name, program) in programs)
-        {
-            File.WriteAllText(Path.Combine(bin, name), $"#!/bin/sh\nexec '{program}' \"$@\"\n");
-            if (!OperatingSystem.IsWindows())
-                File.SetUnixFileMode(Path.Combine(bin, name), (UnixFileMode)0b111_101_101);
-        }
+        Script(Path.Combine(bin, "python"), Python.Executable);
+        Script(Path.Combine(bin, "mystique"), CommandLine.Executable);
         File.CreateSymbolicLink(Path.Combine(_folder, "examples"), Path.Combine(Repository.Root, "examples"));
         File.WriteAllText(Path.Combine(_folder, "train.py"), TrainingJob.Text);
         foreach (string block in blocks)
@@ -48,6 +43,14 @@ public sealed partial class DocumentedCommandTests : IDisposable
             await process.WaitForExitAsync(TestContext.Current.CancellationToken);
             Assert.True(process.ExitCode == 0, $"exit code {process.ExitCode}\n{await error}\n{output}");
         }
+    }
+
+    /// <summary>A script and no link: a link to the Python of a virtual environment is not in that environment.</summary>
+    private static void Script(string path, string program)
+    {
+        File.WriteAllText(path, $"#!/bin/sh\nexec '{program}' \"$@\"\n");
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
     }
 
     [GeneratedRegex(@"^```bash\n(.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]

@@ -196,12 +196,30 @@ public sealed class ErrorTests : IDisposable
     [InlineData("run", "x", "--engine", "python", "--libtorch", "y")]
     [InlineData("demo", "alexnet")]
     [InlineData("generate", "x")]
+    [InlineData("run", "x", "--quiet=true", "--quiet=false")]
+    [InlineData("run", "x", "--network")]
+    [InlineData("scale", "a:batch=2", "--to")]
+    [InlineData("suite", "compare", "a", "b", "--suite", "s", "--link", "x")]
+    [InlineData("run", "x", "--engine", "python", "--python", "")]
+    [InlineData("doctor", "--python", "")]
     public void BadUsage_ExitsWith2(params string[] arguments)
     {
         var result = CommandLine.Run(arguments);
         Assert.Equal(2, result.ExitCode);
         Assert.NotEqual("", result.Error);
         Assert.DoesNotContain("   at ", result.Error);
+        Assert.DoesNotContain("MYS999", result.Error);
+        Assert.EndsWith("--help\n", result.Error);
+        Assert.Equal("", result.Output);
+    }
+
+    [Fact]
+    public void ValueOfAParameter_IsToldAsItWasTyped()
+    {
+        string error = CommandLine.Run("scale", "a", "b:batch=2", "--to", "batch", "-o", Output).Error;
+        Assert.Contains("'a' is no capture with the value of a parameter, for example job:batch=4.\n", error);
+        Assert.Contains("--to: 'batch' is no value of a parameter, for example batch=64.\n", error);
+        Assert.DoesNotContain("'b:batch=2'", error);
     }
 
     [Fact]

@@ -64,6 +64,26 @@ public sealed partial class HelpTests
         Assert.Matches(@"^[0-9]+\.[0-9]+\.[0-9]+.*\n$", CommandLine.Run("--version").Output);
     }
 
+    /// <summary>Checks of options against each other come to options that have no value, and to those that have two.</summary>
+    [Fact]
+    public void Error_OfAnyOption_IsOneOfTheCommandLine()
+    {
+        foreach (string name in All([]))
+        {
+            string[] options = [.. OptionsOf(Help(name, "--help-all"))];
+            if (options.Length == 0)
+                continue;
+            string[] several = [.. options.SelectMany(o => (string[])[$"{o}=", $"{o}=?", $"{o}=!"])];
+            foreach (string[] line in (string[][])[[.. options, "--quiet=true", "--quiet=false"], ["a", "b", .. several]])
+            {
+                var result = CommandLine.Run([.. name.Split(' '), .. line]);
+                Assert.True(result.ExitCode == 2, $"{name} {string.Join(' ', line)}: exit code {result.ExitCode}\n{result.Error}");
+                Assert.EndsWith($"help: mystique {name} --help\n", result.Error);
+                Assert.DoesNotContain("MYS999", result.Error);
+            }
+        }
+    }
+
     private static IEnumerable<string> All(string[] path)
     {
         string name = string.Join(' ', path);

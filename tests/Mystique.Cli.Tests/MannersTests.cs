@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.IO.Compression;
 
 namespace Mystique.Cli.Tests;
 
@@ -59,6 +60,33 @@ public sealed class MannersTests : IDisposable
         var piped = CommandLine.Run(run);
         piped.AssertOk();
         Assert.DoesNotContain("\e[", piped.Output + piped.Error);
+    }
+
+    /// <summary>Commands that read, run and measure show one progress at a time.</summary>
+    [Fact]
+    public void Progress_OfWhatIsReadWithinARun_IsThatOfTheRun()
+    {
+        string trace = CommandLine.Example("bilstm"), damaged = Path.Combine(_folder, "damaged.json");
+        string profile = Path.Combine(_folder, "k.json");
+        CommandLine.Run("run", trace, "--iterations", "2", "--no-profile", "--profile", profile).AssertOk();
+        OnTerminal(null, "compare", profile, trace, "--iterations", "2"); // It ends well, and does not refuse the second.
+        Assert.Contains("replay against k.json", File.ReadAllText(Path.Combine(_folder, "out")));
+        // A warning that comes within it stays.
+        using (var unpacked = new StreamReader(new GZipStream(File.OpenRead(trace), CompressionMode.Decompress)))
+            File.WriteAllText(damaged, unpacked.ReadToEnd()[..^300]);
+        Assert.Contains($"warning: {damaged}: the file", OnTerminal(null, "compare", profile, damaged, "--iterations", "2"));
+    }
+
+    [Fact]
+    public void NextCommand_NamesAPackage()
+    {
+        foreach (var (name, package) in ((string, string)[])[(".x.et.json.gz", "x.bench"), ("y.json.gz", "y.bench"), (".gz", "gz.bench")])
+        {
+            string trace = Path.Combine(_folder, name);
+            File.Copy(CommandLine.Example("dlrm"), trace);
+            Assert.EndsWith($"next: mystique generate {trace} -o {package}\r\n",
+                OnTerminal(null, "run", trace, "--iterations", "1", "--warmup", "0", "--no-profile"));
+        }
     }
 
     [Fact]

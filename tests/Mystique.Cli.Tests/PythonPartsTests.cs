@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mystique.Capture;
 using Mystique.Packaging;
 using Mystique.Tests.Shared;
@@ -17,6 +18,33 @@ public sealed class PythonPartsTests
         var result = Python.RunFile(Path.Combine(Repository.Root, "python", "join.py"), script);
         result.AssertOk();
         Assert.Equal(script == RunScript.FileName ? RunScript.Text : HookScript.Text, result.Output);
+    }
+
+    /// <summary>Python ignores signals that programs end by, where a pipe's reader has gone for example.</summary>
+    [Fact]
+    public void Launcher_LeavesNoSignalIgnored()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && File.Exists(Python.Executable), "needs Linux and python3");
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            string command = Path.Combine(Directory.CreateDirectory(Path.Combine(folder, "bin")).FullName, "mystique");
+            File.WriteAllText(command, "#!/bin/sh\ngrep SigIgn: /proc/self/status\n");
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(command, (UnixFileMode)0b111_101_101);
+            string launcher = Path.Combine(folder, "launcher.py");
+            File.Copy(Path.Combine(Repository.Root, "python/wheel/launcher.py"), launcher);
+            File.AppendAllText(launcher, "\n\nmain()\n");
+            var result = Python.RunFile(launcher);
+            result.AssertOk();
+            const ulong SigPipe = 1UL << (13 - 1), SigXfsz = 1UL << (25 - 1); // As Linux numbers them on x86-64 and arm64.
+            ulong ignored = ulong.Parse(result.Output.Split('\t')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            Assert.Equal(0UL, ignored & (SigPipe | SigXfsz));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     /// <summary>Real jobs' packages, on the stand-in of a GPU that the Python tests have.</summary>

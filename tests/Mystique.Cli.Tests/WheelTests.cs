@@ -141,6 +141,7 @@ public sealed partial class WheelTests : IClassFixture<InstalledWheel>, IDisposa
         Mystique("run", trace, "--engine", "torchsharp").AssertFailed(2, "MYS240: this build of the command has no libtorch");
         var other = Mystique("run", trace, "--engine", "torchsharp", "--libtorch", _folder);
         other.AssertFailed(2, "MYS240");
+        Mystique("run", trace, "--libtorch", _folder).AssertFailed(2, "MYS240");
         Assert.Contains("docs/install.md", other.Error);
     }
 

@@ -20,6 +20,7 @@ internal static class DoctorCommand
             HelpName = "EXE",
             DefaultValueFactory = _ => [EngineOptions.DefaultPython],
         };
+        SharedOptions.RefuseEmpty(python, "a program");
         var json = SharedOptions.Json();
         var command = new Command("doctor",
             """

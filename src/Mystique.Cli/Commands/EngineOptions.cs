@@ -105,7 +105,7 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
         if (Engine is { } engine && LibTorch is { } libTorch)
             command.Validators.Add(result =>
             {
-                if (result.GetValue(engine) == Python && result.GetValue(libTorch) is not null)
+                if (BundledParts.HasLibTorch && result.GetValue(engine) == Python && result.GetValue(libTorch) is not null)
                     result.AddError("--libtorch is for --engine torchsharp; --python names the PyTorch of --engine python.");
             });
     }
@@ -121,10 +121,12 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
     });
 
     /// <summary>The engine that the user chose.</summary>
+    /// <exception cref="Diagnostics.MystiqueException">It is libtorch, and this build has none (MYS240).</exception>
     public Engine Read(ParseResult result)
     {
-        var engine = (Engine is null ? !BundledParts.HasLibTorch : result.GetValue(Engine) == Python) ? ReadPython(result)
-            : OnTarget(ReadLibTorch(result, LibTorch is null ? null : result.GetValue(LibTorch)), result);
+        string? folder = LibTorch is null ? null : result.GetValue(LibTorch);
+        bool isPython = Engine is null ? !BundledParts.HasLibTorch : result.GetValue(Engine) == Python;
+        var engine = isPython && folder is null ? ReadPython(result) : OnTarget(ReadLibTorch(result, folder), result);
         return engine with { Libraries = Libraries is null ? [] : [.. result.GetValue(Libraries)!] };
     }
 
@@ -161,12 +163,17 @@ internal sealed record EngineOptions(Option<int> Threads, Option<int> Timeout)
             Pins = Pins is null ? ImmutableSortedDictionary<string, string>.Empty : PinsOf(result.GetValue(Pins)!),
         });
 
-    private static Option<string> CreatePython() => new("--python")
+    private static Option<string> CreatePython()
     {
-        Description = "The Python interpreter of replays",
-        HelpName = "EXE",
-        DefaultValueFactory = _ => DefaultPython,
-    };
+        var python = new Option<string>("--python")
+        {
+            Description = "The Python interpreter of replays",
+            HelpName = "EXE",
+            DefaultValueFactory = _ => DefaultPython,
+        };
+        SharedOptions.RefuseEmpty(python, "a program");
+        return python;
+    }
 
     private static Option<string[]> CreatePins()
     {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Mystique.Cli.Reporting;
 using Mystique.Diagnostics;
 using Mystique.Fleet.Catalogue;
 
@@ -37,7 +38,8 @@ internal static class FleetLauncher
                         string.Create(CultureInfo.InvariantCulture, $"{shard}/{shards}")], null, cancellation);
                 return (int)ExitCode.Done;
             case "slurm":
-                string script = $"#!/bin/sh\nexec {string.Join(' ', ((string[])[Own(), .. OwnArguments(), .. arguments]).Select(Quote))} "
+                string[] words = [Own(), .. OwnArguments(), .. arguments];
+                string script = $"#!/bin/sh\nexec {string.Join(' ', words.Select(Terminal.Quote))} "
                     + $"--shard \"$SLURM_ARRAY_TASK_ID/{shards}\"\n";
                 await StartAsync(launcher, "sbatch", ["--wait", "--job-name=mystique-fleet",
                     string.Create(CultureInfo.InvariantCulture, $"--array=1-{shards}"),
@@ -66,7 +68,7 @@ internal static class FleetLauncher
               containers:
               - name: add
                 image: {JsonString(image)}
-                command: ["sh", "-c", {JsonString($"exec mystique {string.Join(' ', arguments.Select(Quote))} --shard "
+                command: ["sh", "-c", {JsonString($"exec mystique {string.Join(' ', arguments.Select(Terminal.Quote))} --shard "
                     + $"\"$((JOB_COMPLETION_INDEX + 1))/{shards}\"")}]
                 # Mount the folder of the catalogue and of the traces at the paths above.
 
@@ -80,8 +82,6 @@ internal static class FleetLauncher
 
     private static string[] OwnArguments() => Path.GetFileNameWithoutExtension(Own()) == "dotnet"
         ? [Path.Combine(AppContext.BaseDirectory, $"{typeof(FleetLauncher).Assembly.GetName().Name}.dll")] : [];
-
-    private static string Quote(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
     private static async Task StartAsync(string launcher, string program, string[] arguments, string? input, CancellationToken cancellation)
     {

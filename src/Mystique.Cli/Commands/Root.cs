@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.Runtime.ExceptionServices;
 using Mystique.Cli.Manners;
 using Mystique.Cli.Reporting;
 
@@ -27,6 +28,9 @@ internal sealed class Root
         Recursive = true,
         Action = new HelpPageAction(showsAll: true),
     };
+
+    /// <summary>Why a check of the command line could not be made.</summary>
+    private InvalidOperationException? _unchecked;
 
     private Root() => Command = new RootCommand(
         """
@@ -69,6 +73,7 @@ internal sealed class Root
     {
         var root = new Root();
         root.Command.Options.OfType<HelpOption>().Single().Action = new HelpPageAction(showsAll: false);
+        root.Guard(root.Command);
         return root;
     }
 
@@ -78,7 +83,45 @@ internal sealed class Root
         var parsed = Command.Parse(args);
         if (parsed.Action is ParseErrorAction error)
             error.ShowHelp = false; // Of thirty options, the errors would be far above what is seen.
+        if (parsed.Errors.Count > 0)
+            return parsed;
+        if (_unchecked is not null) // Nothing is wrong with an option: the check itself is.
+            ExceptionDispatchInfo.Throw(_unchecked);
         Verbosity.Set(parsed.GetValue(_quiet), parsed.GetValue(_verbose));
         return parsed;
+    }
+
+    /// <summary>
+    /// Checks ask for options' values before it is known that each is right by itself; System.CommandLine then throws. What is wrong with
+    /// such an option is among the errors all the same, and what the check would say of it can wait.
+    /// </summary>
+    private void Guard(Command command)
+    {
+        Guard(command.Validators);
+        foreach (var option in command.Options)
+            Guard(option.Validators);
+        foreach (var argument in command.Arguments)
+            Guard(argument.Validators);
+        foreach (var inner in command.Subcommands)
+            Guard(inner);
+    }
+
+    private void Guard<T>(List<Action<T>> checks)
+    {
+        for (int i = 0; i < checks.Count; i++)
+        {
+            var check = checks[i];
+            checks[i] = result =>
+            {
+                try
+                {
+                    check(result);
+                }
+                catch (InvalidOperationException exception)
+                {
+                    _unchecked = exception;
+                }
+            };
+        }
     }
 }

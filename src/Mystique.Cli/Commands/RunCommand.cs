@@ -141,7 +141,8 @@ internal static class RunCommand
                 throw Problems.RanDifferently(outcome.Plan.Source.Name, differences.Length, first.Id?.ToString(),
                     $"{first.Operator}: {first.What}");
             RunTables.Warn(outcome);
-            Terminal.Next(NextAfter(path, result.GetValue(json)));
+            if (path != Terminal.StandardOutput) // What was standard input is not there again.
+                Terminal.Next(NextAfter(path, result.GetValue(json)));
             return (int)ExitCode.Done;
 
             Task<ReplayResult> RunAsync(ReplayOptions asked) => Terminal.WithProgressAsync(progress =>
@@ -154,5 +155,9 @@ internal static class RunCommand
     private static string NextAfter(string path, string? json) => Recordings.CaptureFolder.IsCapture(path)
         ? $"mystique compare {Terminal.Quote(path)} {Terminal.Quote(json is null or Terminal.StandardOutput ? path : json)}"
         : Benchmark.IsPackage(path) ? $"python3 {Terminal.Quote(Path.Combine(path, "run.py"))}"
-        : $"mystique generate {Terminal.Quote(path)} -o {Terminal.Quote(Path.GetFileName(path).Split('.')[0] + ".bench")}";
+        : $"mystique generate {Terminal.Quote(path)} -o {Terminal.Quote(PackageFor(path))}";
+
+    /// <summary>A name for a trace's package: <c>trace.bench</c> for a file that is all extension.</summary>
+    private static string PackageFor(string path) =>
+        (Path.GetFileName(path).TrimStart('.', '-').Split('.')[0] is { Length: > 0 } name ? name : "trace") + ".bench";
 }

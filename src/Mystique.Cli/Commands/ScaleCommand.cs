@@ -45,8 +45,10 @@ internal static partial class ScaleCommand
         part.AddTo(command);
         command.Validators.Add(result =>
         {
-            foreach (string value in result.GetValue(inputs)!.Append($"x:{result.GetValue(to)}").Where(v => !Named().IsMatch(v)))
-                result.AddError($"'{value}' is no value of a parameter, for example job:batch=4.");
+            foreach (string value in result.GetValue(inputs)!.Where(v => !Named().IsMatch(v)))
+                result.AddError($"'{value}' is no capture with the value of a parameter, for example job:batch=4.");
+            if (result.GetValue(to) is { } wanted && !Named().IsMatch($"x:{wanted}"))
+                result.AddError($"--to: '{wanted}' is no value of a parameter, for example batch=64.");
         });
         command.SetAction(result =>
         {

@@ -145,6 +145,15 @@ internal static class SharedOptions
             result.AddError($"{name} takes a whole number from {minimum} on, not '{result.Tokens[^1].Value}'.");
     }
 
+    /// <summary>Refuses a name of nothing, as a script's unset variable gives it.</summary>
+    /// <param name="option">An option that takes a name.</param>
+    /// <param name="what">What it names.</param>
+    public static void RefuseEmpty(Option option, string what) => option.Validators.Add(result =>
+    {
+        if (result.Tokens.Any(t => string.IsNullOrWhiteSpace(t.Value)))
+            result.AddError($"{option.Name} takes the name of {what}, and this one is empty.");
+    });
+
     /// <summary>Refuses what is no number of a range.</summary>
     /// <param name="option">An option that takes a number.</param>
     /// <param name="what">The range in words.</param>

@@ -44,10 +44,12 @@ internal static class PythonLook
                 await process.StandardInput.WriteAsync(EmbeddedText.Join(Script).AsMemory(), limit.Token);
                 process.StandardInput.Close();
                 await process.WaitForExitAsync(limit.Token);
-                return Read(command, await output) ?? new DoctorPython
+                string said = LastLine(await output);
+                return Read(command, said) ?? new DoctorPython
                 {
                     Command = command,
-                    Problem = $"it says nothing (exit code {process.ExitCode}): {LastLine(await error)}",
+                    Problem = said.Length == 0 ? $"it says nothing (exit code {process.ExitCode}): {LastLine(await error)}"
+                        : $"its answer is not what a Python says (exit code {process.ExitCode}): {said}",
                 };
             }
             catch (IOException exception)
@@ -62,11 +64,12 @@ internal static class PythonLook
         }
     }
 
-    private static DoctorPython? Read(string command, string output)
+    /// <summary>Reads its answer; null where that is none.</summary>
+    private static DoctorPython? Read(string command, string line)
     {
         try
         {
-            var answer = JsonDocument.Parse(LastLine(output)).RootElement;
+            var answer = JsonDocument.Parse(line, new JsonDocumentOptions { AllowDuplicateProperties = false }).RootElement;
             if (answer.ValueKind != JsonValueKind.Object)
                 return null;
             var fields = answer.EnumerateObject().ToDictionary(f => f.Name, f => f.Value);

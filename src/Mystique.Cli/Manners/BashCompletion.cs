@@ -10,6 +10,14 @@ internal static class BashCompletion
         var text = new StringBuilder(
             """
             # bash completion for mystique; made by: mystique completion bash
+            # Names may have spaces and stars: each line of what is found is one, as it is.
+            _mystique_names() {
+              local name
+              [[ $1 == -c ]] || compopt -o filenames 2>/dev/null
+              while IFS= read -r name; do
+                COMPREPLY+=("$name")
+              done < <(compgen "$1" -- "$2")
+            }
             _mystique() {
               local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} at="" word words="" files="" i
               COMPREPLY=()
@@ -17,10 +25,9 @@ internal static class BashCompletion
                 word=${COMP_WORDS[i]}
                 if [[ $word == -- ]]; then
                   if ((COMP_CWORD == i + 1)); then
-                    COMPREPLY=($(compgen -c -- "$cur"))
+                    _mystique_names -c "$cur"
                   else
-                    compopt -o filenames 2>/dev/null
-                    COMPREPLY=($(compgen -f -- "$cur"))
+                    _mystique_names -f "$cur"
                   fi
                   return
                 fi
@@ -56,8 +63,7 @@ internal static class BashCompletion
             """
               esac
               if [[ $files ]]; then
-                compopt -o filenames 2>/dev/null
-                COMPREPLY=($(compgen -f -- "$cur"))
+                _mystique_names -f "$cur"
               else
                 COMPREPLY=($(compgen -W "$words" -- "$cur"))
               fi
@@ -70,8 +76,8 @@ internal static class BashCompletion
     private static string ActionOf(CompletedValue value, string words) => value switch
     {
         CompletedValue.Choice => $"COMPREPLY=($(compgen -W \"{words}\" -- \"$cur\"))",
-        CompletedValue.File => "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\"))",
-        CompletedValue.Folder => "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- \"$cur\"))",
+        CompletedValue.File => "_mystique_names -f \"$cur\"",
+        CompletedValue.Folder => "_mystique_names -d \"$cur\"",
         _ => ":",
     };
 }

@@ -30,11 +30,15 @@ internal static class FishCompletion
                 test "$at" = "$argv[1]"
             end
             function __mystique_job
-                set -l words (commandline -opc) (commandline -ct)
+                set -l words (commandline -opc)
                 while test (count $words) -gt 0; and test "$words[1]" != --
                     set -e words[1]
                 end
-                complete -C (string join ' ' -- $words[2..-1])
+                set -l line
+                for word in $words[2..-1]
+                    set -a line (string escape -- $word)
+                end
+                complete -C (string join ' ' -- $line (commandline -ct))
             end
             complete -c mystique -f
 

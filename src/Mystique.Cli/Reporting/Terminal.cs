@@ -65,7 +65,7 @@ internal static class Terminal
     public static void Note(string text)
     {
         if (!Verbosity.IsQuiet)
-            Console.Error.WriteLine(PrintableText.Escape(text));
+            Say(text);
     }
 
     /// <summary>A word of a command line as a shell takes it.</summary>
@@ -76,40 +76,78 @@ internal static class Terminal
     public static void Warn(IEnumerable<string> warnings)
     {
         foreach (string warning in warnings)
-            Console.Error.WriteLine($"warning: {warning}");
+            Say($"warning: {warning}");
+    }
+
+    /// <summary>A line on standard error; above what is shown there.</summary>
+    private static void Say(string text)
+    {
+        if (Volatile.Read(ref _isShowing))
+            Error.WriteLine(PrintableText.Escape(text));
+        else
+            Console.Error.WriteLine(PrintableText.Escape(text));
     }
 
     /// <summary>Whether progress is shown: standard error is a terminal, and nobody asked for quiet, or for lines instead.</summary>
     private static bool ShowsProgress => !Console.IsErrorRedirected && !Verbosity.IsQuiet && !Verbosity.IsVerbose;
 
+    /// <summary>Whether some is shown now. There is one at a time: what is done within is not shown apart.</summary>
+    private static bool _isShowing;
+
     /// <summary>Runs something with a progress bar for each stage, and the time that is left; without a terminal, with nothing.</summary>
-    public static Task<T> WithProgressAsync<T>(Func<IProgress<ReplayProgress>?, Task<T>> action) => !ShowsProgress
-        ? action(null)
-        : Bars().StartAsync(context => action(new ProgressBars(context)));
+    public static Task<T> WithProgressAsync<T>(Func<IProgress<ReplayProgress>?, Task<T>> action) =>
+        ShowAsync([new PercentageColumn(), new RemainingTimeColumn()],
+            context => action(context is null ? null : new ProgressBars(context)));
 
     /// <inheritdoc cref="WithProgressAsync"/>
-    public static T WithProgress<T>(Func<IProgress<ReplayProgress>?, T> action) => !ShowsProgress ? action(null)
-        : Bars().Start(context => action(new ProgressBars(context)));
-
-    private static Progress Bars() => Error.Progress().AutoClear(true).HideCompleted(true)
-        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn());
+    public static T WithProgress<T>(Func<IProgress<ReplayProgress>?, T> action) =>
+        Show([new PercentageColumn(), new RemainingTimeColumn()],
+            context => action(context is null ? null : new ProgressBars(context)));
 
     /// <summary>Runs something that does not tell how far it is, and shows how long it has taken.</summary>
-    public static Task<T> WithWaitAsync<T>(string what, Func<Task<T>> action) => !ShowsProgress ? action() : Waiting().StartAsync(context =>
+    public static Task<T> WithWaitAsync<T>(string what, Func<Task<T>> action) => ShowAsync([new ElapsedTimeColumn()], context =>
     {
-        context.AddTask(Printable(what)).IsIndeterminate = true;
+        context?.AddTask(Printable(what)).IsIndeterminate = true;
         return action();
     });
 
     /// <inheritdoc cref="WithWaitAsync"/>
-    public static T WithWait<T>(string what, Func<T> action) => !ShowsProgress ? action() : Waiting().Start(context =>
+    public static T WithWait<T>(string what, Func<T> action) => Show([new ElapsedTimeColumn()], context =>
     {
-        context.AddTask(Printable(what)).IsIndeterminate = true;
+        context?.AddTask(Printable(what)).IsIndeterminate = true;
         return action();
     });
 
-    private static Progress Waiting() => Error.Progress().AutoClear(true).HideCompleted(true)
-        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new ElapsedTimeColumn());
+    private static async Task<T> ShowAsync<T>(ProgressColumn[] last, Func<ProgressContext?, Task<T>> action)
+    {
+        if (!ShowsProgress || Interlocked.Exchange(ref _isShowing, true))
+            return await action(null).ConfigureAwait(false);
+        try
+        {
+            return await Bars(last).StartAsync(action).ConfigureAwait(false);
+        }
+        finally
+        {
+            Volatile.Write(ref _isShowing, false);
+        }
+    }
+
+    private static T Show<T>(ProgressColumn[] last, Func<ProgressContext?, T> action)
+    {
+        if (!ShowsProgress || Interlocked.Exchange(ref _isShowing, true))
+            return action(null);
+        try
+        {
+            return Bars(last).Start(action);
+        }
+        finally
+        {
+            Volatile.Write(ref _isShowing, false);
+        }
+    }
+
+    private static Progress Bars(ProgressColumn[] last) => Error.Progress().AutoClear(true).HideCompleted(true)
+        .Columns([new TaskDescriptionColumn(), new ProgressBarColumn(), .. last]);
 
     /// <summary>Writes a file: all of it or nothing.</summary>
     public static void WriteFile(string file, Action<Stream> write)
