@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Mystique.Diagnostics;
 using Mystique.Planning;
 
@@ -14,21 +13,16 @@ namespace Mystique.Execution;
 /// </summary>
 internal sealed class Pacer
 {
-    /// <summary>Longer waits give the CPU away for a while; the rest, and shorter ones, are spun.</summary>
-    private const long SleepFromNs = 1_000_000;
-    private const long SpinNs = 300_000;
-
     /// <summary>A pace is learned from so many iterations, or from fewer, if they take long.</summary>
     private const int MaxLearningRounds = 9;
     private const int MinLearningRounds = 3;
     private const long LearningNs = 1_000_000_000;
 
-    private static readonly double NsPerTick = 1e9 / Stopwatch.Frequency;
-
     private readonly long[] _learnedNs; // When each call starts unpaced, and all is done.
     private readonly long[] _gapsNs; // The original's, before each call, and after the last.
     private readonly long[] _waitsNs; // The same that are waited.
     private readonly long _totalNs;
+    private readonly PacerClock _clock;
     private readonly Func<long> _hostWaitsNs; // How long the host has waited for the device so far.
     private bool _isShare; // Waits are a share of what calls take now; else an iteration is to take the total.
     private double _slowness = 1; // What calls took in the last iteration, of what they took when the pace was learned.
@@ -38,9 +32,9 @@ internal sealed class Pacer
     private long _worstLateNs;
     private long _iterations;
 
-    private Pacer(long[] learnedNs, long[] gapsNs, long totalNs, Func<long> hostWaitsNs)
+    private Pacer(long[] learnedNs, long[] gapsNs, long totalNs, Func<long> hostWaitsNs, PacerClock clock)
     {
-        _hostWaitsNs = hostWaitsNs;
+        (_hostWaitsNs, _clock) = (hostWaitsNs, clock);
         double share = Math.Max(0, totalNs - learnedNs[^1]) / Math.Max(1.0, gapsNs.Sum(g => (double)g));
         (_learnedNs, _gapsNs, _totalNs) = (learnedNs, gapsNs, totalNs);
         _waitsNs = [.. gapsNs.Select(g => (long)(g * share))];
@@ -53,16 +47,20 @@ internal sealed class Pacer
     /// <param name="hostWaitsNs">
     /// How long the host has waited for the device within calls so far, in nanoseconds; null where the host does the work itself.
     /// </param>
+    /// <param name="clock">What it waits by; null for the machine's own.</param>
     /// <exception cref="MystiqueException">The package has no times (MYS413).</exception>
-    public static Pacer Of(Benchmark package, Action<int> call, Action synchronize, Func<long>? hostWaitsNs = null)
+    public static Pacer Of(Benchmark package, Action<int> call, Action synchronize, Func<long>? hostWaitsNs = null,
+        PacerClock? clock = null)
     {
+        clock ??= PacerClock.Own;
         if (package.Plan.Times is not { IterationNs: > 0, RecordedNs: > 0 } times)
             throw Problems.NoTimes(package.Plan.Source.Name);
-        long[] learned = Learn(package.Schedule.Length, call, synchronize, hostWaitsNs);
+        long[] learned = Learn(package.Schedule.Length, call, synchronize, hostWaitsNs, clock);
         long[] gaps = GapsOf(package, times);
         if (gaps.All(g => g == 0))
             gaps = [0, .. learned.Zip(learned.Skip(1), (a, b) => b - a)];
-        return new Pacer(learned, gaps, hostWaitsNs is null ? times.IterationNs : HostTimeOf(package, times), hostWaitsNs ?? (() => 0));
+        return new Pacer(learned, gaps, hostWaitsNs is null ? times.IterationNs : HostTimeOf(package, times), hostWaitsNs ?? (() => 0),
+            clock);
     }
 
     /// <summary>The pace of a machine whose speed changes: waits are a share of the time, however long calls take just now.</summary>
@@ -70,14 +68,14 @@ internal sealed class Pacer
     /// How long an unpaced iteration of the replay takes, of one of the original at the same speed; above 0.
     /// </param>
     public Pacer WithShare(double share) =>
-        new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, share)), _hostWaitsNs) { _isShare = true };
+        new(_learnedNs, _gapsNs, (long)(_learnedNs[^1] / Math.Min(1, share)), _hostWaitsNs, _clock) { _isShare = true };
 
     /// <summary>Makes all calls, with the waits before them.</summary>
     public void Run(Action<int> call)
     {
-        long begin = Stopwatch.GetTimestamp(), waitsBefore = _hostWaitsNs();
+        long begin = _clock.NowNs, waitsBefore = _hostWaitsNs();
         long owedNs = 0, waitedNs = 0;
-        long AtWork() => Since(begin) - (_hostWaitsNs() - waitsBefore);
+        long AtWork() => _clock.NowNs - begin - (_hostWaitsNs() - waitsBefore);
         for (int i = 0; i < _waitsNs.Length; i++)
         {
             owedNs += _waitsNs[i];
@@ -117,20 +115,12 @@ internal sealed class Pacer
         return (long)(owedNs * _slowness) - waitedNs;
     }
 
-    private static long Since(long begin) => (long)((Stopwatch.GetTimestamp() - begin) * NsPerTick);
-
     private long Wait(long nanoseconds)
     {
-        long start = Stopwatch.GetTimestamp();
-        long due = start + (long)(nanoseconds / NsPerTick);
+        long start = _clock.NowNs;
         _waits++;
-        if (nanoseconds > SleepFromNs)
-            Thread.Sleep((int)((nanoseconds - SpinNs) / 1_000_000));
-        long now;
-        while ((now = Stopwatch.GetTimestamp()) < due)
-        {
-        }
-        return (long)((now - start) * NsPerTick);
+        _clock.Wait(nanoseconds);
+        return _clock.NowNs - start;
     }
 
     /// <summary>
@@ -173,16 +163,16 @@ internal sealed class Pacer
     /// When calls start, and all is done, in a replay that never waits, in nanoseconds: medians of a few. On a device, which is done later
     /// than the host, the last is the host's end: waits up to there are what an iteration can take.
     /// </summary>
-    private static long[] Learn(int calls, Action<int> call, Action synchronize, Func<long>? hostWaitsNs)
+    private static long[] Learn(int calls, Action<int> call, Action synchronize, Func<long>? hostWaitsNs, PacerClock clock)
     {
         var rounds = new List<long[]>();
-        long first = Stopwatch.GetTimestamp();
-        while (rounds.Count < MinLearningRounds || rounds.Count < MaxLearningRounds && Since(first) < LearningNs)
+        long first = clock.NowNs;
+        while (rounds.Count < MinLearningRounds || rounds.Count < MaxLearningRounds && clock.NowNs - first < LearningNs)
         {
             var marks = new long[calls + 1];
             rounds.Add(marks);
-            long begin = Stopwatch.GetTimestamp(), waitsBefore = hostWaitsNs?.Invoke() ?? 0;
-            long AtWork() => Since(begin) - ((hostWaitsNs?.Invoke() ?? 0) - waitsBefore);
+            long begin = clock.NowNs, waitsBefore = hostWaitsNs?.Invoke() ?? 0;
+            long AtWork() => clock.NowNs - begin - ((hostWaitsNs?.Invoke() ?? 0) - waitsBefore);
             for (int i = 0; i < calls; i++)
             {
                 marks[i] = AtWork();

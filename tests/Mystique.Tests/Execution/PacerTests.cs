@@ -124,11 +124,12 @@ public class PacerTests
     [Fact]
     public void Run_OnADeviceThatIsDoneLater_StillWaitsAsTheHostDid()
     {
-        var package = Package(Times(150_000_000, 150_000_000, (3, 0), (11, 30_000_000))); // A busy machine is late by a tenth of that.
-        var pacer = Pacer.Of(package, _ => { }, () => Thread.Sleep(200), () => 0);
+        var clock = new ToyClock();
+        var package = Package(Times(10_000_000, 10_000_000, (3, 0), (11, 2_000_000)));
+        var pacer = Pacer.Of(package, _ => { }, () => clock.Wait(20_000_000), () => 0, clock);
         pacer.Run(_ => { });
-        Assert.InRange(pacer.TakeReport().WaitedNs, 1, long.MaxValue);
-        var onHost = Pacer.Of(package, _ => { }, () => Thread.Sleep(200)); // There it is: it takes 200 ms of 150.
+        Assert.Equal(10_000_000, pacer.TakeReport().WaitedNs);
+        var onHost = Pacer.Of(package, _ => { }, () => clock.Wait(20_000_000), clock: clock); // There it is: it takes 20 ms of 10.
         onHost.Run(_ => { });
         Assert.Equal(0, onHost.TakeReport().WaitedNs);
     }
@@ -152,17 +153,11 @@ public class PacerTests
     [Fact]
     public void WithShare_SlowerCalls_WaitsAsMuchLonger()
     {
-        var pacer = Pacer.Of(Package(Times(1_000_000, 3_000_000, (3, 0), (11, 2_000_000))), _ => Thread.Sleep(2), () => { }).WithShare(0.5);
-        var calls = TimeSpan.Zero;
-        pacer.Run(_ =>
-        {
-            var clock = System.Diagnostics.Stopwatch.StartNew();
-            Thread.Sleep(6);
-            calls += clock.Elapsed;
-        });
-        double waited = pacer.TakeReport().WaitedNs;
-        // By what the calls took, and what is between them; the first speaks for the rest until others have run.
-        Assert.InRange(waited / calls.TotalNanoseconds, 0.9, 2);
+        var clock = new ToyClock();
+        var pacer = Pacer.Of(Package(Times(1_000_000, 3_000_000, (3, 0), (11, 2_000_000))), _ => clock.Wait(2_000_000), () => { },
+            clock: clock).WithShare(0.5);
+        pacer.Run(_ => clock.Wait(6_000_000));
+        Assert.Equal(2 * 6_000_000, pacer.TakeReport().WaitedNs); // As long as the two calls took.
         Assert.Equal(0, Wait(1));
         Assert.Equal(0, Wait(1.5)); // Slower than the original: nothing is left to wait.
 
@@ -183,5 +178,15 @@ public class PacerTests
         Assert.Equal(0, report.WaitedNs);
         Assert.Equal(1, report.Late);
         Assert.True(report.WorstLateNs >= 1_000_000);
+    }
+
+    /// <summary>Time that passes where it is waited, and nowhere else.</summary>
+    private sealed class ToyClock : PacerClock
+    {
+        private long _now;
+
+        public override long NowNs => _now;
+
+        public override void Wait(long nanoseconds) => _now += nanoseconds;
     }
 }
