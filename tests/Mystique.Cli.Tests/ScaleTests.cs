@@ -52,6 +52,6 @@ public sealed class ScaleTests : IDisposable
         Refused("no value of a parameter", two, four, "--to", "batch=8,");
         Refused("no value of a parameter", two, four, "--to", "batch=8,batch=9");
         Refused("MYS226", $"{Job(2)}:batch=2,length=3", $"{Job(4)}:batch=4,length=3", "--to", "batch=8,length=9");
-        Refused("no value of a parameter", Job(2), four, "--to", "batch=8");
+        Refused("no capture with the value of a parameter", Job(2), four, "--to", "batch=8");
     }
 }
