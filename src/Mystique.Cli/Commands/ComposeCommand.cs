@@ -35,7 +35,7 @@ internal static class ComposeCommand
                 MixBenchmark.CheckTarget(folder);
             else
                 Benchmark.CheckTarget(folder);
-            var processes = new RecipeBuilder((file, options) => Inputs.Open(file, options)).Make(path);
+            var processes = new RecipeBuilder((file, options) => Inputs.Open(file, options)).Make(path, read);
             if (read.Run is null)
             {
                 new MixBenchmark(read.Name, processes).Save(folder);

@@ -57,8 +57,7 @@ internal static class Inputs
         if (!Benchmark.IsPackage(path))
             return Benchmark.Create(Open(path, (options ?? new RecordingOptions()) with { Iteration = NumberOf(iteration) }, engine),
                 asked);
-        return asked.Selection.IsPart || asked.Planning.Drop is not null || asked.Planning.Dtype is not null
-            ? throw Problems.PartOfPackage(path) : Benchmark.Load(path).WithIterationTime(options?.IterationNs);
+        return asked.NeedRecording ? throw Problems.PartOfPackage(path) : Benchmark.Load(path).WithIterationTime(options?.IterationNs);
     }
 
     /// <summary>The number of <c>--iteration</c>; null for all of them, or the default.</summary>

@@ -22,8 +22,8 @@ internal sealed class JobFolder : IDisposable
     public static JobFolder Of(string path, BenchmarkOptions options, bool strict)
     {
         if (JobBenchmark.IsJob(path))
-            return options.Selection.IsPart || options.Planning.Drop is not null || options.Planning.Dtype is not null
-                ? throw Problems.PartOfPackage(path) : new JobFolder(JobBenchmark.Load(path), System.IO.Path.GetFullPath(path), null);
+            return options.NeedRecording ? throw Problems.PartOfPackage(path)
+                : new JobFolder(JobBenchmark.Load(path), System.IO.Path.GetFullPath(path), null);
         var job = JobBuilder.Make([.. Inputs.OpenRanks(RankFiles.Of(path), strict)], path, options);
         var made = Unfinished.TemporaryFolder();
         try

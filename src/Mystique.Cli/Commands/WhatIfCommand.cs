@@ -45,7 +45,7 @@ internal static class WhatIfCommand
             var plans = planning.Read(result);
             var changedPlans = factor?.Drop is not { } faster ? plans
                 : plans with { Drop = plans.Drop is { } others ? $"({others}) or ({faster})" : faster };
-            var unchangedPlans = plans with { Drop = null, Dtype = null, Substitutions = new Planning.PlanningOptions().Substitutions };
+            var unchangedPlans = plans with { Drop = null, Dtype = null, Substitutions = Planning.SubstitutionTable.BuiltIn };
             var recording = Inputs.Open(result.GetValue(trace)!, new RecordingOptions
             {
                 Iteration = Inputs.NumberOf(result.GetValue(iteration)),

@@ -34,10 +34,7 @@ internal static class BashCompletion
                 case "$at/$word" in
 
             """);
-        foreach (var command in commands.Where(c => c.Commands.Length > 0))
-            text.Append($"      {string.Join('|', command.Commands.Select(c => $"\"{command.Name}/{c.Name}\""))})")
-                .Append(" at=\"${at:+$at }$word\" ;;\n");
-        text.Append(
+        text.AppendCommands(commands).Append(
             """
                 esac
               done
@@ -49,11 +46,7 @@ internal static class BashCompletion
               case "$at:$prev" in
 
             """);
-        foreach (var command in commands)
-            foreach (var group in command.Options.Where(o => o.TakesValue).GroupBy(o => (o.Value, Words: string.Join(' ', o.Choices))))
-                text.Append($"    {string.Join('|', group.SelectMany(o => o.Names).Select(n => $"\"{command.Name}:{n}\""))})\n")
-                    .Append($"      {ActionOf(group.Key.Value, group.Key.Words)}; return ;;\n");
-        text.Append("  esac\n  case \"$at\" in\n");
+        text.AppendValues(commands, ActionOf).Append("  esac\n  case \"$at\" in\n");
         foreach (var command in commands)
             text.Append($"    \"{command.Name}\")\n      if [[ $cur == -* ]]; then ")
                 .Append($"words=\"{string.Join(' ', command.Options.SelectMany(o => o.Names))}\"\n")

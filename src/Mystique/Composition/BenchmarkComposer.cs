@@ -30,8 +30,12 @@ public static class BenchmarkComposer
     /// <exception cref="MystiqueException">
     /// The recipe is invalid (MYS220), parts cannot be composed (MYS221), or an input cannot be read, or planned.
     /// </exception>
-    public static MixBenchmark OfRecipe(string path, Func<string, RecordingOptions, Recording>? open = null) =>
-        new(RecipeReader.Read(path).Name, new RecipeBuilder(open ?? ((file, options) => Recording.Open(file, options))).Make(path));
+    public static MixBenchmark OfRecipe(string path, Func<string, RecordingOptions, Recording>? open = null)
+    {
+        var recipe = RecipeReader.Read(path);
+        var builder = new RecipeBuilder(open ?? ((file, options) => Recording.Open(file, options)));
+        return new MixBenchmark(recipe.Name, builder.Make(path, recipe));
+    }
 
     /// <summary>
     /// Parts of one iteration that follow each other as they did in it are one part: the later uses what the earlier made.

@@ -18,17 +18,18 @@ internal sealed class RecipeBuilder(Func<string, RecordingOptions, Recording> op
 
     /// <summary>Makes a mix.</summary>
     /// <param name="path">The recipe.</param>
+    /// <param name="read">What it says, where it was read already.</param>
     /// <returns>The one benchmark, or the processes side by side.</returns>
     /// <exception cref="MystiqueException">
     /// The recipe is invalid (MYS220), parts cannot be composed (MYS221), or an input cannot be read, or planned.
     /// </exception>
-    public ImmutableArray<MixProcess> Make(string path)
+    public ImmutableArray<MixProcess> Make(string path, Recipe? read = null)
     {
         string full = Path.GetFullPath(path);
         if (_pending.Contains(full))
             throw Problems.RecipeInvalid(path, "it is a part of itself", $"remove it from {_pending[^1]}");
         _pending.Add(full);
-        var recipe = RecipeReader.Read(path);
+        var recipe = read ?? RecipeReader.Read(path);
         var inputs = recipe.Inputs.ToDictionary(i => i.Key, i => new Lazy<Benchmark>(() => Open(i.Value, Path.GetDirectoryName(full)!)));
         Benchmark Of(string name, RecipeStep step)
         {

@@ -21,11 +21,12 @@ public sealed record SpeedChange(string Select, double Factor)
     /// <exception cref="MystiqueException">It is not of this form (MYS230).</exception>
     public static SpeedChange Parse(string text)
     {
-        int equals = text.LastIndexOf('=');
-        string number = equals < 0 ? "" : text[(equals + 1)..].Trim();
-        return number.EndsWith('x') && double.TryParse(number[..^1], NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent,
-                CultureInfo.InvariantCulture, out double factor) && double.IsFinite(factor) && factor > 0 && equals > 0
-            ? new SpeedChange(text[..equals].Trim(), factor)
+        var (select, number) = DtypeChange.Split(text);
+        const NumberStyles Style = NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
+        return select.Length > 0 && number.EndsWith('x')
+            && double.TryParse(number[..^1], Style, CultureInfo.InvariantCulture, out double factor)
+            && double.IsFinite(factor) && factor > 0
+            ? new SpeedChange(select, factor)
             : throw Problems.SpeedInvalid(text);
     }
 

@@ -27,7 +27,6 @@ internal sealed class DtypeFit
     private readonly Dictionary<Slot, int> _makers = []; // How many operators made each so far.
     private readonly Dictionary<Slot, (Slot Cast, (int, int) Version)> _casts = [];
     private readonly Dictionary<Slot, (PlannedOperator View, (int, int) Version, (int, int) VersionOfBase)> _views = [];
-
     private readonly bool _isPart;
 
     private DtypeFit(ReplayPlan plan, ScalarType type, bool isPart) => (_builder, _type, _isPart) = (new PlanBuilder(plan), type, isPart);
@@ -102,7 +101,8 @@ internal sealed class DtypeFit
             && made.View.Arguments[0].Slots[0]!.Value is var of && made.VersionOfBase == VersionOf(of))
         {
             var castOfBase = CastOf(of, id, calls, depth + 1);
-            cast = OnStorageOf(castOfBase, slot);
+            cast = _builder.AddOn(_builder[castOfBase].Storage!.Value,
+                _builder[slot] with { Type = _type, Offset = 0, IsExternal = false });
             calls.Add(new PlannedOperator(id, made.View.Schema, made.View.Arguments.SetItem(0, PlannedArgument.OfTensor(castOfBase)),
                 [new PlannedResult([cast])], OperatorRole.Substitute));
         }
@@ -136,13 +136,6 @@ internal sealed class DtypeFit
         [PlannedArgument.OfTensor(from), PlannedArgument.Of(new IntValue((long)type)), PlannedArgument.Of(new BoolValue(false)),
             PlannedArgument.Of(new BoolValue(false)), PlannedArgument.Of(NoneValue.Instance)],
         [new PlannedResult([to])], OperatorRole.Substitute);
-
-    /// <summary>A view, on the storage of a cast, of the shape of another view.</summary>
-    private Slot OnStorageOf(Slot cast, Slot like)
-    {
-        _builder.Tensors.Add(_builder[like] with { Type = _type, Storage = _builder[cast].Storage, Offset = 0, IsExternal = false });
-        return new Slot(_builder.Tensors.Count - 1);
-    }
 
     /// <summary>Takes note of what an operator writes to, and of the views that it makes.</summary>
     private void Note(PlannedOperator op)

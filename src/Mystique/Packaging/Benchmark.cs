@@ -233,6 +233,9 @@ public sealed record BenchmarkOptions
 
     /// <summary>What of a recording is selected.</summary>
     internal SelectionOptions Selection => new(Iteration, AllIterations, Select, Without);
+
+    /// <summary>Whether they ask for what only a recording can give, and no package: a part, or a change of its operators.</summary>
+    internal bool NeedRecording => Selection.IsPart || Planning.Drop is not null || Planning.Dtype is not null;
 }
 
 /// <summary>What a benchmark was made of: operators can be decomposed further for a target that lacks them.</summary>

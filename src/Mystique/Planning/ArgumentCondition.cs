@@ -50,7 +50,7 @@ internal sealed record ArgumentCondition
         + ".dim or .numel and one of = != < <= > >=";
 
     /// <summary>Conditions with <c>and</c> between them.</summary>
-    /// <exception cref="FormatException">One makes no sense.</exception>
+    /// <exception cref="FormatException">One is invalid.</exception>
     public static ImmutableArray<ArgumentCondition> ParseAll(ReadOnlySpan<string> words)
     {
         var conditions = ImmutableArray.CreateBuilder<ArgumentCondition>();
@@ -120,7 +120,7 @@ internal sealed record ArgumentCondition
         {
             ArgumentProperty.Type => (ScalarTypes.TryFromTorchName(Type, out var type) && tensor.Type == type) == (Relation == "="),
             ArgumentProperty.Dimensions => Compare(tensor.Shape.Length),
-            ArgumentProperty.Elements => Compare(tensor.Shape.Aggregate(1L, (a, b) => a * b)),
+            ArgumentProperty.Elements => Compare(tensor.ElementCount),
             _ => (Dimension < 0 ? tensor.Shape.Length + Dimension : Dimension) is var at && at >= 0 && at < tensor.Shape.Length
                 && Compare(tensor.Shape[at]),
         };

@@ -13,10 +13,14 @@ public sealed record DtypeChange(string Select, ScalarType Type)
     /// <exception cref="MystiqueException">It is not of this form (MYS232).</exception>
     public static DtypeChange Parse(string text)
     {
-        int equals = text.LastIndexOf('=');
-        return equals > 0 && ScalarTypes.TryFromTorchName(text[(equals + 1)..].Trim(), out var type) && IsComputedIn(type)
-            ? new DtypeChange(text[..equals].Trim(), type) : throw Problems.DtypeInvalid(text);
+        var (select, value) = Split(text);
+        return select.Length > 0 && ScalarTypes.TryFromTorchName(value, out var type) && IsComputedIn(type)
+            ? new DtypeChange(select, type) : throw Problems.DtypeInvalid(text);
     }
+
+    /// <summary>A selection, which may have equal signs, and the value behind the last one; both empty where there is none.</summary>
+    internal static (string Select, string Value) Split(string text) =>
+        text.LastIndexOf('=') is var equals and > 0 ? (text[..equals].Trim(), text[(equals + 1)..].Trim()) : ("", "");
 
     /// <summary>Whether a change is from, or to, a type.</summary>
     internal static bool IsComputedIn(ScalarType type) =>

@@ -34,6 +34,13 @@ internal sealed class PlanBuilder(ReplayPlan plan)
     /// <summary>Adds a tensor that the iteration makes, of a tensor's shape, type and strides, on a storage of its own.</summary>
     public Slot AddIntermediate(PlannedTensor like) => Add(like with { Offset = 0, IsExternal = false, IsWrappedNumber = false }, null);
 
+    /// <summary>Adds a tensor as it is, on a storage.</summary>
+    public Slot AddOn(StorageId storage, PlannedTensor tensor)
+    {
+        Tensors.Add(tensor with { Storage = storage });
+        return new Slot(Tensors.Count - 1);
+    }
+
     /// <summary>Makes a tensor external that nothing makes any more.</summary>
     public void MakeExternal(Slot slot)
     {
@@ -52,7 +59,6 @@ internal sealed class PlanBuilder(ReplayPlan plan)
         Storages.Add(new PlannedStorage(
             TensorLayout.SpanBytes(0, tensor.Shape, tensor.Strides, Traces.ScalarTypes.SizeBytes(tensor.Type)), device, contents,
                 IsMutated: false));
-        Tensors.Add(tensor with { Storage = new StorageId(Storages.Count - 1) });
-        return new Slot(Tensors.Count - 1);
+        return AddOn(new StorageId(Storages.Count - 1), tensor);
     }
 }

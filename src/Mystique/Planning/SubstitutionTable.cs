@@ -66,7 +66,7 @@ public sealed class SubstitutionTable
 
     /// <summary>Reads a user's table; its rows come before those that come along.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="MystiqueException">It cannot be read, or a line of it makes no sense (MYS204, MYS205).</exception>
+    /// <exception cref="MystiqueException">It cannot be read, or a line of it is invalid (MYS204, MYS205).</exception>
     public static SubstitutionTable ReadFile(string path) => Read(TableText.ReadFile(path), path, BuiltIn);
 
     /// <summary>The rows for an operator, in the order in which to try them.</summary>

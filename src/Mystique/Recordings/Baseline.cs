@@ -153,7 +153,7 @@ public sealed record Baseline
         ? (long)new SampleStatistics(RecordedNs).MedianNs : null;
 
     /// <summary>Checks what came from a file.</summary>
-    /// <exception cref="FormatException">A field makes no sense.</exception>
+    /// <exception cref="FormatException">A field is invalid.</exception>
     internal Baseline Checked()
     {
         if (Format != FormatName || FormatVersion != CurrentVersion)

@@ -83,18 +83,8 @@ internal static class BenchmarkScaler
             : new ListValue([.. argument.Slots.Select(s => s is { } slot ? ValueOf(plan[slot]) : (ArgumentValue)NoneValue.Instance)], "");
     }
 
-    private static TensorValue ValueOf(PlannedTensor tensor) => new()
-    {
-        TensorId = 0,
-        StorageId = 0,
-        Offset = tensor.Offset,
-        ElementCount = tensor.ElementCount,
-        ItemSizeBytes = tensor.Type.SizeBytes(),
-        Device = "cpu",
-        Type = tensor.Type,
-        Shape = tensor.Shape,
-        Strides = tensor.Strides,
-    };
+    private static TensorValue ValueOf(PlannedTensor tensor) =>
+        TensorLayout.TensorOf(tensor.Type, tensor.Shape, tensor.Strides, tensor.Offset);
 
     /// <summary>An operator with its arguments: what it is called with, whatever its tensors are called.</summary>
     private static string TextOf(ReplayPlan plan, PlannedOperator op)

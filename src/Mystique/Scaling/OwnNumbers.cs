@@ -34,7 +34,6 @@ internal sealed class OwnNumbers
     {
         var tensor = _builder[slot];
         _builder.Storages.Add(_builder[tensor.Storage!.Value]);
-        _builder.Tensors.Add(tensor with { Storage = new StorageId(_builder.Storages.Count - 1) });
-        return new Slot(_builder.Tensors.Count - 1);
+        return _builder.AddOn(new StorageId(_builder.Storages.Count - 1), tensor);
     }
 }

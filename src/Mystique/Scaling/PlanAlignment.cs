@@ -14,16 +14,16 @@ internal sealed class PlanAlignment
 {
     private readonly ReplayPlan _first;
     private readonly ReplayPlan _second;
-    private readonly int[] _tensors; // Of the second, by those of the first; -1 where nothing is in its place.
-    private readonly int[] _storages; // The same of storages.
+    private readonly int?[] _tensors; // Of the second, by those of the first; null where nothing is in its place.
+    private readonly int?[] _storages; // The same of storages.
     private readonly HashSet<int> _taken = []; // Storages of the second that are in some place.
     private string _at = "";
 
     private PlanAlignment(ReplayPlan first, ReplayPlan second)
     {
         (_first, _second) = (first, second);
-        _tensors = [.. Enumerable.Repeat(-1, first.Tensors.Length)];
-        _storages = [.. Enumerable.Repeat(-1, first.Storages.Length)];
+        _tensors = new int?[first.Tensors.Length];
+        _storages = new int?[first.Storages.Length];
     }
 
     /// <summary>The second's tensors, on storages with the first's numbers, and its storages.</summary>
@@ -44,11 +44,11 @@ internal sealed class PlanAlignment
             throw Differs(string.Create(CultureInfo.InvariantCulture,
                 $"one has {_first.Operators.Length:N0} operators, the other {_second.Operators.Length:N0}"));
         for (int i = 0; i < _tensors.Length; i++)
-            if (_tensors[i] >= 0)
-                Match(_first.Tensors[i].Gradient, _second.Tensors[_tensors[i]].Gradient);
-        return ([.. _tensors.Select((own, i) => own < 0 ? _first.Tensors[i]
+            if (_tensors[i] is { } own)
+                Match(_first.Tensors[i].Gradient, _second.Tensors[own].Gradient);
+        return ([.. _tensors.Select((place, i) => place is not { } own ? _first.Tensors[i]
                 : _second.Tensors[own] with { Storage = _first.Tensors[i].Storage, Gradient = _first.Tensors[i].Gradient })],
-            [.. _storages.Select((own, i) => own < 0 ? _first.Storages[i] : _second.Storages[own])]);
+            [.. _storages.Select((place, i) => place is { } own ? _second.Storages[own] : _first.Storages[i])]);
     }
 
     private void Match(PlannedOperator a, PlannedOperator b)
@@ -79,7 +79,7 @@ internal sealed class PlanAlignment
             return;
         var tensor = _second.Tensors[two.Index];
         if (!MatchStorages(_first.Tensors[one.Index].Storage, tensor.Storage)
-            || _tensors[one.Index] >= 0 && !LooksLike(_second.Tensors[_tensors[one.Index]], tensor))
+            || _tensors[one.Index] is { } known && !LooksLike(_second.Tensors[known], tensor))
             throw Differs("it takes, or makes, other tensors");
         _tensors[one.Index] = two.Index;
     }
@@ -89,7 +89,7 @@ internal sealed class PlanAlignment
     {
         if (first is not { } one || second is not { } two)
             return first is null == second is null;
-        if (_storages[one.Index] < 0 && _taken.Add(two.Index))
+        if (_storages[one.Index] is null && _taken.Add(two.Index))
             _storages[one.Index] = two.Index;
         return _storages[one.Index] == two.Index;
     }

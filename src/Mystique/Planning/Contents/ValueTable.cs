@@ -69,7 +69,7 @@ public sealed class ValueTable
 
     /// <summary>Reads a user's table; its rows take the places of those that come along, by operator and tensor.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="MystiqueException">It cannot be read, or a line of it makes no sense (MYS204, MYS205).</exception>
+    /// <exception cref="MystiqueException">It cannot be read, or a line of it is invalid (MYS204, MYS205).</exception>
     public static ValueTable ReadFile(string path) => Read(TableText.ReadFile(path), path, BuiltIn);
 
     /// <summary>The rows for an operator: those with its overload, and those for all overloads.</summary>
