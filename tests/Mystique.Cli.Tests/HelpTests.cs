@@ -84,7 +84,8 @@ public sealed partial class HelpTests
         }
     }
 
-    private static IEnumerable<string> All(string[] path)
+    /// <summary>All commands: those that have others in them as well, and these after them.</summary>
+    internal static IEnumerable<string> All(string[] path)
     {
         string name = string.Join(' ', path);
         if (path.Length > 0)
@@ -95,14 +96,15 @@ public sealed partial class HelpTests
                 yield return inner;
     }
 
-    private static string Help(string name, string option)
+    internal static string Help(string name, string option)
     {
         var result = CommandLine.Run([.. name.Split(' ', StringSplitOptions.RemoveEmptyEntries), option]);
         result.AssertOk();
         return result.Output;
     }
 
-    private static string[] OptionsOf(string help) => [.. OptionName().Matches(help).Select(m => m.Groups[1].Value).Except(General)];
+    /// <summary>The options that a help has, without those of all commands.</summary>
+    internal static string[] OptionsOf(string help) => [.. OptionName().Matches(help).Select(m => m.Groups[1].Value).Except(General)];
 
     [GeneratedRegex(@"^Commands:\n(  .*\n)+", RegexOptions.Multiline)]
     private static partial Regex CommandSection();

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.IO.Compression;
 
 namespace Mystique.Cli.Tests;
@@ -10,28 +9,7 @@ public sealed class MannersTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>Runs the command with standard error on a terminal of its own; what comes there.</summary>
-    private string OnTerminal(string? noColor, params string[] arguments)
-    {
-        const string Program = "/usr/bin/script";
-        Assert.SkipUnless(File.Exists(Program), $"needs {Program} (Debian: bsdutils)");
-        string command = string.Join(' ', arguments.Prepend(CommandLine.Executable).Select(a => $"'{a}'"));
-        var start = new ProcessStartInfo(Program, ["-qec", $"stty cols 120; {command} > '{_folder}/out'", "/dev/null"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardInput = true,
-        };
-        start.Environment["TERM"] = "xterm-256color";
-        if (noColor is null)
-            start.Environment.Remove("NO_COLOR");
-        else
-            start.Environment["NO_COLOR"] = noColor;
-        using var process = Process.Start(start)!;
-        string text = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, text);
-        return text;
-    }
+    private string OnTerminal(string? noColor, params string[] arguments) => TerminalRun.Of($"{_folder}/out", noColor, [0], arguments);
 
     [Fact]
     public void LastLine_OnATerminal_IsTheNextCommand()

@@ -146,8 +146,8 @@ internal static class BenchCommand
                     table.Row([.. shown.Select(i => row[i])]);
                 Terminal.Write(table);
             }
-            if (result.GetValue(markdown) is null)
-                Terminal.Next($"mystique bench {Terminal.Quote(source)} --markdown fidelity.md");
+            Terminal.Next(result.GetValue(markdown) is null ? $"mystique bench {Terminal.Quote(source)} --markdown fidelity.md"
+                : $"mystique coverage {Terminal.Quote(source)}");
             return (int)(failures.Count == 0 ? ExitCode.Done : ExitCode.ReplayFailed);
         });
         return command;

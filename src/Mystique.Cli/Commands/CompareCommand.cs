@@ -73,11 +73,19 @@ internal static class CompareCommand
             var report = FidelityComparer.Compare(left ?? OriginalRun.OfProfile(profile!, right), right);
             reports.Write(result, report);
             if (CaptureFolder.IsCapture(from))
-                Terminal.Next($"mystique generate {Terminal.Quote(from)} -o {Terminal.Quote(from.TrimEnd('/') + ".bench")}");
+                NextPackage(from);
+            else
+                Terminal.Next(ResultReader.IsResult(path)
+                    ? $"mystique compare {Terminal.Quote(from)} {Terminal.Quote(path)} --html comparison.html"
+                    : $"mystique inspect {Terminal.Quote(path)}");
             return (int)(result.GetValue(failAbove) is { } limit ? Judge(report, limit) : ExitCode.Done);
         });
         return command;
     }
+
+    /// <summary>What was compared well is handed on.</summary>
+    internal static void NextPackage(string capture) =>
+        Terminal.Next($"mystique generate {Terminal.Quote(capture)} -o {Terminal.Quote(capture.TrimEnd('/') + ".bench")}");
 
     /// <summary>Whether a replay is close enough. What is not known does not pass.</summary>
     private static ExitCode Judge(FidelityReport report, double limit)

@@ -39,15 +39,15 @@ internal static class ComposeCommand
             if (read.Run is null)
             {
                 new MixBenchmark(read.Name, processes).Save(folder);
-                Terminal.WriteLine($"wrote {folder}: {MixBenchmark.ManifestFile}, {processes.Length} processes; next: "
-                    + $"mystique run {folder}");
+                Terminal.WriteLine($"wrote {folder}: {MixBenchmark.ManifestFile}, {processes.Length} processes");
+                Terminal.Next($"mystique run {Terminal.Quote(folder)}");
                 return (int)ExitCode.Done;
             }
             processes[0].Benchmark.Save(folder);
             PlanTables.WriteCoverage(processes[0].Benchmark.Plan);
             PlanTables.WriteLevels(processes[0].Benchmark);
-            Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile}, {Benchmark.ManifestFile}, {RunScript.FileName}; next: "
-                + $"mystique run {folder}");
+            Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile}, {Benchmark.ManifestFile}, {RunScript.FileName}");
+            Terminal.Next($"mystique run {Terminal.Quote(folder)}");
             return (int)ExitCode.Done;
         });
         return command;

@@ -97,8 +97,8 @@ internal static class ConvertCommand
                     Write(NameOf(file, rank), format == Perfetto
                         ? stream => PerfettoWriter.Write(recording.Trace, recording.Profile!, stream)
                         : stream => TraceWriter.Write(recording.Trace, stream));
-            if (format != Perfetto && file != Terminal.StandardOutput)
-                Terminal.Next($"mystique inspect {Terminal.Quote(NameOf(file, recordings[0].Rank))}");
+            if (file != Terminal.StandardOutput)
+                Terminal.Next($"mystique inspect {Terminal.Quote(format == Perfetto ? path : NameOf(file, recordings[0].Rank))}");
             return (int)ExitCode.Done;
         });
         return command;

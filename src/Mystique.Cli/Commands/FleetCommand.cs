@@ -166,6 +166,7 @@ internal static class FleetCommand
                 if (!result.GetValue(json))
                     Terminal.Write(table);
             });
+            Terminal.Next($"mystique fleet operators {Terminal.Quote(result.GetValue(fleet)!)} --top 20");
             return (int)ExitCode.Done;
         });
         return command;
@@ -210,6 +211,7 @@ internal static class FleetCommand
         {
             Terminal.CheckFolder(result.GetValue(output));
             using var database = FleetDatabase.Open(FleetFolder.Open(result.GetValue(fleet)!), withOperators: true);
+            string? first = null;
             Terminal.WriteFile(result.GetValue(output)!, stream =>
             {
                 using var text = new StreamWriter(stream);
@@ -227,9 +229,15 @@ internal static class FleetCommand
                     """, reader =>
                 {
                     while (reader.Read())
+                    {
                         text.WriteLine(RowJson.LineOf(reader));
+                        first ??= $"mystique extract {Terminal.Quote(reader.GetString(reader.GetOrdinal("trace")))} "
+                            + $"--operator {reader.GetInt64(reader.GetOrdinal("node"))} -o repro.py";
+                    }
                 });
             });
+            if (first is not null)
+                Terminal.Next(first);
             return (int)ExitCode.Done;
         });
         return command;

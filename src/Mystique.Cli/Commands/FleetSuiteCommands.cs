@@ -94,7 +94,8 @@ internal static class FleetSuiteCommands
             var suite = Write(target, SuiteBuilder.DocumentOf(plan, OriginOf(rows, unweighted, 1, null)), null,
                 result.GetValue(parts) is { } share ? ShareOf(share) : null);
             FleetTables.Write(suite);
-            Terminal.WriteLine($"wrote {target}; next: mystique suite run {target} -o here.json");
+            Terminal.WriteLine($"wrote {target}");
+            Terminal.Next(Run(target));
             return (int)ExitCode.Done;
         });
         return command;
@@ -112,6 +113,9 @@ internal static class FleetSuiteCommands
         {
             var drift = DriftOf(result.GetValue(fleet)!, SuiteDocument.Read(result.GetValue(suite)!), result.GetValue(since)!, out _);
             FleetTables.Write(drift);
+            Terminal.Next(drift.Advice == RefreshAdvice.None ? Run(result.GetValue(suite)!)
+                : $"mystique fleet refresh {Terminal.Quote(result.GetValue(fleet)!)} --suite {Terminal.Quote(result.GetValue(suite)!)} "
+                    + $"--since {result.GetValue(since)} -o suite-next");
             return (int)(drift.Advice == RefreshAdvice.None ? ExitCode.Done : ExitCode.TooFarOff);
         });
         return command;
@@ -143,6 +147,7 @@ internal static class FleetSuiteCommands
             if (advice == RefreshAdvice.None)
             {
                 Terminal.WriteLine("nothing is advised, and nothing was written");
+                Terminal.Next(Run(old));
                 return (int)ExitCode.Done;
             }
             var next = Write(target, SuiteRefresh.Make(rows, before, SuiteFolder.DigestOf(old), advice, drift.UncoveredPlans, path),
@@ -150,10 +155,13 @@ internal static class FleetSuiteCommands
             FleetTables.Write(next);
             Terminal.WriteLine($"wrote edition {next.Edition} to {target}; run both editions once on one machine, then "
                 + "mystique suite compare --link chains their scores");
+            Terminal.Next(Run(target));
             return (int)ExitCode.Done;
         });
         return command;
     }
+
+    private static string Run(string suite) => $"mystique suite run {Terminal.Quote(suite)} -o here.json";
 
     private static SuiteDocument Write(string target, SuiteDocument suite, (string, SuiteDocument)? earlier, double? least = null) =>
         SuiteFolder.Write(target, suite, path => BundledParts.Default().Open(path), earlier, least);

@@ -90,7 +90,11 @@ internal static class GenerateCommand
             if (script is not null)
                 Terminal.WriteFile(script, stream => stream.Write(Encoding.UTF8.GetBytes(PythonScript.Of(benchmark))));
             if (folder is null)
+            {
+                if (script != Terminal.StandardOutput)
+                    Terminal.Next($"python3 {Terminal.Quote(script!)}");
                 return (int)ExitCode.Done;
+            }
             benchmark.Save(folder);
             PlanTables.WriteCoverage(benchmark.Plan);
             PlanTables.WriteLevels(benchmark);

@@ -98,6 +98,7 @@ internal static class InspectCommand
             Terminal.WriteFile(json, stream => RanksReport.WriteJson(job, stream));
         if (json != Terminal.StandardOutput)
             RankTables.Write(job, name);
+        Terminal.Next($"mystique run {Terminal.Quote(path)}");
         return job.Mismatches is [var first, ..] ? throw Problems.RanksDoNotFit(path, job.Mismatches.Length, first.What)
             : (int)ExitCode.Done;
     }

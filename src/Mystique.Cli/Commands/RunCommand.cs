@@ -107,6 +107,7 @@ internal static class RunCommand
                     Terminal.WriteFile(document, stream => JsonSerializer.Serialize(stream, mixed, MixResultJson.Default.MixResult));
                 if (result.GetValue(json) != Terminal.StandardOutput)
                     RunTables.Write(mixed);
+                Terminal.Next($"mystique run {Terminal.Quote(path)} --iterations 100 --json mix.json");
                 return (int)ExitCode.Done;
             }
             var benchmark = Inputs.OpenBenchmark(path, plans, result.GetValue(iteration),

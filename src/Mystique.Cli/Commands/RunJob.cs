@@ -86,6 +86,7 @@ internal sealed record RunJob(Option<string> Backend, Option<int[]> Ranks, Optio
         if (result.GetValue(_check))
         {
             JobTables.Write(folder.Job);
+            Terminal.Next($"mystique run {Terminal.Quote(path)}");
             return (int)ExitCode.Done;
         }
         if ((result.GetValue(_here) ?? result.GetValue(_emulated)) is not null)

@@ -66,8 +66,8 @@ internal static partial class ScaleCommand
             PlanTables.WriteLevels(scaled);
             Terminal.WriteLine($"{Figures.Number(known)} of {Figures.Number(all)} different operators were run without memory, and all fit"
                 + (result.GetValue(check) is null ? "" : "; the benchmark is that of the third capture"));
-            Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile}, {Benchmark.ManifestFile}, {RunScript.FileName}; next: "
-                + $"mystique run {folder}");
+            Terminal.WriteLine($"wrote {folder}: {Benchmark.ProgramFile}, {Benchmark.ManifestFile}, {RunScript.FileName}");
+            Terminal.Next($"mystique run {Terminal.Quote(folder)}");
             return (int)ExitCode.Done;
         });
         return command;

@@ -84,6 +84,7 @@ internal static class SuiteCommand
                     throw Problems.SuiteRunsDiffer($"{missing.Name} was not measured in one of them");
             }
             FleetTables.Write(SuiteComparison.Of(document, a, b), a, b, result.GetValue(link)!.Aggregate(1.0, (product, l) => product * l));
+            Terminal.Next($"mystique fleet drift FLEET --suite {Terminal.Quote(folder)} --since DAY");
             return (int)ExitCode.Done;
         });
         return command;

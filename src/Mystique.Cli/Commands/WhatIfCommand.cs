@@ -62,6 +62,12 @@ internal static class WhatIfCommand
             table.Row("operators that are left out, run otherwise, or take another time", Figures.Number(measured.ChangedOperators));
             table.Row("their share of the time of operators, each alone", Figures.Percent(measured.ExplainedShare));
             Terminal.Write(table);
+            // A wait is of this measurement alone; all other changes can be handed on.
+            string path = Terminal.Quote(result.GetValue(trace)!);
+            Terminal.Next(factor is not null ? $"mystique inspect {path} --select {Terminal.Quote(factor.Select)}"
+                : string.Join(' ', new[] { part.Select, part.Without, planning.Drop, planning.Dtype, planning.Substitutions }
+                    .Where(o => result.GetValue(o) is not null).Select(o => $"{o.Name} {Terminal.Quote(result.GetValue(o)!)}")
+                    .Prepend($"mystique generate {path} -o changed.bench")));
             return (int)ExitCode.Done;
         });
         return command;

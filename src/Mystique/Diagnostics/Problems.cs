@@ -295,6 +295,10 @@ internal static partial class Problems
     public static MystiqueException PackageUnreadable(string path, Exception cause) =>
         new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the whole package again", inner: cause);
 
+    public static MystiqueException NotAPackage(string path, bool isFile) =>
+        new("MYS314", $"there is no package: {(isFile ? "it is a file" : "nothing has this name")}", path,
+            "name the folder of a package; mystique generate TRACE -o FOLDER makes one");
+
     public static MystiqueException NoTemporaryFolder(string path, Exception cause) =>
         new("MYS308", $"temporary files cannot be written: {FirstSentence(cause)}", path,
             "set TMPDIR to a folder that exists, is writable and has free space",

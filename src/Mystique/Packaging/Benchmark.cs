@@ -119,7 +119,8 @@ public sealed record Benchmark
     /// <summary>Reads a package.</summary>
     /// <param name="path">Its folder, or its manifest.</param>
     /// <exception cref="MystiqueException">It is no package, or its parts do not fit each other (MYS300 to MYS399).</exception>
-    public static Benchmark Load(string path) => PackageFiles.Read(ManifestPath(path));
+    public static Benchmark Load(string path) => Directory.Exists(path) || IsPackage(path) ? PackageFiles.Read(ManifestPath(path))
+        : throw Problems.NotAPackage(path, File.Exists(path));
 
     /// <summary>Writes the package: all of it, or nothing.</summary>
     /// <param name="directory">

@@ -90,8 +90,10 @@ public sealed class PackageErrorTests : IDisposable
     {
         File.WriteAllText(Program, "hello");
         Assert.Equal("MYS303", Assert.Throws<MystiqueException>(() => Benchmark.Load(Package)).Id);
+        Assert.Contains("it is a file", Assert.Throws<MystiqueException>(() => Benchmark.Load(Program)).Message);
         File.Delete(Program);
         Assert.Equal("MYS306", Assert.Throws<MystiqueException>(() => Benchmark.Load(Package)).Id);
+        Assert.Equal("MYS314", Assert.Throws<MystiqueException>(() => Benchmark.Load(Path.Combine(Package, "none"))).Id);
     }
 
     [Fact]
