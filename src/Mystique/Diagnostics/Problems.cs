@@ -295,8 +295,8 @@ internal static partial class Problems
     public static MystiqueException PackageUnreadable(string path, Exception cause) =>
         new("MYS306", $"the package cannot be read: {cause.Message}", path, "copy the whole package again", inner: cause);
 
-    public static MystiqueException NotAPackage(string path, bool isFile) =>
-        new("MYS314", $"there is no package: {(isFile ? "it is a file" : "nothing has this name")}", path,
+    public static MystiqueException NotAPackage(string path, string why) =>
+        new("MYS314", $"there is no package: {why}", path,
             "name the folder of a package; mystique generate TRACE -o FOLDER makes one");
 
     public static MystiqueException NoTemporaryFolder(string path, Exception cause) =>

@@ -120,7 +120,7 @@ public sealed record Benchmark
     /// <param name="path">Its folder, or its manifest.</param>
     /// <exception cref="MystiqueException">It is no package, or its parts do not fit each other (MYS300 to MYS399).</exception>
     public static Benchmark Load(string path) => Directory.Exists(path) || IsPackage(path) ? PackageFiles.Read(ManifestPath(path))
-        : throw Problems.NotAPackage(path, File.Exists(path));
+        : throw Problems.NotAPackage(path, File.Exists(path) ? "it is a file" : "nothing has this name");
 
     /// <summary>Writes the package: all of it, or nothing.</summary>
     /// <param name="directory">
