@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Mystique.Tests.Shared;
 
 namespace Mystique.Cli.Tests;
 
@@ -38,6 +39,17 @@ public sealed class MannersTests : IDisposable
         var piped = CommandLine.Run(run);
         piped.AssertOk();
         Assert.DoesNotContain("\e[", piped.Output + piped.Error);
+    }
+
+    [Fact]
+    public void Progress_OfALargeFile_TellsHowMuchIsRead()
+    {
+        string large = Path.Combine(_folder, "large.json");
+        var trace = TraceText.WithRoots();
+        for (int id = 3; id < 150_000; id++)
+            trace.Operator(id, StepText.Relu, [StepText.T(id, 4, 48)], [StepText.T(id + 1, 4, 48)]);
+        File.WriteAllText(large, trace.ToString());
+        Assert.Matches(@"reading large\.json[^%\n]* [1-9][0-9]?%", OnTerminal("1", "inspect", large));
     }
 
     /// <summary>Commands that read, run and measure show one progress at a time.</summary>

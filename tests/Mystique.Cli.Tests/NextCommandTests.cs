@@ -71,8 +71,8 @@ public sealed partial class NextCommandTests : IDisposable
         Next("compose", At("mix.yaml"), "-o", At("mix"));
         Next("run", At("mix"), few, one, "--warmup", "0");
         Next("doctor");
-        Next("demo", "bilstm", "--rounds", "2", few, one);
-        File.WriteAllText(At("list.txt"), "example bilstm\n");
+        Next("demo", "dlrm", "--rounds", "2", few, one);
+        File.WriteAllText(At("list.txt"), "example dlrm\n");
         Next("bench", At("list.txt"), "--rounds", "2", few, one);
 
         File.WriteAllText(At("hours.csv"), "job,accelerator_hours,date\nb2.json,100,2026-10-01\nb4.json,50,2026-11-10\n");

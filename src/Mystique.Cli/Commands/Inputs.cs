@@ -22,7 +22,7 @@ internal static class Inputs
         Recording recording;
         try
         {
-            recording = Terminal.WithWait($"reading {Path.GetFileName(path)}",
+            recording = Terminal.WithReading(path,
                 () => (engine ?? BundledParts.Default()).Open(path, options));
         }
         catch (MystiqueException exception) when (isHidden)

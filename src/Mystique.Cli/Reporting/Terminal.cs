@@ -92,6 +92,8 @@ internal static class Terminal
     private static bool ShowsProgress => !Console.IsErrorRedirected && !Verbosity.IsQuiet && !Verbosity.IsVerbose;
 
     /// <summary>Whether some is shown now. There is one at a time: what is done within is not shown apart.</summary>
+    private const int RefreshMs = 100;
+
     private static bool _isShowing;
 
     /// <summary>Runs something with a progress bar for each stage, and the time that is left; without a terminal, with nothing.</summary>
@@ -111,10 +113,17 @@ internal static class Terminal
         return action();
     });
 
-    /// <inheritdoc cref="WithWaitAsync"/>
-    public static T WithWait<T>(string what, Func<T> action) => Show([new ElapsedTimeColumn()], context =>
+    /// <summary>Runs something that reads files, with a bar for each, and the time that is left.</summary>
+    public static T WithReading<T>(string path, Func<T> action) => WithProgress(progress =>
     {
-        context?.AddTask(Printable(what)).IsIndeterminate = true;
+        void Report(string name, long read, long all) =>
+            progress?.Report(new ReplayProgress($"reading {Path.GetFileName(name)}", (int)(read >> 10), (int)(all >> 10)));
+        Report(path, 0, 0);
+        using var clock = progress is null ? null : new Timer(_ =>
+        {
+            if (PlainFile.Progress is var (name, read, all))
+                Report(name, read, all);
+        }, null, RefreshMs, RefreshMs);
         return action();
     });
 

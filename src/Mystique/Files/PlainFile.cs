@@ -16,6 +16,26 @@ internal static partial class PlainFile
 
     private static readonly HashSet<string> Read = [];
 
+    private static FileStream? _newest;
+
+    /// <summary>
+    /// Of the file that was opened last, its name, how many bytes of it are read, and how many there are; null once it is closed.
+    /// </summary>
+    public static (string Name, long Read, long All)? Progress
+    {
+        get
+        {
+            try
+            {
+                return Volatile.Read(ref _newest) is { CanRead: true } file ? (file.Name, file.Position, file.Length) : null;
+            }
+            catch (Exception exception) when (exception is ObjectDisposedException or IOException)
+            {
+                return null; // It was closed in between.
+            }
+        }
+    }
+
     /// <summary>Whether this process has opened a file to read it.</summary>
     /// <param name="path">Its full path.</param>
     public static bool WasRead(string path)
@@ -37,6 +57,7 @@ internal static partial class PlainFile
         var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
         lock (Read)
             Read.Add(Path.GetFullPath(path));
+        Volatile.Write(ref _newest, file);
         return file;
     }
 
