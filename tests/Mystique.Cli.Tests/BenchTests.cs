@@ -28,14 +28,14 @@ public sealed class BenchTests : IDisposable
             for i in range(30):
                 o.zero_grad(); m(torch.rand(64, 64)).sum().backward(); o.step()
             """);
-        List($"# all\nexample bilstm\njob: python3 {_folder}/job.py --on={{device}}\nbroken: python3 -c pass # never\n"
-            + "change bilstm job\nchange bilstm broken\n");
+        List($"# all\nexample dlrm\njob: python3 {_folder}/job.py --on={{device}}\nbroken: python3 -c pass # never\n"
+            + "change dlrm job\nchange dlrm broken\n");
         string file = Path.Combine(_folder, "f.md");
         var result = CommandLine.Run("bench", _folder, "--rounds", "2", "--iterations", "2", "--warmup", "1", "--python",
             Python.Executable, "-o", Path.Combine(_folder, "kept"), "--markdown", file);
         Assert.Equal(1, result.ExitCode); // One of them was not compared.
         string text = File.ReadAllText(file);
-        Assert.Matches(@"\| bilstm \| operator \| [0-9,]+ \| 100.0 % "
+        Assert.Matches(@"\| dlrm \| operator \| [0-9,]+ \| 100.0 % "
             + @"\| [0-9.,]+ \| [0-9.,]+ \| [+-]?[0-9.]+ % \|.*\| exact: [0-9,]+ operators \|",
             text);
         Assert.Matches(@"\| job \| operator \| [0-9,]+ \| 100.0 % "
@@ -43,8 +43,8 @@ public sealed class BenchTests : IDisposable
         Assert.Contains("## broken\n\nNot compared: there is no capture: nothing was recorded: Python ran, but never imported torch", text);
         Assert.Contains("Median error of the iteration time", text);
         Assert.Contains("2 workloads, 2 blocks each", result.Output);
-        Assert.Matches(@"## Sensitivity[^#]*\| bilstm \| job \| -[0-9.]+ % \| -[0-9.]+ % \| -[0-9.]+ % \|\n\n", text);
-        Assert.Equal(["bilstm.bench", "bilstm.capture", "bilstm.html", "bilstm.json", "broken.capture", "job.bench", "job.capture",
+        Assert.Matches(@"## Sensitivity[^#]*\| dlrm \| job \| -[0-9.]+ % \| -[0-9.]+ % \| -[0-9.]+ % \|\n\n", text);
+        Assert.Equal(["broken.capture", "dlrm.bench", "dlrm.capture", "dlrm.html", "dlrm.json", "job.bench", "job.capture",
             "job.html", "job.json"],
             Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "kept")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }

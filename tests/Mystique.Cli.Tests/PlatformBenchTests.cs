@@ -53,13 +53,13 @@ public sealed class PlatformBenchTests : IDisposable
                     file.write(f"worker {"{os.environ.get('MARK')} {os.environ.get('OMP_NUM_THREADS')}"}\n")
             """);
         string python = $"PYTHONPATH={_folder}/site {Python.Executable}";
-        var result = Bench($"example bilstm\njob: python3 {job} --on={{device}}\n", $"""
+        var result = Bench($"example dlrm\njob: python3 {job} --on={{device}}\n", $"""
             base: MARK=first OMP_NUM_THREADS=1 {python}
             plain: MARK=second ATEN_CPU_CAPABILITY=default {python} --threads 2
             broken: MARK=fails {python}
             """, "-o", kept, "--markdown", markdown);
         Assert.Equal(1, result.ExitCode); // One platform was not measured.
-        Assert.Contains("bilstm: left out: a bundled example is no job of a Python", result.Error);
+        Assert.Contains("dlrm: left out: a bundled example is no job of a Python", result.Error);
         Assert.Contains("job on broken: there is no capture: the job ended before its iterations could be measured", result.Error);
         Assert.Contains("speed-up over base, 2 blocks each", result.Output);
 
