@@ -34,7 +34,8 @@ def sbom(name, version, assets, runtime=None):
     document = load(assets)
     components = [package(document, key) for key in shipped(document)]
     if runtime:
-        components.append(component(RUNTIME + target(document)[1], runtime, "framework", description="the .NET runtime, in the folder dotnet"))
+        beside = "the .NET runtime, in the folder dotnet"
+        components.append(component(RUNTIME + target(document)[1], runtime, "framework", description=beside))
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
             "metadata": {"component": {"type": "application", "name": name, "version": version,
                                        "licenses": [{"license": {"id": "Apache-2.0"}}]}},
