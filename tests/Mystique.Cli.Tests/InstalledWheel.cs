@@ -77,8 +77,8 @@ public sealed class InstalledWheel : IDisposable
     /// <summary>Makes the wheel; returns why it cannot be made here.</summary>
     private string? Made()
     {
-        if (!new[] { "clang", "gcc" }.Any(c => File.Exists($"/usr/bin/{c}")))
-            return "the native command needs clang or gcc";
+        if (!new[] { "clang", "gcc" }.Any(c => File.Exists($"/usr/bin/{c}")) || !File.Exists("/usr/include/dlfcn.h"))
+            return "the native command needs clang or gcc, and libc6-dev";
         string project = Path.Combine(Repository.Root, "src", "Mystique.Cli");
         var start = new ProcessStartInfo("dotnet", ["publish", project, "-c", "Release", "-m:1", "-p:Native=true", "-p:Wheel=true",
             $"-p:PackagingPython={Python.Executable}", "-nodeReuse:false"])
