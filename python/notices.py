@@ -1,7 +1,7 @@
 """Writes the notices of what a build has of other projects: `notices.py project.assets.json`, to standard output.
 
-They are those of the NuGet packages that it was made of: what each says of its licence, and the texts that lie in it. Of .NET itself,
-which is linked into the native command, they are its compiler's package and the SDK's licence.
+They are those of the NuGet packages that it has parts of: what each says of its licence, and the texts that lie in it. Of .NET itself,
+they are the SDK's licence, and those of the package of its runtime that is linked into the native command.
 """
 import json
 import pathlib
@@ -11,7 +11,37 @@ import sys
 
 TEXTS = re.compile(r"(LICENSE|LICENCE|NOTICE|THIRD-?PARTY)", re.IGNORECASE)
 FIELDS = ("license", "licenseUrl", "copyright", "authors", "projectUrl")
-NOT_SHIPPED = ("Microsoft.CodeAnalysis", "Microsoft.NET.ILLink", "Microsoft.SourceLink", "Microsoft.Build")
+FILES = ("runtime", "native", "resource", "runtimeTargets")  # Kinds of files of a package that a build has; others are for building.
+LINKED = "Microsoft.NETCore.App.Runtime.NativeAOT."
+
+
+def load(assets):
+    return json.loads(pathlib.Path(assets).read_text(encoding="utf-8"))
+
+
+def target(document):
+    """What the build has of each package, and the system that it is for ("linux-x64"); "" where it is for any."""
+    name = max(document["targets"], key=lambda name: "/" in name)
+    return document["targets"][name], name.partition("/")[2]
+
+
+def shipped(document):
+    """The packages that a build has parts of, as "name/version"."""
+    keys = [key for key, package in target(document)[0].items() if package["type"] == "package"
+            and any(not path.endswith("/_._") for kind in FILES for path in package.get(kind, ()))]
+    linked = [f"{package['name']}/{package['version'].strip('[]').split(',')[0]}"
+              for framework in document["project"]["frameworks"].values() for package in framework.get("downloadDependencies", ())
+              if package["name"].startswith(LINKED)]
+    return sorted(keys + linked, key=str.lower)
+
+
+def folder_of(document, key):
+    """Where NuGet has put a package."""
+    places = [pathlib.Path(folder) / key.lower() for folder in document["packageFolders"]]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        raise SystemExit(f"the package {key} is not in {' or '.join(map(str, places))}: restore first")
+    return found
 
 
 def field(nuspec, name):
@@ -38,14 +68,8 @@ def framework_licence():
 
 
 def notices(assets):
-    document = json.loads(pathlib.Path(assets).read_text(encoding="utf-8"))
-    folders = [pathlib.Path(folder) for folder in document["packageFolders"]]
-    keys = {key for key, library in document["libraries"].items() if library["type"] == "package"}
-    sections = []
-    for key in sorted(keys, key=str.lower):
-        folder = next((f / key.lower() for f in folders if (f / key.lower()).is_dir()), None)
-        if folder and not key.startswith(NOT_SHIPPED):
-            sections.append(section(folder, key))
+    document = load(assets)
+    sections = [section(folder_of(document, key), key) for key in shipped(document)]
     about = ("A package without a text of its own is under the licence that its line names, with its copyright: MIT is the text of .NET "
              "below; BSD-3-Clause of Protocol Buffers is https://github.com/protocolbuffers/protobuf/blob/main/LICENSE.")
     head = ["# Third-party notices",

@@ -77,11 +77,11 @@ public sealed class InstalledWheel : IDisposable
     /// <summary>Makes the wheel; returns why it cannot be made here.</summary>
     private string? Made()
     {
-        if (!new[] { "clang", "gcc" }.Any(c => File.Exists($"/usr/bin/{c}")) || !File.Exists("/usr/include/zlib.h"))
-            return "the native command needs clang or gcc, and zlib1g-dev";
+        if (!new[] { "clang", "gcc" }.Any(c => File.Exists($"/usr/bin/{c}")) || !File.Exists("/usr/include/dlfcn.h"))
+            return "the native command needs clang or gcc, and libc6-dev";
         string project = Path.Combine(Repository.Root, "src", "Mystique.Cli");
         var start = new ProcessStartInfo("dotnet", ["publish", project, "-c", "Release", "-m:1", "-p:Native=true", "-p:Wheel=true",
-            $"-p:WheelPython={Python.Executable}", "-nodeReuse:false"])
+            $"-p:PackagingPython={Python.Executable}", "-nodeReuse:false"])
         { RedirectStandardOutput = true };
         using var process = Process.Start(start)!;
         string output = process.StandardOutput.ReadToEnd();

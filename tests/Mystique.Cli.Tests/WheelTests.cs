@@ -220,9 +220,8 @@ public sealed partial class WheelTests : IClassFixture<InstalledWheel>, IDisposa
         foreach (string file in Directory.EnumerateFiles(_wheel.Package, "*.py"))
             File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
         byte[] program = File.ReadAllBytes(Path.Combine(_wheel.Package, "bin", "mystique"));
-        int loader = program.AsSpan().IndexOf("/lib64/ld-linux"u8);
-        Assert.SkipWhen(loader < 0, "the command's loader has another name here");
-        Encoding.ASCII.GetBytes("/none0").CopyTo(program, loader);
+        int loader = program.AsSpan().IndexOf("/ld-linux"u8); // The first is the name that the command's head has.
+        Encoding.ASCII.GetBytes("/none").CopyTo(program, loader);
         string path = Path.Combine(copy, "bin", "mystique");
         File.WriteAllBytes(path, program);
         if (!OperatingSystem.IsWindows())
