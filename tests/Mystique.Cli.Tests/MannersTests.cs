@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using Mystique.Tests.Shared;
 
 namespace Mystique.Cli.Tests;
@@ -28,14 +27,14 @@ public sealed class MannersTests : IDisposable
     [Fact]
     public void Progress_IsColouredUnlessNoColorIsSet_AndNotShownInPipesOrQuietly()
     {
-        string[] run = ["run", CommandLine.Example("bilstm"), "--iterations", "2", "--no-profile"];
+        string[] run = ["run", Trace("small.json", 50), "--iterations", "2", "--no-profile"];
         string shown = OnTerminal(null, run);
         Assert.Contains("\e[38;5;", shown);
-        Assert.Contains("reading bilstm", shown);
+        Assert.Contains("reading small", shown);
         Assert.DoesNotContain("\e[", File.ReadAllText(Path.Combine(_folder, "out"))); // Standard output is a file.
         string plain = OnTerminal("1", run);
         Assert.DoesNotContain("\e[38;5;", plain);
-        Assert.DoesNotContain("reading bilstm", OnTerminal(null, [.. run, "--quiet"]));
+        Assert.DoesNotContain("reading small", OnTerminal(null, [.. run, "--quiet"]));
         var piped = CommandLine.Run(run);
         piped.AssertOk();
         Assert.DoesNotContain("\e[", piped.Output + piped.Error);
@@ -44,26 +43,32 @@ public sealed class MannersTests : IDisposable
     [Fact]
     public void Progress_OfALargeFile_TellsHowMuchIsRead()
     {
-        string large = Path.Combine(_folder, "large.json");
-        var trace = TraceText.WithRoots();
-        for (int id = 3; id < 150_000; id++)
-            trace.Operator(id, StepText.Relu, [StepText.T(id, 4, 48)], [StepText.T(id + 1, 4, 48)]);
-        File.WriteAllText(large, trace.ToString());
+        string large = Trace("large.json", 150_000);
         Assert.Matches(@"reading large\.json[^%\n]* [1-9][0-9]?%", OnTerminal("1", "inspect", large));
+    }
+
+    /// <summary>A trace of so many operators.</summary>
+    private string Trace(string name, int operators)
+    {
+        string path = Path.Combine(_folder, name);
+        var trace = TraceText.WithRoots();
+        for (int id = 3; id < operators + 3; id++)
+            trace.Operator(id, StepText.Relu, [StepText.T(id, 4, 48)], [StepText.T(id + 1, 4, 48)]);
+        File.WriteAllText(path, trace.ToString());
+        return path;
     }
 
     /// <summary>Commands that read, run and measure show one progress at a time.</summary>
     [Fact]
     public void Progress_OfWhatIsReadWithinARun_IsThatOfTheRun()
     {
-        string trace = CommandLine.Example("bilstm"), damaged = Path.Combine(_folder, "damaged.json");
+        string trace = Trace("small.json", 50), damaged = Path.Combine(_folder, "damaged.json");
         string profile = Path.Combine(_folder, "k.json");
         CommandLine.Run("run", trace, "--iterations", "2", "--no-profile", "--profile", profile).AssertOk();
         OnTerminal(null, "compare", profile, trace, "--iterations", "2"); // It ends well, and does not refuse the second.
         Assert.Contains("replay against k.json", File.ReadAllText(Path.Combine(_folder, "out")));
         // A warning that comes within it stays.
-        using (var unpacked = new StreamReader(new GZipStream(File.OpenRead(trace), CompressionMode.Decompress)))
-            File.WriteAllText(damaged, unpacked.ReadToEnd()[..^300]);
+        File.WriteAllText(damaged, File.ReadAllText(trace)[..^300]);
         Assert.Contains($"warning: {damaged}: the file", OnTerminal(null, "compare", profile, damaged, "--iterations", "2"));
     }
 
@@ -72,8 +77,7 @@ public sealed class MannersTests : IDisposable
     {
         foreach (var (name, package) in ((string, string)[])[(".x.et.json.gz", "x.bench"), ("y.json.gz", "y.bench"), (".gz", "gz.bench")])
         {
-            string trace = Path.Combine(_folder, name);
-            File.Copy(CommandLine.Example("dlrm"), trace);
+            string trace = Trace(name, 5);
             Assert.EndsWith($"next: mystique generate {trace} -o {package}\r\n",
                 OnTerminal(null, "run", trace, "--iterations", "1", "--warmup", "0", "--no-profile"));
         }
@@ -94,7 +98,7 @@ public sealed class MannersTests : IDisposable
     [Fact]
     public void Quiet_LeavesNotesOut_AndErrorsIn()
     {
-        File.Copy(CommandLine.Example("dlrm"), Path.Combine(_folder, "dlrm.et.json.gz"));
+        Trace("small.json", 5);
         File.WriteAllText(Path.Combine(_folder, "other.json"), "{}");
         Assert.Contains("passed over", CommandLine.Run("coverage", _folder).Error);
         var quiet = CommandLine.Run("coverage", _folder, "--quiet");
