@@ -30,11 +30,11 @@ public sealed class MannersTests : IDisposable
         string[] run = ["run", Trace("small.json", 50), "--iterations", "2", "--no-profile"];
         string shown = OnTerminal(null, run);
         Assert.Contains("\e[38;5;", shown);
-        Assert.Contains("reading small", shown);
+        Assert.Contains("preparing", shown);
         Assert.DoesNotContain("\e[", File.ReadAllText(Path.Combine(_folder, "out"))); // Standard output is a file.
         string plain = OnTerminal("1", run);
         Assert.DoesNotContain("\e[38;5;", plain);
-        Assert.DoesNotContain("reading small", OnTerminal(null, [.. run, "--quiet"]));
+        Assert.DoesNotContain("preparing", OnTerminal(null, [.. run, "--quiet"]));
         var piped = CommandLine.Run(run);
         piped.AssertOk();
         Assert.DoesNotContain("\e[", piped.Output + piped.Error);
@@ -45,6 +45,7 @@ public sealed class MannersTests : IDisposable
     {
         string large = Trace("large.json", 150_000);
         Assert.Matches(@"reading large\.json[^%\n]* [1-9][0-9]?%", OnTerminal("1", "inspect", large));
+        Assert.DoesNotContain("reading large", OnTerminal("1", "inspect", large, "--quiet"));
     }
 
     /// <summary>A trace of so many operators.</summary>
