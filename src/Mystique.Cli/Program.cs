@@ -36,7 +36,7 @@ internal static class Program
                     .Write(text.EndsWith('\n') ? text : text + "\n"); // The version has none.
             if (parsed.Errors.Count > 0)
                 Console.Error.WriteLine($"help: {HelpPage.Program} {HelpPage.NameOf(parsed.CommandResult.Command)}".TrimEnd() + " --help");
-            else if (code == (int)ExitCode.Done)
+            else if (code is (int)ExitCode.Done or (int)ExitCode.TooFarOff)
                 Terminal.WriteNext();
             Verbosity.Finish();
             return parsed.Errors.Count > 0 ? (int)ExitCode.BadInput : code;

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Mystique.Tests.Shared;
 
 namespace Mystique.Cli.Tests;
 
@@ -14,14 +13,7 @@ public sealed partial class NextCommandTests : IDisposable
 
     private string At(string name) => Path.Combine(_folder, name);
 
-    private string Job(long batch)
-    {
-        string path = At($"b{batch}.json");
-        File.WriteAllText(path, TraceText.WithRoots()
-            .Operator(3, StepText.Mm, [StepText.T(10, batch, 32), StepText.T(11, 32, 48)], [StepText.T(12, batch, 48)])
-            .Operator(4, StepText.Relu, [StepText.T(12, batch, 48)], [StepText.T(13, batch, 48)]).ToString());
-        return path;
-    }
+    private string Job(long batch) => ScaleTests.Job(At($"b{batch}.json"), batch);
 
     /// <summary>Runs a command; what it tells is one that there is, with options that it has.</summary>
     private string Next(params string[] line) => Next([0], line);
@@ -64,8 +56,8 @@ public sealed partial class NextCommandTests : IDisposable
         Next("reveal", At("bench"));
         Assert.Equal($"mystique generate {trace} -o changed.bench --drop op:aten::relu",
             Next("whatif", trace, "--drop", "op:aten::relu", "--rounds", "2", few, one));
-        Assert.Equal($"mystique inspect {trace} --select op:aten::mm",
-            Next("whatif", trace, "--speed", "op:aten::mm=2x", "--rounds", "2", few, one));
+        Assert.Equal($"mystique inspect {trace} --select op:aten::mm --iteration all",
+            Next("whatif", trace, "--speed", "op:aten::mm=2x", "--iteration", "all", "--rounds", "2", few, one));
         Next("scale", $"{Job(2)}:batch=2", $"{trace}:batch=4", "--to", "batch=64", "-o", At("scaled"));
         File.WriteAllText(At("mix.yaml"), $"inputs: {{a: {trace}}}\nconcurrent: [a, a]\n");
         Next("compose", At("mix.yaml"), "-o", At("mix"));
@@ -74,6 +66,8 @@ public sealed partial class NextCommandTests : IDisposable
         Next("demo", "dlrm", "--rounds", "2", few, one);
         File.WriteAllText(At("list.txt"), "example dlrm\n");
         Next("bench", At("list.txt"), "--rounds", "2", few, one);
+        Assert.Equal($"mystique bench {At("list.txt")} --platforms platforms.txt",
+            Next("bench", At("list.txt"), "--rounds", "2", few, one, "--markdown", At("bench.md")));
 
         File.WriteAllText(At("hours.csv"), "job,accelerator_hours,date\nb2.json,100,2026-10-01\nb4.json,50,2026-11-10\n");
         Assert.Equal($"mystique fleet show {At("fleet")}", Next("fleet", "add", At("fleet"), Job(2), trace, "--weights", At("hours.csv")));
@@ -85,7 +79,14 @@ public sealed partial class NextCommandTests : IDisposable
         Next("fleet", "suite", At("fleet"), "-o", At("suite"), "--size", "2");
         Next("suite", "run", At("suite"), "-o", At("run.json"), few, one, "--warmup", "0", "--no-verify");
         Next("suite", "compare", At("run.json"), At("run.json"), "--suite", At("suite"));
-        Next([0, 3], "fleet", "drift", At("fleet"), "--suite", At("suite"), "--since", "2026-11-01");
+        string[] since = ["--suite", At("suite"), "--since", "2026-11-01"];
+        Assert.Equal($"mystique suite run {At("suite")} -o here.json", Next(["fleet", "drift", At("fleet"), .. since]));
+        // A fleet with nothing of the suite.
+        string Tanh(string name, long batch) => ScaleTests.Job(At(name), batch, "aten::tanh(Tensor self) -> Tensor");
+        File.WriteAllText(At("other.csv"), "job,accelerator_hours,date\nt1.json,100,2026-10-01\nt2.json,50,2026-11-10\n");
+        CommandLine.Run("fleet", "add", At("other"), Tanh("t1.json", 8), Tanh("t2.json", 16), "--weights", At("other.csv")).AssertOk();
+        Assert.Equal($"mystique fleet refresh {At("other")} --suite {At("suite")} --since 2026-11-01 -o suite-next",
+            Next([3], ["fleet", "drift", At("other"), .. since]));
         Next("fleet", "refresh", At("fleet"), "--suite", At("suite"), "--since", "2026-11-01", "-o", At("later"), "--how", "weights");
         if (Python.HasTorch)
             Next("capture", "-o", At("job"), "--skip", "1", "--reference", "1", "--", Python.Executable, "-c",

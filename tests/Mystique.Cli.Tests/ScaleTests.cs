@@ -12,9 +12,11 @@ public sealed class ScaleTests : IDisposable
 
     private string At(string name) => Path.Combine(_folder, name);
 
-    private string Job(long batch, string last = StepText.Relu)
+    private string Job(long batch, string last = StepText.Relu) => Job(At($"b{batch}.json"), batch, last);
+
+    /// <summary>Writes a trace of two operators; the batch is a size of both.</summary>
+    internal static string Job(string path, long batch, string last = StepText.Relu)
     {
-        string path = At($"b{batch}.json");
         File.WriteAllText(path, TraceText.WithRoots()
             .Operator(3, StepText.Mm, [StepText.T(10, batch, 32), StepText.T(11, 32, 48)], [StepText.T(12, batch, 48)])
             .Operator(4, last, [StepText.T(12, batch, 48)], [StepText.T(13, batch, 48)]).ToString());

@@ -147,7 +147,7 @@ internal static class BenchCommand
                 Terminal.Write(table);
             }
             Terminal.Next(result.GetValue(markdown) is null ? $"mystique bench {Terminal.Quote(source)} --markdown fidelity.md"
-                : $"mystique coverage {Terminal.Quote(source)}");
+                : $"mystique bench {Terminal.Quote(source)} --platforms platforms.txt");
             return (int)(failures.Count == 0 ? ExitCode.Done : ExitCode.ReplayFailed);
         });
         return command;

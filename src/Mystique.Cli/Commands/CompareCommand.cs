@@ -56,7 +56,7 @@ internal static class CompareCommand
             string from = result.GetValue(original)!;
             string path = result.GetValue(replayed)!;
             if (CompareJob.IsOfRanks(from))
-                return CompareJob.Run(from, path, result.GetValue(reports.Json), result.GetValue(failAbove));
+                return Tell(CompareJob.Run(from, path, result.GetValue(reports.Json), result.GetValue(failAbove)));
             await using var engine = engines.Read(result);
             var (left, benchmark, profile) = ReadOriginal(from);
             var options = replay.Read(result) with
@@ -72,20 +72,22 @@ internal static class CompareCommand
                 OriginalRun.CheckSameJob(left!, right);
             var report = FidelityComparer.Compare(left ?? OriginalRun.OfProfile(profile!, right), right);
             reports.Write(result, report);
-            if (CaptureFolder.IsCapture(from))
-                NextPackage(from);
-            else
-                Terminal.Next(ResultReader.IsResult(path)
-                    ? $"mystique compare {Terminal.Quote(from)} {Terminal.Quote(path)} --html comparison.html"
-                    : $"mystique inspect {Terminal.Quote(path)}");
-            return (int)(result.GetValue(failAbove) is { } limit ? Judge(report, limit) : ExitCode.Done);
+            return Tell((int)(result.GetValue(failAbove) is { } limit ? Judge(report, limit) : ExitCode.Done));
+
+            // What compares well is handed on; where there is no capture, it is looked at.
+            int Tell(int code)
+            {
+                if (code == (int)ExitCode.Done)
+                    Terminal.Next(CompareJob.IsOfRanks(from) || CaptureFolder.IsCapture(from)
+                        ? $"mystique generate {Terminal.Quote(from)} -o {Terminal.Quote(from.TrimEnd('/') + ".bench")}"
+                        : ResultReader.IsResult(path)
+                        ? $"mystique compare {Terminal.Quote(from)} {Terminal.Quote(path)} --html comparison.html"
+                        : $"mystique inspect {Terminal.Quote(path)}");
+                return code;
+            }
         });
         return command;
     }
-
-    /// <summary>What was compared well is handed on.</summary>
-    internal static void NextPackage(string capture) =>
-        Terminal.Next($"mystique generate {Terminal.Quote(capture)} -o {Terminal.Quote(capture.TrimEnd('/') + ".bench")}");
 
     /// <summary>Whether a replay is close enough. What is not known does not pass.</summary>
     private static ExitCode Judge(FidelityReport report, double limit)

@@ -40,7 +40,6 @@ internal static class CompareJob
             Terminal.WriteFile(json, stream => DocumentContext.Write(run, stream));
         if (json != Terminal.StandardOutput)
             JobRunTables.Write(run);
-        CompareCommand.NextPackage(original);
         if (failAbove is not { } limit)
             return (int)ExitCode.Done;
         if (run.Iteration.Error is not { } error || run.Mode == "alone" || run.Ranks.Any(r => r.Calls is null && run.Mode == "together"))

@@ -22,8 +22,7 @@ internal static class Inputs
         Recording recording;
         try
         {
-            recording = Terminal.WithReading(path,
-                () => (engine ?? BundledParts.Default()).Open(path, options));
+            recording = Terminal.WithReading(path, () => (engine ?? BundledParts.Default()).Open(path, options));
         }
         catch (MystiqueException exception) when (isHidden)
         {

@@ -77,6 +77,7 @@ internal sealed class PlatformBench(string list, ImmutableArray<Platform> platfo
             }
         }
         Write(new PlatformReport(platforms, outcomes, failures, HostInfo.Current, Rounds));
+        Terminal.Next($"mystique bench {Terminal.Quote(list)} --markdown fidelity.md");
         return failures.Count == 0 && outcomes.All(o => o.Failures.IsEmpty) ? ExitCode.Done : ExitCode.ReplayFailed;
     }
 

@@ -64,10 +64,11 @@ internal static class WhatIfCommand
             Terminal.Write(table);
             // A wait is of this measurement alone; all other changes can be handed on.
             string path = Terminal.Quote(result.GetValue(trace)!);
-            Terminal.Next(factor is not null ? $"mystique inspect {path} --select {Terminal.Quote(factor.Select)}"
-                : string.Join(' ', new[] { part.Select, part.Without, planning.Drop, planning.Dtype, planning.Substitutions }
-                    .Where(o => result.GetValue(o) is not null).Select(o => $"{o.Name} {Terminal.Quote(result.GetValue(o)!)}")
-                    .Prepend($"mystique generate {path} -o changed.bench")));
+            string Given(params Option<string?>[] options) => string.Concat(options.Where(o => result.GetValue(o) is not null)
+                .Select(o => $" {o.Name} {Terminal.Quote(result.GetValue(o)!)}"));
+            Terminal.Next(factor is not null ? $"mystique inspect {path} --select {Terminal.Quote(factor.Select)}{Given(iteration)}"
+                : $"mystique generate {path} -o changed.bench"
+                    + Given(iteration, part.Select, part.Without, planning.Drop, planning.Dtype, planning.Substitutions));
             return (int)ExitCode.Done;
         });
         return command;

@@ -49,7 +49,7 @@ internal static class Terminal
     public static void WriteError(Table table) => Error.Write(table);
 
     /// <summary>
-    /// What a user is likely to want next: it is the last line where all went well, on standard error, and only where that is a
+    /// What a user is likely to want next: it is the last line of a command that did its work, on standard error, and only where that is a
     /// terminal: logs and pipes are as without it.
     /// </summary>
     public static void Next(string command) => _next = command;
